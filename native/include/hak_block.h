@@ -1,0 +1,168 @@
+/* hak_block.h: the memory layout of a control block, shared by those who publish one (allocator,
+ * workload runner) and those who read it. It is a layout only: block/writer.h makes blocks,
+ * hak_reader.h reads them.
+ *
+ * A block is one file of shared memory in <tmpfs>/hakmem-<uid>/, named <pid>.<start_ticks>.<kind>:
+ *
+ *   offset 0        header: identity, section directory, control words      HAK_HEADER_BYTES
+ *   section[k]      array of `count` records, `stride` bytes apart, from `offset`
+ *
+ *   TUNABLE, CONSTRAINT, METRIC, AXIS, AXIS_ITEM, EVENT_KIND, EVENT_CAUSE   descriptors, never change
+ *   REQUESTED       two slots of `count` doubles; generation & 1 selects the current one
+ *   EFFECTIVE       one double a tunable: what the publisher acts on now
+ *   DATA            metric words, laid out by the publisher; METRIC records say where
+ *   EVENT           ring of struct hak_event, a power of two
+ *
+ * Everything a reader shows comes from the descriptors; it knows no tunable or metric by name.
+ * All numbers of tunables are doubles (integers to 2^53 are exact), all metric words are 64 bit.
+ *
+ * Memory orders of the words that change:
+ *   requested slot    written by a setter that holds the OFD lock, relaxed; then
+ *   generation        store release by the setter; publisher and readers load acquire, copy, recheck
+ *   effective         relaxed by the publisher; then effective_generation store release
+ *   metric words      one writer each (or atomic adds), relaxed
+ *   axis count        store release by the publisher after the rows are ready, load acquire
+ *   event             claimed by CAS on event_head; sequence store release after the body
+ *   state             store release by the publisher
+ */
+#ifndef HAK_BLOCK_H
+#define HAK_BLOCK_H
+
+#include <stdint.h>
+
+#define HAK_MAGIC UINT64_C(0x314b4c424b4148) /* "HAKBLK1" */
+#define HAK_ABI_VERSION 1u
+#define HAK_HEADER_BYTES 4096u
+
+enum hak_section {
+    HAK_SECTION_TUNABLE,
+    HAK_SECTION_CONSTRAINT,
+    HAK_SECTION_METRIC,
+    HAK_SECTION_AXIS,
+    HAK_SECTION_AXIS_ITEM,
+    HAK_SECTION_EVENT_KIND,
+    HAK_SECTION_EVENT_CAUSE,
+    HAK_SECTION_REQUESTED,
+    HAK_SECTION_EFFECTIVE,
+    HAK_SECTION_DATA,
+    HAK_SECTION_EVENT,
+    HAK_SECTION_COUNT
+};
+
+enum hak_type { HAK_TYPE_INT, HAK_TYPE_BOOL, HAK_TYPE_REAL, HAK_TYPE_CHOICE };
+enum hak_scale { HAK_SCALE_LINEAR, HAK_SCALE_LOG };
+/* When a changed tunable takes effect. START: fixed once the process runs, a set is refused. */
+enum hak_effect { HAK_EFFECT_LIVE, HAK_EFFECT_NEW_THREADS, HAK_EFFECT_START };
+enum hak_access { HAK_ACCESS_OFF, HAK_ACCESS_READ, HAK_ACCESS_WRITE };
+enum hak_state { HAK_STATE_STARTING, HAK_STATE_LIVE, HAK_STATE_EXITED };
+
+/* COUNTER only grows (show its rate); GAUGE is a level. QUOTIENT = operand_a / operand_b and
+ * DIFFERENCE = operand_a - operand_b are derived by the reader from two other metrics, each first
+ * folded to one value; between two snapshots a quotient of counters is taken of their increments. */
+enum hak_metric_kind { HAK_METRIC_COUNTER, HAK_METRIC_GAUGE, HAK_METRIC_QUOTIENT, HAK_METRIC_DIFFERENCE };
+/* How values along an axis become one: of threads, or of the classes of one group. */
+enum hak_fold { HAK_FOLD_SUM, HAK_FOLD_MAX };
+enum hak_role {
+    HAK_ROLE_NONE,
+    HAK_ROLE_THREAD_ID, /* per thread: kernel thread id, 0 = the row is free (row 0: retired threads) */
+    HAK_ROLE_ADOPTED,   /* per thread: generation of the settings it acts on */
+    HAK_ROLE_OPERATIONS /* the count that 'throughput' means for this block */
+};
+#define HAK_NO_AXIS 0xffffffffu
+
+struct hak_tunable {
+    char name[48];
+    char group[32]; /* component, the heading in the panel */
+    char unit[24];
+    char help[200];
+    char choices[96]; /* CHOICE: comma separated; the value is the index */
+    char environment[64];
+    uint32_t type, scale, effect, reserved;
+    double minimum, maximum, default_value;
+};
+
+/* tunable[lower] <= tunable[upper], or < if strict. */
+struct hak_constraint {
+    uint32_t lower, upper, strict, reserved;
+};
+
+struct hak_metric {
+    char name[48];
+    char group[32];
+    char unit[24];
+    char help[160];
+    char chart[32]; /* title of the chart that shows it; empty: in tables only */
+    uint32_t kind, fold, role;
+    uint32_t is_step;                /* draw as a step line */
+    uint32_t axis[2];                /* index of its axes, or HAK_NO_AXIS */
+    uint32_t operand_a, operand_b;   /* metric indices, QUOTIENT and DIFFERENCE only */
+    uint64_t offset, stride[2];      /* bytes, from the start of DATA */
+};
+
+struct hak_axis {
+    char name[24];
+    uint32_t maximum;              /* rows that exist */
+    _Atomic uint32_t count;        /* rows in use, <= maximum */
+    uint32_t first_item;           /* index of its first AXIS_ITEM; items may be fewer than rows */
+    uint32_t item_count;
+};
+
+struct hak_axis_item {
+    char label[24]; /* e.g. "48 B" */
+    char group[8];  /* e.g. "C3"; charts draw one line a group */
+};
+
+struct hak_event_kind {
+    char name[24];
+    char help[96];
+    char unit[24];        /* of old_value and new_value */
+    uint32_t is_capacity; /* shown in the panel's log */
+    uint32_t axis;        /* what `item` counts along, or HAK_NO_AXIS */
+};
+
+struct hak_event_cause {
+    char name[24];
+};
+
+struct hak_event {
+    _Atomic uint64_t sequence; /* 2 * index + 2 when complete, odd while being written */
+    uint64_t time_ns;          /* CLOCK_MONOTONIC */
+    uint64_t operation;        /* the thread's operation count */
+    double old_value, new_value;
+    uint32_t thread; /* kernel thread id */
+    uint16_t kind, cause;
+    uint32_t item; /* class, shard, tunable ...: see the kind's axis; HAK_NO_AXIS: none */
+    uint32_t reserved;
+    uint64_t reserved2;
+};
+
+struct hak_section_entry {
+    uint64_t offset;
+    uint32_t count, stride;
+};
+
+struct hak_header {
+    uint64_t magic;
+    uint32_t abi_version, header_bytes;
+    uint64_t total_bytes;
+    uint32_t pid, uid;
+    uint64_t start_ticks;    /* field 22 of /proc/<pid>/stat: with pid, names the process */
+    uint64_t created_ns;     /* CLOCK_MONOTONIC */
+    char kind[16];           /* "hakmem", "workload" */
+    char build[96];          /* version, compiler, options */
+    char command[256];       /* the process's command line, spaces between words */
+    uint32_t access;         /* enum hak_access: what other processes may do */
+    _Atomic uint32_t state;  /* enum hak_state */
+    struct hak_section_entry section[HAK_SECTION_COUNT];
+
+    /* Control words, each writer's on a line of its own. */
+    _Alignas(64) _Atomic uint64_t generation;           /* of REQUESTED; setters */
+    _Alignas(64) _Atomic uint64_t effective_generation; /* of EFFECTIVE; publisher */
+    _Alignas(64) _Atomic uint64_t event_head;           /* next event index; publisher */
+    _Alignas(64) _Atomic uint64_t event_lost;           /* events given up by lapped writers */
+};
+
+_Static_assert(sizeof(struct hak_event) == 64, "one event, one cache line");
+_Static_assert(sizeof(struct hak_header) <= HAK_HEADER_BYTES, "the header fits its page");
+
+#endif
