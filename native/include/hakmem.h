@@ -1,0 +1,31 @@
+/* hakmem.h: the allocation API under hak_ names, for a program that links the allocator instead of
+ * preloading it. Semantics are those of malloc(3), posix_memalign(3), malloc_usable_size(3). */
+#ifndef HAKMEM_H
+#define HAKMEM_H
+
+#include <stddef.h>
+
+#if defined(__GNUC__)
+#define HAK_API __attribute__((visibility("default")))
+#else
+#define HAK_API
+#endif
+
+HAK_API void *hak_malloc(size_t bytes);
+HAK_API void *hak_calloc(size_t count, size_t bytes);
+HAK_API void *hak_realloc(void *block, size_t bytes);
+HAK_API void *hak_reallocarray(void *block, size_t count, size_t bytes);
+HAK_API void hak_free(void *block);
+HAK_API int hak_posix_memalign(void **out, size_t alignment, size_t bytes);
+HAK_API void *hak_aligned_alloc(size_t alignment, size_t bytes);
+HAK_API void *hak_memalign(size_t alignment, size_t bytes);
+HAK_API void *hak_valloc(size_t bytes);
+HAK_API void *hak_pvalloc(size_t bytes);
+HAK_API size_t hak_malloc_usable_size(const void *block);
+
+/* Path of this process's control block (hak_block.h); "" if it is private. Starts the allocator. */
+HAK_API const char *hak_control_path(void);
+/* Gives the calling thread's caches and all idle memory back. Returns 1 if any memory was. */
+HAK_API int hak_trim(void);
+
+#endif
