@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Sees to the system packages that a task needs. As root on Debian or its kin it installs the missing
+# ones and nothing else; otherwise it names them, with the command to run, and fails.
+#
+#   scripts/debian_packages.sh build|test|check
+#
+# A need is known by what it provides, not by a package's name: what came from elsewhere counts too.
+set -euo pipefail
+
+task=${1:?usage: scripts/debian_packages.sh build|test|check}
+python=${PYTHON:-python3}
+PATH=$PATH:/usr/sbin:/sbin # ldconfig, for those who are not root
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+has_command() { command -v "$1" >/dev/null; }
+has_library() { ldconfig -p | grep -q "[[:space:]]$1"; }
+has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
+has_python_headers() {
+    "$python" -c 'import os, sysconfig; open(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2>/dev/null
+}
+has_c_library_headers() { echo '#include <stdlib.h>' | "${CC:-cc}" -E - -o "$scratch/headers" 2>/dev/null; }
+# clang may be there without the sanitizers' run-time libraries: only linking tells.
+has_sanitizers() {
+    local sanitizer
+    for sanitizer in address undefined thread; do
+        echo 'int main(void) { return 0; }' |
+            clang "-fsanitize=$sanitizer" -x c - -o "$scratch/$sanitizer" 2>/dev/null || return 1
+    done
+}
+
+missing=()
+# need PACKAGE[|OTHER NAME] PROBE...: notes the package if the probe fails. The first name that this
+# release of the distribution knows is taken.
+need() {
+    local names=$1
+    shift
+    "$@" || missing+=("$names")
+}
+
+need_build() {
+    need python3-venv has_venv
+    need python3-dev has_python_headers
+    need gcc has_command "${CC:-cc}"
+    need libc6-dev has_c_library_headers
+    need make has_command make
+}
+
+need_test() {
+    need chromium has_command chromium
+    need g++ has_command g++
+    need git has_command git
+    need redis-server has_command redis-server
+    need redis-tools has_command redis-benchmark
+    need sqlite3 has_command sqlite3
+    need valgrind has_command valgrind
+    need libjemalloc2 has_library libjemalloc.so.2
+    need 'libtcmalloc-minimal4t64|libtcmalloc-minimal4' has_library libtcmalloc_minimal.so.4
+    need 'libmimalloc2.0|libmimalloc2|libmimalloc3' has_library libmimalloc.so
+}
+
+need_check() {
+    need clang has_command clang
+    need libclang-rt-dev has_sanitizers
+}
+
+first_known() {
+    local name
+    for name in ${1//|/ }; do
+        if apt-cache show "$name" >/dev/null 2>&1; then
+            echo "$name"
+            return
+        fi
+    done
+    echo "${1##*|}"
+}
+
+case $task in
+    build) need_build ;;
+    test) need_build && need_test ;;
+    check) need_build && need_test && need_check ;;
+    *) echo "debian_packages.sh: unknown task '$task'; use build, test or check" >&2 && exit 2 ;;
+esac
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! has_command apt-get; then
+    echo "Missing for 'make $task': ${missing[*]%%|*} (Debian's names)." >&2
+    echo "Install them with this system's package manager, then run the same command again." >&2
+    exit 1
+fi
+if [ "$(id -u)" -eq 0 ]; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update --quiet --quiet
+fi
+packages=()
+for names in "${missing[@]}"; do
+    packages+=("$(first_known "$names")")
+done
+if [ "$(id -u)" -ne 0 ]; then
+    echo "Missing for 'make $task': ${packages[*]}. Install with" >&2
+    echo "    sudo apt-get install ${packages[*]}" >&2
+    echo "then run the same command again." >&2
+    exit 1
+fi
+echo "installing ${packages[*]}"
+apt-get install --quiet --quiet --yes --no-install-recommends "${packages[@]}" >/dev/null
