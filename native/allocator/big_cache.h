@@ -1,0 +1,39 @@
+/* big_cache.h: blocks above 1 MiB: runs of whole frames, kept when freed in a hash table by
+ * (size class, call site), from which the same site's next allocation takes them.
+ *
+ *   buckets (reserved for 1,048,576 heads, used: a power of two)      lists: one a size class, oldest
+ *   [h0] -> chunk -> chunk        stripe lock = bucket & mask         first (LRU) or by uses (LFU)
+ *   [h1]
+ *
+ * 8 size classes: (1,2] (2,4] (4,8] ... MiB, the last open. Entries > big.load_factor x buckets
+ * doubles the buckets and moves entries; nothing is ever evicted because two keys share a bucket.
+ * Locks as in lock.h: never the whole table for a hit. */
+#ifndef HAK_BIG_CACHE_H
+#define HAK_BIG_CACHE_H
+
+#include "base.h"
+#include "superslab.h"
+
+#define BIG_CLASS_COUNT 8
+
+bool big_cache_start(void);
+
+/* A block of at least `bytes`, aligned to `alignment` (at most 2 MiB needs no more), or NULL. */
+void *big_cache_allocate(const struct actor *actor, size_t bytes, size_t alignment, uint64_t call_site, bool *is_zeroed);
+/* False: the chunk's block is not at the user (double free). */
+bool big_cache_free(const struct actor *actor, struct chunk *chunk);
+/* Changes the size of a block at the user, in place or by moving its pages (never by copying); the
+ * block, perhaps elsewhere, or NULL if neither works (nothing changed). */
+void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t bytes);
+
+/* Gives the pages of entries idle for ss.purge_delay_ms back (all: everything). Returns the bytes. */
+size_t big_cache_purge(const struct actor *actor, uint32_t now_ms, bool everything);
+/* After new settings: limits, buckets and policy are brought in line. */
+void big_cache_settings_changed(const struct actor *actor);
+
+bool big_cache_is_valid(void);
+void big_cache_acquire_locks(void);
+void big_cache_release_locks(void);
+void big_cache_reset_locks(void);
+
+#endif

@@ -1,0 +1,30 @@
+/* control.h: the allocator's own control block: made at start, generation watched, settings adopted. */
+#ifndef HAK_CONTROL_H
+#define HAK_CONTROL_H
+
+#include "base.h"
+#include "writer.h"
+
+extern struct hak_block control_block;
+
+/* Reads the environment, publishes the block, points `telemetry` into it. Once, single-threaded.
+ * False if the system has no memory at all. */
+bool control_start(void);
+/* In a forked child: a block of its own. */
+void control_after_fork(void);
+void control_stop(void);
+
+/* One relaxed-cost load: the generation that was last requested. */
+static inline uint64_t control_generation(void)
+{
+    return hak_block_generation(&control_block);
+}
+
+/* Makes the newest requested settings current, if they are newer than what is. Returns the generation
+ * that is current then. Takes settings_lock; cheap when there is nothing to do. */
+uint64_t control_adopt(const struct actor *actor);
+
+void control_set_shard_count(uint32_t shards);
+void control_set_thread_rows(uint32_t rows);
+
+#endif

@@ -1,0 +1,36 @@
+/* l25_pool.h: blocks above 32 KiB up to 1 MiB, in 5 classes (64, 128, 256, 512 KiB, 1 MiB), each a span
+ * of slabs; freed ones wait in lists, one a class in each shard, so that threads do not meet.
+ *
+ *   shard 0: lock, list[5], operations, contended     a thread starts at hash(thread) & (shards - 1),
+ *   shard 1: ...                                      on a failed trylock goes to the next
+ *   (reserved: 1024; in use: a power of two, published by store-release)
+ *
+ * More than l25.load_per_shard allocations a shard on average within l25.window_ms, or more than
+ * l25.contention_percent failed trylocks, doubles the shards, at most once a window. Load counters
+ * are of the last window only. Blocks of shards beyond the number in use stay reachable: an
+ * allocation that finds its shard empty looks through all that hold something (a bitmap tells which). */
+#ifndef HAK_L25_POOL_H
+#define HAK_L25_POOL_H
+
+#include "base.h"
+#include "superslab.h"
+
+#define L25_CLASS_COUNT 5
+#define L25_MAX_SHARDS 1024
+
+bool l25_pool_start(void);
+
+void *l25_pool_allocate(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed);
+/* False: the block is not at the user (double free). */
+bool l25_pool_free(const struct actor *actor, struct slab *slab);
+size_t l25_pool_block_bytes(const struct slab *slab);
+
+size_t l25_pool_purge(const struct actor *actor, uint32_t now_ms, bool everything);
+void l25_pool_settings_changed(const struct actor *actor);
+
+bool l25_pool_is_valid(void);
+void l25_pool_acquire_locks(void);
+void l25_pool_release_locks(void);
+void l25_pool_reset_locks(void);
+
+#endif

@@ -1,0 +1,46 @@
+/* lock.h: a lock of one word that spins briefly and then sleeps (futex). Works before any
+ * constructor, in signal-free contexts, and can be reset in the child of a fork.
+ *
+ * Lock order (a lock is only taken while those above it, or none, are held):
+ *   process -> settings -> thread rows -> central[heap][class] -> l25 shard -> big stripe -> big list
+ *   -> superslab -> frames -> registry -> log
+ */
+#ifndef HAK_LOCK_H
+#define HAK_LOCK_H
+
+#include "base.h"
+
+/* state: 0 free, 1 held, 2 held and somebody may sleep. Acquire on taking, release on giving. */
+struct lock {
+    _Atomic uint32_t state;
+};
+
+void lock_acquire_slow(struct lock *lock);
+void lock_wake(struct lock *lock);
+
+static inline bool lock_try(struct lock *lock)
+{
+    uint32_t expected = 0;
+    return atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static inline void lock_acquire(struct lock *lock)
+{
+    if (UNLIKELY(!lock_try(lock)))
+        lock_acquire_slow(lock);
+}
+
+static inline void lock_release(struct lock *lock)
+{
+    if (UNLIKELY(atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2))
+        lock_wake(lock);
+}
+
+/* In a forked child, where the parent's other threads do not exist. */
+static inline void lock_reset(struct lock *lock)
+{
+    atomic_store_explicit(&lock->state, 0, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,43 @@
+/* os.h: the only place that asks the system for memory, time or identity. Keeps errno.
+ *
+ * Address space:  one PROT_NONE range is reserved once (1 TiB, else 64 GiB, else 16 GiB, else none)
+ *
+ *   range.base                                             range.base + range.bytes
+ *   | frame 0 (2 MiB) | frame 1 | frame 2 | ...                              |
+ *
+ * Frames are committed (made readable and writable) when a chunk first uses them and stay so; giving
+ * memory back is MADV_DONTNEED, which cannot fail for want of memory. Where no range could be
+ * reserved, or it is used up, chunks are mapped where the system likes (registry.h finds them). */
+#ifndef HAK_OS_H
+#define HAK_OS_H
+
+#include "base.h"
+
+struct os_range {
+    char *base;
+    size_t bytes; /* 0: none */
+};
+extern struct os_range os_range; /* written once, before any thread can see it */
+
+void os_reserve_range(void);
+
+/* Zeroed, readable and writable, page aligned; NULL on failure. For metadata: never given back. */
+void *os_map(size_t bytes);
+/* The same, aligned to 2 MiB, for chunks outside the range; os_unmap returns it. */
+void *os_map_aligned(size_t bytes);
+void os_unmap(void *start, size_t bytes);
+/* Makes a part of the range usable; false on failure. */
+bool os_commit(void *start, size_t bytes);
+/* Drops the content: the next touch finds zeros. False if the system refused (content undefined). */
+bool os_purge(void *start, size_t bytes);
+/* Moves the pages of [from, from+bytes) to `to`, inside the range; what was at `from` is purged. */
+bool os_move_pages(void *from, void *to, size_t bytes);
+/* mode: 0 never, 1 the system's default, 2 always (tunable os.thp). */
+void os_advise_huge_pages(void *start, size_t bytes, int mode);
+
+uint64_t os_now_ns(void);        /* CLOCK_MONOTONIC */
+uint64_t os_now_coarse_ms(void); /* CLOCK_MONOTONIC_COARSE, cheap, a few ms behind */
+uint32_t os_thread_id(void);
+uint32_t os_cpu_count(void);
+
+#endif

@@ -1,0 +1,51 @@
+/* settings.h: the tunables as the allocator acts on them, generated from tunables.def, and where they
+ * come from: built-in defaults, then the environment (once, at start), then the control block (live).
+ *
+ * `settings` is process-wide and written only under settings_lock by settings_adopt; components that
+ * run under their own lock read single fields of it relaxed (each field is one word, always in range).
+ * A thread's cache derives its own limits from it when it adopts a generation. */
+#ifndef HAK_SETTINGS_H
+#define HAK_SETTINGS_H
+
+#include "base.h"
+
+enum tunable {
+#define HAK_TUNABLE(field, ...) TUNABLE_##field,
+#define HAK_CONSTRAINT(...)
+#include "tunables.def"
+#undef HAK_TUNABLE
+#undef HAK_CONSTRAINT
+    TUNABLE_COUNT
+};
+
+/* Every field is the tunable's number; integers, booleans and choices as int64_t, reals in 1/1024ths
+ * (big.load_factor), so that one relaxed word holds any of them. */
+#define REAL_UNIT 1024
+struct settings {
+#define HAK_TUNABLE(field, ...) _Atomic int64_t field;
+#define HAK_CONSTRAINT(...)
+#include "tunables.def"
+#undef HAK_TUNABLE
+#undef HAK_CONSTRAINT
+};
+extern struct settings settings;
+
+#define SETTING(field) atomic_load_explicit(&settings.field, memory_order_relaxed)
+
+enum route_profile { PROFILE_CONSERVATIVE, PROFILE_HOT, PROFILE_OFF, PROFILE_FULL };
+enum clock_mode { CLOCK_TIME, CLOCK_OPERATIONS };
+enum check_action { CHECK_ABORT, CHECK_REFUSE };
+enum big_policy { BIG_LRU, BIG_LFU };
+enum big_hash { BIG_FNV1A, BIG_MIX64 };
+
+/* Fills `values` (one double a tunable) with the defaults, then what the environment says; a variable
+ * that is not a number or out of range is named on standard error and ignored. Sets *access
+ * (enum hak_access) from HAKMEM_CONTROL. */
+void settings_initial(double *values, int *access);
+/* Makes `values` current; each is clamped to its range. Constraints that do not hold are mended by
+ * leaving the involved tunables as they were. START tunables change only while `at_start`. */
+void settings_store(const double *values, bool at_start);
+/* What is current, as doubles. */
+void settings_load(double *values);
+
+#endif

@@ -1,0 +1,37 @@
+/* size_class.c: the tables of size_class.h. */
+#include "size_class.h"
+
+#define GROUP_NUMBER(group) ((group)[0] == 'M' ? ROUTE_GROUP_COUNT : (group)[1] - '0')
+
+const struct size_class size_classes[SIZE_CLASS_COUNT] = {
+#define HAK_SIZE_CLASS(bytes, group, span_slabs)                                                              \
+    {bytes, span_slabs, (uint16_t)GROUP_NUMBER(group), (uint32_t)(SLAB_BYTES * (span_slabs) / (bytes)),                \
+     ((UINT64_C(1) << 40) + (bytes) - 1) / (bytes)},
+#include "size_classes.def"
+#undef HAK_SIZE_CLASS
+};
+
+#define ALL(route) {route, route, route, route, route, route, route, route}
+const uint8_t route_profiles[4][ROUTE_GROUP_COUNT] = {
+    ALL(ROUTE_TINY_FIRST), /* conservative */
+    {ROUTE_TINY_ONLY, ROUTE_TINY_ONLY, ROUTE_TINY_ONLY, ROUTE_TINY_ONLY, ROUTE_TINY_FIRST, ROUTE_TINY_FIRST,
+     ROUTE_TINY_FIRST, ROUTE_POOL_ONLY}, /* hot */
+    ALL(ROUTE_POOL_ONLY),                /* off */
+    ALL(ROUTE_TINY_ONLY),                /* full */
+};
+
+uint8_t tiny_class_tables[4][TINY_TABLE_ENTRIES];
+
+void size_class_init_tables(void)
+{
+    for (unsigned profile = 0; profile < 4; profile++) {
+        unsigned class_index = 0;
+        for (unsigned entry = 0; entry < TINY_TABLE_ENTRIES; entry++) {
+            while (size_classes[class_index].bytes < entry * 8)
+                class_index++;
+            unsigned group = size_classes[class_index].group;
+            bool pool = route_profiles[profile][group] == ROUTE_POOL_ONLY;
+            tiny_class_tables[profile][entry] = (uint8_t)((pool ? (unsigned)SIZE_CLASS_1280 : class_index) + 1);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+/* size_class.h: which block size serves a request (size_classes.def). Pure tables. */
+#ifndef HAK_SIZE_CLASS_H
+#define HAK_SIZE_CLASS_H
+
+#include "base.h"
+
+enum {
+#define HAK_SIZE_CLASS(bytes, group, span_slabs) SIZE_CLASS_##bytes,
+#include "size_classes.def"
+#undef HAK_SIZE_CLASS
+    SIZE_CLASS_COUNT
+};
+
+#define TINY_MAX_BYTES 1024u
+#define TINY_CLASS_COUNT (SIZE_CLASS_1024 + 1)
+#define MID_MAX_BYTES 32768u
+#define L25_MAX_BYTES ((size_t)1 << 20)
+#define ROUTE_GROUP_COUNT 8
+
+struct size_class {
+    uint32_t bytes;
+    uint16_t span_slabs; /* 1 or 4 */
+    uint16_t group;      /* 0..7: C0..C7; 8: mid */
+    uint32_t span_blocks;
+    uint64_t reciprocal; /* ceil(2^40 / bytes): offset / bytes = offset * reciprocal >> 40 below 2^18 */
+};
+extern const struct size_class size_classes[SIZE_CLASS_COUNT];
+
+/* tiny_class[route_profile][(bytes + 7) / 8]: the class + 1 that serves a request of up to 1 KiB;
+ * a class of the tiny path or, where the profile says POOL_ONLY, the smallest of mid. */
+#define TINY_TABLE_ENTRIES (TINY_MAX_BYTES / 8 + 1)
+extern uint8_t tiny_class_tables[4][TINY_TABLE_ENTRIES];
+enum route { ROUTE_TINY_ONLY, ROUTE_TINY_FIRST, ROUTE_POOL_ONLY };
+extern const uint8_t route_profiles[4][ROUTE_GROUP_COUNT];
+
+void size_class_init_tables(void); /* fills tiny_class_tables; idempotent */
+
+/* The class (not + 1) for 1 KiB < bytes <= 32 KiB: four a doubling. */
+static inline unsigned mid_class(size_t bytes)
+{
+    unsigned exponent = log2_floor((uint64_t)bytes - 1); /* 10..14 */
+    unsigned quarter = (unsigned)(((bytes - 1) >> (exponent - 2)) & 3);
+    return (unsigned)SIZE_CLASS_1280 + (exponent - 10) * 4 + quarter;
+}
+
+#endif

@@ -1,0 +1,84 @@
+/* telemetry.h: the metric words of the control block as C structs, generated from telemetry.def.
+ * The block's DATA section *is* a struct telemetry: readers see the words as they are written.
+ *
+ * Every word is relaxed. THREAD and THREAD_CLASS words have one writer, the thread; CLASS, SHARD and
+ * TIER words are written under the lock of what they count; GLOBAL words are added to atomically,
+ * on slow paths only. Each row starts on a cache line of its own. */
+#ifndef HAK_TELEMETRY_H
+#define HAK_TELEMETRY_H
+
+#include "base.h"
+#include "size_class.h"
+
+#define TELEMETRY_MAX_SHARDS 1024
+#define TELEMETRY_MAX_THREADS 1024 /* rows; row 0: retired threads and those that found no row */
+#define TIER_COUNT 3
+
+struct telemetry_global {
+#define HAK_METRIC_GLOBAL(field, ...) _Atomic uint64_t field;
+#include "telemetry.def"
+};
+
+struct telemetry_tier {
+#define HAK_METRIC_TIER(field, ...) _Alignas(CACHE_LINE) _Atomic uint64_t field;
+#include "telemetry.def"
+};
+
+struct telemetry_class {
+    _Alignas(CACHE_LINE) uint64_t reserved;
+#define HAK_METRIC_CLASS(field, ...) _Atomic uint64_t field;
+#include "telemetry.def"
+};
+
+struct telemetry_shard {
+    _Alignas(CACHE_LINE) uint64_t reserved;
+#define HAK_METRIC_SHARD(field, ...) _Atomic uint64_t field;
+#include "telemetry.def"
+};
+
+struct telemetry_thread_class {
+#define HAK_METRIC_THREAD_CLASS(field, ...) _Atomic uint64_t field;
+#include "telemetry.def"
+};
+
+struct telemetry_thread {
+    _Alignas(CACHE_LINE) uint64_t reserved;
+#define HAK_METRIC_THREAD(field, ...) _Atomic uint64_t field;
+#include "telemetry.def"
+    struct telemetry_thread_class classes[SIZE_CLASS_COUNT];
+};
+
+struct telemetry {
+    _Alignas(CACHE_LINE) struct telemetry_global global;
+    struct telemetry_tier tiers[TIER_COUNT];
+    struct telemetry_class classes[SIZE_CLASS_COUNT];
+    struct telemetry_shard shards[TELEMETRY_MAX_SHARDS];
+    struct telemetry_thread threads[TELEMETRY_MAX_THREADS];
+};
+
+/* Points into the control block once that exists (control.c), before any other component runs. */
+extern struct telemetry *telemetry;
+
+/* Words with several writers. */
+static inline void telemetry_add(_Atomic uint64_t *word, int64_t amount)
+{
+    atomic_fetch_add_explicit(word, (uint64_t)amount, memory_order_relaxed);
+}
+
+/* Words with one writer, or under a lock: no locked instruction. */
+static inline void telemetry_set(_Atomic uint64_t *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static inline uint64_t telemetry_get(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline void telemetry_bump(_Atomic uint64_t *word, int64_t amount)
+{
+    telemetry_set(word, telemetry_get(word) + (uint64_t)amount);
+}
+
+#endif
