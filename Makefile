@@ -3,6 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -20,13 +21,12 @@ NOTEBOOK := notebooks/01_live_tuning.ipynb
 # Stamps: a step whose inputs did not change is not run again.
 ENVIRONMENT := $(VENV)/.stamp-environment
 PACKAGE := $(VENV)/.stamp-package
-STRESS_SECONDS ?= 10
 
 .PHONY: help
 help: ## Explain the targets (this text).
 	@echo "usage: make TARGET"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- environment -----------------------------------------------------------------------------------
 
@@ -51,6 +51,78 @@ native: $(PACKAGE) ## Build and install the native parts; DEFAULTS=file.h builds
 	@cmake -S native -B $(BUILD) -DHAKMEM_DEFAULTS_FILE="$(abspath $(DEFAULTS))" >/dev/null
 	@cmake --build $(BUILD) -- --quiet
 	@cmake --install $(BUILD) --prefix "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" >/dev/null
+
+# --- use -------------------------------------------------------------------------------------------
+
+# Loopback only and with its token; a browser opens only where there is a display to open it on.
+# The server refuses root unless told otherwise, so that is said only when it is true.
+LAB_OPTIONS = --ServerApp.ip=127.0.0.1 $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--no-browser) \
+    $(if $(filter 0,$(shell id -u)),--allow-root)
+.PHONY: lab
+lab: setup ## Open JupyterLab on the live tuning notebook (prints its address).
+	exec $(BIN)/jupyter lab $(LAB_OPTIONS) $(NOTEBOOK)
+
+# --- checks ----------------------------------------------------------------------------------------
+
+.PHONY: lint
+lint: setup ## Check the style of Python sources and notebooks.
+	ruff check
+	ruff format --check
+
+.PHONY: format
+format: setup ## Bring the Python sources into the common style.
+	ruff check --fix
+	ruff format
+
+.PHONY: types
+types: setup ## Check the Python types.
+	mypy
+
+.PHONY: layers
+layers: setup ## Check that Python modules and C headers use only what is below them.
+	lint-imports
+	$(PYTEST) --quiet tests/project/test_c_layers.py tests/project/test_python_layers.py
+
+.PHONY: test-packages
+test-packages: ## (part of test) See to the Debian packages that the tests need.
+	@scripts/debian_packages.sh test
+
+.PHONY: check-packages
+check-packages: ## (part of check) See to clang and its sanitizers, too.
+	@scripts/debian_packages.sh check
+
+.PHONY: test-programs
+test-programs: setup ## (part of test) Build tests/native with an allocator that asserts.
+	@cmake -S native -B build/tests -G Ninja -DHAKMEM_TESTS=ON -DHAKMEM_PYTHON=OFF >/dev/null
+	@cmake --build build/tests -- --quiet
+
+PYTEST = $(BIN)/python -m pytest
+.PHONY: test
+test: test-packages test-programs ## Set everything up, Debian packages too, and run all tests.
+	$(PYTEST) $(PYTEST_OPTIONS)
+
+.PHONY: compilers
+compilers: check-packages setup ## Build everything with gcc and with clang, warnings as errors.
+	for compiler in gcc clang; do \
+	    cmake -S native -B build/$$compiler -G Ninja -DCMAKE_C_COMPILER=$$compiler -DHAKMEM_TESTS=ON >/dev/null; \
+	    cmake --build build/$$compiler -- --quiet; \
+	done
+
+.PHONY: stress
+stress: check-packages setup ## Run the allocator's stress test under ASan, UBSan and TSan.
+	for sanitizer in address undefined thread; do \
+	    echo "stress test, $$sanitizer sanitizer"; \
+	    cmake -S native -B build/$$sanitizer -G Ninja -DCMAKE_C_COMPILER=clang -DHAKMEM_TESTS=ON \
+	        -DHAKMEM_PYTHON=OFF -DHAKMEM_SANITIZER=$$sanitizer >/dev/null; \
+	    cmake --build build/$$sanitizer --target stress -- --quiet; \
+	    build/$$sanitizer/stress; \
+	done
+
+# The tests come last: their summary is the last line.
+.PHONY: check
+check: check-packages lint types layers compilers stress test ## All of the above: lint to test.
+
+# --- upkeep ----------------------------------------------------------------------------------------
 
 .PHONY: lock
 lock: $(ENVIRONMENT) ## Pin all dependencies again, with hashes, in requirements/lock.txt.

@@ -1,0 +1,28 @@
+"""What tests of every room share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Folder of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def native_program(repository: Path) -> Callable[[str], Path]:
+    """Path of a program built from tests/native/NAME.c."""
+
+    def find(name: str) -> Path:
+        program = repository / "build" / "tests" / name
+        assert program.is_file(), f"{program} is missing: run `make test-programs`"
+        return program
+
+    return find

@@ -1,0 +1,26 @@
+"""The Makefile explains itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+
+def test_help_is_the_default_and_names_every_target(repository: Path) -> None:
+    run = subprocess.run(
+        ["make", "--no-print-directory"], cwd=repository, capture_output=True, text=True, check=True
+    )
+    explained = set(re.findall(r"^  ([a-z-]+) +\S", run.stdout, flags=re.MULTILINE))
+    phony = re.findall(r"^\.PHONY: (.+)$", (repository / "Makefile").read_text(), flags=re.MULTILINE)
+    targets = {target for line in phony for target in line.split()}
+    assert targets
+    assert targets - explained == set()
+
+
+def test_a_task_of_unknown_name_is_refused(repository: Path) -> None:
+    run = subprocess.run(
+        ["scripts/debian_packages.sh", "holiday"], cwd=repository, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 2
+    assert "unknown task 'holiday'" in run.stderr
