@@ -38,12 +38,15 @@ struct hak_block {
     char path[128]; /* empty: private */
 };
 
-/* Maps, fills and publishes. Returns 0, or -1 if even private memory is refused. */
+/* Maps, fills and publishes. Both generations start at 1. DATA and EVENT are zero and untouched.
+ * Returns 0, or -1 if even private memory is refused or event_capacity is no power of two. A block of
+ * the same kind that this process published earlier, before an exec, is replaced. */
 int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec);
 /* Marks the block EXITED and unlinks its file; the mapping stays for late readers in the process. */
 void hak_block_retire(struct hak_block *block);
 /* In the child of a fork: gives the child a block of its own, at the same addresses, with the same
- * content, and named for the child. Falls back to private memory. */
+ * content except that the event ring starts empty, and named for the child. Falls back to private
+ * memory. Does nothing in the process that made the block. */
 void hak_block_after_fork(struct hak_block *block);
 
 static inline uint64_t hak_block_generation(const struct hak_block *block)
@@ -53,6 +56,7 @@ static inline uint64_t hak_block_generation(const struct hak_block *block)
 /* Copies the requested values of one generation; 0 on success, -1 if a setter kept interfering (or
  * died half-way: then the generation did not move and the caller keeps what it had). */
 int hak_block_copy_requested(const struct hak_block *block, double *values, uint64_t *generation);
+/* Callers take turns (hold a lock of their own). */
 void hak_block_publish_effective(struct hak_block *block, const double *values, uint64_t generation);
 void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t count);
 

@@ -19,10 +19,12 @@
  * Memory orders of the words that change:
  *   requested slot    written by a setter that holds the OFD lock, relaxed; then
  *   generation        store release by the setter; publisher and readers load acquire, copy, recheck
- *   effective         relaxed by the publisher; then effective_generation store release
+ *   effective         by the publisher, while the top bit of effective_generation is set; then
+ *   effective_generation  store release (readers load acquire, copy, recheck)
  *   metric words      one writer each (or atomic adds), relaxed
  *   axis count        store release by the publisher after the rows are ready, load acquire
- *   event             claimed by CAS on event_head; sequence store release after the body
+ *   event             index from event_head, slot claimed by CAS of its sequence to an odd value (who
+ *                     is lapped gives up and counts event_lost); sequence store release after the body
  *   state             store release by the publisher
  */
 #ifndef HAK_BLOCK_H
@@ -33,6 +35,7 @@
 #define HAK_MAGIC UINT64_C(0x314b4c424b4148) /* "HAKBLK1" */
 #define HAK_ABI_VERSION 1u
 #define HAK_HEADER_BYTES 4096u
+#define HAK_EFFECTIVE_BUSY (UINT64_C(1) << 63) /* bit of effective_generation: values are changing */
 
 enum hak_section {
     HAK_SECTION_TUNABLE,
