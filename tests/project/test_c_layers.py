@@ -17,8 +17,9 @@ ALLOCATOR_LAYERS = (
     ("l25_pool", "big_cache"),
     ("superslab", "central"),
     ("registry",),
-    ("control", "events", "settings", "telemetry", "clock"),
+    ("control", "events", "settings", "clock"),
     ("os",),
+    ("telemetry",),
     ("size_class",),
     ("base", "lock"),
 )
