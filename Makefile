@@ -54,13 +54,9 @@ native: $(PACKAGE) ## Build and install the native parts; DEFAULTS=file.h builds
 
 # --- use -------------------------------------------------------------------------------------------
 
-# Loopback only and with its token; a browser opens only where there is a display to open it on.
-# The server refuses root unless told otherwise, so that is said only when it is true.
-LAB_OPTIONS = --ServerApp.ip=127.0.0.1 $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--no-browser) \
-    $(if $(filter 0,$(shell id -u)),--allow-root)
 .PHONY: lab
 lab: setup ## Open JupyterLab on the live tuning notebook (prints its address).
-	exec $(BIN)/jupyter lab $(LAB_OPTIONS) $(NOTEBOOK)
+	exec $(BIN)/workbench lab $(NOTEBOOK)
 
 # --- checks ----------------------------------------------------------------------------------------
 

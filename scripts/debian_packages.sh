@@ -75,10 +75,17 @@ first_known() {
     echo "${1##*|}"
 }
 
+list_missing() {
+    missing=()
+    case $task in
+        build) need_build ;;
+        test) need_build && need_test ;;
+        check) need_build && need_test && need_check ;;
+    esac
+}
+
 case $task in
-    build) need_build ;;
-    test) need_build && need_test ;;
-    check) need_build && need_test && need_check ;;
+    build | test | check) list_missing ;;
     *) echo "debian_packages.sh: unknown task '$task'; use build, test or check" >&2 && exit 2 ;;
 esac
 [ ${#missing[@]} -gt 0 ] || exit 0
@@ -104,3 +111,8 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "installing ${packages[*]}"
 apt-get install --quiet --quiet --yes --no-install-recommends "${packages[@]}" >/dev/null
+list_missing
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "Installed, yet not to be found: ${missing[*]}." >&2
+    exit 1
+fi

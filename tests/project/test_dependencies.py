@@ -1,0 +1,26 @@
+"""What the package imports is what it asks to be installed."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+
+from tests.project.test_python_layers import list_imports
+from tests.project.tracked_files import list_files, read_text
+
+
+def test_every_imported_library_is_a_declared_dependency() -> None:
+    lines = tomllib.loads(read_text(next(p for p in list_files() if str(p) == "pyproject.toml")) or "")
+    declared = {re.split(r"[<>=!~;\[ ]", line)[0].lower() for line in lines["project"]["dependencies"]}
+    providers = packages_distributions()
+    undeclared = {
+        f"{path} imports {name}"
+        for path in list_files()
+        if path.parts[0] == "workbench" and path.suffix == ".py"
+        for name in {module.partition(".")[0] for module in list_imports(path)}
+        if name not in {"workbench", "__future__", *sys.stdlib_module_names}
+        and not declared & {provider.lower() for provider in providers.get(name, [])}
+    }
+    assert undeclared == set()
