@@ -1,0 +1,62 @@
+/* allocator_identity.c: looks for a symbol that only one allocator has, and asks it for its version. */
+#include "allocator_identity.h"
+#include <dlfcn.h>
+#include <gnu/libc-version.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef int mallctl_function(const char *name, void *old_value, size_t *old_bytes, void *new_value,
+                             size_t new_bytes);
+typedef const char *tc_version_function(int *major, int *minor, const char **patch);
+typedef int mi_version_function(void);
+typedef const char *hak_build_function(void);
+
+/* POSIX says dlsym's result is a function; ISO C has no such cast. */
+#define FIND(function, symbol)                                                                         \
+    do {                                                                                               \
+        void *address = dlsym(RTLD_DEFAULT, symbol);                                                   \
+        memcpy(&(function), &address, sizeof address);                                                 \
+    } while (0)
+
+/* mimalloc 2: 209 is 2.0.9. From 3.2 on: 30403 is 3.4.3. */
+static void format_mimalloc(char *out, size_t bytes, int version)
+{
+    if (version >= 10000)
+        snprintf(out, bytes, "%d.%d.%d", version / 10000, version / 100 % 100, version % 100);
+    else
+        snprintf(out, bytes, "%d.%d.%d", version / 100, version / 10 % 10, version % 10);
+}
+
+void allocator_identify(struct allocator_identity *identity)
+{
+    mallctl_function *mallctl;
+    tc_version_function *tc_version;
+    mi_version_function *mi_version;
+    hak_build_function *hak_control_path;
+    memset(identity, 0, sizeof *identity);
+    FIND(hak_control_path, "hak_control_path");
+    FIND(mallctl, "mallctl");
+    FIND(tc_version, "tc_version");
+    FIND(mi_version, "mi_version");
+    if (hak_control_path != NULL) {
+        identity->name = "hakmem";
+    } else if (mallctl != NULL) {
+        const char *version = "";
+        size_t bytes = sizeof version;
+        identity->name = "jemalloc";
+        if (mallctl("version", &version, &bytes, NULL, 0) == 0)
+            snprintf(identity->version, sizeof identity->version, "%s", version);
+    } else if (tc_version != NULL) {
+        int major = 0, minor = 0;
+        const char *patch = "";
+        identity->name = "tcmalloc";
+        tc_version(&major, &minor, &patch);
+        snprintf(identity->version, sizeof identity->version, "%d.%d%s", major, minor, patch);
+    } else if (mi_version != NULL) {
+        identity->name = "mimalloc";
+        format_mimalloc(identity->version, sizeof identity->version, mi_version());
+    } else {
+        identity->name = "glibc";
+        snprintf(identity->version, sizeof identity->version, "%s", gnu_get_libc_version());
+    }
+}

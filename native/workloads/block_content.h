@@ -1,0 +1,93 @@
+/* block_content.h: what drivers write into their blocks, and the check that it is still there. An
+ * allocator that hands out one block twice, or writes into a block in use, is found out here. */
+#ifndef HAK_BLOCK_CONTENT_H
+#define HAK_BLOCK_CONTENT_H
+
+#include "workload.h"
+#include <string.h>
+
+#define CONTENT_PAGE_BYTES 4096u
+
+/* A block at the user: size and tag are what was asked for and written. */
+struct content_block {
+    void *address;
+    uint32_t bytes, tag;
+};
+
+/* Writes the tag at both ends. */
+static inline void content_write(const struct content_block *block)
+{
+    char *start = block->address;
+    if (block->bytes >= sizeof block->tag) {
+        memcpy(start, &block->tag, sizeof block->tag);
+        memcpy(start + block->bytes - sizeof block->tag, &block->tag, sizeof block->tag);
+    } else if (block->bytes != 0) {
+        start[0] = start[block->bytes - 1] = (char)block->tag;
+    }
+}
+
+static inline bool content_is_intact(const struct content_block *block)
+{
+    const char *start = block->address;
+    if (block->bytes >= 2 * sizeof block->tag) {
+        uint32_t first, last;
+        memcpy(&first, start, sizeof first);
+        memcpy(&last, start + block->bytes - sizeof last, sizeof last);
+        return first == block->tag && last == block->tag;
+    }
+    /* The two tags of a block this small overlap: the last byte is the last tag's. */
+    if (block->bytes >= sizeof block->tag)
+        return start[block->bytes - 1] == (char)(block->tag >> 24);
+    return block->bytes == 0 || start[0] == (char)block->tag;
+}
+
+/* Touches one byte in each of the first `percent` % of the pages between the ends. */
+static inline void content_touch_pages(const struct content_block *block, uint32_t percent)
+{
+    size_t touched = (size_t)block->bytes / 100 * percent;
+    volatile char *start = block->address;
+    for (size_t at = CONTENT_PAGE_BYTES; at + CONTENT_PAGE_BYTES < touched; at += CONTENT_PAGE_BYTES)
+        start[at] = (char)block->tag;
+}
+
+/* Allocates and marks. False: failed and reported. */
+static inline bool content_allocate(struct workload_lane *lane, struct content_block *block, uint32_t bytes)
+{
+    void *address = WORKLOAD_MALLOC(bytes);
+    if (address == NULL) {
+        workload_fail(lane, "out of memory: malloc(%u) returned NULL", bytes);
+        return false;
+    }
+    /* Low bits of the address make neighbours differ; the lane makes threads differ. */
+    block->tag = (uint32_t)((uintptr_t)address >> 3) * 2654435761u ^ lane->index;
+    block->address = address;
+    block->bytes = bytes;
+    content_write(block);
+    workload_note(lane, bytes);
+    return true;
+}
+
+/* Checks and frees; `slot` is what the checksum notes. False: overwritten, reported. */
+static inline bool content_release(struct workload_lane *lane, struct content_block *block, uint32_t slot)
+{
+    if (!content_is_intact(block)) {
+        workload_fail(lane, "the block of %u bytes at %p was overwritten while in use", block->bytes,
+                      block->address);
+        return false;
+    }
+    WORKLOAD_FREE(block->address);
+    block->address = NULL;
+    workload_note(lane, WORKLOAD_REQUEST_FREE | slot);
+    return true;
+}
+
+/* Frees every block that is there, unchecked: for the end of a lane, failed or not. */
+static inline void content_release_all(struct content_block *blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        WORKLOAD_FREE(blocks[i].address);
+        blocks[i].address = NULL;
+    }
+}
+
+#endif

@@ -1,0 +1,23 @@
+/* process_memory.c: VmHWM of /proc/self/status. Not getrusage: its maximum survives exec, so that it
+ * may be that of the interpreter which started us. */
+#include "process_memory.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+uint64_t process_peak_resident_bytes(void)
+{
+    static const char key[] = "VmHWM:";
+    char text[4096];
+    int descriptor = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return 0;
+    ssize_t length = read(descriptor, text, sizeof text - 1);
+    close(descriptor);
+    if (length <= 0)
+        return 0;
+    text[length] = '\0';
+    const char *line = strstr(text, key);
+    return line == NULL ? 0 : strtoull(line + sizeof key - 1, NULL, 10) * 1024;
+}

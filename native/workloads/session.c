@@ -1,0 +1,431 @@
+/* session.c: threads, clock and control of a run. The calling thread is the controller: it looks at
+ * run.state and the clock every few milliseconds and passes one command word on to the lanes, which
+ * load it (relaxed) at every checkpoint. Nothing here allocates memory. */
+#include "session.h"
+#include "process_memory.h"
+#include "session_block.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_NS 5000000
+#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
+
+enum command { COMMAND_HOLD, COMMAND_RUN, COMMAND_PAUSE, COMMAND_STOP, COMMAND_FINISH };
+
+struct lane_slot {
+    struct workload_lane lane; /* first: a lane is found in its slot */
+    uint64_t quota;            /* operations still to do; UINT64_MAX in a run by seconds */
+    pthread_t thread, predecessor;
+    bool is_prepared, has_predecessor;
+};
+
+struct workload_session {
+    /* Read by lanes at checkpoints, written by the controller. */
+    _Alignas(128) _Atomic int command;
+    _Atomic uint64_t running_ms;
+    bool is_by_operations;
+    struct session_data *data;
+
+    _Alignas(128) pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t to_controller, to_lanes;
+    uint32_t waiting, ended, finished; /* lanes that prepared or paused; that ran to the end; that cleared up */
+    uint64_t last_end_ns;
+    char error[WORKLOAD_ERROR_BYTES];
+
+    /* The controller's own. */
+    const struct workload_request *request;
+    struct hak_block block;
+    uint64_t generation, start_ns, pause_start_ns, paused_ns;
+    bool is_stopped;
+    struct lane_slot *slots;
+};
+
+static struct workload_session session;
+static _Atomic bool stop_requested;
+
+void workload_session_stop(void)
+{
+    atomic_store_explicit(&stop_requested, true, memory_order_relaxed);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+void *workload_map(struct workload_lane *lane, size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory != MAP_FAILED)
+        return memory;
+    workload_fail(lane, "the system refused %zu bytes for the workload's own state: %s", bytes, strerror(errno));
+    return NULL;
+}
+
+void workload_unmap(void *memory, size_t bytes)
+{
+    munmap(memory, bytes);
+}
+
+static enum command current_command(void)
+{
+    return (enum command)atomic_load_explicit(&session.command, memory_order_relaxed);
+}
+
+/* --- lanes ------------------------------------------------------------------------------------------ */
+
+static void publish_operations(struct workload_lane *lane)
+{
+    lane->operations += lane->granted - lane->countdown;
+    lane->granted = lane->countdown;
+    atomic_store_explicit(&session.data->rows[lane->index].operations, lane->operations, memory_order_relaxed);
+}
+
+void workload_fail(struct workload_lane *lane, const char *format, ...)
+{
+    char reason[WORKLOAD_ERROR_BYTES / 2];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    publish_operations(lane);
+    pthread_mutex_lock(&session.lock);
+    if (session.error[0] == '\0')
+        snprintf(session.error, sizeof session.error, "workload %s: %s, in thread %u after %llu operations",
+                 lane->workload->name, reason, lane->index, (unsigned long long)lane->operations);
+    pthread_cond_signal(&session.to_controller);
+    pthread_mutex_unlock(&session.lock);
+}
+
+/* Parks the thread until the command is another than HOLD and PAUSE. */
+static void wait_for_run(void)
+{
+    pthread_mutex_lock(&session.lock);
+    session.waiting++;
+    pthread_cond_signal(&session.to_controller);
+    while (current_command() == COMMAND_HOLD || current_command() == COMMAND_PAUSE)
+        pthread_cond_wait(&session.to_lanes, &session.lock);
+    session.waiting--;
+    pthread_mutex_unlock(&session.lock);
+}
+
+/* Lets the lane do its next few operations; false if there are none left, or the run stops. */
+static bool grant_operations(struct lane_slot *slot)
+{
+    if (current_command() == COMMAND_PAUSE)
+        wait_for_run();
+    if (current_command() >= COMMAND_STOP || slot->quota == 0)
+        return false;
+    uint32_t interval = slot->lane.workload->checkpoint_operations;
+    uint32_t granted = slot->quota < interval ? (uint32_t)slot->quota : interval;
+    if (session.is_by_operations)
+        slot->quota -= granted;
+    slot->lane.granted = slot->lane.countdown = granted;
+    return true;
+}
+
+bool workload_checkpoint(struct workload_lane *lane)
+{
+    publish_operations(lane);
+    return grant_operations((struct lane_slot *)(void *)lane);
+}
+
+uint64_t workload_period(const struct workload_lane *lane, double period_ms)
+{
+    uint64_t elapsed_ms;
+    if (session.is_by_operations)
+        elapsed_ms = (lane->operations + lane->granted - lane->countdown) / WORKLOAD_OPERATIONS_PER_MS;
+    else
+        elapsed_ms = atomic_load_explicit(&session.running_ms, memory_order_relaxed);
+    return elapsed_ms / (uint64_t)period_ms;
+}
+
+static void *lane_thread(void *argument);
+
+/* Starts the successor; false if the system refuses. A thread joins its own predecessor first, so
+ * that at most two threads of a lane exist, and none is left over. */
+static bool hand_over(struct lane_slot *slot)
+{
+    if (slot->has_predecessor)
+        pthread_join(slot->predecessor, NULL);
+    slot->predecessor = pthread_self();
+    slot->has_predecessor = true;
+    pthread_t successor;
+    int refusal = pthread_create(&successor, NULL, lane_thread, slot);
+    if (refusal == 0)
+        return true;
+    slot->has_predecessor = false;
+    workload_fail(&slot->lane, "the system refused a thread: %s", strerror(refusal));
+    return false;
+}
+
+static void finish_lane(struct lane_slot *slot)
+{
+    pthread_mutex_lock(&session.lock);
+    session.last_end_ns = now_ns();
+    session.ended++;
+    pthread_cond_signal(&session.to_controller);
+    while (current_command() != COMMAND_FINISH)
+        pthread_cond_wait(&session.to_lanes, &session.lock);
+    pthread_mutex_unlock(&session.lock);
+    if (slot->lane.state != NULL)
+        slot->lane.workload->finish(&slot->lane);
+    if (slot->has_predecessor)
+        pthread_join(slot->predecessor, NULL);
+    pthread_mutex_lock(&session.lock);
+    slot->thread = pthread_self();
+    session.finished++;
+    pthread_cond_signal(&session.to_controller);
+    pthread_mutex_unlock(&session.lock);
+}
+
+static void *lane_thread(void *argument)
+{
+    struct lane_slot *slot = argument;
+    struct workload_lane *lane = &slot->lane;
+    enum workload_outcome outcome = WORKLOAD_DONE;
+    char name[16]; /* the kernel's limit */
+    snprintf(name, sizeof name, "%.10s-%u", lane->workload->name, lane->index);
+    pthread_setname_np(pthread_self(), name);
+    atomic_store_explicit(&session.data->rows[lane->index].thread_id, (uint64_t)gettid(), memory_order_relaxed);
+    if (!slot->is_prepared) {
+        slot->is_prepared = true;
+        outcome = lane->workload->prepare(lane);
+        wait_for_run();
+        if (outcome == WORKLOAD_DONE && grant_operations(slot))
+            outcome = lane->workload->run(lane);
+    } else {
+        outcome = lane->workload->run(lane);
+    }
+    if (outcome == WORKLOAD_HAND_OVER && hand_over(slot))
+        return NULL;
+    finish_lane(slot);
+    return NULL;
+}
+
+/* --- the controller --------------------------------------------------------------------------------- */
+
+static void send_command(enum command command)
+{
+    pthread_mutex_lock(&session.lock);
+    atomic_store_explicit(&session.command, command, memory_order_relaxed);
+    pthread_cond_broadcast(&session.to_lanes);
+    pthread_mutex_unlock(&session.lock);
+}
+
+/* Waits for a lane to report, at most a tick. Returns how many lanes have ended. */
+static uint32_t wait_for_tick(uint32_t *waiting, bool *has_failed)
+{
+    uint64_t until_ns = now_ns() + TICK_NS;
+    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
+    pthread_mutex_lock(&session.lock);
+    pthread_cond_timedwait(&session.to_controller, &session.lock, &until);
+    uint32_t ended = session.ended;
+    *waiting = session.waiting;
+    *has_failed = session.error[0] != '\0';
+    pthread_mutex_unlock(&session.lock);
+    return ended;
+}
+
+/* Time at work up to `at_ns`. */
+static uint64_t running_ns(uint64_t at_ns)
+{
+    uint64_t paused_ns = session.paused_ns;
+    if (session.pause_start_ns != 0 && at_ns > session.pause_start_ns)
+        paused_ns += at_ns - session.pause_start_ns;
+    return at_ns - session.start_ns - paused_ns;
+}
+
+static uint64_t count_operations(void)
+{
+    uint64_t operations = 0;
+    for (uint32_t i = 0; i < session.request->threads; i++)
+        operations += atomic_load_explicit(&session.data->rows[i].operations, memory_order_relaxed);
+    return operations;
+}
+
+static void publish_progress(uint64_t elapsed_ns)
+{
+    struct session_data *data = session.data;
+    uint64_t elapsed_ms = elapsed_ns / NS_PER_MS;
+    uint64_t goal = atomic_load_explicit(&data->goal, memory_order_relaxed);
+    uint64_t done = session.is_by_operations ? count_operations() : elapsed_ms;
+    atomic_store_explicit(&session.running_ms, elapsed_ms, memory_order_relaxed);
+    atomic_store_explicit(&data->elapsed_ms, elapsed_ms, memory_order_relaxed);
+    atomic_store_explicit(&data->done, done < goal ? done : goal, memory_order_relaxed);
+}
+
+/* Turns a changed run.state into a command. */
+static void adopt_state(void)
+{
+    double state;
+    uint64_t generation;
+    if (atomic_exchange_explicit(&stop_requested, false, memory_order_relaxed)) {
+        session.is_stopped = true;
+        send_command(COMMAND_STOP);
+    }
+    if (hak_block_generation(&session.block) == session.generation || current_command() == COMMAND_STOP)
+        return;
+    if (hak_block_copy_requested(&session.block, &state, &generation) != 0)
+        return; /* a setter is at it; the next tick looks again */
+    session.generation = generation;
+    if (state == RUN_STATE_STOPPING) {
+        session.is_stopped = true;
+        send_command(COMMAND_STOP);
+    } else if (state == RUN_STATE_PAUSED && current_command() == COMMAND_RUN) {
+        session.pause_start_ns = now_ns();
+        send_command(COMMAND_PAUSE);
+    } else if (state == RUN_STATE_RUNNING && current_command() == COMMAND_PAUSE) {
+        session.paused_ns += now_ns() - session.pause_start_ns;
+        session.pause_start_ns = 0;
+        send_command(COMMAND_RUN);
+    }
+}
+
+/* Says that the state is in force: a pause is once every lane stands still. */
+static void publish_state(uint32_t waiting, uint32_t ended)
+{
+    double state = RUN_STATE_RUNNING;
+    if (current_command() == COMMAND_STOP)
+        state = RUN_STATE_STOPPING;
+    else if (current_command() == COMMAND_PAUSE)
+        state = RUN_STATE_PAUSED;
+    if (state == RUN_STATE_PAUSED && waiting + ended < session.request->threads)
+        return;
+    hak_block_publish_effective(&session.block, &state, session.generation);
+}
+
+static void control_lanes(void)
+{
+    uint64_t goal_ns = (uint64_t)(session.request->seconds * 1e9);
+    uint32_t waiting, ended, lane_count = session.request->threads;
+    bool has_failed;
+    do {
+        ended = wait_for_tick(&waiting, &has_failed);
+        adopt_state();
+        uint64_t elapsed_ns = running_ns(now_ns());
+        publish_progress(elapsed_ns);
+        bool is_over = has_failed || (!session.is_by_operations && elapsed_ns >= goal_ns);
+        if (is_over && current_command() != COMMAND_STOP)
+            send_command(COMMAND_STOP);
+        publish_state(waiting, ended);
+    } while (ended < lane_count);
+}
+
+/* --- start and end ---------------------------------------------------------------------------------- */
+
+static int prepare_session(const struct workload_request *request, struct workload_result *result)
+{
+    memset(&session, 0, sizeof session);
+    atomic_store_explicit(&stop_requested, false, memory_order_relaxed);
+    session.request = request;
+    session.is_by_operations = request->operations != 0;
+    size_t bytes = request->threads * sizeof(struct lane_slot);
+    session.slots = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (session.slots == MAP_FAILED ||
+        session_block_create(&session.block, request->threads,
+                             request->starts_paused ? RUN_STATE_PAUSED : RUN_STATE_RUNNING) != 0) {
+        snprintf(result->error, sizeof result->error, "the system refused memory for the run: %s", strerror(errno));
+        return -1;
+    }
+    session.data = session_block_data(&session.block);
+    session.generation = hak_block_generation(&session.block);
+    atomic_store_explicit(&session.data->goal,
+                          session.is_by_operations ? request->operations : (uint64_t)(request->seconds * 1e3),
+                          memory_order_relaxed);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&session.lock, NULL);
+    pthread_cond_init(&session.to_controller, &monotonic);
+    pthread_cond_init(&session.to_lanes, &monotonic);
+    return 0;
+}
+
+static void prepare_lane(uint32_t index)
+{
+    const struct workload_request *request = session.request;
+    struct lane_slot *slot = &session.slots[index];
+    uint64_t share = request->operations / request->threads + (index < request->operations % request->threads);
+    slot->quota = session.is_by_operations ? share : UINT64_MAX;
+    slot->lane.workload = request->workload;
+    slot->lane.parameters = request->parameters;
+    slot->lane.index = index;
+    slot->lane.lane_count = request->threads;
+    /* Far apart on the generator's circle, however close the seeds are. */
+    slot->lane.random = workload_mix(workload_mix(request->seed) + index + 1);
+}
+
+/* Starts every lane and waits until all are prepared; lanes that cannot start count as ended. */
+static void start_lanes(void)
+{
+    for (uint32_t i = 0; i < session.request->threads; i++) {
+        prepare_lane(i);
+        struct lane_slot *slot = &session.slots[i];
+        int refusal = pthread_create(&slot->thread, NULL, lane_thread, slot);
+        if (refusal == 0)
+            continue;
+        workload_fail(&slot->lane, "the system refused a thread: %s", strerror(refusal));
+        pthread_mutex_lock(&session.lock);
+        session.ended += session.request->threads - i;
+        session.finished = session.ended;
+        pthread_mutex_unlock(&session.lock);
+        break;
+    }
+    pthread_mutex_lock(&session.lock);
+    while (session.waiting + session.ended < session.request->threads)
+        pthread_cond_wait(&session.to_controller, &session.lock);
+    pthread_mutex_unlock(&session.lock);
+    session.start_ns = session.last_end_ns = now_ns();
+    if (session.request->starts_paused)
+        session.pause_start_ns = session.start_ns;
+    send_command(session.request->starts_paused ? COMMAND_PAUSE : COMMAND_RUN);
+}
+
+static void finish_lanes(uint32_t started)
+{
+    send_command(COMMAND_FINISH);
+    pthread_mutex_lock(&session.lock);
+    while (session.finished < session.request->threads)
+        pthread_cond_wait(&session.to_controller, &session.lock);
+    pthread_mutex_unlock(&session.lock);
+    for (uint32_t i = 0; i < started; i++)
+        pthread_join(session.slots[i].thread, NULL);
+}
+
+void workload_session_run(const struct workload_request *request, struct workload_result *result,
+                          void (*on_ready)(const char *path))
+{
+    memset(result, 0, sizeof *result);
+    result->status = WORKLOAD_STATUS_FAILED;
+    if (prepare_session(request, result) != 0)
+        return;
+    start_lanes();
+    uint32_t started = request->threads - session.finished;
+    if (on_ready != NULL)
+        on_ready(session.block.path);
+    control_lanes();
+    uint64_t elapsed_ns = running_ns(session.last_end_ns);
+    publish_progress(elapsed_ns);
+    result->elapsed_s = (double)elapsed_ns / 1e9;
+    result->operations = count_operations();
+    result->peak_resident_bytes = process_peak_resident_bytes();
+    finish_lanes(started);
+    for (uint32_t i = 0; i < request->threads; i++)
+        result->checksum += workload_mix(session.slots[i].lane.checksum + i);
+    if (session.error[0] != '\0')
+        memcpy(result->error, session.error, sizeof result->error);
+    else
+        result->status = session.is_stopped ? WORKLOAD_STATUS_STOPPED : WORKLOAD_STATUS_COMPLETED;
+    munmap(session.slots, request->threads * sizeof(struct lane_slot));
+    hak_block_retire(&session.block);
+}

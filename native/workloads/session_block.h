@@ -1,0 +1,30 @@
+/* session_block.h: the control block of a run: throughput of every thread, progress, and the one
+ * tunable run.state, so that pause, resume and stop are sets like any other. */
+#ifndef HAK_WORKLOAD_SESSION_BLOCK_H
+#define HAK_WORKLOAD_SESSION_BLOCK_H
+
+#include "workload.h"
+#include "writer.h"
+
+enum run_state { RUN_STATE_RUNNING, RUN_STATE_PAUSED, RUN_STATE_STOPPING };
+
+/* A lane's row: one writer, the lane's thread. */
+struct session_row {
+    _Alignas(64) _Atomic uint64_t thread_id, operations;
+};
+
+/* The DATA section. The gauges are written by the controller. */
+struct session_data {
+    _Alignas(64) _Atomic uint64_t elapsed_ms, done, goal;
+    struct session_row rows[WORKLOAD_MAX_THREADS];
+};
+
+/* Makes and publishes the block; 0, or -1 if even private memory is refused. */
+int session_block_create(struct hak_block *block, uint32_t threads, enum run_state state);
+
+static inline struct session_data *session_block_data(const struct hak_block *block)
+{
+    return (struct session_data *)(void *)block->data;
+}
+
+#endif

@@ -1,0 +1,128 @@
+/* workload.h: what a workload is, and what a driver may call. A workload is one .c file with one
+ * `struct workload`, listed in catalogue.c.
+ *
+ * A run has N lanes. A lane is a seeded sequence of requests; one thread at a time works on it, and
+ * when that thread hands over, a successor goes on where it stopped. All a driver keeps lives in its
+ * lane, in memory from workload_map, so that the allocator under test sees the workload's requests
+ * and nothing else.
+ *
+ *     prepare(lane)            maps the state, makes the first blocks        not measured
+ *     run(lane) ... run(lane)  one operation, workload_continue, and again   measured
+ *     finish(lane)             frees what is left                            not measured
+ *
+ * A run by operations makes the same requests every time: they depend on the seed, the parameters
+ * and the number of lanes only. `checksum` tells whether they did. */
+#ifndef HAK_WORKLOAD_H
+#define HAK_WORKLOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* The allocator under test, by name and not by pointer: an indirect call would be measured too. */
+#ifdef HAKMEM_WORKLOADS_IN_PROCESS
+#include "hakmem.h"
+#define WORKLOAD_MALLOC hak_malloc
+#define WORKLOAD_FREE hak_free
+#else
+#define WORKLOAD_MALLOC malloc
+#define WORKLOAD_FREE free
+#endif
+
+#define WORKLOAD_MAX_THREADS 256u
+#define WORKLOAD_MAX_PARAMETERS 8u
+/* In a run by operations so many operations of a lane count as a millisecond (as clock.mode does). */
+#define WORKLOAD_OPERATIONS_PER_MS 1000u
+
+struct workload_lane;
+
+/* All parameters are whole numbers. */
+struct workload_parameter {
+    const char *name, *unit, *help;
+    double minimum, maximum, default_value;
+};
+
+enum workload_outcome {
+    WORKLOAD_DONE,      /* workload_continue said so */
+    WORKLOAD_HAND_OVER, /* a new thread shall go on with this lane */
+    WORKLOAD_FAILED     /* workload_fail was called */
+};
+
+struct workload {
+    const char *name, *help;
+    const char *stresses;  /* which parts of an allocator */
+    const char *operation; /* what counts as one */
+    const struct workload_parameter *parameters;
+    uint32_t parameter_count;
+    uint32_t default_threads;
+    uint32_t checkpoint_operations; /* between two looks at pause and stop; fewer for slow operations */
+    /* Whether parameters that are each in range go together; the text says what does not, else NULL. */
+    const char *(*check)(const double *parameters);
+    enum workload_outcome (*prepare)(struct workload_lane *lane); /* DONE or FAILED */
+    enum workload_outcome (*run)(struct workload_lane *lane);
+    void (*finish)(struct workload_lane *lane);
+};
+
+/* Index from 0; NULL beyond the last. */
+const struct workload *workload_at(uint32_t index);
+const struct workload *workload_find(const char *name);
+
+/* One lane: touched by its thread alone, except where session.c says. */
+struct workload_lane {
+    _Alignas(128) const double *parameters;
+    void *state; /* the driver's own */
+    uint64_t random, checksum;
+    uint64_t operations;         /* up to the last checkpoint */
+    uint32_t countdown, granted; /* operations until the next checkpoint, and at the last one */
+    uint32_t index, lane_count;
+    const struct workload *workload;
+};
+
+/* Zeroed memory for a driver's state, straight from the system. NULL: failed and reported. */
+void *workload_map(struct workload_lane *lane, size_t bytes);
+void workload_unmap(void *memory, size_t bytes);
+
+/* The slow end of workload_continue: publishes the lane's count, waits out a pause. */
+bool workload_checkpoint(struct workload_lane *lane);
+
+/* Counts one operation. False: the run is over for this lane, return WORKLOAD_DONE. */
+static inline bool workload_continue(struct workload_lane *lane)
+{
+    return --lane->countdown != 0 || workload_checkpoint(lane);
+}
+
+/* Number of periods of `period_ms` since the start, by time or by operations as the run is. */
+uint64_t workload_period(const struct workload_lane *lane, double period_ms);
+
+/* Ends the whole run as failed, with one line of text. Return WORKLOAD_FAILED afterwards. */
+void workload_fail(struct workload_lane *lane, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014). */
+static inline uint64_t workload_mix(uint64_t word)
+{
+    word = (word ^ (word >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    word = (word ^ (word >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return word ^ (word >> 31);
+}
+
+static inline uint64_t workload_random(struct workload_lane *lane)
+{
+    lane->random += UINT64_C(0x9e3779b97f4a7c15);
+    return workload_mix(lane->random);
+}
+
+/* 32 random bits made a number below `bound`, without a division. */
+static inline uint32_t workload_below(uint32_t bits, uint32_t bound)
+{
+    return (uint32_t)(((uint64_t)bits * bound) >> 32);
+}
+
+/* Adds a request to the lane's checksum. Frees and allocations differ in the top bit. */
+#define WORKLOAD_REQUEST_FREE (UINT64_C(1) << 63)
+static inline void workload_note(struct workload_lane *lane, uint64_t request)
+{
+    lane->checksum = (lane->checksum ^ request) * UINT64_C(0x9e3779b97f4a7c15) + 1;
+}
+
+#endif
