@@ -11,6 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The tools of the environment come first, so that its cmake, ninja and python are the ones used.
+export PYTHON
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 LOCK := requirements/lock.txt
@@ -98,20 +99,22 @@ test: test-packages test-programs ## Set everything up, Debian packages too, and
 	$(PYTEST) $(PYTEST_OPTIONS)
 
 .PHONY: compilers
-compilers: check-packages setup ## Build everything with gcc and with clang, warnings as errors.
-	for compiler in gcc clang; do \
-	    cmake -S native -B build/$$compiler -G Ninja -DCMAKE_C_COMPILER=$$compiler -DHAKMEM_TESTS=ON >/dev/null; \
+compilers: check-packages setup ## Build what is installed with gcc and with clang, warnings as errors.
+	@for compiler in gcc clang; do \
+	    echo "building with $$compiler"; \
+	    cmake -S native -B build/$$compiler -G Ninja -DCMAKE_C_COMPILER=$$compiler >/dev/null; \
 	    cmake --build build/$$compiler -- --quiet; \
 	done
 
 .PHONY: stress
 stress: check-packages setup ## Run the allocator's stress test under ASan, UBSan and TSan.
-	for sanitizer in address undefined thread; do \
+	@for build in asan=address ubsan=undefined tsan=thread; do \
+	    folder=build/$${build%=*}; sanitizer=$${build#*=}; \
 	    echo "stress test, $$sanitizer sanitizer"; \
-	    cmake -S native -B build/$$sanitizer -G Ninja -DCMAKE_C_COMPILER=clang -DHAKMEM_TESTS=ON \
+	    cmake -S native -B $$folder -G Ninja -DCMAKE_C_COMPILER=clang -DHAKMEM_TESTS=ON \
 	        -DHAKMEM_PYTHON=OFF -DHAKMEM_SANITIZER=$$sanitizer >/dev/null; \
-	    cmake --build build/$$sanitizer --target stress -- --quiet; \
-	    build/$$sanitizer/stress; \
+	    cmake --build $$folder -- --quiet; \
+	    $$folder/stress; \
 	done
 
 # The tests come last: their summary is the last line.
