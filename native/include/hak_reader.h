@@ -3,12 +3,18 @@
  * the block is trusted: offsets, counts and strings are checked and copied at open; a bad block is
  * an error, never a wild read. All functions are thread-safe for one reader, except close.
  *
+ * Everything is read with pread, never through a mapping: a file that shrinks while it is read gives
+ * a short read (HAK_ERROR_DAMAGED) instead of SIGBUS, holes stay holes, and each call takes a page
+ * reference, a full barrier between the words of one call and those of the next. Only a set writes
+ * through a mapping, because its words need real atomics; it looks at the size first.
+ *
  * Return values: 0 or a count on success, else a negative enum hak_error, with one line of text in
  * `error` that names the thing, the value and the remedy. */
 #ifndef HAK_READER_H
 #define HAK_READER_H
 
 #include "hak_block.h"
+#include <pthread.h>
 #include <stddef.h>
 
 enum hak_error {
@@ -29,12 +35,12 @@ enum hak_error {
 #define HAK_ERROR_TEXT_BYTES 512
 
 struct hak_reader {
-    int descriptor; /* kept for the OFD lock of a setter */
+    int descriptor; /* reads go through it, and the OFD lock of a setter */
     int writable;
-    char *map;
+    char *map; /* header to the end of REQUESTED, for setters; NULL unless writable */
     uint64_t map_bytes;
+    pthread_mutex_t set_lock; /* between threads, whom one descriptor's OFD lock does not part */
     struct hak_header header; /* checked copy: identity and sections; its atomics are not used */
-    uint64_t reserved[8];
 };
 
 int hak_reader_open(struct hak_reader *reader, const char *path, char *error);
@@ -42,8 +48,10 @@ void hak_reader_close(struct hak_reader *reader);
 
 /* HAK_OK while the publisher lives; HAK_ERROR_NO_PROCESS once it exited or died. */
 int hak_reader_alive(struct hak_reader *reader, char *error);
+/* 1 if process `pid` runs and started at start_ticks; a zombie does not run. */
+int hak_process_is_alive(uint32_t pid, uint64_t start_ticks);
 
-/* Checked copies of the descriptors. Indices from 0; HAK_ERROR_UNKNOWN beyond the last. */
+/* Checked copies of the descriptors; strings end within their fields. Indices from 0; HAK_ERROR_UNKNOWN beyond the last. */
 int hak_reader_tunable(struct hak_reader *reader, uint32_t index, struct hak_tunable *out, char *error);
 int hak_reader_constraint(struct hak_reader *reader, uint32_t index, struct hak_constraint *out, char *error);
 int hak_reader_metric(struct hak_reader *reader, uint32_t index, struct hak_metric *out, char *error);
@@ -58,7 +66,8 @@ int hak_reader_requested(struct hak_reader *reader, double *values, uint32_t cou
 int hak_reader_effective(struct hak_reader *reader, double *values, uint32_t count, uint64_t *generation, char *error);
 
 /* Sets `count` tunables as a whole or none. Each value is checked against its descriptor, the whole
- * proposed vector against every constraint. The new generation is returned in *generation. */
+ * proposed vector against every constraint. A tunable that is fixed at start may be set to the value
+ * it has. The new generation is returned in *generation. */
 int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
                    uint64_t *generation, char *error);
 
@@ -71,7 +80,8 @@ int64_t hak_reader_snapshot(struct hak_reader *reader, uint32_t *axis_counts, ui
                             uint64_t *time_ns, char *error);
 
 /* Copies events from *cursor (0: the oldest kept) on, at most `capacity`; advances *cursor; adds to
- * *lost the events that were overwritten before they were read. Returns how many were copied. */
+ * *lost the events that were overwritten, or given up by their writers, before they were read. Stops
+ * before an event that is still being written. Returns how many were copied. */
 int64_t hak_reader_events(struct hak_reader *reader, uint64_t *cursor, struct hak_event *out, uint32_t capacity,
                           uint64_t *lost, char *error);
 

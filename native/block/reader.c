@@ -1,0 +1,372 @@
+/* reader.c: opening a control block, its descriptors, and whether its publisher lives
+ * (hak_reader.h). Every number that comes out of the file is checked here before use. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "reader_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int reader_fail(char *error, int code, const char *format, ...)
+{
+    if (error) {
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(error, HAK_ERROR_TEXT_BYTES, format, arguments);
+        va_end(arguments);
+    }
+    return code;
+}
+
+int reader_read(struct hak_reader *reader, void *target, uint64_t bytes, uint64_t offset, char *error)
+{
+    char *end = target;
+    while (bytes > 0) {
+        ssize_t got = pread(reader->descriptor, end, bytes, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return reader_fail(error, HAK_ERROR_SYSTEM, "cannot read the control block of process %u: %s",
+                               reader->header.pid, strerror(errno));
+        if (got == 0)
+            return reader_fail(error, HAK_ERROR_DAMAGED,
+                               "the control block of process %u is damaged: its file was cut short",
+                               reader->header.pid);
+        end += got;
+        bytes -= (uint64_t)got;
+        offset += (uint64_t)got;
+    }
+    return HAK_OK;
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+/* What each section may look like. Records may be longer than ours (same ABI, later fields). */
+static const struct {
+    const char *name;
+    uint32_t record_bytes, most;
+    int is_exact;
+} section_rules[HAK_SECTION_COUNT] = {
+    [HAK_SECTION_TUNABLE] = {"tunables", sizeof(struct hak_tunable), 4096, 0},
+    [HAK_SECTION_CONSTRAINT] = {"constraints", sizeof(struct hak_constraint), 4096, 0},
+    [HAK_SECTION_METRIC] = {"metrics", sizeof(struct hak_metric), 4096, 0},
+    [HAK_SECTION_AXIS] = {"axes", sizeof(struct hak_axis), 64, 0},
+    [HAK_SECTION_AXIS_ITEM] = {"axis items", sizeof(struct hak_axis_item), 65536, 0},
+    [HAK_SECTION_EVENT_KIND] = {"event kinds", sizeof(struct hak_event_kind), 4096, 0},
+    [HAK_SECTION_EVENT_CAUSE] = {"event causes", sizeof(struct hak_event_cause), 4096, 0},
+    [HAK_SECTION_REQUESTED] = {"requested values", sizeof(double), 4096, 1},
+    [HAK_SECTION_EFFECTIVE] = {"effective values", sizeof(double), 4096, 1},
+    [HAK_SECTION_DATA] = {"data words", sizeof(uint64_t), UINT32_MAX, 1},
+    [HAK_SECTION_EVENT] = {"events", sizeof(struct hak_event), 1u << 28, 1},
+};
+
+static int check_sections(const struct hak_header *header, const char *path, char *error)
+{
+    for (unsigned k = 0; k < HAK_SECTION_COUNT; k++) {
+        const struct hak_section_entry *entry = &header->section[k];
+        uint64_t slots = k == HAK_SECTION_REQUESTED ? 2 : 1;
+        int stride_fits = section_rules[k].is_exact ? entry->stride == section_rules[k].record_bytes
+                                                    : entry->stride >= section_rules[k].record_bytes;
+        /* count and stride are 32 bits each, so slots * count * stride cannot wrap before it is seen
+         * to be too large: count * stride < 2^64 / 2 as count <= 2^32 / 2 wherever slots is 2. */
+        if (!stride_fits || entry->count > section_rules[k].most || entry->offset % 8 != 0 ||
+            entry->offset < HAK_HEADER_BYTES || entry->offset > header->total_bytes ||
+            slots * entry->count * entry->stride > header->total_bytes - entry->offset)
+            return reader_fail(error, HAK_ERROR_DAMAGED, "%s is damaged: its %s do not fit", path,
+                               section_rules[k].name);
+    }
+    uint32_t tunables = header->section[HAK_SECTION_TUNABLE].count;
+    uint32_t events = header->section[HAK_SECTION_EVENT].count;
+    if (header->section[HAK_SECTION_REQUESTED].count != tunables ||
+        header->section[HAK_SECTION_EFFECTIVE].count != tunables)
+        return reader_fail(error, HAK_ERROR_DAMAGED, "%s is damaged: %u tunables without a value each", path, tunables);
+    if ((events & (events - 1)) != 0)
+        return reader_fail(error, HAK_ERROR_DAMAGED, "%s is damaged: %u events are no power of two", path, events);
+    return HAK_OK;
+}
+
+static void end_string(char *text, size_t bytes)
+{
+    text[bytes - 1] = 0;
+}
+#define END_STRING(field) end_string(field, sizeof(field))
+
+static int check_header(struct hak_header *header, const struct stat *status, const char *path, char *error)
+{
+    if (header->magic != HAK_MAGIC)
+        return reader_fail(error, HAK_ERROR_DAMAGED, "%s is not a control block", path);
+    if (header->abi_version != HAK_ABI_VERSION)
+        return reader_fail(error, HAK_ERROR_WRONG_ABI,
+                           "%s has ABI version %u, this workbench reads %u: use the workbench it was built with", path,
+                           header->abi_version, HAK_ABI_VERSION);
+    if (header->header_bytes != HAK_HEADER_BYTES || header->total_bytes < HAK_HEADER_BYTES)
+        return reader_fail(error, HAK_ERROR_DAMAGED, "%s is damaged: its header has an impossible size", path);
+    if ((uint64_t)status->st_size < header->total_bytes)
+        return reader_fail(error, HAK_ERROR_DAMAGED, "%s is damaged: it has %llu of %llu bytes", path,
+                           (unsigned long long)status->st_size, (unsigned long long)header->total_bytes);
+    END_STRING(header->kind);
+    END_STRING(header->build);
+    END_STRING(header->command);
+    return check_sections(header, path, error);
+}
+
+static int open_file(struct hak_reader *reader, const char *path, char *error)
+{
+    int flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK; /* a planted pipe must not hold us up */
+    reader->descriptor = open(path, O_RDWR | flags);
+    reader->writable = reader->descriptor >= 0;
+    if (reader->descriptor < 0 && (errno == EACCES || errno == EROFS || errno == EPERM))
+        reader->descriptor = open(path, O_RDONLY | flags);
+    if (reader->descriptor >= 0)
+        return HAK_OK;
+    if (errno == ENOENT)
+        return reader_fail(error, HAK_ERROR_NO_PROCESS, "%s does not exist: its process has ended", path);
+    if (errno == EACCES || errno == EPERM)
+        return reader_fail(error, HAK_ERROR_NOT_PERMITTED, "not permitted to open %s: it is another user's", path);
+    if (errno == ELOOP)
+        return reader_fail(error, HAK_ERROR_NOT_PERMITTED, "%s is a symbolic link, which is not followed", path);
+    if (errno == EISDIR)
+        return reader_fail(error, HAK_ERROR_DAMAGED, "%s is a directory, not a control block", path);
+    return reader_fail(error, HAK_ERROR_SYSTEM, "cannot open %s: %s", path, strerror(errno));
+}
+
+static int check_file(struct hak_reader *reader, const char *path, char *error)
+{
+    struct stat status;
+    if (fstat(reader->descriptor, &status) != 0)
+        return reader_fail(error, HAK_ERROR_SYSTEM, "cannot look at %s: %s", path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return reader_fail(error, HAK_ERROR_DAMAGED, "%s is not a file, so not a control block", path);
+    if (status.st_uid != geteuid() && geteuid() != 0)
+        return reader_fail(error, HAK_ERROR_NOT_PERMITTED, "not permitted to use %s: it belongs to another user", path);
+    if (status.st_size < (off_t)HAK_HEADER_BYTES)
+        return reader_fail(error, HAK_ERROR_DAMAGED, "%s is damaged: it is shorter than its header", path);
+    int code = reader_read(reader, &reader->header, sizeof reader->header, 0, error);
+    return code != HAK_OK ? code : check_header(&reader->header, &status, path, error);
+}
+
+int hak_reader_open(struct hak_reader *reader, const char *path, char *error)
+{
+    memset(reader, 0, sizeof *reader);
+    int code = open_file(reader, path, error);
+    if (code != HAK_OK)
+        return code;
+    code = check_file(reader, path, error);
+    if (reader->header.access != HAK_ACCESS_WRITE)
+        reader->writable = 0;
+    if (code == HAK_OK && reader->writable) {
+        const struct hak_section_entry *requested = &reader->header.section[HAK_SECTION_REQUESTED];
+        reader->map_bytes = requested->offset + 2ull * requested->count * sizeof(double);
+        reader->map = mmap(NULL, reader->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, reader->descriptor, 0);
+        if (reader->map == MAP_FAILED) {
+            reader->map = NULL;
+            code = reader_fail(error, HAK_ERROR_SYSTEM, "cannot map %s: %s", path, strerror(errno));
+        }
+    }
+    if (code != HAK_OK)
+        close(reader->descriptor);
+    else
+        pthread_mutex_init(&reader->set_lock, NULL);
+    return code;
+}
+
+void hak_reader_close(struct hak_reader *reader)
+{
+    if (reader->map)
+        munmap(reader->map, reader->map_bytes);
+    pthread_mutex_destroy(&reader->set_lock);
+    close(reader->descriptor);
+    reader->descriptor = -1;
+    reader->map = NULL;
+}
+
+/* ---- liveness ------------------------------------------------------------------------------- */
+
+/* Field `number` (from 3 on) of a line of /proc/<pid>/stat, whose field 2 may hold anything. */
+static const char *find_field(const char *line, int number)
+{
+    const char *cursor = strrchr(line, ')');
+    for (int field = 2; cursor && field < number; field++)
+        cursor = strchr(cursor + 1, ' ');
+    return cursor ? cursor + 1 : "";
+}
+
+static unsigned long long read_number(const char *text)
+{
+    unsigned long long number = 0;
+    for (; *text >= '0' && *text <= '9'; text++)
+        number = number * 10 + (unsigned long long)(*text - '0');
+    return number;
+}
+
+int hak_process_is_alive(uint32_t pid, uint64_t start_ticks)
+{
+    char path[48], line[1024];
+    snprintf(path, sizeof path, "/proc/%u/stat", pid);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return 0;
+    ssize_t length = read(descriptor, line, sizeof line - 1);
+    close(descriptor);
+    line[length > 0 ? length : 0] = 0;
+    char state = *find_field(line, 3);
+    /* A main thread that ended while others run looks like a zombie, but the threads are counted. */
+    if ((state == 'Z' || state == 'X') && read_number(find_field(line, 20)) <= 1)
+        return 0;
+    return read_number(find_field(line, 22)) == start_ticks;
+}
+
+int hak_reader_alive(struct hak_reader *reader, char *error)
+{
+    uint32_t state, pid = reader->header.pid;
+    int code = reader_read(reader, &state, sizeof state, offsetof(struct hak_header, state), error);
+    if (code != HAK_OK)
+        return code;
+    if (state == HAK_STATE_EXITED)
+        return reader_fail(error, HAK_ERROR_NO_PROCESS, "process %u has exited", pid);
+    if (!hak_process_is_alive(pid, reader->header.start_ticks))
+        return reader_fail(error, HAK_ERROR_NO_PROCESS, "process %u does not run any more", pid);
+    return HAK_OK;
+}
+
+/* ---- descriptors ---------------------------------------------------------------------------- */
+
+static int read_record(struct hak_reader *reader, enum hak_section section, uint32_t index, void *out, char *error)
+{
+    const struct hak_section_entry *entry = &reader->header.section[section];
+    if (index >= entry->count)
+        return reader_fail(error, HAK_ERROR_UNKNOWN, "there is no number %u among %u %s", index, entry->count,
+                           section_rules[section].name);
+    return reader_read(reader, out, section_rules[section].record_bytes,
+                       entry->offset + (uint64_t)index * entry->stride, error);
+}
+
+static int fail_record(enum hak_section section, uint32_t index, const char *what, char *error)
+{
+    return reader_fail(error, HAK_ERROR_DAMAGED, "the control block is damaged: number %u of its %s has %s", index,
+                       section_rules[section].name, what);
+}
+
+int hak_reader_tunable(struct hak_reader *reader, uint32_t index, struct hak_tunable *out, char *error)
+{
+    int code = read_record(reader, HAK_SECTION_TUNABLE, index, out, error);
+    if (code != HAK_OK)
+        return code;
+    END_STRING(out->name);
+    END_STRING(out->group);
+    END_STRING(out->unit);
+    END_STRING(out->help);
+    END_STRING(out->choices);
+    END_STRING(out->environment);
+    if (!out->name[0])
+        return fail_record(HAK_SECTION_TUNABLE, index, "no name", error);
+    if (out->type > HAK_TYPE_CHOICE || out->scale > HAK_SCALE_LOG || out->effect > HAK_EFFECT_START)
+        return fail_record(HAK_SECTION_TUNABLE, index, "an unknown type, scale or effect", error);
+    if (!isfinite(out->minimum) || !isfinite(out->maximum) || !isfinite(out->default_value) ||
+        out->minimum > out->maximum)
+        return fail_record(HAK_SECTION_TUNABLE, index, "an impossible range", error);
+    return HAK_OK;
+}
+
+int hak_reader_constraint(struct hak_reader *reader, uint32_t index, struct hak_constraint *out, char *error)
+{
+    int code = read_record(reader, HAK_SECTION_CONSTRAINT, index, out, error);
+    uint32_t tunables = reader->header.section[HAK_SECTION_TUNABLE].count;
+    if (code == HAK_OK && (out->lower >= tunables || out->upper >= tunables))
+        return fail_record(HAK_SECTION_CONSTRAINT, index, "no such tunable", error);
+    return code;
+}
+
+int reader_check_metric(struct hak_reader *reader, uint32_t index, struct hak_metric *metric, char *error)
+{
+    uint32_t metrics = reader->header.section[HAK_SECTION_METRIC].count;
+    uint32_t axes = reader->header.section[HAK_SECTION_AXIS].count;
+    uint64_t data_bytes = reader->header.section[HAK_SECTION_DATA].count * 8ull;
+    END_STRING(metric->name);
+    END_STRING(metric->group);
+    END_STRING(metric->unit);
+    END_STRING(metric->help);
+    END_STRING(metric->chart);
+    if (!metric->name[0])
+        return fail_record(HAK_SECTION_METRIC, index, "no name", error);
+    if (metric->kind > HAK_METRIC_DIFFERENCE || metric->fold > HAK_FOLD_MAX || metric->role > HAK_ROLE_OPERATIONS)
+        return fail_record(HAK_SECTION_METRIC, index, "an unknown kind, fold or role", error);
+    if (metric->kind == HAK_METRIC_QUOTIENT || metric->kind == HAK_METRIC_DIFFERENCE) {
+        if (metric->operand_a >= metrics || metric->operand_b >= metrics || metric->operand_a == index ||
+            metric->operand_b == index)
+            return fail_record(HAK_SECTION_METRIC, index, "an unknown operand", error);
+        return HAK_OK;
+    }
+    for (int k = 0; k < 2; k++)
+        if (metric->axis[k] != HAK_NO_AXIS &&
+            (metric->axis[k] >= axes || metric->stride[k] % 8 != 0 || metric->stride[k] == 0))
+            return fail_record(HAK_SECTION_METRIC, index, "an impossible axis", error);
+    if (metric->axis[0] == HAK_NO_AXIS && metric->axis[1] != HAK_NO_AXIS)
+        return fail_record(HAK_SECTION_METRIC, index, "an impossible axis", error);
+    if (metric->offset % 8 != 0 || metric->offset > data_bytes || data_bytes - metric->offset < 8)
+        return fail_record(HAK_SECTION_METRIC, index, "an impossible place", error);
+    return HAK_OK;
+}
+
+int hak_reader_metric(struct hak_reader *reader, uint32_t index, struct hak_metric *out, char *error)
+{
+    int code = read_record(reader, HAK_SECTION_METRIC, index, out, error);
+    return code != HAK_OK ? code : reader_check_metric(reader, index, out, error);
+}
+
+int hak_reader_axis(struct hak_reader *reader, uint32_t index, struct hak_axis *out, char *error)
+{
+    int code = read_record(reader, HAK_SECTION_AXIS, index, out, error);
+    if (code != HAK_OK)
+        return code;
+    uint32_t items = reader->header.section[HAK_SECTION_AXIS_ITEM].count;
+    END_STRING(out->name);
+    if (!out->name[0])
+        return fail_record(HAK_SECTION_AXIS, index, "no name", error);
+    if (atomic_load_explicit(&out->count, memory_order_relaxed) > out->maximum)
+        return fail_record(HAK_SECTION_AXIS, index, "more rows than it can have", error);
+    if (out->item_count > items || out->first_item > items - out->item_count)
+        return fail_record(HAK_SECTION_AXIS, index, "labels that are not there", error);
+    return HAK_OK;
+}
+
+int hak_reader_axis_item(struct hak_reader *reader, uint32_t index, struct hak_axis_item *out, char *error)
+{
+    int code = read_record(reader, HAK_SECTION_AXIS_ITEM, index, out, error);
+    if (code == HAK_OK) {
+        END_STRING(out->label);
+        END_STRING(out->group);
+    }
+    return code;
+}
+
+int hak_reader_event_kind(struct hak_reader *reader, uint32_t index, struct hak_event_kind *out, char *error)
+{
+    int code = read_record(reader, HAK_SECTION_EVENT_KIND, index, out, error);
+    if (code != HAK_OK)
+        return code;
+    END_STRING(out->name);
+    END_STRING(out->help);
+    END_STRING(out->unit);
+    if (!out->name[0])
+        return fail_record(HAK_SECTION_EVENT_KIND, index, "no name", error);
+    if (out->axis != HAK_NO_AXIS && out->axis >= reader->header.section[HAK_SECTION_AXIS].count)
+        return fail_record(HAK_SECTION_EVENT_KIND, index, "an unknown axis", error);
+    return HAK_OK;
+}
+
+int hak_reader_event_cause(struct hak_reader *reader, uint32_t index, struct hak_event_cause *out, char *error)
+{
+    int code = read_record(reader, HAK_SECTION_EVENT_CAUSE, index, out, error);
+    if (code == HAK_OK)
+        END_STRING(out->name);
+    return code;
+}

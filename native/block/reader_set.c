@@ -1,0 +1,250 @@
+/* reader_set.c: setting tunables of a control block, as a whole or not at all (hak_reader.h). A setter
+ * that dies at any point leaves the old settings or the new. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "reader_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { LOCK_WAIT_S = 2, LOCK_POLL_NS = 500000, NUMBER_BYTES = 32 };
+
+typedef uint64_t __attribute__((may_alias)) shared_word;
+
+struct proposal {
+    struct hak_reader *reader;
+    const uint32_t *index;
+    const double *value;
+    uint32_t count;
+    const shared_word *current; /* the slot in force */
+};
+
+static double load_value(const shared_word *slot, uint32_t index)
+{
+    uint64_t word = __atomic_load_n(&slot[index], __ATOMIC_RELAXED);
+    double value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+/* The last value proposed for a tunable, or the one it has. */
+static double proposed_value(const struct proposal *proposal, uint32_t tunable)
+{
+    for (uint32_t i = proposal->count; i-- > 0;)
+        if (proposal->index[i] == tunable)
+            return proposal->value[i];
+    return load_value(proposal->current, tunable);
+}
+
+static int is_proposed(const struct proposal *proposal, uint32_t tunable)
+{
+    for (uint32_t i = 0; i < proposal->count; i++)
+        if (proposal->index[i] == tunable)
+            return 1;
+    return 0;
+}
+
+/* ---- text ----------------------------------------------------------------------------------- */
+
+/* A value as a person writes it: the name of a choice, else a number. */
+static const char *format_value(const struct hak_tunable *tunable, double value, char text[NUMBER_BYTES])
+{
+    snprintf(text, NUMBER_BYTES, "%.15g", value);
+    if (tunable->type != HAK_TYPE_CHOICE || !(value >= 0) || value > tunable->maximum)
+        return text;
+    const char *start = tunable->choices;
+    for (double i = 0; i < value && start; i++) {
+        start = strchr(start, ',');
+        start = start ? start + 1 : NULL;
+    }
+    if (start)
+        snprintf(text, NUMBER_BYTES, "%.*s", (int)strcspn(start, ","), start);
+    return text;
+}
+
+static const char *separator(const struct hak_tunable *tunable)
+{
+    return tunable->unit[0] ? " " : "";
+}
+
+/* ---- checks --------------------------------------------------------------------------------- */
+
+static int check_value(const struct proposal *proposal, const struct hak_tunable *tunable, uint32_t index, double value,
+                       char *error)
+{
+    char given[NUMBER_BYTES], low[NUMBER_BYTES], high[NUMBER_BYTES];
+    if (tunable->effect == HAK_EFFECT_START && value != load_value(proposal->current, index))
+        return reader_fail(error, HAK_ERROR_START_ONLY,
+                           "%s takes effect at start only: start the program with %s set to %s", tunable->name,
+                           tunable->environment[0] ? tunable->environment : "its environment variable",
+                           format_value(tunable, value, given));
+    snprintf(given, sizeof given, "%.15g", value);
+    format_value(tunable, tunable->minimum, low);
+    format_value(tunable, tunable->maximum, high);
+    if (!isfinite(value) || value < tunable->minimum || value > tunable->maximum) {
+        if (tunable->type == HAK_TYPE_CHOICE)
+            return reader_fail(error, HAK_ERROR_RANGE, "%s = %s is no choice: %s", tunable->name, given,
+                               tunable->choices);
+        return reader_fail(error, HAK_ERROR_RANGE, "%s = %s is out of range: %s to %s%s%s", tunable->name, given, low,
+                           high, separator(tunable), tunable->unit);
+    }
+    if (tunable->type != HAK_TYPE_REAL && value != floor(value))
+        return reader_fail(error, HAK_ERROR_RANGE, "%s = %s is not a whole number: %s to %s%s%s", tunable->name, given,
+                           low, high, separator(tunable), tunable->unit);
+    return HAK_OK;
+}
+
+static int fail_constraint(const struct proposal *proposal, const struct hak_constraint *constraint, char *error)
+{
+    struct hak_tunable lower, upper;
+    char given[NUMBER_BYTES], other[NUMBER_BYTES];
+    int code = hak_reader_tunable(proposal->reader, constraint->lower, &lower, error);
+    if (code == HAK_OK)
+        code = hak_reader_tunable(proposal->reader, constraint->upper, &upper, error);
+    if (code != HAK_OK)
+        return code;
+    const char *relation = constraint->strict ? "<" : "<=";
+    int is_lower_given = is_proposed(proposal, constraint->lower);
+    int is_upper_given = is_proposed(proposal, constraint->upper);
+    format_value(&lower, proposed_value(proposal, constraint->lower), is_lower_given ? given : other);
+    if (is_lower_given && is_upper_given) {
+        format_value(&upper, proposed_value(proposal, constraint->upper), other);
+        return reader_fail(error, HAK_ERROR_CONSTRAINT,
+                           "%s = %s breaks %s %s %s (%s): raise the second or lower the first", lower.name, given,
+                           lower.name, relation, upper.name, other);
+    }
+    const struct hak_tunable *changed = is_lower_given ? &lower : &upper;
+    format_value(&upper, proposed_value(proposal, constraint->upper), is_lower_given ? other : given);
+    const char *remedy = constraint->strict ? (is_lower_given ? "choose less than" : "choose more than")
+                                            : (is_lower_given ? "choose at most" : "choose at least");
+    if (is_lower_given)
+        return reader_fail(error, HAK_ERROR_CONSTRAINT, "%s = %s breaks %s %s %s (%s): set both together or %s %s",
+                           changed->name, given, lower.name, relation, upper.name, other, remedy, other);
+    return reader_fail(error, HAK_ERROR_CONSTRAINT, "%s = %s breaks %s (%s) %s %s: set both together or %s %s",
+                       changed->name, given, lower.name, other, relation, upper.name, remedy, other);
+}
+
+static int check_proposal(const struct proposal *proposal, char *error)
+{
+    struct hak_reader *reader = proposal->reader;
+    for (uint32_t i = 0; i < proposal->count; i++) {
+        struct hak_tunable tunable;
+        int code = hak_reader_tunable(reader, proposal->index[i], &tunable, error);
+        if (code == HAK_OK)
+            code = check_value(proposal, &tunable, proposal->index[i], proposal->value[i], error);
+        if (code != HAK_OK)
+            return code;
+    }
+    for (uint32_t i = 0; i < reader->header.section[HAK_SECTION_CONSTRAINT].count; i++) {
+        struct hak_constraint constraint;
+        int code = hak_reader_constraint(reader, i, &constraint, error);
+        if (code != HAK_OK)
+            return code;
+        double lower = proposed_value(proposal, constraint.lower);
+        double upper = proposed_value(proposal, constraint.upper);
+        /* One that a publisher's own start values break must not stand in the way of other settings. */
+        if ((constraint.strict ? !(lower < upper) : !(lower <= upper)) &&
+            (is_proposed(proposal, constraint.lower) || is_proposed(proposal, constraint.upper)))
+            return fail_constraint(proposal, &constraint, error);
+    }
+    return HAK_OK;
+}
+
+/* ---- locking and publishing ----------------------------------------------------------------- */
+
+static struct timespec lock_deadline(clockid_t clock)
+{
+    struct timespec deadline;
+    clock_gettime(clock, &deadline);
+    deadline.tv_sec += LOCK_WAIT_S;
+    return deadline;
+}
+
+/* F_OFD_SETLKW cannot be given a time, so the lock is polled: it is held for microseconds. */
+static int lock_file(struct hak_reader *reader, char *error)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = HAK_HEADER_BYTES};
+    struct timespec now, deadline = lock_deadline(CLOCK_MONOTONIC), pause = {.tv_nsec = LOCK_POLL_NS};
+    while (fcntl(reader->descriptor, F_OFD_SETLK, &lock) != 0) {
+        if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+            return reader_fail(error, HAK_ERROR_SYSTEM, "cannot lock the settings of process %u: %s",
+                               reader->header.pid, strerror(errno));
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (now.tv_sec > deadline.tv_sec || (now.tv_sec == deadline.tv_sec && now.tv_nsec > deadline.tv_nsec))
+            return reader_fail(error, HAK_ERROR_SYSTEM,
+                               "the settings of process %u are locked by another setter that does not go on",
+                               reader->header.pid);
+        nanosleep(&pause, NULL);
+    }
+    return HAK_OK;
+}
+
+static void unlock_file(struct hak_reader *reader)
+{
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_len = HAK_HEADER_BYTES};
+    fcntl(reader->descriptor, F_OFD_SETLK, &lock);
+}
+
+static int set_locked(struct proposal *proposal, uint64_t *generation, char *error)
+{
+    struct hak_reader *reader = proposal->reader;
+    struct stat status;
+    if (fstat(reader->descriptor, &status) != 0 || (uint64_t)status.st_size < reader->header.total_bytes)
+        return reader_fail(error, HAK_ERROR_DAMAGED,
+                           "the control block of process %u is damaged: its file was cut short", reader->header.pid);
+    struct hak_header *header = (void *)reader->map;
+    uint32_t tunables = reader->header.section[HAK_SECTION_TUNABLE].count;
+    shared_word *requested = (void *)(reader->map + reader->header.section[HAK_SECTION_REQUESTED].offset);
+    uint64_t now = atomic_load_explicit(&header->generation, memory_order_acquire);
+    shared_word *target = requested + ((now + 1) & 1) * tunables;
+    proposal->current = requested + (now & 1) * tunables;
+    int code = check_proposal(proposal, error);
+    if (code != HAK_OK)
+        return code;
+    for (uint32_t i = 0; i < tunables; i++) {
+        double value = load_value(proposal->current, i);
+        uint64_t word;
+        memcpy(&word, &value, sizeof word);
+        __atomic_store_n(&target[i], word, __ATOMIC_RELEASE); /* pairs with hak_block_copy_requested */
+    }
+    for (uint32_t i = 0; i < proposal->count; i++) {
+        uint64_t word;
+        memcpy(&word, &proposal->value[i], sizeof word);
+        __atomic_store_n(&target[proposal->index[i]], word, __ATOMIC_RELEASE);
+    }
+    atomic_store_explicit(&header->generation, now + 1, memory_order_release);
+    *generation = now + 1;
+    return HAK_OK;
+}
+
+int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
+                   uint64_t *generation, char *error)
+{
+    if (!reader->map)
+        return reader_fail(error, HAK_ERROR_READ_ONLY,
+                           "process %u opens its settings for reading only: start it with HAKMEM_CONTROL=write",
+                           reader->header.pid);
+    int code = hak_reader_alive(reader, error);
+    if (code != HAK_OK)
+        return code;
+    for (uint32_t i = 0; i < count; i++)
+        if (index[i] >= reader->header.section[HAK_SECTION_TUNABLE].count)
+            return reader_fail(error, HAK_ERROR_UNKNOWN, "there is no tunable number %u", index[i]);
+    struct timespec deadline = lock_deadline(CLOCK_REALTIME);
+    if (pthread_mutex_timedlock(&reader->set_lock, &deadline) != 0)
+        return reader_fail(error, HAK_ERROR_SYSTEM, "another thread is still setting process %u", reader->header.pid);
+    code = lock_file(reader, error);
+    if (code == HAK_OK) {
+        struct proposal proposal = {.reader = reader, .index = index, .value = value, .count = count};
+        code = set_locked(&proposal, generation, error);
+        unlock_file(reader);
+    }
+    pthread_mutex_unlock(&reader->set_lock);
+    return code;
+}
