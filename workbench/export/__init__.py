@@ -1,0 +1,17 @@
+"""Tuned defaults as files: written with where they come from, read back and checked.
+
+An environment file, a TOML file and a C header hold the same values; see `FORMATS`.
+"""
+
+from workbench.export.defaults import FORMATS, Defaults, read_defaults, render_defaults, write_defaults
+from workbench.export.provenance import Provenance, describe_provenance
+
+__all__ = [
+    "FORMATS",
+    "Defaults",
+    "Provenance",
+    "describe_provenance",
+    "read_defaults",
+    "render_defaults",
+    "write_defaults",
+]

@@ -1,0 +1,169 @@
+"""Writing tuned defaults in one of the formats, and reading them back."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.control import ControlBlock, Tunable, Value
+from workbench.errors import BadParameter, UnknownTunable, WorkbenchError
+from workbench.export.environment import ENVIRONMENT
+from workbench.export.format import Assignment, Format, read_text
+from workbench.export.header import HEADER
+from workbench.export.provenance import Provenance, parse_provenance, render_provenance
+from workbench.export.toml import TOML
+
+#: Every format by its name on the command line. A new one is one file and one entry here.
+FORMATS: Mapping[str, Format] = {form.name: form for form in (ENVIRONMENT, TOML, HEADER)}
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """The content of a file of defaults.
+
+    Attributes
+    ----------
+    values : mapping of str to Value
+        Checked values by the tunable's name, in the order of the file.
+    provenance : mapping of str to str
+        Where they come from, as far as the file says.
+    """
+
+    values: Mapping[str, Value]
+    provenance: Provenance
+
+
+def render_defaults(
+    format: str,  # noqa: A002 - the word the command line and the documentation use
+    values: Mapping[str, Value],
+    provenance: Provenance,
+    tunables: Mapping[str, Tunable] | None = None,
+) -> str:
+    """Render the text that `write_defaults` writes.
+
+    Raises
+    ------
+    BadParameter
+        If there is no such format.
+    UnknownTunable
+        If a value's name is not among the tunables.
+    """
+    form = FORMATS.get(format)
+    if form is None:
+        raise BadParameter(f"no format '{format}'; there are {', '.join(FORMATS)}")
+    known = _own_tunables() if tunables is None else tunables
+    for name in values:
+        if name not in known:
+            raise UnknownTunable(_describe_unknown(name, list(known)))
+    return form.render(render_provenance(provenance), values, known)
+
+
+def write_defaults(
+    path: str | os.PathLike[str],
+    format: str,  # noqa: A002 - as above
+    values: Mapping[str, Value],
+    provenance: Provenance,
+    *,
+    tunables: Mapping[str, Tunable] | None = None,
+) -> None:
+    """Write values to a file, with their provenance as comments.
+
+    Parameters
+    ----------
+    path : path
+        File to write; an existing one is replaced.
+    format : str
+        One of `FORMATS`: "env", "toml" or "header".
+    values : mapping of str to Value
+        Values by tunable name, as `ControlBlock.requested().values`.
+    provenance : mapping of str to str
+        Facts, from `describe_provenance`.
+    tunables : mapping of str to Tunable, optional
+        Descriptors of the block the values are of; this build's allocator unless given.
+
+    Raises
+    ------
+    BadParameter
+        If there is no such format, or the file cannot be written.
+    UnknownTunable
+        If a value's name is not among the tunables.
+    """
+    text = render_defaults(format, values, provenance, tunables)
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadParameter(f"{os.fspath(path)}: {error.strerror}; name a file that can be written") from error
+
+
+def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunable] | None = None) -> Defaults:
+    """Read a file that `write_defaults` or a person wrote, in whichever of the formats it is.
+
+    Parameters
+    ----------
+    path : path
+        The file. Its ending tells the format; with another ending, its content does.
+    tunables : mapping of str to Tunable, optional
+        Descriptors to check against; this build's allocator unless given.
+
+    Raises
+    ------
+    UnknownTunable, OutOfRange, BadParameter
+        With the file, the line and the name of everything wrong in it; the class is that of the
+        first such thing. BadParameter also if the file cannot be read.
+    """
+    text = read_text(path)
+    form = _recognise(os.fspath(path), text)
+    known = _own_tunables() if tunables is None else tunables
+    by_identifier = {name: tunable for tunable in known.values() for name in form.identify(tunable)}
+    values: dict[str, Value] = {}
+    errors: list[WorkbenchError] = []
+    try:
+        assignments = form.scan(text)
+    except BadParameter as error:
+        raise BadParameter(f"{os.fspath(path)}: {error}") from error
+    for assignment in assignments:
+        try:
+            tunable, value = _decode(assignment, form, by_identifier)
+        except WorkbenchError as error:
+            errors.append(_place(error, assignment))
+        else:
+            values[tunable.name] = value
+    if errors:
+        raise type(errors[0])(f"{os.fspath(path)}: " + "; ".join(str(error) for error in errors))
+    return Defaults(values, parse_provenance(form.comments(text)))
+
+
+def _own_tunables() -> Mapping[str, Tunable]:
+    return ControlBlock.own().tunables
+
+
+def _recognise(path: str, text: str) -> Format:
+    for form in FORMATS.values():
+        if path.endswith(form.suffix):
+            return form
+    for form in (HEADER, TOML, ENVIRONMENT):
+        if form.recognises(text):
+            return form
+    raise BadParameter(f"{path}: no settings in it; expected an environment file, TOML or a C header")
+
+
+def _decode(
+    assignment: Assignment, form: Format, by_identifier: Mapping[str, Tunable]
+) -> tuple[Tunable, Value]:
+    tunable = by_identifier.get(assignment.identifier)
+    if tunable is None:
+        raise UnknownTunable(_describe_unknown(assignment.identifier, list(by_identifier)))
+    return tunable, form.decode(tunable, assignment.text)
+
+
+def _place(error: WorkbenchError, assignment: Assignment) -> WorkbenchError:
+    return type(error)(f"line {assignment.line}: {error}") if assignment.line else error
+
+
+def _describe_unknown(name: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+    return f"unknown tunable '{name}'{hint}"

@@ -1,0 +1,77 @@
+"""Environment files: NAME=value lines that a shell can source and systemd can read.
+
+What both understand is little: one assignment a line, comments on lines of their own, values without
+spaces unless quoted. So nothing else is written, and a comment never ends in a backslash.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+
+from workbench.control import Tunable, Value
+from workbench.errors import BadParameter
+from workbench.export.format import (
+    TITLE,
+    Assignment,
+    Format,
+    describe_value,
+    group_values,
+    leading_hash_comments,
+    parse_text,
+    spell,
+)
+
+_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+
+
+def _identify(tunable: Tunable) -> Sequence[str]:
+    if tunable.environment:
+        return [tunable.environment]
+    return ["HAKMEM_" + re.sub(r"[^A-Z0-9]", "_", tunable.name.upper())]
+
+
+def _render(provenance: Sequence[str], values: Mapping[str, Value], tunables: Mapping[str, Tunable]) -> str:
+    lines = [f"# {TITLE}", *(f"# {line}" for line in provenance)]
+    for group, members in group_values(values, tunables):
+        lines += ["", f"# {group}"]
+        for tunable, value in members:
+            if value != tunable.default:
+                lines.append(f"# {describe_value(tunable, value)}:")
+            lines.append(f"{_identify(tunable)[0]}={shlex.quote(spell(value))}")
+    return "\n".join(lines) + "\n"
+
+
+def _scan(text: str) -> list[Assignment]:
+    found = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        stripped = line.strip()
+        if not stripped or stripped[0] in "#;":
+            continue
+        match = _ASSIGNMENT.fullmatch(stripped)
+        try:
+            words = shlex.split(match[2]) if match else []
+        except ValueError:
+            match, words = None, []
+        if match is None or len(words) > 1:
+            raise BadParameter(f"line {number}: '{stripped}' is not NAME=value; quote a value with spaces")
+        found.append(Assignment(match[1], words[0] if words else "", number))
+    return found
+
+
+def _recognises(text: str) -> bool:
+    return re.search(r"^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=", text, re.MULTILINE) is not None
+
+
+ENVIRONMENT = Format(
+    name="env",
+    suffix=".env",
+    help="environment file, for a shell or systemd's EnvironmentFile",
+    identify=_identify,
+    render=_render,
+    scan=_scan,
+    comments=leading_hash_comments,
+    recognises=_recognises,
+    decode=parse_text,
+)

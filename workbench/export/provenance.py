@@ -1,0 +1,119 @@
+"""Where exported values come from, as named lines of text that survive any comment syntax."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import re
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+
+from workbench.control import Tunable, Value
+from workbench.export.format import spell
+
+#: Named facts, in the order they are written.
+Provenance = Mapping[str, str]
+
+_FACT = re.compile(r"([a-z][a-z0-9 ]*): (.*)")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|U([0-9a-f]{8}))")
+# '*/' and '/*' end or nest a C comment, '??' starts a trigraph.
+_UNSAFE_PAIRS = {"*/": "*\\u002f", "/*": "/\\u002a", "??": "?\\u003f"}
+
+
+def describe_provenance(
+    values: Mapping[str, Value],
+    tunables: Mapping[str, Tunable],
+    *,
+    build: str = "",
+    workload: str | None = None,
+    parameters: Mapping[str, float] | None = None,
+    threads: int | None = None,
+    seed: int | None = None,
+    process: str | None = None,
+) -> dict[str, str]:
+    """Describe where `values` come from, ready for `write_defaults`.
+
+    Parameters
+    ----------
+    values, tunables
+        The values to be exported and their descriptors.
+    build : str
+        The allocator's build, as its control block tells.
+    workload, parameters, threads, seed
+        The work they were tuned on, as far as it was one of the workbench.
+    process : str, optional
+        The program they were read from: its pid and command.
+
+    Returns
+    -------
+    dict of str to str
+        Facts in order; machine, kernel, CPU, versions and date (UTC) are added here.
+    """
+    changed = [
+        f"{name} {spell(values[name])} (default {spell(tunable.default)})"
+        for name, tunable in tunables.items()
+        if name in values and values[name] != tunable.default
+    ]
+    facts = {
+        "workload": workload,
+        "parameters": " ".join(f"{name}={value:g}" for name, value in (parameters or {}).items()),
+        "threads": threads,
+        "seed": seed,
+        "process": process,
+        "allocator build": build,
+        "machine": f"{platform.node()}, {platform.machine()}",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "cpu": _describe_cpu(),
+        "versions": f"workbench {_own_version()}, Python {platform.python_version()}",
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "changed": ", ".join(changed) or "nothing",
+    }
+    return {name: str(fact) for name, fact in facts.items() if fact not in (None, "")}
+
+
+def render_provenance(provenance: Provenance) -> list[str]:
+    """One line a fact, with nothing in it that could end a comment or continue its line."""
+    return [f"{name}: {_escape(text)}" for name, text in provenance.items()]
+
+
+def parse_provenance(comments: Iterable[str]) -> dict[str, str]:
+    """Find the facts among the texts of comment lines."""
+    matches = (_FACT.fullmatch(comment) for comment in comments)
+    return {match[1]: _unescape(match[2]) for match in matches if match is not None}
+
+
+def _escape(text: str) -> str:
+    safe = "".join(
+        character if character.isprintable() and character != "\\" else _escape_character(character)
+        for character in text.strip()
+    )
+    for pair, replacement in _UNSAFE_PAIRS.items():
+        while pair in safe:
+            safe = safe.replace(pair, replacement)
+    return safe
+
+
+def _escape_character(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), text)
+
+
+def _describe_cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{models[0]}, {len(models)} processors" if models else platform.processor()
+
+
+def _own_version() -> str:
+    try:
+        return metadata.version("hakmem-workbench")
+    except metadata.PackageNotFoundError:
+        return "unknown"
