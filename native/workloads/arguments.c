@@ -104,6 +104,14 @@ int arguments_parse(struct arguments *arguments, int count, char **words, char *
         if (arguments->wants_help || arguments->wants_list || arguments->wants_identity)
             return 0;
     }
+    if (count >= 3 && strcmp(words[1], "--exec") == 0) {
+        arguments->program = words + 2;
+        return 0;
+    }
+    if (count >= 5 && strcmp(words[1], "--die-with-parent") == 0 && strcmp(words[3], "--exec") == 0) {
+        arguments->program = words + 4;
+        return parse_option(arguments, words[1], words[2], error);
+    }
     if (find_workload(&arguments->request, count, words, error) != 0)
         return -1;
     for (int i = 1; i < count; i++) {

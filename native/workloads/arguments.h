@@ -8,6 +8,7 @@ struct arguments {
     struct workload_request request;
     long parent_pid;      /* 0, or the process to die with */
     int ready_descriptor; /* -1, or where to write the block's path once the run is ready */
+    char **program;       /* NULL, or a command to become instead, ended by NULL */
     bool wants_help, wants_list, wants_identity;
 };
 
@@ -15,13 +16,15 @@ struct arguments {
     "usage: hakmem-run --workload NAME (--seconds S | --operations N) [--threads N] [--seed N]\n"      \
     "                  [--param NAME=VALUE]... [--paused] [--die-with-parent PID]\n"                   \
     "                  [--ready-descriptor FD]\n"                                                      \
+    "       hakmem-run [--die-with-parent PID] --exec COMMAND...\n"                                    \
     "       hakmem-run --list | --allocator | --help\n"                                                \
     "Runs a workload on whatever malloc is loaded; prints one line of JSON at the end.\n"              \
     "  --list               workloads and their parameters\n"                                          \
     "  --allocator          which allocator is loaded, and its version, as JSON\n"                     \
     "  --paused             starts paused: set run.state of the control block to go on\n"              \
     "  --die-with-parent    is killed when its parent, process PID, ends\n"                            \
-    "  --ready-descriptor   writes the path of the control block there once it can be opened\n"
+    "  --ready-descriptor   writes the path of the control block there once it can be opened\n"        \
+    "  --exec               becomes another program, which dies with the parent too\n"
 
 /* 0, or -1 with one line in `error` (WORKLOAD_ERROR_BYTES). */
 int arguments_parse(struct arguments *arguments, int count, char **words, char *error);

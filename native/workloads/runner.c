@@ -114,6 +114,11 @@ int main(int count, char **words)
         return 0;
     if (arguments.parent_pid != 0)
         die_with_parent(arguments.parent_pid);
+    if (arguments.program != NULL) {
+        execvp(arguments.program[0], arguments.program);
+        write_format(STDERR_FILENO, "hakmem-run: %s: %s\n", arguments.program[0], strerror(errno));
+        return EXIT_WRONG_WORDS;
+    }
 
     struct sigaction stop = {.sa_handler = stop_on_signal};
     sigaction(SIGTERM, &stop, NULL);

@@ -1,0 +1,188 @@
+"""A workload inside this process, on the allocator in the cffi module. For exploring only.
+
+It shares the process with the interpreter, and a crash is a crash of both; a measured run is a
+`Worker`. Damage that the allocator notices is refused and counted instead of ending the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from pathlib import Path
+
+from workbench._native._cffi import ffi, lib
+from workbench.control import ControlBlock
+from workbench.errors import BadParameter, NoProcess, WorkerFailed
+from workbench.processes.events import EventTally
+from workbench.processes.specification import Outcome, RunSpec
+from workbench.workloads import get_workload
+
+_POLL_S = 0.01
+
+
+class InProcessRun:
+    """One run in this process; has the methods of `Worker`. One at a time.
+
+    Made by `start`.
+    """
+
+    exploratory = True
+
+    def __init__(self, spec: RunSpec, workload_block: ControlBlock, allocator_block: ControlBlock) -> None:
+        self._spec = spec
+        self._workload_block = workload_block
+        self._allocator_block = allocator_block
+        self._tally = EventTally(allocator_block)
+        self._outcome: Outcome | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def start(cls, spec: RunSpec) -> InProcessRun:
+        """Start a run; returns once its control blocks are open.
+
+        Live tunables get the values of `spec.tunables`, the others their defaults, and check.action
+        is refuse.
+
+        Raises
+        ------
+        UnknownWorkload, BadParameter, OutOfRange, UnknownTunable, ConstraintBroken, StartOnly
+            If the specification cannot be run in a process that runs already.
+        WorkerFailed
+            If another run goes on in this process.
+        """
+        spec.check()
+        if spec.allocator != "hakmem":
+            raise BadParameter(f"in this process there is hakmem only, not {spec.allocator}; use a worker")
+        parameters = get_workload(spec.workload).complete_parameters(spec.parameters)
+        allocator_block = ControlBlock.own()
+        try:
+            defaults = {
+                name: tunable.default
+                for name, tunable in allocator_block.tunables.items()
+                if tunable.effect != "start"
+            }
+            allocator_block.set({**defaults, "check.action": "refuse", **spec.tunables})
+            error = ffi.new("char[]", lib.WORKLOAD_ERROR_BYTES)
+            refused = lib.hak_workload_start(
+                spec.workload.encode(),
+                ffi.new("double[]", list(parameters.values())),
+                spec.thread_count,
+                spec.seed,
+                spec.length_s,
+                spec.operations or 0,
+                spec.starts_paused,
+                error,
+            )
+            if refused:
+                raise WorkerFailed(ffi.string(error).decode())
+            path = Path(ffi.string(lib.hak_workload_path()).decode())
+            return cls(spec, ControlBlock.open(path, kind="workload"), allocator_block)
+        except BaseException:
+            allocator_block.close()
+            raise
+
+    @property
+    def spec(self) -> RunSpec:
+        """What was asked for."""
+        return self._spec
+
+    @property
+    def pid(self) -> int:
+        """Of this process."""
+        return os.getpid()
+
+    @property
+    def workload_block(self) -> ControlBlock:
+        """Throughput and run.state."""
+        return self._workload_block
+
+    @property
+    def allocator_block(self) -> ControlBlock:
+        """This process's own."""
+        return self._allocator_block
+
+    def pause(self) -> None:
+        """Let every thread stand still."""
+        self._set_state("paused")
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._set_state("running")
+
+    def stop(self) -> None:
+        """Ask the run to end. Returns at once."""
+        self._set_state("stopping")
+
+    def kill(self) -> None:
+        """Stop it and wait: threads of this process cannot be killed."""
+        if self.poll() is None:
+            lib.hak_workload_stop()
+
+    def poll(self) -> Outcome | None:
+        """What came of it; None while it runs."""
+        with self._lock:
+            if self._outcome is None:
+                self._tally.drain()
+                result = ffi.new("struct workload_result *")
+                if lib.hak_workload_poll(result) == 1:
+                    self._tally.drain()
+                    self._outcome = self._read(result)
+            return self._outcome
+
+    def await_end(self, timeout_s: float | None = None) -> Outcome | None:
+        """Wait for the end, at most `timeout_s` seconds; None if it still runs then."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while (outcome := self.poll()) is None:
+            if deadline is not None and time.monotonic() >= deadline:
+                return None
+            time.sleep(_POLL_S)
+        return outcome
+
+    def wait(self, timeout_s: float | None = None) -> Outcome:
+        """Wait for the end; after `timeout_s` seconds it is stopped."""
+        outcome = self.await_end(timeout_s)
+        if outcome is None:
+            self.kill()
+            outcome = self.await_end()
+        assert outcome is not None
+        return outcome
+
+    def progress(self) -> float:
+        """Share of the run that is done, 0 to 1."""
+        progress = self._workload_block.snapshot().value("workload.progress", None)
+        return min(1.0, max(0.0, progress)) if progress == progress else 0.0
+
+    def close(self) -> None:
+        """Stop it if it still runs, and close the blocks."""
+        self.kill()
+        self.poll()
+        self._workload_block.close()
+        self._allocator_block.close()
+
+    def __enter__(self) -> InProcessRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _set_state(self, state: str) -> None:
+        with contextlib.suppress(NoProcess):
+            self._workload_block.set({"run.state": state})
+
+    def _read(self, result: object) -> Outcome:
+        told = ffi.cast("struct workload_result *", result)
+        status = ffi.string(lib.workload_status_name(told.status)).decode()
+        return Outcome(
+            status=status,
+            message=ffi.string(told.error).decode(),
+            exit_code=None,
+            operations=told.operations,
+            elapsed_s=told.elapsed_s,
+            operations_per_s=told.operations / told.elapsed_s if told.elapsed_s > 0 else 0.0,
+            peak_resident_bytes=told.peak_resident_bytes,
+            checksum=f"{told.checksum:016x}",
+            events=self._tally.counts,
+            last_events=self._tally.last_lines,
+        )

@@ -1,0 +1,62 @@
+"""Starts child processes that die with this one.
+
+The kernel's death signal (PR_SET_PDEATHSIG) follows the thread that started the child, not the process.
+A slider's or a request's thread may end any time, so every child is started by one thread that lives as
+long as the interpreter.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import IO
+
+from workbench.processes.native_files import RUNNER
+
+
+@cache
+def _launcher() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="workbench-launcher")
+
+
+# A forked child has no such thread: it makes its own.
+os.register_at_fork(after_in_child=_launcher.cache_clear)
+
+
+def spawn(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start the runner with these arguments, in a process group of its own.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        For hakmem-run, after `--die-with-parent`.
+    environment : mapping of str to str
+        All of it.
+    stdout, stderr : int or file
+        As subprocess takes them.
+    pass_fds : sequence of int
+        Descriptors the child keeps.
+    """
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [str(RUNNER), "--die-with-parent", str(os.getpid()), *arguments],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=pass_fds,
+            process_group=0,
+        )
+
+    return _launcher().submit(start).result()

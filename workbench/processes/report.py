@@ -1,0 +1,89 @@
+"""From what was seen of a worker to the outcome of its run."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.processes.specification import Outcome
+
+
+@dataclass
+class Observation:
+    """What the watcher has seen; the numbers from the control block and /proc stand in for the report
+    that a crashed worker cannot make.
+    """
+
+    return_code: int = 0
+    reason: str | None = None  # why this side ended it: "stopped" or "timed out"
+    output: bytes = b""
+    complaints: bytes = b""
+    operations: int = 0
+    elapsed_s: float = 0.0
+    peak_resident_bytes: int = 0
+    events: Mapping[str, int] = field(default_factory=dict)
+    last_events: tuple[str, ...] = ()
+
+
+def judge(observation: Observation) -> Outcome:
+    """Say what came of a run."""
+    told = _read_report(observation.output)
+    tail = observation.complaints.decode(errors="replace")
+    code = observation.return_code
+    signal_name = _name_signal(-code) if code < 0 else None
+    operations = int(told.get("operations", observation.operations))
+    elapsed_s = float(told.get("elapsed_s", observation.elapsed_s))
+    status, message = _name_status(observation, told, signal_name, tail)
+    return Outcome(
+        status=status,
+        message=message,
+        signal=signal_name,
+        exit_code=code if code >= 0 else None,
+        operations=operations,
+        elapsed_s=elapsed_s,
+        operations_per_s=operations / elapsed_s if elapsed_s > 0 else 0.0,
+        peak_resident_bytes=int(told.get("peak_resident_bytes", observation.peak_resident_bytes)),
+        checksum=str(told.get("checksum", "")),
+        stderr_tail=tail,
+        events=observation.events,
+        last_events=observation.last_events,
+    )
+
+
+def _name_status(
+    observation: Observation, told: Mapping[str, Any], signal_name: str | None, tail: str
+) -> tuple[str, str]:
+    said = tail.strip().splitlines()
+    if observation.reason == "timed out":
+        return "timed out", "it did not end in time and was killed"
+    if signal_name == "SIGKILL" and observation.reason == "stopped":
+        return "stopped", "it was killed on request"
+    if signal_name is not None:
+        last = f"; it said: {said[-1]}" if said else ""
+        return "crashed", f"the worker was ended by {signal_name}{last}"
+    if observation.return_code == 0 and told.get("status") in ("completed", "stopped"):
+        status = str(told["status"])
+        return status, "" if status == "completed" else "it was stopped on request"
+    return "failed", said[-1] if said else f"it ended with exit code {observation.return_code} and no word"
+
+
+def _read_report(output: bytes) -> dict[str, Any]:
+    """The line of JSON, the last the runner prints; empty if there is none."""
+    for line in reversed(output.splitlines()):
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(told, dict):
+            return told
+    return {}
+
+
+def _name_signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"

@@ -1,0 +1,149 @@
+"""A run as a value, and what came of it as another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from workbench.control import ControlBlock, Value
+from workbench.errors import BadParameter, OutOfRange
+from workbench.processes.allocators import get_allocator
+from workbench.workloads import MAXIMUM_THREADS, get_workload
+
+DEFAULT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What to run. By operations, the same specification makes the same requests every time.
+
+    Parameters
+    ----------
+    workload : str
+    parameters : mapping of str to float
+        In each parameter's unit; the others have their defaults.
+    threads : int or None
+        None: the workload's own default.
+    seed : int
+    allocator : str
+    seconds : float or None
+        Length without pauses; 10 s if `operations` is None too.
+    operations : int or None
+        Length in operations of all threads together.
+    tunables : mapping of str to Value
+        Of the allocator hakmem.
+    starts_paused : bool
+        Whether it waits for `resume`.
+    """
+
+    workload: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    threads: int | None = None
+    seed: int = 1
+    allocator: str = "hakmem"
+    seconds: float | None = None
+    operations: int | None = None
+    tunables: Mapping[str, Value] = field(default_factory=dict)
+    starts_paused: bool = False
+
+    @property
+    def thread_count(self) -> int:
+        """Threads it runs with."""
+        return get_workload(self.workload).default_threads if self.threads is None else self.threads
+
+    @property
+    def length_s(self) -> float:
+        """Seconds it runs; 0 if it runs by operations."""
+        if self.operations is not None:
+            return 0.0
+        return DEFAULT_SECONDS if self.seconds is None else self.seconds
+
+    def check(self) -> None:
+        """See whether it can be run here.
+
+        Raises
+        ------
+        UnknownWorkload, BadParameter, OutOfRange, MissingAllocator, UnknownTunable
+            With the thing, the value and the remedy.
+        """
+        get_workload(self.workload).complete_parameters(self.parameters)
+        get_allocator(self.allocator)
+        if not 1 <= self.thread_count <= MAXIMUM_THREADS:
+            raise OutOfRange(f"threads: {self.thread_count} is not within 1 to {MAXIMUM_THREADS}")
+        if not 0 <= self.seed < 2**64:
+            raise OutOfRange(f"seed: {self.seed} is not within 0 to 2^64 − 1")
+        if self.seconds is not None and self.operations is not None:
+            raise BadParameter("a run is by seconds or by operations; give one")
+        if self.operations is not None and not 1 <= self.operations < 2**63:
+            raise OutOfRange(f"operations: {self.operations} is not within 1 to 2^63 − 1")
+        if self.operations is None and not 0 < self.length_s <= 1e7:
+            raise OutOfRange(f"seconds: {self.length_s:g} is not above 0 and at most 10000000")
+        if self.tunables and self.allocator != "hakmem":
+            raise BadParameter(f"tunables are hakmem's; allocator {self.allocator} has none: leave them out")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run.
+
+    Parameters
+    ----------
+    status : str
+        "completed"; "stopped" on request; "crashed" by a signal; "failed": said so itself, with exit
+        code 1 or more; "timed out".
+    message : str
+        One line for people: empty if completed.
+    signal : str or None
+        Name of the signal that ended it, e.g. "SIGSEGV".
+    exit_code : int or None
+        None if a signal ended it.
+    operations : int
+        Of all threads; for a crash, as far as they were published.
+    elapsed_s, operations_per_s : float
+        Without pauses.
+    peak_resident_bytes : int
+        For a crash, as last seen.
+    checksum : str
+        Of the requests; empty unless it ended by itself.
+    stderr_tail : str
+        The last of what it wrote to standard error.
+    events : mapping of str to int
+        How many of each kind the allocator's block told.
+    last_events : tuple of str
+        The latest of them, one line each, oldest first.
+    """
+
+    status: str
+    message: str = ""
+    signal: str | None = None
+    exit_code: int | None = None
+    operations: int = 0
+    elapsed_s: float = 0.0
+    operations_per_s: float = 0.0
+    peak_resident_bytes: int = 0
+    checksum: str = ""
+    stderr_tail: str = ""
+    events: Mapping[str, int] = field(default_factory=dict)
+    last_events: tuple[str, ...] = ()
+
+
+def environment_of(settings: Mapping[str, Value]) -> dict[str, str]:
+    """Environment variables that start hakmem with these settings.
+
+    Raises
+    ------
+    UnknownTunable, OutOfRange, ConstraintBroken
+        As a set of a running block would.
+    """
+    if not settings:
+        return {}
+    with ControlBlock.own() as own:
+        own.check(settings)
+        return {own.tunables[name].environment: _format_word(value) for name, value in settings.items()}
+
+
+def _format_word(value: Value) -> str:
+    """Without a unit, so that it means the same to any reader."""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return repr(value) if isinstance(value, float) else str(value)

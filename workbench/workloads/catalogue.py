@@ -1,0 +1,150 @@
+"""Workloads and their parameters, described by the C drivers themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from workbench._native._cffi import ffi, lib
+from workbench.errors import BadParameter, UnknownWorkload, describe_unknown
+
+MAXIMUM_THREADS: int = lib.WORKLOAD_MAX_THREADS
+_ERROR_BYTES: int = lib.WORKLOAD_ERROR_BYTES
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a workload; its values are whole numbers.
+
+    Parameters
+    ----------
+    name, unit, help : str
+        As the panel and the command line show them.
+    minimum, maximum, default : float
+        In `unit`; both bounds are allowed.
+    """
+
+    name: str
+    unit: str
+    minimum: float
+    maximum: float
+    default: float
+    help: str
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A seeded sequence of allocations and frees.
+
+    Parameters
+    ----------
+    name, help : str
+        What it is called, and what it does.
+    stresses : str
+        Which parts of an allocator it is for.
+    operation : str
+        What counts as one operation.
+    parameters : tuple of Parameter
+    default_threads : int
+    """
+
+    name: str
+    help: str
+    stresses: str
+    operation: str
+    parameters: tuple[Parameter, ...]
+    default_threads: int
+
+    def complete_parameters(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Check the given values and add the defaults of the others.
+
+        Parameters
+        ----------
+        values : mapping of str to float
+            By parameter name, in the parameter's unit.
+
+        Returns
+        -------
+        dict of str to float
+            A value for every parameter, in the table's order.
+
+        Raises
+        ------
+        BadParameter
+            For an unknown name, a value out of range or not whole, or values that do not go together.
+        """
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in values:
+            if name not in known:
+                raise BadParameter(describe_unknown(f"parameter of {self.name}", name, known))
+        complete = {name: float(values.get(name, known[name].default)) for name in known}
+        _check_natively(self.name, complete)
+        return complete
+
+
+@cache
+def catalogue() -> Mapping[str, Workload]:
+    """All workloads by name, in the table's order."""
+    return MappingProxyType({workload.name: workload for workload in _describe_all()})
+
+
+def get_workload(name: str) -> Workload:
+    """Find one workload.
+
+    Raises
+    ------
+    UnknownWorkload
+        With the nearest name.
+    """
+    known = catalogue()
+    if name not in known:
+        raise UnknownWorkload(describe_unknown("workload", name, known))
+    return known[name]
+
+
+def _describe_all() -> Iterator[Workload]:
+    index = 0
+    while (workload := lib.workload_at(index)) != ffi.NULL:
+        yield Workload(
+            name=_text(workload.name),
+            help=_text(workload.help),
+            stresses=_text(workload.stresses),
+            operation=_text(workload.operation),
+            parameters=tuple(
+                _describe_parameter(workload.parameters[k]) for k in range(workload.parameter_count)
+            ),
+            default_threads=workload.default_threads,
+        )
+        index += 1
+
+
+def _describe_parameter(parameter: Any) -> Parameter:
+    return Parameter(
+        name=_text(parameter.name),
+        unit=_text(parameter.unit),
+        minimum=parameter.minimum,
+        maximum=parameter.maximum,
+        default=parameter.default_value,
+        help=_text(parameter.help),
+    )
+
+
+def _text(pointer: Any) -> str:
+    text: str = ffi.string(pointer).decode()
+    return text
+
+
+def _check_natively(name: str, values: Mapping[str, float]) -> None:
+    """The drivers' own check, so that it stands in one place."""
+    request = ffi.new("struct workload_request *")
+    error = ffi.new("char[]", _ERROR_BYTES)
+    lib.workload_request_init(request, lib.workload_find(name.encode()))
+    request.seconds = 1.0
+    for parameter, value in values.items():
+        if lib.workload_request_set(request, parameter.encode(), value, error) != 0:
+            raise BadParameter(_text(error))
+    if lib.workload_request_check(request, error) != 0:
+        raise BadParameter(_text(error))
