@@ -6,9 +6,15 @@
  *   (reserved: 1024; in use: a power of two, published by store-release)
  *
  * More than l25.load_per_shard allocations a shard on average within l25.window_ms, or more than
- * l25.contention_percent failed trylocks, doubles the shards, at most once a window. Load counters
- * are of the last window only. Blocks of shards beyond the number in use stay reachable: an
- * allocation that finds its shard empty looks through all that hold something (a bitmap tells which). */
+ * l25.contention_percent failed trylocks, doubles the shards, at most once a window: at once, and the
+ * window starts anew. Counters are of the current window only. Blocks of shards beyond the number in
+ * use stay reachable: an allocation that finds its shard empty looks through all that hold something
+ * (a bitmap tells which), takes a few, and only then asks for a new span.
+ *
+ * Blocks idle for ss.purge_delay_ms go back to their chunk: a few at a time by frees in their shard,
+ * the rest by l25_pool_purge.
+ *
+ * Locks: l25 resize, then l25 shards in ascending order; never two shards at once but for fork. */
 #ifndef HAK_L25_POOL_H
 #define HAK_L25_POOL_H
 
@@ -20,6 +26,7 @@
 
 bool l25_pool_start(void);
 
+/* NULL: above 1 MiB, or no memory. */
 void *l25_pool_allocate(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed);
 /* False: the block is not at the user (double free). */
 bool l25_pool_free(const struct actor *actor, struct slab *slab);

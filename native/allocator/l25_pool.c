@@ -1,0 +1,380 @@
+/* l25_pool.c: which shard serves a thread, and when there are more shards or fewer. */
+#include "l25_pool.h"
+
+#include "clock.h"
+#include "control.h"
+#include "events.h"
+#include "l25_shard.h"
+#include "lock.h"
+#include "settings.h"
+#include "telemetry.h"
+
+#define STEAL_MAX_BLOCKS 8
+#define STEAL_MAX_BYTES ((size_t)2 << 20)
+#define SURPLUS_BLOCKS 8      /* given back at once by a free, so that none takes long */
+#define CONTENTION_SAMPLE 100 /* operations below which a share of failed trylocks says nothing */
+
+static _Atomic uint32_t shard_count;   /* in use; store release after the shards are ready */
+static _Atomic uint32_t highest_count; /* ever in use: where blocks may be */
+/* Taken before any shard's lock. Guards the number of shards and the window's start. */
+static struct lock resize_lock;
+static uint32_t window_started_ms;
+static bool window_has_grown; /* shards double at most once a window */
+static int64_t seen_load, seen_window_ms, seen_clock_mode;
+static _Atomic uint32_t window_epoch;
+static _Atomic uint32_t window_contended; /* failed trylocks in this window, of all shards */
+
+static uint32_t power_of_two_at_most(int64_t value)
+{
+    return 1u << log2_floor((uint64_t)clamp_int64(value, 1, L25_MAX_SHARDS));
+}
+
+static void publish_count(uint32_t count)
+{
+    if (count > atomic_load_explicit(&highest_count, memory_order_relaxed)) {
+        atomic_store_explicit(&highest_count, count, memory_order_release);
+        /* Rows are never taken back: what the drained shards counted stays in the sums. */
+        control_set_shard_count(count);
+    }
+    atomic_store_explicit(&shard_count, count, memory_order_release);
+    telemetry_set(&telemetry->global.l25_shards, count);
+}
+
+static void start_window(uint32_t now_ms)
+{
+    window_started_ms = now_ms;
+    window_has_grown = false;
+    atomic_store_explicit(&window_contended, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&window_epoch, 1, memory_order_relaxed);
+}
+
+static void remember_settings(void)
+{
+    seen_load = SETTING(l25_load_per_shard);
+    seen_window_ms = SETTING(l25_window_ms);
+    seen_clock_mode = SETTING(clock_mode);
+}
+
+bool l25_pool_start(void)
+{
+    int64_t count = SETTING(l25_initial_shards), most = SETTING(l25_max_shards);
+    for (uint32_t i = 0; i < L25_MAX_SHARDS; i++)
+        l25_shards[i].visits_left = L25_VISITS_A_LOOK;
+    remember_settings();
+    start_window(clock_now_ms(NULL));
+    publish_count(power_of_two_at_most(count < most ? count : most));
+    return true;
+}
+
+/* ---- one shard ---------------------------------------------------------------------------------- */
+
+/* Counts one operation in the window. True: the load of all shards should be looked at. */
+static bool count_locked(struct shard *shard, bool is_allocation)
+{
+    uint32_t epoch = atomic_load_explicit(&window_epoch, memory_order_relaxed);
+    uint32_t operations = 0, allocations = 0;
+    if (LIKELY(atomic_load_explicit(&shard->epoch, memory_order_relaxed) == epoch)) {
+        operations = atomic_load_explicit(&shard->operations, memory_order_relaxed);
+        allocations = atomic_load_explicit(&shard->allocations, memory_order_relaxed);
+    } else {
+        atomic_store_explicit(&shard->allocations, 0, memory_order_relaxed);
+        atomic_store_explicit(&shard->epoch, epoch, memory_order_relaxed);
+        shard->allocations_due = (uint32_t)SETTING(l25_load_per_shard) + 1;
+    }
+    atomic_store_explicit(&shard->operations, operations + 1, memory_order_relaxed);
+    telemetry_bump(&telemetry->shards[shard_index(shard)].operations, 1);
+    if (!is_allocation)
+        return false;
+    atomic_store_explicit(&shard->allocations, ++allocations, memory_order_relaxed);
+    if (LIKELY(allocations < shard->allocations_due))
+        return false;
+    /* The look costs a line a shard: far enough apart that an allocation pays for few of them. */
+    uint32_t step = (uint32_t)SETTING(l25_load_per_shard);
+    uint32_t least = atomic_load_explicit(&shard_count, memory_order_relaxed) / 4 + 1;
+    shard->allocations_due = allocations + (step > least ? step : least);
+    return true;
+}
+
+/* Takes the actor's shard, or one of its neighbours if that is held by another. *look_due is set where
+ * contention should be looked at. */
+static struct shard *lock_near(const struct actor *actor, bool *look_due)
+{
+    uint32_t mask = atomic_load_explicit(&shard_count, memory_order_acquire) - 1;
+    uint32_t home = ((actor ? actor->thread_id : 0) * UINT32_C(0x9e3779b1)) >> 16;
+    for (uint32_t attempt = 0; attempt < 4 && attempt <= mask; attempt++) {
+        struct shard *shard = &l25_shards[(home + attempt) & mask];
+        if (LIKELY(lock_try(&shard->lock)))
+            return shard;
+        telemetry_add(&telemetry->shards[shard_index(shard)].contended, 1);
+        uint32_t contended = atomic_fetch_add_explicit(&window_contended, 1, memory_order_relaxed) + 1;
+        *look_due |= contended % 8 == 0;
+    }
+    lock_acquire(&l25_shards[home & mask].lock);
+    return &l25_shards[home & mask];
+}
+
+static size_t release_chain(const struct actor *actor, struct slab *chain, uint32_t now_ms)
+{
+    size_t bytes = 0;
+    while (chain) {
+        struct slab *next = chain->next;
+        bytes += l25_pool_block_bytes(chain);
+        chain->next = NULL;
+        superslab_release(actor, chain, now_ms);
+        chain = next;
+    }
+    return bytes;
+}
+
+/* ---- how many shards ---------------------------------------------------------------------------- */
+
+/* Restarts a window that is over; doubles the shards if this one's load or contention asks for it. */
+static NOINLINE void look_at_load(const struct actor *actor)
+{
+    uint32_t now_ms = clock_now_ms(actor);
+    if (!lock_try(&resize_lock))
+        return; /* somebody else is looking */
+    int32_t window_ms = (int32_t)SETTING(l25_window_ms), elapsed_ms = (int32_t)(now_ms - window_started_ms);
+    if (elapsed_ms >= window_ms || elapsed_ms <= -window_ms) {
+        start_window(now_ms);
+        lock_release(&resize_lock);
+        return;
+    }
+    uint32_t count = atomic_load_explicit(&shard_count, memory_order_relaxed);
+    if (window_has_grown || 2 * (int64_t)count > SETTING(l25_max_shards)) {
+        lock_release(&resize_lock);
+        return;
+    }
+    uint32_t epoch = atomic_load_explicit(&window_epoch, memory_order_relaxed);
+    uint64_t allocations = 0, operations = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (atomic_load_explicit(&l25_shards[i].epoch, memory_order_relaxed) != epoch)
+            continue;
+        allocations += atomic_load_explicit(&l25_shards[i].allocations, memory_order_relaxed);
+        operations += atomic_load_explicit(&l25_shards[i].operations, memory_order_relaxed);
+    }
+    uint64_t contended = atomic_load_explicit(&window_contended, memory_order_relaxed);
+    uint64_t limit_percent = (uint64_t)SETTING(l25_contention_percent);
+    bool is_loaded = allocations > (uint64_t)SETTING(l25_load_per_shard) * count;
+    bool is_contended = limit_percent && operations >= CONTENTION_SAMPLE && contended * 100 > limit_percent * operations;
+    if (is_loaded || is_contended) {
+        start_window(now_ms);
+        window_has_grown = true;
+        publish_count(2 * count);
+        event_append(actor, EVENT_L25_EXPAND, is_loaded ? CAUSE_LOAD : CAUSE_CONTENTION,
+                     (uint32_t)(allocations / count), count, 2.0 * count);
+    }
+    lock_release(&resize_lock);
+}
+
+/* Moves what the shards from `count` on hold to those in use. A free that still saw the old number may
+ * put a block there afterwards; l25_holders finds it. */
+static void drain_shards_from(uint32_t count, uint32_t former_count)
+{
+    for (uint32_t i = count; i < former_count; i++) {
+        lock_acquire(&l25_shards[i].lock);
+        struct slab *chain = shard_detach_all_locked(&l25_shards[i]);
+        lock_release(&l25_shards[i].lock);
+        struct shard *target = &l25_shards[i & (count - 1)];
+        lock_acquire(&target->lock);
+        shard_push_chain_locked(target, chain);
+        lock_release(&target->lock);
+    }
+}
+
+void l25_pool_settings_changed(const struct actor *actor)
+{
+    lock_acquire(&resize_lock);
+    uint32_t most = power_of_two_at_most(SETTING(l25_max_shards));
+    uint32_t count = atomic_load_explicit(&shard_count, memory_order_relaxed);
+    if (count > most) {
+        publish_count(most);
+        event_append(actor, EVENT_L25_EXPAND, CAUSE_TUNABLE, 0, count, most);
+        drain_shards_from(most, count);
+    }
+    if (seen_load != SETTING(l25_load_per_shard) || seen_window_ms != SETTING(l25_window_ms) ||
+        seen_clock_mode != SETTING(clock_mode)) {
+        remember_settings();
+        start_window(clock_now_ms(actor));
+    }
+    lock_release(&resize_lock);
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------- */
+
+/* Takes a few blocks from another shard: one for the caller, the rest for the caller's shard, so that
+ * a thread that only allocates what others free does not come here each time. */
+static struct slab *steal(unsigned class_index, struct shard *from, struct shard *own)
+{
+    struct slab *chain = NULL, *slab;
+    size_t most = STEAL_MAX_BYTES / l25_class_bytes(class_index);
+    for (size_t i = 0; i < most && i < STEAL_MAX_BLOCKS && (slab = shard_pop_locked(from, class_index)); i++) {
+        slab->next = chain;
+        chain = slab;
+    }
+    shard_publish_free_bytes_locked(from);
+    lock_release(&from->lock);
+    if (!chain || !chain->next)
+        return chain;
+    lock_acquire(&own->lock);
+    shard_push_chain_locked(own, chain->next);
+    lock_release(&own->lock);
+    return chain;
+}
+
+/* Looks through all shards that may hold the class; `is_patient`: waits for their locks. */
+static struct slab *take_from_others(unsigned class_index, struct shard *own, bool is_patient)
+{
+    for (uint32_t step = 0; step < L25_HOLDER_WORDS; step++) {
+        uint32_t word = (shard_index(own) / 64 + step) % L25_HOLDER_WORDS;
+        uint64_t bits = atomic_load_explicit(&l25_holders[class_index][word], memory_order_relaxed);
+        for (; bits; bits &= bits - 1) {
+            struct shard *shard = &l25_shards[word * 64 + (uint32_t)__builtin_ctzll(bits)];
+            if (!atomic_load_explicit(&shard->newest[class_index], memory_order_relaxed))
+                continue;
+            if (is_patient)
+                lock_acquire(&shard->lock);
+            else if (!lock_try(&shard->lock))
+                continue;
+            struct slab *slab = steal(class_index, shard, own);
+            if (slab)
+                return slab;
+        }
+    }
+    return NULL;
+}
+
+static NOINLINE struct slab *take_slow(const struct actor *actor, unsigned class_index, struct shard *own)
+{
+    struct slab *slab = take_from_others(class_index, own, false);
+    if (!slab)
+        slab = superslab_acquire(actor, 1u << class_index, SLAB_L25, class_index, 0);
+    if (!slab)
+        slab = take_from_others(class_index, own, true);
+    /* Free blocks of other classes may hold the room that this one needs. */
+    if (!slab && l25_pool_purge(actor, clock_now_ms(actor), true))
+        slab = superslab_acquire(actor, 1u << class_index, SLAB_L25, class_index, 0);
+    if (slab)
+        l25_add_live_bytes((int64_t)l25_class_bytes(class_index));
+    return slab;
+}
+
+void *l25_pool_allocate(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed)
+{
+    size_t need = bytes > alignment ? bytes : alignment; /* spans are aligned to their size */
+    if (need > L25_MAX_BYTES)
+        return NULL;
+    unsigned class_index = l25_class_for(need);
+    bool look_due = false;
+    struct shard *shard = lock_near(actor, &look_due);
+    struct slab *slab = shard_pop_locked(shard, class_index);
+    if (slab) {
+        shard_debit_locked(shard, (int64_t)l25_class_bytes(class_index));
+        shard_publish_free_bytes_locked(shard);
+    }
+    look_due |= count_locked(shard, true);
+    lock_release(&shard->lock);
+    if (UNLIKELY(!slab))
+        slab = take_slow(actor, class_index, shard);
+    if (UNLIKELY(look_due))
+        look_at_load(actor);
+    if (!slab)
+        return NULL;
+    *is_zeroed = slab->is_zeroed;
+    slab->is_zeroed = false;
+    /* Of an L2.5 slab: 1 at the user, 0 free; decides which of two frees is the first. */
+    __atomic_store_n(&slab->used, 1, __ATOMIC_RELAXED);
+    return slab_start(slab);
+}
+
+bool l25_pool_free(const struct actor *actor, struct slab *slab)
+{
+    if (__atomic_exchange_n(&slab->used, 0, __ATOMIC_ACQ_REL) != 1)
+        return false;
+    int64_t bytes = (int64_t)l25_pool_block_bytes(slab), delay_ms = SETTING(ss_purge_delay_ms);
+    uint32_t now_ms = clock_now_ms(actor);
+    bool look_due = false;
+    struct slab *surplus = NULL;
+    slab->idle_since_ms = now_ms;
+    struct shard *shard = lock_near(actor, &look_due);
+    count_locked(shard, false);
+    shard_credit_locked(shard, bytes);
+    if (UNLIKELY(delay_ms == 0)) {
+        slab->next = NULL;
+        surplus = slab;
+    } else {
+        shard_push_locked(shard, slab);
+        shard_publish_free_bytes_locked(shard);
+        if (UNLIKELY(--shard->visits_left == 0)) {
+            shard->visits_left = L25_VISITS_A_LOOK;
+            if (delay_ms > 0)
+                surplus = shard_detach_idle_locked(shard, now_ms, delay_ms, SURPLUS_BLOCKS);
+        }
+    }
+    lock_release(&shard->lock);
+    if (UNLIKELY(surplus != NULL))
+        release_chain(actor, surplus, now_ms);
+    if (UNLIKELY(look_due))
+        look_at_load(actor);
+    return true;
+}
+
+/* ---- upkeep ------------------------------------------------------------------------------------- */
+
+size_t l25_pool_purge(const struct actor *actor, uint32_t now_ms, bool everything)
+{
+    int64_t delay_ms = everything ? INT32_MIN : SETTING(ss_purge_delay_ms);
+    bool is_purging = everything || delay_ms >= 0;
+    uint32_t highest = atomic_load_explicit(&highest_count, memory_order_acquire);
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < highest; i++) {
+        struct shard *shard = &l25_shards[i];
+        if (!shard_is_marked(shard) && atomic_load_explicit(&shard->credit_bytes, memory_order_relaxed) == 0)
+            continue;
+        lock_acquire(&shard->lock);
+        struct slab *chain = is_purging ? shard_detach_idle_locked(shard, now_ms, delay_ms, UINT32_MAX) : NULL;
+        shard_unmark_empty_locked(shard);
+        l25_add_live_bytes(-atomic_load_explicit(&shard->credit_bytes, memory_order_relaxed));
+        atomic_store_explicit(&shard->credit_bytes, 0, memory_order_relaxed);
+        lock_release(&shard->lock);
+        bytes += release_chain(actor, chain, now_ms);
+    }
+    return bytes;
+}
+
+bool l25_pool_is_valid(void)
+{
+    bool valid = true;
+    lock_acquire(&resize_lock);
+    uint32_t count = atomic_load_explicit(&shard_count, memory_order_relaxed);
+    uint32_t highest = atomic_load_explicit(&highest_count, memory_order_relaxed);
+    valid &= count >= 1 && count <= highest && highest <= L25_MAX_SHARDS && (count & (count - 1)) == 0;
+    for (uint32_t i = 0; i < L25_MAX_SHARDS; i++) {
+        lock_acquire(&l25_shards[i].lock);
+        valid &= shard_is_valid_locked(&l25_shards[i]) && (i < highest || l25_shards[i].marked == 0);
+        lock_release(&l25_shards[i].lock);
+    }
+    lock_release(&resize_lock);
+    return valid;
+}
+
+void l25_pool_acquire_locks(void)
+{
+    lock_acquire(&resize_lock); /* highest_count stays what it is */
+    for (uint32_t i = 0; i < atomic_load_explicit(&highest_count, memory_order_relaxed); i++)
+        lock_acquire(&l25_shards[i].lock);
+}
+
+void l25_pool_release_locks(void)
+{
+    for (uint32_t i = atomic_load_explicit(&highest_count, memory_order_relaxed); i-- > 0;)
+        lock_release(&l25_shards[i].lock);
+    lock_release(&resize_lock);
+}
+
+void l25_pool_reset_locks(void)
+{
+    lock_reset(&resize_lock);
+    for (uint32_t i = 0; i < L25_MAX_SHARDS; i++)
+        lock_reset(&l25_shards[i].lock);
+}
