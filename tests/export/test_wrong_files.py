@@ -91,7 +91,7 @@ def test_what_people_write_is_understood(tmp_path: Path, tunables: Mapping[str, 
 def test_writing_is_checked(tmp_path: Path, tunables: Mapping[str, Tunable]) -> None:
     with pytest.raises(UnknownTunable, match=r"pond\.lode.*pond\.load"):
         write_defaults(tmp_path / "a", "env", {"pond.lode": 1.0}, {}, tunables=tunables)
-    with pytest.raises(BadParameter, match="yaml.*env, toml, header"):
+    with pytest.raises(BadParameter, match=r"yaml.*env, toml, header"):
         render_defaults("yaml", {}, {}, tunables)
     with pytest.raises(BadParameter, match="No such file"):
         write_defaults(tmp_path / "gone" / "a", "env", {}, {}, tunables=tunables)

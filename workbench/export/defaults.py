@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.control import ControlBlock, Tunable, Value
-from workbench.errors import BadParameter, UnknownTunable, WorkbenchError
+from workbench.errors import BadParameter, UnknownTunable, WorkbenchError, describe_unknown
 from workbench.export.environment import ENVIRONMENT
 from workbench.export.format import Assignment, Format, read_text
 from workbench.export.header import HEADER
@@ -57,7 +56,7 @@ def render_defaults(
     known = _own_tunables() if tunables is None else tunables
     for name in values:
         if name not in known:
-            raise UnknownTunable(_describe_unknown(name, list(known)))
+            raise UnknownTunable(describe_unknown("tunable", name, known))
     return form.render(render_provenance(provenance), values, known)
 
 
@@ -155,15 +154,9 @@ def _decode(
 ) -> tuple[Tunable, Value]:
     tunable = by_identifier.get(assignment.identifier)
     if tunable is None:
-        raise UnknownTunable(_describe_unknown(assignment.identifier, list(by_identifier)))
+        raise UnknownTunable(describe_unknown("tunable", assignment.identifier, by_identifier))
     return tunable, form.decode(tunable, assignment.text)
 
 
 def _place(error: WorkbenchError, assignment: Assignment) -> WorkbenchError:
     return type(error)(f"line {assignment.line}: {error}") if assignment.line else error
-
-
-def _describe_unknown(name: str, known: list[str]) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
-    return f"unknown tunable '{name}'{hint}"

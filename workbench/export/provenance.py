@@ -27,9 +27,9 @@ def describe_provenance(
     *,
     build: str = "",
     workload: str | None = None,
-    parameters: Mapping[str, float] | None = None,
-    threads: int | None = None,
-    seed: int | None = None,
+    parameters: Mapping[str, float] | str | None = None,
+    threads: int | str | None = None,
+    seed: int | str | None = None,
     process: str | None = None,
 ) -> dict[str, str]:
     """Describe where `values` come from, ready for `write_defaults`.
@@ -57,7 +57,7 @@ def describe_provenance(
     ]
     facts = {
         "workload": workload,
-        "parameters": " ".join(f"{name}={value:g}" for name, value in (parameters or {}).items()),
+        "parameters": _join_parameters(parameters or {}),
         "threads": threads,
         "seed": seed,
         "process": process,
@@ -70,6 +70,12 @@ def describe_provenance(
         "changed": ", ".join(changed) or "nothing",
     }
     return {name: str(fact) for name, fact in facts.items() if fact not in (None, "")}
+
+
+def _join_parameters(parameters: Mapping[str, float] | str) -> str:
+    if isinstance(parameters, str):
+        return parameters
+    return " ".join(f"{name}={value:.15g}" for name, value in parameters.items())
 
 
 def render_provenance(provenance: Provenance) -> list[str]:

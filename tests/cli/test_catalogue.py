@@ -1,0 +1,68 @@
+"""workloads, allocators, preload, and the help that leads to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from tests.cli.terminal import run_workbench
+from workbench.commands import COMMANDS
+
+
+def test_workloads() -> None:
+    entries = {entry["name"]: entry for entry in run_workbench("workloads", "--json").json}
+    assert {"larson", "random_mixed", "site_churn", "mid_churn", "phases"} <= entries.keys()
+    for entry in entries.values():
+        assert entry["help"]
+        assert entry["stresses"]
+        assert entry["default_threads"] >= 1
+        assert all(
+            parameter["minimum"] <= parameter["default"] <= parameter["maximum"]
+            for parameter in entry["parameters"]
+        )
+    text = run_workbench("workloads").stdout
+    assert all(name in text for name in entries)
+
+
+def test_allocators() -> None:
+    entries = {entry["name"]: entry for entry in run_workbench("allocators", "--json").json}
+    assert set(entries) == {"hakmem", "glibc", "jemalloc", "tcmalloc", "mimalloc2", "mimalloc3"}
+    assert entries["hakmem"]["available"]
+    assert entries["glibc"]["available"]
+    for entry in entries.values():
+        assert entry["version"] if entry["available"] else entry["remedy"]
+    text = run_workbench("allocators").stdout
+    assert all(name in text for name in entries)
+
+
+def test_preload_prints_a_path_and_nothing_else() -> None:
+    done = run_workbench("preload")
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+    assert Path(done.stdout.strip()).name == "libhakmem.so"
+    assert Path(done.stdout.strip()).is_file()
+    assert run_workbench("preload", "--json").json == {"library": done.stdout.strip()}
+
+
+def test_help_names_every_command() -> None:
+    text = run_workbench().stdout
+    assert text == run_workbench("--help").stdout
+    names = [command.name for command in COMMANDS]
+    assert names == [
+        "lab", "workloads", "allocators", "run", "exec", "preload",
+        "ps", "tunables", "set", "metrics", "watch", "export",
+    ]  # fmt: skip
+    assert all(f"  {name} " in text for name in names)
+    assert run_workbench("--version").stdout.startswith("workbench ")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+def test_each_command_explains_itself(invoke: Callable[..., Result], command: object) -> None:
+    name = getattr(command, "name", "")
+    result = invoke(name, "--help")
+    assert result.exit_code == 0
+    assert "--json" in result.stdout
+    assert f"{name} [OPTIONS]" in result.stdout

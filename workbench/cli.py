@@ -1,0 +1,104 @@
+"""The command line: the group of commands, and how each of them ends.
+
+What a command does stands in `workbench.commands`; here is what all have in common: wrong input is
+one line on standard error and status 2, an interrupt and a closed pipe end without a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+import click
+
+from workbench.commands import COMMANDS
+from workbench.control import sweep_dead_blocks
+from workbench.errors import WorkbenchError
+
+STATUS_WRONG_INPUT = 2
+STATUS_INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
+STATUS_CLOSED_PIPE = 141  # 128 + SIGPIPE
+
+
+class CommandGroup(click.Group):
+    """A group whose every command ends tidily."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command line; ends the process with the command's status in standalone mode."""
+        del standalone_mode  # errors are shown here, not by click
+        try:
+            result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except WorkbenchError as error:
+            result = _refuse(str(error))
+        except click.Abort:
+            result = STATUS_INTERRUPTED
+        except click.ClickException as error:
+            result = _refuse(error.format_message())
+        except BrokenPipeError:
+            result = _abandon_output()
+        sys.exit(result if isinstance(result, int) else 0)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Commands in the order in which one would meet them, not of the alphabet."""
+        del ctx
+        return list(self.commands)
+
+
+def _refuse(message: str) -> int:
+    click.echo("workbench: " + " ".join(message.split()), err=True)
+    return STATUS_WRONG_INPUT
+
+
+def _abandon_output() -> int:
+    # The interpreter flushes at exit and would complain once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return STATUS_CLOSED_PIPE
+
+
+def _show_version(ctx: click.Context, parameter: click.Parameter, is_wanted: bool) -> None:
+    del parameter
+    if is_wanted and not ctx.resilient_parsing:
+        click.echo(f"workbench {metadata.version('hakmem-workbench')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=CommandGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Tune the thresholds of the HAKMEM allocator while a program runs."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+        return
+    sweep_dead_blocks()
+
+
+for command in COMMANDS:
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point of the `workbench` command."""
+    cli.main(prog_name="workbench")

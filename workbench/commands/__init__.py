@@ -1,0 +1,29 @@
+"""The commands of the command line, one module a group of them."""
+
+from collections.abc import Sequence
+
+import click
+
+from workbench.commands.blocks import metrics, ps, set_tunables, tunables
+from workbench.commands.catalogue import allocators, preload, workloads
+from workbench.commands.execution import execute
+from workbench.commands.export import export
+from workbench.commands.lab import lab
+from workbench.commands.run import run
+from workbench.commands.watch import watch
+
+#: In the order in which `workbench --help` lists them.
+COMMANDS: Sequence[click.Command] = (
+    lab,
+    workloads,
+    allocators,
+    run,
+    execute,
+    preload,
+    ps,
+    tunables,
+    set_tunables,
+    metrics,
+    watch,
+    export,
+)

@@ -1,0 +1,116 @@
+"""What commands share in reading their arguments: settings, and the block of a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import click
+
+from workbench.control import BlockInfo, ControlBlock, Tunable, Value, find_blocks
+from workbench.errors import BadParameter, NoProcess, UnknownTunable, describe_unknown
+from workbench.export import read_defaults
+
+#: The kind that the commands mean when a process has several blocks.
+ALLOCATOR_KIND = "hakmem"
+
+pid_argument = click.argument("pid", metavar="PID", type=click.IntRange(min=1))
+kind_option = click.option(
+    "--kind", metavar="KIND", help="Which block of the process, if it has several: hakmem, workload ..."
+)
+set_option = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Start with this value; repeatable.",
+)
+settings_option = click.option(
+    "--settings",
+    "settings_path",
+    metavar="FILE",
+    type=click.Path(),
+    help="Start with the values of an exported file, in any format; --set goes before it.",
+)
+
+
+def split_assignments(texts: Iterable[str]) -> dict[str, str]:
+    """Split name=value arguments.
+
+    Raises
+    ------
+    BadParameter
+        If one is not of that form, or a name stands twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip():
+            raise BadParameter(f"'{text}' is not name=value, as in tls.grow_percent=60")
+        if name.strip() in found:
+            raise BadParameter(f"'{name.strip()}' stands twice; give it once")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def parse_assignments(texts: Iterable[str], tunables: Mapping[str, Tunable]) -> dict[str, Value]:
+    """Read name=value arguments as checked values.
+
+    Raises
+    ------
+    BadParameter, UnknownTunable, OutOfRange
+        If an argument is not name=value, names no tunable, or has a value out of its range.
+    """
+    parts = split_assignments(texts)
+    for name in parts:
+        if name not in tunables:
+            raise UnknownTunable(describe_unknown("tunable", name, tunables))
+    return {name: tunables[name].parse(text) for name, text in parts.items()}
+
+
+def read_settings(
+    settings_path: str | None, assignments: Iterable[str], tunables: Mapping[str, Tunable]
+) -> dict[str, Value]:
+    """Read --settings, with the values of --set on top.
+
+    Raises
+    ------
+    BadParameter, UnknownTunable, OutOfRange
+        If the file or an assignment is wrong.
+    """
+    values: dict[str, Value] = {}
+    if settings_path is not None:
+        values |= read_defaults(settings_path, tunables=tunables).values
+    return values | parse_assignments(assignments, tunables)
+
+
+def find_process_blocks(pid: int, kind: str | None = None) -> list[BlockInfo]:
+    """Find the live blocks of a process, the allocator's first.
+
+    Raises
+    ------
+    WorkbenchError
+        What opening the block says is wrong, if there is none to read.
+    """
+    blocks = find_blocks(pid=pid, kind=kind)
+    if not blocks:
+        # Opening says why: no such process, not permitted, another ABI, damaged.
+        with ControlBlock.open(pid, kind or ALLOCATOR_KIND) as block:
+            return [block.info]
+    return sorted(blocks, key=lambda info: (info.kind != ALLOCATOR_KIND, info.kind))
+
+
+def open_process_block(pid: int, kind: str | None = None) -> ControlBlock:
+    """Open the block that a command means: of `kind`, else the allocator's, else the only one.
+
+    Raises
+    ------
+    NoProcess
+        If the process has several blocks and none is the allocator's.
+    WorkbenchError
+        As `find_process_blocks`.
+    """
+    blocks = find_process_blocks(pid, kind)
+    if len(blocks) > 1 and blocks[0].kind != ALLOCATOR_KIND:
+        kinds = ", ".join(info.kind for info in blocks)
+        raise NoProcess(f"process {pid} has several blocks; choose one with --kind: {kinds}")
+    return ControlBlock.open(blocks[0].path)

@@ -1,0 +1,63 @@
+"""workloads, allocators, preload: what there is to run."""
+
+from __future__ import annotations
+
+import click
+
+from workbench.commands.output import json_option, print_json, print_table
+from workbench.errors import MissingAllocator
+from workbench.processes import allocators as list_allocators
+from workbench.processes import get_allocator
+from workbench.units import format_number
+from workbench.workloads import catalogue
+
+
+@click.command()
+@json_option
+def workloads(as_json: bool) -> None:
+    """List the workloads with their parameters."""
+    known = catalogue()
+    if as_json:
+        print_json(list(known.values()))
+        return
+    rows: list[tuple[object, ...]] = []
+    for workload in known.values():
+        rows.append((workload.name, "", "", f"{workload.help} Stresses: {workload.stresses}"))
+        for parameter in workload.parameters:
+            low, high = format_number(parameter.minimum), format_number(parameter.maximum)
+            span = f"{low}..{high} {parameter.unit}".rstrip()
+            rows.append((f"  {parameter.name}", format_number(parameter.default), span, parameter.help))
+    print_table(("workload", "default", "range", "what it does"), rows, right=("default",))
+
+
+@click.command()
+@json_option
+def allocators(as_json: bool) -> None:
+    """List the allocators, and which package brings a missing one."""
+    known = list_allocators()
+    if as_json:
+        print_json(known)
+        return
+    rows = [
+        (
+            allocator.name,
+            allocator.version or "",
+            (allocator.library or "the C library's own") if allocator.available else "missing",
+            "" if allocator.available else allocator.remedy,
+        )
+        for allocator in known
+    ]
+    print_table(("allocator", "version", "library", "remedy"), rows)
+
+
+@click.command()
+@json_option
+def preload(as_json: bool) -> None:
+    """Print the path of the library to preload (LD_PRELOAD)."""
+    allocator = get_allocator("hakmem")
+    if allocator.library is None or not allocator.available:
+        raise MissingAllocator(f"libhakmem.so is not built; {allocator.remedy}")
+    if as_json:
+        print_json({"library": allocator.library})
+    else:
+        click.echo(str(allocator.library))

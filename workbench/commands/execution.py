@@ -1,0 +1,66 @@
+"""exec: any program, with the allocator preloaded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import click
+
+from workbench.commands.arguments import read_settings, set_option, settings_option
+from workbench.commands.output import print_json
+from workbench.control import ControlBlock, sweep_dead_blocks
+from workbench.errors import BadParameter
+from workbench.processes import check_preloadable, preload_environment
+
+_PYTHONMALLOC = "PYTHONMALLOC"
+
+
+@click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@set_option
+@settings_option
+@click.option(
+    "--keep-pythonmalloc",
+    is_flag=True,
+    help="Leave CPython its own allocator for small objects; else PYTHONMALLOC=malloc is set, "
+    "unless the environment has a value.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what is run, as JSON on standard error.")
+@click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+def execute(
+    assignments: tuple[str, ...],
+    settings_path: str | None,
+    keep_pythonmalloc: bool,
+    as_json: bool,
+    command: tuple[str, ...],
+) -> None:
+    """Run a program with the allocator preloaded, in place of this process.
+
+    Signals, standard input and output and the exit status are the program's own. What a preload
+    cannot reach (static and setuid programs, scripts of such) is refused.
+    """
+    with ControlBlock.own() as own:
+        settings = read_settings(settings_path, assignments, own.tunables)
+    check_preloadable(list(command))
+    environment = preload_environment(settings, dict(os.environ))
+    if not keep_pythonmalloc:
+        environment.setdefault(_PYTHONMALLOC, "malloc")
+    if as_json:
+        changed = {name: text for name, text in environment.items() if os.environ.get(name) != text}
+        print_json({"pid": os.getpid(), "command": command, "environment": changed}, err=True)
+    # This process's own block would be found under the program's pid.
+    _leave()
+    try:
+        os.execvpe(command[0], list(command), environment)
+    except OSError as error:
+        raise BadParameter(f"{command[0]}: {error.strerror}; name a program that can be run") from error
+
+
+def _leave() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python ignores these two; an ignored signal would stay ignored in the program.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    sweep_dead_blocks()

@@ -1,0 +1,170 @@
+"""run: one workload under one allocator, in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from workbench.commands.arguments import (
+    read_settings,
+    set_option,
+    settings_option,
+    split_assignments,
+)
+from workbench.commands.output import json_option, print_json
+from workbench.control import ControlBlock, Value
+from workbench.errors import BadParameter
+from workbench.processes import Outcome, RunSpec, Worker, get_allocator
+from workbench.units import format_rough
+from workbench.workloads import get_workload
+
+_POLL_S = 0.1
+_STATUS_FAILED = 1
+_STATUS_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("workload_name", metavar="WORKLOAD")
+@click.option(
+    "--allocator", default="hakmem", show_default=True, metavar="A", help="See `workbench allocators`."
+)
+@click.option("--threads", type=int, metavar="N", help="Threads; the workload's own default.")
+@click.option(
+    "--seconds",
+    type=float,
+    metavar="S",
+    help="Run for this time; 10 s unless --operations is given.",
+)
+@click.option("--operations", type=int, metavar="N", help="Run this many operations instead.")
+@click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Of the random numbers.",
+)
+@set_option
+@settings_option
+@click.option(
+    "--param",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the workload; repeatable.",
+)
+@json_option
+def run(
+    workload_name: str,
+    allocator: str,
+    threads: int | None,
+    seconds: float | None,
+    operations: int | None,
+    seed: int,
+    assignments: tuple[str, ...],
+    settings_path: str | None,
+    parameters: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run a workload under an allocator and print what came of it."""
+    workload = get_workload(workload_name)
+    spec = RunSpec(
+        workload=workload.name,
+        parameters=workload.complete_parameters(_parse_parameters(parameters)),
+        threads=workload.default_threads if threads is None else threads,
+        seed=seed,
+        allocator=get_allocator(allocator).name,
+        seconds=seconds,
+        operations=operations,
+        tunables=_read_tunables(settings_path, assignments),
+    )
+    spec.check()
+    outcome = _run_to_end(spec)
+    if as_json:
+        print_json(_describe(spec, outcome))
+    else:
+        _print_report(spec, outcome)
+    if outcome.status != "completed":
+        sys.exit(_STATUS_INTERRUPTED if outcome.status == "stopped" else _STATUS_FAILED)
+
+
+def _parse_parameters(texts: Iterable[str]) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for name, text in split_assignments(texts).items():
+        try:
+            values[name] = float(text)
+        except ValueError:
+            raise BadParameter(f"{name}: '{text}' is not a number") from None
+    return values
+
+
+def _read_tunables(path: str | None, assignments: tuple[str, ...]) -> Mapping[str, Value]:
+    if path is None and not assignments:
+        return {}
+    with ControlBlock.own() as own:
+        return read_settings(path, assignments, own.tunables)
+
+
+def _run_to_end(spec: RunSpec) -> Outcome:
+    with Worker.start(spec) as worker:
+        try:
+            return _show_progress(worker, spec)
+        except KeyboardInterrupt:
+            worker.stop()
+            return worker.wait()
+
+
+def _show_progress(worker: Worker, spec: RunSpec) -> Outcome:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[rate]}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"{spec.workload} under {spec.allocator}", total=1.0, rate="")
+        while (outcome := worker.poll()) is None:
+            progress.update(task, completed=worker.progress())
+            worker.await_end(_POLL_S)
+        progress.update(task, completed=1.0)
+    return outcome
+
+
+def _describe(spec: RunSpec, outcome: Outcome) -> dict[str, object]:
+    return {
+        "workload": spec.workload,
+        "parameters": spec.parameters,
+        "allocator": spec.allocator,
+        "threads": spec.threads,
+        "seed": spec.seed,
+        "operations": outcome.operations,
+        "elapsed_s": outcome.elapsed_s,
+        "operations_per_s": outcome.operations_per_s,
+        "peak_resident_bytes": outcome.peak_resident_bytes,
+        "tunables": spec.tunables,
+        "events": outcome.events,
+        "status": outcome.status,
+        "message": outcome.message,
+        "signal": outcome.signal,
+        "exit_code": outcome.exit_code,
+    }
+
+
+def _print_report(spec: RunSpec, outcome: Outcome) -> None:
+    click.echo(
+        f"{spec.workload} under {spec.allocator}, {spec.threads} threads, seed {spec.seed}: {outcome.status}"
+    )
+    click.echo(f"  {outcome.operations} operations in {outcome.elapsed_s:.3f} s")
+    click.echo(f"  {format_rough(outcome.operations_per_s, 'operations/s')}")
+    click.echo(f"  {format_rough(outcome.peak_resident_bytes, 'bytes')} resident at most")
+    events = ", ".join(f"{name} {number}" for name, number in outcome.events.items() if number)
+    if events:
+        click.echo(f"  events: {events}")
+    if outcome.message:
+        click.echo(f"workbench: {' '.join(outcome.message.split())}", err=True)

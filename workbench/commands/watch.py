@@ -1,0 +1,183 @@
+"""watch: the metrics of a running process, live in the terminal or as lines of JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from workbench.commands.arguments import find_process_blocks, kind_option, pid_argument
+from workbench.commands.output import json_option, print_json
+from workbench.commands.sample import Reading, read_metrics
+from workbench.control import Adoption, ControlBlock, Snapshot
+from workbench.units import format_rough
+
+_GROUPS_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class BlockSample:
+    """What one block of the process showed at one moment."""
+
+    kind: str
+    snapshot: Snapshot
+    readings: list[Reading]
+    adoption: Adoption
+
+
+@click.command()
+@pid_argument
+@kind_option
+@click.option(
+    "--interval",
+    "interval_s",
+    metavar="SECONDS",
+    type=click.FloatRange(0.02, 3600),
+    default=1.0,
+    show_default=True,
+    help="Time between two samples.",
+)
+@click.option("--count", metavar="N", type=click.IntRange(min=1), help="End after this many samples.")
+@click.option("--all", "show_all", is_flag=True, help="Show every metric, not only those with a chart.")
+@json_option
+def watch(
+    pid: int, kind: str | None, interval_s: float, count: int | None, show_all: bool, as_json: bool
+) -> None:
+    """Watch a process live, until it ends or Ctrl-C; with --json, one line a sample."""
+    with contextlib.ExitStack() as stack:
+        infos = find_process_blocks(pid, kind)
+        blocks = [stack.enter_context(ControlBlock.open(info.path)) for info in infos]
+        title = f"{pid}  {infos[0].command}"
+        samples = _sample(pid, blocks, interval_s, count)
+        try:
+            if as_json:
+                for sample in samples:
+                    _print_json(pid, sample)
+            elif sys.stdout.isatty():
+                _show_live(title, samples, show_all)
+            else:
+                for sample in samples:
+                    click.echo(_format_line(sample, show_all))
+        except KeyboardInterrupt:
+            return
+    if not as_json and sys.stdout.isatty() and count is None:
+        click.echo(f"process {pid} ended")
+
+
+def _sample(
+    pid: int, blocks: list[ControlBlock], interval_s: float, count: int | None
+) -> Iterator[list[BlockSample]]:
+    """Sample all blocks until the process ends or there are `count`."""
+    before: list[Snapshot | None] = [None] * len(blocks)
+    taken = 0
+    with _open_end(pid) as end:
+        while all(block.alive() for block in blocks):
+            sample = [_sample_block(block, since) for block, since in zip(blocks, before, strict=True)]
+            before = [part.snapshot for part in sample]
+            yield sample
+            taken += 1
+            if taken == count:
+                return
+            select.select(end, [], [], interval_s)
+
+
+@contextlib.contextmanager
+def _open_end(pid: int) -> Iterator[list[int]]:
+    """Descriptors that become readable when the process ends; none where the kernel cannot tell."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        yield []
+        return
+    try:
+        yield [descriptor]
+    finally:
+        os.close(descriptor)
+
+
+def _sample_block(block: ControlBlock, since: Snapshot | None) -> BlockSample:
+    snapshot = block.snapshot()
+    return BlockSample(
+        block.info.kind, snapshot, read_metrics(block.metrics, snapshot, since), block.adoption()
+    )
+
+
+def _print_json(pid: int, sample: list[BlockSample]) -> None:
+    blocks = {
+        part.kind: {
+            "generation": part.adoption.generation,
+            "threads": part.adoption.threads,
+            "adopted": part.adoption.adopted,
+            "metrics": {
+                reading.metric.name: {"value": reading.value, "rate_per_s": reading.rate}
+                | ({"by_group": reading.groups} if reading.groups else {})
+                for reading in part.readings
+            },
+        }
+        for part in sample
+    }
+    print_json({"pid": pid, "time_s": sample[0].snapshot.time_s, "blocks": blocks})
+    sys.stdout.flush()
+
+
+def _show_live(title: str, samples: Iterator[list[BlockSample]], show_all: bool) -> None:
+    console = Console(highlight=False, markup=False, emoji=False)
+    started_s: float | None = None
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        for sample in samples:
+            now_s = sample[0].snapshot.time_s
+            started_s = now_s if started_s is None else started_s
+            live.update(_draw(title, now_s - started_s, sample, show_all), refresh=True)
+
+
+def _draw(title: str, elapsed_s: float, sample: list[BlockSample], show_all: bool) -> RenderableType:
+    parts: list[RenderableType] = [
+        Text(f"{title}  {elapsed_s:.1f} s  (Ctrl-C ends)", no_wrap=True, style="bold")
+    ]
+    for part in sample:
+        adoption = part.adoption
+        status = f"{part.kind}: generation {adoption.generation}"
+        if adoption.threads:
+            status += f", adopted by {adoption.adopted} of {adoption.threads} threads"
+        table = Table("metric", box=None, pad_edge=False, title=status, title_justify="left")
+        table.add_column("value", justify="right", no_wrap=True)
+        table.add_column("per second", justify="right", no_wrap=True)
+        table.add_column("by group", no_wrap=True, overflow="ellipsis")
+        for reading in _choose(part.readings, show_all):
+            metric = reading.metric
+            rate = "" if reading.rate is None else format_rough(reading.rate, f"{metric.unit}/s")
+            table.add_row(
+                metric.name, format_rough(reading.value, metric.unit), rate, _format_groups(reading)
+            )
+        parts.append(table)
+    return Group(*parts)
+
+
+def _choose(readings: list[Reading], show_all: bool) -> list[Reading]:
+    charted = [reading for reading in readings if reading.metric.chart]
+    return readings if show_all or not charted else charted
+
+
+def _format_groups(reading: Reading) -> str:
+    shown = [(label, value) for label, value in reading.groups.items() if value][:_GROUPS_SHOWN]
+    return "  ".join(f"{label} {format_rough(value)}" for label, value in shown)
+
+
+def _format_line(sample: list[BlockSample], show_all: bool) -> str:
+    words = [f"{sample[0].snapshot.time_s:.3f}"]
+    for part in sample:
+        for reading in _choose(part.readings, show_all):
+            value, unit = reading.value, reading.metric.unit
+            if reading.metric.kind == "counter" and reading.rate is not None:
+                value, unit = reading.rate, f"{unit}/s"
+            words.append(f"{reading.metric.name}={format_rough(value, unit)}")
+    return "  ".join(words)
