@@ -10,13 +10,17 @@ from tests.project.tracked_files import list_files, read_text
 # From the top down: a file may include from its own row and the rows after it. Names are those of
 # native/allocator, without suffix.
 ALLOCATOR_LAYERS = (
-    ("override",),
+    ("override", "api"),
     ("process",),
+    ("fast_path",),
     ("heap",),
-    ("tls_cache", "mid_ring"),
-    ("l25_pool", "big_cache"),
-    ("superslab", "central"),
-    ("registry",),
+    ("lifecycle",),
+    ("tls_cache",),
+    ("l25_pool", "l25_shard", "big_cache"),
+    ("central",),
+    ("superslab",),
+    ("registry", "frames"),
+    ("chunk", "thread_rows", "checks"),
     ("control", "events", "settings", "clock"),
     ("os",),
     ("telemetry",),
