@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 
 import click
@@ -92,9 +93,11 @@ def find_process_blocks(pid: int, kind: str | None = None) -> list[BlockInfo]:
         What opening the block says is wrong, if there is none to read.
     """
     blocks = find_blocks(pid=pid, kind=kind)
-    if not blocks:
-        # Opening says why: no such process, not permitted, another ABI, damaged.
-        with ControlBlock.open(pid, kind or ALLOCATOR_KIND) as block:
+    wanted = kind or ALLOCATOR_KIND
+    if all(info.kind != wanted for info in blocks):
+        # Opening says what is wrong: no such process, not permitted, another ABI, damaged. That the
+        # process has no block of this kind is no fault if it has another.
+        with contextlib.suppress(*([NoProcess] if blocks else [])), ControlBlock.open(pid, wanted) as block:
             return [block.info]
     return sorted(blocks, key=lambda info: (info.kind != ALLOCATOR_KIND, info.kind))
 

@@ -61,7 +61,7 @@ def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
         print_json(header)
         return
     rows = [_row(tunable, requested.values[name], effective.values[name]) for name, tunable in known.items()]
-    columns = ("tunable", "requested", "effective", "default", "range", "takes effect", "what it does")
+    columns: tuple[str, ...] = ("tunable", "requested", "effective", "default", "range", "takes effect", "what it does")
     if pid is None:
         rows = [(row[0], *row[3:]) for row in rows]
         columns = (columns[0], *columns[3:])

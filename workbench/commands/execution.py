@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 import click
 
 from workbench.commands.arguments import read_settings, set_option, settings_option
 from workbench.commands.output import print_json
-from workbench.control import ControlBlock, sweep_dead_blocks
+from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter
 from workbench.processes import check_preloadable, preload_environment
 
@@ -40,8 +41,10 @@ def execute(
     Signals, standard input and output and the exit status are the program's own. What a preload
     cannot reach (static and setuid programs, scripts of such) is refused.
     """
-    with ControlBlock.own() as own:
-        settings = read_settings(settings_path, assignments, own.tunables)
+    settings: Mapping[str, Value] = {}
+    if settings_path is not None or assignments:
+        with ControlBlock.own() as own:
+            settings = read_settings(settings_path, assignments, own.tunables)
     check_preloadable(list(command))
     environment = preload_environment(settings, dict(os.environ))
     if not keep_pythonmalloc:
@@ -49,7 +52,6 @@ def execute(
     if as_json:
         changed = {name: text for name, text in environment.items() if os.environ.get(name) != text}
         print_json({"pid": os.getpid(), "command": command, "environment": changed}, err=True)
-    # This process's own block would be found under the program's pid.
     _leave()
     try:
         os.execvpe(command[0], list(command), environment)
@@ -63,4 +65,3 @@ def _leave() -> None:
     # Python ignores these two; an ignored signal would stay ignored in the program.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    sweep_dead_blocks()
