@@ -1,0 +1,29 @@
+"""Control blocks: finding, reading and setting the allocators and workloads of this user's processes."""
+
+from workbench.control.block import Adoption, ControlBlock, Settings
+from workbench.control.discovery import BlockInfo, block_directory, find_blocks, sweep_dead_blocks
+from workbench.control.event import Event, EventBatch, EventKind
+from workbench.control.metric import Axis, Metric
+from workbench.control.native import native_directory
+from workbench.control.snapshot import Snapshot
+from workbench.control.tunable import Constraint, Tunable, Value
+
+__all__ = [
+    "Adoption",
+    "Axis",
+    "BlockInfo",
+    "Constraint",
+    "ControlBlock",
+    "Event",
+    "EventBatch",
+    "EventKind",
+    "Metric",
+    "Settings",
+    "Snapshot",
+    "Tunable",
+    "Value",
+    "block_directory",
+    "find_blocks",
+    "native_directory",
+    "sweep_dead_blocks",
+]

@@ -1,0 +1,299 @@
+"""A control block: the one interface to an allocator or a workload, wherever it lives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from workbench.control.description import read_description
+from workbench.control.discovery import BlockInfo, describe_block, find_path
+from workbench.control.event import EVENT_DTYPE, EventBatch, EventKind
+from workbench.control.metric import Axis, Metric
+from workbench.control.native import ffi, lib, make_error
+from workbench.control.reader import Reader
+from workbench.control.snapshot import Layout, Snapshot
+from workbench.control.tunable import Constraint, Tunable, Value
+from workbench.errors import NoProcess, UnknownTunable, describe_unknown
+
+_EVENTS_A_CALL = 1024
+_SLACK_WORDS = 1024
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values of all tunables at one moment.
+
+    Attributes
+    ----------
+    values : mapping of str to Value
+        By name.
+    generation : int
+        Grows by one with each set.
+    """
+
+    values: Mapping[str, Value]
+    generation: int
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """How far the latest settings have been taken up.
+
+    Attributes
+    ----------
+    generation : int
+        Of the requested settings.
+    threads : int
+        Threads that live; 0 if the block does not tell.
+    adopted : int
+        Those of them that act on the requested settings.
+    """
+
+    generation: int
+    threads: int
+    adopted: int
+
+
+class ControlBlock:
+    """An open control block. Every method may be called from any thread, at any time.
+
+    Open one with `ControlBlock.open` or `ControlBlock.own`; it is a context manager.
+
+    Attributes
+    ----------
+    tunables : mapping of str to Tunable
+    constraints : tuple of Constraint
+    metrics : mapping of str to Metric
+    axes : mapping of str to Axis
+    event_kinds : mapping of str to EventKind
+    """
+
+    def __init__(self, reader: Reader, path: Path) -> None:
+        self._reader = reader
+        self._path = path
+        description = read_description(reader)
+        self.tunables: Mapping[str, Tunable] = description.tunables
+        self.constraints: tuple[Constraint, ...] = description.constraints
+        self.metrics: Mapping[str, Metric] = description.metrics
+        self.axes: Mapping[str, Axis] = description.axes
+        self.event_kinds: Mapping[str, EventKind] = MappingProxyType(
+            {kind.name: kind for kind in description.event_kinds}
+        )
+        self._kinds = description.event_kinds
+        self._causes = description.event_causes
+        self._index = {name: index for index, name in enumerate(self.tunables)}
+        self._layouts: dict[tuple[int, ...], Layout] = {}
+        self._word_capacity = _SLACK_WORDS
+
+    @classmethod
+    def open(cls, pid_or_path: int | str | os.PathLike[str], kind: str = "hakmem") -> Self:
+        """Open the block of a running process, or a block by its file.
+
+        Parameters
+        ----------
+        pid_or_path : int, str or path
+            A file may also be that of a process which has ended: its last words can still be read.
+        kind : str
+            Which block of the process, if a pid is given.
+
+        Raises
+        ------
+        NoProcess, NotPermitted, WrongAbi, DamagedBlock
+            If there is no block to read.
+        """
+        path = find_path(pid_or_path, kind) if isinstance(pid_or_path, int) else Path(pid_or_path)
+        reader = Reader(path)
+        try:
+            block = cls(reader, path)
+            if isinstance(pid_or_path, int):
+                reader.call(lib.hak_reader_alive)
+        except BaseException:
+            reader.close()
+            raise
+        return block
+
+    @classmethod
+    def own(cls) -> Self:
+        """Open the block of the allocator that is linked into this process under its hak_ names.
+
+        Raises
+        ------
+        NoProcess
+            If that allocator publishes none.
+        """
+        path = ffi.string(lib.hak_control_path())
+        if not path:
+            raise NoProcess(
+                "the allocator in this process has no control block: "
+                "HAKMEM_CONTROL is off or /dev/shm has no room"
+            )
+        return cls.open(Path(os.fsdecode(path)))
+
+    @property
+    def info(self) -> BlockInfo:
+        """Whose block this is, and whether that process lives now."""
+        return describe_block(self._reader, self._path)
+
+    def requested(self) -> Settings:
+        """Read the values that were set last."""
+        return self._read_settings(lib.hak_reader_requested)
+
+    def effective(self) -> Settings:
+        """Read the values that the process acts on."""
+        return self._read_settings(lib.hak_reader_effective)
+
+    def adoption(self, snapshot: Snapshot | None = None) -> Adoption:
+        """Tell how many threads act on the requested settings.
+
+        Parameters
+        ----------
+        snapshot : Snapshot, optional
+            A fresh one to count in; else one is taken.
+        """
+        generation = self.requested().generation
+        threads, adopted = (snapshot or self.snapshot()).count_adopted(generation)
+        return Adoption(generation, threads, adopted)
+
+    def set(self, values: Mapping[str, Value]) -> int:
+        """Set tunables, all of them or none.
+
+        Parameters
+        ----------
+        values : mapping of str to Value
+            By name; a str is read as a person types it.
+
+        Returns
+        -------
+        int
+            Generation of the new settings.
+
+        Raises
+        ------
+        UnknownTunable, BadParameter, OutOfRange, ConstraintBroken, StartOnly
+            If a value cannot be set. Nothing is changed.
+        ReadOnlyBlock, NoProcess
+            If the process does not let itself be set, or has ended.
+        """
+        for name in values:
+            if name not in self._index:
+                raise UnknownTunable(describe_unknown("tunable", name, self.tunables))
+        words = [self.tunables[name].to_word(value) for name, value in values.items()]
+        generation = ffi.new("uint64_t *")
+        self._reader.call(
+            lib.hak_reader_set, [self._index[name] for name in values], words, len(words), generation
+        )
+        return int(generation[0])
+
+    def snapshot(self) -> Snapshot:
+        """Read all metrics.
+
+        Raises
+        ------
+        DamagedBlock
+            If the block has become unreadable.
+        """
+        counts = np.empty(max(len(self.axes), 1), dtype=np.uint32)
+        needed, time_ns = ffi.new("uint64_t *"), ffi.new("uint64_t *")
+        while True:
+            words = np.empty(self._word_capacity, dtype=np.int64)
+            code, error = self._reader.try_call(
+                lib.hak_reader_snapshot,
+                ffi.from_buffer("uint32_t[]", counts, require_writable=True),
+                len(self.axes),
+                ffi.cast("uint64_t *", ffi.from_buffer(words, require_writable=True)),
+                len(words),
+                needed,
+                time_ns,
+            )
+            if code >= 0:
+                break
+            if code != lib.HAK_ERROR_BUFFER:
+                raise make_error(code, error)
+            self._word_capacity = int(needed[0]) + _SLACK_WORDS
+        layout = self._layout(tuple(int(count) for count in counts[: len(self.axes)]))
+        return Snapshot(int(time_ns[0]) / 1e9, words[:code], layout)
+
+    def events(self, cursor: int = 0, limit: int = 65536) -> EventBatch:
+        """Read the events from a cursor on.
+
+        Parameters
+        ----------
+        cursor : int
+            0 for the oldest that are kept, else the `cursor` of the batch before.
+        limit : int
+            At most so many events.
+
+        Returns
+        -------
+        EventBatch
+            Possibly empty.
+        """
+        position, lost = ffi.new("uint64_t *", cursor), ffi.new("uint64_t *", 0)
+        parts = []
+        while limit > 0:
+            records = np.empty(min(limit, _EVENTS_A_CALL), dtype=EVENT_DTYPE)
+            before = position[0]
+            count = self._reader.call(
+                lib.hak_reader_events,
+                position,
+                ffi.cast("struct hak_event *", ffi.from_buffer(records, require_writable=True)),
+                len(records),
+                lost,
+            )
+            if position[0] == before:
+                break
+            parts.append(records[:count])
+            limit -= count
+        return EventBatch(
+            records=np.concatenate(parts) if parts else np.empty(0, dtype=EVENT_DTYPE),
+            cursor=int(position[0]),
+            lost=int(lost[0]),
+            kinds=self._kinds,
+            causes=self._causes,
+            axes=self.axes,
+        )
+
+    def alive(self) -> bool:
+        """Whether the process runs and still publishes the block."""
+        code, _ = self._reader.try_call(lib.hak_reader_alive)
+        return code == 0
+
+    def close(self) -> None:
+        """Close it. Calls under way in other threads finish; later ones raise WorkbenchError."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<ControlBlock {self._reader.kind} of process {self._reader.pid}>"
+
+    def _read_settings(self, function: Any) -> Settings:
+        words = ffi.new("double[]", max(len(self.tunables), 1))
+        generation = ffi.new("uint64_t *")
+        self._reader.call(function, words, len(self.tunables), generation)
+        pairs = zip(self.tunables.values(), words, strict=False)
+        values = {tunable.name: tunable.from_word(word) for tunable, word in pairs}
+        return Settings(values, int(generation[0]))
+
+    def _layout(self, counts: tuple[int, ...]) -> Layout:
+        layout = self._layouts.get(counts)
+        if layout is None:
+            if len(self._layouts) > 64:  # rows come and go for ever in some programs
+                self._layouts.clear()
+            layout = self._layouts[counts] = Layout(self.metrics, self.axes, counts)
+        return layout

@@ -1,0 +1,207 @@
+"""What the cffi module declares: C functions and structures that Python calls and reads.
+
+The build generates `_cffi.c` from `ffibuilder`; nothing else names cffi. Structures end in `...`
+where Python needs only some of their fields.
+"""
+
+from __future__ import annotations
+
+from cffi import FFI
+
+ffibuilder = FFI()
+
+BLOCK = """
+#define HAK_ABI_VERSION ...
+#define HAK_NO_AXIS ...
+#define HAK_ERROR_TEXT_BYTES ...
+
+#define HAK_ERROR_SYSTEM ...
+#define HAK_ERROR_NOT_PERMITTED ...
+#define HAK_ERROR_NO_PROCESS ...
+#define HAK_ERROR_WRONG_ABI ...
+#define HAK_ERROR_DAMAGED ...
+#define HAK_ERROR_UNKNOWN ...
+#define HAK_ERROR_RANGE ...
+#define HAK_ERROR_CONSTRAINT ...
+#define HAK_ERROR_START_ONLY ...
+#define HAK_ERROR_READ_ONLY ...
+#define HAK_ERROR_BUFFER ...
+
+struct hak_tunable {
+    char name[48], group[32], unit[24], help[200], choices[96], environment[64];
+    uint32_t type, scale, effect;
+    double minimum, maximum, default_value;
+    ...;
+};
+struct hak_constraint { uint32_t lower, upper, strict; ...; };
+struct hak_metric {
+    char name[48], group[32], unit[24], help[160], chart[32];
+    uint32_t kind, fold, role, is_step, axis[2], operand_a, operand_b;
+    uint64_t offset, stride[2];
+    ...;
+};
+struct hak_axis { char name[24]; uint32_t maximum, count, first_item, item_count; ...; };
+struct hak_axis_item { char label[24], group[8]; ...; };
+struct hak_event_kind { char name[24], help[96], unit[24]; uint32_t is_capacity, axis; ...; };
+struct hak_event_cause { char name[24]; ...; };
+struct hak_event {
+    uint64_t time_ns, operation;
+    double old_value, new_value;
+    uint32_t thread;
+    uint16_t kind, cause;
+    uint32_t item;
+    ...;
+};
+struct hak_header {
+    uint32_t pid, uid, access;
+    uint64_t start_ticks, created_ns;
+    char kind[16], build[96], command[256];
+    ...;
+};
+"""
+
+READER = """
+struct hak_reader { struct hak_header header; ...; };
+struct hak_reader *reader_new(void);
+void reader_free(struct hak_reader *reader);
+
+int hak_reader_open(struct hak_reader *reader, const char *path, char *error);
+void hak_reader_close(struct hak_reader *reader);
+int hak_reader_alive(struct hak_reader *reader, char *error);
+int hak_process_is_alive(uint32_t pid, uint64_t start_ticks);
+int hak_reader_tunable(struct hak_reader *reader, uint32_t index, struct hak_tunable *out, char *error);
+int hak_reader_constraint(struct hak_reader *reader, uint32_t index, struct hak_constraint *out, char *error);
+int hak_reader_metric(struct hak_reader *reader, uint32_t index, struct hak_metric *out, char *error);
+int hak_reader_axis(struct hak_reader *reader, uint32_t index, struct hak_axis *out, char *error);
+int hak_reader_axis_item(struct hak_reader *reader, uint32_t index, struct hak_axis_item *out, char *error);
+int hak_reader_event_kind(struct hak_reader *reader, uint32_t index, struct hak_event_kind *out, char *error);
+int hak_reader_event_cause(struct hak_reader *reader, uint32_t index, struct hak_event_cause *out,
+                           char *error);
+int hak_reader_requested(struct hak_reader *reader, double *values, uint32_t count, uint64_t *generation,
+                         char *error);
+int hak_reader_effective(struct hak_reader *reader, double *values, uint32_t count, uint64_t *generation,
+                         char *error);
+int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
+                   uint64_t *generation, char *error);
+int64_t hak_reader_snapshot(struct hak_reader *reader, uint32_t *axis_counts, uint32_t axis_capacity,
+                            uint64_t *words, uint64_t words_capacity, uint64_t *words_needed,
+                            uint64_t *time_ns, char *error);
+int64_t hak_reader_events(struct hak_reader *reader, uint64_t *cursor, struct hak_event *out,
+                          uint32_t capacity, uint64_t *lost, char *error);
+"""
+
+WRITER = """
+struct hak_block_spec {
+    const char *kind, *build;
+    const struct hak_tunable *tunables;
+    const struct hak_constraint *constraints;
+    const struct hak_metric *metrics;
+    const struct hak_axis *axes;
+    const struct hak_axis_item *axis_items;
+    const struct hak_event_kind *event_kinds;
+    const struct hak_event_cause *event_causes;
+    uint32_t tunable_count, constraint_count, metric_count, axis_count, axis_item_count;
+    uint32_t event_kind_count, event_cause_count;
+    uint64_t data_bytes;
+    uint32_t event_capacity;
+    const double *initial_values;
+    ...;
+};
+struct hak_block { char path[128]; ...; };
+int block_create(struct hak_block *block, struct hak_block_spec *spec, uint32_t access);
+void hak_block_retire(struct hak_block *block);
+uint64_t hak_block_generation(const struct hak_block *block);
+int hak_block_copy_requested(const struct hak_block *block, double *values, uint64_t *generation);
+void hak_block_publish_effective(struct hak_block *block, const double *values, uint64_t generation);
+void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t count);
+void hak_block_append_event(struct hak_block *block, const struct hak_event *event);
+void block_store_words(struct hak_block *block, uint64_t offset, const uint64_t *words, uint64_t count);
+"""
+
+ALLOCATOR = """
+void *hak_malloc(size_t bytes);
+void *hak_calloc(size_t count, size_t bytes);
+void *hak_realloc(void *block, size_t bytes);
+void *hak_reallocarray(void *block, size_t count, size_t bytes);
+void hak_free(void *block);
+int hak_posix_memalign(void **out, size_t alignment, size_t bytes);
+void *hak_aligned_alloc(size_t alignment, size_t bytes);
+void *hak_memalign(size_t alignment, size_t bytes);
+void *hak_valloc(size_t bytes);
+void *hak_pvalloc(size_t bytes);
+size_t hak_malloc_usable_size(const void *block);
+const char *hak_control_path(void);
+int hak_trim(void);
+"""
+
+WORKLOADS = """
+#define WORKLOAD_ERROR_BYTES ...
+#define WORKLOAD_MAX_THREADS ...
+
+struct workload_parameter { const char *name, *unit, *help; double minimum, maximum, default_value; ...; };
+struct workload {
+    const char *name, *help, *stresses, *operation;
+    const struct workload_parameter *parameters;
+    uint32_t parameter_count, default_threads;
+    ...;
+};
+const struct workload *workload_at(uint32_t index);
+const struct workload *workload_find(const char *name);
+
+struct workload_request { double seconds; ...; };
+void workload_request_init(struct workload_request *request, const struct workload *workload);
+int workload_request_set(struct workload_request *request, const char *name, double value, char *error);
+int workload_request_check(const struct workload_request *request, char *error);
+
+enum workload_status { WORKLOAD_STATUS_COMPLETED, WORKLOAD_STATUS_STOPPED, WORKLOAD_STATUS_FAILED, ... };
+struct workload_result {
+    enum workload_status status;
+    uint64_t operations, checksum, peak_resident_bytes;
+    double elapsed_s;
+    char error[...];
+    ...;
+};
+const char *workload_status_name(enum workload_status status);
+int hak_workload_start(const char *name, const double *parameters, uint32_t threads, uint64_t seed,
+                       double seconds, uint64_t operations, int starts_paused, char *error);
+const char *hak_workload_path(void);
+int hak_workload_poll(struct workload_result *result);
+void hak_workload_stop(void);
+"""
+
+# The reader's structure asks for the alignment of a cache line, which cffi's own memory need not have.
+# Words of a made-up block are stored here because only C touches shared words.
+SOURCE = """
+#include "hak_reader.h"
+#include "hakmem.h"
+#include "in_process.h"
+#include "writer.h"
+#include <stdlib.h>
+
+static struct hak_reader *reader_new(void)
+{
+    return aligned_alloc(_Alignof(struct hak_reader), sizeof(struct hak_reader));
+}
+
+static void reader_free(struct hak_reader *reader)
+{
+    free(reader);
+}
+
+static int block_create(struct hak_block *block, struct hak_block_spec *spec, uint32_t access)
+{
+    spec->access = (enum hak_access)access;
+    return hak_block_create(block, spec);
+}
+
+static void block_store_words(struct hak_block *block, uint64_t offset, const uint64_t *words, uint64_t count)
+{
+    uint64_t *target = (uint64_t *)(void *)(block->data + offset);
+    for (uint64_t i = 0; i < count; i++)
+        __atomic_store_n(&target[i], words[i], __ATOMIC_RELAXED);
+}
+"""
+
+for declarations in (BLOCK, READER, WRITER, ALLOCATOR, WORKLOADS):
+    ffibuilder.cdef(declarations)
+ffibuilder.set_source("workbench._native._cffi", SOURCE)

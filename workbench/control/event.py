@@ -1,0 +1,220 @@
+"""Events: what the publisher of a control block wrote into its ring."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.control.metric import Axis
+from workbench.errors import UnknownMetric, describe_unknown
+from workbench.units import format_number, name_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: One event as the block stores it (struct hak_event).
+EVENT_DTYPE = np.dtype(
+    [
+        ("sequence", np.uint64),
+        ("time_ns", np.uint64),
+        ("operation", np.uint64),
+        ("old_value", np.float64),
+        ("new_value", np.float64),
+        ("thread", np.uint32),
+        ("kind", np.uint16),
+        ("cause", np.uint16),
+        ("item", np.uint32),
+        ("reserved", np.uint32),
+        ("reserved2", np.uint64),
+    ]
+)
+_NO_ITEM = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class EventKind:
+    """One kind of event.
+
+    Attributes
+    ----------
+    name : str
+        Such as "TLS_GROW".
+    help : str
+        One line of text.
+    unit : str
+        Of the old and the new value.
+    is_capacity : bool
+        Whether a capacity changed; these are shown in the panel's log.
+    axis : str or None
+        What the event's item counts along.
+    """
+
+    name: str
+    help: str = ""
+    unit: str = ""
+    is_capacity: bool = False
+    axis: str | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event.
+
+    Attributes
+    ----------
+    time_s : float
+        CLOCK_MONOTONIC, comparable with `Snapshot.time_s`.
+    thread : int
+        Kernel thread id.
+    operation : int
+        Operation count of the thread.
+    kind, cause : str
+        Names; `kind_info` has the rest of the kind.
+    item : str
+        Label along the kind's axis, such as "48 B"; empty if it has none.
+    old_value, new_value : float
+        In the kind's unit.
+    kind_info : EventKind
+        Its descriptor.
+    """
+
+    time_s: float
+    thread: int
+    operation: int
+    kind: str
+    cause: str
+    item: str
+    old_value: float
+    new_value: float
+    kind_info: EventKind
+
+    def __str__(self) -> str:
+        item = f" {self.kind_info.axis} {self.item}" if self.item else ""
+        values = f"{format_number(self.old_value)} → {format_number(self.new_value)} {self.kind_info.unit}"
+        cause = "" if self.cause.upper() in ("", "NONE") else f", {self.cause.lower()}"
+        return f"{self.kind}{item} {values.rstrip()} (thread {self.thread}{cause})"
+
+
+@dataclass(frozen=True)
+class EventBatch:
+    """Events of one block in the order they were written.
+
+    Attributes
+    ----------
+    records : ndarray of EVENT_DTYPE
+        The events as stored.
+    cursor : int
+        Where the next batch begins: pass it to `ControlBlock.events`.
+    lost : int
+        Events from the cursor that was given on that had been overwritten before they were read.
+    kinds : tuple of EventKind
+        By the number in `records`.
+    causes : tuple of str
+        By the number in `records`.
+    axes : mapping of str to Axis
+        Of the block.
+    """
+
+    records: npt.NDArray[Any]
+    cursor: int
+    lost: int
+    kinds: tuple[EventKind, ...]
+    causes: tuple[str, ...]
+    axes: Mapping[str, Axis]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Event]:
+        for record in self.records:
+            kind = self._kind(int(record["kind"]))
+            yield Event(
+                time_s=int(record["time_ns"]) / 1e9,
+                thread=int(record["thread"]),
+                operation=int(record["operation"]),
+                kind=kind.name,
+                cause=self._cause(int(record["cause"])),
+                item=self._item(kind, int(record["item"])),
+                old_value=float(record["old_value"]),
+                new_value=float(record["new_value"]),
+                kind_info=kind,
+            )
+
+    def select(self, *names: str, is_capacity: bool = False) -> EventBatch:
+        """Keep the events of some kinds.
+
+        Parameters
+        ----------
+        *names : str
+            Kinds to keep.
+        is_capacity : bool
+            Keep every kind that tells of a changed capacity, too.
+
+        Raises
+        ------
+        UnknownMetric
+            If the block has no such kind.
+        """
+        known = [kind.name for kind in self.kinds]
+        for name in names:
+            if name not in known:
+                raise UnknownMetric(describe_unknown("event", name, known))
+        wanted = [
+            number
+            for number, kind in enumerate(self.kinds)
+            if kind.name in names or (is_capacity and kind.is_capacity)
+        ]
+        kept = self.records[np.isin(self.records["kind"], wanted)]
+        return EventBatch(kept, self.cursor, self.lost, self.kinds, self.causes, self.axes)
+
+    def counts(self) -> dict[str, int]:
+        """Count the events by kind; kinds without events are left out."""
+        found = Counter(int(kind) for kind in self.records["kind"])
+        return {self._kind(number).name: count for number, count in sorted(found.items())}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Lay the events out as a table, one a row.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns time_s, thread, operation, kind, cause, item, and for each unit that occurs the old
+            and the new value: `old_slots`, `new_slots` (NaN in rows of another unit).
+        """
+        import pandas as pd
+
+        records = self.records
+        kinds = [self._kind(int(number)) for number in records["kind"]]
+        items = records["item"]
+        frame = pd.DataFrame(
+            {
+                "time_s": records["time_ns"] / 1e9,
+                "thread": records["thread"].astype(np.int64),
+                "operation": records["operation"].astype(np.int64),
+                "kind": [kind.name for kind in kinds],
+                "cause": [self._cause(int(number)) for number in records["cause"]],
+                "item": [self._item(kind, int(item)) for kind, item in zip(kinds, items, strict=True)],
+            }
+        )
+        units = np.array([kind.unit for kind in kinds], dtype=object)
+        for unit in dict.fromkeys(units):
+            for side in ("old", "new"):
+                column = name_column(side, unit) if unit else f"{side}_value"
+                frame[column] = np.where(units == unit, records[f"{side}_value"], np.nan)
+        return frame
+
+    def _kind(self, number: int) -> EventKind:
+        return self.kinds[number] if number < len(self.kinds) else EventKind(f"EVENT_{number}")
+
+    def _cause(self, number: int) -> str:
+        return self.causes[number] if number < len(self.causes) else f"CAUSE_{number}"
+
+    def _item(self, kind: EventKind, number: int) -> str:
+        if number == _NO_ITEM:
+            return ""
+        return self.axes[kind.axis].label(number) if kind.axis else str(number)

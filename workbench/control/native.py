@@ -1,0 +1,55 @@
+"""The cffi module, and its errors as exceptions. The only place that imports the module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import (
+    ConstraintBroken,
+    DamagedBlock,
+    NoProcess,
+    NotPermitted,
+    OutOfRange,
+    ReadOnlyBlock,
+    StartOnly,
+    UnknownMetric,
+    WorkbenchError,
+    WrongAbi,
+)
+
+try:
+    import workbench._native._cffi as _cffi  # noqa: PLR0402, mypy knows only this form as untyped
+except ImportError as error:
+    raise ImportError("the native parts of the workbench are not built: run `make setup`") from error
+
+ffi: Any = _cffi.ffi
+lib: Any = _cffi.lib
+
+_ERRORS: dict[int, type[WorkbenchError]] = {
+    lib.HAK_ERROR_NOT_PERMITTED: NotPermitted,
+    lib.HAK_ERROR_NO_PROCESS: NoProcess,
+    lib.HAK_ERROR_WRONG_ABI: WrongAbi,
+    lib.HAK_ERROR_DAMAGED: DamagedBlock,
+    lib.HAK_ERROR_UNKNOWN: UnknownMetric,
+    lib.HAK_ERROR_RANGE: OutOfRange,
+    lib.HAK_ERROR_CONSTRAINT: ConstraintBroken,
+    lib.HAK_ERROR_START_ONLY: StartOnly,
+    lib.HAK_ERROR_READ_ONLY: ReadOnlyBlock,
+}
+
+
+def native_directory() -> Path:
+    """Folder of the built parts: `libhakmem.so`, `hakmem-run` and the cffi module."""
+    return Path(_cffi.__file__).parent
+
+
+def make_error(code: int, text: Any) -> WorkbenchError:
+    """Turn a negative return value and its line of text into an exception."""
+    return _ERRORS.get(code, WorkbenchError)(decode_text(text))
+
+
+def decode_text(field: Any) -> str:
+    """Read a C string that another process wrote: any bytes become printable text."""
+    text = ffi.string(field).decode("utf-8", "replace")
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)

@@ -1,0 +1,298 @@
+"""Snapshots: all metrics of a control block at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.control.metric import Axis, Metric
+from workbench.errors import UnknownMetric, describe_unknown
+from workbench.units import name_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+WordArray = npt.NDArray[np.int64]
+
+
+class Layout:
+    """Where each stored metric lies in the words of a snapshot, for given numbers of rows.
+
+    Parameters
+    ----------
+    metrics, axes : mapping
+        Descriptors, in the block's order.
+    counts : tuple of int
+        Rows in use of each axis.
+    """
+
+    def __init__(
+        self, metrics: Mapping[str, Metric], axes: Mapping[str, Axis], counts: tuple[int, ...]
+    ) -> None:
+        self.metrics = metrics
+        self.axes = axes
+        self.counts = dict(zip(axes, counts, strict=True))
+        self.places: dict[str, tuple[slice, tuple[int, ...]]] = {}
+        start = 0
+        for metric in metrics.values():
+            if not metric.is_derived:
+                shape = tuple(self.counts[axis] for axis in metric.axes)
+                size = int(np.prod(shape, dtype=np.int64))
+                self.places[metric.name] = (slice(start, start + size), shape)
+                start += size
+        self.word_count = start
+        #: Axes whose rows are threads, and the metric that says which rows are free.
+        self.thread_ids = {
+            metric.axes[0]: metric.name
+            for metric in metrics.values()
+            if metric.role == "thread id" and len(metric.axes) == 1
+        }
+        self.thread_axes = {"thread", *self.thread_ids}
+        self._groups: dict[str, tuple[list[str], npt.NDArray[np.intp]]] = {}
+
+    def groups(self, axis: str) -> tuple[list[str], npt.NDArray[np.intp]]:
+        """Groups of an axis in the order of their first row, and the group's number of each row."""
+        if axis not in self._groups:
+            names = [self.axes[axis].group(row) for row in range(self.counts[axis])]
+            order = {name: number for number, name in enumerate(dict.fromkeys(names))}
+            self._groups[axis] = list(order), np.array([order[name] for name in names], dtype=np.intp)
+        return self._groups[axis]
+
+    def labels(self, axis: str) -> list[str] | range:
+        """Names of the rows in use; their numbers if the axis has no labels."""
+        described, count = self.axes[axis], self.counts[axis]
+        return [described.label(row) for row in range(count)] if described.labels else range(count)
+
+
+class _Values(Mapping[str, WordArray]):
+    def __init__(self, words: WordArray, layout: Layout) -> None:
+        self._words = words
+        self._layout = layout
+
+    def __getitem__(self, name: str) -> WordArray:
+        place, shape = self._layout.places[name]
+        return self._words[place].reshape(shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layout.places)
+
+    def __len__(self) -> int:
+        return len(self._layout.places)
+
+
+class Snapshot:
+    """All metrics of a block at one moment; it never changes.
+
+    Attributes
+    ----------
+    time_s : float
+        CLOCK_MONOTONIC when it was taken.
+    values : mapping of str to ndarray of int64
+        One array a stored metric, its dimensions the metric's axes (rows in use).
+
+    Notes
+    -----
+    Words are read one by one while the process goes on: each is what it was at some moment during the
+    reading, not all at the same one.
+    """
+
+    def __init__(self, time_s: float, words: WordArray, layout: Layout) -> None:
+        words.setflags(write=False)
+        self.time_s = time_s
+        self.values: Mapping[str, WordArray] = _Values(words, layout)
+        self._layout = layout
+        self._folded: dict[str, float] = {}
+
+    def metric(self, name: str) -> Metric:
+        """Descriptor of a metric.
+
+        Raises
+        ------
+        UnknownMetric
+            If the block has no such metric.
+        """
+        metric = self._layout.metrics.get(name)
+        if metric is None:
+            raise UnknownMetric(describe_unknown("metric", name, self._layout.metrics))
+        return metric
+
+    def fold(self, name: str) -> float:
+        """Fold a metric along all its axes to one number, by its fold; derived ones are computed.
+
+        Returns
+        -------
+        float
+            In the metric's unit. A maximum leaves out rows of ended threads; of no rows it is 0.
+
+        Raises
+        ------
+        UnknownMetric
+            If the block has no such metric.
+        """
+        folded = self._folded.get(name)
+        if folded is None:
+            metric = self.metric(name)
+            if metric.is_derived:
+                return self._derive(metric, None)
+            values = self._live_rows(metric)
+            if metric.fold == "sum":
+                folded = float(values.sum(dtype=np.float64))
+            else:
+                folded = float(values.max()) if values.size else 0.0
+            self._folded[name] = folded
+        return folded
+
+    def by_group(self, name: str) -> tuple[list[str], FloatArray]:
+        """Fold a metric's threads, and the rows of its other axis into their groups.
+
+        Returns
+        -------
+        labels : list of str
+            Groups in the block's order. A metric without such an axis has the one group "".
+        values : ndarray of float64
+            One a group, in the metric's unit.
+
+        Raises
+        ------
+        UnknownMetric
+            If the block has no such metric.
+        """
+        metric = self.metric(name)
+        kept = [axis for axis in metric.axes if axis not in self._layout.thread_axes]
+        if not kept:
+            return [""], np.array([self.fold(name)])
+        axis = kept[-1]
+        values = self._live_rows(metric)
+        others = tuple(number for number, other in enumerate(metric.axes) if other != axis)
+        labels, numbers = self._layout.groups(axis)
+        grouped = np.zeros(len(labels))
+        if metric.fold == "sum":
+            np.add.at(grouped, numbers, values.sum(axis=others, dtype=np.float64))
+        elif values.size:
+            grouped[:] = -np.inf
+            np.maximum.at(grouped, numbers, values.max(axis=others).astype(np.float64))
+        return labels, grouped
+
+    def value(self, name: str, since: Snapshot | None = None) -> float:
+        """What a chart shows of a metric.
+
+        Parameters
+        ----------
+        name : str
+            Any metric.
+        since : Snapshot, optional
+            An earlier snapshot of the same block.
+
+        Returns
+        -------
+        float
+            Of a gauge or difference the level. Of a counter its rate per second since `since`, without it
+            the total. Of a quotient of counters the quotient of their increments since `since`. NaN where
+            nothing happened.
+
+        Raises
+        ------
+        UnknownMetric
+            If the block has no such metric.
+        """
+        metric = self.metric(name)
+        if metric.is_derived:
+            return self._derive(metric, since)
+        if metric.kind == "gauge" or since is None:
+            return self.fold(name)
+        elapsed_s = self.time_s - since.time_s
+        return (self.fold(name) - since.fold(name)) / elapsed_s if elapsed_s > 0 else float("nan")
+
+    def count_adopted(self, generation: int) -> tuple[int, int]:
+        """Count the threads that live, and those of them that act on settings of a generation or later.
+
+        Parameters
+        ----------
+        generation : int
+            As `ControlBlock.set` returned.
+
+        Returns
+        -------
+        threads, adopted : int
+            Both 0 if the block does not tell.
+        """
+        for metric in self._layout.metrics.values():
+            if metric.role == "adopted" and len(metric.axes) == 1:
+                ids = self._layout.thread_ids.get(metric.axes[0])
+                adopted = self.values[metric.name]
+                is_live = self.values[ids] != 0 if ids else np.ones(adopted.shape, dtype=bool)
+                return int(is_live.sum()), int((adopted[is_live] >= generation).sum())
+        return 0, 0
+
+    def to_frame(self, *axes: str) -> pd.DataFrame:
+        """Lay metrics out as a table, units in the column names.
+
+        Parameters
+        ----------
+        *axes : str
+            Without any: one row with every metric folded to one value, derived ones too. Else a row for
+            each combination along these axes, with the metrics that have exactly these.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns such as `tls.capacity_slots`; the first is `time_s` in the table without axes, else the
+            axes are the index.
+
+        Raises
+        ------
+        UnknownMetric
+            If no metric has these axes.
+        """
+        import pandas as pd
+
+        metrics = self._layout.metrics.values()
+        if not axes:
+            row = {"time_s": self.time_s}
+            row |= {name_column(metric.name, metric.unit): self.fold(metric.name) for metric in metrics}
+            return pd.DataFrame([row])
+        columns = {
+            name_column(metric.name, metric.unit): self.values[metric.name].ravel()
+            for metric in metrics
+            if not metric.is_derived and metric.axes == axes
+        }
+        if not columns:
+            known = sorted({", ".join(metric.axes) for metric in metrics if metric.axes})
+            raise UnknownMetric(describe_unknown("axes", ", ".join(axes), known))
+        labels = [self._layout.labels(axis) for axis in axes]
+        index = pd.MultiIndex.from_product(labels, names=list(axes))
+        return pd.DataFrame(columns, index=index.get_level_values(0) if len(axes) == 1 else index)
+
+    def to_frames(self) -> dict[tuple[str, ...], pd.DataFrame]:
+        """Lay everything out as tables, by axes; () is the table of folded values."""
+        stored = [metric.axes for metric in self._layout.metrics.values() if metric.axes]
+        return {axes: self.to_frame(*axes) for axes in [(), *dict.fromkeys(stored)]}
+
+    def _derive(self, metric: Metric, since: Snapshot | None) -> float:
+        first, second = (self._operand(name, metric, since) for name in metric.operands)
+        if metric.kind == "difference":
+            return first - second
+        return first / second if second != 0 else float("nan")
+
+    def _operand(self, name: str, metric: Metric, since: Snapshot | None) -> float:
+        operand = self.metric(name)
+        if operand.is_derived:
+            return self._derive(operand, since)
+        is_increment = metric.kind == "quotient" and operand.kind == "counter" and since is not None
+        return self.fold(name) - since.fold(name) if is_increment and since is not None else self.fold(name)
+
+    @cached_property
+    def _live_threads(self) -> dict[str, npt.NDArray[np.bool_]]:
+        return {axis: self.values[name] != 0 for axis, name in self._layout.thread_ids.items()}
+
+    def _live_rows(self, metric: Metric) -> WordArray:
+        # A maximum must not see what an ended thread left behind; sums of counters must, or they would fall.
+        values = self.values[metric.name]
+        if metric.fold == "max" and metric.axes and metric.axes[0] in self._live_threads:
+            return values[self._live_threads[metric.axes[0]]]
+        return values

@@ -1,0 +1,91 @@
+"""The errors of the workbench: each is one clear line that names the thing, the value and the remedy."""
+
+# ruff: noqa: N818, the names say what is wrong; "Error" at the end of each would not say more
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class WorkbenchError(Exception):
+    """Base of all errors that a user can do something about."""
+
+
+class UnknownTunable(WorkbenchError):
+    """No tunable of that name."""
+
+
+class OutOfRange(WorkbenchError):
+    """A value outside its range, or none of its choices."""
+
+
+class ConstraintBroken(WorkbenchError):
+    """Values that are each in range but do not go together."""
+
+
+class StartOnly(WorkbenchError):
+    """A tunable that takes effect at start only."""
+
+
+class ReadOnlyBlock(WorkbenchError):
+    """The process lets others read its control block, not change it."""
+
+
+class NoProcess(WorkbenchError):
+    """The process does not run, or has no control block."""
+
+
+class NotPermitted(WorkbenchError):
+    """The process belongs to another user."""
+
+
+class WrongAbi(WorkbenchError):
+    """The control block was made by another, incompatible build."""
+
+
+class DamagedBlock(WorkbenchError):
+    """The file is no control block, or not a sound one."""
+
+
+class UnknownMetric(WorkbenchError):
+    """No metric, axis or event of that name."""
+
+
+class UnknownWorkload(WorkbenchError):
+    """No workload of that name."""
+
+
+class BadParameter(WorkbenchError):
+    """An argument that cannot be understood or used."""
+
+
+class MissingAllocator(WorkbenchError):
+    """The allocator's library is not installed."""
+
+
+class CannotPreload(WorkbenchError):
+    """The program ignores LD_PRELOAD."""
+
+
+class WorkerFailed(WorkbenchError):
+    """A worker process ended without a result."""
+
+
+def describe_unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """Word the message for a name that does not exist, with the nearest one that does.
+
+    Parameters
+    ----------
+    what : str
+        What the name should have been, such as "tunable".
+    name : str
+        The name that was given.
+    known : iterable of str
+        The names there are.
+    """
+    names = list(known)
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if nearest:
+        return f"unknown {what} '{name}': did you mean '{nearest[0]}'?"
+    return f"unknown {what} '{name}': there is {', '.join(names) if names else 'none'}"
