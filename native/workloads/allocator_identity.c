@@ -45,7 +45,8 @@ void allocator_identify(struct allocator_identity *identity)
         size_t bytes = sizeof version;
         identity->name = "jemalloc";
         if (mallctl("version", &version, &bytes, NULL, 0) == 0)
-            snprintf(identity->version, sizeof identity->version, "%s", version);
+            /* "5.3.0-0-g54eaed1d…": the commit adds nothing. */
+            snprintf(identity->version, sizeof identity->version, "%.*s", (int)strcspn(version, "-"), version);
     } else if (tc_version != NULL) {
         int major = 0, minor = 0;
         const char *patch = "";

@@ -3,12 +3,8 @@
 from workbench.processes.allocators import Allocator, allocators, get_allocator
 from workbench.processes.exploration import InProcessRun
 from workbench.processes.memory import peak_resident_bytes, resident_bytes
-from workbench.processes.preload import (
-    check_preloadable,
-    execute,
-    launch,
-    preload_environment,
-)
+from workbench.processes.preload import check_preloadable, preload_environment
+from workbench.processes.program import Program
 from workbench.processes.specification import Outcome, RunSpec
 from workbench.processes.worker import Worker, run
 
@@ -16,13 +12,12 @@ __all__ = [
     "Allocator",
     "InProcessRun",
     "Outcome",
+    "Program",
     "RunSpec",
     "Worker",
     "allocators",
     "check_preloadable",
-    "execute",
     "get_allocator",
-    "launch",
     "peak_resident_bytes",
     "preload_environment",
     "resident_bytes",

@@ -71,7 +71,12 @@ def _find_built() -> Path | None:
 
 def _find_system(soname: str) -> Callable[[], Path | None]:
     """Looks where the loader looks by default; Debian's multiarch folder first."""
-    folders = [f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}", "/usr/lib64", "/usr/lib", "/usr/local/lib"]
+    folders = [
+        f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}",
+        "/usr/lib64",
+        "/usr/lib",
+        "/usr/local/lib",
+    ]
 
     def find() -> Path | None:
         paths = (Path(folder) / soname for folder in folders)

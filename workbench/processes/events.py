@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import replace
 
 from workbench.control import ControlBlock
 from workbench.errors import WorkbenchError
@@ -34,9 +35,9 @@ class EventTally:
         with contextlib.suppress(WorkbenchError):  # torn by the crash that ends the run
             batch = self._block.events(self._cursor)
             self._cursor = batch.cursor
-            for event in batch.events:
-                self._counts[event.kind] += 1
-                self._last.append(str(event))
+            self._counts.update(batch.counts())
+            latest = replace(batch, records=batch.records[-LAST_EVENTS:])
+            self._last.extend(str(event) for event in latest)
             if batch.lost:
                 self._counts["lost"] += batch.lost
 

@@ -12,8 +12,8 @@ import threading
 import time
 from pathlib import Path
 
-from workbench._native._cffi import ffi, lib
 from workbench.control import ControlBlock
+from workbench.control.native import decode_text, ffi, lib
 from workbench.errors import BadParameter, NoProcess, WorkerFailed
 from workbench.processes.events import EventTally
 from workbench.processes.specification import Outcome, RunSpec
@@ -76,8 +76,8 @@ class InProcessRun:
                 error,
             )
             if refused:
-                raise WorkerFailed(ffi.string(error).decode())
-            path = Path(ffi.string(lib.hak_workload_path()).decode())
+                raise WorkerFailed(decode_text(error))
+            path = Path(decode_text(lib.hak_workload_path()))
             return cls(spec, ControlBlock.open(path, kind="workload"), allocator_block)
         except BaseException:
             allocator_block.close()
@@ -173,10 +173,10 @@ class InProcessRun:
 
     def _read(self, result: object) -> Outcome:
         told = ffi.cast("struct workload_result *", result)
-        status = ffi.string(lib.workload_status_name(told.status)).decode()
+        status = decode_text(lib.workload_status_name(told.status))
         return Outcome(
             status=status,
-            message=ffi.string(told.error).decode(),
+            message=decode_text(told.error),
             exit_code=None,
             operations=told.operations,
             elapsed_s=told.elapsed_s,

@@ -1,11 +1,8 @@
-"""Where the native programs and libraries lie: beside the cffi module."""
+"""Where the runner and the library to preload lie."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from workbench.control import native_directory
 
-from workbench._native import _cffi
-
-DIRECTORY = Path(_cffi.__file__).parent
-RUNNER = DIRECTORY / "hakmem-run"
-HAKMEM_LIBRARY = DIRECTORY / "libhakmem.so"
+RUNNER = native_directory() / "hakmem-run"
+HAKMEM_LIBRARY = native_directory() / "libhakmem.so"

@@ -95,7 +95,9 @@ def _check_program(program: Path, name: str, depth: int) -> None:
     mode = program.stat().st_mode
     if mode & (stat.S_ISUID | stat.S_ISGID):
         which = "setuid" if mode & stat.S_ISUID else "setgid"
-        raise CannotPreload(f"{name}: it is {which}, and the loader ignores preloads there; use a copy without")
+        raise CannotPreload(
+            f"{name}: it is {which}, and the loader ignores preloads there; use a copy without"
+        )
     if _has_capabilities(program):
         raise CannotPreload(
             f"{name}: it has file capabilities, and the loader ignores preloads there; use a copy without"
@@ -122,9 +124,13 @@ def _check_elf(elf: ElfFile, name: str) -> None:
     if own is None or own.interpreter is None:
         own = read_elf(Path("/proc/self/exe"))
     if elf.bits != 64 or (own is not None and elf.machine != own.machine):
-        raise CannotPreload(f"{name}: it is built for another architecture than the allocator; use a native one")
+        raise CannotPreload(
+            f"{name}: it is built for another architecture than the allocator; use a native one"
+        )
     if elf.interpreter is None:
-        raise CannotPreload(f"{name}: it is linked statically, so nothing can be preloaded; link it dynamically")
+        raise CannotPreload(
+            f"{name}: it is linked statically, so nothing can be preloaded; link it dynamically"
+        )
     loader = Path(elf.interpreter).name
     if own is not None and own.interpreter is not None and loader != Path(own.interpreter).name:
         raise CannotPreload(f"{name}: it runs on another C library ({loader}); use one built for glibc")

@@ -89,7 +89,10 @@ class Worker:
         if path is None:
             raise _explain_failed_start(spec, process)
         workload_block, allocator_block = _open_blocks(process, path)
-        return cls(spec, process, workload_block, allocator_block)
+        worker = cls(spec, process, workload_block, allocator_block)
+        if not spec.starts_paused:
+            worker.resume()
+        return worker
 
     @property
     def spec(self) -> RunSpec:
@@ -259,14 +262,23 @@ def run(spec: RunSpec, timeout_s: float | None = None) -> Outcome:
 
 def _arguments(spec: RunSpec) -> list[str]:
     parameters = get_workload(spec.workload).complete_parameters(spec.parameters)
-    words = ["--workload", spec.workload, "--threads", str(spec.thread_count), "--seed", str(spec.seed)]
+    # It always starts paused: a short run could end, and take its blocks along, before they are open.
+    words = [
+        "--workload",
+        spec.workload,
+        "--paused",
+        "--threads",
+        str(spec.thread_count),
+        "--seed",
+        str(spec.seed),
+    ]
     for name, value in parameters.items():
         words += ["--param", f"{name}={value:.0f}"]
     if spec.operations is not None:
         words += ["--operations", str(spec.operations)]
     else:
         words += ["--seconds", repr(spec.length_s)]
-    return [*words, "--paused"] if spec.starts_paused else words
+    return words
 
 
 def _read_path(descriptor: int) -> Path | None:
@@ -294,9 +306,7 @@ def _explain_failed_start(spec: RunSpec, process: subprocess.Popen[bytes]) -> Wo
     return WorkerFailed(f"{spec.workload} under {spec.allocator} did not start: {outcome.message}")
 
 
-def _open_blocks(
-    process: subprocess.Popen[bytes], path: Path
-) -> tuple[ControlBlock, ControlBlock | None]:
+def _open_blocks(process: subprocess.Popen[bytes], path: Path) -> tuple[ControlBlock, ControlBlock | None]:
     try:
         workload_block = ControlBlock.open(path, kind="workload")
         allocator_path = path.with_suffix(".hakmem")

@@ -8,7 +8,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from workbench._native._cffi import ffi, lib
+from workbench.control.native import decode_text, ffi, lib
 from workbench.errors import BadParameter, UnknownWorkload, describe_unknown
 
 MAXIMUM_THREADS: int = lib.WORKLOAD_MAX_THREADS
@@ -109,10 +109,10 @@ def _describe_all() -> Iterator[Workload]:
     index = 0
     while (workload := lib.workload_at(index)) != ffi.NULL:
         yield Workload(
-            name=_text(workload.name),
-            help=_text(workload.help),
-            stresses=_text(workload.stresses),
-            operation=_text(workload.operation),
+            name=decode_text(workload.name),
+            help=decode_text(workload.help),
+            stresses=decode_text(workload.stresses),
+            operation=decode_text(workload.operation),
             parameters=tuple(
                 _describe_parameter(workload.parameters[k]) for k in range(workload.parameter_count)
             ),
@@ -123,18 +123,13 @@ def _describe_all() -> Iterator[Workload]:
 
 def _describe_parameter(parameter: Any) -> Parameter:
     return Parameter(
-        name=_text(parameter.name),
-        unit=_text(parameter.unit),
+        name=decode_text(parameter.name),
+        unit=decode_text(parameter.unit),
         minimum=parameter.minimum,
         maximum=parameter.maximum,
         default=parameter.default_value,
-        help=_text(parameter.help),
+        help=decode_text(parameter.help),
     )
-
-
-def _text(pointer: Any) -> str:
-    text: str = ffi.string(pointer).decode()
-    return text
 
 
 def _check_natively(name: str, values: Mapping[str, float]) -> None:
@@ -145,6 +140,6 @@ def _check_natively(name: str, values: Mapping[str, float]) -> None:
     request.seconds = 1.0
     for parameter, value in values.items():
         if lib.workload_request_set(request, parameter.encode(), value, error) != 0:
-            raise BadParameter(_text(error))
+            raise BadParameter(decode_text(error))
     if lib.workload_request_check(request, error) != 0:
-        raise BadParameter(_text(error))
+        raise BadParameter(decode_text(error))

@@ -1,0 +1,131 @@
+// cxx_rules.cpp: what a C++ program may expect of its allocator, through new and delete.
+#include "rules.h"
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+bool is_aligned(const void *block, std::size_t alignment)
+{
+    return (reinterpret_cast<std::uintptr_t>(block) & (alignment - 1)) == 0;
+}
+
+template <std::size_t alignment> struct alignas(alignment) Aligned {
+    unsigned char bytes[alignment + 1];
+};
+
+template <std::size_t alignment> void check_aligned()
+{
+    for (int i = 0; i < 20; i++) {
+        std::unique_ptr<Aligned<alignment>> one(new Aligned<alignment>);
+        std::unique_ptr<Aligned<alignment>[]> many(new Aligned<alignment>[5]);
+        CHECK(is_aligned(one.get(), alignment));
+        CHECK(is_aligned(many.get(), alignment));
+        one->bytes[alignment] = many[4].bytes[alignment] = 1;
+    }
+}
+
+// The compiler must not know that the size cannot be had.
+volatile std::size_t impossible = static_cast<std::size_t>(PTRDIFF_MAX) - 4096;
+void *volatile sink;
+int handled;
+
+void give_up()
+{
+    handled++;
+    std::set_new_handler(nullptr);
+}
+
+} // namespace
+
+RULE(new_and_delete)
+{
+    for (int i = 1; i < 3000; i++) {
+        auto *numbers = new std::uint64_t[i];
+        numbers[i - 1] = i;
+        sink = numbers;
+        delete[] numbers;
+        auto *word = new std::string(i, 'x');
+        CHECK(word->size() == static_cast<std::size_t>(i));
+        delete word;
+    }
+}
+
+RULE(new_of_aligned_types)
+{
+    check_aligned<16>();
+    check_aligned<32>();
+    check_aligned<64>();
+    check_aligned<256>();
+    check_aligned<4096>();
+    check_aligned<65536>();
+}
+
+RULE(new_throws_bad_alloc)
+{
+    bool is_thrown = false;
+    try {
+        sink = ::operator new(impossible);
+    } catch (const std::bad_alloc &) {
+        is_thrown = true;
+    }
+    CHECK(is_thrown);
+}
+
+RULE(new_nothrow_gives_null)
+{
+    sink = ::operator new(impossible, std::nothrow);
+    CHECK(sink == nullptr);
+    sink = ::operator new(impossible, std::align_val_t(64), std::nothrow);
+    CHECK(sink == nullptr);
+}
+
+RULE(new_calls_the_new_handler)
+{
+    std::set_new_handler(give_up);
+    bool is_thrown = false;
+    try {
+        sink = ::operator new(impossible);
+    } catch (const std::bad_alloc &) {
+        is_thrown = true;
+    }
+    CHECK(is_thrown && handled == 1);
+}
+
+RULE(containers_and_threads)
+{
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; t++) {
+        threads.emplace_back([t] {
+            std::map<int, std::string> words;
+            for (int i = 0; i < 20000; i++) {
+                words[i * 7919 % 5000] = std::string(i % 100, static_cast<char>('a' + t));
+                if (i % 3 == 0)
+                    words.erase(i % 5000);
+            }
+            for (const auto &[key, word] : words)
+                CHECK(word.empty() || word.back() == 'a' + t);
+        });
+    }
+    for (auto &thread : threads)
+        thread.join();
+}
+
+RULE(exceptions)
+{
+    for (int i = 0; i < 1000; i++) {
+        bool is_caught = false;
+        try {
+            throw std::runtime_error(std::string(i, 'x'));
+        } catch (const std::exception &error) {
+            is_caught = std::string(error.what()).size() == static_cast<std::size_t>(i);
+        }
+        CHECK(is_caught);
+    }
+}
