@@ -22,7 +22,8 @@ struct proposal {
     const uint32_t *index;
     const double *value;
     uint32_t count;
-    const shared_word *current; /* the slot in force */
+    int is_at_start;            /* what takes effect at start may be changed, too */
+    const shared_word *current; /* the values in force */
 };
 
 static double load_value(const shared_word *slot, uint32_t index)
@@ -79,7 +80,8 @@ static int check_value(const struct proposal *proposal, const struct hak_tunable
                        char *error)
 {
     char given[NUMBER_BYTES], low[NUMBER_BYTES], high[NUMBER_BYTES];
-    if (tunable->effect == HAK_EFFECT_START && value != load_value(proposal->current, index))
+    if (tunable->effect == HAK_EFFECT_START && !proposal->is_at_start &&
+        value != load_value(proposal->current, index))
         return reader_fail(error, HAK_ERROR_START_ONLY,
                            "%s takes effect at start only: start the program with %s set to %s", tunable->name,
                            tunable->environment[0] ? tunable->environment : "its environment variable",
@@ -156,6 +158,27 @@ static int check_proposal(const struct proposal *proposal, char *error)
     return HAK_OK;
 }
 
+static int check_indices(const struct proposal *proposal, char *error)
+{
+    for (uint32_t i = 0; i < proposal->count; i++)
+        if (proposal->index[i] >= proposal->reader->header.section[HAK_SECTION_TUNABLE].count)
+            return reader_fail(error, HAK_ERROR_UNKNOWN, "there is no tunable number %u", proposal->index[i]);
+    return HAK_OK;
+}
+
+int hak_reader_check(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
+                     char *error)
+{
+    double current[READER_MOST_TUNABLES];
+    uint64_t generation;
+    struct proposal proposal = {.reader = reader, .index = index, .value = value, .count = count, .is_at_start = 1};
+    proposal.current = (const void *)current;
+    int code = hak_reader_requested(reader, current, READER_MOST_TUNABLES, &generation, error);
+    if (code == HAK_OK)
+        code = check_indices(&proposal, error);
+    return code == HAK_OK ? check_proposal(&proposal, error) : code;
+}
+
 /* ---- locking and publishing ----------------------------------------------------------------- */
 
 static struct timespec lock_deadline(clockid_t clock)
@@ -230,18 +253,17 @@ int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const doubl
         return reader_fail(error, HAK_ERROR_READ_ONLY,
                            "process %u opens its settings for reading only: start it with HAKMEM_CONTROL=write",
                            reader->header.pid);
+    struct proposal proposal = {.reader = reader, .index = index, .value = value, .count = count};
     int code = hak_reader_alive(reader, error);
+    if (code == HAK_OK)
+        code = check_indices(&proposal, error);
     if (code != HAK_OK)
         return code;
-    for (uint32_t i = 0; i < count; i++)
-        if (index[i] >= reader->header.section[HAK_SECTION_TUNABLE].count)
-            return reader_fail(error, HAK_ERROR_UNKNOWN, "there is no tunable number %u", index[i]);
     struct timespec deadline = lock_deadline(CLOCK_REALTIME);
     if (pthread_mutex_timedlock(&reader->set_lock, &deadline) != 0)
         return reader_fail(error, HAK_ERROR_SYSTEM, "another thread is still setting process %u", reader->header.pid);
     code = lock_file(reader, error);
     if (code == HAK_OK) {
-        struct proposal proposal = {.reader = reader, .index = index, .value = value, .count = count};
         code = set_locked(&proposal, generation, error);
         unlock_file(reader);
     }

@@ -70,6 +70,10 @@ int hak_reader_effective(struct hak_reader *reader, double *values, uint32_t cou
  * it has. The new generation is returned in *generation. */
 int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
                    uint64_t *generation, char *error);
+/* Checks values as a set would, changes nothing, and accepts those fixed at start: may a process be
+ * started with them, all else as requested now? */
+int hak_reader_check(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
+                     char *error);
 
 /* Reads every stored metric in descriptor order. axis_counts receives the rows in use of each axis;
  * words receives, for each metric that is not derived, count(axis0) * count(axis1) words, row major

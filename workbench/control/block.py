@@ -180,15 +180,26 @@ class ControlBlock:
         ReadOnlyBlock, NoProcess
             If the process does not let itself be set, or has ended.
         """
-        for name in values:
-            if name not in self._index:
-                raise UnknownTunable(describe_unknown("tunable", name, self.tunables))
-        words = [self.tunables[name].to_word(value) for name, value in values.items()]
+        indices, words = self._encode(values)
         generation = ffi.new("uint64_t *")
-        self._reader.call(
-            lib.hak_reader_set, [self._index[name] for name in values], words, len(words), generation
-        )
+        self._reader.call(lib.hak_reader_set, indices, words, len(words), generation)
         return int(generation[0])
+
+    def check(self, values: Mapping[str, Value]) -> None:
+        """Check values as `set` would, change nothing, and accept those that take effect at start.
+
+        Parameters
+        ----------
+        values : mapping of str to Value
+            By name; tunables that are left out count as requested now.
+
+        Raises
+        ------
+        UnknownTunable, BadParameter, OutOfRange, ConstraintBroken
+            If a process could not be started with them.
+        """
+        indices, words = self._encode(values)
+        self._reader.call(lib.hak_reader_check, indices, words, len(words))
 
     def snapshot(self) -> Snapshot:
         """Read all metrics.
@@ -281,6 +292,13 @@ class ControlBlock:
 
     def __repr__(self) -> str:
         return f"<ControlBlock {self._reader.kind} of process {self._reader.pid}>"
+
+    def _encode(self, values: Mapping[str, Value]) -> tuple[list[int], list[float]]:
+        for name in values:
+            if name not in self._index:
+                raise UnknownTunable(describe_unknown("tunable", name, self.tunables))
+        words = [self.tunables[name].to_word(value) for name, value in values.items()]
+        return [self._index[name] for name in values], words
 
     def _read_settings(self, function: Any) -> Settings:
         words = ffi.new("double[]", max(len(self.tunables), 1))

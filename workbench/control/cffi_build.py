@@ -83,6 +83,8 @@ int hak_reader_effective(struct hak_reader *reader, double *values, uint32_t cou
                          char *error);
 int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
                    uint64_t *generation, char *error);
+int hak_reader_check(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
+                     char *error);
 int64_t hak_reader_snapshot(struct hak_reader *reader, uint32_t *axis_counts, uint32_t axis_capacity,
                             uint64_t *words, uint64_t words_capacity, uint64_t *words_needed,
                             uint64_t *time_ns, char *error);
