@@ -1,0 +1,167 @@
+"""Descriptors of tunables to what a control shows: stops of its slider, texts, its state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from workbench.control import Tunable, Value
+
+# A slider with more steps than this has chosen stops instead; exact values are typed.
+MAXIMUM_STEPS = 1000
+LINEAR_STOPS = 200
+EFFECT_TEXTS = {"live": "at once", "new threads": "for new threads", "start": "at start"}
+
+
+def describe_controls(tunables: Iterable[Tunable]) -> list[dict[str, Any]]:
+    """Controls by component, in the order of the descriptors."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for tunable in tunables:
+        groups.setdefault(tunable.group, []).append(_describe_control(tunable))
+    return [{"title": title, "tunables": members} for title, members in groups.items()]
+
+
+def _describe_control(tunable: Tunable) -> dict[str, Any]:
+    description: dict[str, Any] = {
+        "name": tunable.name,
+        "label": tunable.name,
+        "kind": tunable.type,
+        "unit": tunable.unit,
+        "help": tunable.help,
+        "effect": tunable.effect,
+        "effect_text": EFFECT_TEXTS.get(tunable.effect, tunable.effect),
+        "default": tunable.default,
+        "default_text": tunable.format(tunable.default),
+        "choices": list(tunable.choices),
+        "range_text": tunable.describe_range(),
+    }
+    if tunable.type in ("int", "real"):
+        stops = slider_stops(tunable)
+        description["minimum"] = tunable.minimum
+        description["maximum"] = tunable.maximum
+        description["step"] = 1 if tunable.type == "int" else _real_step(tunable)
+        description["stops"] = stops
+    return description
+
+
+def slider_stops(tunable: Tunable) -> list[int | float] | None:
+    """Values a slider stops at, growing; None if it has every value of its range.
+
+    A log scale stops at powers of two and the three quarters between them where the default is such
+    a value, else at two significant digits; zero, which often means 'off', comes first. A wide linear
+    scale stops at round values. Both ends and the default are always among them.
+    """
+    low, high = float(tunable.minimum), float(tunable.maximum)
+    default = float(tunable.to_word(tunable.default))
+    is_int = tunable.type == "int"
+    if tunable.scale == "log" and low >= 0:
+        stops = _log_stops(max(low, 1.0 if is_int else high * 1e-6), high, default)
+        if low == 0:
+            stops.add(0.0)
+    elif is_int and high - low > MAXIMUM_STEPS:
+        step = _round_step((high - low) / LINEAR_STOPS)
+        first = math.ceil(low / step)
+        stops = {step * index for index in range(first, math.floor(high / step) + 1)}
+    else:
+        return None
+    chosen = sorted({low, high, default} | {stop for stop in stops if low <= stop <= high})
+    return [int(stop) for stop in chosen] if is_int else list(chosen)
+
+
+def _log_stops(low: float, high: float, default: float) -> set[float]:
+    stops = set()
+    if _is_binary(default):
+        for exponent in range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1):
+            stops |= {math.ldexp(quarter / 4, exponent) for quarter in (4, 5, 6, 7)}
+    else:
+        for exponent in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1):
+            stops |= {round(digit * 10.0**exponent, 12) for digit in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)}
+    return {stop for stop in stops if stop == int(stop)} if low >= 1 else stops
+
+
+def _is_binary(value: float) -> bool:
+    """Whether a value is a power of two, or one and a half of it."""
+    if value == 0:
+        return True
+    mantissa = math.frexp(value)[0]
+    return mantissa in (0.5, 0.75)
+
+
+def _round_step(step: float) -> float:
+    """The next of 1, 2, 5, 10, 20 ... above a step."""
+    unit = 10.0 ** math.floor(math.log10(max(step, 1.0)))
+    return next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= step)
+
+
+def _real_step(tunable: Tunable) -> float:
+    return 10.0 ** math.floor(math.log10((tunable.maximum - tunable.minimum) / 100))
+
+
+def describe_values(
+    tunables: Mapping[str, Tunable],
+    requested: Mapping[str, Value],
+    effective: Mapping[str, Value] | None,
+    problems: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
+    """The state of every control.
+
+    Parameters
+    ----------
+    tunables : mapping
+        Descriptors by name.
+    requested : mapping
+        What was asked for, by name.
+    effective : mapping or None
+        What the process acts on; None while none runs.
+    problems : mapping
+        Why the last value asked for was refused, by name.
+    """
+    states = {}
+    for name, tunable in tunables.items():
+        value = requested.get(name, tunable.default)
+        note, is_pending = _describe_state(tunable, value, effective)
+        states[name] = {
+            "requested": value,
+            "note": note,
+            "is_pending": is_pending,
+            "is_default": value == tunable.default,
+            "problem": problems.get(name, ""),
+        }
+    return states
+
+
+def _describe_state(
+    tunable: Tunable, value: Value, effective: Mapping[str, Value] | None
+) -> tuple[str, bool]:
+    wanted = tunable.format(value)
+    if effective is None or tunable.name not in effective:
+        return f"{wanted} from the next Start", False
+    acting = tunable.format(effective[tunable.name])
+    if effective[tunable.name] == value:
+        return f"effective {acting}", False
+    if tunable.effect == "start":
+        return f"requested {wanted} from the next Start, effective {acting}", True
+    return f"requested {wanted}, effective {acting}", True
+
+
+def describe_change(
+    tunables: Mapping[str, Tunable], before: Mapping[str, Value], after: Mapping[str, Value], most: int = 3
+) -> str:
+    """'tls.grow_percent 80 → 60 %', and how many more."""
+    parts = []
+    for name, value in list(after.items())[:most]:
+        tunable = tunables.get(name)
+        new = tunable.format(value) if tunable else str(value)
+        if name not in before:
+            parts.append(f"{name} {new}")
+            continue
+        old = tunable.format(before[name]) if tunable else str(before[name])
+        # The unit once, where both values have the same.
+        unit = f" {tunable.unit}" if tunable and tunable.unit else ""
+        if unit and old.endswith(unit) and new.endswith(unit):
+            old = old.removesuffix(unit)
+        parts.append(f"{name} {old} → {new}")
+    if len(after) > most:
+        parts.append(f"and {len(after) - most} more")
+    return ", ".join(parts)

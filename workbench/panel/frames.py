@@ -1,0 +1,186 @@
+"""Frames for the views: who sees what, when the next may go, and its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from workbench.plots.charts import Chart
+from workbench.plots.rows import select_rows_in_windows
+from workbench.recording.history import HistoryView
+
+MAXIMUM_IN_FLIGHT = 2
+ACK_TIMEOUT_S = 2.0
+# A view that never answers is forgotten: its page is gone. It says hello again if it comes back.
+FORGET_AFTER_S = 15.0
+# A chart whose values stand still is still drawn now and then, so that time runs on it.
+STILL_INTERVAL_S = 0.4
+MAXIMUM_WIDTH_PX = 4000
+
+
+@dataclass
+class View:
+    """What one view said last: charts in view, their width, the span of time shown, zooms."""
+
+    seen_s: float
+    visible: frozenset[str] = frozenset()
+    width_px: int = 0
+    span_s: float = 0.0
+    zooms: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    in_flight: list[tuple[int, float]] = field(default_factory=list)
+
+
+class ViewBook:
+    """All views of a panel. At most `MAXIMUM_IN_FLIGHT` frames are unanswered by any of them."""
+
+    def __init__(self) -> None:
+        self.views: dict[str, View] = {}
+        self.timeouts = 0
+
+    def note_hello(self, view: str, now_s: float) -> None:
+        """A view came, or came back."""
+        self.views[view] = View(now_s)
+
+    def note_bye(self, view: str) -> None:
+        """A view was closed."""
+        self.views.pop(view, None)
+
+    def note_view(self, view: str, content: Mapping[str, Any], now_s: float) -> None:
+        """A view says what it shows."""
+        entry = self.views.setdefault(view, View(now_s))
+        entry.seen_s = now_s
+        entry.visible = frozenset(str(title) for title in content.get("visible", ()))
+        entry.width_px = min(MAXIMUM_WIDTH_PX, int(content.get("width", 0)))
+        entry.span_s = float(content.get("span", 0.0))
+        entry.zooms = {str(t): (float(low), float(high)) for t, low, high in content.get("zooms", ())}
+
+    def note_ack(self, view: str, frame: int, now_s: float) -> None:
+        """A view has drawn a frame, and so all before it."""
+        entry = self.views.get(view)
+        if entry is not None:
+            entry.seen_s = now_s
+            entry.in_flight = [sent for sent in entry.in_flight if sent[0] > frame]
+
+    def may_send(self, now_s: float) -> bool:
+        """Whether a frame may go now; forgets views that do not answer."""
+        for name, entry in list(self.views.items()):
+            waiting = [sent for sent in entry.in_flight if now_s - sent[1] < ACK_TIMEOUT_S]
+            self.timeouts += len(entry.in_flight) - len(waiting)
+            if len(waiting) < len(entry.in_flight) and now_s - entry.seen_s > FORGET_AFTER_S:
+                del self.views[name]
+                continue
+            entry.in_flight = waiting
+        showing = [entry for entry in self.views.values() if entry.visible]
+        return bool(showing) and all(len(entry.in_flight) < MAXIMUM_IN_FLIGHT for entry in showing)
+
+    def note_sent(self, frame: int, now_s: float) -> None:
+        """A frame went to all views."""
+        for entry in self.views.values():
+            if entry.visible:
+                entry.in_flight.append((frame, now_s))
+
+    @property
+    def visible(self) -> frozenset[str]:
+        """Titles of charts that any view shows."""
+        return frozenset().union(*(entry.visible for entry in self.views.values()))
+
+    @property
+    def width_px(self) -> int:
+        """Width of the widest chart."""
+        return max((entry.width_px for entry in self.views.values()), default=0)
+
+    def windows(self, title: str, now_s: float) -> list[tuple[float, float]]:
+        """Spans of the run's time in which a chart is looked at, in seconds."""
+        spans = set()
+        for entry in self.views.values():
+            if title in entry.zooms:
+                spans.add(entry.zooms[title])
+            else:
+                spans.add((now_s - entry.span_s if entry.span_s else 0.0, now_s))
+        return sorted(spans)
+
+
+class FrameMaker:
+    """Turns a history into frames that hold only the charts in view whose data changed."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._drawn: dict[str, tuple[float, tuple[float, ...], int]] = {}
+
+    def forget(self) -> None:
+        """Makes every chart due again: a view came, or another run began."""
+        self._drawn.clear()
+
+    def due_charts(
+        self,
+        charts: Iterable[Chart],
+        visible: frozenset[str],
+        last: Mapping[str, float],
+        samples: int,
+        now_s: float,
+    ) -> list[Chart]:
+        """Charts to draw now.
+
+        Parameters
+        ----------
+        charts, visible
+            All charts, and the titles of those in view.
+        last : mapping
+            Newest value of each column.
+        samples : int
+            How many samples were taken so far.
+        now_s : float
+            Monotonic time.
+        """
+        due = []
+        for chart in charts:
+            if chart.title not in visible:
+                continue
+            values = tuple(last.get(key, float("nan")) for key in chart.keys)
+            drawn = self._drawn.get(chart.title)
+            if drawn is not None:
+                drawn_s, drawn_values, drawn_samples = drawn
+                is_same = np.array_equal(values, drawn_values, equal_nan=True)
+                if samples == drawn_samples or (is_same and now_s - drawn_s < STILL_INTERVAL_S):
+                    continue
+            due.append(chart)
+            self._drawn[chart.title] = (now_s, values, samples)
+        return due
+
+    def make(
+        self, charts: Sequence[Chart], history: HistoryView, views: ViewBook, run_time_s: float
+    ) -> tuple[dict[str, Any], bytes]:
+        """One frame: what stands where, and all numbers as little-endian float64.
+
+        A chart is its times followed by each of its lines, `rows` numbers each, from `offset` on.
+        """
+        self._number += 1
+        parts = []
+        arrays = []
+        offset = 0
+        for chart in charts:
+            values = np.column_stack([history.column(key) for key in chart.keys])
+            windows = views.windows(chart.title, run_time_s)
+            rows = select_rows_in_windows(history.time_s, values, views.width_px, windows)
+            arrays.append(history.time_s[rows])
+            arrays += [values[rows, index] / trace.divisor for index, trace in enumerate(chart.traces)]
+            parts.append(
+                {"title": chart.title, "keys": list(chart.keys), "rows": len(rows), "offset": offset}
+            )
+            offset += len(rows) * (1 + len(chart.traces))
+        content = {"type": "frame", "number": self._number, "now": run_time_s, "charts": parts}
+        return content, np.concatenate(arrays).astype("<f8").tobytes() if arrays else b""
+
+
+def make_baseline(charts: Sequence[Chart], history: HistoryView | None) -> tuple[dict[str, Any], bytes]:
+    """A pinned run as one message, in the layout of a frame; empty without one."""
+    if history is None:
+        return {"type": "baseline", "charts": []}, b""
+    views = ViewBook()
+    views.note_view("all", {"visible": [chart.title for chart in charts], "width": 400}, 0.0)
+    last_s = float(history.time_s[-1]) if len(history.time_s) else 0.0
+    content, buffer = FrameMaker().make(charts, history, views, last_s)
+    return {**content, "type": "baseline"}, buffer

@@ -1,0 +1,167 @@
+// bar.js: what runs: workload, parameters, allocator, threads, seed, or a process to attach to.
+
+class WorkloadBar {
+  constructor(send) {
+    this.send = send;
+    this.catalogue = [];
+    this.parameters = new Map();
+    const choose = () => this.showParameters();
+    this.workload = make("select", { onchange: choose });
+    this.allocator = make("select", { onchange: () => this.showHint() });
+    this.threads = make("input", { type: "number", min: "1", max: "256", value: "2", class: "hak-short" });
+    this.seed = make("input", { type: "number", min: "0", value: "1", class: "hak-short" });
+    this.seconds = make("input", { type: "number", min: "0", value: "0", class: "hak-short" });
+    this.parameterBox = make("div", { class: "hak-parameters" });
+    this.hint = make("span", { class: "hak-hint" });
+    this.start = this.button("Start", "hak-primary", () => this.send({ type: "start", spec: this.readSpec() }));
+    this.pause = this.button("Pause", "", () => this.send({ type: this.run.state === "paused" ? "resume" : "pause" }));
+    this.stop = this.button("Stop", "", () => this.send({ type: "stop" }));
+    this.pin = this.button("Pin", "", () => this.send({ type: this.run.is_pinned ? "unpin" : "pin" }));
+    this.pin.title = "Keep this run as a pale baseline behind the next";
+    this.bar = make("progress", { class: "hak-progress", max: 1, value: 0, "aria-label": "Progress" });
+    this.clock = make("span", { class: "hak-clock" }, "00:00");
+    this.process = make("select", { "aria-label": "Running process" });
+    this.attach = this.button("Attach", "", () => this.send({ type: "attach", path: this.process.value }));
+    this.detach = this.button("Detach", "", () => this.askDetach(true));
+    this.question = this.makeQuestion();
+    this.run = { state: "idle" };
+    this.element = make(
+      "div",
+      { class: "hak-card hak-bar" },
+      make(
+        "div",
+        { class: "hak-row" },
+        makeField("Workload", this.workload),
+        makeField("Allocator", this.allocator),
+        makeField("Threads", this.threads),
+        makeField("Seed", this.seed),
+        makeField("Seconds", this.seconds, "Length of the run; 0: until Stop"),
+        make("span", { class: "hak-buttons" }, this.start, this.pause, this.stop, this.pin),
+        make("span", { class: "hak-elapsed" }, this.bar, this.clock),
+      ),
+      make(
+        "div",
+        { class: "hak-row hak-second" },
+        this.parameterBox,
+        make("span", { class: "hak-attach" }, make("span", { class: "hak-or" }, "or a running process"), this.process, this.attach, this.detach),
+      ),
+      this.hint,
+      this.question,
+    );
+  }
+
+  button(name, style, action) {
+    return make("button", { type: "button", class: `hak-button ${style}`, onclick: action }, name);
+  }
+
+  makeQuestion() {
+    const answer = (restore) => {
+      this.askDetach(false);
+      this.send({ type: "detach", restore });
+    };
+    return make(
+      "div",
+      { class: "hak-question", hidden: true, role: "group", "aria-label": "Detach" },
+      make("span", {}, "Give the process back the values it had when you attached?"),
+      this.button("Restore values", "hak-primary", () => answer(true)),
+      this.button("Keep values", "", () => answer(false)),
+      this.button("Cancel", "", () => this.askDetach(false)),
+    );
+  }
+
+  askDetach(isOpen) {
+    this.question.hidden = !isOpen;
+  }
+
+  setCatalogue(catalogue) {
+    this.catalogue = catalogue;
+    fillSelect(this.workload, catalogue.map((entry) => ({ value: entry.name, label: entry.name, title: entry.help })));
+    this.showParameters();
+  }
+
+  setAllocators(allocators) {
+    fillSelect(
+      this.allocator,
+      allocators.map((entry) => ({ value: entry.name, label: entry.label, title: entry.remedy, disabled: !entry.available })),
+    );
+    this.allocators = allocators;
+    this.showHint();
+  }
+
+  setProcesses(processes) {
+    const options = processes.map((entry) => ({ value: entry.path, label: entry.label, title: entry.command }));
+    fillSelect(this.process, options.length ? options : [{ value: "", label: "none found" }]);
+    this.showRun(this.run);
+  }
+
+  showHint() {
+    const workload = this.catalogue.find((entry) => entry.name === this.workload.value);
+    const allocator = (this.allocators || []).find((entry) => entry.name === this.allocator.value);
+    const parts = [];
+    if (workload) parts.push(workload.help);
+    if (allocator && allocator.note) parts.push(allocator.note);
+    setText(this.hint, parts.join(" "));
+  }
+
+  showParameters() {
+    const workload = this.catalogue.find((entry) => entry.name === this.workload.value);
+    if (!workload) return;
+    if (this.shown !== workload.name) {
+      this.shown = workload.name;
+      this.threads.value = String(workload.threads);
+      this.parameters.clear();
+      this.parameterBox.replaceChildren(
+        ...workload.parameters.map((parameter) => {
+          const input = make("input", { type: "number", class: "hak-short", value: String(parameter.default), step: "any" });
+          input.min = String(parameter.minimum);
+          input.max = String(parameter.maximum);
+          this.parameters.set(parameter.name, input);
+          const unit = parameter.unit ? `, ${parameter.unit}` : "";
+          return makeField(`${parameter.name}${unit}`, input, `${parameter.help} ${parameter.minimum} to ${parameter.maximum}${unit}.`);
+        }),
+      );
+    }
+    this.showHint();
+  }
+
+  readSpec() {
+    const parameters = {};
+    for (const [name, input] of this.parameters) parameters[name] = input.value;
+    return {
+      workload: this.workload.value,
+      allocator: this.allocator.value,
+      threads: this.threads.value,
+      seed: this.seed.value,
+      seconds: this.seconds.value,
+      parameters,
+    };
+  }
+
+  // run: {state: idle|running|paused|attached|ended, is_pinned, can_pin}
+  showRun(run) {
+    this.run = run;
+    const isOurs = run.state === "running" || run.state === "paused";
+    const isAttached = run.state === "attached";
+    this.start.disabled = isOurs || isAttached || run.is_busy;
+    this.pause.disabled = !isOurs;
+    setText(this.pause, run.state === "paused" ? "Resume" : "Pause");
+    this.stop.disabled = !isOurs;
+    this.pin.disabled = !run.can_pin && !run.is_pinned;
+    setText(this.pin, run.is_pinned ? "Unpin" : "Pin");
+    for (const input of [this.workload, this.allocator, this.threads, this.seed, this.seconds, ...this.parameters.values()]) {
+      input.disabled = isOurs || isAttached;
+    }
+    this.process.disabled = isOurs || isAttached;
+    this.attach.hidden = isAttached;
+    this.attach.disabled = isOurs || !this.process.value;
+    this.detach.hidden = !isAttached;
+    if (!isAttached) this.askDetach(false);
+  }
+
+  setClock(clock) {
+    setText(this.clock, formatClock(clock.elapsed_s) + (clock.total_s ? ` / ${formatClock(clock.total_s)}` : ""));
+    if (clock.progress === null) this.bar.removeAttribute("value");
+    else this.bar.value = clock.progress;
+    this.bar.classList.toggle("hak-idle", !clock.is_moving);
+  }
+}

@@ -1,0 +1,56 @@
+// journal.js: the status line, errors, and the log of changes and capacity events.
+
+const LOG_LINES = 300;
+
+class Journal {
+  constructor(send) {
+    this.send = send;
+    this.text = make("span", { class: "hak-status-text" }, "connecting to the kernel …");
+    this.status = make("div", { class: "hak-status", role: "status" }, make("span", { class: "hak-dot" }), this.text);
+    this.errorText = make("span", {});
+    const dismiss = () => this.send({ type: "dismiss" });
+    this.error = make(
+      "div",
+      { class: "hak-error", role: "alert", hidden: true },
+      this.errorText,
+      make("button", { type: "button", class: "hak-icon", title: "Dismiss", onclick: dismiss }, "✕"),
+    );
+    this.lines = make("ol", { class: "hak-lines" });
+    this.log = make(
+      "section",
+      { class: "hak-card hak-log" },
+      make("header", {}, make("h3", {}, "Log"), make("span", { class: "hak-hint" }, "changes and capacity events, newest first")),
+      make("div", { class: "hak-log-body", role: "log", "aria-live": "off", tabindex: "0", "aria-label": "Log of changes and events" }, this.lines),
+    );
+  }
+
+  setStatus(status) {
+    setText(this.text, status.text);
+    this.status.dataset.state = status.state;
+  }
+
+  setError(text) {
+    this.error.hidden = text === "";
+    setText(this.errorText, text);
+  }
+
+  clearLog() {
+    this.lines.replaceChildren();
+  }
+
+  // entries: [{number, time, text, kind}], oldest first; a number that is there already is replaced.
+  addEntries(entries) {
+    for (const entry of entries) {
+      const line = make(
+        "li",
+        { class: `hak-line hak-${entry.kind}`, "data-number": String(entry.number) },
+        make("time", {}, entry.time),
+        make("span", {}, entry.text),
+      );
+      const old = this.lines.querySelector(`[data-number="${entry.number}"]`);
+      if (old) old.replaceWith(line);
+      else this.lines.prepend(line);
+    }
+    while (this.lines.childElementCount > LOG_LINES) this.lines.lastElementChild.remove();
+  }
+}

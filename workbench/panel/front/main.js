@@ -1,0 +1,183 @@
+// main.js: one view of the panel. A view says hello, gets the whole state and then what changes.
+// Frames are drawn one after the other and acknowledged, so that the kernel never runs ahead.
+
+class PanelView {
+  constructor(model, root) {
+    this.model = model;
+    this.id = Math.random().toString(36).slice(2, 10);
+    this.frames = [];
+    this.isDrawing = false;
+    const send = (content) => this.send(content);
+    this.bar = new WorkloadBar(send);
+    this.journal = new Journal(send);
+    this.charts = new ChartGrid(() => this.reportSoon());
+    this.helpText = make("div", { class: "hak-help", id: `hak-help-${this.id}` });
+    this.controls = new ControlList(send, (tunable) => this.showHelp(tunable));
+    this.actions = new Actions(send);
+    this.charts.span.classList.add("hak-span");
+    this.root = make(
+      "div",
+      { class: "hak-panel", "data-lm-suppress-shortcuts": "true" },
+      this.bar.element,
+      this.journal.status,
+      this.journal.error,
+      make(
+        "div",
+        { class: "hak-body" },
+        make(
+          "section",
+          { class: "hak-card hak-tunables", "aria-label": "Tunables" },
+          make("header", {}, make("h3", {}, "Tunables")),
+          this.actions.element,
+          this.controls.element,
+          this.helpText,
+        ),
+        make(
+          "div",
+          { class: "hak-right" },
+          this.charts.element,
+          make("div", { class: "hak-foot" }, make("span", { class: "hak-hint" }, "Drag over a chart to zoom, double-click to follow again."), make("label", { class: "hak-field hak-inline" }, make("span", {}, "Shown"), this.charts.span)),
+        ),
+      ),
+      this.journal.log,
+    );
+    root.append(this.root);
+    this.onMessage = (content, buffers) => this.receive(content, buffers);
+    model.on("msg:custom", this.onMessage);
+    this.send({ type: "hello" });
+    requestPlotly(send).then(
+      (plotly) => {
+        this.charts.plotly = plotly;
+        this.report();
+      },
+      (error) => this.journal.setError(`The charts' script did not load: ${error}`),
+    );
+  }
+
+  close() {
+    this.model.off("msg:custom", this.onMessage);
+    clearTimeout(this.reporting);
+    this.charts.close();
+    this.send({ type: "bye" });
+    this.root.remove();
+  }
+
+  send(content) {
+    try {
+      this.model.send({ ...content, view: this.id });
+    } catch (error) {
+      this.journal.setError(`The kernel cannot be reached: ${error}`);
+    }
+  }
+
+  showHelp(tunable) {
+    if (this.helpFor === tunable.name) return;
+    this.helpFor = tunable.name;
+    this.helpText.replaceChildren(
+      make("b", {}, tunable.name),
+      ` ${tunable.help} `,
+      make("span", { class: "hak-hint" }, `${tunable.range_text}, default ${tunable.default_text}, takes effect ${tunable.effect_text}.`),
+    );
+  }
+
+  reportSoon() {
+    if (this.reporting) return;
+    this.reporting = setTimeout(() => this.report(), 50);
+  }
+
+  report() {
+    clearTimeout(this.reporting);
+    this.reporting = null;
+    if (this.charts.plotly) this.send({ type: "view", ...this.charts.describe() });
+  }
+
+  receive(content, buffers) {
+    if (content.type === "state") this.applyState(content);
+    else if (content.type === "frame") this.queueFrame(content, buffers[0]);
+    else if (content.type === "baseline") this.charts.setBaseline(this.readBaseline(content, buffers[0]));
+    else if (content.type === "plotly") receivePlotly(buffers[0]);
+  }
+
+  applyState(state) {
+    if (state.catalogue) this.bar.setCatalogue(state.catalogue);
+    if (state.allocators) this.bar.setAllocators(state.allocators);
+    if (state.processes) this.bar.setProcesses(state.processes);
+    if (state.run) {
+      this.bar.showRun(state.run);
+      this.actions.showRun(state.run);
+      this.root.dataset.state = state.run.state;
+    }
+    if (state.clock) this.bar.setClock(state.clock);
+    if (state.status) this.journal.setStatus(state.status);
+    if (state.error !== undefined) this.journal.setError(state.error);
+    if (state.controls) this.controls.setControls(state.controls);
+    if (state.values) this.controls.setValues(state.values);
+    if (state.read_only !== undefined) this.controls.setReadOnly(state.read_only);
+    if (state.presets) this.actions.setPresets(state.presets);
+    if (state.history) this.actions.setHistory(state.history);
+    if (state.message) this.actions.setMessage(state.message);
+    if (state.charts) this.charts.setCharts(state.charts);
+    if (state.markers) this.charts.setMarkers(state.markers);
+    if (state.log_restart) this.journal.clearLog();
+    if (state.log) this.journal.addEntries(state.log);
+    if (state.closed) this.root.classList.add("hak-closed");
+  }
+
+  readBaseline(content, buffer) {
+    const result = new Map();
+    if (!buffer) return result;
+    const numbers = readNumbers(buffer);
+    for (const part of content.charts) {
+      const lines = new Map();
+      part.keys.forEach((key, index) => {
+        const start = part.offset + (index + 1) * part.rows;
+        lines.set(key, numbers.subarray(start, start + part.rows));
+      });
+      result.set(part.title, { x: numbers.subarray(part.offset, part.offset + part.rows), lines });
+    }
+    return result;
+  }
+
+  queueFrame(frame, buffer) {
+    this.frames.push([frame, readNumbers(buffer)]);
+    if (!this.isDrawing) this.drawFrames();
+  }
+
+  async drawFrames() {
+    this.isDrawing = true;
+    while (this.frames.length) {
+      const [frame, numbers] = this.frames.shift();
+      try {
+        await this.charts.drawFrame(frame, numbers);
+      } catch (error) {
+        this.journal.setError(`A chart could not be drawn: ${error}`);
+      }
+      // The browser paints between two frames; a hidden page does not, and a frame must not wait for it.
+      await new Promise((resolve) => {
+        const late = setTimeout(resolve, 100);
+        requestAnimationFrame(() => {
+          clearTimeout(late);
+          resolve();
+        });
+      });
+      this.root.dataset.frames = String(this.charts.framesDrawn);
+      this.root.dataset.charts = String(this.charts.chartsDrawn);
+      this.send({ type: "ack", frame: frame.number });
+    }
+    this.isDrawing = false;
+  }
+}
+
+// A buffer may begin anywhere in its message; numbers of 8 bytes must not.
+function readNumbers(buffer) {
+  if (buffer instanceof ArrayBuffer) return new Float64Array(buffer);
+  const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  return new Float64Array(bytes.slice().buffer);
+}
+
+export default {
+  render({ model, el }) {
+    const view = new PanelView(model, el);
+    return () => view.close();
+  },
+};

@@ -1,0 +1,199 @@
+"""The one thread that writes to a panel's views: it carries out requests, samples and sends frames."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Protocol
+
+from workbench.errors import WorkbenchError
+from workbench.panel.frames import FrameMaker, ViewBook, make_baseline
+from workbench.panel.session import LiveSession
+from workbench.panel.state import StateBook
+from workbench.panel.widget import pack_plotly
+
+SAMPLE_INTERVAL_S = 0.08
+STATE_INTERVAL_S = 0.2
+
+logger = logging.getLogger(__name__)
+
+
+class Views(Protocol):
+    """Where messages go: the widget, or a list in a test."""
+
+    def push(self, content: Mapping[str, Any], buffer: bytes | memoryview | None = None) -> None:
+        """Sends one message to all views."""
+        ...
+
+
+class Pump:
+    """Runs a session for its views.
+
+    Requests of views come through `request`, from any thread. Everything else happens in `step`,
+    which the pump's own thread calls, or a test.
+
+    Parameters
+    ----------
+    session : LiveSession
+        What runs.
+    views : Views
+        Where messages go.
+    state : StateBook
+        What views are told, and were told already.
+    actions : mapping of str to callable
+        What requests do; each gets the message. They run on the pump's thread.
+    """
+
+    def __init__(
+        self,
+        session: LiveSession,
+        views: Views,
+        state: StateBook,
+        actions: Mapping[str, Callable[[Mapping[str, Any]], None]],
+    ) -> None:
+        self.session = session
+        self.book = ViewBook()
+        self.frames_sent = 0
+        self.messages_sent = 0
+        self._views = views
+        self._state = state
+        self._actions = actions
+        self._maker = FrameMaker()
+        self._requests: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        self._wake = threading.Event()
+        self._is_closing = False
+        self._next_sample_s = 0.0
+        self._next_state_s = 0.0
+        self._recorder: object = None
+        self._thread: threading.Thread | None = None
+
+    # --- from any thread ---
+
+    def request(self, message: Mapping[str, Any]) -> None:
+        """Leaves a view's message for the pump."""
+        self._requests.put(message)
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Makes the pump tell the views soon what changed."""
+        self._next_state_s = 0.0
+        self._wake.set()
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread = threading.Thread(target=self._run, name="workbench-panel", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread, and waits for it."""
+        self._is_closing = True
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    # --- the pump's thread ---
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            wait_s = max(0.0, min(self._next_sample_s, self._next_state_s) - time.monotonic())
+            self._wake.wait(wait_s)
+            self._wake.clear()
+            if not self._is_closing:
+                self.step(time.monotonic())
+
+    def step(self, now_s: float) -> None:
+        """Carries out what was asked, samples if it is time, sends what is due."""
+        while True:
+            try:
+                message = self._requests.get_nowait()
+            except queue.Empty:
+                break
+            self._guard(partial(self._carry_out, message, now_s))
+            if message["type"] != "ack":
+                self._next_state_s = min(self._next_state_s, now_s)
+        if now_s >= self._next_sample_s:
+            self._next_sample_s = max(self._next_sample_s + SAMPLE_INTERVAL_S, now_s)
+            self._guard(self.session.step)
+        if now_s >= self._next_state_s:
+            self._next_state_s = now_s + STATE_INTERVAL_S
+            self._guard(self._send_state)
+        self._guard(lambda: self._send_frame(now_s))
+
+    def _guard(self, action: Callable[[], None]) -> None:
+        """An error is shown in the panel, whatever it is; the pump goes on."""
+        try:
+            action()
+        except WorkbenchError as error:
+            self.session.error = str(error)
+            self.wake()
+        except Exception as error:
+            logger.exception("the tuning panel's pump")
+            self.session.error = f"unexpected {type(error).__name__}: {error}"
+            self.wake()
+
+    def _carry_out(self, message: Mapping[str, Any], now_s: float) -> None:
+        kind, view = str(message["type"]), str(message.get("view", ""))
+        if kind == "ack":
+            self.book.note_ack(view, int(message["frame"]), now_s)
+        elif kind == "view":
+            self.book.note_view(view, message, now_s)
+            self._maker.forget()
+        elif kind == "hello":
+            self.book.note_hello(view, now_s)
+            self._maker.forget()
+            self._state.forget()
+            if self.session.pinned is not None:
+                self.send_baseline()
+        elif kind == "bye":
+            self.book.note_bye(view)
+        elif kind == "plotly":
+            self._push({"type": "plotly"}, pack_plotly())
+        elif kind in self._actions:
+            self._actions[kind](message)
+        else:
+            raise WorkbenchError(f"the panel has no action {kind!r}; load the page again")
+
+    def send_baseline(self) -> None:
+        """Sends the pinned run, or that there is none."""
+        pinned = self.session.pinned
+        charts = pinned.charts if pinned else ()
+        self._push(*make_baseline(charts, pinned.history if pinned else None))
+
+    def _send_state(self) -> None:
+        changed = self._state.take_changes(self.session)
+        entries = self.session.take_new_entries()
+        if self._state.is_fresh:
+            self._state.is_fresh = False
+            changed["log_restart"] = True
+            entries = self.session.all_entries()
+        if entries:
+            changed["log"] = [asdict(entry) for entry in entries]
+        if changed:
+            self._push({"type": "state", **changed})
+
+    def _send_frame(self, now_s: float) -> None:
+        target = self.session.target
+        if target is None or not self.book.may_send(now_s):
+            return
+        if target.recorder is not self._recorder:
+            self._recorder = target.recorder
+            self._maker.forget()
+        history = target.recorder.history
+        charts = self.session.charts
+        last = {key: history.last(key) for chart in charts for key in chart.keys}
+        due = self._maker.due_charts(charts, self.book.visible, last, history.sample_count, now_s)
+        if not due:
+            return
+        content, buffer = self._maker.make(due, history.view(), self.book, history.last_time_s)
+        self.book.note_sent(content["number"], now_s)
+        self.frames_sent += 1
+        self._push(content, buffer)
+
+    def _push(self, content: Mapping[str, Any], buffer: bytes | None = None) -> None:
+        self.messages_sent += 1
+        self._views.push(content, buffer or None)

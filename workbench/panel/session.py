@@ -1,0 +1,412 @@
+"""A live session: what runs, what is recorded of it, what is told about it. Used by the pump alone."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.control import BlockInfo, ControlBlock, EventBatch, find_blocks
+from workbench.errors import BadParameter, NoProcess, WorkbenchError
+from workbench.panel.controls import describe_change
+from workbench.panel.settings import YOU, SettingsDesk
+from workbench.panel.status import Status, format_rate, write_status
+from workbench.panel.target import ENDLESS_S, IN_PROCESS, Target, attach_target, start_target
+from workbench.plots import Chart, Marker, build_charts
+from workbench.processes import Outcome, RunSpec
+from workbench.recording import HistoryView
+
+LOG_ENTRIES = 500
+EVENTS_A_STEP = 12
+CHANGE_SHOWN_S = 20.0
+MAXIMUM_MARKERS = 200
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """A line of the log; a later one with the same number replaces it. `kind` is its colour."""
+
+    number: int
+    time: str
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class PinnedRun:
+    """A run kept as baseline."""
+
+    subject: str
+    history: HistoryView
+    charts: tuple[Chart, ...]
+    operations_per_s: float
+
+
+class LiveSession:
+    """One process at a time: started or attached to, recorded, told about.
+
+    Parameters
+    ----------
+    own : ControlBlock
+        Block of the allocator in this process.
+    """
+
+    def __init__(self, own: ControlBlock) -> None:
+        self.settings = SettingsDesk(own)
+        self.target: Target | None = None
+        self.state = "idle"
+        self.note = ""
+        self.error = ""
+        self.pinned: PinnedRun | None = None
+        self.charts: tuple[Chart, ...] = ()
+        self.is_process_alive = False
+        self._own_path = own.info.path
+        self._log: deque[LogEntry] = deque(maxlen=LOG_ENTRIES)
+        self._log_number = 0
+        self._change_lines: dict[int, tuple[int, object]] = {}
+        self._new_entries: list[LogEntry] = []
+        self._ended_elapsed_s = 0.0
+
+    # --- what runs ---
+
+    def start(self, request: Mapping[str, Any]) -> None:
+        """Starts a workload in a worker, or in this process.
+
+        Parameters
+        ----------
+        request : mapping
+            workload, allocator, threads, seed, seconds (0: until stopped), parameters; numbers may be
+            texts, as a form has them.
+
+        Raises
+        ------
+        WorkbenchError
+            If something in it is wrong, or the run does not start.
+        """
+        if self.is_process_alive:
+            raise BadParameter("something runs already: stop it, or detach, first")
+        spec, in_process = self._read_request(request)
+        self._leave()
+        target = start_target(spec, in_process=in_process)
+        self._enter(target, "running", is_foreign=False)
+        note = " (exploratory: in this kernel's own process)" if in_process else ""
+        work = f"{spec.workload} under {spec.allocator}"
+        self.tell(f"started {work}, {spec.thread_count} threads, seed {spec.seed}{note}")
+
+    def _read_request(self, request: Mapping[str, Any]) -> tuple[RunSpec, bool]:
+        allocator = str(request.get("allocator", "hakmem"))
+        in_process = allocator == IN_PROCESS
+        if in_process:
+            allocator = "hakmem"
+        seconds = _read_number("seconds", request.get("seconds", 0))
+        tunables = self.settings.staged_changes() if allocator == "hakmem" else {}
+        if in_process:
+            tunables = {
+                name: value
+                for name, value in tunables.items()
+                if self.settings.tunables[name].effect != "start"
+            }
+        spec = RunSpec(
+            workload=str(request.get("workload", "")),
+            parameters={
+                str(name): _read_number(str(name), value)
+                for name, value in dict(request.get("parameters", {})).items()
+            },
+            threads=int(_read_number("threads", request.get("threads", 1))),
+            seed=int(_read_number("seed", request.get("seed", 1))),
+            allocator=allocator,
+            seconds=seconds if seconds > 0 else ENDLESS_S,
+            tunables=tunables,
+        )
+        return spec, in_process
+
+    def attach(self, path: str) -> None:
+        """Attaches to the process that publishes a block.
+
+        Raises
+        ------
+        WorkbenchError
+            If it is gone, or may not be read.
+        """
+        if self.is_process_alive:
+            raise BadParameter("something runs already: stop it, or detach, first")
+        if not path:
+            raise NoProcess("there is no running process to attach to; start one with 'workbench exec'")
+        self._leave()
+        target = attach_target(Path(path))
+        self._enter(target, "attached", is_foreign=True)
+        self.tell(f"attached to {target.subject}")
+
+    def detach(self, *, restore: bool) -> None:
+        """Lets go of an attached process, with the values it had before if wanted.
+
+        Raises
+        ------
+        WorkbenchError
+            If the values are refused; it is let go all the same.
+        """
+        target = self.target
+        if target is None or target.run is not None or not self.is_process_alive:
+            return
+        try:
+            if restore:
+                self.settings.restore(target.before)
+        finally:
+            self._end(f"detached from {target.subject}" + (", values restored" if restore else ""), "ended")
+
+    def pause(self) -> None:
+        """Lets the run stand still."""
+        if self.state == "running" and self.target is not None and self.target.run is not None:
+            self.target.run.pause()
+            self.state = "paused"
+            self.tell("paused")
+
+    def resume(self) -> None:
+        """Goes on after a pause."""
+        if self.state == "paused" and self.target is not None and self.target.run is not None:
+            self.target.run.resume()
+            self.state = "running"
+            self.tell("resumed")
+
+    def stop(self) -> None:
+        """Asks the run to end; `step` notes when it has."""
+        if self.is_process_alive and self.target is not None and self.target.run is not None:
+            self.target.is_stopping = True
+            self.target.run.stop()
+            self.note = "stopping"
+
+    def close(self) -> None:
+        """Ends what runs and lets go of what was attached to. No process is left."""
+        self._leave()
+        self.state = "idle"
+        self.is_process_alive = False
+
+    def _enter(self, target: Target, state: str, *, is_foreign: bool) -> None:
+        self.target = target
+        self.state = state
+        self.note = self.error = ""
+        self.is_process_alive = True
+        self.charts = ()
+        self.settings.bind(target.allocator_block, is_foreign=is_foreign)
+
+    def _leave(self) -> None:
+        if self.target is not None:
+            self.settings.unbind()
+            self.target.close()
+            self.target = None
+
+    def _end(self, note: str, state: str, kind: str = "note") -> None:
+        assert self.target is not None
+        self._ended_elapsed_s = self.elapsed_s()
+        self.is_process_alive = False
+        self.state = state
+        self.note = note
+        self.settings.unbind()
+        self.target.close()
+        self.tell(note, kind)
+
+    # --- what is recorded ---
+
+    def step(self) -> None:
+        """Takes one sample, notes events and the end of the process."""
+        target = self.target
+        if target is None or not self.is_process_alive:
+            return
+        outcome = target.poll()
+        try:
+            self._note_events(target.recorder.drain_events())
+            if outcome is None:
+                target.recorder.sample()
+        except NoProcess:
+            # It ended between the look and the sample; the next step has the outcome.
+            pass
+        columns = target.recorder.columns
+        if sum(len(chart.traces) for chart in self.charts) != len(columns):
+            self.charts = build_charts(columns)
+        if outcome is not None:
+            self._note_outcome(target, outcome)
+
+    def _note_outcome(self, target: Target, outcome: Outcome) -> None:
+        if outcome.status == "crashed":
+            last = "".join(f"\n  {line}" for line in outcome.last_events[-5:])
+            text = f"{target.subject} crashed: {outcome.message or outcome.signal}"
+            if outcome.signal and outcome.signal not in text:
+                text += f" ({outcome.signal})"
+            self.error = text + (f"\nits last events:{last}" if last else "")
+            self._end(text, "crashed", "failure")
+            return
+        if outcome.status in ("failed", "timed out"):
+            self.error = f"{target.subject} {outcome.status}: {outcome.message}"
+            self._end(self.error, "crashed", "failure")
+            return
+        if target.run is None:
+            self._end(outcome.message, "ended", "failure")
+            return
+        rate = format_rate(outcome.operations_per_s)
+        peak = outcome.peak_resident_bytes / 2**20
+        self._end(
+            f"{outcome.status} after {outcome.elapsed_s:.1f} s, {outcome.operations:,} operations, "
+            f"{rate} ops/s on average, at most {peak:.1f} MiB resident",
+            "ended",
+        )
+
+    def _note_events(self, batch: EventBatch | None) -> None:
+        if batch is None:
+            return
+        capacity = batch.select(is_capacity=True)
+        start_s = self.target.recorder.start_s if self.target else 0.0
+        # Many threads and classes may change in one step: the newest few are told, the others counted.
+        skipped = len(capacity) - EVENTS_A_STEP
+        if skipped > 0:
+            told = ", ".join(f"{count} {kind}" for kind, count in capacity.counts().items())
+            self.tell(f"{told}; the last {EVENTS_A_STEP}:", "event")
+        for index, event in enumerate(capacity):
+            if index >= skipped:
+                self.tell(str(event), "event", event.time_s - start_s)
+        if batch.lost:
+            self.tell(f"{batch.lost} events were overwritten before they were read", "failure")
+
+    # --- what is told ---
+
+    def tell(self, text: str, kind: str = "note", time_s: float | None = None) -> None:
+        """Adds a line to the log."""
+        self._log_number += 1
+        self._put_entry(LogEntry(self._log_number, self._clock(time_s), text, kind))
+
+    def _put_entry(self, entry: LogEntry) -> None:
+        self._log.append(entry)
+        self._new_entries.append(entry)
+        del self._new_entries[:-LOG_ENTRIES]
+
+    def _clock(self, time_s: float | None) -> str:
+        if time_s is None:
+            time_s = self.target.recorder.time_s if self.target else 0.0
+        minutes, seconds = divmod(max(0.0, time_s), 60)
+        return f"{int(minutes):02d}:{seconds:04.1f}"
+
+    def take_new_entries(self) -> list[LogEntry]:
+        """Lines since the last call, changes of tunables included."""
+        for change in self.settings.changes.entries():
+            number, told = self._change_lines.get(change.number, (0, None))
+            if told == (change.time_s, change.after):
+                continue
+            if not number:
+                self._log_number += 1
+                number = self._log_number
+            self._change_lines[change.number] = (number, (change.time_s, change.after))
+            text = describe_change(self.settings.tunables, change.before, change.after, most=4)
+            start_s = self.target.recorder.start_s if self.target else change.time_s
+            clock = self._clock(change.time_s - start_s)
+            self._put_entry(LogEntry(number, clock, f"{change.cause}: {text}", "change"))
+        entries, self._new_entries = self._new_entries, []
+        return entries
+
+    def all_entries(self) -> list[LogEntry]:
+        """The log, oldest first."""
+        return list({entry.number: entry for entry in self._log}.values())
+
+    def markers(self) -> list[Marker]:
+        """Changes of tunables during the recording."""
+        if self.target is None:
+            return []
+        start_s = self.target.recorder.start_s
+        changes = self.settings.changes.entries(start_s)[-MAXIMUM_MARKERS:]
+        tunables = self.settings.tunables
+        return [
+            Marker(change.time_s - start_s, describe_change(tunables, change.before, change.after))
+            for change in changes
+        ]
+
+    def elapsed_s(self) -> float:
+        """Seconds of the run without pauses."""
+        if self.target is None:
+            return 0.0
+        if not self.is_process_alive:
+            return self._ended_elapsed_s
+        try:
+            return self.target.elapsed_s()
+        except WorkbenchError:
+            return self._ended_elapsed_s
+
+    def progress(self) -> float | None:
+        """Share that is done; None where there is no end in sight."""
+        target = self.target
+        if target is None:
+            return 0.0
+        if target.is_endless or target.spec is None:
+            return None if self.is_process_alive else 0.0
+        return min(1.0, self.elapsed_s() / target.spec.length_s)
+
+    def pin(self) -> None:
+        """Keeps the recording as baseline of those that follow."""
+        if self.target is None or not self.charts:
+            return
+        recorder = self.target.recorder
+        self.pinned = PinnedRun(
+            self.target.subject, recorder.history.view(), self.charts, recorder.mean_throughput()
+        )
+        self.tell(f"pinned {self.target.subject}")
+
+    def unpin(self) -> None:
+        """Lets the baseline go."""
+        self.pinned = None
+
+    def write_status(self) -> str:
+        """The status line."""
+        target = self.target
+        if target is None:
+            return write_status(Status("idle", note=self.note))
+        if not self.is_process_alive:
+            return write_status(Status(self.state, target.subject, note=self.note))
+        recorder = target.recorder
+        change, threads, adopted = self._describe_adoption(target)
+        return write_status(
+            Status(
+                self.state,
+                target.subject,
+                recorder.throughput(),
+                self.pinned.operations_per_s if self.pinned else math.nan,
+                recorder.history.last("resident_bytes"),
+                change,
+                threads,
+                adopted,
+                self.note,
+            )
+        )
+
+    def _describe_adoption(self, target: Target) -> tuple[str, int, int]:
+        since_s = max(target.recorder.start_s, time.monotonic() - CHANGE_SHOWN_S)
+        changes = self.settings.changes.entries(since_s)
+        if not changes or target.allocator_block is None:
+            return "", 0, 0
+        try:
+            adoption = target.allocator_block.adoption()
+        except WorkbenchError:
+            return "", 0, 0
+        last = changes[-1]
+        who = "" if last.cause == YOU else f"{last.cause}: "
+        text = describe_change(self.settings.tunables, last.before, last.after, most=1)
+        return f"{who}{text}", adoption.threads, adoption.adopted
+
+    def find_processes(self) -> list[BlockInfo]:
+        """Processes one may attach to: of this user, alive, neither this one nor our run."""
+        ours = self.target.pid if self.target is not None and self.target.run is not None else -1
+        return [
+            info
+            for info in find_blocks(kind="hakmem")
+            if info.alive and info.pid != ours and info.path != self._own_path
+        ]
+
+
+def _read_number(name: str, value: object) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        raise BadParameter(f"{name}: {value!r} is not a number") from None
+    if not math.isfinite(number):
+        raise BadParameter(f"{name}: {value!r} is not a finite number")
+    return number

@@ -1,0 +1,208 @@
+"""What the views are told besides frames; each part is sent when it differs from what was sent last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from workbench.errors import WorkbenchError
+from workbench.panel.controls import describe_controls
+from workbench.panel.session import LiveSession
+from workbench.panel.target import IN_PROCESS
+from workbench.plots import Chart
+from workbench.processes import allocators
+from workbench.recording import Preset, PresetStore, shipped_presets
+from workbench.workloads import catalogue
+
+PROCESSES_INTERVAL_S = 2.0
+
+
+class StateBook:
+    """Parts of the state, and what of them the views know.
+
+    Parameters
+    ----------
+    presets : PresetStore
+        Where saved presets are.
+    """
+
+    def __init__(self, presets: PresetStore) -> None:
+        self.message = ""
+        self.is_fresh = True
+        self._store = presets
+        self._sent: dict[str, object] = {}
+        self._processes: list[dict[str, Any]] = []
+        self._processes_until_s = 0.0
+        self._fixed: dict[str, Any] | None = None
+        self._presets: tuple[Preset, ...] | None = None
+
+    def forget(self) -> None:
+        """A view came: everything is sent again."""
+        self._sent.clear()
+        self.is_fresh = True
+
+    def load_presets(self, *, anew: bool = False) -> tuple[Preset, ...]:
+        """Presets that ship and those that were saved."""
+        if self._presets is None or anew:
+            self._presets = shipped_presets()
+            self._presets += self._store.load()
+        return self._presets
+
+    def take_changes(self, session: LiveSession) -> dict[str, Any]:
+        """Parts that changed since the last call."""
+        if self._fixed is None:
+            self._fixed = {"catalogue": _describe_catalogue(), "allocators": _describe_allocators()}
+        parts: dict[str, Any] = dict(self._fixed)
+        settings = session.settings
+        # Which charts and controls there are comes before their values: the views apply in this order.
+        parts["controls"] = _Described(
+            settings.tunables, lambda: describe_controls(settings.tunables.values())
+        )
+        parts["charts"] = [_describe_chart(chart) for chart in session.charts]
+        parts["processes"] = self._find_processes(session)
+        try:
+            parts["values"] = settings.describe()
+            parts["presets"] = self._describe_presets(session)
+        except WorkbenchError:
+            # The process ended just now; the next step unbinds it.
+            pass
+        parts["history"] = settings.describe_history()
+        parts["run"] = {
+            "state": session.state if session.is_process_alive else "idle",
+            "is_pinned": session.pinned is not None,
+            "can_pin": session.target is not None and bool(session.charts),
+        }
+        parts["clock"] = _describe_clock(session)
+        parts["status"] = {"text": session.write_status(), "state": session.state}
+        parts["error"] = "\n".join(text for text in (session.error, settings.error) if text)
+        parts["markers"] = [{"time": marker.time_s, "text": marker.text} for marker in session.markers()]
+        parts["message"] = {"text": self.message}
+        changed = {}
+        for name, part in parts.items():
+            known = part.source if isinstance(part, _Described) else part
+            if name in self._sent and _is_same(self._sent[name], known):
+                continue
+            self._sent[name] = known
+            changed[name] = part.describe() if isinstance(part, _Described) else part
+        if "controls" in changed and "values" in parts:
+            changed["values"] = parts["values"]
+        return changed
+
+    def _describe_presets(self, session: LiveSession) -> dict[str, Any]:
+        presets = self.load_presets()
+        return {
+            "names": [{"name": preset.name, "help": preset.help} for preset in presets],
+            "current": session.settings.matching_preset(presets),
+        }
+
+    def _find_processes(self, session: LiveSession) -> list[dict[str, Any]]:
+        now_s = time.monotonic()
+        if now_s >= self._processes_until_s:
+            self._processes_until_s = now_s + PROCESSES_INTERVAL_S
+            self._processes = [
+                {
+                    "path": str(info.path),
+                    "label": f"{info.pid} {info.command[:40]}",
+                    "command": info.command,
+                }
+                for info in session.find_processes()
+            ]
+        return self._processes
+
+
+class _Described:
+    """A part that is costly to describe: compared by what it is made from."""
+
+    def __init__(self, source: object, describe: Callable[[], Any]) -> None:
+        self.source = source
+        self.describe = describe
+
+
+def _is_same(sent: object, now: object) -> bool:
+    return sent is now or sent == now
+
+
+def _describe_clock(session: LiveSession) -> dict[str, Any]:
+    target = session.target
+    total_s = 0.0
+    if target is not None and target.spec is not None and not target.is_endless:
+        total_s = target.spec.length_s
+    return {
+        # Tenths, so that a clock that stands still is not sent again and again.
+        "elapsed_s": round(session.elapsed_s(), 1),
+        "total_s": total_s,
+        "progress": session.progress(),
+        "is_moving": session.is_process_alive and session.state != "paused",
+    }
+
+
+def _describe_chart(chart: Chart) -> dict[str, Any]:
+    return {
+        "title": chart.title,
+        "unit": chart.unit,
+        "unit_right": chart.unit_right,
+        "traces": [
+            {
+                "key": trace.key,
+                "label": trace.label,
+                "unit": trace.unit,
+                "axis": trace.axis,
+                "step": trace.is_step,
+                "color": trace.color,
+                "help": trace.help,
+            }
+            for trace in chart.traces
+        ],
+    }
+
+
+def _describe_catalogue() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": workload.name,
+            "help": workload.help,
+            "threads": workload.default_threads,
+            "parameters": [
+                {
+                    "name": parameter.name,
+                    "unit": parameter.unit,
+                    "minimum": parameter.minimum,
+                    "maximum": parameter.maximum,
+                    "default": parameter.default,
+                    "help": parameter.help,
+                }
+                for parameter in workload.parameters
+            ],
+        }
+        for workload in catalogue().values()
+    ]
+
+
+def _describe_allocators() -> list[dict[str, Any]]:
+    described = []
+    for allocator in allocators():
+        version = f" {allocator.version}" if allocator.version else ""
+        label = f"{allocator.name}{version}" if allocator.available else f"{allocator.name} (not installed)"
+        is_ours = allocator.name == "hakmem"
+        note = "" if is_ours else f"{allocator.name} has no tunables; they wait for hakmem."
+        described.append(
+            {
+                "name": allocator.name,
+                "label": label,
+                "available": allocator.available,
+                "remedy": allocator.remedy,
+                "note": note,
+            }
+        )
+        if is_ours and allocator.available:
+            described.append(
+                {
+                    "name": IN_PROCESS,
+                    "label": f"{IN_PROCESS} (exploratory)",
+                    "available": True,
+                    "remedy": "",
+                    "note": "Exploratory, in the kernel's process; failed checks are refused and counted.",
+                }
+            )
+    return described

@@ -1,0 +1,129 @@
+"""What a session looks at and tunes: a worker, a run in this process, or a process attached to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.control import ControlBlock, Value
+from workbench.errors import WorkbenchError
+from workbench.processes import InProcessRun, Outcome, RunSpec, Worker, resident_bytes
+from workbench.recording import Recorder
+
+IN_PROCESS = "hakmem in this kernel"
+# "Until Stop", for a runner that wants a length.
+ENDLESS_S = 7 * 86400.0
+
+
+@dataclass
+class Target:
+    """One process and the recording of it.
+
+    Parameters
+    ----------
+    subject : str
+        What the status line calls it.
+    pid : int
+        Of the process.
+    allocator_block, workload_block : ControlBlock or None
+        What it publishes.
+    recorder : Recorder
+        What is recorded of it.
+    run : Worker or InProcessRun or None
+        None for a process that is not ours.
+    spec : RunSpec or None
+        What our run was asked to do.
+    before : mapping
+        Values a process had when it was attached to.
+    """
+
+    subject: str
+    pid: int
+    allocator_block: ControlBlock | None
+    workload_block: ControlBlock | None
+    recorder: Recorder
+    run: Worker | InProcessRun | None = None
+    spec: RunSpec | None = None
+    before: Mapping[str, Value] = field(default_factory=dict)
+    is_paused: bool = False
+    is_stopping: bool = False
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it runs until it is stopped."""
+        return self.spec is None or self.spec.length_s >= ENDLESS_S
+
+    def poll(self) -> Outcome | None:
+        """How it ended, None while it lives."""
+        if self.run is not None:
+            return self.run.poll()
+        if self.allocator_block is not None and not self.allocator_block.alive():
+            return Outcome(status="ended", message=f"process {self.pid} has ended")
+        return None
+
+    def elapsed_s(self) -> float:
+        """Seconds the workload ran, without pauses; of a process that is not ours, since attaching."""
+        if self.workload_block is not None:
+            return self.workload_block.snapshot().fold("workload.elapsed_ms") / 1e3
+        return self.recorder.time_s
+
+    def close(self) -> None:
+        """Ends our own process, lets go of another's."""
+        if self.run is not None:
+            self.run.close()
+            return
+        for block in (self.allocator_block, self.workload_block):
+            if block is not None:
+                block.close()
+
+
+def start_target(spec: RunSpec, *, in_process: bool) -> Target:
+    """Starts a run.
+
+    Raises
+    ------
+    WorkbenchError
+        If the specification is wrong or the run does not start, with what it said.
+    """
+    run: Worker | InProcessRun = InProcessRun.start(spec) if in_process else Worker.start(spec)
+    recorder = _make_recorder(run.allocator_block, run.workload_block, run.pid, is_from_start=not in_process)
+    place = "hakmem in this kernel (exploratory)" if in_process else spec.allocator
+    return Target(
+        f"{spec.workload} under {place}",
+        run.pid,
+        run.allocator_block,
+        run.workload_block,
+        recorder,
+        run,
+        spec,
+    )
+
+
+def attach_target(path: Path) -> Target:
+    """Attaches to the process that publishes a block.
+
+    Raises
+    ------
+    WorkbenchError
+        If there is no such process, or it may not be read.
+    """
+    block = ControlBlock.open(path)
+    try:
+        recorder = _make_recorder(block, None, block.info.pid, is_from_start=False)
+        before = dict(block.requested().values)
+    except WorkbenchError:
+        block.close()
+        raise
+    name = Path(block.info.command.split(" ")[0]).name or "a process"
+    return Target(f"{name} (pid {block.info.pid})", block.info.pid, block, None, recorder, before=before)
+
+
+def _make_recorder(
+    allocator_block: ControlBlock | None,
+    workload_block: ControlBlock | None,
+    pid: int,
+    *,
+    is_from_start: bool,
+) -> Recorder:
+    return Recorder(allocator_block, workload_block, lambda: resident_bytes(pid), is_from_start=is_from_start)

@@ -1,0 +1,305 @@
+"""The assembled tuning panel: widget, pump and session put together."""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+
+from workbench.control import ControlBlock, Value
+from workbench.errors import BadParameter
+from workbench.export import describe_provenance, write_defaults
+from workbench.panel.pump import Pump
+from workbench.panel.session import LiveSession
+from workbench.panel.state import StateBook
+from workbench.panel.widget import PanelWidget
+from workbench.plots import draw_history
+from workbench.recording import Change, HistoryView, PresetStore
+
+_open_panels: weakref.WeakValueDictionary[str, TuningPanel] = weakref.WeakValueDictionary()
+
+
+class TuningPanel:
+    """A panel in a notebook. Show it by making it the last value of a cell.
+
+    Everything that its controls do can be called as well: `start`, `set`, `stop` and so on carry the
+    request to the panel's own thread and return at once.
+
+    Parameters
+    ----------
+    presets : PresetStore, optional
+        Where saved presets are.
+    """
+
+    def __init__(self, presets: PresetStore | None = None) -> None:
+        self._own = ControlBlock.own()
+        self._session = LiveSession(self._own)
+        self._store = presets or PresetStore()
+        self._state = StateBook(self._store)
+        self._widget = PanelWidget(self._receive)
+        self._pump = Pump(self._session, self._widget, self._state, self._make_actions())
+        self._is_closed = False
+        self._pump.start()
+
+    # --- what a notebook calls ---
+
+    def start(
+        self,
+        workload: str,
+        *,
+        allocator: str = "hakmem",
+        threads: int = 1,
+        seed: int = 1,
+        seconds: float = 0.0,
+        parameters: Mapping[str, float] | None = None,
+    ) -> None:
+        """Asks for a run, as the button Start does; `seconds` 0 runs until `stop`.
+
+        An error shows in the panel, and in `error`.
+        """
+        spec = {
+            "workload": workload,
+            "allocator": allocator,
+            "threads": threads,
+            "seed": seed,
+            "seconds": seconds,
+            "parameters": dict(parameters or {}),
+        }
+        self._pump.request({"type": "start", "spec": spec})
+
+    def attach(self, pid: int) -> None:
+        """Asks to attach to a running process."""
+        with ControlBlock.open(pid) as block:
+            self._pump.request({"type": "attach", "path": str(block.info.path)})
+
+    def detach(self, *, restore: bool = True) -> None:
+        """Lets go of the attached process; with the values it had before, unless told otherwise."""
+        self._pump.request({"type": "detach", "restore": restore})
+
+    def pause(self) -> None:
+        """Lets the run stand still."""
+        self._pump.request({"type": "pause"})
+
+    def resume(self) -> None:
+        """Lets the run go on."""
+        self._pump.request({"type": "resume"})
+
+    def stop(self) -> None:
+        """Asks the run to end."""
+        self._pump.request({"type": "stop"})
+
+    def set(self, values: Mapping[str, Value]) -> Change | None:
+        """Sets several tunables as a whole.
+
+        Raises
+        ------
+        WorkbenchError
+            If a value is refused; then nothing changed.
+        """
+        unknown = [name for name in values if name not in self._session.settings.tunables]
+        if unknown:
+            raise BadParameter(f"there is no tunable {unknown[0]} here")
+        change = self._session.settings.apply(values, "notebook")
+        self._pump.wake()
+        return change
+
+    @property
+    def status(self) -> str:
+        """The status line."""
+        return self._session.write_status()
+
+    @property
+    def state(self) -> str:
+        """One of "idle", "running", "paused", "attached", "ended" and "crashed"."""
+        return self._session.state
+
+    @property
+    def error(self) -> str:
+        """The error that shows, or nothing."""
+        return self._session.error
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs or is attached to."""
+        return self._session.target.pid if self._session.target and self._session.is_process_alive else None
+
+    @property
+    def requested(self) -> dict[str, Value]:
+        """Values asked for, by name."""
+        return self._session.settings.requested()
+
+    @property
+    def recording(self) -> HistoryView | None:
+        """What was recorded of the latest run: times in seconds, one column a line of the charts."""
+        target = self._session.target
+        return target.recorder.history.view() if target else None
+
+    @property
+    def changes(self) -> list[Change]:
+        """All changes of tunables of this panel, oldest first."""
+        return self._session.settings.changes.entries()
+
+    @property
+    def log(self) -> list[str]:
+        """Lines of the log, oldest first."""
+        return [f"{entry.time} {entry.text}" for entry in self._session.all_entries()]
+
+    @property
+    def message_counts(self) -> tuple[int, int]:
+        """Messages sent to views so far, and how many of them were frames."""
+        return self._pump.messages_sent, self._pump.frames_sent
+
+    def figure(self) -> go.Figure:
+        """The latest run as a usual Plotly figure, to keep in the notebook."""
+        session = self._session
+        target = session.target
+        if target is None:
+            return draw_history((), HistoryView.empty(), title="Nothing was recorded yet")
+        return draw_history(
+            session.charts,
+            target.recorder.history.view(),
+            session.markers(),
+            session.pinned.history if session.pinned else None,
+            title=target.subject,
+        )
+
+    def close(self) -> None:
+        """Ends what runs, lets go of what was attached to, closes the widget. Can be called again."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._pump.close()
+        self._session.close()
+        self._widget.push({"type": "state", "closed": True, "status": {"text": "closed", "state": "idle"}})
+        self._widget.close()
+        self._own.close()
+
+    def __enter__(self) -> TuningPanel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self._widget._repr_mimebundle_(**options)
+
+    # --- what views ask for ---
+
+    def _receive(self, message: Mapping[str, Any]) -> None:
+        """A message of a view, on whatever thread: settings at once, the rest through the pump."""
+        kind = message.get("type")
+        settings = self._session.settings
+        if kind == "set":
+            given = message.get("text", message.get("value"))
+            settings.set_one(str(message["name"]), given, str(message.get("gesture", "")))
+            self._pump.wake()
+        elif kind == "reset":
+            settings.reset(str(message["name"]))
+            self._pump.wake()
+        elif isinstance(kind, str):
+            self._pump.request(message)
+
+    def _make_actions(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
+        session, settings = self._session, self._session.settings
+        return {
+            "start": lambda message: session.start(message["spec"]),
+            "attach": lambda message: session.attach(str(message["path"])),
+            "detach": lambda message: session.detach(restore=bool(message["restore"])),
+            "pause": lambda _: session.pause(),
+            "resume": lambda _: session.resume(),
+            "stop": lambda _: session.stop(),
+            "undo": lambda _: settings.undo(),
+            "redo": lambda _: settings.redo(),
+            "reset_all": lambda _: self._apply_preset("default"),
+            "preset": lambda message: self._apply_preset(str(message["name"])),
+            "save_preset": self._save_preset,
+            "pin": lambda _: self._pin(True),
+            "unpin": lambda _: self._pin(False),
+            "export": self._export,
+            "dismiss": lambda _: self._dismiss(),
+        }
+
+    def _apply_preset(self, name: str) -> None:
+        preset = next((preset for preset in self._state.load_presets() if preset.name == name), None)
+        if preset is None:
+            raise BadParameter(f"there is no preset {name!r}")
+        self._session.settings.apply_preset(preset)
+
+    def _save_preset(self, message: Mapping[str, Any]) -> None:
+        tunables = self._session.settings.tunables
+        requested = self._session.settings.requested()
+        changed = {name: value for name, value in requested.items() if value != tunables[name].default}
+        preset = self._store.save(str(message["name"]), changed)
+        self._state.load_presets(anew=True)
+        self._state.message = f"saved preset {preset.name}"
+
+    def _pin(self, is_pinned: bool) -> None:
+        if is_pinned:
+            self._session.pin()
+        else:
+            self._session.unpin()
+        self._pump.send_baseline()
+
+    def _export(self, message: Mapping[str, Any]) -> None:
+        session = self._session
+        target = session.target
+        spec = target.spec if target else None
+        values, tunables = session.settings.requested(), session.settings.tunables
+        block = target.allocator_block if target and target.allocator_block else self._own
+        process = None
+        if target is not None and spec is None:
+            process = f"{target.pid} {block.info.command}"
+        provenance = describe_provenance(
+            values,
+            tunables,
+            build=block.info.build,
+            workload=spec.workload if spec else None,
+            parameters=spec.parameters if spec else None,
+            threads=spec.thread_count if spec else None,
+            seed=spec.seed if spec else None,
+            process=process,
+        )
+        path = str(message["path"]).strip()
+        if not path:
+            raise BadParameter("export: name a file")
+        write_defaults(path, str(message["format"]), values, provenance, tunables=tunables)
+        self._state.message = f"wrote {path}"
+        session.tell(f"exported the values to {path}")
+
+    def _dismiss(self) -> None:
+        self._session.error = ""
+        self._session.settings.error = ""
+        self._state.message = ""
+
+
+def tuning_panel(name: str = "tuning") -> TuningPanel:
+    """Opens the tuning panel.
+
+    Running its cell again closes the panel of that name that was open, with what ran in it.
+
+    Parameters
+    ----------
+    name : str
+        Panels of different names can be open at the same time.
+
+    Raises
+    ------
+    WorkbenchError
+        If the allocator in this process cannot be started.
+    """
+    earlier = _open_panels.get(name)
+    if earlier is not None:
+        earlier.close()
+    panel = TuningPanel()
+    _open_panels[name] = panel
+    return panel
+
+
+@atexit.register
+def close_panels() -> None:
+    """Closes every open panel; also done when the kernel ends."""
+    for panel in list(_open_panels.values()):
+        panel.close()

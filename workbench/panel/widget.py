@@ -1,0 +1,70 @@
+"""The one widget of the panel: its script, its style, and messages in both directions.
+
+Nothing of a run is widget state; a view asks for it. So a notebook that is saved with widget state
+holds the script and no more, and a page that is loaded again gets everything.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from collections.abc import Callable, Mapping
+from importlib import resources
+from typing import Any
+
+import anywidget
+from plotly.offline import get_plotlyjs
+
+# In this order: each file uses only what stands in those before it.
+SCRIPT_FILES = (
+    "dom.js",
+    "plotly_loader.js",
+    "charts.js",
+    "controls.js",
+    "actions.js",
+    "bar.js",
+    "journal.js",
+    "main.js",
+)
+
+
+@functools.cache
+def read_script() -> str:
+    """The front end as one module."""
+    folder = resources.files(__package__) / "front"
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPT_FILES)
+
+
+@functools.cache
+def read_style() -> str:
+    """The front end's style sheet."""
+    return (resources.files(__package__) / "front" / "style.css").read_text(encoding="utf-8")
+
+
+@functools.cache
+def pack_plotly() -> bytes:
+    """Plotly's script from the installed package, compressed."""
+    return gzip.compress(get_plotlyjs().encode(), compresslevel=6)
+
+
+class PanelWidget(anywidget.AnyWidget):
+    """Shows the panel; `on_message` is called with each message of a view.
+
+    The callback runs on whatever thread the kernel gives a comm: the main one, or a subshell's.
+    """
+
+    # The files are read, not named: a path would make anywidget watch them with a thread of its own.
+    _esm = read_script()
+    _css = read_style()
+
+    def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
+        super().__init__()
+        self._on_message = on_message
+        self.on_msg(self._receive)
+
+    def _receive(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
+        self._on_message(content)
+
+    def push(self, content: Mapping[str, Any], buffer: bytes | memoryview | None = None) -> None:
+        """Sends one message to all views. Called by the pump's thread only."""
+        self.send(dict(content), buffers=None if buffer is None else [buffer])

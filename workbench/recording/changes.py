@@ -1,0 +1,125 @@
+"""The log of changed tunables, with undo and redo; one gesture (a drag, a preset) is one entry."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from workbench.control import Value
+
+MAXIMUM_CHANGES = 2000
+
+
+@dataclass(frozen=True)
+class Change:
+    """One gesture's change of one or more tunables.
+
+    Parameters
+    ----------
+    number : int
+        Grows by one with every entry, never reused.
+    time_s : float
+        Monotonic time of the gesture's last set, in seconds.
+    cause : str
+        Who or what: "you", "undo", "redo", "preset analysis" ...
+    before, after : mapping of str to value
+        Values of the tunables that changed.
+    gesture : str
+        Sets of the same gesture join one entry; empty: on its own.
+    """
+
+    number: int
+    time_s: float
+    cause: str
+    before: Mapping[str, Value]
+    after: Mapping[str, Value]
+    gesture: str = ""
+
+
+class ChangeLog:
+    """All changes of a session, newest last; thread-safe.
+
+    Controls append to it from the thread that runs their callback, the panel's pump reads it.
+    """
+
+    def __init__(self, maximum: int = MAXIMUM_CHANGES) -> None:
+        self._lock = threading.Lock()
+        self._entries: deque[Change] = deque(maxlen=maximum)
+        self._undo: deque[Change] = deque(maxlen=maximum)
+        self._redo: list[Change] = []
+        self._number = 0
+
+    def record(
+        self,
+        time_s: float,
+        cause: str,
+        before: Mapping[str, Value],
+        after: Mapping[str, Value],
+        gesture: str = "",
+    ) -> Change | None:
+        """Adds a change, or lengthens the newest one if it is of the same gesture.
+
+        Returns the entry, or None if nothing differs.
+        """
+        with self._lock:
+            last = self._entries[-1] if self._entries else None
+            if gesture and last is not None and last.gesture == gesture:
+                changed = replace(
+                    last, time_s=time_s, before={**before, **last.before}, after={**last.after, **after}
+                )
+                self._entries[-1] = changed
+                if self._undo and self._undo[-1].number == last.number:
+                    self._undo[-1] = changed
+                return changed
+            differing = [name for name in after if before.get(name) != after[name]]
+            if not differing:
+                return None
+            self._number += 1
+            change = Change(
+                self._number,
+                time_s,
+                cause,
+                {name: before[name] for name in differing if name in before},
+                {name: after[name] for name in differing},
+                gesture,
+            )
+            self._entries.append(change)
+            if cause not in ("undo", "redo"):
+                self._undo.append(change)
+                self._redo.clear()
+            return change
+
+    def entries(self, since_s: float = float("-inf")) -> list[Change]:
+        """Changes at or after a monotonic time in seconds, oldest first."""
+        with self._lock:
+            return [entry for entry in self._entries if entry.time_s >= since_s]
+
+    def next_undo(self) -> Change | None:
+        """The change that undo would take back."""
+        with self._lock:
+            return self._undo[-1] if self._undo else None
+
+    def next_redo(self) -> Change | None:
+        """The change that redo would make again."""
+        with self._lock:
+            return self._redo[-1] if self._redo else None
+
+    def mark_undone(self, change: Change) -> None:
+        """Moves a change from the undo to the redo stack, once its values are restored."""
+        with self._lock:
+            if self._undo and self._undo[-1].number == change.number:
+                self._redo.append(self._undo.pop())
+
+    def mark_redone(self, change: Change) -> None:
+        """Moves a change back from the redo to the undo stack."""
+        with self._lock:
+            if self._redo and self._redo[-1].number == change.number:
+                self._undo.append(self._redo.pop())
+
+    def forget_undo(self) -> None:
+        """Empties undo and redo, when the values belong to another process from now on."""
+        with self._lock:
+            self._undo.clear()
+            self._redo.clear()

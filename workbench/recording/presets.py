@@ -1,0 +1,181 @@
+"""Named sets of tunables: those that ship, and those a user saved."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.control import Value
+from workbench.errors import WorkbenchError
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Values that differ from the defaults; every tunable not named goes to its default."""
+
+    name: str
+    help: str
+    values: Mapping[str, Value]
+    is_saved: bool = False
+
+
+def shipped_presets() -> tuple[Preset, ...]:
+    """The presets that come with the workbench.
+
+    `analysis` has the second pair of thresholds in the published notes of the design; the two
+    others trade memory for speed in either direction.
+    """
+    return (
+        Preset("default", "Every tunable at its default.", {}),
+        Preset(
+            "analysis",
+            "The published notes' other thresholds: grow above 90 %, shrink below 30 %, 64 to 4096 slots.",
+            {
+                "tls.grow_percent": 90,
+                "tls.shrink_percent": 30,
+                "tls.min_slots": 64,
+                "tls.initial_slots": 64,
+                "tls.max_slots": 4096,
+            },
+        ),
+        Preset(
+            "low memory",
+            "Small caches, idle memory given back early.",
+            {
+                "tls.max_slots": 256,
+                "tls.initial_slots": 16,
+                "tls.grow_percent": 95,
+                "tls.shrink_percent": 40,
+                "tls.refill_percent": 25,
+                "tls.max_bytes": 65536,
+                "mid.ring_slots": 16,
+                "mid.ring_min_slots": 4,
+                "mid.ring_max_slots": 64,
+                "ss.purge_delay_ms": 100,
+                "ss.retain_chunks": 0,
+                "big.max_bytes": 64 * MIB,
+                "purge.background": True,
+            },
+        ),
+        Preset(
+            "high throughput",
+            "Large caches that grow early and shrink late, memory kept mapped.",
+            {
+                "tls.initial_slots": 256,
+                "tls.max_slots": 4096,
+                "tls.grow_percent": 60,
+                "tls.shrink_percent": 5,
+                "tls.max_bytes": 4 * MIB,
+                "mid.ring_slots": 256,
+                "ss.purge_delay_ms": 10000,
+                "ss.retain_chunks": 64,
+                "l25.contention_percent": 2,
+            },
+        ),
+    )
+
+
+class PresetStore:
+    """Presets a user saved, in one file of the user's configuration folder.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Another file, for tests.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        if path is None:
+            base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+            path = Path(base) / "hakmem-workbench" / "presets.json"
+        self.path = path
+
+    def load(self) -> tuple[Preset, ...]:
+        """Saved presets, by name.
+
+        Raises
+        ------
+        WorkbenchError
+            If the file cannot be read or is not what `save` writes.
+        """
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise WorkbenchError(f"saved presets: {self.path} cannot be read ({error.strerror})") from error
+        try:
+            content = json.loads(text)
+            presets = [
+                Preset(str(name), "Saved by you.", _checked_values(values), is_saved=True)
+                for name, values in content["presets"].items()
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WorkbenchError(
+                f"saved presets: {self.path} is damaged ({error}); mend it or move it away"
+            ) from error
+        return tuple(sorted(presets, key=lambda preset: preset.name))
+
+    def save(self, name: str, values: Mapping[str, Value]) -> Preset:
+        """Saves values under a name, replacing a preset of that name.
+
+        Raises
+        ------
+        WorkbenchError
+            If the name is empty, belongs to a shipped preset, or the file cannot be written.
+        """
+        name = name.strip()
+        if not name:
+            raise WorkbenchError("a preset needs a name")
+        if any(name == preset.name for preset in shipped_presets()):
+            raise WorkbenchError(f"preset {name!r} ships with the workbench; choose another name")
+        kept = {preset.name: dict(preset.values) for preset in self.load()}
+        kept[name] = dict(values)
+        self._write(kept)
+        return Preset(name, "Saved by you.", dict(values), is_saved=True)
+
+    def delete(self, name: str) -> None:
+        """Deletes a saved preset.
+
+        Raises
+        ------
+        WorkbenchError
+            If no preset of that name was saved.
+        """
+        kept = {preset.name: dict(preset.values) for preset in self.load()}
+        if name not in kept:
+            raise WorkbenchError(f"preset {name!r} was not saved by you; saved: {_listed(kept)}")
+        del kept[name]
+        self._write(kept)
+
+    def _write(self, presets: Mapping[str, Mapping[str, Value]]) -> None:
+        text = json.dumps({"presets": presets}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Written beside and renamed, so that a reader or a crash never sees half of it.
+            with tempfile.NamedTemporaryFile(
+                "w", encoding="utf-8", dir=self.path.parent, prefix=".presets", delete=False
+            ) as file:
+                file.write(text)
+            Path(file.name).replace(self.path)
+        except OSError as error:
+            raise WorkbenchError(f"preset: {self.path} cannot be written ({error.strerror})") from error
+
+
+def _checked_values(values: object) -> dict[str, Value]:
+    if not isinstance(values, dict):
+        raise TypeError("a preset is a table of values")
+    for name, value in values.items():
+        if not isinstance(name, str) or not isinstance(value, int | float | str | bool):
+            raise TypeError(f"{name}: {value!r} is no value of a tunable")
+    return dict(values)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
