@@ -1,13 +1,21 @@
 /* big_cache.h: blocks above 1 MiB: runs of whole frames, kept when freed in a hash table by
  * (size class, call site), from which the same site's next allocation takes them.
  *
- *   buckets (reserved for 1,048,576 heads, used: a power of two)      lists: one a size class, oldest
- *   [h0] -> chunk -> chunk        stripe lock = bucket & mask         first (LRU) or by uses (LFU)
+ *   buckets (reserved for 1,048,576 heads, used: a power of two)      lists: one a stripe, oldest
+ *   [h0] -> chunk -> chunk        stripe = bucket & 63               first; victims by age (LRU) or uses (LFU)
  *   [h1]
  *
- * 8 size classes: (1,2] (2,4] (4,8] ... MiB, the last open. Entries > big.load_factor x buckets
- * doubles the buckets and moves entries; nothing is ever evicted because two keys share a bucket.
- * Locks as in lock.h: never the whole table for a hit. */
+ * 8 size classes by capacity: (1,2] (2,4] (4,8] ... MiB, the last open. Entries > big.load_factor x
+ * buckets doubles the buckets; nothing is ever evicted because two keys share a bucket. Buckets far too
+ * many for a second halve, down to big.initial_buckets.
+ *
+ * A request takes a cached block of its class and call site, else of its class; at least as large, at
+ * most twice as many frames. The user may use the requested bytes, page rounded. An entry leaves for
+ * good when it was idle for ss.purge_delay_ms (0: is not kept at all), or by a limit, as big.policy says:
+ * its pages go to the system, its frames to whoever asks next. So all that is cached counts as not yet
+ * purged, by the bytes that its users asked for.
+ *
+ * Locks as in big_table.h: one stripe for a hit. Never held across a system call. */
 #ifndef HAK_BIG_CACHE_H
 #define HAK_BIG_CACHE_H
 
@@ -22,8 +30,10 @@ bool big_cache_start(void);
 void *big_cache_allocate(const struct actor *actor, size_t bytes, size_t alignment, uint64_t call_site, bool *is_zeroed);
 /* False: the chunk's block is not at the user (double free). */
 bool big_cache_free(const struct actor *actor, struct chunk *chunk);
+/* What the user may use of a block: malloc_usable_size. */
+size_t big_cache_block_bytes(const struct chunk *chunk);
 /* Changes the size of a block at the user, in place or by moving its pages (never by copying); the
- * block, perhaps elsewhere, or NULL if neither works (nothing changed). */
+ * block, perhaps elsewhere, aligned to 2 MiB, or NULL if neither works (nothing changed). */
 void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t bytes);
 
 /* Gives the pages of entries idle for ss.purge_delay_ms back (all: everything). Returns the bytes. */

@@ -1,0 +1,347 @@
+/* big_cache.c: what the BigCache keeps, for how long, and how big blocks change their size. */
+#include "big_cache.h"
+
+#include "big_table.h"
+#include "clock.h"
+#include "events.h"
+#include "lock.h"
+#include "settings.h"
+#include "telemetry.h"
+
+#include <string.h>
+
+#define SHRINK_DIVISOR 8           /* buckets halve below 1/8 of the load that doubles them */
+#define SHRINK_DELAY_MS 1000       /* and stay that empty so long, or ss.purge_delay_ms if longer */
+#define SURPLUS_BYTES ((size_t)1 << 20) /* a block that shrinks by so much gives the pages back */
+
+/* Guards when the buckets were last seen too many. Only ever tried; nothing is taken under it but
+ * stripes. */
+static struct lock upkeep_lock;
+static bool is_sparse;
+static uint32_t sparse_since_ms;
+static _Atomic uint32_t idle_rotor; /* the stripe whose age the next free looks at */
+
+static uint32_t most_buckets(void)
+{
+    return 1u << log2_floor((uint64_t)clamp_int64(SETTING(big_max_buckets), BIG_STRIPE_COUNT, BIG_MAX_BUCKETS));
+}
+
+static uint32_t initial_buckets(void)
+{
+    uint32_t buckets = 1u << log2_floor((uint64_t)clamp_int64(SETTING(big_initial_buckets), BIG_STRIPE_COUNT, BIG_MAX_BUCKETS));
+    return buckets < most_buckets() ? buckets : most_buckets();
+}
+
+bool big_cache_start(void)
+{
+    return big_table_start(initial_buckets());
+}
+
+size_t big_cache_block_bytes(const struct chunk *chunk)
+{
+    return chunk->requested_bytes;
+}
+
+/* ---- buckets ------------------------------------------------------------------------------------ */
+
+static void set_buckets(const struct actor *actor, uint32_t former, uint32_t buckets, enum event_cause cause)
+{
+    if (big_table_set_buckets(former, buckets))
+        event_append(actor, EVENT_BIG_RESIZE, cause, big_table_entries(), former, buckets);
+}
+
+static bool is_overfull(uint32_t buckets)
+{
+    return (uint64_t)big_table_entries() * REAL_UNIT > (uint64_t)SETTING(big_load_factor) * buckets;
+}
+
+static void grow_buckets(const struct actor *actor)
+{
+    uint32_t buckets;
+    while (is_overfull(buckets = big_table_buckets()) && buckets < most_buckets())
+        set_buckets(actor, buckets, 2 * buckets, CAUSE_LOAD);
+}
+
+/* Halves the buckets once they have been far too many for a while; everything: at once. */
+static void shrink_buckets(const struct actor *actor, uint32_t now_ms, bool everything)
+{
+    if (!lock_try(&upkeep_lock))
+        return;
+    uint32_t buckets = big_table_buckets();
+    bool was_sparse = is_sparse;
+    is_sparse = buckets > initial_buckets() && !is_overfull(buckets / SHRINK_DIVISOR);
+    int64_t delay_ms = SETTING(ss_purge_delay_ms);
+    if (!was_sparse)
+        sparse_since_ms = now_ms;
+    int32_t sparse_ms = (int32_t)(now_ms - sparse_since_ms);
+    if (is_sparse && (everything || sparse_ms < 0 || sparse_ms >= (delay_ms > SHRINK_DELAY_MS ? delay_ms : SHRINK_DELAY_MS))) {
+        set_buckets(actor, buckets, buckets / 2, CAUSE_USAGE);
+        sparse_since_ms = now_ms;
+    }
+    lock_release(&upkeep_lock);
+}
+
+/* ---- blocks that leave -------------------------------------------------------------------------- */
+
+static void set_touched(struct chunk *chunk, size_t bytes)
+{
+    if (bytes != chunk->touched_bytes)
+        telemetry_add(&telemetry->global.committed_bytes, (int64_t)bytes - (int64_t)chunk->touched_bytes);
+    chunk->touched_bytes = bytes;
+}
+
+/* A chunk that is in no list and at no user goes. Returns the bytes that went with it. */
+static size_t unmap(const struct actor *actor, struct chunk *chunk)
+{
+    size_t bytes = chunk->touched_bytes;
+    telemetry_add(&telemetry->global.committed_bytes, -(int64_t)bytes);
+    atomic_store_explicit(&chunk->big_state, BIG_NEITHER, memory_order_relaxed);
+    if (chunk->is_patchwork && chunk->in_range) {
+        if (!os_renew(chunk->base, (size_t)chunk->frames * CHUNK_BYTES))
+            return 0; /* stays behind, unused */
+        chunk->touched_bytes = 0;
+    }
+    superslab_unmap_big(actor, chunk);
+    return bytes;
+}
+
+static void evict(const struct actor *actor, struct chunk *chunk)
+{
+    telemetry_add(&telemetry->global.big_evictions, 1);
+    event_append(actor, EVENT_BIG_EVICT, CAUSE_LIMIT, NO_ITEM, 0, (double)chunk->touched_bytes);
+    unmap(actor, chunk);
+}
+
+static void evict_to_limits(const struct actor *actor, uint32_t now_ms)
+{
+    struct chunk *chunk;
+    while ((big_table_entries() > (uint64_t)SETTING(big_max_entries) ||
+            big_table_bytes() > (uint64_t)SETTING(big_max_bytes)) &&
+           (chunk = big_table_take_victim((int)SETTING(big_policy), now_ms)) != NULL)
+        evict(actor, chunk);
+}
+
+size_t big_cache_purge(const struct actor *actor, uint32_t now_ms, bool everything)
+{
+    int64_t delay_ms = everything ? INT64_MIN : SETTING(ss_purge_delay_ms);
+    size_t bytes = 0;
+    struct chunk *chunk;
+    if (delay_ms < 0 && !everything)
+        return 0;
+    for (unsigned i = 0; i < BIG_STRIPE_COUNT; i++)
+        while ((chunk = big_table_take_idle(i, now_ms, delay_ms)) != NULL)
+            bytes += unmap(actor, chunk);
+    if (bytes)
+        event_append(actor, EVENT_PURGE, CAUSE_IDLE, NO_ITEM, 0, (double)bytes);
+    shrink_buckets(actor, now_ms, everything);
+    return bytes;
+}
+
+void big_cache_settings_changed(const struct actor *actor)
+{
+    uint32_t buckets;
+    big_table_set_hash((int)SETTING(big_hash));
+    while ((buckets = big_table_buckets()) > most_buckets())
+        set_buckets(actor, buckets, most_buckets(), CAUSE_TUNABLE);
+    grow_buckets(actor);
+    evict_to_limits(actor, clock_now_ms(actor));
+}
+
+/* ---- blocks at the user ------------------------------------------------------------------------- */
+
+static void count_live(int64_t blocks, int64_t bytes)
+{
+    if (blocks)
+        telemetry_add(&telemetry->global.big_live, blocks);
+    telemetry_add(&telemetry->global.big_live_bytes, bytes);
+    telemetry_add(&telemetry->global.handed_out_bytes, bytes);
+}
+
+static struct chunk *map_run(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed)
+{
+    struct chunk *chunk = superslab_map_big(actor, bytes, alignment, is_zeroed);
+    /* What the cache keeps may be what is missing. */
+    if (!chunk && big_cache_purge(actor, clock_now_ms(actor), true))
+        chunk = superslab_map_big(actor, bytes, alignment, is_zeroed);
+    if (!chunk)
+        return NULL;
+    chunk->touched_bytes = 0;
+    chunk->requested_bytes = 0;
+    chunk->uses = 0;
+    chunk->is_patchwork = false;
+    /* Frames whose pages the system once refused to take back may be resident anywhere. */
+    set_touched(chunk, *is_zeroed ? 0 : (size_t)chunk->frames * CHUNK_BYTES);
+    return chunk;
+}
+
+/* The block of a chunk that becomes the user's. */
+static void *hand_out(struct chunk *chunk, size_t bytes, uint64_t call_site)
+{
+    chunk->requested_bytes = bytes;
+    chunk->call_site = call_site;
+    if (bytes > chunk->touched_bytes)
+        set_touched(chunk, bytes);
+    atomic_store_explicit(&chunk->big_state, BIG_AT_USER, memory_order_relaxed);
+    count_live(1, (int64_t)bytes);
+    return chunk->base;
+}
+
+static bool is_reasonable(size_t bytes)
+{
+    return bytes <= SIZE_MAX / 4;
+}
+
+void *big_cache_allocate(const struct actor *actor, size_t bytes, size_t alignment, uint64_t call_site, bool *is_zeroed)
+{
+    if (!is_reasonable(bytes) || !is_reasonable(alignment))
+        return NULL;
+    bool is_same_site;
+    size_t wanted = round_up(bytes ? bytes : 1, PAGE_BYTES);
+    uint64_t frames = round_up(wanted, CHUNK_BYTES) / CHUNK_BYTES;
+    telemetry_add(&telemetry->global.big_lookups, 1);
+    struct chunk *chunk =
+        frames > UINT32_MAX / 2 ? NULL : big_table_take((uint32_t)frames, alignment, call_site, &is_same_site);
+    if (chunk) {
+        *is_zeroed = false;
+        chunk->uses = is_same_site ? chunk->uses + 1 : 1;
+        telemetry_add(is_same_site ? &telemetry->global.big_hits : &telemetry->global.big_class_hits, 1);
+    } else {
+        chunk = map_run(actor, wanted, alignment, is_zeroed);
+    }
+    return chunk ? hand_out(chunk, wanted, call_site) : NULL;
+}
+
+bool big_cache_free(const struct actor *actor, struct chunk *chunk)
+{
+    uint32_t expected = BIG_AT_USER;
+    if (!atomic_compare_exchange_strong_explicit(&chunk->big_state, &expected, BIG_CACHED, memory_order_acq_rel,
+                                                 memory_order_relaxed))
+        return false;
+    int64_t delay_ms = SETTING(ss_purge_delay_ms);
+    uint32_t now_ms = clock_now_ms(actor);
+    count_live(-1, -(int64_t)chunk->requested_bytes);
+    if (delay_ms == 0) {
+        unmap(actor, chunk);
+        return true;
+    }
+    if (SETTING(big_max_entries) == 0 || chunk->touched_bytes > (uint64_t)SETTING(big_max_bytes)) {
+        evict(actor, chunk); /* alone beyond the limits: nothing else leaves for it */
+        return true;
+    }
+    chunk->idle_since_ms = now_ms;
+    big_table_insert(chunk);
+    grow_buckets(actor);
+    evict_to_limits(actor, now_ms);
+    uint32_t stripe = atomic_load_explicit(&idle_rotor, memory_order_relaxed);
+    atomic_store_explicit(&idle_rotor, stripe + 1, memory_order_relaxed); /* a lost step does no harm */
+    struct chunk *idle = delay_ms > 0 ? big_table_take_idle(stripe, now_ms, delay_ms) : NULL;
+    if (idle)
+        unmap(actor, idle);
+    return true;
+}
+
+/* ---- resizing ----------------------------------------------------------------------------------- */
+
+static void set_requested(struct chunk *chunk, size_t bytes)
+{
+    count_live(0, (int64_t)bytes - (int64_t)chunk->requested_bytes);
+    chunk->requested_bytes = bytes;
+    if (bytes > chunk->touched_bytes)
+        set_touched(chunk, bytes);
+}
+
+static void *resize_in_place(struct chunk *chunk, size_t bytes)
+{
+    bool has_surplus = bytes < chunk->requested_bytes && chunk->touched_bytes - bytes >= SURPLUS_BYTES;
+    if (has_surplus && os_purge(chunk->base + bytes, chunk->touched_bytes - bytes))
+        set_touched(chunk, bytes);
+    set_requested(chunk, bytes);
+    return chunk->base;
+}
+
+/* Where the system does not move a run at once it does so frame by frame: each is of one mapping. */
+static enum os_move move_by_frame(struct chunk *from, struct chunk *to)
+{
+    size_t done = 0, bytes = (size_t)from->frames * CHUNK_BYTES;
+    enum os_move result = OS_MOVED;
+    while (done < bytes && (result = os_move_pages(from->base + done, to->base + done, CHUNK_BYTES)) == OS_MOVED)
+        done += CHUNK_BYTES;
+    if (result != OS_MOVED) /* half a move is none */
+        memcpy(from->base, to->base, done < from->requested_bytes ? done : from->requested_bytes);
+    return result;
+}
+
+static void *resize_by_moving(const struct actor *actor, struct chunk *chunk, size_t bytes)
+{
+    static _Atomic bool is_futile; /* relaxed: this system loses what it refuses to move */
+    bool is_zeroed;
+    if (!chunk->in_range || atomic_load_explicit(&is_futile, memory_order_relaxed))
+        return NULL;
+    struct chunk *target = map_run(actor, bytes, CHUNK_BYTES, &is_zeroed);
+    if (!target)
+        return NULL;
+    enum os_move moved = OS_REFUSED;
+    if (target->in_range && !chunk->is_patchwork)
+        moved = os_move_pages(chunk->base, target->base, (size_t)chunk->frames * CHUNK_BYTES);
+    target->is_patchwork = true;
+    if (target->in_range && moved == OS_REFUSED)
+        moved = move_by_frame(chunk, target);
+    if (moved == OS_LOST) {
+        atomic_store_explicit(&is_futile, true, memory_order_relaxed);
+        return NULL; /* the target stays behind, unused */
+    }
+    if (moved == OS_REFUSED) {
+        unmap(actor, target);
+        return NULL;
+    }
+    if (chunk->touched_bytes > target->touched_bytes)
+        set_touched(target, chunk->touched_bytes);
+    set_touched(chunk, 0);
+    count_live(-1, -(int64_t)chunk->requested_bytes);
+    void *block = hand_out(target, bytes, chunk->call_site);
+    unmap(actor, chunk);
+    return block;
+}
+
+void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t bytes)
+{
+    if (!is_reasonable(bytes) || atomic_load_explicit(&chunk->big_state, memory_order_relaxed) != BIG_AT_USER)
+        return NULL;
+    size_t wanted = round_up(bytes ? bytes : 1, PAGE_BYTES);
+    if (wanted <= (size_t)chunk->frames * CHUNK_BYTES)
+        return resize_in_place(chunk, wanted);
+    size_t touched_bytes = chunk->touched_bytes;
+    if (superslab_extend_big(chunk, wanted)) {
+        telemetry_add(&telemetry->global.committed_bytes, (int64_t)chunk->touched_bytes - (int64_t)touched_bytes);
+        set_requested(chunk, wanted);
+        return chunk->base;
+    }
+    return resize_by_moving(actor, chunk, wanted);
+}
+
+/* ---- checks and fork ---------------------------------------------------------------------------- */
+
+bool big_cache_is_valid(void)
+{
+    uint32_t buckets = big_table_buckets();
+    return big_table_is_valid() && buckets >= BIG_STRIPE_COUNT && buckets <= BIG_MAX_BUCKETS &&
+           (buckets & (buckets - 1)) == 0;
+}
+
+void big_cache_acquire_locks(void)
+{
+    lock_acquire(&upkeep_lock);
+    big_table_acquire_locks();
+}
+
+void big_cache_release_locks(void)
+{
+    big_table_release_locks();
+    lock_release(&upkeep_lock);
+}
+
+void big_cache_reset_locks(void)
+{
+    lock_reset(&upkeep_lock);
+    big_table_reset_locks();
+}

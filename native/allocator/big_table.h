@@ -1,0 +1,72 @@
+/* big_table.h: the hash table of the BigCache: who is in it, in which order they came. What is worth
+ * keeping, and for how long, is for big_cache.c.
+ *
+ *   hash(class, call site)    bucket = hash & (buckets - 1)     stripe = hash & 63
+ *
+ *   stripe 5:  lock, buckets --> heads[5] -> chunk <-> chunk      (bucket_next, bucket_previous)
+ *                               heads[69]
+ *                               heads[133] -> chunk
+ *              oldest -> chunk <-> chunk <-> chunk <- newest      (list_next, list_previous)
+ *
+ * Buckets are a power of two >= 64, so bucket b and b + buckets have one stripe: doubling or halving is
+ * the affair of one stripe at a time. A new number is published (big_table_set_buckets) and each stripe
+ * follows when it is next locked. Heads are reserved for the maximum and never move. A change of the
+ * hash function moves entries between stripes: it takes all locks at once.
+ *
+ * Written under the stripe's lock; atomics are relaxed, others may look. Stripes are locked in ascending
+ * order where more than one is. An entry's frames, call_site and touched_bytes do not change. */
+#ifndef HAK_BIG_TABLE_H
+#define HAK_BIG_TABLE_H
+
+#include "big_cache.h"
+#include "lock.h"
+
+#define BIG_STRIPE_COUNT 64
+#define BIG_MAX_BUCKETS (1u << 20)
+
+enum big_state { BIG_NEITHER, BIG_AT_USER, BIG_CACHED };
+
+struct stripe {
+    _Alignas(CACHE_LINE) struct lock lock;
+    uint32_t buckets;
+    _Atomic uint32_t entries;
+    _Atomic uint32_t oldest_ms; /* since when the oldest is idle */
+    struct chunk *oldest, *newest;
+    uint32_t class_counts[BIG_CLASS_COUNT];
+};
+_Static_assert(sizeof(struct stripe) == CACHE_LINE, "one line a stripe");
+
+bool big_table_start(uint32_t buckets);
+
+/* (0, 2] MiB of frames: 0, (2, 4]: 1, (4, 8]: 2 ... above 128 MiB: 7. */
+static inline unsigned big_class(uint32_t frames)
+{
+    unsigned class_index = frames <= 1 ? 0 : log2_floor(frames - 1) + 1;
+    return class_index < BIG_CLASS_COUNT ? class_index : BIG_CLASS_COUNT - 1;
+}
+
+/* Puts a chunk in: idle_since_ms, call_site, touched_bytes are set, it is in no list. */
+void big_table_insert(struct chunk *chunk);
+/* Takes a block of `frames` to twice as many frames out: of the same class and call site, else of the
+ * same class (*is_same_site tells). NULL: none. */
+struct chunk *big_table_take(uint32_t frames, size_t alignment, uint64_t call_site, bool *is_same_site);
+/* Takes the one out that policy (enum big_policy) says should leave first. LRU: the longest idle, as far
+ * as the clock tells. LFU: the least used of the 4 longest idle of each of 8 stripes. NULL: none. */
+struct chunk *big_table_take_victim(int policy, uint32_t now_ms);
+/* Takes the oldest of a stripe out if it is idle for delay_ms. NULL: none is. */
+struct chunk *big_table_take_idle(unsigned stripe_index, uint32_t now_ms, int64_t delay_ms);
+
+uint32_t big_table_entries(void);
+uint64_t big_table_bytes(void); /* sum of touched_bytes */
+uint32_t big_table_buckets(void);
+/* True if this call changed them from `former`. Both powers of two, 64 to BIG_MAX_BUCKETS. */
+bool big_table_set_buckets(uint32_t former, uint32_t buckets);
+/* Places all entries by this enum big_hash. */
+void big_table_set_hash(int hash);
+
+bool big_table_is_valid(void);
+void big_table_acquire_locks(void);
+void big_table_release_locks(void);
+void big_table_reset_locks(void);
+
+#endif
