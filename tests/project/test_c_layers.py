@@ -16,7 +16,7 @@ ALLOCATOR_LAYERS = (
     ("heap",),
     ("lifecycle",),
     ("tls_cache",),
-    ("l25_pool", "l25_shard", "big_cache"),
+    ("l25_pool", "l25_shard", "big_cache", "big_table"),
     ("central",),
     ("superslab",),
     ("registry", "frames"),
