@@ -2,7 +2,7 @@
  * (size class, call site), from which the same site's next allocation takes them.
  *
  *   buckets (reserved for 1,048,576 heads, used: a power of two)      lists: one a stripe, oldest
- *   [h0] -> chunk -> chunk        stripe = bucket & 63               first; victims by age (LRU) or uses (LFU)
+ *   [h0] -> chunk -> chunk        stripe = bucket & 63               first; LFU looks at uses
  *   [h1]
  *
  * 8 size classes by capacity: (1,2] (2,4] (4,8] ... MiB, the last open. Entries > big.load_factor x

@@ -24,6 +24,11 @@ static int64_t seen_load, seen_window_ms, seen_clock_mode;
 static _Atomic uint32_t window_epoch;
 static _Atomic uint32_t window_contended; /* failed trylocks in this window, of all shards */
 
+size_t l25_pool_block_bytes(const struct slab *slab)
+{
+    return l25_class_bytes(slab->class_index);
+}
+
 static uint32_t power_of_two_at_most(int64_t value)
 {
     return 1u << log2_floor((uint64_t)clamp_int64(value, 1, L25_MAX_SHARDS));
