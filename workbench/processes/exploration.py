@@ -16,6 +16,7 @@ from workbench.control import ControlBlock
 from workbench.control.native import decode_text, ffi, lib
 from workbench.errors import BadParameter, NoProcess, WorkerFailed
 from workbench.processes.events import EventTally
+from workbench.processes.report import read_progress
 from workbench.processes.specification import Outcome, RunSpec
 from workbench.workloads import get_workload
 
@@ -100,7 +101,7 @@ class InProcessRun:
 
     @property
     def allocator_block(self) -> ControlBlock:
-        """This process's own."""
+        """Of the allocator in this process."""
         return self._allocator_block
 
     def pause(self) -> None:
@@ -151,8 +152,7 @@ class InProcessRun:
 
     def progress(self) -> float:
         """Share of the run that is done, 0 to 1."""
-        progress = self._workload_block.snapshot().value("workload.progress", None)
-        return min(1.0, max(0.0, progress)) if progress == progress else 0.0
+        return read_progress(self._workload_block)
 
     def close(self) -> None:
         """Stop it if it still runs, and close the blocks."""

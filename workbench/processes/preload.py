@@ -45,7 +45,7 @@ def preload_environment(
             f"the loader cannot take '{library}': it separates libraries at blanks and colons; "
             "install the workbench in a folder without them"
         )
-    others = [other for other in environment.get("LD_PRELOAD", "").replace(":", " ").split()]
+    others = environment.get("LD_PRELOAD", "").replace(":", " ").split()
     kept = [other for other in others if other != library]
     environment["LD_PRELOAD"] = ":".join([library, *kept])
     environment.update(environment_of(settings))
@@ -124,13 +124,9 @@ def _check_elf(elf: ElfFile, name: str) -> None:
     if own is None or own.interpreter is None:
         own = read_elf(Path("/proc/self/exe"))
     if elf.bits != 64 or (own is not None and elf.machine != own.machine):
-        raise CannotPreload(
-            f"{name}: it is built for another architecture than the allocator; use a native one"
-        )
+        raise CannotPreload(f"{name}: it is built for another architecture; use a native one")
     if elf.interpreter is None:
-        raise CannotPreload(
-            f"{name}: it is linked statically, so nothing can be preloaded; link it dynamically"
-        )
+        raise CannotPreload(f"{name}: it is static, so nothing can be preloaded; link it dynamically")
     loader = Path(elf.interpreter).name
     if own is not None and own.interpreter is not None and loader != Path(own.interpreter).name:
         raise CannotPreload(f"{name}: it runs on another C library ({loader}); use one built for glibc")

@@ -56,7 +56,7 @@ class Program:
         check_preloadable(command)
         variables = preload_environment(settings or {}, environment)
         variables.setdefault("PYTHONMALLOC", "malloc")
-        output = tempfile.TemporaryFile()
+        output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the program)
         try:
             process = spawn(["--exec", *command], variables, stdout=output, stderr=output)
         except BaseException:

@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from workbench.control import ControlBlock
 from workbench.processes.specification import Outcome
 
 
 @dataclass
 class Observation:
-    """What the watcher has seen; the numbers from the control block and /proc stand in for the report
-    that a crashed worker cannot make.
+    """What the watcher has seen.
+
+    The numbers, from the control block and /proc, stand in for the report that a crashed worker cannot
+    make.
     """
 
     return_code: int = 0
@@ -26,6 +29,12 @@ class Observation:
     peak_resident_bytes: int = 0
     events: Mapping[str, int] = field(default_factory=dict)
     last_events: tuple[str, ...] = ()
+
+
+def read_progress(block: ControlBlock) -> float:
+    """Share of a run that is done, 0 to 1, from its control block."""
+    progress = block.snapshot().value("workload.progress")
+    return min(1.0, max(0.0, progress))
 
 
 def judge(observation: Observation) -> Outcome:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from workbench.control import ControlBlock, Tunable, Value
-from workbench.errors import BadParameter, ConstraintBroken, OutOfRange, UnknownTunable, describe_unknown
+from workbench.errors import BadParameter, OutOfRange
 from workbench.processes.allocators import get_allocator
 from workbench.workloads import MAXIMUM_THREADS, get_workload
 
@@ -138,19 +138,13 @@ def environment_of(settings: Mapping[str, Value]) -> dict[str, str]:
     if not settings:
         return {}
     with ControlBlock.own() as own:
-        known, constraints = own.tunables, own.constraints
-    for name in settings:
-        if name not in known:
-            raise UnknownTunable(describe_unknown("tunable", name, known))
-    words = {name: tunable.to_word(settings.get(name, tunable.default)) for name, tunable in known.items()}
-    for constraint in constraints:
-        lower, upper = words[constraint.lower], words[constraint.upper]
-        if lower > upper or (constraint.is_strict and lower == upper):
-            raise ConstraintBroken(
-                f"{constraint} does not hold: {constraint.lower} would be {lower:g}, "
-                f"{constraint.upper} {upper:g}; set both"
-            )
-    return {known[name].environment: _format_word(known[name], words[name]) for name in settings}
+        known = own.tunables
+        # Those left out are at their defaults there, whatever they are in this process.
+        own.check({**{name: tunable.default for name, tunable in known.items()}, **settings})
+    return {
+        known[name].environment: _format_word(known[name], known[name].to_word(value))
+        for name, value in settings.items()
+    }
 
 
 def _format_word(tunable: Tunable, word: float) -> str:

@@ -18,7 +18,7 @@ from workbench.processes.allocators import get_allocator, run_environment
 from workbench.processes.events import EventTally
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes
-from workbench.processes.report import Observation, judge
+from workbench.processes.report import Observation, judge, read_progress
 from workbench.processes.specification import Outcome, RunSpec, environment_of
 from workbench.workloads import get_workload
 
@@ -154,7 +154,7 @@ class Worker:
 
     def progress(self) -> float:
         """Share of the run that is done, 0 to 1."""
-        return _read_progress(self._workload_block)
+        return read_progress(self._workload_block)
 
     def close(self) -> None:
         """End the run if it still goes on, and close the blocks."""
@@ -263,15 +263,8 @@ def run(spec: RunSpec, timeout_s: float | None = None) -> Outcome:
 def _arguments(spec: RunSpec) -> list[str]:
     parameters = get_workload(spec.workload).complete_parameters(spec.parameters)
     # It always starts paused: a short run could end, and take its blocks along, before they are open.
-    words = [
-        "--workload",
-        spec.workload,
-        "--paused",
-        "--threads",
-        str(spec.thread_count),
-        "--seed",
-        str(spec.seed),
-    ]
+    words = ["--paused", "--workload", spec.workload]
+    words += ["--threads", str(spec.thread_count), "--seed", str(spec.seed)]
     for name, value in parameters.items():
         words += ["--param", f"{name}={value:.0f}"]
     if spec.operations is not None:
@@ -332,11 +325,6 @@ def _drain(stream: IO[bytes], observation: Observation, is_output: bool) -> bool
             observation.output = (observation.output + piece)[-_TAIL_BYTES:]
         else:
             observation.complaints = (observation.complaints + piece)[-_TAIL_BYTES:]
-
-
-def _read_progress(block: ControlBlock) -> float:
-    progress = block.snapshot().value("workload.progress", None)
-    return min(1.0, max(0.0, progress)) if progress == progress else 0.0  # not a number before the start
 
 
 def _remove_blocks(*blocks: ControlBlock | None) -> None:

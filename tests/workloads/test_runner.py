@@ -1,0 +1,161 @@
+"""hakmem-run, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.processes.native_files import RUNNER
+from workbench.workloads import catalogue
+
+TIMEOUT_S = 120
+SHORT = {"larson": 20000, "random_mixed": 20000, "site_churn": 3000, "mid_churn": 3000, "phases": 20000}
+
+
+def run(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [RUNNER, *words], capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **options
+    )
+
+
+def run_to_report(*words: str) -> dict[str, Any]:
+    answer = run(*words)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout.count("\n") == 1
+    report: dict[str, Any] = json.loads(answer.stdout)
+    return report
+
+
+@pytest.mark.parametrize("workload", catalogue())
+def test_a_run_by_operations_reports_itself(workload: str) -> None:
+    operations = SHORT[workload]
+    report = run_to_report(
+        "--workload", workload, "--operations", str(operations), "--threads", "3", "--seed", "5"
+    )
+    assert report["workload"] == workload
+    assert report["operations"] == operations
+    assert (report["threads"], report["seed"], report["status"]) == (3, 5, "completed")
+    assert report["elapsed_s"] > 0
+    assert report["operations_per_s"] == pytest.approx(operations / report["elapsed_s"], rel=0.01)
+    assert report["peak_resident_bytes"] > 2**20
+
+
+@pytest.mark.parametrize("workload", catalogue())
+def test_the_requests_depend_on_seed_and_threads_only(workload: str) -> None:
+    def checksum(seed: int, threads: int) -> str:
+        words = ["--workload", workload, "--operations", str(SHORT[workload])]
+        return str(run_to_report(*words, "--seed", str(seed), "--threads", str(threads))["checksum"])
+
+    assert checksum(1, 2) == checksum(1, 2)
+    assert len({checksum(1, 2), checksum(2, 2), checksum(1, 3)}) == 3
+
+
+def test_a_run_by_seconds_lasts_as_long() -> None:
+    report = run_to_report("--workload", "random_mixed", "--seconds", "0.2")
+    assert report["elapsed_s"] >= 0.2
+
+
+def test_fewer_operations_than_threads() -> None:
+    assert run_to_report("--workload", "larson", "--operations", "3", "--threads", "8")["operations"] == 3
+
+
+def test_threads_hand_over_and_leave_nothing() -> None:
+    # Each thread lives for 10 replacements: 3000 threads, and never more than a few at a time.
+    words = ["--param", "blocks=10", "--param", "rounds=1", "--threads", "3", "--operations", "30000"]
+    assert run_to_report("--workload", "larson", *words)["operations"] == 30000
+
+
+def test_sizes_of_one_byte() -> None:
+    words = ["--param", "min_size=1", "--param", "max_size=9", "--operations", "20000"]
+    assert run_to_report("--workload", "larson", *words)["status"] == "completed"
+
+
+def test_all_pages_can_be_touched() -> None:
+    words = ["--workload", "site_churn", "--operations", "200", "--param", "blocks=60"]
+    ends = run_to_report(*words)["peak_resident_bytes"]
+    whole = run_to_report(*words, "--param", "touched=100")["peak_resident_bytes"]
+    assert whole > ends + 30 * 2**20
+
+
+def test_site_churn_calls_from_a_thousand_places(tmp_path: Path) -> None:
+    library = tmp_path / "call_sites.so"
+    compiler = shutil.which("cc")
+    assert compiler is not None
+    source = Path(__file__).with_name("call_sites.c")
+    subprocess.run([compiler, "-O1", "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
+    words = ["--workload", "site_churn", "--operations", "30000", "--param", "blocks=20"]
+    answer = run(*words, env={"LD_PRELOAD": str(library)})
+    assert answer.returncode == 0
+    assert answer.stderr == "call sites: 1024\n"
+
+
+def test_a_signal_stops_the_run_and_it_still_reports() -> None:
+    read_end, write_end = os.pipe()
+    words = ["--workload", "larson", "--seconds", "600", "--ready-descriptor", str(write_end)]
+    with (
+        subprocess.Popen([RUNNER, *words], stdout=subprocess.PIPE, pass_fds=[write_end]) as process,
+        os.fdopen(read_end) as ready,
+    ):
+        os.close(write_end)
+        assert ready.readline().strip().endswith(".workload")
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0
+    assert json.loads(output)["status"] == "stopped"
+
+
+@pytest.mark.parametrize("workload", ["site_churn", "mid_churn"])
+def test_memory_that_cannot_be_had_is_a_failure_with_one_line(workload: str) -> None:
+    def limit_memory() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (200 * 2**20, 200 * 2**20))
+
+    words = ["--workload", workload, "--seconds", "60", "--threads", "1"]
+    big = ["--param", "min_size=1100000", "--param", "max_size=4000000"]
+    slots = ["--param", "slots=2000"] if workload == "mid_churn" else []
+    answer = run(*words, *big, *slots, preexec_fn=limit_memory)
+    assert answer.returncode == 1
+    assert json.loads(answer.stdout)["status"] == "failed"
+    assert answer.stderr.count("\n") == 1
+    assert f"hakmem-run: workload {workload}: out of memory: malloc(" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], "--workload NAME is needed"),
+        (["--workload", "larsen", "--seconds", "1"], "'larsen' is not the name of a workload"),
+        (["--workload", "larson"], "either --seconds S or --operations N is needed"),
+        (["--workload", "larson", "--seconds", "1", "--operations", "1"], "either --seconds S or"),
+        (["--workload", "larson", "--seconds", "x"], "'x' is not a number"),
+        (["--workload", "larson", "--seconds", "-1"], "seconds: -1 is not above 0"),
+        (["--workload", "larson", "--operations", "0"], "'0' is not a whole number from 1"),
+        (["--workload", "larson", "--operations", "-3"], "'-3' is not a whole number from 1"),
+        (["--workload", "larson", "--seconds", "1", "--threads", "257"], "a whole number from 1 to 256"),
+        (["--workload", "larson", "--seconds", "1", "--seed"], "--seed needs a value"),
+        (["--workload", "larson", "--seconds", "1", "--param", "slots=1"], "has no parameter 'slots'"),
+        (["--workload", "larson", "--seconds", "1", "--param", "blocks=0"], "0 is not within 1 to"),
+        (["--workload", "larson", "--seconds", "1", "--param", "blocks"], "'blocks' is not NAME=VALUE"),
+        (["--workload", "larson", "--seconds", "1", "--fast", "1"], "unknown option '--fast'"),
+    ],
+)
+def test_wrong_words_get_one_clear_line(words: list[str], complaint: str) -> None:
+    answer = run(*words)
+    assert answer.returncode == 2
+    assert answer.stderr.count("\n") == 1
+    assert complaint in answer.stderr
+
+
+def test_the_list_names_everything() -> None:
+    text = run("--list").stdout
+    for workload in catalogue().values():
+        assert f"{workload.name}: " in text
+        for parameter in workload.parameters:
+            assert f"  {parameter.name} = " in text
