@@ -33,6 +33,8 @@ void event_append(const struct actor *actor, enum event_kind kind, enum event_ca
 /* Prints what was appended since the last call. Called from slow paths with no lock held; does
  * nothing unless log.capacity is on, or if another thread is printing. */
 void event_log_flush(void);
+/* In a forked child: whoever was printing is gone. */
+void event_log_after_fork(void);
 /* Remembers the descriptor the log goes to (a duplicate of standard error). */
 void event_log_open(void);
 

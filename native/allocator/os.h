@@ -23,15 +23,20 @@ void os_reserve_range(void);
 
 /* Zeroed, readable and writable, page aligned; NULL on failure. For metadata: never given back. */
 void *os_map(size_t bytes);
-/* The same, aligned to 2 MiB, for chunks outside the range; os_unmap returns it. */
-void *os_map_aligned(size_t bytes);
+/* The same, aligned to a power of two, for chunks outside the range; os_unmap returns it. */
+void *os_map_aligned(size_t bytes, size_t alignment);
 void os_unmap(void *start, size_t bytes);
 /* Makes a part of the range usable; false on failure. */
 bool os_commit(void *start, size_t bytes);
 /* Drops the content: the next touch finds zeros. False if the system refused (content undefined). */
 bool os_purge(void *start, size_t bytes);
-/* Moves the pages of [from, from+bytes) to `to`, inside the range; what was at `from` is purged. */
-bool os_move_pages(void *from, void *to, size_t bytes);
+/* Moves the pages of [from, from+bytes) to `to`, both inside the range; `from` then reads as zeros. The
+ * system refuses if `from` consists of several mappings (a target of moves does). LOST: it refused, and
+ * [to, to+bytes) may by now be another's: it must never be used again. */
+enum os_move { OS_MOVED, OS_REFUSED, OS_LOST };
+enum os_move os_move_pages(void *from, void *to, size_t bytes);
+/* As os_purge, for what was a target of moves: one mapping with its neighbours again. False: as LOST. */
+bool os_renew(void *start, size_t bytes);
 /* mode: 0 never, 1 the system's default, 2 always (tunable os.thp). */
 void os_advise_huge_pages(void *start, size_t bytes, int mode);
 

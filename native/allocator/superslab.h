@@ -43,11 +43,11 @@ struct slab {
     uint8_t heap;
     uint8_t index;         /* in its chunk */
     uint32_t chunk_entry;  /* of the registry */
-    uint32_t purge_due_ms; /* L25: when its pages may go, low 32 bits */
-    /* The remote line: anybody. remote_head: push CAS release, take-all exchange acquire. */
-    _Alignas(CACHE_LINE) _Atomic(void *) remote_head;
-    _Atomic uint32_t remote_count; /* relaxed, a hint */
-    struct slab *pending_next;     /* owned by whoever made remote_head non-empty */
+    uint32_t idle_since_ms; /* L25: when it was freed, low 32 bits */
+    /* The remote line: anybody. remote_head: push CAS release, take-all exchange acquire; the address
+     * of the first block in the low 48 bits, how many are linked behind it above (central.c). */
+    _Alignas(CACHE_LINE) _Atomic uint64_t remote_head;
+    struct slab *pending_next; /* owned by whoever made remote_head non-empty */
 };
 _Static_assert(sizeof(struct slab) == 2 * CACHE_LINE, "an owner line and a remote line");
 
@@ -56,8 +56,10 @@ struct chunk {
     uint32_t entry_index; /* in the registry, for ever */
     uint32_t frames;      /* 2 MiB units; 1 for CHUNK_SLABS */
     uint32_t free_mask, dirty_mask;
-    uint8_t kind, tier, best_run; /* best_run: log2 of the largest aligned free run, 6: none */
+    _Atomic uint8_t kind;   /* relaxed; SLABS only while the superslab lock was held to say so */
+    uint8_t tier, best_run; /* best_run: log2 of the largest aligned free run, 6: none */
     uint8_t in_range;
+    uint8_t is_patchwork; /* BIG: pages were moved here, it consists of several mappings */
     uint8_t is_purging; /* its clean-up runs without the lock; not to be released meanwhile */
     uint32_t idle_since_ms; /* low 32 bits: the last time a slab became free */
     struct chunk *next, *previous;
@@ -65,11 +67,21 @@ struct chunk {
     uint64_t call_site;
     size_t requested_bytes; /* at the user, page rounded */
     size_t touched_bytes;   /* may be resident: at most this from the start */
-    struct chunk *bucket_next, *list_next, *list_previous;
-    uint32_t uses;
-    uint32_t big_state;
+    struct chunk *bucket_next, *bucket_previous, *list_next, *list_previous;
+    uint32_t uses;              /* how often it was taken from the cache */
+    _Atomic uint32_t big_state; /* at the user, cached or neither: a free claims it by CAS */
     _Alignas(CACHE_LINE) struct slab slabs[SLABS_PER_CHUNK]; /* CHUNK_SLABS only; untouched otherwise */
 };
+
+static inline unsigned chunk_kind(const struct chunk *chunk)
+{
+    return atomic_load_explicit(&chunk->kind, memory_order_relaxed);
+}
+
+static inline void chunk_set_kind(struct chunk *chunk, enum chunk_kind kind)
+{
+    atomic_store_explicit(&chunk->kind, (uint8_t)kind, memory_order_relaxed);
+}
 
 static inline struct slab *slab_of(struct chunk *chunk, const void *address)
 {
@@ -107,7 +119,7 @@ size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everythi
 
 /* A run of whole frames for a big block, aligned to `alignment` (a power of two), registered as
  * CHUNK_BIG; NULL on failure. *is_zeroed: its pages are known to be zero. */
-struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment);
+struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed);
 /* Makes it longer in place if the frames behind it are free. */
 bool superslab_extend_big(struct chunk *chunk, size_t bytes);
 /* Purges its pages, returns its address space. */

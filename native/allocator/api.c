@@ -1,0 +1,74 @@
+/* api.c: the allocation calls under hak_ names (hakmem.h), for programs that link the allocator. */
+#include "hakmem.h"
+
+#include "fast_path.h"
+#include "process.h"
+
+#include <errno.h>
+
+#define CALL_SITE __builtin_return_address(0)
+
+void *hak_malloc(size_t bytes)
+{
+    return fast_malloc(bytes, CALL_SITE);
+}
+
+void hak_free(void *block)
+{
+    fast_free(block);
+}
+
+void *hak_calloc(size_t count, size_t bytes)
+{
+    return heap_calloc(count, bytes, CALL_SITE);
+}
+
+void *hak_realloc(void *block, size_t bytes)
+{
+    return heap_realloc(block, bytes, CALL_SITE);
+}
+
+void *hak_reallocarray(void *block, size_t count, size_t bytes)
+{
+    return heap_reallocarray(block, count, bytes, CALL_SITE);
+}
+
+int hak_posix_memalign(void **out, size_t alignment, size_t bytes)
+{
+    return heap_posix_memalign(out, alignment, bytes, CALL_SITE);
+}
+
+void *hak_aligned_alloc(size_t alignment, size_t bytes)
+{
+    return heap_memalign(alignment, bytes, CALL_SITE);
+}
+
+void *hak_memalign(size_t alignment, size_t bytes)
+{
+    return heap_memalign(alignment, bytes, CALL_SITE);
+}
+
+void *hak_valloc(size_t bytes)
+{
+    return heap_valloc(bytes, CALL_SITE);
+}
+
+void *hak_pvalloc(size_t bytes)
+{
+    return heap_pvalloc(bytes, CALL_SITE);
+}
+
+size_t hak_malloc_usable_size(const void *block)
+{
+    return heap_usable_size(block);
+}
+
+const char *hak_control_path(void)
+{
+    return process_control_path();
+}
+
+int hak_trim(void)
+{
+    return heap_trim() > 0;
+}

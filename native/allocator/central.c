@@ -1,0 +1,321 @@
+/* central.c: refills from and returns to slabs; remote frees. */
+#include "central.h"
+
+#include "clock.h"
+#include "events.h"
+#include "lock.h"
+#include "settings.h"
+
+struct central {
+    _Alignas(CACHE_LINE) struct lock lock;
+    struct slab *partial; /* under the lock, as `next` and `previous` of the slabs in it */
+    /* On a line of their own: written by other heaps. */
+    _Alignas(CACHE_LINE) _Atomic(struct slab *) pending; /* push CAS release, take-all exchange acquire */
+    _Atomic uint32_t pending_blocks;                     /* relaxed, a hint */
+};
+
+static struct central centrals[MAX_HEAPS][SIZE_CLASS_COUNT];
+static unsigned heap_count = 1;
+
+#define ADDRESS_BITS 48
+#define ADDRESS_MASK ((UINT64_C(1) << ADDRESS_BITS) - 1)
+
+void central_start(void)
+{
+    uint32_t cpus = os_cpu_count();
+    heap_count = cpus < MAX_HEAPS ? cpus : MAX_HEAPS;
+}
+
+unsigned central_heap_count(void)
+{
+    return heap_count;
+}
+
+static bool has_blocks(const struct slab *slab)
+{
+    return slab->free_list || slab->bump < size_classes[slab->class_index].span_blocks;
+}
+
+static void list_slab_locked(struct central *central, struct slab *slab)
+{
+    slab->is_listed = 1;
+    slab->previous = NULL;
+    slab->next = central->partial;
+    if (central->partial)
+        central->partial->previous = slab;
+    central->partial = slab;
+}
+
+static void unlist_slab_locked(struct central *central, struct slab *slab)
+{
+    slab->is_listed = 0;
+    if (slab->previous)
+        slab->previous->next = slab->next;
+    else
+        central->partial = slab->next;
+    if (slab->next)
+        slab->next->previous = slab->previous;
+}
+
+/* After blocks came back to `slab`: lists it, or returns it if nothing of it is out. */
+static void settle_slab_locked(const struct actor *actor, struct central *central, struct slab *slab)
+{
+    unsigned class_index = slab->class_index;
+    if (slab->used == 0) {
+        if (slab->is_listed)
+            unlist_slab_locked(central, slab);
+        telemetry_add(&telemetry->classes[class_index].slabs, -(int64_t)slab->span_slabs);
+        telemetry_add(&telemetry->classes[class_index].blocks, -(int64_t)size_classes[class_index].span_blocks);
+        superslab_release(actor, slab, clock_now_ms(actor));
+    } else if (!slab->is_listed) {
+        list_slab_locked(central, slab);
+    }
+}
+
+/* Blocks that other heaps freed become free blocks of their slabs. Returns how many. */
+static uint32_t drain_locked(const struct actor *actor, struct central *central)
+{
+    uint32_t drained = 0;
+    struct slab *slab = atomic_exchange_explicit(&central->pending, NULL, memory_order_acquire);
+    while (slab) {
+        struct slab *next = slab->pending_next; /* read first: once its list is taken, it may be linked anew */
+        uint64_t chain = atomic_exchange_explicit(&slab->remote_head, 0, memory_order_acquire);
+        uint32_t count = (uint32_t)(chain >> ADDRESS_BITS);
+        void *first = (void *)(uintptr_t)(chain & ADDRESS_MASK);
+        if (slab->free_list) {
+            void **last = first;
+            while (*last)
+                last = *last;
+            *last = slab->free_list;
+        }
+        slab->free_list = first;
+        slab->used -= count;
+        drained += count;
+        settle_slab_locked(actor, central, slab);
+        slab = next;
+    }
+    atomic_fetch_sub_explicit(&central->pending_blocks, drained, memory_order_relaxed);
+    return drained;
+}
+
+static void drain_if_many_locked(const struct actor *actor, struct telemetry_thread_class *row, struct central *central,
+                                 unsigned class_index)
+{
+    if (LIKELY(!SETTING(remote_drain_enable) ||
+               atomic_load_explicit(&central->pending_blocks, memory_order_relaxed) < SETTING(remote_drain_threshold)))
+        return;
+    uint32_t drained = drain_locked(actor, central);
+    telemetry_bump(&row->remote_received, drained);
+    event_append(actor, EVENT_REMOTE_DRAIN, CAUSE_LOAD, class_index, 0, drained);
+}
+
+static unsigned take_from_slab(struct slab *slab, void **out, unsigned wanted)
+{
+    const struct size_class *class = &size_classes[slab->class_index];
+    unsigned got = 0;
+    while (got < wanted && slab->free_list) {
+        out[got++] = slab->free_list;
+        slab->free_list = *(void **)slab->free_list;
+    }
+    unsigned fresh = wanted - got;
+    if (fresh > class->span_blocks - slab->bump)
+        fresh = class->span_blocks - slab->bump;
+    char *block = slab_start(slab) + (size_t)slab->bump * class->bytes;
+    for (unsigned i = 0; i < fresh; i++)
+        out[got + fresh - 1 - i] = block + (size_t)i * class->bytes;
+    slab->bump += fresh;
+    slab->used += got + fresh;
+    return got + fresh;
+}
+
+static struct slab *acquire_slab(const struct actor *actor, unsigned heap, unsigned class_index)
+{
+    const struct size_class *class = &size_classes[class_index];
+    struct slab *slab = superslab_acquire(actor, class->span_slabs, SLAB_CLASS, class_index, heap);
+    if (slab) {
+        telemetry_add(&telemetry->classes[class_index].slabs, class->span_slabs);
+        telemetry_add(&telemetry->classes[class_index].blocks, class->span_blocks);
+    }
+    return slab;
+}
+
+static void count_out(unsigned class_index, int64_t blocks)
+{
+    telemetry_add(&telemetry->classes[class_index].out, blocks);
+    telemetry_add(&telemetry->global.handed_out_bytes, blocks * (int64_t)size_classes[class_index].bytes);
+}
+
+unsigned central_take(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
+                      void **out, unsigned wanted)
+{
+    struct central *central = &centrals[heap][class_index];
+    unsigned got = 0;
+    lock_acquire(&central->lock);
+    drain_if_many_locked(actor, row, central, class_index);
+    while (got < wanted) {
+        struct slab *slab = central->partial;
+        if (!slab) {
+            uint32_t drained = drain_locked(actor, central);
+            telemetry_bump(&row->remote_received, drained);
+            if (central->partial)
+                continue;
+            if (got)
+                break; /* enough for now: rather a smaller refill than a further slab */
+            lock_release(&central->lock);
+            slab = acquire_slab(actor, heap, class_index);
+            if (!slab)
+                return 0;
+            lock_acquire(&central->lock);
+            list_slab_locked(central, slab);
+        }
+        got += take_from_slab(slab, out + got, wanted - got);
+        if (!has_blocks(slab))
+            unlist_slab_locked(central, slab);
+    }
+    lock_release(&central->lock);
+    count_out(class_index, got);
+    return got;
+}
+
+/* Blocks of one slab on their way to another heap, linked. */
+struct group {
+    struct slab *slab;
+    void *first, **last;
+    uint32_t count;
+};
+#define GROUPS 16 /* a power of two */
+
+static void push_remote(struct group *group)
+{
+    struct slab *slab = group->slab;
+    struct central *central = &centrals[slab->heap][slab->class_index];
+    atomic_fetch_add_explicit(&central->pending_blocks, group->count, memory_order_relaxed);
+    uint64_t old_head = atomic_load_explicit(&slab->remote_head, memory_order_relaxed), new_head;
+    do {
+        *group->last = (void *)(uintptr_t)(old_head & ADDRESS_MASK);
+        uint64_t count = (old_head >> ADDRESS_BITS) + group->count;
+        new_head = count << ADDRESS_BITS | (uint64_t)(uintptr_t)group->first;
+    } while (!atomic_compare_exchange_weak_explicit(&slab->remote_head, &old_head, new_head, memory_order_release,
+                                                    memory_order_relaxed));
+    if (old_head == 0) {
+        struct slab *head = atomic_load_explicit(&central->pending, memory_order_relaxed);
+        do
+            slab->pending_next = head;
+        while (!atomic_compare_exchange_weak_explicit(&central->pending, &head, slab, memory_order_release,
+                                                      memory_order_relaxed));
+    }
+    group->slab = NULL;
+}
+
+static void add_to_group(struct group *groups, struct slab *slab, void *block, uint32_t batch)
+{
+    struct group *group = &groups[((uintptr_t)slab / sizeof *slab) & (GROUPS - 1)];
+    if (group->slab && (group->slab != slab || group->count >= batch))
+        push_remote(group);
+    if (!group->slab) {
+        *group = (struct group){.slab = slab, .first = block, .last = block, .count = 1};
+    } else {
+        *(void **)block = group->first;
+        group->first = block;
+        group->count++;
+    }
+}
+
+void central_give(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
+                  void *const *blocks, unsigned count)
+{
+    struct central *central = &centrals[heap][class_index];
+    struct group groups[GROUPS];
+    for (unsigned i = 0; i < GROUPS; i++)
+        groups[i].slab = NULL;
+    uint32_t batch = (uint32_t)SETTING(remote_batch), remote = 0;
+    count_out(class_index, -(int64_t)count);
+    lock_acquire(&central->lock);
+    for (unsigned i = 0; i < count; i++) {
+        void *block = blocks[i];
+        struct slab *slab = slab_of(registry_find(block), block);
+        HAK_ASSERT(slab->state == SLAB_CLASS && slab->class_index == class_index);
+        if (slab->heap != heap) {
+            add_to_group(groups, slab, block, batch);
+            remote++;
+            continue;
+        }
+        *(void **)block = slab->free_list;
+        slab->free_list = block;
+        slab->used--;
+        if (slab->used == 0 || !slab->is_listed)
+            settle_slab_locked(actor, central, slab);
+    }
+    drain_if_many_locked(actor, row, central, class_index);
+    lock_release(&central->lock);
+    if (remote) {
+        for (unsigned i = 0; i < GROUPS; i++)
+            if (groups[i].slab)
+                push_remote(&groups[i]);
+        telemetry_bump(&row->remote_sent, remote);
+    }
+}
+
+void central_drain_all(const struct actor *actor)
+{
+    for (unsigned heap = 0; heap < heap_count; heap++) {
+        for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
+            struct central *central = &centrals[heap][class_index];
+            if (!atomic_load_explicit(&central->pending, memory_order_relaxed))
+                continue;
+            lock_acquire(&central->lock);
+            drain_locked(actor, central);
+            lock_release(&central->lock);
+        }
+    }
+}
+
+static bool slab_is_valid(const struct slab *slab, unsigned heap, unsigned class_index)
+{
+    const struct size_class *class = &size_classes[class_index];
+    const char *start = slab_start((struct slab *)slab);
+    uint32_t free_blocks = 0;
+    for (void *block = slab->free_list; block; block = *(void **)block) {
+        size_t offset = (size_t)((char *)block - start);
+        if (offset % class->bytes || offset / class->bytes >= slab->bump || ++free_blocks > slab->bump)
+            return false;
+    }
+    return slab->state == SLAB_CLASS && slab->heap == heap && slab->class_index == class_index && slab->used > 0 &&
+           slab->is_listed && has_blocks(slab) && slab->used + free_blocks == slab->bump;
+}
+
+bool central_is_valid(void)
+{
+    bool valid = true;
+    for (unsigned heap = 0; heap < heap_count; heap++) {
+        for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
+            struct central *central = &centrals[heap][class_index];
+            lock_acquire(&central->lock);
+            for (struct slab *slab = central->partial; slab; slab = slab->next)
+                valid &= slab_is_valid(slab, heap, class_index);
+            lock_release(&central->lock);
+        }
+    }
+    return valid;
+}
+
+void central_acquire_locks(void)
+{
+    for (unsigned heap = 0; heap < heap_count; heap++)
+        for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++)
+            lock_acquire(&centrals[heap][class_index].lock);
+}
+
+void central_release_locks(void)
+{
+    for (unsigned heap = 0; heap < heap_count; heap++)
+        for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++)
+            lock_release(&centrals[heap][class_index].lock);
+}
+
+void central_reset_locks(void)
+{
+    for (unsigned heap = 0; heap < heap_count; heap++)
+        for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++)
+            lock_reset(&centrals[heap][class_index].lock);
+}

@@ -1,0 +1,47 @@
+/* central.h: the shared pool behind the thread caches: for each heap and size class, slabs that have
+ * free blocks. The only backend of tiny and mid blocks.
+ *
+ *   central[heap][class]:  lock | partial -> slab <-> slab ...        | pending -> slab -> slab
+ *                                  (free_list, bump: blocks to take)     (remote_head: blocks freed by
+ *                                                                         threads of other heaps)
+ *
+ * There are as many heaps as processors (at most 8); a thread keeps the heap it was given at birth. A
+ * slab belongs to one heap and class until its last block came back, so whoever holds a block of it
+ * reads heap and class plainly.
+ *
+ * A block freed under another heap is not pushed under that heap's lock: blocks are grouped by slab
+ * (remote.batch) and put on the slab's remote list by one CAS a group. Who finds the list empty links
+ * the slab into its central's pending list; only a drain takes it out again, and only through that
+ * list, so a slab is linked once. Drains happen when the partial list is empty or, if
+ * remote.drain_enable, when more than remote.drain_threshold blocks are pending.
+ *
+ * Invariants (central_is_valid): slab.used = blocks of it at users, in caches, in flight or on its
+ * remote list; a slab is in `partial` <=> it has a free or never used block; used == 0 returns it. */
+#ifndef HAK_CENTRAL_H
+#define HAK_CENTRAL_H
+
+#include "base.h"
+#include "superslab.h"
+#include "telemetry.h"
+
+#define MAX_HEAPS 8
+
+void central_start(void);
+unsigned central_heap_count(void);
+
+/* Takes up to `wanted` blocks; 0: no memory. out[] is filled so that popping from its end gives
+ * ascending addresses. `row` counts remote frees; may be shared. */
+unsigned central_take(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
+                      void **out, unsigned wanted);
+/* Gives blocks of one class back, of any heap. */
+void central_give(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
+                  void *const *blocks, unsigned count);
+/* Drains what other heaps freed, in every class of every heap, so that idle slabs can go. */
+void central_drain_all(const struct actor *actor);
+
+bool central_is_valid(void);
+void central_acquire_locks(void);
+void central_release_locks(void);
+void central_reset_locks(void);
+
+#endif

@@ -1,0 +1,230 @@
+/* control.c: the descriptors of the allocator's control block, from the tables, and adoption. */
+#include "control.h"
+
+#include "events.h"
+#include "lock.h"
+#include "settings.h"
+#include "telemetry.h"
+
+#include <string.h>
+
+#ifndef HAKMEM_VERSION
+#define HAKMEM_VERSION "0.1.0"
+#endif
+#ifdef HAKMEM_DEFAULTS_FILE
+#define BUILD_DEFAULTS " defaults=exported"
+#else
+#define BUILD_DEFAULTS ""
+#endif
+#if defined(HAK_DEBUG) && HAK_DEBUG
+#define BUILD_CHECKS " debug"
+#else
+#define BUILD_CHECKS ""
+#endif
+#define EVENT_CAPACITY 16384
+
+struct hak_block control_block;
+struct telemetry *telemetry;
+
+static struct lock settings_lock;
+static _Atomic uint64_t current_generation; /* of `settings`; store release under settings_lock */
+
+enum axis { AXIS_CLASS, AXIS_THREAD, AXIS_SHARD, AXIS_TIER, AXIS_COUNT };
+#define AXIS_NONE HAK_NO_AXIS
+
+static struct hak_tunable tunables[] = {
+#define HAK_TUNABLE(field, name, group, unit, type, scale, effect, minimum, maximum, default, choices, alias, help)  \
+    {name, group, unit, help, choices, "", HAK_TYPE_##type, HAK_SCALE_##scale, HAK_EFFECT_##effect, 0, minimum, maximum,    \
+     default},
+#define HAK_CONSTRAINT(...)
+#include "tunables.def"
+#undef HAK_TUNABLE
+#undef HAK_CONSTRAINT
+};
+
+static const struct hak_constraint constraints[] = {
+#define HAK_TUNABLE(...)
+#define HAK_CONSTRAINT(lower, upper, strict) {TUNABLE_##lower, TUNABLE_##upper, strict, 0},
+#include "tunables.def"
+#undef HAK_TUNABLE
+#undef HAK_CONSTRAINT
+};
+
+#define METRIC(name, group, unit, help, chart, kind, fold, role, is_step, axis0, axis1, offset, stride0, stride1) \
+    {name,         group,    unit, help, chart,  HAK_METRIC_##kind,  HAK_FOLD_##fold, HAK_ROLE_##role,                   \
+     is_step, {axis0, axis1}, 0,    0,    offset, {stride0, stride1}},
+
+static struct hak_metric metrics[] = {
+#define HAK_METRIC_GLOBAL(field, name, group, unit, chart, kind, fold, role, is_step, help)                                  \
+    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_NONE, AXIS_NONE,                              \
+           offsetof(struct telemetry, global.field), 0, 0)
+#define HAK_METRIC_THREAD(field, name, group, unit, chart, kind, fold, role, is_step, help)                                  \
+    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_THREAD, AXIS_NONE,                            \
+           offsetof(struct telemetry, threads[0].field), sizeof(struct telemetry_thread), 0)
+#define HAK_METRIC_THREAD_CLASS(field, name, group, unit, chart, kind, fold, role, is_step, help)                            \
+    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_THREAD, AXIS_CLASS,                           \
+           offsetof(struct telemetry, threads[0].classes[0].field), sizeof(struct telemetry_thread),                     \
+           sizeof(struct telemetry_thread_class))
+#define HAK_METRIC_CLASS(field, name, group, unit, chart, kind, fold, role, is_step, help)                                   \
+    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_CLASS, AXIS_NONE,                             \
+           offsetof(struct telemetry, classes[0].field), sizeof(struct telemetry_class), 0)
+#define HAK_METRIC_SHARD(field, name, group, unit, chart, kind, fold, role, is_step, help)                                   \
+    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_SHARD, AXIS_NONE,                             \
+           offsetof(struct telemetry, shards[0].field), sizeof(struct telemetry_shard), 0)
+#define HAK_METRIC_TIER(field, name, group, unit, chart, kind, fold, role, is_step, help)                                    \
+    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_TIER, AXIS_NONE,                              \
+           offsetof(struct telemetry, tiers[0].field), sizeof(struct telemetry_tier), 0)
+#define HAK_DERIVED(kind, name, operand_a, operand_b, group, unit, chart, help)                                          \
+    METRIC(name, group, unit, help, chart, kind, SUM, NONE, 0, AXIS_NONE, AXIS_NONE, 0, 0, 0)
+#include "telemetry.def"
+};
+#define METRIC_COUNT (sizeof metrics / sizeof *metrics)
+
+static const struct {
+    const char *name, *operand_a, *operand_b;
+} derived[] = {
+#define HAK_DERIVED(kind, name, operand_a, operand_b, ...) {name, operand_a, operand_b},
+#include "telemetry.def"
+};
+
+static const struct hak_axis_item axis_items[] = {
+#define HAK_SIZE_CLASS(bytes, group, span_slabs) {#bytes " B", group},
+#include "size_classes.def"
+#undef HAK_SIZE_CLASS
+    {"HOT", "HOT"},
+    {"DRAINING", "DRAIN"},
+    {"FREE", "FREE"},
+};
+
+static struct hak_axis axes[AXIS_COUNT] = {
+    [AXIS_CLASS] = {"class", SIZE_CLASS_COUNT, SIZE_CLASS_COUNT, 0, SIZE_CLASS_COUNT},
+    [AXIS_THREAD] = {"thread", TELEMETRY_MAX_THREADS, 1, 0, 0},
+    [AXIS_SHARD] = {"shard", TELEMETRY_MAX_SHARDS, 0, 0, 0},
+    [AXIS_TIER] = {"tier", TIER_COUNT, TIER_COUNT, SIZE_CLASS_COUNT, TIER_COUNT},
+};
+
+static const struct hak_event_kind event_kinds[] = {
+#define HAK_EVENT(name, unit, is_capacity, axis, help) {#name, help, unit, is_capacity, AXIS_##axis},
+#define HAK_CAUSE(name)
+#include "events.def"
+#undef HAK_EVENT
+#undef HAK_CAUSE
+};
+
+static const struct hak_event_cause event_causes[] = {
+#define HAK_EVENT(...)
+#define HAK_CAUSE(name) {#name},
+#include "events.def"
+#undef HAK_EVENT
+#undef HAK_CAUSE
+};
+
+static uint32_t metric_index(const char *name)
+{
+    for (uint32_t i = 0; i < METRIC_COUNT; i++)
+        if (strcmp(metrics[i].name, name) == 0)
+            return i;
+    __builtin_trap(); /* telemetry.def names an operand that it does not define */
+}
+
+/* What the tables cannot say at compile time: environment names and operand indices. */
+static void complete_descriptors(void)
+{
+    for (size_t i = 0; i < TUNABLE_COUNT; i++) {
+        static const char prefix[] = "HAKMEM_";
+        char *out = tunables[i].environment;
+        memcpy(out, prefix, sizeof prefix);
+        out += sizeof prefix - 1;
+        for (const char *c = tunables[i].name; *c; c++)
+            *out++ = *c == '.' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+        *out = 0;
+    }
+    for (size_t i = 0; i < sizeof derived / sizeof *derived; i++) {
+        struct hak_metric *metric = &metrics[metric_index(derived[i].name)];
+        metric->operand_a = metric_index(derived[i].operand_a);
+        metric->operand_b = metric_index(derived[i].operand_b);
+    }
+}
+
+bool control_start(void)
+{
+    double values[TUNABLE_COUNT];
+    int access;
+    settings_initial(values, &access);
+    settings_store(values, true);
+    complete_descriptors();
+    struct hak_block_spec spec = {
+        .kind = "hakmem",
+        .build = "hakmem " HAKMEM_VERSION " " __VERSION__ BUILD_DEFAULTS BUILD_CHECKS,
+        .tunables = tunables,
+        .constraints = constraints,
+        .metrics = metrics,
+        .axes = axes,
+        .axis_items = axis_items,
+        .event_kinds = event_kinds,
+        .event_causes = event_causes,
+        .tunable_count = TUNABLE_COUNT,
+        .constraint_count = sizeof constraints / sizeof *constraints,
+        .metric_count = METRIC_COUNT,
+        .axis_count = AXIS_COUNT,
+        .axis_item_count = sizeof axis_items / sizeof *axis_items,
+        .event_kind_count = EVENT_KIND_COUNT,
+        .event_cause_count = EVENT_CAUSE_COUNT,
+        .data_bytes = sizeof(struct telemetry),
+        .event_capacity = EVENT_CAPACITY,
+        .access = (enum hak_access)access,
+        .initial_values = values,
+    };
+    if (hak_block_create(&control_block, &spec) != 0)
+        return false;
+    telemetry = (struct telemetry *)control_block.data;
+    atomic_store_explicit(&current_generation, control_generation(), memory_order_release);
+    if (SETTING(log_capacity))
+        event_log_open();
+    return true;
+}
+
+void control_after_fork(void)
+{
+    lock_reset(&settings_lock);
+    hak_block_after_fork(&control_block);
+    event_log_after_fork();
+}
+
+void control_stop(void)
+{
+    hak_block_retire(&control_block);
+}
+
+uint64_t control_adopt(const struct actor *actor)
+{
+    uint64_t current = atomic_load_explicit(&current_generation, memory_order_acquire);
+    if (control_generation() == current)
+        return current;
+    lock_acquire(&settings_lock);
+    current = atomic_load_explicit(&current_generation, memory_order_relaxed);
+    double values[TUNABLE_COUNT];
+    uint64_t requested;
+    if (hak_block_copy_requested(&control_block, values, &requested) == 0 && requested != current) {
+        settings_store(values, false);
+        settings_load(values);
+        hak_block_publish_effective(&control_block, values, requested);
+        event_append(actor, EVENT_TUNABLE_SET, CAUSE_TUNABLE, NO_ITEM, (double)current, (double)requested);
+        current = requested;
+        atomic_store_explicit(&current_generation, current, memory_order_release);
+        if (SETTING(log_capacity))
+            event_log_open();
+    }
+    lock_release(&settings_lock);
+    return current;
+}
+
+void control_set_shard_count(uint32_t shards)
+{
+    hak_block_set_axis_count(&control_block, AXIS_SHARD, shards);
+}
+
+void control_set_thread_rows(uint32_t rows)
+{
+    hak_block_set_axis_count(&control_block, AXIS_THREAD, rows);
+}

@@ -1,0 +1,134 @@
+/* events.c: the allocator's end of the event ring, and the published log lines printed from it. */
+#include "events.h"
+
+#include "control.h"
+#include "lock.h"
+#include "os.h"
+#include "settings.h"
+#include "size_class.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Guards what follows; only ever tried, so a printer never waits for another. */
+static struct lock log_lock;
+static _Atomic int log_descriptor = -1; /* relaxed: a number, complete in itself */
+static uint64_t log_cursor;
+static uint32_t grow_counts[ROUTE_GROUP_COUNT + 1], shrink_counts[ROUTE_GROUP_COUNT + 1];
+
+void event_append(const struct actor *actor, enum event_kind kind, enum event_cause cause, uint32_t item,
+                  double old_value, double new_value)
+{
+    struct hak_event event = {
+        .time_ns = os_now_ns(),
+        .operation = actor ? actor->operations : 0,
+        .old_value = old_value,
+        .new_value = new_value,
+        .thread = actor ? actor->thread_id : os_thread_id(),
+        .kind = (uint16_t)kind,
+        .cause = (uint16_t)cause,
+        .item = item,
+    };
+    hak_block_append_event(&control_block, &event);
+}
+
+void event_log_open(void)
+{
+    if (log_descriptor >= 0)
+        return;
+    int saved_errno = errno;
+    log_descriptor = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+    errno = saved_errno;
+}
+
+void event_log_after_fork(void)
+{
+    lock_reset(&log_lock);
+    log_cursor = 0; /* the child's ring starts empty */
+}
+
+/* snprintf of integers and one-place decimals does not allocate in glibc. Returns the length. */
+static int format_line(char *line, size_t capacity, const struct hak_event *event)
+{
+    unsigned old_value = (unsigned)event->old_value, new_value = (unsigned)event->new_value;
+    unsigned group = event->item < SIZE_CLASS_COUNT ? size_classes[event->item].group : 0;
+    switch (event->kind) {
+    case EVENT_TLS_GROW:
+        return snprintf(line, capacity, "[TLS_CACHE] Grow class %u: %u → %u slots (grow_count=%u)\n", group, old_value,
+                        new_value, ++grow_counts[group]);
+    case EVENT_TLS_SHRINK:
+        return snprintf(line, capacity, "[TLS_CACHE] Shrink class %u: %u → %u slots (shrink_count=%u)\n", group,
+                        old_value, new_value, ++shrink_counts[group]);
+    case EVENT_TLS_KEEP:
+        return snprintf(line, capacity, "[TLS_CACHE] Keep class %u at %u slots (usage=%.1f%%)\n", group, old_value,
+                        event->new_value);
+    case EVENT_BIG_RESIZE:
+        return snprintf(line, capacity, "[BIGCACHE] Resized: %u → %u buckets (%u entries)\n", old_value, new_value,
+                        event->item);
+    case EVENT_L25_EXPAND:
+        if (new_value <= old_value)
+            return snprintf(line, capacity, "[L2.5_POOL] Reduced shards: %u → %u\n", old_value, new_value);
+        return snprintf(line, capacity,
+                        "[L2.5_POOL] High load detected (avg=%u), expanding shards\n"
+                        "[L2.5_POOL] Expanded shards: %u → %u\n",
+                        event->item, old_value, new_value);
+    default:
+        return 0;
+    }
+}
+
+/* A copy of a complete event; false if it was overwritten meanwhile. Word by word, as it is written. */
+static bool read_event(struct hak_event *slot, uint64_t complete, struct hak_event *copy)
+{
+    if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != complete)
+        return false;
+    typedef uint64_t __attribute__((may_alias)) shared_word;
+    const shared_word *from = (const shared_word *)slot;
+    shared_word *to = (shared_word *)copy;
+    for (size_t word = 1; word < sizeof *slot / sizeof *from; word++)
+        to[word] = __atomic_load_n(&from[word], __ATOMIC_ACQUIRE); /* acquire: before the second look */
+    return atomic_load_explicit(&slot->sequence, memory_order_relaxed) == complete;
+}
+
+static void print(const char *line, int length)
+{
+    while (length > 0) {
+        ssize_t written = write(log_descriptor, line, (size_t)length);
+        if (written <= 0)
+            return;
+        line += written;
+        length -= (int)written;
+    }
+}
+
+void event_log_flush(void)
+{
+    if (LIKELY(!SETTING(log_capacity)) || log_descriptor < 0 || !lock_try(&log_lock))
+        return;
+    int saved_errno = errno;
+    if (log_cursor == 0) {
+        char line[128];
+        print(line, snprintf(line, sizeof line,
+                             "[ADAPTIVE] Adaptive sizing initialized (initial_cap=%d, min=%d, max=%d)\n",
+                             (int)SETTING(tls_initial_slots), (int)SETTING(tls_min_slots), (int)SETTING(tls_max_slots)));
+    }
+    uint64_t head = atomic_load_explicit(&control_block.header->event_head, memory_order_acquire);
+    if (head - log_cursor > control_block.event_mask)
+        log_cursor = head - control_block.event_mask;
+    for (; log_cursor < head; log_cursor++) {
+        struct hak_event *slot = &control_block.events[log_cursor & control_block.event_mask];
+        uint64_t complete = 2 * log_cursor + 2;
+        if (atomic_load_explicit(&slot->sequence, memory_order_acquire) < complete)
+            break; /* being written: next time */
+        struct hak_event event;
+        if (!read_event(slot, complete, &event))
+            continue; /* overwritten */
+        char line[256];
+        print(line, format_line(line, sizeof line, &event));
+    }
+    errno = saved_errno;
+    lock_release(&log_lock);
+}

@@ -1,0 +1,42 @@
+/* heap.h: what malloc means: which component serves a request, and whose block a pointer is.
+ *
+ *   bytes <= 1 KiB          tiny: thread cache -> central           (routes: size_class.h)
+ *         <= 32 KiB         mid:  thread cache -> central
+ *         <= 1 MiB          L2.5 pool
+ *         above             BigCache, else a mapping of its own
+ *   alignment > 16          the smallest class whose size is a multiple of it
+ *
+ * These are the slow paths; fast_path.h tries the thread cache first. All keep errno unless they fail. */
+#ifndef HAK_HEAP_H
+#define HAK_HEAP_H
+
+#include "base.h"
+
+struct tls_cache;
+
+void *heap_malloc(size_t bytes, void *call_site);
+void *heap_calloc(size_t count, size_t bytes, void *call_site);
+void *heap_realloc(void *block, size_t bytes, void *call_site);
+void *heap_reallocarray(void *block, size_t count, size_t bytes, void *call_site);
+void *heap_memalign(size_t alignment, size_t bytes, void *call_site); /* a power of two, else EINVAL */
+int heap_posix_memalign(void **out, size_t alignment, size_t bytes, void *call_site);
+void *heap_valloc(size_t bytes, void *call_site);
+void *heap_pvalloc(size_t bytes, void *call_site);
+void heap_free(void *block);
+size_t heap_usable_size(const void *block);
+
+/* Gives the thread's caches and all idle memory back. Returns the bytes that went to the system. */
+size_t heap_trim(void);
+/* Purges what is due; prints the log; brings components in line with new settings. No lock held. */
+void heap_maintain(struct tls_cache *cache);
+
+bool heap_start(void);
+/* Every structure of every component. Only meaningful while no other thread frees or allocates, or
+ * for structures that have locks. */
+bool heap_is_valid(void);
+void heap_acquire_locks(void);
+void heap_release_locks(void);
+/* In the child. */
+void heap_after_fork(struct tls_cache *survivor);
+
+#endif

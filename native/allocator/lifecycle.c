@@ -1,0 +1,80 @@
+/* lifecycle.c: starts every component once, bottom up; a pthread key's destructor ends a thread. */
+#include "lifecycle.h"
+
+#include "big_cache.h"
+#include "central.h"
+#include "control.h"
+#include "frames.h"
+#include "l25_pool.h"
+#include "lock.h"
+#include "os.h"
+#include "registry.h"
+#include "superslab.h"
+
+#include <pthread.h>
+
+static struct lock start_lock;
+static _Atomic bool is_started; /* store release under start_lock */
+static pthread_key_t exit_key;
+static _Atomic unsigned next_heap;
+
+/* Stands in for the cache of a thread whose destructors run: nothing is attached any more. */
+static struct tls_cache ended;
+
+static void end_thread(void *value)
+{
+    (void)value;
+    struct tls_cache *cache = tls_cache;
+    if (!cache->is_real)
+        return;
+    tls_cache = &ended;
+    tls_cache_destroy(cache);
+}
+
+static bool start_components(void)
+{
+    if (!control_start())
+        return false;
+    size_class_init_tables();
+    os_reserve_range();
+    central_start();
+    ended.tiny_table = tls_cache_none.tiny_table;
+    return registry_start() && frames_start() && superslab_start() && l25_pool_start() && big_cache_start() &&
+           pthread_key_create(&exit_key, end_thread) == 0;
+}
+
+bool lifecycle_is_started(void)
+{
+    return atomic_load_explicit(&is_started, memory_order_acquire);
+}
+
+bool lifecycle_start(void)
+{
+    if (lifecycle_is_started())
+        return true;
+    lock_acquire(&start_lock);
+    bool done = lifecycle_is_started() || start_components();
+    atomic_store_explicit(&is_started, done, memory_order_release);
+    lock_release(&start_lock);
+    return done;
+}
+
+struct tls_cache *lifecycle_attach(void)
+{
+    if (tls_cache->is_real)
+        return tls_cache;
+    if (tls_cache == &ended || !lifecycle_start())
+        return &tls_cache_none;
+    unsigned heap = atomic_fetch_add_explicit(&next_heap, 1, memory_order_relaxed) % central_heap_count();
+    struct tls_cache *cache = tls_cache_create(heap);
+    if (!cache)
+        return &tls_cache_none;
+    tls_cache = cache;
+    pthread_setspecific(exit_key, cache); /* may allocate: the cache is in place */
+    return cache;
+}
+
+void lifecycle_after_fork(void)
+{
+    lock_reset(&start_lock);
+}

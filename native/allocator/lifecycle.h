@@ -1,0 +1,16 @@
+/* lifecycle.h: the start of the allocator (its first call) and the birth and death of a thread's cache. */
+#ifndef HAK_LIFECYCLE_H
+#define HAK_LIFECYCLE_H
+
+#include "tls_cache.h"
+
+/* The calling thread's cache, made on its first call, which also starts the allocator. The stand-in
+ * tls_cache_none (is_real == 0) for a thread that is ending, or when there is no memory. */
+struct tls_cache *lifecycle_attach(void);
+
+/* Starts the allocator without a cache; false: the system has no memory at all. */
+bool lifecycle_start(void);
+bool lifecycle_is_started(void);
+void lifecycle_after_fork(void);
+
+#endif

@@ -1,0 +1,170 @@
+/* os.c: os.h by plain system calls, counted, errno kept. */
+#include "os.h"
+
+#include "telemetry.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+struct os_range os_range;
+
+static void count_mapping(void)
+{
+    telemetry_add(&telemetry->global.mapping_calls, 1);
+}
+
+static void *map(void *hint, size_t bytes, int protection, int flags)
+{
+    int saved_errno = errno;
+    count_mapping();
+    void *start = mmap(hint, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    errno = saved_errno;
+    return start == MAP_FAILED ? NULL : start;
+}
+
+static void unmap(void *start, size_t bytes)
+{
+    int saved_errno = errno;
+    count_mapping();
+    munmap(start, bytes);
+    errno = saved_errno;
+}
+
+void os_reserve_range(void)
+{
+    static const uint64_t choices[] = {UINT64_C(1) << 40, UINT64_C(1) << 36, UINT64_C(1) << 34};
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        size_t bytes = choices[i];
+        char *start = map(NULL, bytes + CHUNK_BYTES, PROT_NONE, MAP_NORESERVE);
+        if (!start)
+            continue;
+        char *base = (char *)round_up((uintptr_t)start, CHUNK_BYTES);
+        if (base > start)
+            unmap(start, (size_t)(base - start));
+        size_t tail = (size_t)(start + bytes + CHUNK_BYTES - (base + bytes));
+        if (tail)
+            unmap(base + bytes, tail);
+        os_range.base = base;
+        os_range.bytes = bytes;
+        telemetry_set(&telemetry->global.reserved_bytes, bytes);
+        return;
+    }
+}
+
+void *os_map(size_t bytes)
+{
+    return map(NULL, round_up(bytes, PAGE_BYTES), PROT_READ | PROT_WRITE, MAP_NORESERVE);
+}
+
+void *os_map_aligned(size_t bytes, size_t alignment)
+{
+    if (bytes > SIZE_MAX - alignment)
+        return NULL;
+    char *start = map(NULL, bytes + alignment, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+    if (!start)
+        return NULL;
+    char *aligned = (char *)round_up((uintptr_t)start, alignment);
+    if (aligned > start)
+        unmap(start, (size_t)(aligned - start));
+    size_t tail = (size_t)(start + alignment - aligned);
+    if (tail)
+        unmap(aligned + bytes, tail);
+    return aligned;
+}
+
+void os_unmap(void *start, size_t bytes)
+{
+    unmap(start, bytes);
+}
+
+bool os_commit(void *start, size_t bytes)
+{
+    int saved_errno = errno;
+    count_mapping();
+    bool done = mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
+    errno = saved_errno;
+    return done;
+}
+
+static bool advise(void *start, size_t bytes, int advice)
+{
+    int saved_errno = errno;
+    telemetry_add(&telemetry->global.madvise_calls, 1);
+    bool done = madvise(start, bytes, advice) == 0;
+    errno = saved_errno;
+    return done;
+}
+
+bool os_purge(void *start, size_t bytes)
+{
+    if (!advise(start, bytes, MADV_DONTNEED))
+        return false;
+    telemetry_add(&telemetry->global.purged_bytes, (int64_t)bytes);
+    return true;
+}
+
+/* DONTUNMAP leaves no hole at `from` for another thread's mmap to land in. A refused mremap has unmapped
+ * `to` already: it is filled again, but never over what may be there now. */
+enum os_move os_move_pages(void *from, void *to, size_t bytes)
+{
+    int saved_errno = errno;
+    count_mapping();
+    bool done = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
+    errno = saved_errno;
+    if (done)
+        return OS_MOVED;
+    void *filled = map(to, bytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE | MAP_NORESERVE);
+    if (filled && filled != to) /* a kernel that does not know NOREPLACE */
+        unmap(filled, bytes);
+    return filled == to ? OS_REFUSED : OS_LOST;
+}
+
+bool os_renew(void *start, size_t bytes)
+{
+    if (!map(start, bytes, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_NORESERVE))
+        return false;
+    telemetry_add(&telemetry->global.purged_bytes, (int64_t)bytes);
+    return true;
+}
+
+void os_advise_huge_pages(void *start, size_t bytes, int mode)
+{
+    if (mode != 1)
+        advise(start, bytes, mode == 0 ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+}
+
+static uint64_t now_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t os_now_ns(void)
+{
+    return now_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t os_now_coarse_ms(void)
+{
+    return now_ns(CLOCK_MONOTONIC_COARSE) / 1000000u;
+}
+
+uint32_t os_thread_id(void)
+{
+    return (uint32_t)syscall(SYS_gettid);
+}
+
+uint32_t os_cpu_count(void)
+{
+    cpu_set_t set;
+    int saved_errno = errno;
+    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof set, &set);
+    errno = saved_errno;
+    int count = bytes > 0 ? CPU_COUNT_S((size_t)bytes, &set) : 1;
+    return count > 0 ? (uint32_t)count : 1;
+}

@@ -1,0 +1,60 @@
+/* override.c: the C library's allocation symbols, and nothing else. Only in libhakmem.so. */
+#include "fast_path.h"
+
+#define EXPORT __attribute__((visibility("default")))
+#define CALL_SITE __builtin_return_address(0)
+
+EXPORT void *malloc(size_t bytes)
+{
+    return fast_malloc(bytes, CALL_SITE);
+}
+
+EXPORT void free(void *block)
+{
+    fast_free(block);
+}
+
+EXPORT void *calloc(size_t count, size_t bytes)
+{
+    return heap_calloc(count, bytes, CALL_SITE);
+}
+
+EXPORT void *realloc(void *block, size_t bytes)
+{
+    return heap_realloc(block, bytes, CALL_SITE);
+}
+
+EXPORT void *reallocarray(void *block, size_t count, size_t bytes)
+{
+    return heap_reallocarray(block, count, bytes, CALL_SITE);
+}
+
+EXPORT int posix_memalign(void **out, size_t alignment, size_t bytes)
+{
+    return heap_posix_memalign(out, alignment, bytes, CALL_SITE);
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
+{
+    return heap_memalign(alignment, bytes, CALL_SITE);
+}
+
+EXPORT void *memalign(size_t alignment, size_t bytes)
+{
+    return heap_memalign(alignment, bytes, CALL_SITE);
+}
+
+EXPORT void *valloc(size_t bytes)
+{
+    return heap_valloc(bytes, CALL_SITE);
+}
+
+EXPORT void *pvalloc(size_t bytes)
+{
+    return heap_pvalloc(bytes, CALL_SITE);
+}
+
+EXPORT size_t malloc_usable_size(void *block)
+{
+    return heap_usable_size(block);
+}

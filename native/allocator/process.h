@@ -1,0 +1,8 @@
+/* process.h: what concerns the process as a whole: start-up, fork, exit. */
+#ifndef HAK_PROCESS_H
+#define HAK_PROCESS_H
+
+/* Path of the control block's file; "" if private. Starts the allocator. */
+const char *process_control_path(void);
+
+#endif

@@ -1,0 +1,255 @@
+/* settings.c: defaults, environment, clamping and constraints of settings.h. Runs inside the first
+ * malloc of a process: no allocation, no stdio, no locale. */
+#include "settings.h"
+
+#include "hak_block.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef HAKMEM_DEFAULTS_FILE
+#include HAKMEM_DEFAULTS_FILE
+#endif
+
+struct settings settings;
+
+#define TEXT(token) TEXT_OF(token)
+#define TEXT_OF(token) #token
+
+struct row {
+    const char *name, *choices, *alias;
+    const char *shipped; /* HAK_DEFAULT_<field> of an exported header, or that name itself if undefined */
+    int type, effect;
+    double minimum, maximum, default_value;
+};
+
+static const struct row rows[TUNABLE_COUNT] = {
+#define HAK_TUNABLE(field, name, group, unit, type, scale, effect, minimum, maximum, default, choices, alias, help)         \
+    {name, choices, alias, TEXT(HAK_DEFAULT_##field), HAK_TYPE_##type, HAK_EFFECT_##effect, minimum, maximum, default},
+#define HAK_CONSTRAINT(...)
+#include "tunables.def"
+#undef HAK_TUNABLE
+#undef HAK_CONSTRAINT
+};
+
+static const struct {
+    uint32_t lower, upper, strict;
+} constraints[] = {
+#define HAK_TUNABLE(...)
+#define HAK_CONSTRAINT(lower, upper, strict) {TUNABLE_##lower, TUNABLE_##upper, strict},
+#include "tunables.def"
+#undef HAK_TUNABLE
+#undef HAK_CONSTRAINT
+};
+#define CONSTRAINT_COUNT (sizeof constraints / sizeof *constraints)
+
+/* Decimal with an optional fraction and sign; false if anything else is there. */
+static bool parse_number(const char *text, double *out)
+{
+    bool negative = *text == '-';
+    if (negative || *text == '+')
+        text++;
+    double value = 0, place = 1;
+    bool digits = false, fraction = false;
+    for (; *text; text++) {
+        if (*text == '.' && !fraction) {
+            fraction = true;
+        } else if (*text >= '0' && *text <= '9') {
+            digits = true;
+            value = value * 10 + (*text - '0');
+            if (fraction)
+                place *= 10;
+        } else {
+            return false;
+        }
+    }
+    *out = (negative ? -value : value) / place;
+    return digits;
+}
+
+/* The index of `text` in a comma separated list, or -1. */
+static int find_choice(const char *choices, const char *text)
+{
+    size_t length = strlen(text);
+    for (int index = 0; *choices; index++) {
+        const char *end = strchr(choices, ',');
+        size_t width = end ? (size_t)(end - choices) : strlen(choices);
+        if (width == length && memcmp(choices, text, length) == 0)
+            return index;
+        choices += width + (end != NULL);
+    }
+    return -1;
+}
+
+static bool parse_value(const struct row *row, const char *text, double *out)
+{
+    if (row->type == HAK_TYPE_CHOICE) {
+        int index = find_choice(row->choices, text);
+        if (index >= 0) {
+            *out = index;
+            return true;
+        }
+    }
+    return parse_number(text, out) && *out >= row->minimum && *out <= row->maximum &&
+           (row->type == HAK_TYPE_REAL || *out == (double)(int64_t)*out);
+}
+
+static void append(char *line, size_t capacity, const char *text)
+{
+    size_t used = strlen(line), length = strlen(text);
+    if (length > capacity - used - 1)
+        length = capacity - used - 1;
+    memcpy(line + used, text, length);
+    line[used + length] = 0;
+}
+
+static void complain(const char *variable, const char *text, const char *why)
+{
+    char line[256] = "hakmem: ";
+    append(line, sizeof line - 1, variable);
+    append(line, sizeof line - 1, "=");
+    append(line, sizeof line - 1, text);
+    append(line, sizeof line - 1, why);
+    append(line, sizeof line, "\n");
+    if (write(STDERR_FILENO, line, strlen(line)) < 0)
+        return; /* nobody listens */
+}
+
+/* HAKMEM_ + the name in capitals with _ for . */
+static bool is_variable_of(const char *variable, size_t length, const char *name)
+{
+    static const char prefix[] = "HAKMEM_";
+    size_t prefix_length = sizeof prefix - 1;
+    if (length != prefix_length + strlen(name) || memcmp(variable, prefix, prefix_length) != 0)
+        return false;
+    for (size_t i = 0; name[i]; i++) {
+        char c = name[i] == '.' ? '_' : name[i];
+        if (c >= 'a' && c <= 'z')
+            c = (char)(c - 'a' + 'A');
+        if (variable[prefix_length + i] != c)
+            return false;
+    }
+    return true;
+}
+
+static void apply_variable(const char *variable, double *values, int *access)
+{
+    const char *equals = strchr(variable, '=');
+    if (!equals || strncmp(variable, "HAKMEM_", 7) != 0)
+        return;
+    size_t length = (size_t)(equals - variable);
+    char name[64] = "";
+    if (length >= sizeof name)
+        return;
+    memcpy(name, variable, length);
+    if (strcmp(name, "HAKMEM_CONTROL") == 0) {
+        int choice = find_choice("off,read,write", equals + 1);
+        if (choice >= 0)
+            *access = choice;
+        else
+            complain(name, equals + 1, " is none of off, read, write; using write");
+        return;
+    }
+    for (unsigned i = 0; i < TUNABLE_COUNT; i++) {
+        if (!is_variable_of(variable, length, rows[i].name) && (!*rows[i].alias || find_choice(rows[i].alias, name) < 0))
+            continue;
+        double value;
+        if (parse_value(&rows[i], equals + 1, &value))
+            values[i] = value;
+        else
+            complain(name, equals + 1, " is out of range (see `workbench tunables`); ignored");
+        return;
+    }
+}
+
+/* The environment as the kernel keeps it: libc's `environ` may not be set up yet. One pass through a
+ * small buffer; a variable longer than it is none of ours. */
+static void apply_environment(double *values, int *access)
+{
+    int descriptor = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return;
+    char buffer[4096], variable[512];
+    size_t length = 0;
+    ssize_t got;
+    while ((got = read(descriptor, buffer, sizeof buffer)) > 0) {
+        for (ssize_t i = 0; i < got; i++) {
+            if (length < sizeof variable)
+                variable[length] = buffer[i];
+            length++;
+            if (buffer[i] == 0) {
+                if (length <= sizeof variable)
+                    apply_variable(variable, values, access);
+                length = 0;
+            }
+        }
+    }
+    close(descriptor);
+}
+
+static bool holds(unsigned constraint, const double *values)
+{
+    double lower = values[constraints[constraint].lower], upper = values[constraints[constraint].upper];
+    return constraints[constraint].strict ? lower < upper : lower <= upper;
+}
+
+void settings_initial(double *values, int *access)
+{
+    for (unsigned i = 0; i < TUNABLE_COUNT; i++)
+        if (!parse_value(&rows[i], rows[i].shipped, &values[i]))
+            values[i] = rows[i].default_value;
+    *access = HAK_ACCESS_WRITE;
+    apply_environment(values, access);
+    /* A restored default may break another constraint: as many rounds as there are constraints settle it. */
+    for (unsigned round = 0; round < CONSTRAINT_COUNT; round++) {
+        for (unsigned c = 0; c < CONSTRAINT_COUNT; c++) {
+            if (holds(c, values))
+                continue;
+            uint32_t lower = constraints[c].lower, upper = constraints[c].upper;
+            complain(rows[lower].name, rows[upper].name, " do not fit together; using the defaults of both");
+            values[lower] = rows[lower].default_value;
+            values[upper] = rows[upper].default_value;
+        }
+    }
+}
+
+static _Atomic int64_t *field_of(unsigned tunable)
+{
+    return (_Atomic int64_t *)&settings + tunable;
+}
+
+void settings_store(const double *values, bool at_start)
+{
+    double next[TUNABLE_COUNT];
+    for (unsigned i = 0; i < TUNABLE_COUNT; i++) {
+        double value = values[i];
+        if (!(value >= rows[i].minimum)) /* also catches NaN */
+            value = rows[i].minimum;
+        if (value > rows[i].maximum)
+            value = rows[i].maximum;
+        next[i] = value;
+    }
+    double current[TUNABLE_COUNT];
+    settings_load(current);
+    for (unsigned c = 0; !at_start && c < CONSTRAINT_COUNT; c++) {
+        if (!holds(c, next)) {
+            next[constraints[c].lower] = current[constraints[c].lower];
+            next[constraints[c].upper] = current[constraints[c].upper];
+        }
+    }
+    for (unsigned i = 0; i < TUNABLE_COUNT; i++) {
+        if (rows[i].effect == HAK_EFFECT_START && !at_start)
+            continue;
+        int64_t word = (int64_t)(rows[i].type == HAK_TYPE_REAL ? next[i] * REAL_UNIT : next[i]);
+        atomic_store_explicit(field_of(i), word, memory_order_relaxed);
+    }
+}
+
+void settings_load(double *values)
+{
+    for (unsigned i = 0; i < TUNABLE_COUNT; i++) {
+        int64_t word = atomic_load_explicit(field_of(i), memory_order_relaxed);
+        values[i] = rows[i].type == HAK_TYPE_REAL ? (double)word / REAL_UNIT : (double)word;
+    }
+}

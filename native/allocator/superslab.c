@@ -1,0 +1,489 @@
+/* superslab.c: slabs found, given back and purged; the tiers of their chunks. */
+#include "superslab.h"
+
+#include "events.h"
+#include "frames.h"
+#include "lock.h"
+#include "settings.h"
+#include "size_class.h"
+#include "telemetry.h"
+
+#define RUN_ORDERS 6 /* spans of 1, 2, 4, 8, 16, 32 slabs */
+#define NO_RUN RUN_ORDERS
+#define FULL_MASK UINT32_MAX
+
+_Atomic uint8_t *class_of_slab;
+
+static struct lock superslab_lock;
+/* Chunks with free slabs, by tier and largest aligned free run; FREE ones stand in [TIER_FREE][5]. */
+static struct chunk *lists[TIER_COUNT][RUN_ORDERS];
+static uint32_t tier_counts[TIER_COUNT];
+
+bool superslab_start(void)
+{
+    if (os_range.bytes == 0)
+        return true;
+    class_of_slab = os_map(os_range.bytes / SLAB_BYTES);
+    return class_of_slab != NULL;
+}
+
+static unsigned busy_slabs(const struct chunk *chunk)
+{
+    return SLABS_PER_CHUNK - (unsigned)__builtin_popcount(chunk->free_mask);
+}
+
+/* starts[k]: bit i is set if an aligned free run of 2^k slabs starts at i. */
+static void find_runs(uint32_t mask, uint32_t starts[RUN_ORDERS])
+{
+    static const uint32_t aligned[RUN_ORDERS] = {0xffffffff, 0x55555555, 0x11111111, 0x01010101, 0x00010001, 1};
+    starts[0] = mask;
+    for (unsigned order = 1; order < RUN_ORDERS; order++)
+        starts[order] = starts[order - 1] & (starts[order - 1] >> (1u << (order - 1))) & aligned[order];
+}
+
+static unsigned largest_run(uint32_t mask)
+{
+    uint32_t starts[RUN_ORDERS];
+    find_runs(mask, starts);
+    for (unsigned order = RUN_ORDERS; order-- > 0;)
+        if (starts[order])
+            return order;
+    return NO_RUN;
+}
+
+static void unlist_locked(struct chunk *chunk)
+{
+    if (chunk->best_run == NO_RUN)
+        return;
+    if (chunk->previous)
+        chunk->previous->next = chunk->next;
+    else
+        lists[chunk->tier][chunk->best_run] = chunk->next;
+    if (chunk->next)
+        chunk->next->previous = chunk->previous;
+    chunk->next = chunk->previous = NULL;
+    chunk->best_run = NO_RUN;
+}
+
+static void list_locked(struct chunk *chunk)
+{
+    HAK_ASSERT(chunk->best_run == NO_RUN);
+    unsigned order = chunk->is_purging ? NO_RUN : largest_run(chunk->free_mask);
+    if (order == NO_RUN)
+        return;
+    struct chunk **head = &lists[chunk->tier][order];
+    chunk->best_run = (uint8_t)order;
+    chunk->next = *head;
+    if (*head)
+        (*head)->previous = chunk;
+    *head = chunk;
+}
+
+static void set_tier_locked(const struct actor *actor, struct chunk *chunk, enum tier tier, enum event_cause cause)
+{
+    if (chunk->tier == tier)
+        return;
+    event_append(actor, EVENT_TIER_CHANGE, cause, NO_ITEM, chunk->tier, tier);
+    tier_counts[chunk->tier]--;
+    tier_counts[tier]++;
+    telemetry_set(&telemetry->tiers[chunk->tier].chunks, tier_counts[chunk->tier]);
+    telemetry_set(&telemetry->tiers[tier].chunks, tier_counts[tier]);
+    chunk->tier = (uint8_t)tier;
+}
+
+/* After slabs came back: demotes, but keeps the last HOT chunk. */
+static void update_tier_locked(const struct actor *actor, struct chunk *chunk)
+{
+    unsigned busy = busy_slabs(chunk);
+    if (busy == 0)
+        set_tier_locked(actor, chunk, TIER_FREE, CAUSE_NONE);
+    else if (chunk->tier == TIER_HOT && tier_counts[TIER_HOT] > 1 &&
+             busy * 100 <= (unsigned)SETTING(ss_drain_percent) * SLABS_PER_CHUNK)
+        set_tier_locked(actor, chunk, TIER_DRAINING, CAUSE_NONE);
+}
+
+static void add_committed(int64_t slabs)
+{
+    telemetry_add(&telemetry->global.committed_bytes, slabs * (int64_t)SLAB_BYTES);
+}
+
+/* Takes an aligned run out of a listed chunk; recycled (dirty) slabs first if ss.empty_reuse. */
+static struct slab *take_locked(const struct actor *actor, struct chunk *chunk, unsigned order)
+{
+    uint32_t starts[RUN_ORDERS];
+    unsigned span_slabs = 1u << order;
+    uint32_t candidates = 0;
+    if (SETTING(ss_empty_reuse) && chunk->dirty_mask) {
+        find_runs(chunk->dirty_mask, starts);
+        candidates = starts[order];
+    }
+    bool recycled = candidates != 0;
+    if (!recycled) {
+        find_runs(chunk->free_mask, starts);
+        candidates = starts[order];
+    }
+    unsigned first = (unsigned)__builtin_ctz(candidates);
+    uint32_t taken = (span_slabs == SLABS_PER_CHUNK ? FULL_MASK : (1u << span_slabs) - 1) << first;
+    struct slab *slab = &chunk->slabs[first];
+    slab->is_zeroed = (chunk->dirty_mask & taken) == 0;
+    add_committed((int64_t)__builtin_popcount(taken & ~chunk->dirty_mask));
+    unlist_locked(chunk);
+    chunk->free_mask &= ~taken;
+    chunk->dirty_mask &= ~taken;
+    if (chunk->tier == TIER_FREE)
+        set_tier_locked(actor, chunk, TIER_HOT, CAUSE_NONE);
+    list_locked(chunk);
+    telemetry_add(&telemetry->global.busy_slabs, span_slabs);
+    telemetry_add(recycled ? &telemetry->global.acquired_recycled : &telemetry->global.acquired_mask, 1);
+    if (recycled)
+        event_append(actor, EVENT_SS_REUSE, CAUSE_NONE, NO_ITEM, 0, span_slabs);
+    return slab;
+}
+
+/* The tightest chunk of a tier that has room; among the first ss.empty_scan_limit one with recycled
+ * slabs is preferred. */
+static struct chunk *find_chunk_locked(enum tier tier, unsigned order)
+{
+    uint32_t scanned = 0, limit = SETTING(ss_empty_reuse) ? (uint32_t)SETTING(ss_empty_scan_limit) : 1;
+    struct chunk *found = NULL;
+    for (unsigned run = order; run < RUN_ORDERS && !found; run++) {
+        found = lists[tier][run];
+        for (struct chunk *chunk = found; chunk && scanned < limit; chunk = chunk->next, scanned++) {
+            if (chunk->dirty_mask && largest_run(chunk->dirty_mask) >= order &&
+                largest_run(chunk->dirty_mask) != NO_RUN) {
+                found = chunk;
+                break;
+            }
+        }
+    }
+    telemetry_add(&telemetry->global.scanned, scanned);
+    return found;
+}
+
+static struct chunk *fullest_draining_locked(unsigned order)
+{
+    struct chunk *fullest = NULL;
+    for (unsigned run = order; run < RUN_ORDERS; run++)
+        for (struct chunk *chunk = lists[TIER_DRAINING][run]; chunk; chunk = chunk->next)
+            if (!fullest || busy_slabs(chunk) > busy_slabs(fullest))
+                fullest = chunk;
+    return fullest;
+}
+
+/* Chunks mapped, by the tiers' counts. */
+static uint32_t chunk_count_locked(void)
+{
+    return tier_counts[TIER_HOT] + tier_counts[TIER_DRAINING] + tier_counts[TIER_FREE];
+}
+
+/* Maps a chunk, without the lock; it is not listed yet. */
+static struct chunk *map_chunk(const struct actor *actor)
+{
+    struct chunk *chunk = registry_new_chunk(actor);
+    if (!chunk)
+        return NULL;
+    bool is_zeroed;
+    chunk->frames = 0;
+    chunk->base = frames_acquire(1, CHUNK_BYTES, &is_zeroed);
+    if (!chunk->base) {
+        registry_remove(chunk);
+        return NULL;
+    }
+    chunk->frames = 1;
+    chunk->free_mask = FULL_MASK;
+    chunk->dirty_mask = is_zeroed ? 0 : FULL_MASK;
+    chunk->tier = TIER_HOT;
+    chunk->best_run = NO_RUN;
+    chunk->is_purging = 0;
+    chunk->previous = NULL;
+    chunk->in_range = (size_t)((uintptr_t)chunk->base - (uintptr_t)os_range.base) < os_range.bytes;
+    for (unsigned i = 0; i < SLABS_PER_CHUNK; i++)
+        chunk->slabs[i] = (struct slab){.index = (uint8_t)i};
+    if (!is_zeroed)
+        add_committed(SLABS_PER_CHUNK);
+    os_advise_huge_pages(chunk->base, CHUNK_BYTES, (int)SETTING(os_thp));
+    if (!registry_publish(chunk)) {
+        frames_release(chunk->base, 1, is_zeroed);
+        registry_remove(chunk);
+        return NULL;
+    }
+    return chunk;
+}
+
+static struct slab *find_slab(const struct actor *actor, unsigned order)
+{
+    lock_acquire(&superslab_lock);
+    struct chunk *chunk = find_chunk_locked(TIER_HOT, order);
+    if (!chunk)
+        chunk = find_chunk_locked(TIER_FREE, order);
+    if (!chunk) {
+        chunk = fullest_draining_locked(order);
+        if (chunk) {
+            unlist_locked(chunk);
+            set_tier_locked(actor, chunk, TIER_HOT, CAUSE_PRESSURE);
+            list_locked(chunk);
+        }
+    }
+    if (!chunk) {
+        uint32_t limit = (uint32_t)SETTING(ss_max_chunks), count = chunk_count_locked();
+        if (limit && count >= limit) {
+            lock_release(&superslab_lock);
+            return NULL;
+        }
+        lock_release(&superslab_lock);
+        chunk = map_chunk(actor);
+        if (!chunk)
+            return NULL;
+        lock_acquire(&superslab_lock);
+        chunk_set_kind(chunk, CHUNK_SLABS);
+        count = chunk_count_locked();
+        tier_counts[TIER_HOT]++;
+        telemetry_set(&telemetry->tiers[TIER_HOT].chunks, tier_counts[TIER_HOT]);
+        list_locked(chunk);
+        telemetry_add(&telemetry->global.acquired_new, 1);
+        event_append(actor, EVENT_SS_EXPAND, CAUSE_NONE, NO_ITEM, count, count + 1.0);
+    }
+    struct slab *slab = take_locked(actor, chunk, order);
+    lock_release(&superslab_lock);
+    return slab;
+}
+
+static void set_class_of_slabs(struct chunk *chunk, struct slab *slab, uint8_t value)
+{
+    if (!chunk->in_range)
+        return;
+    size_t first = (size_t)(slab_start(slab) - os_range.base) >> SLAB_SHIFT;
+    for (unsigned i = 0; i < slab->span_slabs; i++)
+        atomic_store_explicit(&class_of_slab[first + i], value, memory_order_relaxed);
+}
+
+struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, enum slab_state state,
+                               unsigned class_index, unsigned heap)
+{
+    struct slab *slab = find_slab(actor, log2_floor(span_slabs));
+    if (!slab)
+        return NULL;
+    HAK_ASSERT(atomic_load_explicit(&slab->remote_head, memory_order_relaxed) == 0);
+    slab->free_list = NULL;
+    slab->used = slab->bump = 0;
+    slab->next = slab->previous = NULL;
+    slab->is_listed = 0;
+    slab->class_index = (uint8_t)class_index;
+    slab->span_slabs = (uint8_t)span_slabs;
+    slab->head_offset = 0;
+    slab->heap = (uint8_t)heap;
+    for (unsigned i = 1; i < span_slabs; i++) {
+        slab[i].state = SLAB_INTERIOR;
+        slab[i].head_offset = (uint8_t)i;
+    }
+    slab->state = (uint8_t)state;
+    if (state == SLAB_CLASS)
+        set_class_of_slabs(slab_chunk(slab), slab, (uint8_t)(class_index + 1));
+    return slab;
+}
+
+void superslab_release(const struct actor *actor, struct slab *slab, uint32_t now_ms)
+{
+    struct chunk *chunk = slab_chunk(slab);
+    unsigned span_slabs = slab->span_slabs;
+    if (slab->state == SLAB_CLASS)
+        set_class_of_slabs(chunk, slab, 0);
+    for (unsigned i = 0; i < span_slabs; i++) {
+        slab[i].state = SLAB_FREE;
+        slab[i].head_offset = 0;
+    }
+    uint32_t freed = (span_slabs == SLABS_PER_CHUNK ? FULL_MASK : (1u << span_slabs) - 1) << slab->index;
+    lock_acquire(&superslab_lock);
+    HAK_ASSERT((chunk->free_mask & freed) == 0);
+    unlist_locked(chunk);
+    chunk->free_mask |= freed;
+    chunk->dirty_mask |= freed;
+    chunk->idle_since_ms = now_ms;
+    telemetry_add(&telemetry->global.busy_slabs, -(int64_t)span_slabs);
+    if (!chunk->is_purging)
+        update_tier_locked(actor, chunk);
+    list_locked(chunk);
+    lock_release(&superslab_lock);
+}
+
+/* Purges the claimed slabs run by run; returns those that the system refused. */
+static uint32_t purge_slabs(struct chunk *chunk, uint32_t claimed)
+{
+    uint32_t refused = 0;
+    for (unsigned first = 0; first < SLABS_PER_CHUNK;) {
+        if (!(claimed >> first & 1)) {
+            first++;
+            continue;
+        }
+        unsigned count = 1;
+        while (first + count < SLABS_PER_CHUNK && (claimed >> (first + count) & 1))
+            count++;
+        if (!os_purge(chunk->base + first * SLAB_BYTES, count * SLAB_BYTES))
+            refused |= (count == SLABS_PER_CHUNK ? FULL_MASK : (1u << count) - 1) << first;
+        first += count;
+    }
+    return refused;
+}
+
+/* Purges one chunk's idle slabs; lets the chunk go if it is FREE and not retained. Takes the lock held,
+ * drops it meanwhile. Returns the bytes given back. */
+static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
+{
+    uint32_t claimed = chunk->dirty_mask;
+    bool let_go = chunk->tier == TIER_FREE && tier_counts[TIER_FREE] > (uint32_t)SETTING(ss_retain_chunks);
+    unlist_locked(chunk);
+    chunk->is_purging = 1;
+    chunk->free_mask &= ~claimed;
+    chunk->dirty_mask = 0;
+    if (let_go) {
+        chunk_set_kind(chunk, CHUNK_NONE); /* walkers see it no more */
+        uint32_t count = chunk_count_locked();
+        tier_counts[TIER_FREE]--;
+        telemetry_set(&telemetry->tiers[TIER_FREE].chunks, tier_counts[TIER_FREE]);
+        event_append(actor, EVENT_SS_FREE, CAUSE_IDLE, NO_ITEM, count, count - 1.0);
+    }
+    lock_release(&superslab_lock);
+
+    uint32_t refused = claimed ? purge_slabs(chunk, claimed) : 0;
+    int64_t purged = __builtin_popcount(claimed & ~refused);
+    add_committed(-purged);
+    if (purged)
+        event_append(actor, EVENT_PURGE, CAUSE_IDLE, NO_ITEM, 0, (double)purged * (double)SLAB_BYTES);
+    if (let_go) {
+        char *base = chunk->base;
+        add_committed(-(int64_t)__builtin_popcount(refused));
+        registry_remove(chunk);
+        frames_release(base, 1, refused == 0);
+        lock_acquire(&superslab_lock);
+        return (size_t)purged * SLAB_BYTES;
+    }
+    lock_acquire(&superslab_lock);
+    chunk->is_purging = 0;
+    chunk->free_mask |= claimed;
+    chunk->dirty_mask |= refused;
+    update_tier_locked(actor, chunk);
+    list_locked(chunk);
+    return (size_t)purged * SLAB_BYTES;
+}
+
+size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everything)
+{
+    int64_t delay_ms = SETTING(ss_purge_delay_ms);
+    size_t purged = 0;
+    struct chunk *chunk;
+    lock_acquire(&superslab_lock);
+    for (uint32_t i = 0; (everything || delay_ms >= 0) && (chunk = registry_chunk_at(i)) != NULL; i++) {
+        if (chunk_kind(chunk) != CHUNK_SLABS || chunk->best_run == NO_RUN || chunk->is_purging)
+            continue;
+        bool surplus = chunk->tier == TIER_FREE && tier_counts[TIER_FREE] > (uint32_t)SETTING(ss_retain_chunks);
+        bool due = everything || (int32_t)(now_ms - chunk->idle_since_ms) >= (int32_t)delay_ms;
+        if (due && (chunk->dirty_mask || surplus))
+            purged += purge_chunk_locked(actor, chunk);
+    }
+    lock_release(&superslab_lock);
+    return purged;
+}
+
+struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed)
+{
+    if (bytes > SIZE_MAX - CHUNK_BYTES || bytes / CHUNK_BYTES >= UINT32_MAX / 2)
+        return NULL;
+    struct chunk *chunk = registry_new_chunk(actor);
+    if (!chunk)
+        return NULL;
+    uint32_t frames = (uint32_t)(round_up(bytes, CHUNK_BYTES) / CHUNK_BYTES);
+    chunk->frames = 0;
+    chunk->base = frames_acquire(frames, alignment > CHUNK_BYTES ? alignment : CHUNK_BYTES, is_zeroed);
+    if (!chunk->base) {
+        registry_remove(chunk);
+        return NULL;
+    }
+    chunk->frames = frames;
+    chunk->best_run = NO_RUN;
+    chunk->previous = NULL;
+    chunk->in_range = (size_t)((uintptr_t)chunk->base - (uintptr_t)os_range.base) < os_range.bytes;
+    chunk_set_kind(chunk, CHUNK_BIG);
+    if (!registry_publish(chunk)) {
+        frames_release(chunk->base, frames, *is_zeroed);
+        registry_remove(chunk);
+        return NULL;
+    }
+    return chunk;
+}
+
+bool superslab_extend_big(struct chunk *chunk, size_t bytes)
+{
+    bool is_zeroed;
+    if (bytes > SIZE_MAX - CHUNK_BYTES || bytes / CHUNK_BYTES >= UINT32_MAX / 2)
+        return false;
+    uint32_t frames = (uint32_t)(round_up(bytes, CHUNK_BYTES) / CHUNK_BYTES), had = chunk->frames;
+    if (frames <= had)
+        return true;
+    if (!frames_extend(chunk->base, had, frames, &is_zeroed))
+        return false;
+    if (registry_extend(chunk, frames)) {
+        if (!is_zeroed) /* must be purged as a whole before it may count as zeroed */
+            chunk->touched_bytes = (size_t)frames * CHUNK_BYTES;
+        return true;
+    }
+    frames_release(chunk->base + (size_t)had * CHUNK_BYTES, frames - had, is_zeroed);
+    return false;
+}
+
+void superslab_unmap_big(const struct actor *actor, struct chunk *chunk)
+{
+    (void)actor;
+    char *base = chunk->base;
+    uint32_t frames = chunk->frames;
+    bool is_zeroed = !chunk->in_range || chunk->touched_bytes == 0 ||
+                     os_purge(base, round_up(chunk->touched_bytes, PAGE_BYTES));
+    registry_remove(chunk);
+    frames_release(base, frames, is_zeroed);
+}
+
+bool superslab_is_valid(void)
+{
+    bool valid = true;
+    uint32_t counts[TIER_COUNT] = {0};
+    struct chunk *chunk;
+    lock_acquire(&superslab_lock);
+    for (uint32_t i = 0; (chunk = registry_chunk_at(i)) != NULL; i++) {
+        if (chunk_kind(chunk) != CHUNK_SLABS || chunk->is_purging)
+            continue;
+        valid &= (chunk->dirty_mask & ~chunk->free_mask) == 0;
+        valid &= chunk->best_run == largest_run(chunk->free_mask);
+        valid &= (chunk->tier == TIER_FREE) == (chunk->free_mask == FULL_MASK);
+        valid &= registry_find(chunk->base) == chunk;
+        counts[chunk->tier < TIER_COUNT ? chunk->tier : 0]++;
+        for (unsigned slab = 0; slab < SLABS_PER_CHUNK; slab++)
+            valid &= !(chunk->free_mask >> slab & 1) || chunk->slabs[slab].state == SLAB_FREE;
+    }
+    for (unsigned tier = 0; tier < TIER_COUNT; tier++)
+        for (unsigned run = 0; run < RUN_ORDERS; run++)
+            for (chunk = lists[tier][run]; chunk; chunk = chunk->next)
+                valid &= chunk->tier == tier && chunk->best_run == run;
+    (void)counts;
+    lock_release(&superslab_lock);
+    return valid;
+}
+
+void superslab_acquire_locks(void)
+{
+    lock_acquire(&superslab_lock);
+    frames_acquire_locks();
+    registry_acquire_locks();
+}
+
+void superslab_release_locks(void)
+{
+    registry_release_locks();
+    frames_release_locks();
+    lock_release(&superslab_lock);
+}
+
+void superslab_reset_locks(void)
+{
+    lock_reset(&superslab_lock);
+    frames_reset_locks();
+    registry_reset_locks();
+}

@@ -1,0 +1,447 @@
+/* tls_cache.c: decisions, refills and flushes of a thread's bins; caches made, kept and reused. */
+#include "tls_cache.h"
+
+#include "central.h"
+#include "clock.h"
+#include "control.h"
+#include "events.h"
+#include "lock.h"
+#include "settings.h"
+#include "thread_rows.h"
+
+#include <string.h>
+
+#define OPERATIONS_PER_LOOK 512 /* at the clock, at most */
+#define STEPS_PER_CAPACITY 10   /* how finely a swing is noted */
+
+/* The class + 1 of nothing: one entry is enough, as the range of the stand-in is empty. */
+static const uint8_t no_class[TINY_TABLE_ENTRIES];
+struct tls_cache tls_cache_none = {.tiny_table = no_class};
+__thread struct tls_cache *tls_cache __attribute__((tls_model("initial-exec"))) = &tls_cache_none;
+
+static struct lock unused_lock;
+static struct tls_cache *unused_caches;
+
+struct limits {
+    uint32_t minimum, maximum, initial;
+};
+
+static struct limits class_limits(unsigned class_index)
+{
+    bool is_mid = class_index >= TINY_CLASS_COUNT;
+    struct limits limits = {
+        .minimum = (uint32_t)(is_mid ? SETTING(mid_ring_min_slots) : SETTING(tls_min_slots)),
+        .maximum = (uint32_t)(is_mid ? SETTING(mid_ring_max_slots) : SETTING(tls_max_slots)),
+        .initial = (uint32_t)(is_mid ? SETTING(mid_ring_slots) : SETTING(tls_initial_slots)),
+    };
+    uint64_t max_bytes = (uint64_t)SETTING(tls_max_bytes);
+    if (max_bytes) {
+        uint32_t by_bytes = (uint32_t)clamp_int64((int64_t)(max_bytes / size_classes[class_index].bytes), 1, BIN_MAX_SLOTS);
+        limits.minimum = limits.minimum < by_bytes ? limits.minimum : by_bytes;
+        limits.maximum = limits.maximum < by_bytes ? limits.maximum : by_bytes;
+        limits.initial = limits.initial < by_bytes ? limits.initial : by_bytes;
+    }
+    return limits;
+}
+
+static int32_t fill_of(const struct bin *bin)
+{
+    return (int32_t)(bin->top - bin->base);
+}
+
+static struct telemetry_thread_class *row_of(struct tls_cache *cache, const struct bin *bin)
+{
+    return &cache->row->classes[bin->class_index];
+}
+
+static void publish_fill(struct tls_cache *cache, struct bin *bin)
+{
+    struct telemetry_thread_class *row = row_of(cache, bin);
+    int64_t change = fill_of(bin) - (int64_t)telemetry_get(&row->cached);
+    if (change == 0)
+        return;
+    telemetry_set(&row->cached, (uint64_t)fill_of(bin));
+    cache->cached_bytes += (uint64_t)(change * (int64_t)size_classes[bin->class_index].bytes);
+    telemetry_set(&cache->row->cached_bytes, cache->cached_bytes);
+}
+
+/* Counts the pops since the last time. */
+static void account(struct tls_cache *cache, struct bin *bin)
+{
+    uint32_t allocations = ALLOCATIONS_PER_TICK - bin->countdown;
+    bin->countdown = ALLOCATIONS_PER_TICK;
+    cache->actor.operations += allocations;
+    telemetry_bump(&row_of(cache, bin)->allocations, allocations);
+    telemetry_set(&cache->row->operations, cache->actor.operations);
+}
+
+static int32_t step_of(const struct bin *bin)
+{
+    int32_t step = (int32_t)bin->capacity / STEPS_PER_CAPACITY;
+    return step > 0 ? step : 1;
+}
+
+/* Puts floor and limit where the fill would leave [low, high], or at the ends. */
+static void set_marks(struct bin *bin)
+{
+    int32_t capacity = (int32_t)bin->capacity, fill = fill_of(bin);
+    int32_t floor = 0, limit = capacity;
+    if (!bin->is_settled) {
+        floor = (int32_t)clamp_int64((int64_t)bin->low + bin->adjust, 0, fill);
+        limit = (int32_t)clamp_int64((int64_t)bin->high + bin->adjust, fill, capacity > fill ? capacity : fill);
+    }
+    bin->floor = bin->base + floor;
+    bin->limit = bin->base + limit;
+}
+
+static void start_period(struct bin *bin)
+{
+    bin->adjust = 0;
+    bin->low = bin->high = fill_of(bin);
+    bin->exchanges = 0;
+    bin->is_settled = 0;
+    set_marks(bin);
+}
+
+/* The swing as far as it is proved: a mark that was moved on may not have been reached. */
+static int32_t swing_of(const struct bin *bin)
+{
+    int32_t swing = bin->high - bin->low;
+    return swing > 0 ? swing - (step_of(bin) - 1) : 0;
+}
+
+static void note_swing(struct bin *bin)
+{
+    bin->is_settled = (int64_t)swing_of(bin) * 100 > SETTING(tls_grow_percent) * (int64_t)bin->capacity;
+    set_marks(bin);
+}
+
+/* The fill is about to go below, or above, what was noted. */
+static void extend_low(struct bin *bin)
+{
+    bin->low = fill_of(bin) - bin->adjust - step_of(bin);
+    note_swing(bin);
+}
+
+static void extend_high(struct bin *bin)
+{
+    bin->high = fill_of(bin) - bin->adjust + step_of(bin);
+    note_swing(bin);
+}
+
+static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
+{
+    struct telemetry_thread_class *row = row_of(cache, bin);
+    uint32_t fill = (uint32_t)fill_of(bin);
+    /* The bottom of the stack: what was not used for longest. */
+    central_give(&cache->actor, row, cache->heap, bin->class_index, bin->base, count);
+    memmove(bin->base, bin->base + count, (fill - count) * sizeof *bin->base);
+    bin->top -= count;
+    bin->adjust -= (int32_t)count;
+    telemetry_bump(&row->flushes, 1);
+    telemetry_bump(&row->flushed, count);
+    cache->is_maintenance_due |= SETTING(ss_purge_delay_ms) == 0;
+    set_marks(bin);
+}
+
+/* Where a bin of `capacity` slots lies; NULL: no memory for the large slots. */
+static void **slots_for(struct tls_cache *cache, const struct bin *bin, uint32_t capacity)
+{
+    size_t index = (size_t)(bin - cache->bins);
+    if (capacity <= BIN_SMALL_SLOTS)
+        return cache->small_slots[index];
+    if (!cache->large_slots)
+        cache->large_slots = os_map(sizeof(void *) * BIN_COUNT * BIN_MAX_SLOTS);
+    return cache->large_slots ? cache->large_slots + index * BIN_MAX_SLOTS : NULL;
+}
+
+static void resize_bin(struct tls_cache *cache, struct bin *bin, uint32_t capacity, enum event_cause cause)
+{
+    uint32_t old_capacity = bin->capacity;
+    if (capacity == old_capacity)
+        return;
+    if (fill_of(bin) > (int32_t)capacity)
+        flush_bin(cache, bin, (uint32_t)fill_of(bin) - capacity);
+    void **slots = slots_for(cache, bin, capacity);
+    if (!slots)
+        return;
+    if (slots != bin->base) {
+        int32_t fill = fill_of(bin);
+        memcpy(slots, bin->base, (size_t)fill * sizeof *slots);
+        bin->base = slots;
+        bin->top = slots + fill;
+    }
+    bin->capacity = capacity;
+    telemetry_set(&row_of(cache, bin)->capacity, capacity);
+    enum event_kind kind = bin->class_index >= TINY_CLASS_COUNT ? EVENT_RING_RESIZE
+                           : capacity > old_capacity            ? EVENT_TLS_GROW
+                                                                : EVENT_TLS_SHRINK;
+    event_append(&cache->actor, kind, cause, bin->class_index, old_capacity, capacity);
+}
+
+/* Grows, shrinks or keeps a bin by what was noted since the last decision. */
+static void decide(struct tls_cache *cache, struct bin *bin)
+{
+    struct limits limits = class_limits(bin->class_index);
+    int64_t capacity = bin->capacity ? bin->capacity : 1;
+    int64_t usage_percent = (int64_t)swing_of(bin) * 100 / capacity;
+    telemetry_set(&row_of(cache, bin)->high_water, (uint64_t)clamp_int64(bin->high + bin->adjust, 0, bin->capacity));
+    if (!SETTING(tls_adaptive))
+        resize_bin(cache, bin, limits.initial, CAUSE_TUNABLE);
+    else if (usage_percent > SETTING(tls_grow_percent) && bin->capacity < limits.maximum)
+        resize_bin(cache, bin, (uint32_t)clamp_int64(capacity * 2, limits.minimum, limits.maximum), CAUSE_USAGE);
+    else if (usage_percent < SETTING(tls_shrink_percent) && bin->capacity > limits.minimum)
+        resize_bin(cache, bin, (uint32_t)clamp_int64(capacity / 2, limits.minimum, limits.maximum), CAUSE_USAGE);
+    else if (bin->exchanges)
+        event_append(&cache->actor, EVENT_TLS_KEEP, CAUSE_USAGE, bin->class_index, bin->capacity, (double)usage_percent);
+    start_period(bin);
+    publish_fill(cache, bin);
+}
+
+static void count_exchange(struct tls_cache *cache, struct bin *bin)
+{
+    if (++bin->exchanges >= SETTING(tls_adapt_refills))
+        decide(cache, bin);
+}
+
+/* Brings every bin in line with the newest settings. */
+static void adopt(struct tls_cache *cache)
+{
+    uint64_t generation = control_adopt(&cache->actor);
+    if (generation == cache->generation)
+        return;
+    cache->generation = generation;
+    unsigned profile = (unsigned)SETTING(route_profile);
+    cache->tiny_table = tiny_class_tables[profile];
+    for (unsigned i = 1; i < BIN_COUNT; i++) {
+        struct bin *bin = &cache->bins[i];
+        struct limits limits = class_limits(bin->class_index);
+        uint32_t capacity = SETTING(tls_adaptive)
+                                ? (uint32_t)clamp_int64(bin->capacity, limits.minimum, limits.maximum)
+                                : limits.initial;
+        resize_bin(cache, bin, capacity, CAUSE_TUNABLE);
+        start_period(bin);
+        publish_fill(cache, bin);
+    }
+    telemetry_set(&cache->row->adopted, generation);
+    event_append(&cache->actor, EVENT_TUNABLE_ADOPT, CAUSE_TUNABLE, NO_ITEM, 0, (double)generation);
+    cache->is_maintenance_due = 1;
+}
+
+static void look_at_clock(struct tls_cache *cache)
+{
+    cache->next_look = cache->actor.operations + OPERATIONS_PER_LOOK;
+    int64_t period_ms = SETTING(tls_adapt_ms);
+    uint32_t now_ms = clock_now_ms(&cache->actor);
+    if ((int32_t)(now_ms - cache->last_maintenance_ms) >= MAINTENANCE_PERIOD_MS) {
+        cache->last_maintenance_ms = now_ms;
+        cache->is_maintenance_due = 1;
+    }
+    if (period_ms == 0 || (int32_t)(now_ms - cache->last_sweep_ms) < (int32_t)period_ms)
+        return;
+    cache->last_sweep_ms = now_ms;
+    for (unsigned i = 1; i < BIN_COUNT; i++)
+        decide(cache, &cache->bins[i]);
+}
+
+static void look_around(struct tls_cache *cache)
+{
+    if (UNLIKELY(control_generation() != cache->generation))
+        adopt(cache);
+    if (cache->actor.operations >= cache->next_look)
+        look_at_clock(cache);
+}
+
+static bool refill(struct tls_cache *cache, struct bin *bin)
+{
+    struct telemetry_thread_class *row = row_of(cache, bin);
+    telemetry_bump(&row->misses, 1);
+    int32_t virtual_fill = -bin->adjust;
+    if (virtual_fill < bin->low)
+        bin->low = virtual_fill;
+    count_exchange(cache, bin);
+    look_at_clock(cache);
+    int64_t wanted = clamp_int64((int64_t)bin->capacity * SETTING(tls_refill_percent) / 100, 1, BIN_MAX_SLOTS);
+    unsigned got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, (unsigned)wanted);
+    bin->top = bin->base + got;
+    bin->adjust += (int32_t)got;
+    telemetry_bump(&row->refills, 1);
+    telemetry_bump(&row->filled, got);
+    set_marks(bin);
+    return got > 0;
+}
+
+void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
+{
+    struct bin *bin = &cache->bins[class_index + 1];
+    if (bin->countdown) /* 0: the fast path counted this allocation */
+        bin->countdown--;
+    account(cache, bin);
+    look_around(cache);
+    if (bin->top == bin->base) {
+        if (!refill(cache, bin))
+            return NULL;
+    } else if (bin->top == bin->floor) {
+        extend_low(bin);
+    }
+    void *block = *--bin->top;
+    publish_fill(cache, bin);
+    if (bin->floor > bin->top)
+        extend_low(bin); /* a refill left the fill at its mark */
+    return block;
+}
+
+void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
+{
+    struct bin *bin = &cache->bins[class_index + 1];
+    account(cache, bin);
+    look_around(cache);
+    if (fill_of(bin) >= (int32_t)bin->capacity) {
+        if (fill_of(bin) - bin->adjust > bin->high)
+            bin->high = fill_of(bin) - bin->adjust;
+        count_exchange(cache, bin);
+        if (bin->capacity == 0) {
+            central_give(&cache->actor, row_of(cache, bin), cache->heap, class_index, &block, 1);
+            return;
+        }
+        if (fill_of(bin) >= (int32_t)bin->capacity) {
+            int64_t count = clamp_int64((int64_t)bin->capacity * SETTING(tls_refill_percent) / 100, 1, fill_of(bin));
+            flush_bin(cache, bin, (uint32_t)count);
+        }
+    }
+    if (bin->top == bin->limit)
+        extend_high(bin);
+    *bin->top++ = block;
+    publish_fill(cache, bin);
+}
+
+void tls_cache_poll(struct tls_cache *cache)
+{
+    cache->actor.operations++;
+    telemetry_set(&cache->row->operations, cache->actor.operations);
+    look_around(cache);
+}
+
+unsigned tls_cache_flush(struct tls_cache *cache)
+{
+    unsigned flushed = 0;
+    for (unsigned i = 1; i < BIN_COUNT; i++) {
+        struct bin *bin = &cache->bins[i];
+        uint32_t fill = (uint32_t)fill_of(bin);
+        account(cache, bin);
+        if (fill)
+            flush_bin(cache, bin, fill);
+        flushed += fill;
+        start_period(bin);
+        publish_fill(cache, bin);
+    }
+    return flushed;
+}
+
+static void init_bin(struct tls_cache *cache, struct bin *bin)
+{
+    uint32_t capacity = class_limits(bin->class_index).initial;
+    void **slots = slots_for(cache, bin, capacity);
+    if (!slots) {
+        capacity = BIN_SMALL_SLOTS;
+        slots = slots_for(cache, bin, capacity);
+    }
+    bin->base = bin->top = slots;
+    bin->capacity = capacity;
+    bin->countdown = ALLOCATIONS_PER_TICK;
+    telemetry_set(&row_of(cache, bin)->capacity, capacity);
+    int64_t prewarm = clamp_int64(SETTING(tls_prewarm_slots), 0, capacity);
+    if (prewarm) {
+        unsigned got = central_take(&cache->actor, row_of(cache, bin), cache->heap, bin->class_index, bin->base,
+                                    (unsigned)prewarm);
+        bin->top += got;
+        telemetry_bump(&row_of(cache, bin)->filled, got);
+    }
+    start_period(bin);
+    publish_fill(cache, bin);
+}
+
+struct tls_cache *tls_cache_create(unsigned heap)
+{
+    lock_acquire(&unused_lock);
+    struct tls_cache *cache = unused_caches;
+    if (cache)
+        unused_caches = cache->next_unused;
+    lock_release(&unused_lock);
+    if (!cache)
+        cache = os_map(sizeof *cache);
+    if (!cache)
+        return NULL;
+    cache->actor = (struct actor){.thread_id = os_thread_id()};
+    cache->row = thread_rows_acquire(cache->actor.thread_id, &cache->spare_row);
+    if (!cache->row)
+        return NULL; /* the cache is lost, as is all hope: there is no page left */
+    cache->generation = control_adopt(&cache->actor);
+    cache->tiny_table = tiny_class_tables[SETTING(route_profile)];
+    cache->class_of_slab = class_of_slab;
+    cache->range_base = (uintptr_t)os_range.base;
+    cache->range_limit = os_range.bytes / 8;
+    cache->heap = (uint8_t)heap;
+    cache->is_real = 1;
+    cache->is_maintenance_due = 0;
+    cache->cached_bytes = 0;
+    cache->last_sweep_ms = cache->last_maintenance_ms = clock_now_ms(&cache->actor);
+    cache->next_look = OPERATIONS_PER_LOOK;
+    telemetry_set(&cache->row->adopted, cache->generation);
+    for (unsigned i = 1; i < BIN_COUNT; i++) {
+        cache->bins[i].class_index = (uint8_t)(i - 1);
+        init_bin(cache, &cache->bins[i]);
+    }
+    event_append(&cache->actor, EVENT_THREAD_START, CAUSE_NONE, NO_ITEM, 0,
+                 (double)telemetry_get(&telemetry->global.threads));
+    return cache;
+}
+
+void tls_cache_destroy(struct tls_cache *cache)
+{
+    tls_cache_flush(cache);
+    thread_rows_release(cache->row);
+    event_append(&cache->actor, EVENT_THREAD_EXIT, CAUSE_EXIT, NO_ITEM, 0,
+                 (double)telemetry_get(&telemetry->global.threads));
+    cache->row = NULL;
+    lock_acquire(&unused_lock);
+    cache->next_unused = unused_caches;
+    unused_caches = cache;
+    lock_release(&unused_lock);
+}
+
+void tls_cache_after_fork(struct tls_cache *survivor)
+{
+    lock_reset(&unused_lock);
+    if (survivor->is_real)
+        survivor->actor.thread_id = os_thread_id();
+    thread_rows_after_fork(survivor->is_real ? survivor->row : NULL, os_thread_id());
+}
+
+bool tls_cache_is_valid(const struct tls_cache *cache)
+{
+    bool valid = cache->bins[0].top == cache->bins[0].limit;
+    for (unsigned i = 1; i < BIN_COUNT; i++) {
+        const struct bin *bin = &cache->bins[i];
+        valid &= bin->base <= bin->floor && bin->floor <= bin->top && bin->top <= bin->limit;
+        valid &= bin->limit <= bin->base + (bin->capacity ? bin->capacity : 1);
+        valid &= bin->countdown > 0 && bin->countdown <= ALLOCATIONS_PER_TICK;
+        for (void **slot = bin->base; slot < bin->top; slot++) {
+            struct chunk *chunk = registry_find(*slot);
+            valid &= chunk && chunk_kind(chunk) == CHUNK_SLABS && slab_of(chunk, *slot)->class_index == i - 1;
+        }
+    }
+    return valid;
+}
+
+void tls_cache_acquire_locks(void)
+{
+    thread_rows_acquire_locks();
+    lock_acquire(&unused_lock);
+}
+
+void tls_cache_release_locks(void)
+{
+    lock_release(&unused_lock);
+    thread_rows_release_locks();
+}

@@ -1,0 +1,104 @@
+/* tls_cache.h: a thread's caches: one bin (a stack of free blocks) a size class. Serves as TLS cache,
+ * magazine and mid ring of the specification: one adaptive structure.
+ *
+ *            base           floor        top          limit        base + capacity
+ *             |  ...blocks... |  ..blocks.. |   ..room..  |  ...room...  |
+ *
+ * malloc pops at top unless top == floor; free pushes unless top == limit. floor and limit are either
+ * the ends (empty, full) or the next fill that would change what is known of the swing: crossing one
+ * takes the slow path, which notes it and moves the mark on. So watermarks cost the fast path nothing.
+ *
+ * Usage, what a decision looks at: the swing of the fill since the last one (highest - lowest, with
+ * what refills added and flushes removed not counted), of the capacity. Steps of a tenth of the
+ * capacity; once the swing proves growth, floor and limit go to the ends and nothing more is noted.
+ *
+ * countdown: every ALLOCATIONS_PER_TICK pops of a bin take the slow path once, so any 4096 allocations
+ * of a thread, however spread over its bins, make it look at the settings' generation.
+ *
+ * Single-threaded but for the telemetry row. Bin 0 is always empty and full: what is no block of a
+ * size class falls through to the slow path. The fast path is in fast_path.h. */
+#ifndef HAK_TLS_CACHE_H
+#define HAK_TLS_CACHE_H
+
+#include "base.h"
+#include "size_class.h"
+#include "telemetry.h"
+
+#define BIN_COUNT (SIZE_CLASS_COUNT + 1) /* bin = class + 1 */
+#define BIN_MAX_SLOTS 4096               /* the range's maximum: tls.max_slots stays live */
+#define BIN_SMALL_SLOTS 64               /* up to here slots lie in the cache itself */
+#define ALLOCATIONS_PER_TICK 64
+#define MAINTENANCE_PERIOD_MS 100        /* how often a busy thread looks after idle memory */
+_Static_assert(ALLOCATIONS_PER_TICK *BIN_COUNT <= 4096, "settings are seen within 4096 allocations");
+
+struct bin {
+    _Alignas(CACHE_LINE) void **top;
+    void **limit, **floor, **base;
+    uint32_t countdown; /* allocations until the next tick; never 0 outside the slow path */
+    uint32_t capacity;
+    /* Of the period since the last decision, in blocks: virtual fill = fill - adjust. */
+    int32_t adjust; /* what refills added minus what flushes removed */
+    int32_t low, high;
+    uint16_t exchanges; /* refills and flushes */
+    uint8_t is_settled; /* the swing already proves growth */
+    uint8_t class_index;
+};
+_Static_assert(sizeof(struct bin) == CACHE_LINE, "one bin, one cache line");
+
+struct tls_cache {
+    _Alignas(CACHE_LINE) struct actor actor;
+    /* What the fast paths read; constant between settings. */
+    const uint8_t *tiny_table;
+    const _Atomic uint8_t *class_of_slab;
+    uintptr_t range_base;
+    uint64_t range_limit; /* range bytes / 8: fast_path.h */
+    uint8_t is_real;      /* 0: the stand-in of threads without a cache */
+    uint8_t heap;
+    _Alignas(CACHE_LINE) struct bin bins[BIN_COUNT];
+    uint64_t generation; /* of the settings acted on */
+    uint64_t next_look;  /* operations at which the clock is looked at again */
+    uint32_t last_sweep_ms, last_maintenance_ms;
+    uint8_t is_maintenance_due; /* heap.c: purge, log */
+    uint64_t cached_bytes;      /* as published */
+    struct telemetry_thread *row, *spare_row;
+    void **large_slots; /* BIN_COUNT * BIN_MAX_SLOTS, mapped when a bin first outgrows the small ones */
+    struct tls_cache *next_unused;
+    void *small_slots[BIN_COUNT][BIN_SMALL_SLOTS];
+};
+
+/* Pops unless the bin is at its floor or a tick is due (then countdown is 0, and the allocation is
+ * counted); NULL: take the slow path. */
+static inline void *bin_pop(struct bin *bin)
+{
+    void **top = bin->top;
+    if (UNLIKELY(top == bin->floor) || UNLIKELY(--bin->countdown == 0))
+        return NULL;
+    bin->top = top - 1;
+    return top[-1];
+}
+
+/* The stand-in: every bin empty and full, no range: everything takes the slow path. */
+extern struct tls_cache tls_cache_none;
+extern __thread struct tls_cache *tls_cache __attribute__((tls_model("initial-exec")));
+
+/* A cache for the calling thread, or NULL: no memory. Does not set tls_cache. */
+struct tls_cache *tls_cache_create(unsigned heap);
+/* Gives all blocks back, retires the telemetry row, keeps the memory for another thread. */
+void tls_cache_destroy(struct tls_cache *cache);
+/* In a forked child: all caches but the survivor's are forgotten (their blocks stay out). */
+void tls_cache_after_fork(struct tls_cache *survivor);
+
+/* Slow paths of a real cache. A block, or NULL: no memory. */
+void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index);
+void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block);
+
+/* Counts one operation that no bin saw (L2.5, big) and looks after the clock and the generation. */
+void tls_cache_poll(struct tls_cache *cache);
+/* Gives every cached block back. Returns how many. */
+unsigned tls_cache_flush(struct tls_cache *cache);
+
+bool tls_cache_is_valid(const struct tls_cache *cache);
+void tls_cache_acquire_locks(void);
+void tls_cache_release_locks(void);
+
+#endif
