@@ -58,3 +58,9 @@ EXPORT size_t malloc_usable_size(void *block)
 {
     return heap_usable_size(block);
 }
+
+EXPORT int malloc_trim(size_t keep_bytes)
+{
+    (void)keep_bytes; /* glibc's: what to leave at the top of a heap that grows at its end */
+    return heap_trim() > 0;
+}

@@ -204,7 +204,12 @@ static void count_exchange(struct tls_cache *cache, struct bin *bin)
         decide(cache, bin);
 }
 
-/* Brings every bin in line with the newest settings. */
+static bool is_used(const struct bin *bin)
+{
+    return bin->base != NULL;
+}
+
+/* Brings every bin in use in line with the newest settings. */
 static void adopt(struct tls_cache *cache)
 {
     uint64_t generation = control_adopt(&cache->actor);
@@ -215,6 +220,8 @@ static void adopt(struct tls_cache *cache)
     cache->tiny_table = tiny_class_tables[profile];
     for (unsigned i = 1; i < BIN_COUNT; i++) {
         struct bin *bin = &cache->bins[i];
+        if (!is_used(bin))
+            continue;
         struct limits limits = class_limits(bin->class_index);
         uint32_t capacity = SETTING(tls_adaptive)
                                 ? (uint32_t)clamp_int64(bin->capacity, limits.minimum, limits.maximum)
@@ -241,7 +248,8 @@ static void look_at_clock(struct tls_cache *cache)
         return;
     cache->last_sweep_ms = now_ms;
     for (unsigned i = 1; i < BIN_COUNT; i++)
-        decide(cache, &cache->bins[i]);
+        if (is_used(&cache->bins[i]))
+            decide(cache, &cache->bins[i]);
 }
 
 static void look_around(struct tls_cache *cache)
@@ -271,9 +279,54 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
     return got > 0;
 }
 
+/* The first use of a class by the thread: threads that never use a class pay nothing for it. */
+static void open_bin(struct tls_cache *cache, struct bin *bin)
+{
+    bin->class_index = (uint8_t)(bin - cache->bins - 1);
+    uint32_t capacity = class_limits(bin->class_index).initial;
+    void **slots = slots_for(cache, bin, capacity);
+    if (!slots) {
+        capacity = BIN_SMALL_SLOTS;
+        slots = slots_for(cache, bin, capacity);
+    }
+    bin->base = bin->top = slots;
+    bin->capacity = capacity;
+    bin->countdown = ALLOCATIONS_PER_TICK;
+    telemetry_set(&row_of(cache, bin)->capacity, capacity);
+    start_period(bin);
+}
+
+/* Gives a bin's blocks back and leaves it as if it had never been used. */
+static uint32_t close_bin(struct tls_cache *cache, struct bin *bin)
+{
+    uint32_t fill = (uint32_t)fill_of(bin);
+    account(cache, bin);
+    if (fill)
+        flush_bin(cache, bin, fill);
+    publish_fill(cache, bin);
+    telemetry_set(&row_of(cache, bin)->capacity, 0);
+    bin->base = bin->top = bin->floor = bin->limit = NULL;
+    bin->capacity = 0;
+    return fill;
+}
+
+static void prewarm_bin(struct tls_cache *cache, struct bin *bin, int64_t slots)
+{
+    open_bin(cache, bin);
+    struct telemetry_thread_class *row = row_of(cache, bin);
+    unsigned wanted = (unsigned)clamp_int64(slots, 0, bin->capacity);
+    unsigned got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, wanted);
+    bin->top += got;
+    telemetry_bump(&row->filled, got);
+    start_period(bin);
+    publish_fill(cache, bin);
+}
+
 void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
 {
     struct bin *bin = &cache->bins[class_index + 1];
+    if (UNLIKELY(!is_used(bin)))
+        open_bin(cache, bin);
     if (bin->countdown) /* 0: the fast path counted this allocation */
         bin->countdown--;
     account(cache, bin);
@@ -294,6 +347,8 @@ void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
 void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
 {
     struct bin *bin = &cache->bins[class_index + 1];
+    if (UNLIKELY(!is_used(bin)))
+        open_bin(cache, bin);
     account(cache, bin);
     look_around(cache);
     if (fill_of(bin) >= (int32_t)bin->capacity) {
@@ -325,40 +380,10 @@ void tls_cache_poll(struct tls_cache *cache)
 unsigned tls_cache_flush(struct tls_cache *cache)
 {
     unsigned flushed = 0;
-    for (unsigned i = 1; i < BIN_COUNT; i++) {
-        struct bin *bin = &cache->bins[i];
-        uint32_t fill = (uint32_t)fill_of(bin);
-        account(cache, bin);
-        if (fill)
-            flush_bin(cache, bin, fill);
-        flushed += fill;
-        start_period(bin);
-        publish_fill(cache, bin);
-    }
+    for (unsigned i = 1; i < BIN_COUNT; i++)
+        if (is_used(&cache->bins[i]))
+            flushed += close_bin(cache, &cache->bins[i]);
     return flushed;
-}
-
-static void init_bin(struct tls_cache *cache, struct bin *bin)
-{
-    uint32_t capacity = class_limits(bin->class_index).initial;
-    void **slots = slots_for(cache, bin, capacity);
-    if (!slots) {
-        capacity = BIN_SMALL_SLOTS;
-        slots = slots_for(cache, bin, capacity);
-    }
-    bin->base = bin->top = slots;
-    bin->capacity = capacity;
-    bin->countdown = ALLOCATIONS_PER_TICK;
-    telemetry_set(&row_of(cache, bin)->capacity, capacity);
-    int64_t prewarm = clamp_int64(SETTING(tls_prewarm_slots), 0, capacity);
-    if (prewarm) {
-        unsigned got = central_take(&cache->actor, row_of(cache, bin), cache->heap, bin->class_index, bin->base,
-                                    (unsigned)prewarm);
-        bin->top += got;
-        telemetry_bump(&row_of(cache, bin)->filled, got);
-    }
-    start_period(bin);
-    publish_fill(cache, bin);
 }
 
 struct tls_cache *tls_cache_create(unsigned heap)
@@ -388,10 +413,9 @@ struct tls_cache *tls_cache_create(unsigned heap)
     cache->last_sweep_ms = cache->last_maintenance_ms = clock_now_ms(&cache->actor);
     cache->next_look = OPERATIONS_PER_LOOK;
     telemetry_set(&cache->row->adopted, cache->generation);
-    for (unsigned i = 1; i < BIN_COUNT; i++) {
-        cache->bins[i].class_index = (uint8_t)(i - 1);
-        init_bin(cache, &cache->bins[i]);
-    }
+    int64_t prewarm_slots = SETTING(tls_prewarm_slots);
+    for (unsigned i = 1; prewarm_slots && i < BIN_COUNT; i++)
+        prewarm_bin(cache, &cache->bins[i], prewarm_slots);
     event_append(&cache->actor, EVENT_THREAD_START, CAUSE_NONE, NO_ITEM, 0,
                  (double)telemetry_get(&telemetry->global.threads));
     return cache;
@@ -423,6 +447,8 @@ bool tls_cache_is_valid(const struct tls_cache *cache)
     bool valid = cache->bins[0].top == cache->bins[0].limit;
     for (unsigned i = 1; i < BIN_COUNT; i++) {
         const struct bin *bin = &cache->bins[i];
+        if (!is_used(bin))
+            continue;
         valid &= bin->base <= bin->floor && bin->floor <= bin->top && bin->top <= bin->limit;
         valid &= bin->limit <= bin->base + (bin->capacity ? bin->capacity : 1);
         valid &= bin->countdown > 0 && bin->countdown <= ALLOCATIONS_PER_TICK;

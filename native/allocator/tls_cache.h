@@ -15,6 +15,9 @@
  * countdown: every ALLOCATIONS_PER_TICK pops of a bin take the slow path once, so any 4096 allocations
  * of a thread, however spread over its bins, make it look at the settings' generation.
  *
+ * A bin without slots (base NULL) was not used yet: the stand-in's and a new thread's bins are like
+ * that, and read as empty and full at once. Its capacity is published as 0.
+ *
  * Single-threaded but for the telemetry row. Bin 0 is always empty and full: what is no block of a
  * size class falls through to the slow path. The fast path is in fast_path.h. */
 #ifndef HAK_TLS_CACHE_H
@@ -94,7 +97,7 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block);
 
 /* Counts one operation that no bin saw (L2.5, big) and looks after the clock and the generation. */
 void tls_cache_poll(struct tls_cache *cache);
-/* Gives every cached block back. Returns how many. */
+/* Gives every cached block back and forgets what was adapted. Returns how many blocks. */
 unsigned tls_cache_flush(struct tls_cache *cache);
 
 bool tls_cache_is_valid(const struct tls_cache *cache);
