@@ -1,6 +1,8 @@
-/* session.c: threads, clock and control of a run. The calling thread is the controller: it looks at
- * run.state and the clock every few milliseconds and passes one command word on to the lanes, which
- * load it (relaxed) at every checkpoint. Nothing here allocates memory. */
+/* session.c: threads, clock and control of a run. A controller thread looks at run.state and the clock
+ * every few milliseconds and passes one command word on to the lanes, which load it (relaxed) at every
+ * checkpoint. Nothing here allocates memory, but the C library does for every thread that is created:
+ * so the calling thread, which creates them, works as lane 0 itself, and no idle thread has caches in
+ * the allocator under test. */
 #include "session.h"
 #include "process_memory.h"
 #include "session_block.h"
@@ -39,8 +41,12 @@ struct workload_session {
     uint64_t last_end_ns;
     char error[WORKLOAD_ERROR_BYTES];
 
-    /* The controller's own. */
     const struct workload_request *request;
+    pthread_t caller; /* works as lane 0; nobody may join it */
+
+    /* The controller's own. */
+    struct workload_result *result;
+    void (*on_ready)(const char *path);
     struct hak_block block;
     uint64_t generation, start_ns, pause_start_ns, paused_ns;
     bool is_stopped;
@@ -158,7 +164,7 @@ static bool hand_over(struct lane_slot *slot)
     if (slot->has_predecessor)
         pthread_join(slot->predecessor, NULL);
     slot->predecessor = pthread_self();
-    slot->has_predecessor = true;
+    slot->has_predecessor = !pthread_equal(pthread_self(), session.caller);
     pthread_t successor;
     int refusal = pthread_create(&successor, NULL, lane_thread, slot);
     if (refusal == 0)
@@ -195,7 +201,8 @@ static void *lane_thread(void *argument)
     enum workload_outcome outcome = WORKLOAD_DONE;
     char name[16]; /* the kernel's limit */
     snprintf(name, sizeof name, "%.10s-%u", lane->workload->name, lane->index);
-    pthread_setname_np(pthread_self(), name);
+    if (gettid() != getpid()) /* the main thread's name is the process's */
+        pthread_setname_np(pthread_self(), name);
     atomic_store_explicit(&session.data->rows[lane->index].thread_id, (uint64_t)gettid(), memory_order_relaxed);
     if (!slot->is_prepared) {
         slot->is_prepared = true;
@@ -365,22 +372,29 @@ static void prepare_lane(uint32_t index)
     slot->lane.random = workload_mix(workload_mix(request->seed) + index + 1);
 }
 
-/* Starts every lane and waits until all are prepared; lanes that cannot start count as ended. */
-static void start_lanes(void)
+/* Starts all lanes but the caller's. Those that cannot start count as ended. */
+static void create_lanes(void)
 {
-    for (uint32_t i = 0; i < session.request->threads; i++) {
-        prepare_lane(i);
+    uint32_t lane_count = session.request->threads;
+    for (uint32_t i = 1; i < lane_count; i++) {
         struct lane_slot *slot = &session.slots[i];
         int refusal = pthread_create(&slot->thread, NULL, lane_thread, slot);
         if (refusal == 0)
             continue;
         workload_fail(&slot->lane, "the system refused a thread: %s", strerror(refusal));
+        for (uint32_t k = i; k < lane_count; k++)
+            session.slots[k].thread = session.caller; /* nothing to join */
         pthread_mutex_lock(&session.lock);
-        session.ended += session.request->threads - i;
-        session.finished = session.ended;
+        session.ended += lane_count - i;
+        session.finished += lane_count - i;
         pthread_mutex_unlock(&session.lock);
-        break;
+        return;
     }
+}
+
+/* Waits until every lane is prepared, and lets them go. */
+static void start_lanes(void)
+{
     pthread_mutex_lock(&session.lock);
     while (session.waiting + session.ended < session.request->threads)
         pthread_cond_wait(&session.to_controller, &session.lock);
@@ -391,15 +405,39 @@ static void start_lanes(void)
     send_command(session.request->starts_paused ? COMMAND_PAUSE : COMMAND_RUN);
 }
 
-static void finish_lanes(uint32_t started)
+static void finish_lanes(void)
 {
     send_command(COMMAND_FINISH);
     pthread_mutex_lock(&session.lock);
     while (session.finished < session.request->threads)
         pthread_cond_wait(&session.to_controller, &session.lock);
     pthread_mutex_unlock(&session.lock);
-    for (uint32_t i = 0; i < started; i++)
-        pthread_join(session.slots[i].thread, NULL);
+    for (uint32_t i = 0; i < session.request->threads; i++)
+        if (!pthread_equal(session.slots[i].thread, session.caller))
+            pthread_join(session.slots[i].thread, NULL);
+}
+
+static void *controller_thread(void *unused)
+{
+    (void)unused;
+    struct workload_result *result = session.result;
+    start_lanes();
+    if (session.on_ready != NULL)
+        session.on_ready(session.block.path);
+    control_lanes();
+    uint64_t elapsed_ns = running_ns(session.last_end_ns);
+    publish_progress(elapsed_ns);
+    result->elapsed_s = (double)elapsed_ns / 1e9;
+    result->operations = count_operations();
+    result->peak_resident_bytes = process_peak_resident_bytes();
+    finish_lanes();
+    for (uint32_t i = 0; i < session.request->threads; i++)
+        result->checksum += workload_mix(session.slots[i].lane.checksum + i);
+    if (session.error[0] != '\0')
+        memcpy(result->error, session.error, sizeof result->error);
+    else
+        result->status = session.is_stopped ? WORKLOAD_STATUS_STOPPED : WORKLOAD_STATUS_COMPLETED;
+    return NULL;
 }
 
 void workload_session_run(const struct workload_request *request, struct workload_result *result,
@@ -409,23 +447,20 @@ void workload_session_run(const struct workload_request *request, struct workloa
     result->status = WORKLOAD_STATUS_FAILED;
     if (prepare_session(request, result) != 0)
         return;
-    start_lanes();
-    uint32_t started = request->threads - session.finished;
-    if (on_ready != NULL)
-        on_ready(session.block.path);
-    control_lanes();
-    uint64_t elapsed_ns = running_ns(session.last_end_ns);
-    publish_progress(elapsed_ns);
-    result->elapsed_s = (double)elapsed_ns / 1e9;
-    result->operations = count_operations();
-    result->peak_resident_bytes = process_peak_resident_bytes();
-    finish_lanes(started);
+    session.result = result;
+    session.on_ready = on_ready;
+    session.caller = pthread_self();
     for (uint32_t i = 0; i < request->threads; i++)
-        result->checksum += workload_mix(session.slots[i].lane.checksum + i);
-    if (session.error[0] != '\0')
-        memcpy(result->error, session.error, sizeof result->error);
-    else
-        result->status = session.is_stopped ? WORKLOAD_STATUS_STOPPED : WORKLOAD_STATUS_COMPLETED;
+        prepare_lane(i);
+    pthread_t controller;
+    int refusal = pthread_create(&controller, NULL, controller_thread, NULL);
+    if (refusal == 0) {
+        create_lanes();
+        lane_thread(&session.slots[0]); /* to its end, or until a successor takes it over */
+        pthread_join(controller, NULL);
+    } else {
+        snprintf(result->error, sizeof result->error, "the system refused a thread: %s", strerror(refusal));
+    }
     munmap(session.slots, request->threads * sizeof(struct lane_slot));
     hak_block_retire(&session.block);
 }

@@ -32,7 +32,7 @@ void workload_request_init(struct workload_request *request, const struct worklo
 int workload_request_set(struct workload_request *request, const char *name, double value, char *error);
 int workload_request_check(const struct workload_request *request, char *error);
 
-/* Runs to the end in the calling thread, which becomes the controller; the work is done by others.
+/* Runs to the end; the calling thread does its share of the work.
  * `on_ready` is called once with the path of the control block ("" if it is private). */
 void workload_session_run(const struct workload_request *request, struct workload_result *result,
                           void (*on_ready)(const char *path));

@@ -10,12 +10,14 @@ enum { SITES, BLOCKS, MIN_SIZE, MAX_SIZE, TOUCHED, PHASE_MS, PARAMETER_COUNT };
 
 #define SITE_COUNT 1024u
 #define TIDES 3u
+/* Few sizes, so that a block which serves one site after another is not touched at ever new ends. */
+#define SIZE_STEPS 16u
 
 static const struct workload_parameter parameters[] = {
     [SITES] = {"sites", "call sites", "Call sites that allocate; low ones do so more often.", 1, SITE_COUNT, SITE_COUNT},
     [BLOCKS] = {"blocks", "blocks", "Blocks in use at high tide, of all threads together.", 3, 100000, 480},
     [MIN_SIZE] = {"min_size", "bytes", "Smallest block.", 1048577, 67108864, 1052672},
-    [MAX_SIZE] = {"max_size", "bytes", "Largest block; sizes are uniform between the two.", 1048577, 67108864, 2097152},
+    [MAX_SIZE] = {"max_size", "bytes", "Largest block; 16 sizes between the two.", 1048577, 67108864, 2097152},
     [TOUCHED] = {"touched", "%", "Share of a block's pages that is written, besides its ends.", 0, 100, 0},
     [PHASE_MS] = {"phase_ms", "ms", "How long a tide lasts (by operations: 1000 of a thread are 1 ms).",
                   1, 600000, 3000},
@@ -47,7 +49,7 @@ EACH_SITE(SITE)
 static void *(*const allocate_at[SITE_COUNT])(size_t) = {EACH_SITE(SITE_NAME)};
 
 struct site_churn {
-    uint32_t sites, block_count, live, low_tide, min_size, size_range, touched_percent;
+    uint32_t sites, block_count, live, low_tide, min_size, step_bytes, touched_percent;
     bool is_filling;
     size_t mapped_bytes;
     struct content_block blocks[];
@@ -72,7 +74,7 @@ static enum workload_outcome prepare(struct workload_lane *lane)
     churn->block_count = count;
     churn->sites = (uint32_t)lane->parameters[SITES];
     churn->min_size = (uint32_t)lane->parameters[MIN_SIZE];
-    churn->size_range = (uint32_t)lane->parameters[MAX_SIZE] - churn->min_size + 1;
+    churn->step_bytes = ((uint32_t)lane->parameters[MAX_SIZE] - churn->min_size) / (SIZE_STEPS - 1);
     churn->touched_percent = (uint32_t)lane->parameters[TOUCHED];
     churn->is_filling = true;
     return WORKLOAD_DONE;
@@ -88,7 +90,8 @@ static uint32_t draw_site(struct workload_lane *lane, const struct site_churn *c
 static bool allocate(struct workload_lane *lane, struct site_churn *churn)
 {
     uint32_t site = draw_site(lane, churn);
-    uint32_t bytes = churn->min_size + workload_below((uint32_t)workload_mix(site + 1), churn->size_range);
+    uint32_t step = workload_below((uint32_t)workload_mix(site + 1), SIZE_STEPS);
+    uint32_t bytes = churn->min_size + step * churn->step_bytes;
     struct content_block *block = &churn->blocks[churn->live];
     block->address = allocate_at[site](bytes);
     if (block->address == NULL) {
