@@ -193,6 +193,7 @@ void control_after_fork(void)
 
 void control_stop(void)
 {
+    event_log_flush(); /* what came since the last upkeep */
     hak_block_retire(&control_block);
 }
 
