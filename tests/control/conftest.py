@@ -1,0 +1,22 @@
+"""A pond: a block with tunables and metrics that no allocator has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from workbench.control import ControlBlock
+from workbench.control.testing import MadeUpBlock, make_block
+
+
+@pytest.fixture
+def pond() -> Iterator[MadeUpBlock]:
+    with make_block() as made:
+        yield made
+
+
+@pytest.fixture
+def block(pond: MadeUpBlock) -> Iterator[ControlBlock]:
+    with pond.open() as opened:
+        yield opened
