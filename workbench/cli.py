@@ -49,6 +49,13 @@ class CommandGroup(click.Group):
             result = _abandon_output()
         sys.exit(result if isinstance(result, int) else 0)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader that has gone away ends it as it would any program in a pipe."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would end with status 1
+            return _abandon_output()
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Commands in the order in which one would meet them, not of the alphabet."""
         del ctx

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import WORKBENCH, assert_refused, run_workbench, start, wait_until
-from workbench.control import find_blocks
+from workbench.control import ControlBlock, find_blocks
 from workbench.processes import allocators
 
+LONG = [WORKBENCH, "run", "random_mixed", "--seconds", "600", "--threads", "1", "--json"]
 SHORT = ["random_mixed", "--operations", "50000", "--threads", "1"]
 FIELDS = {
     "workload",
@@ -76,25 +77,66 @@ def test_by_seconds() -> None:
 
 
 def test_an_interrupt_stops_it() -> None:
-    command = [WORKBENCH, "run", "random_mixed", "--seconds", "600", "--threads", "1", "--json"]
-    with start(command, stderr=subprocess.PIPE) as run:
+    with start(LONG, stderr=subprocess.PIPE) as run:
         assert run.stdout is not None
         assert run.stderr is not None
-        worker: list[int] = []
-
-        def works() -> bool:
-            infos = find_blocks(kind="workload")
-            children = [info.pid for info in infos if parent_of(info.pid) == run.pid]
-            worker[:] = children
-            return bool(children)
-
-        wait_until(works)
+        worker = wait_for_worker(run.pid)
         run.send_signal(signal.SIGINT)
         report = json.loads(run.stdout.read())
         assert report["status"] == "stopped"
+        assert report["operations"] > 0
         assert run.wait() == 130
-        assert run.stderr.read() == ""
-        wait_until(lambda: not find_blocks(pid=worker[0]))
+        assert "Traceback" not in run.stderr.read()
+        assert not find_blocks(pid=worker)
+
+
+def test_a_crash_is_an_outcome() -> None:
+    with start(LONG, stderr=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        os.kill(wait_for_worker(run.pid), signal.SIGSEGV)
+        report = json.loads(run.stdout.read())
+        assert report["status"] == "crashed"
+        assert report["signal"] == "SIGSEGV"
+        assert run.wait() == 1
+
+
+def test_pause_and_resume_from_another_terminal() -> None:
+    def operations(worker: int) -> float:
+        entries = run_workbench("metrics", worker, "--kind", "workload", "--json").json["metrics"]
+        found: float = {entry["name"]: entry["value"] for entry in entries}["workload.operations"]
+        return found
+
+    with start(LONG) as run:
+        worker = wait_for_worker(run.pid)
+        assert run_workbench("set", worker, "run.state=paused").status == 0
+        seen = [-1.0]
+
+        def stands_still() -> bool:
+            seen.append(operations(worker))
+            return seen[-1] == seen[-2]
+
+        wait_until(stands_still)
+        assert run_workbench("set", worker, "run.state=running").status == 0
+        wait_until(lambda: operations(worker) > seen[-1])
+        assert run_workbench("set", worker, "run.state=stopping").status == 0
+        assert run.stdout is not None
+        assert json.loads(run.stdout.read())["operations"] > seen[-1]
+
+
+def wait_for_worker(pid: int) -> int:
+    """Pid of the worker of `workbench run`, once its workload makes progress."""
+    found: list[int] = []
+
+    def works() -> bool:
+        for info in find_blocks(kind="workload"):
+            if parent_of(info.pid) == pid:
+                with ControlBlock.open(info.path) as block:
+                    if block.snapshot().fold("workload.operations") > 0:
+                        found.append(info.pid)
+        return bool(found)
+
+    wait_until(works)
+    return found[0]
 
 
 def parent_of(pid: int) -> int:
@@ -102,24 +144,6 @@ def parent_of(pid: int) -> int:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0
-
-
-def test_a_crash_is_an_outcome() -> None:
-    command = [WORKBENCH, "run", "random_mixed", "--seconds", "600", "--threads", "1", "--json"]
-    with start(command) as run:
-        assert run.stdout is not None
-        worker: list[int] = []
-
-        def works() -> bool:
-            worker[:] = [info.pid for info in find_blocks(kind="workload") if parent_of(info.pid) == run.pid]
-            return bool(worker)
-
-        wait_until(works)
-        os.kill(worker[0], signal.SIGSEGV)
-        report = json.loads(run.stdout.read())
-        assert report["status"] == "crashed"
-        assert report["signal"] == "SIGSEGV"
-        assert run.wait() == 1
 
 
 def test_progress_is_for_terminals_only() -> None:

@@ -136,7 +136,7 @@ class TestBlocksThatCannotBeUsed:
         self, invoke: Callable[..., Result], command: list[str], damage: Callable[[int, bytes], int]
     ) -> None:
         pid = damage(0, b"garbage!")
-        assert_refused(self.invoke(invoke, command, pid), "damaged")
+        assert_refused(self.invoke(invoke, command, pid), "not a control block")
 
     def test_of_nonsense(
         self, invoke: Callable[..., Result], command: list[str], damage: Callable[[int, bytes], int]

@@ -102,18 +102,24 @@ def find_process_blocks(pid: int, kind: str | None = None) -> list[BlockInfo]:
     return sorted(blocks, key=lambda info: (info.kind != ALLOCATOR_KIND, info.kind))
 
 
-def open_process_block(pid: int, kind: str | None = None) -> ControlBlock:
-    """Open the block that a command means: of `kind`, else the allocator's, else the only one.
+def open_process_block(pid: int, kind: str | None = None, names: Iterable[str] = ()) -> ControlBlock:
+    """Open the block that a command means: of `kind`, else the one with all `names`, the allocator's first.
 
     Raises
     ------
     NoProcess
-        If the process has several blocks and none is the allocator's.
+        If the process has several blocks, and neither the kind nor a name tells which.
     WorkbenchError
         As `find_process_blocks`.
     """
-    blocks = find_process_blocks(pid, kind)
-    if len(blocks) > 1 and blocks[0].kind != ALLOCATOR_KIND:
-        kinds = ", ".join(info.kind for info in blocks)
+    infos = find_process_blocks(pid, kind)
+    if names and len(infos) > 1:
+        for info in infos:
+            block = ControlBlock.open(info.path)
+            if all(name in block.tunables for name in names):
+                return block
+            block.close()
+    if len(infos) > 1 and infos[0].kind != ALLOCATOR_KIND:
+        kinds = ", ".join(info.kind for info in infos)
         raise NoProcess(f"process {pid} has several blocks; choose one with --kind: {kinds}")
-    return ControlBlock.open(blocks[0].path)
+    return ControlBlock.open(infos[0].path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from workbench.commands.arguments import (
@@ -9,6 +11,7 @@ from workbench.commands.arguments import (
     open_process_block,
     parse_assignments,
     pid_argument,
+    split_assignments,
 )
 from workbench.commands.output import json_option, print_json, print_table
 from workbench.commands.sample import Reading, read_metrics
@@ -20,7 +23,8 @@ from workbench.units import format_rough
 @json_option
 def ps(as_json: bool) -> None:
     """List the processes that can be tuned."""
-    blocks = sorted(find_blocks(), key=lambda info: (info.pid, info.kind))
+    # Loading the native parts gave this process an allocator too, which is gone before it can be tuned.
+    blocks = [info for info in find_blocks() if info.pid != os.getpid()]
     if as_json:
         print_json(blocks)
         return
@@ -61,11 +65,12 @@ def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
         print_json(header)
         return
     rows = [_row(tunable, requested.values[name], effective.values[name]) for name, tunable in known.items()]
-    columns: tuple[str, ...] = ("tunable", "requested", "effective", "default", "range", "takes effect", "what it does")
+    values = ("requested", "effective", "default")
+    columns: tuple[str, ...] = ("tunable", *values, "range", "takes effect", "what it does")
     if pid is None:
         rows = [(row[0], *row[3:]) for row in rows]
         columns = (columns[0], *columns[3:])
-    print_table(columns, rows, right=("requested", "effective", "default"))
+    print_table(columns, rows, right=values)
     if pid is not None:
         click.echo(
             f"generation {requested.generation}, adopted by {adoption.adopted} of {adoption.threads} threads"
@@ -79,7 +84,7 @@ def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
 @json_option
 def set_tunables(pid: int, assignments: tuple[str, ...], kind: str | None, as_json: bool) -> None:
     """Change tunables of a running process, all of them or none."""
-    with open_process_block(pid, kind) as block:
+    with open_process_block(pid, kind, split_assignments(assignments)) as block:
         values = parse_assignments(assignments, block.tunables)
         before = block.requested().values
         generation = block.set(values)
