@@ -1,10 +1,10 @@
 /* registry.c: the frame tables and descriptor segments of registry.h. */
 #include "registry.h"
 
+#include "chunk.h"
 #include "events.h"
 #include "lock.h"
 #include "settings.h"
-#include "superslab.h"
 #include "telemetry.h"
 
 /* Outside the range: 2^13 roots of 2^13 frames of 2^21 bytes cover the 47-bit user address space. */

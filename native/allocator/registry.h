@@ -15,7 +15,7 @@
 #include "base.h"
 #include "os.h"
 
-struct chunk; /* superslab.h */
+struct chunk; /* chunk.h */
 
 extern struct chunk *_Atomic *registry_frames; /* NULL without a range */
 

@@ -1,0 +1,83 @@
+/* chunk.h: the descriptors of 2 MiB chunks and of the 64 KiB slabs in them; superslab.h has the rules. */
+#ifndef HAK_CHUNK_H
+#define HAK_CHUNK_H
+
+#include "base.h"
+
+enum tier { TIER_HOT, TIER_DRAINING, TIER_FREE };
+enum chunk_kind { CHUNK_NONE, CHUNK_SLABS, CHUNK_BIG };
+enum slab_state { SLAB_FREE, SLAB_CLASS, SLAB_L25, SLAB_INTERIOR };
+
+struct slab {
+    /* The owner's line: under the lock of central[heap][class], or of the L2.5 shard. */
+    _Alignas(CACHE_LINE) void *free_list; /* blocks given back, linked through their first word */
+    uint32_t used;                        /* blocks at users, in caches, in flight */
+    uint32_t bump;                        /* blocks from here on were never handed out */
+    struct slab *next, *previous;
+    uint8_t is_listed;
+    uint8_t is_zeroed; /* at acquisition: its pages were never touched, or were purged */
+    /* Written before a block escapes, plain reads by anyone who holds a block of it. */
+    uint8_t state;       /* enum slab_state */
+    uint8_t class_index; /* CLASS: size class; L25: class of the pool */
+    uint8_t span_slabs;
+    uint8_t head_offset; /* INTERIOR: how many slabs before this one the span starts */
+    uint8_t heap;
+    uint8_t index;         /* in its chunk */
+    uint32_t chunk_entry;  /* of the registry */
+    uint32_t idle_since_ms; /* L25: when it was freed, low 32 bits */
+    /* The remote line: anybody. remote_head: push CAS release, take-all exchange acquire; the address
+     * of the first block in the low 48 bits, how many are linked behind it above (central.c). */
+    _Alignas(CACHE_LINE) _Atomic uint64_t remote_head;
+    struct slab *pending_next; /* owned by whoever made remote_head non-empty */
+};
+_Static_assert(sizeof(struct slab) == 2 * CACHE_LINE, "an owner line and a remote line");
+
+struct chunk {
+    char *base;
+    uint32_t entry_index; /* in the registry, for ever */
+    uint32_t frames;      /* 2 MiB units; 1 for CHUNK_SLABS */
+    uint32_t free_mask, dirty_mask;
+    _Atomic uint8_t kind;   /* relaxed; SLABS only while the superslab lock was held to say so */
+    uint8_t tier, best_run; /* best_run: log2 of the largest aligned free run, 6: none */
+    uint8_t in_range;
+    uint8_t is_patchwork; /* BIG: pages were moved here, it consists of several mappings */
+    uint8_t is_purging; /* its clean-up runs without the lock; not to be released meanwhile */
+    uint32_t idle_since_ms; /* low 32 bits: the last time a slab became free */
+    struct chunk *next, *previous;
+    /* CHUNK_BIG only (big_cache.h): */
+    uint64_t call_site;
+    size_t requested_bytes; /* at the user, page rounded */
+    size_t touched_bytes;   /* may be resident: at most this from the start */
+    struct chunk *bucket_next, *bucket_previous, *list_next, *list_previous;
+    uint32_t uses;              /* how often it was taken from the cache */
+    _Atomic uint32_t big_state; /* at the user, cached or neither: a free claims it by CAS */
+    _Alignas(CACHE_LINE) struct slab slabs[SLABS_PER_CHUNK]; /* CHUNK_SLABS only; untouched otherwise */
+};
+
+static inline unsigned chunk_kind(const struct chunk *chunk)
+{
+    return atomic_load_explicit(&chunk->kind, memory_order_relaxed);
+}
+
+static inline void chunk_set_kind(struct chunk *chunk, enum chunk_kind kind)
+{
+    atomic_store_explicit(&chunk->kind, (uint8_t)kind, memory_order_relaxed);
+}
+
+static inline struct slab *slab_of(struct chunk *chunk, const void *address)
+{
+    struct slab *slab = &chunk->slabs[((uintptr_t)address >> SLAB_SHIFT) & (SLABS_PER_CHUNK - 1)];
+    return slab - slab->head_offset;
+}
+
+static inline struct chunk *slab_chunk(struct slab *slab)
+{
+    return (struct chunk *)((char *)(slab - slab->index) - offsetof(struct chunk, slabs));
+}
+
+static inline char *slab_start(struct slab *slab)
+{
+    return slab_chunk(slab)->base + slab->index * SLAB_BYTES;
+}
+
+#endif
