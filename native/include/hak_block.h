@@ -17,8 +17,9 @@
  * All numbers of tunables are doubles (integers to 2^53 are exact), all metric words are 64 bit.
  *
  * Memory orders of the words that change:
- *   requested slot    written by a setter that holds the OFD lock, relaxed; then
- *   generation        store release by the setter; publisher and readers load acquire, copy, recheck
+ *   requested slot    the inactive one is written by a setter that holds the OFD lock, release; then
+ *   generation        store release by the setter; publisher and readers load acquire, copy with
+ *                     acquire loads, recheck: no stand-alone fence is needed
  *   effective         by the publisher, while the top bit of effective_generation is set; then
  *   effective_generation  store release (readers load acquire, copy, recheck)
  *   metric words      one writer each (or atomic adds), relaxed

@@ -112,6 +112,31 @@ def test_a_planted_folder_gets_nowhere(other_directory: Path, tmp_path: Path, pl
         other_directory.unlink()
 
 
+@pytest.mark.parametrize(
+    ("restriction", "has_file"),
+    [
+        ("resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))", False),
+        ("os.umask(0o777)", True),
+        ("[os.close(descriptor) for descriptor in (0, 2)]", True),
+    ],
+)
+def test_a_restricted_process_lives_on(restriction: str, has_file: bool) -> None:
+    """A file that could kill its process later is not made; an odd process gets one all the same."""
+    script = f"""
+import os, resource
+from workbench.control.testing import make_block
+{restriction}
+with make_block() as made:
+    made.append_event("RAIN")
+    mode = made.path.stat().st_mode & 0o777 if made.path.name else 0
+    print(oct(mode), made.adopt())
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True, timeout=120
+    ).stdout
+    assert told.split() == ["0o600" if has_file else "0o0", "1"]
+
+
 def test_a_planted_file_is_replaced_and_not_written_through(pond: MadeUpBlock, tmp_path: Path) -> None:
     from workbench.control.testing import make_block
 
