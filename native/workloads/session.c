@@ -230,14 +230,13 @@ static void send_command(enum command command)
 }
 
 /* Waits for a lane to report, at most a tick. Returns how many lanes have ended. */
-static uint32_t wait_for_tick(uint32_t *waiting, bool *has_failed)
+static uint32_t wait_for_tick(bool *has_failed)
 {
     uint64_t until_ns = now_ns() + TICK_NS;
     struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
     pthread_mutex_lock(&session.lock);
     pthread_cond_timedwait(&session.to_controller, &session.lock, &until);
     uint32_t ended = session.ended;
-    *waiting = session.waiting;
     *has_failed = session.error[0] != '\0';
     pthread_mutex_unlock(&session.lock);
     return ended;
@@ -299,14 +298,17 @@ static void adopt_state(void)
 }
 
 /* Says that the state is in force: a pause is once every lane stands still. */
-static void publish_state(uint32_t waiting, uint32_t ended)
+static void publish_state(void)
 {
+    pthread_mutex_lock(&session.lock); /* a lane that waits stays there, now that the command is sent */
+    bool is_still = session.waiting + session.ended >= session.request->threads;
+    pthread_mutex_unlock(&session.lock);
     double state = RUN_STATE_RUNNING;
     if (current_command() == COMMAND_STOP)
         state = RUN_STATE_STOPPING;
     else if (current_command() == COMMAND_PAUSE)
         state = RUN_STATE_PAUSED;
-    if (state == RUN_STATE_PAUSED && waiting + ended < session.request->threads)
+    if (state == RUN_STATE_PAUSED && !is_still)
         return;
     hak_block_publish_effective(&session.block, &state, session.generation);
 }
@@ -314,17 +316,17 @@ static void publish_state(uint32_t waiting, uint32_t ended)
 static void control_lanes(void)
 {
     uint64_t goal_ns = (uint64_t)(session.request->seconds * 1e9);
-    uint32_t waiting, ended, lane_count = session.request->threads;
+    uint32_t ended, lane_count = session.request->threads;
     bool has_failed;
     do {
-        ended = wait_for_tick(&waiting, &has_failed);
+        ended = wait_for_tick(&has_failed);
         adopt_state();
         uint64_t elapsed_ns = running_ns(now_ns());
         publish_progress(elapsed_ns);
         bool is_over = has_failed || (!session.is_by_operations && elapsed_ns >= goal_ns);
         if (is_over && current_command() != COMMAND_STOP)
             send_command(COMMAND_STOP);
-        publish_state(waiting, ended);
+        publish_state();
     } while (ended < lane_count);
 }
 
