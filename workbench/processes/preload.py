@@ -73,18 +73,18 @@ def check_preloadable(command: Sequence[str]) -> Path:
     """
     if not command:
         raise CannotPreload("no command is given; name a program")
-    program = _find_program(command[0])
+    program = _find_program(command[0], command[0])
     _check_program(program, command[0], depth=0)
     return program
 
 
-def _find_program(name: str) -> Path:
-    found = shutil.which(name)
+def _find_program(command: str, name: str) -> Path:
+    found = shutil.which(command)
     if found is not None:
         return Path(found)
-    if "/" not in name:
+    if "/" not in command:
         raise CannotPreload(f"{name}: no such program on PATH; give its path")
-    path = Path(name)
+    path = Path(command)
     if not path.exists():
         raise CannotPreload(f"{name}: no such file; check the path")
     what = "a folder" if path.is_dir() else "not executable"
@@ -142,7 +142,8 @@ def _check_script(program: Path, name: str, depth: int) -> None:
     interpreter, *words = line[2:].split(maxsplit=1)
     if Path(interpreter).name == "env" and words:
         interpreter = _skip_options(shlex.split(words[0])) or interpreter
-    _check_program(_find_program(interpreter), f"{name}: its interpreter {interpreter}", depth + 1)
+    described = f"{name}: its interpreter {interpreter}"
+    _check_program(_find_program(interpreter, described), described, depth + 1)
 
 
 def _skip_options(words: Sequence[str]) -> str | None:
