@@ -79,7 +79,7 @@ static uint32_t drain_locked(const struct actor *actor, struct central *central)
     struct slab *slab = atomic_exchange_explicit(&central->pending, NULL, memory_order_acquire);
     while (slab) {
         struct slab *next = slab->pending_next; /* read first: once its list is taken, it may be linked anew */
-        uint64_t chain = atomic_exchange_explicit(&slab->remote_head, 0, memory_order_acquire);
+        uint64_t chain = atomic_exchange_explicit(&slab->remote_head, 0, memory_order_acq_rel);
         uint32_t count = (uint32_t)(chain >> ADDRESS_BITS);
         void *first = (void *)(uintptr_t)(chain & ADDRESS_MASK);
         if (slab->free_list) {
@@ -195,9 +195,9 @@ static void push_remote(struct group *group)
         *group->last = (void *)(uintptr_t)(old_head & ADDRESS_MASK);
         uint64_t count = (old_head >> ADDRESS_BITS) + group->count;
         new_head = count << ADDRESS_BITS | (uint64_t)(uintptr_t)group->first;
-    } while (!atomic_compare_exchange_weak_explicit(&slab->remote_head, &old_head, new_head, memory_order_release,
+    } while (!atomic_compare_exchange_weak_explicit(&slab->remote_head, &old_head, new_head, memory_order_acq_rel,
                                                     memory_order_relaxed));
-    if (old_head == 0) {
+    if (old_head == 0) { /* acquired: whoever emptied the list has read pending_next */
         struct slab *head = atomic_load_explicit(&central->pending, memory_order_relaxed);
         do
             slab->pending_next = head;

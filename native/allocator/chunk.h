@@ -25,7 +25,7 @@ struct slab {
     uint8_t index;         /* in its chunk */
     uint32_t chunk_entry;  /* of the registry */
     uint32_t idle_since_ms; /* L25: when it was freed, low 32 bits */
-    /* The remote line: anybody. remote_head: push CAS release, take-all exchange acquire; the address
+    /* The remote line: anybody. remote_head: push CAS and take-all exchange acq_rel; the address
      * of the first block in the low 48 bits, how many are linked behind it above (central.c). */
     _Alignas(CACHE_LINE) _Atomic uint64_t remote_head;
     struct slab *pending_next; /* owned by whoever made remote_head non-empty */
