@@ -1,5 +1,6 @@
 /* override.c: the C library's allocation symbols, and nothing else. Only in libhakmem.so. */
 #include "fast_path.h"
+#include "process.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define CALL_SITE __builtin_return_address(0)
@@ -63,4 +64,10 @@ EXPORT int malloc_trim(size_t keep_bytes)
 {
     (void)keep_bytes; /* glibc's: what to leave at the top of a heap that grows at its end */
     return heap_trim() > 0;
+}
+
+/* A preloaded program is to be seen and tuned from its start, even before its first allocation. */
+__attribute__((constructor)) static void start(void)
+{
+    process_control_path();
 }

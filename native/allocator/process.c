@@ -8,26 +8,33 @@
 
 #include <pthread.h>
 
+static bool is_holding; /* of before_fork; only the forking thread looks */
+
 /* Every lock is held across fork, in the lock order, so that the child finds each structure whole. */
 static void before_fork(void)
 {
-    heap_acquire_locks();
+    is_holding = lifecycle_is_started();
+    if (is_holding)
+        heap_acquire_locks();
 }
 
 static void after_fork_in_parent(void)
 {
-    heap_release_locks();
+    if (is_holding)
+        heap_release_locks();
 }
 
 static void after_fork_in_child(void)
 {
-    heap_after_fork(tls_cache);
+    if (is_holding)
+        heap_after_fork(tls_cache);
 }
 
-__attribute__((constructor)) static void start_process(void)
+/* Only the handlers: the allocator itself starts with its first call, so that a program that merely
+ * links it under hak_ names has no control block before it allocates. */
+__attribute__((constructor)) static void register_handlers(void)
 {
-    if (lifecycle_start())
-        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 __attribute__((destructor)) static void end_process(void)
