@@ -13,9 +13,9 @@ static inline __attribute__((always_inline)) void *fast_malloc(size_t bytes, voi
 {
     struct tls_cache *cache = tls_cache;
     if (LIKELY(bytes <= TINY_MAX_BYTES)) {
-        void *popped = bin_pop(&cache->bins[cache->tiny_table[(bytes + 7) / 8]]);
-        if (LIKELY(popped != NULL))
-            return popped;
+        struct bin *bin = &cache->bins[cache->tiny_table[(bytes + 7) / 8]];
+        if (LIKELY(bin_may_pop(bin)))
+            return *--bin->top;
     }
     return heap_malloc(bytes, call_site);
 }

@@ -26,8 +26,8 @@ static const struct actor *actor_of(const struct tls_cache *cache)
 static void *allocate_class(struct tls_cache *cache, unsigned class_index)
 {
     if (LIKELY(cache->is_real)) {
-        void *block = bin_pop(&cache->bins[class_index + 1]);
-        return block ? block : tls_cache_allocate(cache, class_index);
+        struct bin *bin = &cache->bins[class_index + 1];
+        return bin_may_pop(bin) ? *--bin->top : tls_cache_allocate(cache, class_index);
     }
     void *block;
     if (!lifecycle_is_started())

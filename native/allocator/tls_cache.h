@@ -69,15 +69,11 @@ struct tls_cache {
     void *small_slots[BIN_COUNT][BIN_SMALL_SLOTS];
 };
 
-/* Pops unless the bin is at its floor or a tick is due (then countdown is 0, and the allocation is
- * counted); NULL: take the slow path. */
-static inline void *bin_pop(struct bin *bin)
+/* False: the bin is at its floor, or a tick is due (then countdown is 0, and the allocation that asked
+ * is counted): take the slow path. */
+static inline bool bin_may_pop(struct bin *bin)
 {
-    void **top = bin->top;
-    if (UNLIKELY(top == bin->floor) || UNLIKELY(--bin->countdown == 0))
-        return NULL;
-    bin->top = top - 1;
-    return top[-1];
+    return LIKELY(bin->top != bin->floor) && LIKELY(--bin->countdown != 0);
 }
 
 /* The stand-in: every bin empty and full, no range: everything takes the slow path. */
