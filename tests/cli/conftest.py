@@ -16,6 +16,16 @@ from workbench.control import find_blocks
 @pytest.fixture
 def program() -> Iterator[Program]:
     """A live program whose allocator can be tuned."""
+    yield from run_program()
+
+
+@pytest.fixture(scope="module")
+def untouched_program() -> Iterator[Program]:
+    """One such program for many tests, none of which changes anything."""
+    yield from run_program()
+
+
+def run_program() -> Iterator[Program]:
     with start([WORKBENCH, "exec", "--", sys.executable, "-c", PROGRAM]) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

@@ -58,7 +58,7 @@ def test_set_is_all_or_nothing(program: Program) -> None:
 def test_tunables_are_shown_with_their_units(program: Program) -> None:
     text = run_workbench("tunables", program.pid).stdout
     assert "tls.grow_percent" in text
-    assert "80 %" in text
+    assert "50 to 99 %" in text
     assert "conservative, hot, off, full" in text
     assert "new threads" in text
 

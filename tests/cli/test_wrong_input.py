@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 from tests.cli.terminal import WORKBENCH, Program, assert_refused, start, wait_until
-from workbench.control import block_directory, find_blocks
+from workbench.control import ControlBlock, block_directory, find_blocks
 
 NOBODY = 2**22 + 1  # above the largest number a process can have
 
@@ -100,9 +100,11 @@ SET_CASES = [
 
 @pytest.mark.parametrize(("arguments", "said"), SET_CASES, ids=[" ".join(case[0]) for case in SET_CASES])
 def test_wrong_set_is_refused(
-    program: Program, invoke: Callable[..., Result], arguments: list[str], said: list[str]
+    untouched_program: Program, invoke: Callable[..., Result], arguments: list[str], said: list[str]
 ) -> None:
-    assert_refused(invoke("set", program.pid, *arguments), *said)
+    assert_refused(invoke("set", untouched_program.pid, *arguments), *said)
+    with ControlBlock.open(untouched_program.pid) as block:
+        assert block.requested().generation == 1
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from workbench.commands.arguments import (
 from workbench.commands.output import json_option, print_json, print_table
 from workbench.commands.sample import Reading, read_metrics
 from workbench.control import ControlBlock, Tunable, Value, find_blocks
-from workbench.units import format_rough
+from workbench.units import format_quantity, format_rough
 
 
 @click.command()
@@ -28,8 +28,8 @@ def ps(as_json: bool) -> None:
     if as_json:
         print_json(blocks)
         return
-    rows = [(info.pid, info.kind, info.access, info.command, info.build) for info in blocks]
-    print_table(("pid", "kind", "access", "command", "build"), rows, right=("pid",))
+    rows = [(info.pid, info.kind, info.access, info.build, info.command) for info in blocks]
+    print_table(("pid", "kind", "access", "build", "command"), rows, right=("pid",))
 
 
 @click.command()
@@ -65,12 +65,11 @@ def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
         print_json(header)
         return
     rows = [_row(tunable, requested.values[name], effective.values[name]) for name, tunable in known.items()]
-    values = ("requested", "effective", "default")
-    columns: tuple[str, ...] = ("tunable", *values, "range", "takes effect", "what it does")
+    columns: tuple[str, ...] = ("tunable", "value", "default", "range", "takes effect", "what it does")
     if pid is None:
-        rows = [(row[0], *row[3:]) for row in rows]
-        columns = (columns[0], *columns[3:])
-    print_table(columns, rows, right=values)
+        rows = [(row[0], *row[2:]) for row in rows]
+        columns = (columns[0], *columns[2:])
+    print_table(columns, rows, right=("value", "default"), optional=2)
     if pid is not None:
         click.echo(
             f"generation {requested.generation}, adopted by {adoption.adopted} of {adoption.threads} threads"
@@ -114,18 +113,26 @@ def metrics(pid: int, kind: str | None, as_json: bool) -> None:
     rows = [
         (
             reading.metric.name,
-            format_rough(reading.value, reading.metric.unit),
-            " ".join(f"{label}:{format_rough(value)}" for label, value in reading.groups.items() if value),
+            _format_value(reading),
             reading.metric.help,
+            " ".join(f"{label}:{format_rough(value)}" for label, value in reading.groups.items() if value),
         )
         for reading in readings
     ]
-    print_table(("metric", "value", "by group", "what it is"), rows, right=("value",))
+    print_table(("metric", "value", "what it is", "by group"), rows, right=("value",), optional=1)
 
 
 def _row(tunable: Tunable, requested: Value, effective: Value) -> tuple[object, ...]:
-    values = (tunable.format(value) for value in (requested, effective, tunable.default))
-    return (tunable.name, *values, tunable.describe_range(), tunable.effect, tunable.help)
+    value = _format_bare(tunable, requested)
+    if effective != requested:
+        value += f" (still {_format_bare(tunable, effective)})"
+    default = _format_bare(tunable, tunable.default)
+    return (tunable.name, value, default, tunable.describe_range(), tunable.effect, tunable.help)
+
+
+def _format_bare(tunable: Tunable, value: Value) -> str:
+    """Format without the unit, which stands with the range."""
+    return tunable.format(value).removesuffix(tunable.unit).rstrip()
 
 
 def _describe(tunable: Tunable) -> dict[str, object]:
@@ -143,6 +150,13 @@ def _describe(tunable: Tunable) -> dict[str, object]:
         "environment": tunable.environment,
         "help": tunable.help,
     }
+
+
+def _format_value(reading: Reading) -> str:
+    metric = reading.metric
+    # A number that names something is no quantity to be rounded.
+    is_name = metric.role in ("thread id", "adopted")
+    return format_quantity(reading.value) if is_name else format_rough(reading.value, metric.unit)
 
 
 def _describe_reading(reading: Reading) -> dict[str, object]:

@@ -42,12 +42,13 @@ def allocators(as_json: bool) -> None:
         (
             allocator.name,
             allocator.version or "",
-            (allocator.library or "the C library's own") if allocator.available else "missing",
-            "" if allocator.available else allocator.remedy,
+            (allocator.library or "the C library's own")
+            if allocator.available
+            else f"missing: {allocator.remedy}",
         )
         for allocator in known
     ]
-    print_table(("allocator", "version", "library", "remedy"), rows)
+    print_table(("allocator", "version", "library"), rows)
 
 
 @click.command()
