@@ -126,6 +126,7 @@ size_t big_cache_purge(const struct actor *actor, uint32_t now_ms, bool everythi
     int64_t delay_ms = everything ? INT64_MIN : SETTING(ss_purge_delay_ms);
     size_t bytes = 0;
     struct chunk *chunk;
+    big_table_publish();
     if (delay_ms < 0 && !everything)
         return 0;
     for (unsigned i = 0; i < BIG_STRIPE_COUNT; i++)

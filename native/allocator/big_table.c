@@ -21,20 +21,54 @@ static _Atomic uint64_t class_stripes[BIG_CLASS_COUNT];
 static _Atomic uint32_t bucket_count; /* what stripes follow */
 static _Atomic uint32_t placed_by;    /* enum big_hash; written under all locks */
 static _Atomic uint32_t victim_rotor;
-/* Added to under a stripe's lock, so exact while all are held. */
-static struct {
-    _Alignas(CACHE_LINE) _Atomic uint64_t bytes;
-    _Atomic uint32_t entries;
-} totals;
+/* Entries and pages of all stripes in one word, so that one addition counts both: entries from bit
+ * PAGE_BITS up, pages below. Added to under a stripe's lock, so exact while all are held. */
+static _Alignas(CACHE_LINE) _Atomic uint64_t totals;
+#define PAGE_BITS 43
+#define ONE_ENTRY (UINT64_C(1) << PAGE_BITS)
+
+static uint32_t entries_in(uint64_t word)
+{
+    return (uint32_t)(word >> PAGE_BITS);
+}
+
+static uint64_t bytes_in(uint64_t word)
+{
+    return (word & (ONE_ENTRY - 1)) * PAGE_BYTES;
+}
 
 uint32_t big_table_entries(void)
 {
-    return atomic_load_explicit(&totals.entries, memory_order_relaxed);
+    return entries_in(atomic_load_explicit(&totals, memory_order_relaxed));
 }
 
 uint64_t big_table_bytes(void)
 {
-    return atomic_load_explicit(&totals.bytes, memory_order_relaxed);
+    return bytes_in(atomic_load_explicit(&totals, memory_order_relaxed));
+}
+
+/* Plain stores: of two threads at once the earlier may have the last word, until the next one counts. */
+static void publish_totals(uint64_t word)
+{
+    telemetry_set(&telemetry->global.big_entries, entries_in(word));
+    telemetry_set(&telemetry->global.big_bytes, bytes_in(word));
+}
+
+void big_table_publish(void)
+{
+    publish_totals(atomic_load_explicit(&totals, memory_order_relaxed));
+}
+
+static void count_in(const struct chunk *chunk)
+{
+    uint64_t one = ONE_ENTRY + chunk->touched_bytes / PAGE_BYTES;
+    publish_totals(atomic_fetch_add_explicit(&totals, one, memory_order_relaxed) + one);
+}
+
+static void count_out(const struct chunk *chunk)
+{
+    uint64_t one = ONE_ENTRY + chunk->touched_bytes / PAGE_BYTES;
+    publish_totals(atomic_fetch_sub_explicit(&totals, one, memory_order_relaxed) - one);
 }
 
 uint32_t big_table_buckets(void)
@@ -145,14 +179,6 @@ static void append_locked(struct stripe *stripe, struct chunk *chunk)
     atomic_store_explicit(&stripe->entries, entries + 1, memory_order_relaxed);
 }
 
-static void count_locked(int64_t entries, int64_t bytes)
-{
-    atomic_fetch_add_explicit(&totals.entries, (uint32_t)entries, memory_order_relaxed);
-    atomic_fetch_add_explicit(&totals.bytes, (uint64_t)bytes, memory_order_relaxed);
-    telemetry_add(&telemetry->global.big_entries, entries);
-    telemetry_add(&telemetry->global.big_bytes, bytes);
-}
-
 static void remove_locked(struct stripe *stripe, struct chunk *chunk)
 {
     if (chunk->bucket_previous)
@@ -173,7 +199,7 @@ static void remove_locked(struct stripe *stripe, struct chunk *chunk)
     stripe->class_counts[big_class(chunk->frames)]--;
     uint32_t entries = atomic_load_explicit(&stripe->entries, memory_order_relaxed);
     atomic_store_explicit(&stripe->entries, entries - 1, memory_order_relaxed);
-    count_locked(-1, -(int64_t)chunk->touched_bytes);
+    count_out(chunk);
 }
 
 /* The stripe of a key, locked; *hash as it is placed by. */
@@ -200,7 +226,7 @@ void big_table_insert(struct chunk *chunk)
     struct stripe *stripe = lock_key(big_class(chunk->frames), chunk->call_site, &hash);
     chain_locked(stripe, chunk, hash);
     append_locked(stripe, chunk);
-    count_locked(1, (int64_t)chunk->touched_bytes);
+    count_in(chunk);
     lock_release(&stripe->lock);
 }
 

@@ -57,7 +57,8 @@ struct chunk *big_table_take_victim(int policy, uint32_t now_ms);
 struct chunk *big_table_take_idle(unsigned stripe_index, uint32_t now_ms, int64_t delay_ms);
 
 uint32_t big_table_entries(void);
-uint64_t big_table_bytes(void); /* sum of touched_bytes */
+uint64_t big_table_bytes(void); /* sum of touched_bytes, which are whole pages */
+void big_table_publish(void);   /* to telemetry, where concurrent counts may have left an older number */
 uint32_t big_table_buckets(void);
 /* True if this call changed them from `former`. Both powers of two, 64 to BIG_MAX_BUCKETS. */
 bool big_table_set_buckets(uint32_t former, uint32_t buckets);

@@ -2,8 +2,8 @@
  * constructor, in signal-free contexts, and can be reset in the child of a fork.
  *
  * Lock order (a lock is only taken while those above it, or none, are held):
- *   process -> settings -> thread rows -> central[heap][class] -> l25 shard -> big stripe -> big list
- *   -> superslab -> frames -> registry -> log
+ *   process -> settings -> thread rows -> central[heap][class] -> l25 resize -> l25 shard -> big upkeep
+ *   -> big stripe -> superslab -> frames -> registry -> log
  */
 #ifndef HAK_LOCK_H
 #define HAK_LOCK_H
