@@ -18,6 +18,7 @@ from workbench.commands import COMMANDS
 from workbench.control import sweep_dead_blocks
 from workbench.errors import WorkbenchError
 
+STATUS_FAILED = 1
 STATUS_WRONG_INPUT = 2
 STATUS_INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 STATUS_CLOSED_PIPE = 141  # 128 + SIGPIPE
@@ -47,6 +48,8 @@ class CommandGroup(click.Group):
             result = _refuse(error.format_message())
         except BrokenPipeError:
             result = _abandon_output()
+        except OSError as error:
+            result = _give_up(error)
         sys.exit(result if isinstance(result, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -65,6 +68,12 @@ class CommandGroup(click.Group):
 def _refuse(message: str) -> int:
     click.echo("workbench: " + " ".join(message.split()), err=True)
     return STATUS_WRONG_INPUT
+
+
+def _give_up(error: OSError) -> int:
+    # A full disk, a folder without permission: not wrong input, and no fault to trace.
+    _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+    return STATUS_FAILED
 
 
 def _abandon_output() -> int:

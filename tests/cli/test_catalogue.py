@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
-from tests.cli.terminal import run_workbench
+from tests.cli.terminal import WORKBENCH, run_workbench
 from workbench.commands import COMMANDS
 
 
@@ -57,6 +58,15 @@ def test_help_names_every_command() -> None:
     ]  # fmt: skip
     assert all(f"  {name} " in text for name in names)
     assert run_workbench("--version").stdout.startswith("workbench ")
+
+
+def test_a_full_disk_is_said() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [WORKBENCH, "tunables"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+            [WORKBENCH, "tunables"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "workbench: No space left on device\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
