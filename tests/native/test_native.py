@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = {
+    "adoption": [],
+    "tls_cache": [],
     "l25_pool": [],
     "big_cache": [],
     "stress": ["--operations", "100000", "--threads", "3", "--seed", "7"],
