@@ -64,8 +64,6 @@ def test_a_full_disk_is_said() -> None:
     with Path("/dev/full").open("w") as full:
         command = [WORKBENCH, "tunables"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-            [WORKBENCH, "tunables"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
     assert (done.returncode, done.stderr) == (1, "workbench: No space left on device\n")
 
 
