@@ -62,7 +62,7 @@ def test_help_names_every_command() -> None:
 
 def test_a_full_disk_is_said() -> None:
     with Path("/dev/full").open("w") as full:
-        command = [WORKBENCH, "tunables"]
+        command = [str(WORKBENCH), "tunables"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "workbench: No space left on device\n")
 
