@@ -95,7 +95,8 @@ class LiveSession:
         self._enter(target, "running", is_foreign=False)
         note = " (exploratory: in this kernel's own process)" if in_process else ""
         work = f"{spec.workload} under {spec.allocator}"
-        self.tell(f"started {work}, {spec.thread_count} threads, seed {spec.seed}{note}")
+        threads = "1 thread" if spec.thread_count == 1 else f"{spec.thread_count} threads"
+        self.tell(f"started {work}, {threads}, seed {spec.seed}{note}")
 
     def _read_request(self, request: Mapping[str, Any]) -> tuple[RunSpec, bool]:
         allocator = str(request.get("allocator", "hakmem"))

@@ -15,7 +15,6 @@ from typing import Any
 from workbench.control import ControlBlock, Tunable, Value
 from workbench.errors import NoProcess, WorkbenchError
 from workbench.panel.controls import describe_change, describe_values
-from workbench.processes.specification import environment_of
 from workbench.recording import Change, ChangeLog, Preset
 
 YOU = "you"
@@ -146,7 +145,7 @@ class SettingsDesk:
             if not self._is_foreign:
                 # Ours can be started again: what takes effect at start waits for that.
                 live = self._live_only(values)
-                environment_of({**self._staged, **values})  # refuses what could not be started
+                self._own.check({**self._staged, **values})  # refuses what could not be started
             if self._block is not None and live:
                 with contextlib.nullcontext() if self._is_foreign else contextlib.suppress(NoProcess):
                     self._block.set(live)

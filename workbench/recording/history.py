@@ -5,9 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -34,6 +38,14 @@ class HistoryView:
     def empty(cls) -> HistoryView:
         """Of nothing."""
         return cls(np.empty(0), np.empty((0, 0)), ())
+
+    def to_frame(self) -> pd.DataFrame:
+        """The samples as a table, one a row, indexed by `time_s`."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            self.values, index=pd.Index(self.time_s, name="time_s"), columns=pd.Index(self.names)
+        )
 
     def column(self, name: str) -> FloatArray:
         """Values of one column; all NaN if the history never had it."""
@@ -64,8 +76,8 @@ class History:
     def __init__(self, whole_rows: int = 1024, old_rows: int = 4096, maximum_columns: int = 256) -> None:
         if whole_rows < 2 or whole_rows & (whole_rows - 1):
             raise ValueError(f"whole_rows is {whole_rows}; it must be a power of two")
-        if old_rows < whole_rows:
-            raise ValueError(f"old_rows is {old_rows}; it must be at least whole_rows ({whole_rows})")
+        if old_rows < 2 * whole_rows:
+            raise ValueError(f"old_rows is {old_rows}; it must be at least twice whole_rows ({whole_rows})")
         self._whole_rows = whole_rows
         self._old_rows = old_rows
         self._maximum_columns = maximum_columns
@@ -181,7 +193,7 @@ class History:
         old[:, : self._old.shape[1]] = self._old
         self._old_time = np.concatenate((self._old_time, aged_time))
         self._old = np.concatenate((old, aged))
-        while len(self._old_time) > self._old_rows - self._whole_rows // group:
+        while len(self._old_time) > self._old_rows - self._whole_rows:
             even = len(self._old_time) // 2 * 2
             merged_time, merged = self._merge(self._old_time[:even], self._old[:even], 2)
             self._old_time = np.concatenate((merged_time, self._old_time[even:]))

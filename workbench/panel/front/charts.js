@@ -79,6 +79,7 @@ class ChartGrid {
       if (!chart) chart = this.addChart(description.title);
       chart.description = description;
       chart.frame = null;
+      chart.held = {};
       this.fillLegend(chart);
       this.grid.append(chart.card);
     }
@@ -290,11 +291,11 @@ class ChartGrid {
       dragmode: "zoom",
       uirevision: "keep",
       xaxis: { ...axis, range, autorange: false, ticksuffix: " s", nticks: 6, showgrid: false, ticks: "outside", ticklen: 3, tickcolor: rule },
-      yaxis: { ...axis, rangemode: "tozero", tickformat: "~s", nticks: 5 },
+      yaxis: { ...axis, ...this.valueAxis(chart, 1, range) },
       yaxis3: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
     };
     if (hasRight) {
-      layout.yaxis2 = { ...axis, overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, tickformat: ".3~g", nticks: 5 };
+      layout.yaxis2 = { ...axis, overlaying: "y", side: "right", showgrid: false, ...this.valueAxis(chart, 2, range) };
     }
     if (chart.zoomY && previous) {
       for (const name of ["yaxis", "yaxis2"]) {
@@ -302,6 +303,33 @@ class ChartGrid {
       }
     }
     return layout;
+  }
+
+  // Range and ticks of the left (1) or right (2) axis. The range is held until values leave it or need
+  // far less of it: a scale that moves with every frame cannot be read, and costs more to draw.
+  valueAxis(chart, side, range) {
+    let low = 0;
+    let high = 0;
+    let isWhole = true;
+    chart.description.traces.forEach((trace, index) => {
+      if (trace.axis !== side || chart.hidden.has(trace.key)) return;
+      if (!trace.step) isWhole = false;
+      const values = chart.frame.lines[index];
+      for (let row = 0; row < values.length; row += 1) {
+        if (chart.frame.x[row] < range[0] || chart.frame.x[row] > range[1]) continue;
+        if (values[row] > high) high = values[row];
+        if (values[row] < low) low = values[row];
+      }
+    });
+    chart.held = chart.held || {};
+    const held = chart.held[side];
+    if (!held || high > held[1] || low < held[0] || high < held[1] * 0.55) {
+      const top = high > 0 ? high * 1.12 : 1;
+      chart.held[side] = [low < 0 ? low * 1.12 : 0, top];
+    }
+    const [bottom, top] = chart.held[side];
+    const ticks = isWhole && top < 6 ? { tickmode: "linear", tick0: 0, dtick: 1 } : { tickmode: "auto", nticks: 5 };
+    return { range: [bottom, top], autorange: false, tickformat: top >= 1000 ? "~s" : ".3~g", ...ticks };
   }
 
   noteZoom(chart, change) {

@@ -1,6 +1,8 @@
 // controls.js: the list of tunables, one control a descriptor, in one fold a component.
 // The accessible name of a control is its tunable's name, and nothing else on the page has that name.
 
+const SETTLE_MS = 700;
+
 class ControlList {
   constructor(send, showHelp) {
     this.send = send;
@@ -45,7 +47,7 @@ class ControlList {
       "↺",
     );
     const badge = tunable.effect === "live" ? null : make("span", { class: "hak-badge" }, tunable.effect_text);
-    const head = make("div", { class: "hak-control-head" }, make("span", { class: "hak-name" }, tunable.label), badge);
+    const head = make("div", { class: "hak-control-head" }, make("span", { class: "hak-name" }, tunable.label));
     row.element = make("div", { class: "hak-control", "data-name": tunable.name });
     row.element.addEventListener("pointerenter", () => this.showHelp(tunable));
     row.element.addEventListener("focusin", () => this.showHelp(tunable));
@@ -62,7 +64,7 @@ class ControlList {
       head.append(row.input, row.reset);
       row.element.append(head);
     }
-    row.element.append(row.effective, row.problem);
+    row.element.append(make("div", { class: "hak-note" }, row.effective, badge), row.problem);
     this.rows.set(tunable.name, row);
     return row.element;
   }
@@ -119,6 +121,7 @@ class ControlList {
 
   // Every step of a drag is sent as it happens; its gesture makes them one entry of the log.
   moveSlider(row) {
+    clearTimeout(row.settling);
     if (!row.isMoving) {
       row.isMoving = true;
       this.gesture += 1;
@@ -134,11 +137,17 @@ class ControlList {
     }, 60);
   }
 
+  // Keys come one by one, each with its own end: those close together are one gesture too. Until it is
+  // over the control shows what the hand does, not what the kernel said a moment ago.
   dropSlider(row) {
     if (row.waiting) clearTimeout(row.waiting);
     row.waiting = null;
     this.sendValue(row, this.sliderValue(row));
-    row.isMoving = false;
+    clearTimeout(row.settling);
+    row.settling = setTimeout(() => {
+      row.isMoving = false;
+      this.showValue(row, row.value);
+    }, SETTLE_MS);
   }
 
   sendValue(row, value) {

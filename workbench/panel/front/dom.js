@@ -33,6 +33,8 @@ function fillSelect(select, options, chosen) {
 }
 
 function makeField(label, input, hint) {
+  // Said again on the input: the text of a label around a select holds all its options.
+  input.setAttribute("aria-label", label);
   return make("label", { class: "hak-field", title: hint }, make("span", {}, label), input);
 }
 

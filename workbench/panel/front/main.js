@@ -41,6 +41,8 @@ class PanelView {
       ),
       this.journal.log,
     );
+    // Keys belong to the control that has the focus, not to the notebook's shortcuts.
+    this.root.addEventListener("keydown", (event) => event.stopPropagation());
     root.append(this.root);
     this.onMessage = (content, buffers) => this.receive(content, buffers);
     model.on("msg:custom", this.onMessage);

@@ -1,0 +1,102 @@
+"""What a user does on the panel's page, by accessible names."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import TOKEN, Lab
+
+CELL = ".jp-Notebook .jp-CodeCell"
+
+
+class PanelPage:
+    """A notebook with the panel in it."""
+
+    def __init__(self, page: Page, lab: Lab) -> None:
+        self.page = page
+        self.lab = lab
+
+    @property
+    def panel(self) -> Locator:
+        """The panel itself."""
+        return self.page.locator(".hak-panel").first
+
+    def open(self, notebook: str, *, run_cells: int) -> None:
+        """Opens a notebook and runs its first code cells, as Shift+Enter does."""
+        self.page.goto(f"{self.lab.url}/lab/tree/{notebook}?token={TOKEN}&reset")
+        self.page.locator(CELL).first.wait_for()
+        self.page.keyboard.press("Control+b")
+        # A cell that is run before there is a kernel is not run at all.
+        expect(self.page.get_by_text(re.compile(r"\| Idle$"))).to_be_visible(timeout=30_000)
+        for index in range(run_cells):
+            self.run_cell(index)
+        self.panel.wait_for()
+        self.slider("tls.grow_percent").wait_for()
+
+    def run_cell(self, index: int) -> None:
+        """Runs the code cell of that number, counted from 0."""
+        self.page.locator(CELL).nth(index).locator(".jp-InputArea-editor").click()
+        self.page.keyboard.press("Shift+Enter")
+
+    def button(self, name: str) -> Locator:
+        """A button by its name."""
+        return self.panel.get_by_role("button", name=name, exact=True)
+
+    def slider(self, name: str) -> Locator:
+        """The slider of a tunable."""
+        return self.panel.get_by_role("slider", name=name, exact=True)
+
+    def chart(self, title: str) -> Locator:
+        """A chart by its title."""
+        return self.panel.get_by_role("figure", name=title, exact=True)
+
+    def field(self, label: str) -> Locator:
+        """A form field by its label."""
+        return self.panel.get_by_label(label, exact=True)
+
+    def control(self, name: str) -> Locator:
+        """All that belongs to one tunable."""
+        return self.panel.locator(f'[data-name="{name}"]')
+
+    def expect_status(self, pattern: str) -> None:
+        """Waits until the status line says something."""
+        expect(self.panel.locator(".hak-status")).to_contain_text(re.compile(pattern), timeout=30_000)
+
+    def expect_log(self, pattern: str) -> None:
+        """Waits until the log has a line."""
+        expect(self.panel.get_by_role("log")).to_contain_text(re.compile(pattern), timeout=30_000)
+
+    @property
+    def frames(self) -> int:
+        """Frames drawn so far."""
+        return int(self.panel.get_attribute("data-frames") or 0)
+
+    def await_frames(self, more: int = 3) -> None:
+        """Waits until so many more frames are drawn."""
+        self.page.wait_for_function(
+            "([root, least]) => Number(root.dataset.frames || 0) >= least",
+            arg=[self.panel.element_handle(), self.frames + more],
+            timeout=30_000,
+        )
+
+    def trace_points(self, title: str, name: str) -> int:
+        """How many points a line of a chart has on the screen now."""
+        return int(
+            self.chart(title)
+            .locator(".hak-plot")
+            .evaluate(
+                "(plot, name) => { const line = plot.data.find((trace) => trace.name === name);"
+                " return line ? [...line.x].filter((x) => x !== null && !Number.isNaN(x)).length : 0; }",
+                name,
+            )
+        )
+
+    def start(self, workload: str, **fields: str) -> None:
+        """Chooses a workload and presses Start."""
+        self.field("Workload").select_option(workload)
+        for label, value in fields.items():
+            self.field(label).fill(value)
+        self.button("Start").click()
+        self.expect_status(f"running {workload}")

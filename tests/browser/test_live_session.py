@@ -1,0 +1,231 @@
+"""A live session as a user has it: a real JupyterLab in a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Lab
+from tests.browser.panel_page import PanelPage
+from workbench.control import ControlBlock, find_blocks
+from workbench.errors import WorkbenchError
+
+SIX_CHARTS = ("Throughput", "Memory", "TLS cache capacity", "BigCache", "L2.5 shards", "SuperSlabs")
+# Builds and drops containers for ever, but not without its parent.
+PROGRAM = """
+import os, time
+parent = os.getppid()
+while os.getppid() == parent:
+    table = {index: [index] * (index % 50) for index in range(2000)}
+    time.sleep(0.005)
+"""
+
+
+def worker_pids() -> list[int]:
+    return [info.pid for info in find_blocks(kind="workload") if info.alive]
+
+
+def await_no_process(pid: int) -> None:
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def panel(page: Page, lab: Lab) -> PanelPage:
+    opened = PanelPage(page, lab)
+    opened.open("01_live_tuning.ipynb", run_cells=1)
+    return opened
+
+
+def find_worker(before: list[int]) -> int:
+    deadline = time.monotonic() + 30
+    while True:
+        new = [pid for pid in worker_pids() if pid not in before]
+        if new:
+            return new[0]
+        assert time.monotonic() < deadline, "no worker"
+        time.sleep(0.05)
+
+
+def test_start_tune_and_stop(panel: PanelPage, tmp_path: Path) -> None:
+    before = worker_pids()
+    panel.start("phases", Threads="1")
+    pid = find_worker(before)
+    panel.await_frames(3)
+    for title in SIX_CHARTS:
+        expect(panel.chart(title)).to_be_attached()
+        expect(panel.chart(title).get_by_role("heading", name=title, exact=True)).to_be_attached()
+
+    # Twenty presses of a key are one change, one marker on every chart, one line of the log.
+    slider = panel.slider("tls.grow_percent")
+    slider.focus()
+    for _ in range(20):
+        panel.page.keyboard.press("ArrowLeft")
+    expect(slider).to_have_value("60")
+    expect(panel.control("tls.grow_percent")).to_contain_text("effective 60 %", timeout=30_000)
+    panel.expect_status(r"tls\.grow_percent 80 → 60 % adopted by 1 of 1 thread")
+    panel.expect_log(r"you: tls\.grow_percent 80 → 60 %")
+    assert panel.panel.get_by_role("log").locator(".hak-change").count() == 1
+    with ControlBlock.open(pid) as block:
+        assert block.effective().values["tls.grow_percent"] == 60
+    panel.await_frames(2)
+    for title in ("Throughput", "TLS cache capacity"):
+        panel.chart(title).scroll_into_view_if_needed()
+        panel.await_frames(2)
+        assert panel.trace_points(title, "changes") == 2  # a line from bottom to top
+
+    panel.button("Undo").click()
+    expect(panel.control("tls.grow_percent")).to_contain_text("effective 80 %", timeout=30_000)
+    panel.button("Redo").click()
+    expect(panel.control("tls.grow_percent")).to_contain_text("effective 60 %", timeout=30_000)
+
+    # A value out of range is refused beside its control, with the range.
+    entry = panel.control("tls.grow_percent").get_by_role("textbox")
+    entry.fill("120")
+    entry.press("Enter")
+    expect(panel.control("tls.grow_percent").get_by_role("alert")).to_contain_text("50 to 99 %")
+    entry.fill("70 %")
+    entry.press("Enter")
+    expect(slider).to_have_value("70")
+    expect(panel.control("tls.grow_percent").get_by_role("alert")).to_have_text("")
+
+    panel.button("Pause").click()
+    panel.expect_status("paused phases")
+    panel.button("Resume").click()
+    panel.expect_status("running phases")
+
+    target = tmp_path / "tuned.env"
+    panel.button("Export").click()
+    panel.field("File").fill(str(target))
+    panel.button("Write").click()
+    panel.expect_log("exported the values to")
+    assert "HAKMEM_TLS_GROW_PERCENT=70" in target.read_text()
+
+    panel.button("Stop").click()
+    panel.expect_status("stopped after")
+    await_no_process(pid)
+
+
+def test_a_preset_and_reset(panel: PanelPage) -> None:
+    panel.field("Preset").select_option("analysis")
+    expect(panel.slider("tls.grow_percent")).to_have_value("90")
+    expect(panel.slider("tls.shrink_percent")).to_have_value("30")
+    panel.button("Reset").click()
+    expect(panel.slider("tls.grow_percent")).to_have_value("80")
+    expect(panel.field("Preset")).to_have_value("default")
+
+
+def test_a_killed_worker_is_said_and_the_panel_goes_on(panel: PanelPage) -> None:
+    before = worker_pids()
+    panel.start("phases", Threads="1")
+    pid = find_worker(before)
+    panel.await_frames(2)
+    os.kill(pid, signal.SIGKILL)
+    panel.expect_status("crashed")
+    problem = panel.panel.locator(".hak-error")
+    expect(problem).to_contain_text("SIGKILL")
+    expect(problem).to_contain_text("last events")
+    await_no_process(pid)
+    # The kernel lives, and so does the panel.
+    panel.start("larson", Threads="1")
+    panel.await_frames(2)
+    panel.button("Stop").click()
+    panel.expect_status("stopped after")
+
+
+def test_attach_to_a_program_and_detach(panel: PanelPage) -> None:
+    command = [sys.executable, "-m", "workbench.cli", "exec", "--", sys.executable, "-c", PROGRAM]
+    program = subprocess.Popen(command)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                block = ControlBlock.open(program.pid)
+                break
+            except WorkbenchError:
+                assert program.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        with block:
+            option = (
+                panel.field("Running process")
+                .locator("option")
+                .filter(has_text=re.compile(f"^{program.pid} "))
+            )
+            expect(option).to_be_attached(timeout=30_000)
+            panel.field("Running process").select_option(option.get_attribute("value"))
+            panel.button("Attach").click()
+            panel.expect_status("attached to python")
+            panel.await_frames(3)
+            slider = panel.slider("tls.grow_percent")
+            slider.focus()
+            panel.page.keyboard.press("Home")
+            expect(panel.control("tls.grow_percent")).to_contain_text("effective 50 %", timeout=30_000)
+            assert block.effective().values["tls.grow_percent"] == 50
+            panel.button("Detach").click()
+            panel.button("Restore values").click()
+            panel.expect_log("values restored")
+            assert block.requested().values["tls.grow_percent"] == 80
+        assert program.poll() is None
+    finally:
+        program.kill()
+        program.wait()
+
+
+def test_a_page_loaded_again_gets_the_history(panel: PanelPage) -> None:
+    panel.start("phases", Threads="1")
+    panel.await_frames(10)
+    points = panel.trace_points("Throughput", "workload.operations")
+    assert points > 5
+    # Saved first, as JupyterLab forgets an output that is not.
+    panel.page.keyboard.press("Control+s")
+    expect(panel.page.locator(".jp-mod-dirty")).to_have_count(0)
+    panel.page.reload()
+    panel.panel.wait_for()
+    panel.await_frames(2)
+    assert panel.trace_points("Throughput", "workload.operations") >= points
+    panel.expect_log("started phases")
+    panel.button("Stop").click()
+    panel.expect_status("stopped after")
+
+
+def test_zoom_survives_updates(panel: PanelPage) -> None:
+    panel.start("phases", Threads="1")
+    panel.await_frames(10)
+    chart = panel.chart("Throughput")
+    chart.scroll_into_view_if_needed()
+    drag = chart.locator(".nsewdrag").first
+    box = drag.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    panel.page.mouse.move(box["x"] + box["width"] * 0.3, y)
+    panel.page.mouse.down()
+    panel.page.mouse.move(box["x"] + box["width"] * 0.6, y, steps=5)
+    panel.page.mouse.up()
+    read_range = "plot => [...plot.layout.xaxis.range]"
+    zoomed = chart.locator(".hak-plot").evaluate(read_range)
+    panel.await_frames(8)
+    assert chart.locator(".hak-plot").evaluate(read_range) == zoomed
+    panel.page.mouse.dblclick(box["x"] + box["width"] / 2, y)
+    panel.await_frames(4)
+    assert chart.locator(".hak-plot").evaluate(read_range) != zoomed
+    panel.button("Stop").click()
+
+
+def test_a_kernel_that_restarts_leaves_no_process(panel: PanelPage, lab: Lab) -> None:
+    before = worker_pids()
+    panel.start("phases", Threads="1")
+    pid = find_worker(before)
+    (kernel,) = lab.kernel_ids()
+    lab.call(f"kernels/{kernel}/restart", "POST")
+    await_no_process(pid)
