@@ -97,7 +97,7 @@ def test_start_tune_and_stop(panel: PanelPage, tmp_path: Path) -> None:
     entry.fill("70 %")
     entry.press("Enter")
     expect(slider).to_have_value("70")
-    expect(panel.control("tls.grow_percent").get_by_role("alert")).to_have_text("")
+    expect(panel.control("tls.grow_percent").locator(".hak-problem")).to_have_text("")
 
     panel.button("Pause").click()
     panel.expect_status("paused phases")
@@ -144,7 +144,8 @@ def test_a_killed_worker_is_said_and_the_panel_goes_on(panel: PanelPage) -> None
 
 
 def test_attach_to_a_program_and_detach(panel: PanelPage) -> None:
-    command = [sys.executable, "-m", "workbench.cli", "exec", "--", sys.executable, "-c", PROGRAM]
+    workbench = Path(sys.executable).parent / "workbench"
+    command = [str(workbench), "exec", "--", sys.executable, "-c", PROGRAM]
     program = subprocess.Popen(command)
     try:
         deadline = time.monotonic() + 30

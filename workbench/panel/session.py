@@ -398,8 +398,9 @@ class LiveSession:
         ours = self.target.pid if self.target is not None and self.target.run is not None else -1
         return [
             info
-            for info in find_blocks(kind="hakmem")
-            if info.alive and info.pid != ours and info.path != self._own_path
+            for info in find_blocks()
+            # A runner's block of kind "workload" has nothing to tune; its allocator's is beside it.
+            if info.alive and info.kind != "workload" and info.pid != ours and info.path != self._own_path
         ]
 
 

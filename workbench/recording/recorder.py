@@ -89,8 +89,10 @@ class Recorder:
 
     def throughput(self, span_s: float = 1.0) -> float:
         """Mean operations a second over the last `span_s` seconds, NaN before the first samples."""
-        return self.history.recent_mean(self._throughput, span_s)
+        # One line, or one a group of the metric's axis: then their sum.
+        keys = [column.key for column in self.columns if column.metric == self._throughput]
+        return sum(self.history.recent_mean(key, span_s) for key in keys) if keys else math.nan
 
     def mean_throughput(self) -> float:
         """Mean operations a second over all that is kept."""
-        return self.history.recent_mean(self._throughput, math.inf)
+        return self.throughput(math.inf)

@@ -1,0 +1,93 @@
+"""A panel's pump without a browser: views are a list of messages, time is counted by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from workbench.control import ControlBlock
+from workbench.control.testing import MadeUpBlock, make_block
+from workbench.panel.pump import Pump
+from workbench.panel.session import LiveSession
+from workbench.panel.state import StateBook
+from workbench.recording import PresetStore
+
+
+class Desk:
+    """A session, its pump, and what views were sent."""
+
+    def __init__(self, own: ControlBlock, folder: Path) -> None:
+        self.messages: list[tuple[dict[str, Any], bytes | None]] = []
+        self.session = LiveSession(own)
+        actions = {
+            "attach": lambda message: self.session.attach(message["path"]),
+            "detach": lambda message: self.session.detach(restore=message["restore"]),
+            "undo": lambda _: self.session.settings.undo(),
+        }
+        self.pump = Pump(self.session, self, StateBook(PresetStore(folder / "presets.json")), actions)
+        self.now_s = 0.0
+
+    def push(self, content: Mapping[str, Any], buffer: bytes | memoryview | None = None) -> None:
+        """What the widget does for a real panel."""
+        self.messages.append((dict(content), bytes(buffer) if buffer is not None else None))
+
+    def step(self, seconds: float = 0.1) -> None:
+        """Lets time pass at once."""
+        self.now_s += seconds
+        self.pump.step(self.now_s)
+
+    def ask(self, kind: str, **content: Any) -> None:
+        """A message of the view named 'a', unless another is named."""
+        self.pump.request({"type": kind, "view": "a", **content})
+
+    def frames(self) -> list[dict[str, Any]]:
+        """Frames sent so far."""
+        return [content for content, _ in self.messages if content["type"] == "frame"]
+
+    def state(self, part: str) -> Any:
+        """What the views know of a part of the state."""
+        known = [
+            content[part] for content, _ in self.messages if content["type"] == "state" and part in content
+        ]
+        return known[-1]
+
+    def answer(self) -> None:
+        """The view has drawn everything it was sent."""
+        for frame in self.frames()[-2:]:
+            self.ask("ack", frame=frame["number"])
+
+
+def read_chart(frame: Mapping[str, Any], buffer: bytes, title: str) -> dict[str, Any]:
+    """Times and lines of one chart of a frame."""
+    part = next(part for part in frame["charts"] if part["title"] == title)
+    numbers = np.frombuffer(buffer, "<f8")[part["offset"] :]
+    rows = part["rows"]
+    lines = {key: numbers[(index + 1) * rows : (index + 2) * rows] for index, key in enumerate(part["keys"])}
+    return {"time_s": numbers[:rows], **lines}
+
+
+@pytest.fixture
+def own() -> Iterator[ControlBlock]:
+    """The allocator in this process: descriptors for what is not started yet."""
+    with ControlBlock.own() as block:
+        yield block
+
+
+@pytest.fixture
+def desk(own: ControlBlock, tmp_path: Path) -> Iterator[Desk]:
+    """A session that has started nothing."""
+    made = Desk(own, tmp_path)
+    yield made
+    made.session.close()
+
+
+@pytest.fixture
+def pond() -> Iterator[MadeUpBlock]:
+    """A block of something that is no allocator."""
+    with make_block() as made:
+        made.write("thread.id", [5, 6, 0, 0, 0, 0, 0, 0])
+        yield made

@@ -1,0 +1,162 @@
+"""The pump: frames of what is in view and changed, never more than the views can take."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.panel.conftest import Desk, read_chart
+from workbench.control.testing import MadeUpBlock
+from workbench.panel.frames import ACK_TIMEOUT_S, FrameMaker, ViewBook
+from workbench.plots import build_charts
+from workbench.recording import Column, History
+
+ALL = ["Catch", "Length", "Stock", "Level", "Luck", "Memory"]
+
+
+def attach(desk: Desk, pond: MadeUpBlock, visible: list[str]) -> None:
+    desk.ask("hello")
+    desk.ask("attach", path=str(pond.path))
+    desk.ask("view", visible=visible, width=400, span=120, zooms=[])
+    desk.step()
+    desk.step()
+
+
+def test_a_made_up_block_shows_itself(desk: Desk, pond: MadeUpBlock) -> None:
+    pond.write("fish.length", [[3, 4, 5, 6]])
+    attach(desk, pond, ALL)
+    desk.step(0.3)
+    controls = desk.state("controls")
+    assert [group["title"] for group in controls] == ["Water", "Fish"]
+    depth = controls[0]["tunables"][0]
+    assert (depth["name"], depth["unit"], depth["minimum"], depth["maximum"]) == ("pond.depth", "m", 1, 40)
+    charts = {chart["title"]: chart for chart in desk.state("charts")}
+    assert set(charts) == set(ALL)
+    assert [trace["label"] for trace in charts["Length"]["traces"]] == ["quiet", "wild"]
+    assert charts["Catch"]["unit"] == "fish/s"
+    assert desk.state("status")["text"].startswith("attached to ")
+    desk.answer()
+    desk.step()
+    frame, buffer = next(m for m in reversed(desk.messages) if m[0]["type"] == "frame")
+    assert buffer is not None
+    length = read_chart(frame, buffer, "Length")
+    assert list(length["fish.length quiet"]) == [4.0] * len(length["time_s"])
+    assert list(length["fish.length wild"]) == [6.0] * len(length["time_s"])
+
+
+def test_only_charts_in_view_whose_data_changed_are_sent(desk: Desk, pond: MadeUpBlock) -> None:
+    attach(desk, pond, ["Level", "Stock"])
+    desk.answer()
+    desk.step()
+    desk.answer()
+    desk.messages.clear()
+    pond.write("pond.level", 17)
+    desk.step()
+    (frame,) = desk.frames()
+    assert [part["title"] for part in frame["charts"]] == ["Level"]
+
+
+def test_two_frames_wait_for_an_answer_and_no_more(desk: Desk, pond: MadeUpBlock) -> None:
+    attach(desk, pond, ALL)
+    for level in range(10):
+        pond.write("pond.level", level)
+        desk.step()
+    assert len(desk.frames()) == 2
+    desk.answer()
+    desk.step()
+    assert len(desk.frames()) == 3
+    # Answers that never come are not waited for, or a closed page would stop all others.
+    desk.step(ACK_TIMEOUT_S + 0.1)
+    assert len(desk.frames()) == 4
+
+
+def test_messages_stay_far_below_what_the_server_takes(desk: Desk, pond: MadeUpBlock) -> None:
+    attach(desk, pond, ALL)
+    desk.messages.clear()
+    answers = 0
+    for level in range(500):  # ten seconds in steps of 20 ms, everything changing all the time
+        pond.write("pond.level", level)
+        pond.write("fish.caught", [[level]])
+        pond.append_event("FISH_BORN", 0, level, item=1)
+        before = len(desk.frames())
+        desk.step(0.02)
+        if len(desk.frames()) > before:
+            answers += 1
+            desk.answer()
+    # The kernel says busy and idle for every answer, too.
+    assert (len(desk.messages) + 2 * answers) / 10 < 100
+    assert len(desk.frames()) / 10 >= 10
+
+
+def test_a_view_that_comes_later_gets_everything(desk: Desk, pond: MadeUpBlock) -> None:
+    attach(desk, pond, ALL)
+    for level in range(20):
+        pond.write("pond.level", level)
+        desk.step()
+        desk.answer()
+    desk.messages.clear()
+    desk.ask("hello", view="b")
+    desk.ask("view", view="b", visible=["Level"], width=300, span=0, zooms=[])
+    desk.step()
+    assert desk.state("controls")
+    assert desk.state("log_restart")
+    assert any("attached to" in entry["text"] for entry in desk.state("log"))
+    frame, buffer = next(m for m in desk.messages if m[0]["type"] == "frame")
+    assert buffer is not None
+    assert len(read_chart(frame, buffer, "Level")["time_s"]) >= 20
+
+
+def test_an_error_of_a_request_is_shown_and_the_pump_goes_on(desk: Desk) -> None:
+    desk.ask("attach", path="/nowhere/1.2.hakmem")
+    desk.step()
+    desk.step(0.3)
+    assert desk.state("error")
+    desk.ask("no such thing")
+    desk.step(0.3)
+    assert "no such thing" in desk.state("error")
+
+
+def test_the_end_of_a_process_is_said(desk: Desk, pond: MadeUpBlock) -> None:
+    attach(desk, pond, ALL)
+    pond.retire()
+    desk.step(0.3)
+    desk.step(0.3)
+    assert "has ended" in desk.state("status")["text"]
+    assert desk.state("run")["state"] == "idle"
+
+
+def test_detach_gives_back_what_the_process_had(desk: Desk, pond: MadeUpBlock) -> None:
+    pond.adopt_always()
+    attach(desk, pond, ALL)
+    desk.session.settings.set_one("pond.depth", "12 m")
+    desk.session.settings.set_one("fish.colour", "brown")
+    assert desk.session.settings.requested()["pond.depth"] == 12
+    desk.ask("detach", restore=True)
+    desk.step()
+    with pond.open() as block:
+        values = block.requested().values
+    assert (values["pond.depth"], values["fish.colour"]) == (4, "blue")
+
+
+def test_an_hour_makes_no_frame_larger() -> None:
+    columns = [
+        Column(f"level {index}", f"Chart {index % 6}", "level", str(index), "slots", is_step=True)
+        for index in range(48)
+    ]
+    charts = build_charts(columns)
+    history = History()
+    generator = np.random.default_rng(3)
+    sizes = []
+    views = ViewBook()
+    titles = [chart.title for chart in charts]
+    views.note_view("a", {"visible": titles, "width": 400, "span": 0, "zooms": []}, 0.0)
+    for index in range(45_000):
+        if index % 50 == 0:
+            noise = generator.integers(0, 2048, size=48).tolist()
+            row = {column.key: float(value) for column, value in zip(columns, noise, strict=True)}
+        history.append(index * 0.08, row)
+        if index % 9000 == 8999:
+            content, buffer = FrameMaker().make(charts, history.view(), views, index * 0.08)
+            assert len(content["charts"]) == 6
+            sizes.append(len(buffer))
+    assert max(sizes) < 1_500_000
+    assert max(sizes[2:]) < 1.5 * min(sizes[2:])

@@ -1,0 +1,138 @@
+"""Runs of the session: started, ended, crashed, exploratory; nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.panel.conftest import Desk
+from workbench.errors import WorkbenchError
+from workbench.panel.status import Status, format_rate, write_status
+from workbench.panel.target import IN_PROCESS
+from workbench.plots import draw_history
+
+LARSON = {"workload": "larson", "allocator": "hakmem", "threads": "1", "seed": "1", "seconds": "0"}
+
+
+def step_until(desk: Desk, is_done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_done():
+        assert time.monotonic() < deadline, desk.session.write_status()
+        desk.session.step()
+        time.sleep(0.01)
+
+
+def test_a_run_is_recorded_and_ends(desk: Desk) -> None:
+    session = desk.session
+    session.settings.set_one("tls.grow_percent", 66)
+    session.start({**LARSON, "seconds": "0.3"})
+    assert session.target is not None
+    assert session.target.allocator_block is not None
+    assert session.target.allocator_block.requested().values["tls.grow_percent"] == 66
+    step_until(desk, lambda: session.state == "ended")
+    assert "completed after" in session.write_status()
+    titles = [chart.title for chart in session.charts]
+    assert titles[:6] == [
+        "Throughput",
+        "Memory",
+        "TLS cache capacity",
+        "BigCache",
+        "L2.5 shards",
+        "SuperSlabs",
+    ]
+    history = session.target.recorder.history.view()
+    figure = draw_history(session.charts, history, session.markers(), history, "a run")
+    assert len(figure.data) > 20
+    assert {annotation.text for annotation in figure.layout.annotations} >= set(titles)
+
+
+def test_a_crash_is_told_with_signal_and_last_events(desk: Desk) -> None:
+    session = desk.session
+    session.start(LARSON)
+    assert session.target is not None
+    pid = session.target.pid
+    for _ in range(3):
+        session.step()
+    os.kill(pid, signal.SIGSEGV)
+    step_until(desk, lambda: not session.is_process_alive)
+    assert session.state == "crashed"
+    assert "SIGSEGV" in session.error
+    assert "last events" in session.error
+    session.start({**LARSON, "seconds": "0.1"})
+    step_until(desk, lambda: session.state == "ended")
+
+
+def test_close_leaves_no_process(desk: Desk) -> None:
+    desk.session.start(LARSON)
+    assert desk.session.target is not None
+    pid = desk.session.target.pid
+    desk.session.close()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_pause_and_resume(desk: Desk) -> None:
+    session = desk.session
+    session.start(LARSON)
+    session.pause()
+    assert "paused" in session.write_status()
+    session.resume()
+    session.stop()
+    step_until(desk, lambda: session.state == "ended")
+    assert "stopped after" in session.note
+
+
+def test_a_run_in_the_kernel_is_labelled_exploratory(desk: Desk) -> None:
+    session = desk.session
+    session.start({**LARSON, "allocator": IN_PROCESS, "seconds": "0.2"})
+    assert "exploratory" in session.write_status()
+    assert session.target is not None
+    assert session.target.pid == os.getpid()
+    step_until(desk, lambda: session.state == "ended")
+
+
+def test_a_wrong_request_is_refused_in_one_line(desk: Desk) -> None:
+    for wrong in (
+        {"workload": "lason"},
+        {"threads": "many"},
+        {"parameters": {"min_size": "1e99"}},
+        {"allocator": "x"},
+    ):
+        with pytest.raises(WorkbenchError):
+            desk.session.start({**LARSON, **wrong})
+    assert not desk.session.is_process_alive
+
+
+def test_a_pinned_run_is_compared_with(desk: Desk) -> None:
+    session = desk.session
+    session.start({**LARSON, "seconds": "0.3"})
+    step_until(desk, lambda: session.state == "ended")
+    session.pin()
+    assert session.pinned is not None
+    session.start(LARSON)
+    step_until(desk, lambda: "against the pinned run" in session.write_status())
+
+
+def test_status_lines() -> None:
+    line = write_status(
+        Status(
+            "running",
+            "larson under hakmem",
+            41.2e6,
+            40e6,
+            13e6,
+            "tls.grow_percent 80 → 60 %",
+            threads=2,
+            adopted=2,
+        )
+    )
+    assert line == (
+        "running larson under hakmem, 41.2 M ops/s (+3 % against the pinned run), 12.4 MiB resident; "
+        "tls.grow_percent 80 → 60 % adopted by 2 of 2 threads"
+    )
+    assert write_status(Status("idle")).startswith("ready")
+    assert [format_rate(rate) for rate in (12, 870e3, 2.5e9)] == ["12", "870 k", "2.5 G"]
