@@ -127,11 +127,13 @@ static uint32_t metric_index(const char *name)
     __builtin_trap(); /* telemetry.def names an operand that it does not define */
 }
 
-/* What the tables cannot say at compile time: environment names and operand indices. */
+/* What the tables cannot say at compile time: environment names, defaults of an exported header,
+ * operand indices. */
 static void complete_descriptors(void)
 {
     for (size_t i = 0; i < TUNABLE_COUNT; i++) {
         static const char prefix[] = "HAKMEM_";
+        tunables[i].default_value = settings_default((enum tunable)i);
         char *out = tunables[i].environment;
         memcpy(out, prefix, sizeof prefix);
         out += sizeof prefix - 1;

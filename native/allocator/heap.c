@@ -362,7 +362,7 @@ size_t heap_trim(void)
     central_drain_all(actor);
     uint32_t now_ms = clock_now_ms(actor);
     size_t purged = big_cache_purge(actor, now_ms, true);
-    purged += l25_pool_purge(actor, now_ms, true);
+    l25_pool_purge(actor, now_ms, true); /* to chunks, whose bytes are counted next */
     return purged + superslab_purge(actor, now_ms, true);
 }
 

@@ -194,11 +194,16 @@ static bool holds(unsigned constraint, const double *values)
     return constraints[constraint].strict ? lower < upper : lower <= upper;
 }
 
+double settings_default(enum tunable tunable)
+{
+    double value;
+    return parse_value(&rows[tunable], rows[tunable].shipped, &value) ? value : rows[tunable].default_value;
+}
+
 void settings_initial(double *values, int *access)
 {
     for (unsigned i = 0; i < TUNABLE_COUNT; i++)
-        if (!parse_value(&rows[i], rows[i].shipped, &values[i]))
-            values[i] = rows[i].default_value;
+        values[i] = settings_default((enum tunable)i);
     *access = HAK_ACCESS_WRITE;
     apply_environment(values, access);
     /* A restored default may break another constraint: as many rounds as there are constraints settle it. */

@@ -42,6 +42,8 @@ enum big_hash { BIG_FNV1A, BIG_MIX64 };
  * that is not a number or out of range is named on standard error and ignored. Sets *access
  * (enum hak_access) from HAKMEM_CONTROL. */
 void settings_initial(double *values, int *access);
+/* The default of this build: the table's, or that of an exported header it was compiled with. */
+double settings_default(enum tunable tunable);
 /* Makes `values` current; each is clamped to its range. Constraints that do not hold are mended by
  * leaving the involved tunables as they were. START tunables change only while `at_start`. */
 void settings_store(const double *values, bool at_start);

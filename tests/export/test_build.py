@@ -44,5 +44,7 @@ def test_allocator_starts_with_the_header(tmp_path: Path, repository: Path) -> N
         program.stdout.readline()
         with ControlBlock.open(program.pid) as block:
             values = block.effective().values
+            defaults = {name: block.tunables[name].default for name in VALUES}
         program.communicate(b"\n")
     assert {name: values[name] for name in VALUES} == VALUES
+    assert defaults == VALUES

@@ -73,13 +73,16 @@ class InProcessRun:
                 spec.seed,
                 spec.length_s,
                 spec.operations or 0,
-                spec.starts_paused,
+                True,  # paused, so that even the shortest run is still there when its block is opened
                 error,
             )
             if refused:
                 raise WorkerFailed(decode_text(error))
             path = Path(decode_text(lib.hak_workload_path()))
-            return cls(spec, ControlBlock.open(path, kind="workload"), allocator_block)
+            run = cls(spec, ControlBlock.open(path, kind="workload"), allocator_block)
+            if not spec.starts_paused:
+                run.resume()
+            return run
         except BaseException:
             allocator_block.close()
             raise
