@@ -75,7 +75,8 @@ def run(lab: Lab, seconds: float, workload: str) -> None:
         # Still charts are drawn as well, with what they had: the cost of six drawn charts a frame.
         page.evaluate(
             """() => {
-              const charts = [...document.querySelectorAll('.hak-chart')].slice(0, 6).map((card) => card.hakChart);
+              const cards = [...document.querySelectorAll('.hak-chart')].slice(0, 6);
+              const charts = cards.map((card) => card.hakChart);
               const grid = document.querySelector('.hak-charts').hakGrid;
               const original = grid.drawFrame.bind(grid);
               grid.drawFrame = async (frame, numbers) => {

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,9 +64,15 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab on copies of the notebooks, with settings of its own."""
-    base = tmp_path_factory.mktemp("lab")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab for all tests."""
+    with run_lab(tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@contextmanager
+def run_lab(base: Path) -> Iterator[Lab]:
+    """JupyterLab with settings of its own, on an empty folder for notebooks."""
     folder = base / "notebooks"
     folder.mkdir()
     settings = base / "settings" / "@jupyterlab" / "apputils-extension"

@@ -21,6 +21,7 @@ class ChartGrid {
     this.span = make("select", { "aria-label": "Time shown", onchange: () => this.changeSpan() });
     fillSelect(this.span, SPANS_S.map(([value, label]) => ({ value: String(value), label })), "120");
     this.grid = make("div", { class: "hak-charts" });
+    this.grid.hakGrid = this;
     this.empty = make("div", { class: "hak-empty" }, "Press Start, or attach to a running process, to see its charts.");
     this.element = make("div", { class: "hak-chart-area" }, this.empty, this.grid);
     this.seen = new IntersectionObserver((entries) => this.noteSeen(entries), { threshold: 0.05 });
