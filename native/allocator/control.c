@@ -3,6 +3,7 @@
 
 #include "events.h"
 #include "lock.h"
+#include "os.h"
 #include "settings.h"
 #include "telemetry.h"
 
@@ -148,6 +149,23 @@ static void complete_descriptors(void)
     }
 }
 
+/* Everything but the threads' rows is made present at once; where tmpfs has no page for it, the block
+ * is private memory. */
+static bool publish(struct hak_block_spec *spec)
+{
+    for (;;) {
+        if (hak_block_create(&control_block, spec) != 0)
+            return false;
+        telemetry = (struct telemetry *)control_block.data;
+        if (os_populate(telemetry, offsetof(struct telemetry, threads[1])))
+            return true;
+        hak_block_retire(&control_block);
+        if (spec->access == HAK_ACCESS_OFF)
+            return false;
+        spec->access = HAK_ACCESS_OFF;
+    }
+}
+
 bool control_start(void)
 {
     double values[TUNABLE_COUNT];
@@ -177,9 +195,8 @@ bool control_start(void)
         .access = (enum hak_access)access,
         .initial_values = values,
     };
-    if (hak_block_create(&control_block, &spec) != 0)
+    if (!publish(&spec))
         return false;
-    telemetry = (struct telemetry *)control_block.data;
     atomic_store_explicit(&current_generation, control_generation(), memory_order_release);
     if (SETTING(log_capacity))
         event_log_open();

@@ -137,6 +137,20 @@ void os_advise_huge_pages(void *start, size_t bytes, int mode)
         advise(start, bytes, mode == 0 ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
 }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+bool os_populate(void *start, size_t bytes)
+{
+    uintptr_t first = (uintptr_t)start & ~(PAGE_BYTES - 1);
+    size_t length = round_up((uintptr_t)start + bytes - first, PAGE_BYTES);
+    int saved_errno = errno;
+    bool done = madvise((void *)first, length, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
+    errno = saved_errno;
+    return done;
+}
+
 static uint64_t now_ns(clockid_t clock)
 {
     struct timespec now;

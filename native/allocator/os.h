@@ -40,6 +40,10 @@ bool os_renew(void *start, size_t bytes);
 /* mode: 0 never, 1 the system's default, 2 always (tunable os.thp). */
 void os_advise_huge_pages(void *start, size_t bytes, int mode);
 
+/* Makes pages present that will be written; false where a page cannot be had (a full tmpfs), which
+ * would be SIGBUS at the first touch. True on systems that cannot tell. */
+bool os_populate(void *start, size_t bytes);
+
 uint64_t os_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t os_now_coarse_ms(void); /* CLOCK_MONOTONIC_COARSE, cheap, a few ms behind */
 uint32_t os_thread_id(void);

@@ -21,6 +21,8 @@ struct telemetry_thread *thread_rows_acquire(uint32_t thread_id, struct telemetr
     struct telemetry_thread *row = NULL;
     lock_acquire(&rows_lock);
     for (uint32_t i = lowest_free; i < TELEMETRY_MAX_THREADS; i++) {
+        if (i >= rows_in_use && !os_populate(&telemetry->threads[i], sizeof telemetry->threads[i]))
+            break;
         if (telemetry_get(&telemetry->threads[i].thread_id) != 0)
             continue;
         row = &telemetry->threads[i];
