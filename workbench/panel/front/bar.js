@@ -117,7 +117,8 @@ class WorkloadBar {
           input.max = String(parameter.maximum);
           this.parameters.set(parameter.name, input);
           const unit = parameter.unit ? `, ${parameter.unit}` : "";
-          return makeField(`${parameter.name}${unit}`, input, `${parameter.help} ${parameter.minimum} to ${parameter.maximum}${unit}.`);
+          const label = parameter.unit === parameter.name ? parameter.name : `${parameter.name}${unit}`;
+          return makeField(label, input, `${parameter.help} ${parameter.minimum} to ${parameter.maximum}${unit}.`);
         }),
       );
     }

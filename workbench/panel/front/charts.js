@@ -315,11 +315,14 @@ class ChartGrid {
     chart.description.traces.forEach((trace, index) => {
       if (trace.axis !== side || chart.hidden.has(trace.key)) return;
       if (!trace.step) isWhole = false;
-      const values = chart.frame.lines[index];
-      for (let row = 0; row < values.length; row += 1) {
-        if (chart.frame.x[row] < range[0] || chart.frame.x[row] > range[1]) continue;
-        if (values[row] > high) high = values[row];
-        if (values[row] < low) low = values[row];
+      const pinned = this.baseline.get(chart.title);
+      const pale = pinned && pinned.lines.get(trace.key);
+      for (const [x, values] of [[chart.frame.x, chart.frame.lines[index]], [pinned && pinned.x, pale]]) {
+        for (let row = 0; values && row < values.length; row += 1) {
+          if (x[row] < range[0] || x[row] > range[1]) continue;
+          if (values[row] > high) high = values[row];
+          if (values[row] < low) low = values[row];
+        }
       }
     });
     chart.held = chart.held || {};
