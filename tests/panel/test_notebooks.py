@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -12,9 +13,14 @@ from nbclient import NotebookClient
 NOTEBOOKS = ("01_live_tuning.ipynb", "07_attach_to_a_program.ipynb")
 
 
+def read_notebook(repository: Path, name: str) -> Any:
+    read: Any = nbformat.read  # published without types
+    return read(repository / "notebooks" / name, as_version=4)
+
+
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_it_is_committed_clean(repository: Path, name: str) -> None:
-    notebook = nbformat.read(repository / "notebooks" / name, as_version=4)
+    notebook = read_notebook(repository, name)
     assert notebook.metadata.kernelspec.name == "python3"
     assert "widgets" not in notebook.metadata
     for cell in notebook.cells:
@@ -31,7 +37,7 @@ def test_it_is_committed_clean(repository: Path, name: str) -> None:
     [("01_live_tuning.ipynb", "completed after"), ("07_attach_to_a_program.ipynb", "attached to")],
 )
 def test_it_runs_unattended(repository: Path, tmp_path: Path, name: str, told: str) -> None:
-    notebook = nbformat.read(repository / "notebooks" / name, as_version=4)
+    notebook = read_notebook(repository, name)
     client = NotebookClient(
         notebook, timeout=120, store_widget_state=False, resources={"metadata": {"path": str(tmp_path)}}
     )
