@@ -30,7 +30,7 @@
 #define BIN_COUNT (SIZE_CLASS_COUNT + 1) /* bin = class + 1 */
 #define BIN_MAX_SLOTS 4096               /* the range's maximum: tls.max_slots stays live */
 #define BIN_SMALL_SLOTS 64               /* up to here slots lie in the cache itself */
-#define ALLOCATIONS_PER_TICK 64
+#define ALLOCATIONS_PER_TICK (4096 / BIN_COUNT)
 #define MAINTENANCE_PERIOD_MS 100        /* how often a busy thread looks after idle memory */
 _Static_assert(ALLOCATIONS_PER_TICK *BIN_COUNT <= 4096, "settings are seen within 4096 allocations");
 
