@@ -51,6 +51,9 @@ def lab(notebook: Path | None, port: int | None, browser: bool | None, as_json: 
         f"--ServerApp.port={listen_port}",
         "--ServerApp.port_retries=0",
         f"--ServerApp.open_browser={browser}",
+        # Nothing here asks the outside world, and no question covers the panel.
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     if os.geteuid() == 0:
         arguments.append("--ServerApp.allow_root=True")
