@@ -66,7 +66,7 @@ static void *allocate_fallback(struct tls_cache *cache, unsigned class_index, bo
 }
 
 /* Any request without an alignment of its own. */
-static void *allocate(struct tls_cache *cache, size_t bytes, void *call_site, bool *is_zeroed)
+static void *try_allocate(struct tls_cache *cache, size_t bytes, void *call_site, bool *is_zeroed)
 {
     *is_zeroed = false;
     if (bytes <= TINY_MAX_BYTES) {
@@ -80,6 +80,24 @@ static void *allocate(struct tls_cache *cache, size_t bytes, void *call_site, bo
     if (bytes <= L25_MAX_BYTES)
         return allocate_l25(cache, bytes, 1, is_zeroed);
     return allocate_big(cache, bytes, 1, call_site, is_zeroed);
+}
+
+/* What other caches keep may be what is missing: under a limit of the address space a chunk that waits
+ * to be purged is memory that another component cannot have. False: no use to try again. */
+static bool reclaim(size_t bytes)
+{
+    if (bytes > PTRDIFF_MAX || !lifecycle_is_started())
+        return false;
+    heap_trim();
+    return true;
+}
+
+static void *allocate(struct tls_cache *cache, size_t bytes, void *call_site, bool *is_zeroed)
+{
+    void *block = try_allocate(cache, bytes, call_site, is_zeroed);
+    if (UNLIKELY(!block) && reclaim(bytes))
+        block = try_allocate(cache, bytes, call_site, is_zeroed);
+    return block;
 }
 
 static void *finish(struct tls_cache *cache, void *block, size_t bytes)
@@ -106,7 +124,7 @@ void *heap_malloc(size_t bytes, void *call_site)
         unsigned class_index = cache->tiny_table[(bytes + 7) / 8] - 1u;
         block = tls_cache_allocate(cache, class_index);
         if (UNLIKELY(!block))
-            block = allocate_fallback(cache, class_index, &is_zeroed);
+            block = allocate(cache, bytes, call_site, &is_zeroed);
     } else {
         block = allocate(cache, bytes, call_site, &is_zeroed);
     }
@@ -268,6 +286,17 @@ static unsigned aligned_class(size_t alignment, size_t bytes)
     return SIZE_CLASS_COUNT;
 }
 
+static void *try_memalign(struct tls_cache *cache, size_t alignment, size_t bytes, void *call_site)
+{
+    bool is_zeroed;
+    size_t at_least = bytes > alignment ? bytes : alignment;
+    if (at_least <= MID_MAX_BYTES)
+        return allocate_class(cache, aligned_class(alignment, bytes ? bytes : 1));
+    if (at_least <= L25_MAX_BYTES)
+        return allocate_l25(cache, at_least, alignment, &is_zeroed);
+    return allocate_big(cache, at_least, alignment, call_site, &is_zeroed);
+}
+
 void *heap_memalign(size_t alignment, size_t bytes, void *call_site)
 {
     if (alignment == 0 || (alignment & (alignment - 1)) || alignment > PTRDIFF_MAX) {
@@ -275,17 +304,9 @@ void *heap_memalign(size_t alignment, size_t bytes, void *call_site)
         return NULL;
     }
     struct tls_cache *cache = lifecycle_attach();
-    bool is_zeroed;
-    void *block;
-    size_t at_least = bytes > alignment ? bytes : alignment;
-    if (at_least <= MID_MAX_BYTES) {
-        unsigned class_index = aligned_class(alignment, bytes ? bytes : 1);
-        block = allocate_class(cache, class_index);
-    } else if (at_least <= L25_MAX_BYTES) {
-        block = allocate_l25(cache, at_least, alignment, &is_zeroed);
-    } else {
-        block = allocate_big(cache, at_least, alignment, call_site, &is_zeroed);
-    }
+    void *block = try_memalign(cache, alignment, bytes, call_site);
+    if (UNLIKELY(!block) && reclaim(bytes))
+        block = try_memalign(cache, alignment, bytes, call_site);
     return finish(cache, block, bytes);
 }
 
