@@ -12,12 +12,12 @@
 static inline __attribute__((always_inline)) void *fast_malloc(size_t bytes, void *call_site)
 {
     struct tls_cache *cache = tls_cache;
-    if (LIKELY(bytes <= TINY_MAX_BYTES)) {
-        struct bin *bin = &cache->bins[cache->tiny_table[(bytes + 7) / 8]];
-        if (LIKELY(bin_may_pop(bin)))
-            return *--bin->top;
-    }
-    return heap_malloc(bytes, call_site);
+    if (UNLIKELY(bytes > TINY_MAX_BYTES))
+        return heap_malloc(bytes, call_site);
+    struct bin *bin = bin_of_key(cache, cache->tiny_table[(bytes + 7) / 8]);
+    if (LIKELY(bin_may_pop(bin)))
+        return *--bin->top;
+    return heap_malloc_tiny(bytes);
 }
 
 static inline __attribute__((always_inline)) void fast_free(void *block)
@@ -26,9 +26,8 @@ static inline __attribute__((always_inline)) void fast_free(void *block)
     uint64_t offset = (uintptr_t)block - cache->range_base;
     uint64_t rotated = offset >> 3 | offset << 61;
     if (LIKELY(rotated < cache->range_limit)) {
-        unsigned bin_index = atomic_load_explicit(&cache->class_of_slab[rotated >> (SLAB_SHIFT - 3)],
-                                                  memory_order_relaxed);
-        struct bin *bin = &cache->bins[bin_index];
+        struct bin *bin = bin_of_key(cache, atomic_load_explicit(&cache->class_of_slab[rotated >> (SLAB_SHIFT - 3)],
+                                                                 memory_order_relaxed));
         void **top = bin->top;
         if (LIKELY(top != bin->limit)) {
             *top = block;

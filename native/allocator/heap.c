@@ -70,8 +70,8 @@ static void *try_allocate(struct tls_cache *cache, size_t bytes, void *call_site
 {
     *is_zeroed = false;
     if (bytes <= TINY_MAX_BYTES) {
-        unsigned class_index = cache->is_real ? cache->tiny_table[(bytes + 7) / 8] - 1u
-                                              : tiny_class_tables[PROFILE_CONSERVATIVE][(bytes + 7) / 8] - 1u;
+        const uint16_t *table = cache->is_real ? cache->tiny_table : tiny_class_tables[PROFILE_CONSERVATIVE];
+        unsigned class_index = class_of_key(table[(bytes + 7) / 8]);
         void *block = allocate_class(cache, class_index);
         return block ? block : allocate_fallback(cache, class_index, is_zeroed);
     }
@@ -118,17 +118,20 @@ void *heap_malloc(size_t bytes, void *call_site)
 {
     struct tls_cache *cache = lifecycle_attach();
     bool is_zeroed;
-    void *block;
-    /* The fast path may have counted this allocation already (countdown 0): not a second time. */
-    if (bytes <= TINY_MAX_BYTES && cache->is_real) {
-        unsigned class_index = cache->tiny_table[(bytes + 7) / 8] - 1u;
-        block = tls_cache_allocate(cache, class_index);
-        if (UNLIKELY(!block))
-            block = allocate(cache, bytes, call_site, &is_zeroed);
-    } else {
-        block = allocate(cache, bytes, call_site, &is_zeroed);
-    }
-    return finish(cache, block, bytes);
+    return finish(cache, allocate(cache, bytes, call_site, &is_zeroed), bytes);
+}
+
+void *heap_malloc_tiny(size_t bytes)
+{
+    struct tls_cache *cache = tls_cache;
+    if (UNLIKELY(!cache->is_real))
+        return heap_malloc(bytes, NULL);
+    unsigned class_index = class_of_key(cache->tiny_table[(bytes + 7) / 8]);
+    void *block = tls_cache_allocate(cache, class_index);
+    if (LIKELY(block && !cache->is_maintenance_due))
+        return block;
+    bool is_zeroed;
+    return finish(cache, block ? block : allocate_fallback(cache, class_index, &is_zeroed), bytes);
 }
 
 void *heap_calloc(size_t count, size_t bytes, void *call_site)

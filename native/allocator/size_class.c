@@ -20,7 +20,7 @@ const uint8_t route_profiles[4][ROUTE_GROUP_COUNT] = {
     ALL(ROUTE_TINY_ONLY),                /* full */
 };
 
-uint8_t tiny_class_tables[4][TINY_TABLE_ENTRIES];
+uint16_t tiny_class_tables[4][TINY_TABLE_ENTRIES];
 
 void size_class_init_tables(void)
 {
@@ -31,7 +31,7 @@ void size_class_init_tables(void)
                 class_index++;
             unsigned group = size_classes[class_index].group;
             bool pool = route_profiles[profile][group] == ROUTE_POOL_ONLY;
-            tiny_class_tables[profile][entry] = (uint8_t)((pool ? (unsigned)SIZE_CLASS_1280 : class_index) + 1);
+            tiny_class_tables[profile][entry] = class_key(pool ? (unsigned)SIZE_CLASS_1280 : class_index);
         }
     }
 }

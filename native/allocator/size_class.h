@@ -26,10 +26,23 @@ struct size_class {
 };
 extern const struct size_class size_classes[SIZE_CLASS_COUNT];
 
-/* tiny_class[route_profile][(bytes + 7) / 8]: the class + 1 that serves a request of up to 1 KiB;
+/* What tables on the fast paths hold for a class: where its bin lies among bins of 64 bytes, of which
+ * the first belongs to no class. Scaled, so that the fast paths need no shift. */
+#define BIN_BYTES 64u
+#define NO_CLASS_KEY 0u
+static inline uint16_t class_key(unsigned class_index)
+{
+    return (uint16_t)((class_index + 1) * BIN_BYTES);
+}
+static inline unsigned class_of_key(uint16_t key)
+{
+    return key / BIN_BYTES - 1;
+}
+
+/* tiny_class_tables[route_profile][(bytes + 7) / 8]: the key of the class that serves a request of up to 1 KiB;
  * a class of the tiny path or, where the profile says POOL_ONLY, the smallest of mid. */
 #define TINY_TABLE_ENTRIES (TINY_MAX_BYTES / 8 + 1)
-extern uint8_t tiny_class_tables[4][TINY_TABLE_ENTRIES];
+extern uint16_t tiny_class_tables[4][TINY_TABLE_ENTRIES];
 enum route { ROUTE_TINY_ONLY, ROUTE_TINY_FIRST, ROUTE_POOL_ONLY };
 extern const uint8_t route_profiles[4][ROUTE_GROUP_COUNT];
 

@@ -12,7 +12,7 @@
 #define NO_RUN RUN_ORDERS
 #define FULL_MASK UINT32_MAX
 
-_Atomic uint8_t *class_of_slab;
+_Atomic uint16_t *class_of_slab;
 
 static struct lock superslab_lock;
 /* Chunks with free slabs, by tier and largest aligned free run; FREE ones stand in [TIER_FREE][5]. */
@@ -23,7 +23,7 @@ bool superslab_start(void)
 {
     if (os_range.bytes == 0)
         return true;
-    class_of_slab = os_map(os_range.bytes / SLAB_BYTES);
+    class_of_slab = os_map(os_range.bytes / SLAB_BYTES * sizeof *class_of_slab);
     return class_of_slab != NULL;
 }
 
@@ -248,7 +248,7 @@ static struct slab *find_slab(const struct actor *actor, unsigned order)
     return slab;
 }
 
-static void set_class_of_slabs(struct chunk *chunk, struct slab *slab, uint8_t value)
+static void set_class_of_slabs(struct chunk *chunk, struct slab *slab, uint16_t value)
 {
     if (!chunk->in_range)
         return;
@@ -278,7 +278,7 @@ struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, e
     }
     slab->state = (uint8_t)state;
     if (state == SLAB_CLASS)
-        set_class_of_slabs(slab_chunk(slab), slab, (uint8_t)(class_index + 1));
+        set_class_of_slabs(slab_chunk(slab), slab, class_key(class_index));
     return slab;
 }
 
@@ -287,7 +287,7 @@ void superslab_release(const struct actor *actor, struct slab *slab, uint32_t no
     struct chunk *chunk = slab_chunk(slab);
     unsigned span_slabs = slab->span_slabs;
     if (slab->state == SLAB_CLASS)
-        set_class_of_slabs(chunk, slab, 0);
+        set_class_of_slabs(chunk, slab, NO_CLASS_KEY);
     for (unsigned i = 0; i < span_slabs; i++) {
         slab[i].state = SLAB_FREE;
         slab[i].head_offset = 0;

@@ -24,10 +24,10 @@
 #include "chunk.h"
 #include "registry.h"
 
-/* class_of_slab[(address - range.base) >> 16]: size class + 1 of the slab there, 0 for anything that
+/* class_of_slab[(address - range.base) >> 16]: key of the size class of the slab there, 0 for anything that
  * is not a block of a size class: what the fast path of free looks at. Written before a block
  * escapes and after the last came back. */
-extern _Atomic uint8_t *class_of_slab;
+extern _Atomic uint16_t *class_of_slab;
 
 bool superslab_start(void);
 

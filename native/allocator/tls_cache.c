@@ -14,8 +14,8 @@
 #define OPERATIONS_PER_LOOK 512 /* at the clock, at most */
 #define STEPS_PER_CAPACITY 10   /* how finely a swing is noted */
 
-/* The class + 1 of nothing: one entry is enough, as the range of the stand-in is empty. */
-static const uint8_t no_class[TINY_TABLE_ENTRIES];
+/* Of the stand-in: every size belongs to no class. */
+static const uint16_t no_class[TINY_TABLE_ENTRIES];
 struct tls_cache tls_cache_none = {.tiny_table = no_class};
 __thread struct tls_cache *tls_cache __attribute__((tls_model("initial-exec"))) = &tls_cache_none;
 

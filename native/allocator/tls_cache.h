@@ -46,13 +46,13 @@ struct bin {
     uint8_t is_settled; /* the swing already proves growth */
     uint8_t class_index;
 };
-_Static_assert(sizeof(struct bin) == CACHE_LINE, "one bin, one cache line");
+_Static_assert(sizeof(struct bin) == CACHE_LINE && CACHE_LINE == BIN_BYTES, "one bin, one cache line");
 
 struct tls_cache {
     _Alignas(CACHE_LINE) struct actor actor;
     /* What the fast paths read; constant between settings. */
-    const uint8_t *tiny_table;
-    const _Atomic uint8_t *class_of_slab;
+    const uint16_t *tiny_table;         /* of the route profile in force */
+    const _Atomic uint16_t *class_of_slab;
     uintptr_t range_base;
     uint64_t range_limit; /* range bytes / 8: fast_path.h */
     uint8_t is_real;      /* 0: the stand-in of threads without a cache */
@@ -74,6 +74,11 @@ struct tls_cache {
 static inline bool bin_may_pop(struct bin *bin)
 {
     return LIKELY(bin->top != bin->floor) && LIKELY(--bin->countdown != 0);
+}
+
+static inline struct bin *bin_of_key(struct tls_cache *cache, uint16_t key)
+{
+    return (struct bin *)((char *)cache->bins + key);
 }
 
 /* The stand-in: every bin empty and full, no range: everything takes the slow path. */
