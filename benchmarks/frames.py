@@ -79,9 +79,9 @@ def run(lab: Lab, seconds: float, workload: str) -> None:
               const charts = cards.map((card) => card.hakChart);
               const grid = document.querySelector('.hak-charts').hakGrid;
               const original = grid.drawFrame.bind(grid);
-              grid.drawFrame = async (frame, numbers) => {
-                const drawn = new Set(frame.charts.map((part) => part.title));
-                const count = await original(frame, numbers);
+              grid.drawFrame = async (parts) => {
+                const drawn = new Set(parts.map(({ part }) => part.title));
+                const count = await original(parts);
                 for (const chart of charts) {
                   if (!drawn.has(chart.title)) { await grid.draw(chart); grid.chartsDrawn += 1; }
                 }

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 TOKEN = "browser-test"
 START_TIMEOUT_S = 120
@@ -39,6 +39,14 @@ class Lab:
 
     url: str
     folder: Path
+    settings: Path
+
+    def use_subshells(self, choice: str) -> None:
+        """JupyterLab's setting 'Kernel Comms over subshells', for pages opened from now on."""
+        folder = self.settings / "@jupyterlab" / "apputils-extension"
+        (folder / "kernels-settings.jupyterlab-settings").write_text(
+            json.dumps({"commsOverSubshells": choice})
+        )
 
     def call(self, path: str, method: str = "GET") -> object:
         """One request of the server's interface."""
@@ -98,7 +106,7 @@ def run_lab(base: Path) -> Iterator[Lab]:
     command += [f"--ServerApp.root_dir={folder}"]
     with (base / "server.log").open("w") as log:
         server = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-        running = Lab(f"http://127.0.0.1:{port}", folder)
+        running = Lab(f"http://127.0.0.1:{port}", folder, base / "settings")
         try:
             _await_server(running, server, base / "server.log")
             yield running
@@ -126,25 +134,25 @@ def _await_server(lab: Lab, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+def context() -> Iterator[BrowserContext]:
+    """Debian's Chromium, without a window; its cache keeps JupyterLab's scripts from test to test."""
     path = shutil.which("chromium") or "/usr/bin/chromium"
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield started
+        yield started.new_context(viewport={"width": 1280, "height": 900})
         started.close()
 
 
 @pytest.fixture
-def page(browser: Browser, lab: Lab, repository: Path) -> Iterator[Page]:
+def page(context: BrowserContext, lab: Lab, repository: Path) -> Iterator[Page]:
     """A page of its own a test, new kernels, notebooks as they are committed."""
     lab.end_kernels()
     shutil.copytree(repository / "notebooks", lab.folder, dirs_exist_ok=True)
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
     opened.set_default_timeout(25_000)
     yield opened
     # What was on the screen last, for whoever looks why a test failed.
     opened.screenshot(path=str(lab.folder.parent / "last.png"))
-    context.close()
+    for tab in context.pages:
+        tab.close()
     lab.end_kernels()

@@ -9,6 +9,16 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import TOKEN, Lab
 
 CELL = ".jp-Notebook .jp-CodeCell"
+COUNT_SUBSHELLS = """() => {
+  window.subshells = 0;
+  const original = WebSocket.prototype.send;
+  const decoder = new TextDecoder("latin1");
+  WebSocket.prototype.send = function (content) {
+    const text = typeof content === "string" ? content : decoder.decode(content);
+    if (text.includes('"create_subshell_request"')) window.subshells += 1;
+    return original.call(this, content);
+  };
+}"""
 
 
 class PanelPage:
@@ -17,6 +27,12 @@ class PanelPage:
     def __init__(self, page: Page, lab: Lab) -> None:
         self.page = page
         self.lab = lab
+        page.add_init_script(f"({COUNT_SUBSHELLS})()")
+
+    @property
+    def subshells(self) -> int:
+        """How many threads for comms the page has asked the kernel for."""
+        return int(self.page.evaluate("() => window.subshells"))
 
     @property
     def panel(self) -> Locator:
@@ -39,6 +55,11 @@ class PanelPage:
         """Runs the code cell of that number, counted from 0."""
         self.page.locator(CELL).nth(index).locator(".jp-InputArea-editor").click()
         self.page.keyboard.press("Shift+Enter")
+
+    def expect_output(self, index: int, pattern: str) -> None:
+        """Waits until the code cell of that number has printed something."""
+        output = self.page.locator(CELL).nth(index).locator(".jp-OutputArea-output")
+        expect(output.first).to_contain_text(re.compile(pattern), timeout=30_000)
 
     def button(self, name: str) -> Locator:
         """A button by its name."""

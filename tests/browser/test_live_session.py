@@ -114,6 +114,39 @@ def test_start_tune_and_stop(panel: PanelPage, tmp_path: Path) -> None:
     panel.button("Stop").click()
     panel.expect_status("stopped after")
     await_no_process(pid)
+    assert panel.subshells > 0
+
+
+def test_comms_without_subshells(page: Page, lab: Lab) -> None:
+    # JupyterLab's default gives comms a thread of their own; the rest of these tests have that.
+    before = worker_pids()
+    lab.use_subshells("disabled")
+    try:
+        panel = PanelPage(page, lab)
+        panel.open("01_live_tuning.ipynb", run_cells=1)
+        panel.start("phases", Threads="1")
+        pid = find_worker(before)
+        panel.await_frames(3)
+        slider = panel.slider("tls.grow_percent")
+        slider.focus()
+        for _ in range(20):
+            panel.page.keyboard.press("ArrowLeft")
+        expect(panel.control("tls.grow_percent")).to_contain_text("effective 60 %", timeout=30_000)
+        panel.expect_log(r"you: tls\.grow_percent 80 → 60 %")
+        assert panel.panel.get_by_role("log").locator(".hak-change").count() == 1
+        panel.await_frames(2)
+        panel.chart("Throughput").scroll_into_view_if_needed()
+        panel.await_frames(2)
+        assert panel.trace_points("Throughput", "changes") == 2
+        # The kernel's one thread is free between two messages, so cells run as ever.
+        panel.run_cell(1)
+        panel.expect_output(1, "phases")
+        panel.button("Stop").click()
+        panel.expect_status("stopped after")
+        await_no_process(pid)
+        assert panel.subshells == 0
+    finally:
+        lab.use_subshells("perCommTarget")
 
 
 def test_a_preset_and_reset(panel: PanelPage) -> None:

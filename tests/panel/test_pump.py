@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.panel.conftest import Desk, read_chart
 from workbench.control.testing import MadeUpBlock
-from workbench.panel.frames import ACK_TIMEOUT_S, FrameMaker, ViewBook
+from workbench.panel.frames import ACK_TIMEOUT_S, FORGET_AFTER_S, FrameMaker, ViewBook
 from workbench.plots import build_charts
 from workbench.recording import Column, History
 
@@ -67,6 +67,44 @@ def test_two_frames_wait_for_an_answer_and_no_more(desk: Desk, pond: MadeUpBlock
     # Answers that never come are not waited for, or a closed page would stop all others.
     desk.step(ACK_TIMEOUT_S + 0.1)
     assert len(desk.frames()) == 4
+
+
+def show_level(desk: Desk, pond: MadeUpBlock, seconds: float, *answering: str) -> int:
+    """Frames sent while a value moves all the time and some of the views answer."""
+    before = len(desk.frames())
+    for level in range(round(seconds / 0.1)):
+        pond.write("pond.level", level % 50)
+        desk.step(0.1)
+        for frame in desk.frames()[-2:]:
+            for view in answering:
+                desk.ask("ack", view=view, frame=frame["number"])
+    return len(desk.frames()) - before
+
+
+def test_a_page_that_is_gone_does_not_slow_another(desk: Desk, pond: MadeUpBlock) -> None:
+    attach(desk, pond, ["Level"])
+    desk.ask("hello", view="b")
+    desk.ask("view", view="b", visible=["Level"], width=300, span=0, zooms=[])
+    assert show_level(desk, pond, 10, "a", "b") >= 90
+    show_level(desk, pond, ACK_TIMEOUT_S + 0.2, "b")
+    assert show_level(desk, pond, 10, "b") >= 90
+    show_level(desk, pond, FORGET_AFTER_S, "b")
+    assert set(desk.pump.book.views) == {"b"}
+    # It was only asleep: it is asked what it shows, and goes on.
+    desk.messages.clear()
+    desk.ask("ack", view="a", frame=1)
+    desk.step()
+    assert [content["type"] for content, _ in desk.messages].count("who") == 1
+    assert set(desk.pump.book.views) == {"a", "b"}
+
+
+def test_a_kernel_busy_with_a_cell_goes_on_showing(desk: Desk, pond: MadeUpBlock) -> None:
+    # With comms on the main thread no answer comes while a cell runs, however long.
+    attach(desk, pond, ["Level"])
+    show_level(desk, pond, 5, "a")
+    assert show_level(desk, pond, 60) >= 30
+    show_level(desk, pond, 1, "a")
+    assert show_level(desk, pond, 10, "a") >= 90
 
 
 def test_messages_stay_far_below_what_the_server_takes(desk: Desk, pond: MadeUpBlock) -> None:

@@ -14,7 +14,8 @@ from workbench.recording.history import HistoryView
 
 MAXIMUM_IN_FLIGHT = 2
 ACK_TIMEOUT_S = 2.0
-# A view that never answers is forgotten: its page is gone. It says hello again if it comes back.
+# A view that is silent so much longer than another is forgotten: its page is gone. If all are silent,
+# the kernel's thread may be busy with a cell, and their answers wait for it.
 FORGET_AFTER_S = 15.0
 # A chart whose values stand still is still drawn now and then, so that time runs on it.
 STILL_INTERVAL_S = 0.4
@@ -31,10 +32,15 @@ class View:
     span_s: float = 0.0
     zooms: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     in_flight: list[tuple[int, float]] = field(default_factory=list)
+    is_late: bool = False
 
 
 class ViewBook:
-    """All views of a panel. At most `MAXIMUM_IN_FLIGHT` frames are unanswered by any of them."""
+    """All views of a panel. At most `MAXIMUM_IN_FLIGHT` frames are unanswered by any of them.
+
+    A view whose answer timed out holds back no other until it answers again; if all are late, each
+    time-out lets a frame go.
+    """
 
     def __init__(self) -> None:
         self.views: dict[str, View] = {}
@@ -57,24 +63,30 @@ class ViewBook:
         entry.span_s = float(content.get("span", 0.0))
         entry.zooms = {str(t): (float(low), float(high)) for t, low, high in content.get("zooms", ())}
 
-    def note_ack(self, view: str, frame: int, now_s: float) -> None:
-        """A view has drawn a frame, and so all before it."""
+    def note_ack(self, view: str, frame: int, now_s: float) -> bool:
+        """A view has drawn a frame, and so all before it; False if that view was forgotten."""
         entry = self.views.get(view)
-        if entry is not None:
-            entry.seen_s = now_s
-            entry.in_flight = [sent for sent in entry.in_flight if sent[0] > frame]
+        if entry is None:
+            return False
+        entry.seen_s = now_s
+        entry.is_late = False
+        entry.in_flight = [sent for sent in entry.in_flight if sent[0] > frame]
+        return True
 
     def may_send(self, now_s: float) -> bool:
-        """Whether a frame may go now; forgets views that do not answer."""
+        """Whether a frame may go now; forgets views that do not answer while others do."""
+        newest_s = max((entry.seen_s for entry in self.views.values()), default=now_s)
         for name, entry in list(self.views.items()):
             waiting = [sent for sent in entry.in_flight if now_s - sent[1] < ACK_TIMEOUT_S]
-            self.timeouts += len(entry.in_flight) - len(waiting)
-            if len(waiting) < len(entry.in_flight) and now_s - entry.seen_s > FORGET_AFTER_S:
-                del self.views[name]
-                continue
+            if len(waiting) < len(entry.in_flight):
+                self.timeouts += len(entry.in_flight) - len(waiting)
+                entry.is_late = True
             entry.in_flight = waiting
+            if entry.is_late and newest_s - entry.seen_s > FORGET_AFTER_S:
+                del self.views[name]
         showing = [entry for entry in self.views.values() if entry.visible]
-        return bool(showing) and all(len(entry.in_flight) < MAXIMUM_IN_FLIGHT for entry in showing)
+        awaited = [entry for entry in showing if not entry.is_late] or showing
+        return bool(showing) and all(len(entry.in_flight) < MAXIMUM_IN_FLIGHT for entry in awaited)
 
     def note_sent(self, frame: int, now_s: float) -> None:
         """A frame went to all views."""

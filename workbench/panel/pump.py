@@ -139,7 +139,10 @@ class Pump:
     def _carry_out(self, message: Mapping[str, Any], now_s: float) -> None:
         kind, view = str(message["type"]), str(message.get("view", ""))
         if kind == "ack":
-            self.book.note_ack(view, int(message["frame"]), now_s)
+            if not self.book.note_ack(view, int(message["frame"]), now_s):
+                # It was silent for long, as a computer that slept; it may have missed anything.
+                self.book.note_hello(view, now_s)
+                self._push({"type": "who"})
         elif kind == "view":
             self.book.note_view(view, message, now_s)
             self._maker.forget()

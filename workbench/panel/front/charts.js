@@ -168,10 +168,10 @@ class ChartGrid {
   }
 
   // Draws the charts of one frame; resolves when they are on the screen.
-  async drawFrame(frame, numbers) {
+  async drawFrame(parts) {
     if (!this.plotly) return 0;
     let count = 0;
-    for (const part of frame.charts) {
+    for (const { part, numbers, now } of parts) {
       const chart = this.charts.get(part.title);
       if (!chart || part.keys.length !== chart.description.traces.length) continue;
       const lines = [];
@@ -179,7 +179,7 @@ class ChartGrid {
         const start = part.offset + index * part.rows;
         lines.push(numbers.subarray(start, start + part.rows));
       }
-      chart.frame = { x: lines[0], lines: lines.slice(1), now: frame.now };
+      chart.frame = { x: lines[0], lines: lines.slice(1), now };
       if (chart.visible && chart.width > 0) {
         await this.draw(chart);
         count += 1;

@@ -5,7 +5,7 @@ class PanelView {
   constructor(model, root) {
     this.model = model;
     this.id = Math.random().toString(36).slice(2, 10);
-    this.frames = [];
+    this.pending = new Map(); // newest data of each chart that waits to be drawn, by title
     this.isDrawing = false;
     const send = (content) => this.send(content);
     this.bar = new WorkloadBar(send);
@@ -60,11 +60,14 @@ class PanelView {
     this.model.off("msg:custom", this.onMessage);
     clearTimeout(this.reporting);
     this.charts.close();
+    this.pending.clear();
     this.send({ type: "bye" });
+    this.isClosed = true;
     this.root.remove();
   }
 
   send(content) {
+    if (this.isClosed) return;
     try {
       this.model.send({ ...content, view: this.id });
     } catch (error) {
@@ -98,6 +101,10 @@ class PanelView {
     else if (content.type === "frame") this.queueFrame(content, buffers[0]);
     else if (content.type === "baseline") this.charts.setBaseline(this.readBaseline(content, buffers[0]));
     else if (content.type === "plotly") receivePlotly(buffers[0]);
+    else if (content.type === "who") {
+      this.send({ type: "hello" });
+      this.report();
+    }
   }
 
   applyState(state) {
@@ -140,17 +147,28 @@ class PanelView {
     return result;
   }
 
+  // Of frames that come faster than they are drawn, only the newest data of each chart is kept. A hidden
+  // page, whose timers hardly run, keeps none: it gets all charts anew when it is looked at again.
   queueFrame(frame, buffer) {
-    this.frames.push([frame, readNumbers(buffer)]);
+    if (document.hidden) {
+      this.pending.clear();
+      this.send({ type: "ack", frame: frame.number });
+      return;
+    }
+    const numbers = readNumbers(buffer);
+    for (const part of frame.charts) this.pending.set(part.title, { part, numbers, now: frame.now });
+    this.newest = frame.number;
     if (!this.isDrawing) this.drawFrames();
   }
 
   async drawFrames() {
     this.isDrawing = true;
-    while (this.frames.length) {
-      const [frame, numbers] = this.frames.shift();
+    while (this.pending.size) {
+      const parts = [...this.pending.values()];
+      const number = this.newest;
+      this.pending.clear();
       try {
-        await this.charts.drawFrame(frame, numbers);
+        await this.charts.drawFrame(parts);
       } catch (error) {
         this.journal.setError(`A chart could not be drawn: ${error}`);
       }
@@ -164,7 +182,7 @@ class PanelView {
       });
       this.root.dataset.frames = String(this.charts.framesDrawn);
       this.root.dataset.charts = String(this.charts.chartsDrawn);
-      this.send({ type: "ack", frame: frame.number });
+      this.send({ type: "ack", frame: number });
     }
     this.isDrawing = false;
   }
