@@ -131,7 +131,7 @@ void *heap_malloc_tiny(size_t bytes)
     if (LIKELY(block && !cache->is_maintenance_due))
         return block;
     bool is_zeroed;
-    return finish(cache, block ? block : allocate_fallback(cache, class_index, &is_zeroed), bytes);
+    return finish(cache, block ? block : allocate(cache, bytes, NULL, &is_zeroed), bytes);
 }
 
 void *heap_calloc(size_t count, size_t bytes, void *call_site)

@@ -1,6 +1,9 @@
-/* override.c: the C library's allocation symbols, and nothing else. Only in libhakmem.so. */
+/* override.c: the C library's allocation symbols, and _exit. Only in libhakmem.so. */
 #include "fast_path.h"
 #include "process.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 #define CALL_SITE __builtin_return_address(0)
@@ -70,4 +73,18 @@ EXPORT int malloc_trim(size_t keep_bytes)
 __attribute__((constructor)) static void start(void)
 {
     process_control_path();
+}
+
+/* Forked children end by _exit, which runs no destructor: their blocks would pile up in /dev/shm, one
+ * for each snapshot of a redis or subshell of a make. */
+EXPORT _Noreturn void _exit(int status)
+{
+    process_end();
+    for (;;)
+        syscall(SYS_exit_group, status);
+}
+
+EXPORT _Noreturn void _Exit(int status)
+{
+    _exit(status);
 }

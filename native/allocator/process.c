@@ -37,7 +37,7 @@ __attribute__((constructor)) static void register_handlers(void)
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-__attribute__((destructor)) static void end_process(void)
+__attribute__((destructor)) void process_end(void)
 {
     if (lifecycle_is_started())
         control_stop();

@@ -4,5 +4,7 @@
 
 /* Path of the control block's file; "" if private. Starts the allocator. */
 const char *process_control_path(void);
+/* Takes the control block back. Safe in signal handlers and in a vfork child, which it does not concern. */
+void process_end(void);
 
 #endif
