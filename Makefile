@@ -47,9 +47,12 @@ $(PACKAGE): $(ENVIRONMENT) pyproject.toml native/CMakeLists.txt workbench/contro
 .PHONY: setup
 setup: $(PACKAGE) native ## Create .venv with pinned dependencies and an editable installation.
 
+# A header is read as the workbench reads it first: a value out of range would be built in and not count.
+# Its name comes from the environment, where make puts what its command line sets: it may have spaces.
 .PHONY: native
 native: $(PACKAGE) ## Build and install the native parts; DEFAULTS=file.h builds in exported defaults.
-	@cmake -S native -B $(BUILD) -DHAKMEM_DEFAULTS_FILE="$(abspath $(DEFAULTS))" >/dev/null
+	@test -z "$${DEFAULTS:-}" || $(BIN)/workbench export --settings "$$DEFAULTS" --format header --output /dev/null
+	@cmake -S native -B $(BUILD) -DHAKMEM_DEFAULTS_FILE="$${DEFAULTS:+$$(realpath -- "$$DEFAULTS")}" >/dev/null
 	@cmake --build $(BUILD) -- --quiet
 	@cmake --install $(BUILD) --prefix "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" >/dev/null
 

@@ -24,3 +24,17 @@ def test_a_task_of_unknown_name_is_refused(repository: Path) -> None:
     )
     assert run.returncode == 2
     assert "unknown task 'holiday'" in run.stderr
+
+
+def test_defaults_out_of_range_are_refused_before_anything_is_built(repository: Path, tmp_path: Path) -> None:
+    header = tmp_path / "it's tuned.h"
+    header.write_text("#define HAK_DEFAULT_tls_grow_percent 9000\n")
+    run = subprocess.run(
+        ["make", "--old-file=.venv/.stamp-package", "native", f"DEFAULTS={header}"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "tls.grow_percent = 9000 is out of range: 50 to 99 %" in run.stderr
