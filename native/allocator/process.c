@@ -8,26 +8,31 @@
 
 #include <pthread.h>
 
-static bool is_holding; /* of before_fork; only the forking thread looks */
+static bool is_holding; /* under the locks that before_fork took: one fork at a time */
 
 /* Every lock is held across fork, in the lock order, so that the child finds each structure whole. */
 static void before_fork(void)
 {
-    is_holding = lifecycle_is_started();
-    if (is_holding)
-        heap_acquire_locks();
+    if (!lifecycle_is_started())
+        return;
+    heap_acquire_locks();
+    is_holding = true;
 }
 
 static void after_fork_in_parent(void)
 {
-    if (is_holding)
-        heap_release_locks();
+    if (!is_holding)
+        return;
+    is_holding = false;
+    heap_release_locks();
 }
 
 static void after_fork_in_child(void)
 {
-    if (is_holding)
-        heap_after_fork(tls_cache);
+    if (!is_holding)
+        return;
+    is_holding = false;
+    heap_after_fork(tls_cache);
 }
 
 /* Only the handlers: the allocator itself starts with its first call, so that a program that merely
