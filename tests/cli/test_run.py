@@ -56,7 +56,7 @@ def test_every_allocator_at_hand(name: str) -> None:
 def test_for_people() -> None:
     done = run_workbench("run", *SHORT)
     assert (done.status, done.stderr) == (0, "")
-    assert "random_mixed under hakmem" in done.stdout
+    assert "random_mixed under hakmem, 1 thread, seed 1: completed" in done.stdout
     assert "operations/s" in done.stdout
 
 

@@ -157,9 +157,8 @@ def _describe(spec: RunSpec, outcome: Outcome) -> dict[str, object]:
 
 
 def _print_report(spec: RunSpec, outcome: Outcome) -> None:
-    click.echo(
-        f"{spec.workload} under {spec.allocator}, {spec.threads} threads, seed {spec.seed}: {outcome.status}"
-    )
+    threads = "1 thread" if spec.threads == 1 else f"{spec.threads} threads"
+    click.echo(f"{spec.workload} under {spec.allocator}, {threads}, seed {spec.seed}: {outcome.status}")
     click.echo(f"  {outcome.operations} operations in {outcome.elapsed_s:.3f} s")
     click.echo(f"  {format_rough(outcome.operations_per_s, 'operations/s')}")
     click.echo(f"  {format_rough(outcome.peak_resident_bytes, 'bytes')} resident at most")
