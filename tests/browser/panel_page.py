@@ -97,8 +97,9 @@ class PanelPage:
     def await_frames(self, more: int = 3) -> None:
         """Waits until so many more frames are drawn."""
         self.page.wait_for_function(
-            "([root, least]) => Number(root.dataset.frames || 0) >= least",
-            arg=[self.panel.element_handle(), self.frames + more],
+            # Asked for anew each time: JupyterLab may make an output's elements again.
+            "(least) => Number(document.querySelector('.hak-panel')?.dataset.frames || 0) >= least",
+            arg=self.frames + more,
             timeout=30_000,
         )
 

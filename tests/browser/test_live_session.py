@@ -157,8 +157,29 @@ def test_a_preset_and_reset(panel: PanelPage) -> None:
     expect(panel.slider("tls.grow_percent")).to_have_value("80")
     expect(panel.field("Preset")).to_have_value("default")
 
+    # A saved preset can be deleted, after a question; one that ships cannot.
+    delete = panel.button("Delete preset")
+    expect(delete).to_be_hidden()
+    panel.field("Preset").select_option("low memory")
+    expect(panel.slider("tls.grow_percent")).to_have_value("95")
+    expect(delete).to_be_hidden()
+    panel.button("Save preset").click()
+    panel.field("Preset name").fill("mine")
+    panel.button("Save").click()
+    expect(panel.field("Preset")).to_have_value("mine")
+    delete.click()
+    question = panel.panel.get_by_role("group", name="Delete preset", exact=True)
+    question.get_by_role("button", name="Cancel").click()
+    expect(question).to_be_hidden()
+    delete.click()
+    question.get_by_role("button", name="Delete", exact=True).click()
+    expect(panel.field("Preset").locator("option", has_text="mine")).to_have_count(0)
+    expect(panel.field("Preset")).to_have_value("low memory")
+    expect(panel.slider("tls.grow_percent")).to_have_value("95")
+    expect(delete).to_be_hidden()
 
-def test_a_killed_worker_is_said_and_the_panel_goes_on(panel: PanelPage) -> None:
+
+def test_a_killed_worker_is_said_and_the_kernel_leaves_no_process(panel: PanelPage, lab: Lab) -> None:
     before = worker_pids()
     panel.start("phases", Threads="1")
     pid = find_worker(before)
@@ -172,8 +193,11 @@ def test_a_killed_worker_is_said_and_the_panel_goes_on(panel: PanelPage) -> None
     # The kernel lives, and so does the panel.
     panel.start("larson", Threads="1")
     panel.await_frames(2)
-    panel.button("Stop").click()
-    panel.expect_status("stopped after")
+    pid = find_worker(before)
+    # The kernel ends, and what it ran with it.
+    (kernel,) = lab.kernel_ids()
+    lab.call(f"kernels/{kernel}/restart", "POST")
+    await_no_process(pid)
 
 
 def test_attach_to_a_program_and_detach(panel: PanelPage) -> None:
@@ -216,7 +240,7 @@ def test_attach_to_a_program_and_detach(panel: PanelPage) -> None:
         program.wait()
 
 
-def test_a_page_loaded_again_gets_the_history(panel: PanelPage) -> None:
+def test_a_page_loaded_again_and_a_second_tab_get_everything(panel: PanelPage, lab: Lab) -> None:
     panel.start("phases", Threads="1")
     panel.await_frames(10)
     points = panel.trace_points("Throughput", "workload.operations")
@@ -229,6 +253,37 @@ def test_a_page_loaded_again_gets_the_history(panel: PanelPage) -> None:
     panel.await_frames(2)
     assert panel.trace_points("Throughput", "workload.operations") >= points
     panel.expect_log("started phases")
+
+    # A second tab of the browser: both show frames, and what either does.
+    other = PanelPage(panel.page.context.new_page(), lab)
+    other.open("01_live_tuning.ipynb", run_cells=0)
+    other.expect_log("started phases")
+    other.await_frames(3)
+    assert other.trace_points("Throughput", "workload.operations") >= points
+    panel.await_frames(3)
+    for acting, percent in ((other, 60), (panel, 70)):
+        entry = acting.control("tls.grow_percent").get_by_role("textbox")
+        entry.fill(f"{percent} %")
+        entry.press("Enter")
+        for shown in (panel, other):
+            expect(shown.slider("tls.grow_percent")).to_have_value(str(percent))
+            expect(shown.control("tls.grow_percent")).to_contain_text(f"effective {percent} %")
+            shown.expect_log(f"→ {percent} %")
+            shown.await_frames(3)
+    other.page.close()
+    panel.await_frames(10)
+
+    # Two views in one page.
+    panel.page.locator(".jp-OutputArea-output .hak-panel").click(button="right", position={"x": 4, "y": 4})
+    panel.page.get_by_text("Create New View for Cell Output").click()
+    views = panel.page.locator(".hak-panel")
+    expect(views).to_have_count(2)
+    for view in views.all():
+        expect(view.locator('[data-name="tls.grow_percent"]')).to_contain_text("effective 70 %")
+        view.scroll_into_view_if_needed()
+    panel.page.wait_for_function(
+        "() => [...document.querySelectorAll('.hak-panel')].every((root) => Number(root.dataset.frames) >= 3)"
+    )
     panel.button("Stop").click()
     panel.expect_status("stopped after")
 
@@ -254,12 +309,3 @@ def test_zoom_survives_updates(panel: PanelPage) -> None:
     panel.await_frames(4)
     assert chart.locator(".hak-plot").evaluate(read_range) != zoomed
     panel.button("Stop").click()
-
-
-def test_a_kernel_that_restarts_leaves_no_process(panel: PanelPage, lab: Lab) -> None:
-    before = worker_pids()
-    panel.start("phases", Threads="1")
-    pid = find_worker(before)
-    (kernel,) = lab.kernel_ids()
-    lab.call(f"kernels/{kernel}/restart", "POST")
-    await_no_process(pid)

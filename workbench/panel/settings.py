@@ -36,6 +36,7 @@ class SettingsDesk:
         self._is_foreign = False
         self._staged: dict[str, Value] = {}
         self._problems: dict[str, str] = {}
+        self._preset_name = ""
         self.changes = ChangeLog()
         self.tunables: Mapping[str, Tunable] = own.tunables
         self.error = ""
@@ -96,9 +97,12 @@ class SettingsDesk:
             return describe_values(self.tunables, self.requested(), effective, self._problems)
 
     def matching_preset(self, presets: tuple[Preset, ...]) -> str:
-        """Name of the preset whose values all hold, empty if there is none."""
+        """Name of the preset whose values all hold, empty if there is none.
+
+        Of several with the same values it is the one chosen last.
+        """
         requested = self.requested()
-        for preset in presets:
+        for preset in sorted(presets, key=lambda preset: preset.name != self._preset_name):
             wanted = self._complete(preset)
             if all(requested.get(name) == value for name, value in wanted.items()):
                 return preset.name
@@ -180,7 +184,12 @@ class SettingsDesk:
         WorkbenchError
             If the values are refused.
         """
+        self._preset_name = preset.name
         return self.apply(self._complete(preset), f"preset {preset.name}")
+
+    def note_preset(self, name: str) -> None:
+        """The values are those of the preset of that name: it was saved just now."""
+        self._preset_name = name
 
     def _complete(self, preset: Preset) -> dict[str, Value]:
         with self._lock:

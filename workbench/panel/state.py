@@ -92,7 +92,9 @@ class StateBook:
     def _describe_presets(self, session: LiveSession) -> dict[str, Any]:
         presets = self.load_presets()
         return {
-            "names": [{"name": preset.name, "help": preset.help} for preset in presets],
+            "names": [
+                {"name": preset.name, "help": preset.help, "is_saved": preset.is_saved} for preset in presets
+            ],
             "current": session.settings.matching_preset(presets),
         }
 

@@ -216,6 +216,7 @@ class TuningPanel:
             "reset_all": lambda _: self._apply_preset("default"),
             "preset": lambda message: self._apply_preset(str(message["name"])),
             "save_preset": self._save_preset,
+            "delete_preset": self._delete_preset,
             "pin": lambda _: self._pin(True),
             "unpin": lambda _: self._pin(False),
             "export": self._export,
@@ -234,7 +235,14 @@ class TuningPanel:
         changed = {name: value for name, value in requested.items() if value != tunables[name].default}
         preset = self._store.save(str(message["name"]), changed)
         self._state.load_presets(anew=True)
+        self._session.settings.note_preset(preset.name)
         self._state.message = f"saved preset {preset.name}"
+
+    def _delete_preset(self, message: Mapping[str, Any]) -> None:
+        name = str(message["name"])
+        self._store.delete(name)
+        self._state.load_presets(anew=True)
+        self._state.message = f"deleted preset {name}"
 
     def _pin(self, is_pinned: bool) -> None:
         if is_pinned:
