@@ -1,6 +1,6 @@
-"""Frame rates of the tuning panel in headless Chromium: prints frames and messages a second.
+"""Frame rates of the tuning panel in headless Chromium: prints frames and messages a second, and memory.
 
-Usage: python benchmarks/frames.py [--seconds 10] [--workload phases]
+Usage: python benchmarks/frames.py [--seconds 10] [--workload phases] [--memory-frames 2000]
 
 A one-thread workload runs under hakmem meanwhile. Figures depend on the machine and on what else runs
 on it; the counts that must hold anywhere are in tests/panel/test_pump.py.
@@ -55,7 +55,46 @@ def measure(page: Page, name: str, seconds: float) -> None:
     print(f"{name}: {frames:.1f} frames/s, {charts:.1f} charts/s, {messages:.0f} messages/s", flush=True)
 
 
-def run(lab: Lab, seconds: float, workload: str) -> None:
+# Every chart in turn gets as many rows as an hour's history has after its reduction, newer each time.
+DRAW_SYNTHETIC = """async ([count, rows, from]) => {
+  const grid = document.querySelector('.hak-charts').hakGrid;
+  const charts = [...grid.charts.values()];
+  for (let number = from; number < from + count; number += 1) {
+    const chart = charts[number % charts.length];
+    const keys = chart.description.traces.map((trace) => trace.key);
+    const now = 3600 + number;
+    const numbers = new Float64Array(rows * (keys.length + 1));
+    for (let row = 0; row < rows; row += 1) numbers[row] = now * row / rows;
+    for (let index = rows; index < numbers.length; index += 1) numbers[index] = Math.random() * 1000;
+    const part = { title: chart.title, keys, rows, offset: 0 };
+    chart.visible = true;
+    await grid.drawFrame([{ part, numbers, now }]);
+    if (number % 10 === 0) await new Promise((resolve) => setTimeout(resolve));
+  }
+}"""
+
+
+def measure_memory(page: Page, frames: int, rows: int = 1000) -> None:
+    """Prints what the page holds before and after many frames, once garbage is collected."""
+    protocol = page.context.new_cdp_session(page)
+    protocol.send("Performance.enable")
+    drawn = 0
+    for more in (frames // 10, frames - frames // 10):
+        page.evaluate(DRAW_SYNTHETIC, [more, rows, drawn])
+        drawn += more
+        protocol.send("HeapProfiler.collectGarbage")
+        metrics = {
+            entry["name"]: entry["value"] for entry in protocol.send("Performance.getMetrics")["metrics"]
+        }
+        heap_mib = metrics["JSHeapUsedSize"] / (1 << 20)
+        nodes, listeners = metrics["Nodes"], metrics["JSEventListeners"]
+        print(
+            f"{drawn} frames of an hour: {heap_mib:.1f} MiB, {nodes:.0f} nodes, {listeners:.0f} listeners",
+            flush=True,
+        )
+
+
+def run(lab: Lab, seconds: float, workload: str, memory_frames: int) -> None:
     """One browser, one panel; first what is in view, then all six charts drawn in every frame."""
     with sync_playwright() as playwright:
         path = shutil.which("chromium") or "/usr/bin/chromium"
@@ -93,6 +132,7 @@ def run(lab: Lab, seconds: float, workload: str) -> None:
         measure(page, "all six drawn in every frame", seconds)
         panel.button("Stop").click()
         panel.expect_status("stopped after")
+        measure_memory(page, memory_frames)
         browser.close()
 
 
@@ -103,10 +143,11 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
     parser.add_argument("--workload", default="phases", help="what runs meanwhile, with one thread")
+    parser.add_argument("--memory-frames", type=int, default=2000, help="frames drawn to measure memory")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, run_lab(Path(folder)) as lab:
         shutil.copytree(REPOSITORY / "notebooks", lab.folder, dirs_exist_ok=True)
-        run(lab, arguments.seconds, arguments.workload)
+        run(lab, arguments.seconds, arguments.workload, arguments.memory_frames)
 
 
 if __name__ == "__main__":
