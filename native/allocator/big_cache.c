@@ -47,7 +47,7 @@ size_t big_cache_block_bytes(const struct chunk *chunk)
 static void set_buckets(const struct actor *actor, uint32_t former, uint32_t buckets, enum event_cause cause)
 {
     if (big_table_set_buckets(former, buckets))
-        event_append(actor, EVENT_BIG_RESIZE, cause, big_table_entries(), former, buckets);
+        event_append_detail(actor, EVENT_BIG_RESIZE, cause, NO_ITEM, former, buckets, big_table_entries());
 }
 
 static bool is_overfull(uint32_t buckets)

@@ -35,6 +35,12 @@ static bool is_slot_present(void)
 void event_append(const struct actor *actor, enum event_kind kind, enum event_cause cause, uint32_t item,
                   double old_value, double new_value)
 {
+    event_append_detail(actor, kind, cause, item, old_value, new_value, 0);
+}
+
+void event_append_detail(const struct actor *actor, enum event_kind kind, enum event_cause cause, uint32_t item,
+                         double old_value, double new_value, uint32_t detail)
+{
     if (!is_slot_present()) {
         telemetry_add(&control_block.header->event_lost, 1);
         return;
@@ -48,6 +54,7 @@ void event_append(const struct actor *actor, enum event_kind kind, enum event_ca
         .kind = (uint16_t)kind,
         .cause = (uint16_t)cause,
         .item = item,
+        .detail = detail,
     };
     hak_block_append_event(&control_block, &event);
 }
@@ -81,17 +88,17 @@ static int format_line(char *line, size_t capacity, const struct hak_event *even
                         old_value, new_value, ++shrink_counts[group]);
     case EVENT_TLS_KEEP:
         return snprintf(line, capacity, "[TLS_CACHE] Keep class %u at %u slots (usage=%.1f%%)\n", group, old_value,
-                        event->new_value);
+                        (double)event->detail);
     case EVENT_BIG_RESIZE:
         return snprintf(line, capacity, "[BIGCACHE] Resized: %u → %u buckets (%u entries)\n", old_value, new_value,
-                        event->item);
+                        event->detail);
     case EVENT_L25_EXPAND:
         if (new_value <= old_value)
             return snprintf(line, capacity, "[L2.5_POOL] Reduced shards: %u → %u\n", old_value, new_value);
         return snprintf(line, capacity,
                         "[L2.5_POOL] High load detected (avg=%u), expanding shards\n"
                         "[L2.5_POOL] Expanded shards: %u → %u\n",
-                        event->item, old_value, new_value);
+                        event->detail, old_value, new_value);
     default:
         return 0;
     }

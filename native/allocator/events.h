@@ -26,9 +26,14 @@ enum event_cause {
 #define NO_ITEM 0xffffffffu
 
 /* Lock-free; may be called under any lock. `actor` may be NULL (a thread without a cache).
- * item: the class or shard, else a further number: BIG_RESIZE: entries; L25_EXPAND: the average load. */
+ * item: the class or shard, else NO_ITEM. */
 void event_append(const struct actor *actor, enum event_kind kind, enum event_cause cause, uint32_t item,
                   double old_value, double new_value);
+
+/* The same with the number that the printed line adds: TLS_KEEP: usage in percent; BIG_RESIZE: entries;
+ * L25_EXPAND: the average load. */
+void event_append_detail(const struct actor *actor, enum event_kind kind, enum event_cause cause, uint32_t item,
+                         double old_value, double new_value, uint32_t detail);
 
 /* Prints what was appended since the last call. Called from slow paths with no lock held; does
  * nothing unless log.capacity is on, or if another thread is printing. */

@@ -166,8 +166,8 @@ static NOINLINE void look_at_load(const struct actor *actor)
         start_window(now_ms);
         window_has_grown = true;
         publish_count(2 * count);
-        event_append(actor, EVENT_L25_EXPAND, is_loaded ? CAUSE_LOAD : CAUSE_CONTENTION,
-                     (uint32_t)(allocations / count), count, 2.0 * count);
+        event_append_detail(actor, EVENT_L25_EXPAND, is_loaded ? CAUSE_LOAD : CAUSE_CONTENTION, NO_ITEM, count,
+                            2.0 * count, (uint32_t)(allocations / count));
     }
     lock_release(&resize_lock);
 }
@@ -194,7 +194,7 @@ void l25_pool_settings_changed(const struct actor *actor)
     uint32_t count = atomic_load_explicit(&shard_count, memory_order_relaxed);
     if (count > most) {
         publish_count(most);
-        event_append(actor, EVENT_L25_EXPAND, CAUSE_TUNABLE, 0, count, most);
+        event_append(actor, EVENT_L25_EXPAND, CAUSE_TUNABLE, NO_ITEM, count, most);
         drain_shards_from(most, count);
     }
     if (seen_load != SETTING(l25_load_per_shard) || seen_window_ms != SETTING(l25_window_ms) ||

@@ -161,6 +161,7 @@ static void apply_variable(const char *variable, double *values, int *access)
             complain(name, equals + 1, " is out of range (see `workbench tunables`); ignored");
         return;
     }
+    complain(name, equals + 1, " is no tunable of this build (see `workbench tunables`); ignored");
 }
 
 /* The environment as the kernel keeps it: libc's `environ` may not be set up yet. One pass through a

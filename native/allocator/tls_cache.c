@@ -193,7 +193,8 @@ static void decide(struct tls_cache *cache, struct bin *bin)
     else if (usage_percent < SETTING(tls_shrink_percent) && bin->capacity > limits.minimum)
         resize_bin(cache, bin, (uint32_t)clamp_int64(capacity / 2, limits.minimum, limits.maximum), CAUSE_USAGE);
     else if (bin->exchanges)
-        event_append(&cache->actor, EVENT_TLS_KEEP, CAUSE_USAGE, bin->class_index, bin->capacity, (double)usage_percent);
+        event_append_detail(&cache->actor, EVENT_TLS_KEEP, CAUSE_USAGE, bin->class_index, bin->capacity, bin->capacity,
+                            (uint32_t)usage_percent);
     start_period(bin);
     publish_fill(cache, bin);
 }

@@ -136,8 +136,8 @@ struct hak_event {
     uint32_t thread; /* kernel thread id */
     uint16_t kind, cause;
     uint32_t item; /* class, shard, tunable ...: see the kind's axis; HAK_NO_AXIS: none */
-    uint32_t reserved;
-    uint64_t reserved2;
+    uint32_t detail; /* a further number for the publisher's own log; readers need not know it */
+    uint64_t reserved;
 };
 
 struct hak_section_entry {

@@ -145,7 +145,7 @@ static void check_buckets(void)
     CHECK(GLOBAL(big_buckets) == 256);
     give(blocks[192]);
     CHECK(GLOBAL(big_buckets) == 512 && count_events(cursor, EVENT_BIG_RESIZE, &event) == 1);
-    CHECK(event.old_value == 256 && event.new_value == 512 && event.item == 193 && event.cause == CAUSE_LOAD);
+    CHECK(event.old_value == 256 && event.new_value == 512 && event.detail == 193 && event.cause == CAUSE_LOAD);
     for (int i = 193; i < 384; i++)
         give(blocks[i]);
     CHECK(GLOBAL(big_buckets) == 512 && big_cache_is_valid());

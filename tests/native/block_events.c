@@ -20,7 +20,7 @@ static struct hak_event make_event(uint32_t thread, uint64_t number)
         .thread = thread,
         .item = (uint32_t)(number ^ thread),
         .cause = (uint16_t)(number & 0xffff),
-        .reserved2 = number * 7 + thread,
+        .reserved = number * 7 + thread,
     };
 }
 

@@ -129,7 +129,7 @@ static void check_load(void)
     replace(1);
     CHECK(shard_count() == 128);
     CHECK(count_events(cursor, EVENT_L25_EXPAND, &event) == 1);
-    CHECK(event.cause == CAUSE_LOAD && event.old_value == 64 && event.new_value == 128 && event.item == 1000);
+    CHECK(event.cause == CAUSE_LOAD && event.old_value == 64 && event.new_value == 128 && event.detail == 1000);
 
     replace(500000); /* far more than 128,000, but in the same window */
     CHECK(shard_count() == 128);

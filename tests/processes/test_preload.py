@@ -184,3 +184,23 @@ def test_a_program_runs_the_same_under_it() -> None:
         )
     )
     assert (preloaded.stdout, preloaded.stderr) == (plain.stdout, "")
+
+
+def test_what_the_environment_says_wrongly_is_named() -> None:
+    wrong = {"HAKMEM_TLS_FOO": "1", "HAKMEM_TLS_GROW_PERCENT": "200", "HAKMEM_CONTROL": "maybe"}
+    right = {"HAKMEM_LOG": "0", "HAKMEM_TINY_PROFILE": "hot"}
+    complaints = {
+        name: subprocess.run(
+            ["true"],
+            env={**preload_environment({}, {"PATH": os.defpath}), name: value},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=True,
+        ).stderr
+        for name, value in [*wrong.items(), *right.items()]
+    }
+    assert all(
+        complaints[name].count("\n") == 1 and f"{name}={wrong[name]}" in complaints[name] for name in wrong
+    )
+    assert complaints["HAKMEM_LOG"] == complaints["HAKMEM_TINY_PROFILE"] == ""

@@ -29,8 +29,8 @@ EVENT_DTYPE = np.dtype(
         ("kind", np.uint16),
         ("cause", np.uint16),
         ("item", np.uint32),
-        ("reserved", np.uint32),
-        ("reserved2", np.uint64),
+        ("detail", np.uint32),
+        ("reserved", np.uint64),
     ]
 )
 _NO_ITEM = 0xFFFFFFFF
