@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.panel.conftest import Desk
+from workbench.control import ControlBlock
+from workbench.control.testing import MadeUpBlock
 from workbench.errors import WorkbenchError
 from workbench.panel.status import Status, format_rate, write_status
 from workbench.panel.target import IN_PROCESS
@@ -61,10 +63,29 @@ def test_a_crash_is_told_with_signal_and_last_events(desk: Desk) -> None:
     os.kill(pid, signal.SIGSEGV)
     step_until(desk, lambda: not session.is_process_alive)
     assert session.state == "crashed"
+    assert session.write_status().startswith("larson under hakmem crashed: ")
+    assert session.write_status().count("crashed") == 1
     assert "SIGSEGV" in session.error
     assert "last events" in session.error
     session.start({**LARSON, "seconds": "0.1"})
     step_until(desk, lambda: session.state == "ended")
+
+
+def test_a_program_that_ends_while_attached_is_said_once(
+    desk: Desk, pond: MadeUpBlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = desk.session
+    session.attach(str(pond.path))
+    assert session.target is not None
+    subject = session.target.subject
+    monkeypatch.setattr(ControlBlock, "alive", lambda _: False)
+    session.step()
+    assert session.write_status() == f"{subject} has ended"
+    monkeypatch.undo()
+    # What comes next, and does not come about, has nothing of it.
+    with pytest.raises(WorkbenchError):
+        session.attach(str(pond.path.with_name("none")))
+    assert session.write_status().startswith("ready")
 
 
 def test_close_leaves_no_process(desk: Desk) -> None:
@@ -105,6 +126,42 @@ def test_a_wrong_request_is_refused_in_one_line(desk: Desk) -> None:
         with pytest.raises(WorkbenchError):
             desk.session.start({**LARSON, **wrong})
     assert not desk.session.is_process_alive
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("threads", "1.5", "1 to 256"),
+        ("threads", "0", "1 to 256"),
+        ("threads", "1e999999999", "1 to 256"),
+        ("threads", "", "1 to 256"),
+        ("seed", "1.5", "0 to 18446744073709551615"),
+        ("seed", "-1", "0 to 18446744073709551615"),
+        ("seed", "18446744073709551616", "0 to 18446744073709551615"),
+        ("seconds", "-1", "0 (until Stop) to 604800 s"),
+        ("seconds", "nan", "0 (until Stop) to 604800 s"),
+    ],
+)
+def test_a_wrong_number_is_refused_with_its_range(desk: Desk, field: str, value: str, allowed: str) -> None:
+    with pytest.raises(WorkbenchError) as caught:
+        desk.session.start({**LARSON, field: value})
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{field}: ")
+    assert value in line
+    assert allowed in line
+
+
+def test_a_run_is_shown_by_every_form_to_the_last_digit(desk: Desk) -> None:
+    desk.session.start({**LARSON, "seed": 2**64 - 3, "seconds": 2.5, "parameters": {"max_size": 512}})
+    desk.step()
+    assert desk.session.target is not None
+    assert desk.session.target.spec is not None
+    assert desk.session.target.spec.seed == 2**64 - 3
+    spec = desk.state("run")["spec"]
+    assert (spec["workload"], spec["allocator"], spec["threads"]) == ("larson", "hakmem", "1")
+    assert (spec["seed"], spec["seconds"]) == ("18446744073709551613", "2.5")
+    assert spec["parameters"]["max_size"] == "512"
+    assert len(spec["parameters"]) > 1  # the defaults of the others
 
 
 def test_a_pinned_run_is_compared_with(desk: Desk) -> None:

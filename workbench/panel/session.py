@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.control import BlockInfo, ControlBlock, EventBatch, find_blocks
+from workbench.control import BlockInfo, ControlBlock, EventBatch, Value, find_blocks
 from workbench.errors import BadParameter, NoProcess, WorkbenchError
 from workbench.panel.controls import describe_change
+from workbench.panel.requests import describe_spec, read_request
 from workbench.panel.settings import YOU, SettingsDesk
 from workbench.panel.status import Status, format_rate, write_status
-from workbench.panel.target import ENDLESS_S, IN_PROCESS, Target, attach_target, start_target
+from workbench.panel.target import IN_PROCESS, Target, attach_target, start_target
 from workbench.plots import Chart, Marker, build_charts
-from workbench.processes import Outcome, RunSpec
+from workbench.processes import Outcome
 from workbench.recording import HistoryView
 
 LOG_ENTRIES = 500
@@ -64,6 +65,9 @@ class LiveSession:
         self.pinned: PinnedRun | None = None
         self.charts: tuple[Chart, ...] = ()
         self.is_process_alive = False
+        # The latest run of ours, as forms show it; its number tells it from the same run started again.
+        self.shown_spec: dict[str, Any] | None = None
+        self._run_number = 0
         self._own_path = own.info.path
         self._log: deque[LogEntry] = deque(maxlen=LOG_ENTRIES)
         self._log_number = 0
@@ -89,41 +93,24 @@ class LiveSession:
         """
         if self.is_process_alive:
             raise BadParameter("something runs already: stop it, or detach, first")
-        spec, in_process = self._read_request(request)
+        is_live_only = request.get("allocator") == IN_PROCESS
+        spec, in_process = read_request(request, self._start_values(is_live_only=is_live_only))
         self._leave()
         target = start_target(spec, in_process=in_process)
         self._enter(target, "running", is_foreign=False)
+        self._run_number += 1
+        self.shown_spec = {**describe_spec(spec, in_process=in_process), "number": self._run_number}
         note = " (exploratory: in this kernel's own process)" if in_process else ""
         work = f"{spec.workload} under {spec.allocator}"
         threads = "1 thread" if spec.thread_count == 1 else f"{spec.thread_count} threads"
         self.tell(f"started {work}, {threads}, seed {spec.seed}{note}")
 
-    def _read_request(self, request: Mapping[str, Any]) -> tuple[RunSpec, bool]:
-        allocator = str(request.get("allocator", "hakmem"))
-        in_process = allocator == IN_PROCESS
-        if in_process:
-            allocator = "hakmem"
-        seconds = _read_number("seconds", request.get("seconds", 0))
-        tunables = self.settings.staged_changes() if allocator == "hakmem" else {}
-        if in_process:
-            tunables = {
-                name: value
-                for name, value in tunables.items()
-                if self.settings.tunables[name].effect != "start"
-            }
-        spec = RunSpec(
-            workload=str(request.get("workload", "")),
-            parameters={
-                str(name): _read_number(str(name), value)
-                for name, value in dict(request.get("parameters", {})).items()
-            },
-            threads=int(_read_number("threads", request.get("threads", 1))),
-            seed=int(_read_number("seed", request.get("seed", 1))),
-            allocator=allocator,
-            seconds=seconds if seconds > 0 else ENDLESS_S,
-            tunables=tunables,
-        )
-        return spec, in_process
+    def _start_values(self, *, is_live_only: bool) -> dict[str, Value]:
+        values = self.settings.staged_changes()
+        if is_live_only:
+            tunables = self.settings.tunables
+            values = {name: value for name, value in values.items() if tunables[name].effect != "start"}
+        return values
 
     def attach(self, path: str) -> None:
         """Attaches to the process that publishes a block.
@@ -199,6 +186,9 @@ class LiveSession:
             self.settings.unbind()
             self.target.close()
             self.target = None
+        # Nothing of what was there is said of what comes, nor if that does not come about.
+        self.state = "idle"
+        self.note = ""
 
     def _end(self, note: str, state: str, kind: str = "note") -> None:
         assert self.target is not None
@@ -245,13 +235,13 @@ class LiveSession:
             self._end(self.error, "crashed", "failure")
             return
         if target.run is None:
-            self._end(outcome.message, "ended", "failure")
+            self._end(f"{target.subject} has ended", "ended", "failure")
             return
         rate = format_rate(outcome.operations_per_s)
         peak = outcome.peak_resident_bytes / 2**20
         self._end(
-            f"{outcome.status} after {outcome.elapsed_s:.1f} s, {outcome.operations:,} operations, "
-            f"{rate} ops/s on average, at most {peak:.1f} MiB resident",
+            f"{target.subject} {outcome.status} after {outcome.elapsed_s:.1f} s, "
+            f"{outcome.operations:,} operations, {rate} ops/s on average, at most {peak:.1f} MiB resident",
             "ended",
         )
 
@@ -362,7 +352,7 @@ class LiveSession:
         if target is None:
             return write_status(Status("idle", note=self.note))
         if not self.is_process_alive:
-            return write_status(Status(self.state, target.subject, note=self.note))
+            return write_status(Status(self.state, note=self.note))
         recorder = target.recorder
         change, threads, adopted = self._describe_adoption(target)
         return write_status(
@@ -402,13 +392,3 @@ class LiveSession:
             # A runner's block of kind "workload" has nothing to tune; its allocator's is beside it.
             if info.alive and info.kind != "workload" and info.pid != ours and info.path != self._own_path
         ]
-
-
-def _read_number(name: str, value: object) -> float:
-    try:
-        number = float(str(value))
-    except ValueError:
-        raise BadParameter(f"{name}: {value!r} is not a number") from None
-    if not math.isfinite(number):
-        raise BadParameter(f"{name}: {value!r} is not a finite number")
-    return number

@@ -71,6 +71,7 @@ class StateBook:
         parts["run"] = {
             "state": session.state if session.is_process_alive else "idle",
             "is_pinned": session.pinned is not None,
+            "spec": session.shown_spec,
             "can_pin": session.target is not None and bool(session.charts),
         }
         parts["clock"] = _describe_clock(session)

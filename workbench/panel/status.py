@@ -23,7 +23,7 @@ class Status:
     threads, adopted : int
         Threads of the process, and how many act on that change.
     note : str
-        Anything else, e.g. how a run ended.
+        Anything else; of "ended" and "crashed", the whole sentence.
     """
 
     state: str
@@ -41,7 +41,9 @@ def write_status(status: Status) -> str:
     """One line for people."""
     if status.state == "idle":
         return status.note or "ready: choose a workload and press Start, or attach to a running process"
-    head = f"{status.state} {status.subject}".strip()
+    if status.state in ("ended", "crashed"):
+        return status.note
+    head = f"{status.state} {status.subject}"
     if status.state == "attached":
         head = f"attached to {status.subject}"
     facts = [head]

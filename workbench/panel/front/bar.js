@@ -75,7 +75,7 @@ class WorkloadBar {
 
   setCatalogue(catalogue) {
     this.catalogue = catalogue;
-    fillSelect(this.workload, catalogue.map((entry) => ({ value: entry.name, label: entry.name, title: entry.help })));
+    fillSelect(this.workload, catalogue.map((entry) => ({ value: entry.name, label: entry.name, title: entry.help })), this.shown || "phases");
     this.showParameters();
   }
 
@@ -125,6 +125,23 @@ class WorkloadBar {
     this.showHint();
   }
 
+  // spec: {number, workload, allocator, threads, seed, seconds, parameters} of the latest run, all texts.
+  // Shown once a run, so that what is typed for the next one stays.
+  showSpec(spec) {
+    if (!spec || spec.number === this.shownNumber) return;
+    this.shownNumber = spec.number;
+    this.workload.value = spec.workload;
+    this.allocator.value = spec.allocator;
+    this.showParameters();
+    this.threads.value = spec.threads;
+    this.seed.value = spec.seed;
+    this.seconds.value = spec.seconds;
+    for (const [name, value] of Object.entries(spec.parameters)) {
+      const input = this.parameters.get(name);
+      if (input) input.value = value;
+    }
+  }
+
   readSpec() {
     const parameters = {};
     for (const [name, input] of this.parameters) parameters[name] = input.value;
@@ -138,9 +155,10 @@ class WorkloadBar {
     };
   }
 
-  // run: {state: idle|running|paused|attached|ended, is_pinned, can_pin}
+  // run: {state: idle|running|paused|attached|ended, is_pinned, can_pin, spec}
   showRun(run) {
     this.run = run;
+    this.showSpec(run.spec);
     const isOurs = run.state === "running" || run.state === "paused";
     const isAttached = run.state === "attached";
     this.start.disabled = isOurs || isAttached || run.is_busy;

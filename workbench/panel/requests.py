@@ -1,0 +1,107 @@
+"""A request for a run, as a form or a notebook gives it: read exactly, or refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from workbench.control import Value
+from workbench.errors import BadParameter, OutOfRange
+from workbench.panel.target import ENDLESS_S, IN_PROCESS
+from workbench.processes import RunSpec
+from workbench.workloads import MAXIMUM_THREADS, get_workload
+
+MAXIMUM_SEED = 2**64 - 1
+
+
+def read_request(request: Mapping[str, Any], tunables: Mapping[str, Value]) -> tuple[RunSpec, bool]:
+    """The run that is asked for, and whether it is in this process.
+
+    Parameters
+    ----------
+    request : mapping
+        workload, allocator, threads, seed, seconds (0: until stopped), parameters; numbers may be texts.
+    tunables : mapping
+        Values for the allocator hakmem.
+
+    Raises
+    ------
+    WorkbenchError
+        If something in it is wrong, with the field, the value and what is allowed.
+    """
+    allocator = str(request.get("allocator", "hakmem"))
+    in_process = allocator == IN_PROCESS
+    if in_process:
+        allocator = "hakmem"
+    seconds = read_seconds(request.get("seconds", 0))
+    parameters = dict(request.get("parameters", {}))
+    spec = RunSpec(
+        workload=str(request.get("workload", "")),
+        parameters={str(name): float(_read_decimal(str(name), value)) for name, value in parameters.items()},
+        threads=read_whole("threads", request.get("threads", 1), 1, MAXIMUM_THREADS),
+        seed=read_whole("seed", request.get("seed", 1), 0, MAXIMUM_SEED),
+        allocator=allocator,
+        seconds=seconds or ENDLESS_S,
+        tunables=dict(tunables) if allocator == "hakmem" else {},
+    )
+    spec.check()
+    return spec, in_process
+
+
+def read_whole(name: str, value: object, minimum: int, maximum: int) -> int:
+    """A whole number, to its last digit.
+
+    Raises
+    ------
+    BadParameter
+        If it is no number, or has a fraction.
+    OutOfRange
+        If it is not within `minimum` to `maximum`.
+    """
+    allowed = f"give a whole number of {minimum} to {maximum}"
+    number = _read_decimal(name, value, f"; {allowed}")
+    if not minimum <= number <= maximum:
+        raise OutOfRange(f"{name}: {value} is out of range; {allowed}")
+    if number != number.to_integral_value():
+        raise BadParameter(f"{name}: {value} is not whole; {allowed}")
+    return int(number)
+
+
+def read_seconds(value: object) -> float:
+    """Length of a run in seconds; 0 is until it is stopped.
+
+    Raises
+    ------
+    WorkbenchError
+        If it is no number, negative, or more than a run may last.
+    """
+    allowed = f"give 0 (until Stop) to {ENDLESS_S:.0f} s"
+    number = _read_decimal("seconds", value, f"; {allowed}")
+    if not 0 <= number <= Decimal(ENDLESS_S):
+        raise OutOfRange(f"seconds: {value} is out of range; {allowed}")
+    return float(number)
+
+
+def _read_decimal(name: str, value: object, remedy: str = "") -> Decimal:
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise BadParameter(f"{name}: {str(value)!r} is not a number{remedy}") from None
+    if not number.is_finite():
+        raise BadParameter(f"{name}: {value} is not a finite number{remedy}")
+    return number
+
+
+def describe_spec(spec: RunSpec, *, in_process: bool) -> dict[str, Any]:
+    """What a form shows of a run; numbers as texts, since a view's numbers have 53 bits only."""
+    seconds = 0.0 if spec.length_s >= ENDLESS_S else spec.length_s
+    complete = get_workload(spec.workload).complete_parameters(spec.parameters)
+    return {
+        "workload": spec.workload,
+        "allocator": IN_PROCESS if in_process else spec.allocator,
+        "threads": str(spec.thread_count),
+        "seed": str(spec.seed),
+        "seconds": f"{seconds:.10g}",
+        "parameters": {name: f"{value:.17g}" for name, value in complete.items()},
+    }
