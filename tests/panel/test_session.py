@@ -172,6 +172,13 @@ def test_a_pinned_run_is_compared_with(desk: Desk) -> None:
     assert session.pinned is not None
     session.start(LARSON)
     step_until(desk, lambda: "against the pinned run" in session.write_status())
+    # Not with other work, whatever it is called.
+    for other in ({"workload": "phases"}, {"parameters": {"max_size": "512"}}):
+        session.stop()
+        step_until(desk, lambda: not session.is_process_alive)
+        session.start({**LARSON, **other})
+        step_until(desk, lambda: "ops/s" in session.write_status())
+        assert "against" not in session.write_status()
 
 
 def test_status_lines() -> None:

@@ -39,12 +39,13 @@ class LogEntry:
 
 @dataclass(frozen=True)
 class PinnedRun:
-    """A run kept as baseline."""
+    """A run kept as baseline; `work` is None where nobody knows what a process does."""
 
     subject: str
     history: HistoryView
     charts: tuple[Chart, ...]
     operations_per_s: float
+    work: tuple[object, ...] | None
 
 
 class LiveSession:
@@ -338,9 +339,26 @@ class LiveSession:
             return
         recorder = self.target.recorder
         self.pinned = PinnedRun(
-            self.target.subject, recorder.history.view(), self.charts, recorder.mean_throughput()
+            self.target.subject,
+            recorder.history.view(),
+            self.charts,
+            recorder.mean_throughput(),
+            self._work(),
         )
         self.tell(f"pinned {self.target.subject}")
+
+    def _work(self) -> tuple[object, ...] | None:
+        """What runs, whatever allocator it is under: only rates of the same work can be compared."""
+        spec = self.shown_spec
+        if self.target is None or self.target.spec is None or spec is None:
+            return None
+        return spec["workload"], spec["parameters"]
+
+    def _pinned_rate(self) -> float:
+        """Operations per second of the pinned run, NaN if it did other work."""
+        if self.pinned is None or self.pinned.work is None or self.pinned.work != self._work():
+            return math.nan
+        return self.pinned.operations_per_s
 
     def unpin(self) -> None:
         """Lets the baseline go."""
@@ -360,7 +378,7 @@ class LiveSession:
                 self.state,
                 target.subject,
                 recorder.throughput(),
-                self.pinned.operations_per_s if self.pinned else math.nan,
+                self._pinned_rate(),
                 recorder.history.last("resident_bytes"),
                 change,
                 threads,
