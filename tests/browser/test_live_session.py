@@ -94,8 +94,20 @@ def test_start_tune_and_stop(panel: PanelPage, tmp_path: Path) -> None:
     entry.fill("120")
     entry.press("Enter")
     expect(panel.control("tls.grow_percent").get_by_role("alert")).to_contain_text("50 to 99 %")
-    entry.fill("70 %")
-    entry.press("Enter")
+    # It stays, marked as wrong, until it is changed or dropped.
+    expect(panel.field("tls.grow_percent, exact value")).to_have_value("120")
+    expect(entry).to_have_attribute("aria-invalid", "true")
+    panel.slider("tls.shrink_percent").focus()
+    panel.await_frames(5)
+    expect(entry).to_have_value("120")
+    entry.press("Escape")
+    expect(entry).to_have_value("60")
+    expect(entry).to_have_attribute("aria-invalid", "false")
+    for typed in ("70 %", "7e1"):
+        entry.fill(typed)
+        entry.press("Enter")
+        expect(entry).to_have_value("70")
+    expect(panel.button("Reset tls.grow_percent")).to_be_visible()
     expect(slider).to_have_value("70")
     expect(panel.control("tls.grow_percent").locator(".hak-problem")).to_have_text("")
 
@@ -241,7 +253,7 @@ def test_attach_to_a_program_and_detach(panel: PanelPage) -> None:
 
 
 def test_a_page_loaded_again_and_a_second_tab_get_everything(panel: PanelPage, lab: Lab) -> None:
-    panel.start("phases", Threads="1")
+    panel.start("phases", Threads="1", Seed="18446744073709551613")
     panel.await_frames(10)
     points = panel.trace_points("Throughput", "workload.operations")
     assert points > 5
@@ -253,6 +265,8 @@ def test_a_page_loaded_again_and_a_second_tab_get_everything(panel: PanelPage, l
     panel.await_frames(2)
     assert panel.trace_points("Throughput", "workload.operations") >= points
     panel.expect_log("started phases")
+    expect(panel.field("Workload")).to_have_value("phases")
+    expect(panel.field("Seed")).to_have_value("18446744073709551613")
 
     # A second tab of the browser: both show frames, and what either does.
     other = PanelPage(panel.page.context.new_page(), lab)

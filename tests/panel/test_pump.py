@@ -43,6 +43,15 @@ def test_a_made_up_block_shows_itself(desk: Desk, pond: MadeUpBlock) -> None:
     assert list(length["fish.length wild"]) == [6.0] * len(length["time_s"])
 
 
+def test_an_action_that_succeeds_clears_the_error_of_one_before(desk: Desk) -> None:
+    desk.ask("attach", path="")
+    desk.step(1.0)
+    assert "no running process" in desk.state("error")
+    desk.ask("undo")
+    desk.step(1.0)
+    assert desk.state("error") == ""
+
+
 def test_only_charts_in_view_whose_data_changed_are_sent(desk: Desk, pond: MadeUpBlock) -> None:
     attach(desk, pond, ["Level", "Stock"])
     desk.answer()

@@ -17,10 +17,22 @@ def test_out_of_range_is_told_at_the_control_with_the_range(own: ControlBlock) -
     settings.set_one("tls.grow_percent", "120")
     state = settings.describe()["tls.grow_percent"]
     assert "50 to 99 %" in state["problem"]
-    assert state["requested"] == 80
+    assert (state["requested"], state["answers"]) == (80, 1)
     settings.set_one("tls.grow_percent", "61 %")
     state = settings.describe()["tls.grow_percent"]
     assert (state["problem"], state["requested"], state["is_default"]) == ("", 61, False)
+
+
+def test_every_entry_is_answered_even_if_nothing_changes(own: ControlBlock) -> None:
+    # Else "7e1" would stay where 70 is already.
+    settings = SettingsDesk(own)
+    for count, text in enumerate(("70", "7e1", "120", "70"), start=1):
+        settings.set_one("tls.grow_percent", text)
+        state = settings.describe()["tls.grow_percent"]
+        assert (state["requested"], state["answers"], bool(state["problem"])) == (70, count, text == "120")
+    settings.set_one("tls.grow_percent", "120")
+    settings.undo()
+    assert settings.describe()["tls.grow_percent"]["problem"] == ""
 
 
 def test_a_broken_constraint_changes_nothing(own: ControlBlock) -> None:

@@ -157,9 +157,15 @@ class Pump:
         elif kind == "plotly":
             self._push({"type": "plotly"}, pack_plotly())
         elif kind in self._actions:
-            self._actions[kind](message)
+            self._act(kind, message)
         else:
             raise WorkbenchError(f"the panel has no action {kind!r}; load the page again")
+
+    def _act(self, kind: str, message: Mapping[str, Any]) -> None:
+        """Does what was asked; an error and a message of success never stand beside each other."""
+        self._state.message = ""
+        self._actions[kind](message)
+        self.session.error = self.session.settings.error = ""
 
     def send_baseline(self) -> None:
         """Sends the pinned run, or that there is none."""

@@ -36,6 +36,8 @@ class SettingsDesk:
         self._is_foreign = False
         self._staged: dict[str, Value] = {}
         self._problems: dict[str, str] = {}
+        # How often each control was answered: a view keeps what was typed until then.
+        self._answers: dict[str, int] = {}
         self._preset_name = ""
         self.changes = ChangeLog()
         self.tunables: Mapping[str, Tunable] = own.tunables
@@ -94,7 +96,10 @@ class SettingsDesk:
             effective = None
             if self._block is not None:
                 effective = self._block.effective().values
-            return describe_values(self.tunables, self.requested(), effective, self._problems)
+            states = describe_values(self.tunables, self.requested(), effective, self._problems)
+            for name, state in states.items():
+                state["answers"] = self._answers.get(name, 0)
+            return states
 
     def matching_preset(self, presets: tuple[Preset, ...]) -> str:
         """Name of the preset whose values all hold, empty if there is none.
@@ -121,8 +126,10 @@ class SettingsDesk:
                 value = self._read_value(tunable, given)
                 self.apply({name: value}, YOU, gesture)
                 self._problems.pop(name, None)
+                self.error = ""
             except WorkbenchError as error:
                 self._problems[name] = str(error)
+            self._answers[name] = self._answers.get(name, 0) + 1
 
     @staticmethod
     def _read_value(tunable: Tunable, given: object) -> Value:
@@ -155,6 +162,8 @@ class SettingsDesk:
                     self._block.set(live)
             if not self._is_foreign:
                 self._staged.update(values)
+            for name in values:
+                self._problems.pop(name, None)
             return self.changes.record(time.monotonic(), cause, before, values, gesture)
 
     def restore(self, values: Mapping[str, Value]) -> None:

@@ -217,7 +217,7 @@ class ChartGrid {
     traces.forEach((trace, index) => {
       const line = this.lineOf(trace, chart.frame.x, chart.frame.lines[index]);
       line.visible = !chart.hidden.has(trace.key);
-      line.hovertemplate = `%{y:,.8~g} ${trace.unit}`;
+      line.hovertemplate = `%{y:,.4~r} ${trace.unit}`;
       result.push(line);
     });
     result.push(this.markerTrace());

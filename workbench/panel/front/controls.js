@@ -33,7 +33,7 @@ class ControlList {
   }
 
   makeRow(tunable, group) {
-    const row = { tunable, group, isMoving: false };
+    const row = { tunable, group, isMoving: false, isTyping: false, typed: null };
     row.problem = make("div", { class: "hak-problem", role: "alert" });
     row.effective = make("span", { class: "hak-effective" });
     row.reset = make(
@@ -41,6 +41,7 @@ class ControlList {
       {
         type: "button",
         class: "hak-icon",
+        "aria-label": `Reset ${tunable.name}`,
         title: `Back to the default, ${tunable.default_text}`,
         onclick: () => this.send({ type: "reset", name: tunable.name }),
       },
@@ -91,11 +92,16 @@ class ControlList {
       inputmode: "decimal",
       class: "hak-number",
       title: `Exact value, ${tunable.range_text}`,
+      "aria-label": `${tunable.name}, exact value`,
       spellcheck: "false",
       autocomplete: "off",
-      onchange: (event) => this.sendText(row, event.target.value),
+      oninput: () => {
+        row.isTyping = true;
+      },
+      onchange: () => this.enterText(row),
       onkeydown: (event) => {
-        if (event.key === "Escape") this.showValue(row, row.value);
+        if (event.key === "Enter" && row.isTyping) this.enterText(row);
+        else if (event.key === "Escape") this.dropText(row);
       },
     });
     const limits = tunable.stops
@@ -107,6 +113,22 @@ class ControlList {
       oninput: () => this.moveSlider(row),
       onchange: () => this.dropSlider(row),
     });
+  }
+
+  // What was typed stays until it is answered, and if it is refused until it is changed or dropped.
+  enterText(row) {
+    if (!row.isTyping) return;
+    row.isTyping = false;
+    row.typed = row.entry.value;
+    this.sendText(row, row.typed);
+  }
+
+  dropText(row) {
+    const isRefused = row.problem.textContent !== "";
+    row.isTyping = false;
+    row.typed = null;
+    this.showValue(row, row.value);
+    if (isRefused) this.send({ type: "set", name: row.tunable.name, value: row.value, gesture: "" });
   }
 
   wrapSlider(row) {
@@ -122,6 +144,8 @@ class ControlList {
   // Every step of a drag is sent as it happens; its gesture makes them one entry of the log.
   moveSlider(row) {
     clearTimeout(row.settling);
+    row.isTyping = false;
+    row.typed = null;
     if (!row.isMoving) {
       row.isMoving = true;
       this.gesture += 1;
@@ -187,12 +211,15 @@ class ControlList {
     return Number(max) > Number(min) ? (Number(value) - Number(min)) / (Number(max) - Number(min)) : 0;
   }
 
-  // values: {name: {requested, effective_text, note, is_default, is_pending, problem}}
+  // values: {name: {requested, note, is_default, is_pending, problem, answers}}
   setValues(values) {
     for (const [name, state] of Object.entries(values)) {
       const row = this.rows.get(name);
       if (!row) continue;
       row.value = state.requested;
+      const isAnswered = state.answers !== row.answers || row.problem.textContent !== "";
+      row.answers = state.answers;
+      if (isAnswered && state.problem === "") row.typed = null;
       if (!row.isMoving) this.showValue(row, state.requested);
       setText(row.effective, state.note);
       row.effective.classList.toggle("hak-pending", state.is_pending);
@@ -200,6 +227,7 @@ class ControlList {
       row.reset.disabled = state.is_default;
       setText(row.problem, state.problem);
       row.element.classList.toggle("hak-has-problem", state.problem !== "");
+      if (row.entry) row.entry.setAttribute("aria-invalid", String(state.problem !== ""));
     }
     for (const fold of this.element.querySelectorAll("details")) {
       const changed = fold.querySelectorAll(".hak-control:not(.hak-is-default)").length;
@@ -214,7 +242,7 @@ class ControlList {
     else {
       const position = String(this.positionOf(tunable, value));
       if (input.value !== position) input.value = position;
-      if (document.activeElement !== entry || !row.problem.textContent) entry.value = this.entryText(tunable, value);
+      if (!row.isTyping && row.typed === null) entry.value = this.entryText(tunable, value);
       this.describeSlider(row, value);
     }
   }

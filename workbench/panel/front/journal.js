@@ -13,7 +13,7 @@ class Journal {
       "div",
       { class: "hak-error", role: "alert", hidden: true },
       this.errorText,
-      make("button", { type: "button", class: "hak-icon", title: "Dismiss", onclick: dismiss }, "✕"),
+      make("button", { type: "button", class: "hak-icon", title: "Dismiss", "aria-label": "Dismiss", onclick: dismiss }, "✕"),
     );
     this.lines = make("ol", { class: "hak-lines" });
     this.log = make(
