@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -27,6 +28,7 @@ class PanelPage:
     def __init__(self, page: Page, lab: Lab) -> None:
         self.page = page
         self.lab = lab
+        self._waits = count(1)
         page.add_init_script(f"({COUNT_SUBSHELLS})()")
 
     @property
@@ -89,18 +91,22 @@ class PanelPage:
         """Waits until the log has a line."""
         expect(self.panel.get_by_role("log")).to_contain_text(re.compile(pattern), timeout=30_000)
 
-    @property
-    def frames(self) -> int:
-        """Frames drawn so far."""
-        return int(self.panel.get_attribute("data-frames") or 0)
-
     def await_frames(self, more: int = 3) -> None:
         """Waits until so many more frames are drawn."""
+        # The panel's own count starts again when JupyterLab makes an output's elements anew, so what is
+        # waited for is its steps. Polled by time: a page behind another gets no animation frames.
         self.page.wait_for_function(
-            # Asked for anew each time: JupyterLab may make an output's elements again.
-            "(least) => Number(document.querySelector('.hak-panel')?.dataset.frames || 0) >= least",
-            arg=self.frames + more,
-            timeout=30_000,
+            """(wanted) => {
+                const drawn = Number(document.querySelector('.hak-panel')?.dataset.frames || 0);
+                const seen = (window.framesSeen ??= { key: null });
+                if (seen.key !== wanted.key) Object.assign(seen, { key: wanted.key, last: drawn, steps: 0 });
+                seen.steps += drawn >= seen.last ? drawn - seen.last : drawn;
+                seen.last = drawn;
+                return seen.steps >= wanted.more;
+            }""",
+            arg={"key": next(self._waits), "more": more},
+            polling=100,
+            timeout=60_000,
         )
 
     def trace_points(self, title: str, name: str) -> int:
