@@ -33,7 +33,6 @@ size_t heap_trim(void);
 /* Purges what is due; prints the log; brings components in line with new settings. No lock held. */
 void heap_maintain(struct tls_cache *cache);
 
-bool heap_start(void);
 /* Every structure of every component. Only meaningful while no other thread frees or allocates, or
  * for structures that have locks. */
 bool heap_is_valid(void);

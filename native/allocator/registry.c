@@ -11,7 +11,6 @@
 #define LEAF_BITS 13
 #define LEAF_ENTRIES (1u << LEAF_BITS)
 #define ROOT_ENTRIES (1u << LEAF_BITS)
-#define ADDRESS_BITS (CHUNK_SHIFT + 2 * LEAF_BITS)
 #define MAX_SEGMENTS 32
 
 struct leaf {

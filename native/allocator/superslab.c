@@ -448,13 +448,15 @@ bool superslab_is_valid(void)
     struct chunk *chunk;
     lock_acquire(&superslab_lock);
     for (uint32_t i = 0; (chunk = registry_chunk_at(i)) != NULL; i++) {
-        if (chunk_kind(chunk) != CHUNK_SLABS || chunk->is_purging)
+        if (chunk_kind(chunk) != CHUNK_SLABS)
+            continue;
+        counts[chunk->tier]++;
+        if (chunk->is_purging)
             continue;
         valid &= (chunk->dirty_mask & ~chunk->free_mask) == 0;
         valid &= chunk->best_run == largest_run(chunk->free_mask);
         valid &= (chunk->tier == TIER_FREE) == (chunk->free_mask == FULL_MASK);
         valid &= registry_find(chunk->base) == chunk;
-        counts[chunk->tier < TIER_COUNT ? chunk->tier : 0]++;
         for (unsigned slab = 0; slab < SLABS_PER_CHUNK; slab++)
             valid &= !(chunk->free_mask >> slab & 1) || chunk->slabs[slab].state == SLAB_FREE;
     }
@@ -462,7 +464,8 @@ bool superslab_is_valid(void)
         for (unsigned run = 0; run < RUN_ORDERS; run++)
             for (chunk = lists[tier][run]; chunk; chunk = chunk->next)
                 valid &= chunk->tier == tier && chunk->best_run == run;
-    (void)counts;
+    for (unsigned tier = 0; tier < TIER_COUNT; tier++)
+        valid &= counts[tier] == tier_counts[tier];
     lock_release(&superslab_lock);
     return valid;
 }

@@ -101,8 +101,3 @@ void thread_rows_release_locks(void)
 {
     lock_release(&rows_lock);
 }
-
-void thread_rows_reset_locks(void)
-{
-    lock_reset(&rows_lock);
-}

@@ -17,6 +17,5 @@ void thread_rows_after_fork(struct telemetry_thread *survivor, uint32_t thread_i
 
 void thread_rows_acquire_locks(void);
 void thread_rows_release_locks(void);
-void thread_rows_reset_locks(void);
 
 #endif

@@ -1,21 +1,12 @@
-/* block_fixture.h: a small made-up control block, and CHECK, for the block_*.c programs. */
+/* block_fixture.h: a small made-up control block, for the block_*.c programs. */
 #ifndef BLOCK_FIXTURE_H
 #define BLOCK_FIXTURE_H
 
+#include "check.h"
 #include "hak_reader.h"
 #include "writer.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define CHECK(condition)                                                                             \
-    do {                                                                                             \
-        if (!(condition)) {                                                                          \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                  \
-            abort();                                                                                 \
-        }                                                                                            \
-    } while (0)
 
 enum { FIXTURE_ROWS = 512, FIXTURE_COLUMNS = 41, FIXTURE_EVENTS = 256 };
 

@@ -1,25 +1,16 @@
-/* component_fixture.h: for programs that test one component of the allocator from inside: CHECK,
+/* component_fixture.h: for programs that test one component of the allocator from inside:
  * changing tunables without a reader, and looking at the event ring. */
 #ifndef COMPONENT_FIXTURE_H
 #define COMPONENT_FIXTURE_H
 
+#include "check.h"
 #include "control.h"
 #include "events.h"
 #include "lifecycle.h"
 #include "settings.h"
 #include "telemetry.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define CHECK(condition)                                                                             \
-    do {                                                                                             \
-        if (!(condition)) {                                                                          \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                  \
-            abort();                                                                                 \
-        }                                                                                            \
-    } while (0)
 
 static inline void set_tunable(enum tunable tunable, double value)
 {
