@@ -10,7 +10,7 @@
 
 void *hak_malloc(size_t bytes)
 {
-    return fast_malloc(bytes, CALL_SITE);
+    return fast_malloc(bytes);
 }
 
 void hak_free(void *block)

@@ -9,14 +9,20 @@
 #include "heap.h"
 #include "tls_cache.h"
 
-static inline __attribute__((always_inline)) void *fast_malloc(size_t bytes, void *call_site)
+/* Ends in a jump, so that its caller's return address is the program's: the fast path need not load it. */
+static __attribute__((noinline)) void *malloc_above_tiny(size_t bytes)
+{
+    return heap_malloc(bytes, __builtin_return_address(0));
+}
+
+static inline __attribute__((always_inline)) void *fast_malloc(size_t bytes)
 {
     struct tls_cache *cache = tls_cache;
     if (UNLIKELY(bytes > TINY_MAX_BYTES))
-        return heap_malloc(bytes, call_site);
+        return malloc_above_tiny(bytes);
     struct bin *bin = bin_of_key(cache, cache->tiny_table[(bytes + 7) / 8]);
     if (LIKELY(bin_may_pop(bin)))
-        return *--bin->top;
+        return bin_pop(bin);
     return heap_malloc_tiny(bytes);
 }
 
@@ -28,10 +34,8 @@ static inline __attribute__((always_inline)) void fast_free(void *block)
     if (LIKELY(rotated < cache->range_limit)) {
         struct bin *bin = bin_of_key(cache, atomic_load_explicit(&cache->class_of_slab[rotated >> (SLAB_SHIFT - 3)],
                                                                  memory_order_relaxed));
-        void **top = bin->top;
-        if (LIKELY(top != bin->limit)) {
-            *top = block;
-            bin->top = top + 1;
+        if (LIKELY(bin->top != bin->limit)) {
+            bin_push(bin, block);
             return;
         }
     }

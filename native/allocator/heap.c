@@ -27,7 +27,7 @@ static void *allocate_class(struct tls_cache *cache, unsigned class_index)
 {
     if (LIKELY(cache->is_real)) {
         struct bin *bin = &cache->bins[class_index + 1];
-        return bin_may_pop(bin) ? *--bin->top : tls_cache_allocate(cache, class_index);
+        return bin_may_pop(bin) ? bin_pop(bin) : tls_cache_allocate(cache, class_index);
     }
     void *block;
     if (!lifecycle_is_started())

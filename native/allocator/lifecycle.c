@@ -38,7 +38,6 @@ static bool start_components(void)
     size_class_init_tables();
     os_reserve_range();
     central_start();
-    ended.tiny_table = tls_cache_none.tiny_table;
     return registry_start() && frames_start() && superslab_start() && l25_pool_start() && big_cache_start() &&
            pthread_key_create(&exit_key, end_thread) == 0;
 }

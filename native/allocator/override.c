@@ -10,7 +10,7 @@
 
 EXPORT void *malloc(size_t bytes)
 {
-    return fast_malloc(bytes, CALL_SITE);
+    return fast_malloc(bytes);
 }
 
 EXPORT void free(void *block)

@@ -14,9 +14,7 @@
 #define OPERATIONS_PER_LOOK 512 /* at the clock, at most */
 #define STEPS_PER_CAPACITY 10   /* how finely a swing is noted */
 
-/* Of the stand-in: every size belongs to no class. */
-static const uint16_t no_class[TINY_TABLE_ENTRIES];
-struct tls_cache tls_cache_none = {.tiny_table = no_class};
+struct tls_cache tls_cache_none;
 __thread struct tls_cache *tls_cache __attribute__((tls_model("initial-exec"))) = &tls_cache_none;
 
 static struct lock unused_lock;
@@ -68,8 +66,8 @@ static void publish_fill(struct tls_cache *cache, struct bin *bin)
 /* Counts the pops since the last time. */
 static void account(struct tls_cache *cache, struct bin *bin)
 {
-    uint32_t allocations = ALLOCATIONS_PER_TICK - bin->countdown;
-    bin->countdown = ALLOCATIONS_PER_TICK;
+    uint32_t allocations = bin->granted - bin->countdown;
+    bin->countdown = bin->granted = cache->grant;
     cache->actor.operations += allocations;
     telemetry_bump(&row_of(cache, bin)->allocations, allocations);
     telemetry_set(&cache->row->operations, cache->actor.operations);
@@ -218,7 +216,7 @@ static void adopt(struct tls_cache *cache)
         return;
     cache->generation = generation;
     unsigned profile = (unsigned)SETTING(route_profile);
-    cache->tiny_table = tiny_class_tables[profile];
+    memcpy(cache->tiny_table, tiny_class_tables[profile], sizeof cache->tiny_table);
     for (unsigned i = 1; i < BIN_COUNT; i++) {
         struct bin *bin = &cache->bins[i];
         if (!is_used(bin))
@@ -280,6 +278,15 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
     return got > 0;
 }
 
+/* A bin more: all get less. The callers look at the generation next. */
+static void share_out_grants(struct tls_cache *cache)
+{
+    cache->grant = ALLOCATIONS_PER_LOOK / cache->used_bins;
+    for (unsigned i = 1; i < BIN_COUNT; i++)
+        if (is_used(&cache->bins[i]) && cache->bins[i].granted > cache->grant)
+            account(cache, &cache->bins[i]);
+}
+
 /* The first use of a class by the thread: threads that never use a class pay nothing for it. */
 static void open_bin(struct tls_cache *cache, struct bin *bin)
 {
@@ -292,7 +299,9 @@ static void open_bin(struct tls_cache *cache, struct bin *bin)
     }
     bin->base = bin->top = slots;
     bin->capacity = capacity;
-    bin->countdown = ALLOCATIONS_PER_TICK;
+    bin->countdown = bin->granted = 1;
+    cache->used_bins++;
+    share_out_grants(cache);
     telemetry_set(&row_of(cache, bin)->capacity, capacity);
     start_period(bin);
 }
@@ -308,6 +317,7 @@ static uint32_t close_bin(struct tls_cache *cache, struct bin *bin)
     telemetry_set(&row_of(cache, bin)->capacity, 0);
     bin->base = bin->top = bin->floor = bin->limit = NULL;
     bin->capacity = 0;
+    cache->used_bins--;
     return fill;
 }
 
@@ -338,7 +348,7 @@ void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
     } else if (bin->top == bin->floor) {
         extend_low(bin);
     }
-    void *block = *--bin->top;
+    void *block = bin_pop(bin);
     publish_fill(cache, bin);
     if (bin->floor > bin->top)
         extend_low(bin); /* a refill left the fill at its mark */
@@ -367,7 +377,7 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
     }
     if (bin->top == bin->limit)
         extend_high(bin);
-    *bin->top++ = block;
+    bin_push(bin, block);
     publish_fill(cache, bin);
 }
 
@@ -403,7 +413,8 @@ struct tls_cache *tls_cache_create(unsigned heap)
     if (!cache->row)
         return NULL; /* the cache is lost, as is all hope: there is no page left */
     cache->generation = control_adopt(&cache->actor);
-    cache->tiny_table = tiny_class_tables[SETTING(route_profile)];
+    memcpy(cache->tiny_table, tiny_class_tables[SETTING(route_profile)], sizeof cache->tiny_table);
+    cache->used_bins = 0;
     cache->class_of_slab = class_of_slab;
     cache->range_base = (uintptr_t)os_range.base;
     cache->range_limit = os_range.bytes / 8;
@@ -452,7 +463,7 @@ bool tls_cache_is_valid(const struct tls_cache *cache)
             continue;
         valid &= bin->base <= bin->floor && bin->floor <= bin->top && bin->top <= bin->limit;
         valid &= bin->limit <= bin->base + (bin->capacity ? bin->capacity : 1);
-        valid &= bin->countdown > 0 && bin->countdown <= ALLOCATIONS_PER_TICK;
+        valid &= bin->countdown > 0 && bin->countdown <= bin->granted && bin->granted <= cache->grant;
         for (void **slot = bin->base; slot < bin->top; slot++) {
             struct chunk *chunk = registry_find(*slot);
             valid &= chunk && chunk_kind(chunk) == CHUNK_SLABS && slab_of(chunk, *slot)->class_index == i - 1;

@@ -12,8 +12,9 @@
  * what refills added and flushes removed not counted), of the capacity. Steps of a tenth of the
  * capacity; once the swing proves growth, floor and limit go to the ends and nothing more is noted.
  *
- * countdown: every ALLOCATIONS_PER_TICK pops of a bin take the slow path once, so any 4096 allocations
- * of a thread, however spread over its bins, make it look at the settings' generation.
+ * countdown: after `granted` pops of a bin one takes the slow path. The bins in use share
+ * ALLOCATIONS_PER_LOOK among them, so any 4096 allocations of a thread, however spread over its bins,
+ * make it look at the settings' generation.
  *
  * A bin without slots (base NULL) was not used yet: the stand-in's and a new thread's bins are like
  * that, and read as empty and full at once. Its capacity is published as 0.
@@ -30,14 +31,14 @@
 #define BIN_COUNT (SIZE_CLASS_COUNT + 1) /* bin = class + 1 */
 #define BIN_MAX_SLOTS 4096               /* the range's maximum: tls.max_slots stays live */
 #define BIN_SMALL_SLOTS 64               /* up to here slots lie in the cache itself */
-#define ALLOCATIONS_PER_TICK (4096 / BIN_COUNT)
+#define ALLOCATIONS_PER_LOOK 4096
 #define MAINTENANCE_PERIOD_MS 100        /* how often a busy thread looks after idle memory */
-_Static_assert(ALLOCATIONS_PER_TICK *BIN_COUNT <= 4096, "settings are seen within 4096 allocations");
 
 struct bin {
     _Alignas(CACHE_LINE) void **top;
     void **limit, **floor, **base;
     uint32_t countdown; /* allocations until the next tick; never 0 outside the slow path */
+    uint32_t granted;   /* what the countdown began with */
     uint32_t capacity;
     /* Of the period since the last decision, in blocks: virtual fill = fill - adjust. */
     int32_t adjust; /* what refills added minus what flushes removed */
@@ -51,13 +52,14 @@ _Static_assert(sizeof(struct bin) == CACHE_LINE && CACHE_LINE == BIN_BYTES, "one
 struct tls_cache {
     _Alignas(CACHE_LINE) struct actor actor;
     /* What the fast paths read; constant between settings. */
-    const uint16_t *tiny_table;         /* of the route profile in force */
     const _Atomic uint16_t *class_of_slab;
     uintptr_t range_base;
     uint64_t range_limit; /* range bytes / 8: fast_path.h */
     uint8_t is_real;      /* 0: the stand-in of threads without a cache */
     uint8_t heap;
+    uint16_t tiny_table[TINY_TABLE_ENTRIES]; /* a copy of the route profile's in force: one load less */
     _Alignas(CACHE_LINE) struct bin bins[BIN_COUNT];
+    uint32_t used_bins, grant; /* bins with slots; countdown that each of them gets */
     uint64_t generation; /* of the settings acted on */
     uint64_t next_look;  /* operations at which the clock is looked at again */
     uint32_t last_sweep_ms, last_maintenance_ms;
@@ -79,6 +81,22 @@ static inline bool bin_may_pop(struct bin *bin)
 static inline struct bin *bin_of_key(struct tls_cache *cache, uint16_t key)
 {
     return (struct bin *)((char *)cache->bins + key);
+}
+
+static inline void *bin_pop(struct bin *bin)
+{
+    void **top = bin->top;
+    /* `top` is lowered where it lies: told so, gcc takes one instruction instead of two. */
+    __asm__("" : "+m"(bin->top));
+    bin->top--;
+    return top[-1];
+}
+
+static inline void bin_push(struct bin *bin, void *block)
+{
+    *bin->top = block;
+    __asm__("" : "+m"(bin->top));
+    bin->top++;
 }
 
 /* The stand-in: every bin empty and full, no range: everything takes the slow path. */
