@@ -70,7 +70,8 @@ enum hak_role {
     HAK_ROLE_NONE,
     HAK_ROLE_THREAD_ID, /* per thread: kernel thread id, 0 = the row is free (row 0: retired threads) */
     HAK_ROLE_ADOPTED,   /* per thread: generation of the settings it acts on */
-    HAK_ROLE_OPERATIONS /* the count that 'throughput' means for this block */
+    HAK_ROLE_OPERATIONS, /* the count that 'throughput' means for this block */
+    HAK_ROLE_CACHED      /* bytes of free blocks that a cache keeps; the sum over all such metrics */
 };
 #define HAK_NO_AXIS 0xffffffffu
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 MetricKind = Literal["counter", "gauge", "quotient", "difference"]
 Fold = Literal["sum", "max"]
-Role = Literal["", "thread id", "adopted", "operations"]
+Role = Literal["", "thread id", "adopted", "operations", "cached"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Metric:
         A counter only grows, a gauge is a level; the others are derived from two operands.
     fold : {"sum", "max"}
         How values along an axis become one.
-    role : {"", "thread id", "adopted", "operations"}
+    role : {"", "thread id", "adopted", "operations", "cached"}
         What the metric means to the workbench, if anything.
     is_step : bool
         Whether it is drawn as a step line.
