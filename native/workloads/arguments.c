@@ -47,6 +47,38 @@ static int parse_parameter(struct workload_request *request, const char *text, c
     return workload_request_set(request, name, value, error);
 }
 
+/* OPERATIONS:NAME=WORD[,NAME=WORD]... */
+static int parse_change(struct workload_request *request, const char *text, char *error)
+{
+    static struct workload_change changes[SCHEDULE_MAX_CHANGES]; /* pages of it are touched when used */
+    static uint32_t set_count;
+    static const char form[] = "OPERATIONS:NAME=WORD[,NAME=WORD]..., in order of OPERATIONS";
+    char *end;
+    unsigned long long at = strtoull(text, &end, 10);
+    uint32_t count = request->change_count;
+    if (text[0] < '0' || text[0] > '9' || *end != ':' || (count != 0 && at < changes[count - 1].at_operations))
+        return refuse(error, "--change", text, form);
+    for (const char *word = end; *word != '\0'; word = end) {
+        struct workload_change *change = &changes[count];
+        const char *name = word + 1, *equals = strchr(name, '=');
+        if (count == SCHEDULE_MAX_CHANGES)
+            return refuse(error, "--change", text, "among the first 4096 values");
+        if (equals == NULL || (size_t)(equals - name) >= sizeof change->name)
+            return refuse(error, "--change", text, form);
+        memcpy(change->name, name, (size_t)(equals - name));
+        change->value = strtod(equals + 1, &end);
+        if (end == equals + 1 || (*end != ',' && *end != '\0'))
+            return refuse(error, "--change", text, form);
+        change->at_operations = at;
+        change->set = set_count;
+        count++;
+    }
+    set_count++;
+    request->changes = changes;
+    request->change_count = count;
+    return 0;
+}
+
 static int find_workload(struct workload_request *request, int count, char **words, char *error)
 {
     for (int i = 1; i + 1 < count; i++) {
@@ -71,6 +103,8 @@ static int parse_option(struct arguments *arguments, const char *option, const c
         return 0; /* find_workload took it */
     if (strcmp(option, "--param") == 0)
         return parse_parameter(request, value, error);
+    if (strcmp(option, "--change") == 0)
+        return parse_change(request, value, error);
     if (strcmp(option, "--seconds") == 0)
         return parse_number(option, value, &request->seconds, error);
     if (strcmp(option, "--operations") == 0)

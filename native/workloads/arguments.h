@@ -14,7 +14,8 @@ struct arguments {
 
 #define ARGUMENTS_HELP                                                                                 \
     "usage: hakmem-run --workload NAME (--seconds S | --operations N) [--threads N] [--seed N]\n"      \
-    "                  [--param NAME=VALUE]... [--paused] [--die-with-parent PID]\n"                   \
+    "                  [--param NAME=VALUE]... [--change OPERATIONS:NAME=WORD[,NAME=WORD]...]...\n"    \
+    "                  [--paused] [--die-with-parent PID]\n"                                           \
     "                  [--ready-descriptor FD]\n"                                                      \
     "       hakmem-run [--die-with-parent PID] --exec COMMAND...\n"                                    \
     "       hakmem-run --list | --allocator | --help\n"                                                \
@@ -22,6 +23,7 @@ struct arguments {
     "  --list               workloads and their parameters\n"                                          \
     "  --allocator          which allocator is loaded, and its version, as JSON\n"                     \
     "  --paused             starts paused: set run.state of the control block to go on\n"              \
+    "  --change             sets tunables of hakmem once so many operations are done\n"                \
     "  --die-with-parent    is killed when its parent, process PID, ends\n"                            \
     "  --ready-descriptor   writes the path of the control block there once it can be opened\n"        \
     "  --exec               becomes another program, which dies with the parent too\n"

@@ -1,10 +1,9 @@
-/* catalogue.c: the list of workloads. A new one is one file, and one row here. */
+/* catalogue.c: finds workloads in the list of catalogue.h. */
 #include "catalogue.h"
 #include <string.h>
 
-static const struct workload *const workloads[] = {
-    &workload_larson, &workload_random_mixed, &workload_site_churn, &workload_mid_churn, &workload_phases,
-};
+#define ADDRESS_OF(name) &workload_##name,
+static const struct workload *const workloads[] = {WORKLOAD_CATALOGUE(ADDRESS_OF)};
 
 const struct workload *workload_at(uint32_t index)
 {

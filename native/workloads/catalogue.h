@@ -1,13 +1,18 @@
-/* catalogue.h: the workloads there are, for catalogue.c and the files that define them. */
+/* catalogue.h: the workloads there are. A new one is one file, and one row here. */
 #ifndef HAK_CATALOGUE_H
 #define HAK_CATALOGUE_H
 
 #include "workload.h"
 
-extern const struct workload workload_larson;
-extern const struct workload workload_random_mixed;
-extern const struct workload workload_site_churn;
-extern const struct workload workload_mid_churn;
-extern const struct workload workload_phases;
+/* In the order people see. */
+#define WORKLOAD_CATALOGUE(ROW) \
+    ROW(larson)                 \
+    ROW(random_mixed)           \
+    ROW(site_churn)             \
+    ROW(mid_churn)              \
+    ROW(phases)
+
+#define WORKLOAD_DECLARE(name) extern const struct workload workload_##name;
+WORKLOAD_CATALOGUE(WORKLOAD_DECLARE)
 
 #endif

@@ -1,7 +1,9 @@
 /* runner.c: hakmem-run, a workload in a process of its own, on whatever malloc is loaded. Prints one
- * line of JSON at the end. Exit status: 0 completed or stopped, 1 the workload failed, 2 wrong words. */
+ * line of JSON at the end. Exit status: 0 completed or stopped, 1 the workload failed, 2 wrong words.
+ * Built with WORKLOAD_LATENCY it is hakmem-run-latency, which samples how long calls take. */
 #include "allocator_identity.h"
 #include "arguments.h"
+#include "latency.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -62,17 +64,24 @@ static void print_identity(void)
     write_format(STDOUT_FILENO, "{\"allocator\": \"%s\", \"version\": \"%s\"}\n", identity.name, identity.version);
 }
 
+static void write_to_output(const char *text)
+{
+    write_text(STDOUT_FILENO, text);
+}
+
 static void print_result(const struct workload_request *request, const struct workload_result *result)
 {
     double rate = result->elapsed_s > 0 ? (double)result->operations / result->elapsed_s : 0;
     write_format(STDOUT_FILENO,
                  "{\"workload\": \"%s\", \"threads\": %u, \"seed\": %llu, \"operations\": %llu, "
                  "\"elapsed_s\": %.6f, \"operations_per_s\": %.1f, \"checksum\": \"%016llx\", "
-                 "\"peak_resident_bytes\": %llu, \"status\": \"%s\"}\n",
+                 "\"peak_resident_bytes\": %llu, \"status\": \"%s\"",
                  request->workload->name, request->threads, (unsigned long long)request->seed,
                  (unsigned long long)result->operations, result->elapsed_s, rate,
                  (unsigned long long)result->checksum, (unsigned long long)result->peak_resident_bytes,
                  workload_status_name(result->status));
+    latency_report(write_to_output);
+    write_text(STDOUT_FILENO, "}\n");
 }
 
 static void stop_on_signal(int number)

@@ -3,223 +3,23 @@
  * checkpoint. Nothing here allocates memory, but the C library does for every thread that is created:
  * so the calling thread, which creates them, works as lane 0 itself, and no idle thread has caches in
  * the allocator under test. */
-#include "session.h"
+#include "latency.h"
 #include "process_memory.h"
-#include "session_block.h"
+#include "session_state.h"
 #include <errno.h>
-#include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
 #define TICK_NS 5000000
-#define NS_PER_S UINT64_C(1000000000)
-#define NS_PER_MS UINT64_C(1000000)
 
-enum command { COMMAND_HOLD, COMMAND_RUN, COMMAND_PAUSE, COMMAND_STOP, COMMAND_FINISH };
-
-struct lane_slot {
-    struct workload_lane lane; /* first: a lane is found in its slot */
-    uint64_t quota;            /* operations still to do; UINT64_MAX in a run by seconds */
-    pthread_t thread, predecessor;
-    bool is_prepared, has_predecessor;
-};
-
-struct workload_session {
-    /* Read by lanes at checkpoints, written by the controller. */
-    _Alignas(128) _Atomic int command;
-    _Atomic uint64_t running_ms;
-    bool is_by_operations;
-    struct session_data *data;
-
-    _Alignas(128) pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t to_controller, to_lanes;
-    uint32_t waiting, ended, finished; /* lanes that prepared or paused; that ran to the end; that cleared up */
-    uint64_t last_end_ns;
-    char error[WORKLOAD_ERROR_BYTES];
-
-    const struct workload_request *request;
-    pthread_t caller; /* works as lane 0; nobody may join it */
-
-    /* The controller's own. */
-    struct workload_result *result;
-    void (*on_ready)(const char *path);
-    struct hak_block block;
-    uint64_t generation, start_ns, pause_start_ns, paused_ns;
-    bool is_stopped;
-    struct lane_slot *slots;
-};
-
-static struct workload_session session;
+struct workload_session session;
 static _Atomic bool stop_requested;
 
 void workload_session_stop(void)
 {
     atomic_store_explicit(&stop_requested, true, memory_order_relaxed);
 }
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-void *workload_map(struct workload_lane *lane, size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory != MAP_FAILED)
-        return memory;
-    workload_fail(lane, "the system refused %zu bytes for the workload's own state: %s", bytes, strerror(errno));
-    return NULL;
-}
-
-void workload_unmap(void *memory, size_t bytes)
-{
-    munmap(memory, bytes);
-}
-
-static enum command current_command(void)
-{
-    return (enum command)atomic_load_explicit(&session.command, memory_order_relaxed);
-}
-
-/* --- lanes ------------------------------------------------------------------------------------------ */
-
-static void publish_operations(struct workload_lane *lane)
-{
-    lane->operations += lane->granted - lane->countdown;
-    lane->granted = lane->countdown;
-    atomic_store_explicit(&session.data->rows[lane->index].operations, lane->operations, memory_order_relaxed);
-}
-
-void workload_fail(struct workload_lane *lane, const char *format, ...)
-{
-    char reason[WORKLOAD_ERROR_BYTES / 2];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason, sizeof reason, format, arguments);
-    va_end(arguments);
-    publish_operations(lane);
-    pthread_mutex_lock(&session.lock);
-    if (session.error[0] == '\0')
-        snprintf(session.error, sizeof session.error, "workload %s: %s, in thread %u after %llu operations",
-                 lane->workload->name, reason, lane->index, (unsigned long long)lane->operations);
-    pthread_cond_signal(&session.to_controller);
-    pthread_mutex_unlock(&session.lock);
-}
-
-/* Parks the thread until the command is another than HOLD and PAUSE. */
-static void wait_for_run(void)
-{
-    pthread_mutex_lock(&session.lock);
-    session.waiting++;
-    pthread_cond_signal(&session.to_controller);
-    while (current_command() == COMMAND_HOLD || current_command() == COMMAND_PAUSE)
-        pthread_cond_wait(&session.to_lanes, &session.lock);
-    session.waiting--;
-    pthread_mutex_unlock(&session.lock);
-}
-
-/* Lets the lane do its next few operations; false if there are none left, or the run stops. */
-static bool grant_operations(struct lane_slot *slot)
-{
-    if (current_command() == COMMAND_PAUSE)
-        wait_for_run();
-    if (current_command() >= COMMAND_STOP || slot->quota == 0)
-        return false;
-    uint32_t interval = slot->lane.workload->checkpoint_operations;
-    uint32_t granted = slot->quota < interval ? (uint32_t)slot->quota : interval;
-    if (session.is_by_operations)
-        slot->quota -= granted;
-    slot->lane.granted = slot->lane.countdown = granted;
-    return true;
-}
-
-bool workload_checkpoint(struct workload_lane *lane)
-{
-    publish_operations(lane);
-    return grant_operations((struct lane_slot *)(void *)lane);
-}
-
-uint64_t workload_period(const struct workload_lane *lane, double period_ms)
-{
-    uint64_t elapsed_ms;
-    if (session.is_by_operations)
-        elapsed_ms = (lane->operations + lane->granted - lane->countdown) / WORKLOAD_OPERATIONS_PER_MS;
-    else
-        elapsed_ms = atomic_load_explicit(&session.running_ms, memory_order_relaxed);
-    return elapsed_ms / (uint64_t)period_ms;
-}
-
-static void *lane_thread(void *argument);
-
-/* Starts the successor; false if the system refuses. A thread joins its own predecessor first, so
- * that at most two threads of a lane exist, and none is left over. */
-static bool hand_over(struct lane_slot *slot)
-{
-    if (slot->has_predecessor)
-        pthread_join(slot->predecessor, NULL);
-    slot->predecessor = pthread_self();
-    slot->has_predecessor = !pthread_equal(pthread_self(), session.caller);
-    pthread_t successor;
-    int refusal = pthread_create(&successor, NULL, lane_thread, slot);
-    if (refusal == 0)
-        return true;
-    slot->has_predecessor = false;
-    workload_fail(&slot->lane, "the system refused a thread: %s", strerror(refusal));
-    return false;
-}
-
-static void finish_lane(struct lane_slot *slot)
-{
-    pthread_mutex_lock(&session.lock);
-    session.last_end_ns = now_ns();
-    session.ended++;
-    pthread_cond_signal(&session.to_controller);
-    while (current_command() != COMMAND_FINISH)
-        pthread_cond_wait(&session.to_lanes, &session.lock);
-    pthread_mutex_unlock(&session.lock);
-    if (slot->lane.state != NULL)
-        slot->lane.workload->finish(&slot->lane);
-    if (slot->has_predecessor)
-        pthread_join(slot->predecessor, NULL);
-    pthread_mutex_lock(&session.lock);
-    slot->thread = pthread_self();
-    session.finished++;
-    pthread_cond_signal(&session.to_controller);
-    pthread_mutex_unlock(&session.lock);
-}
-
-static void *lane_thread(void *argument)
-{
-    struct lane_slot *slot = argument;
-    struct workload_lane *lane = &slot->lane;
-    enum workload_outcome outcome = WORKLOAD_DONE;
-    char name[16]; /* the kernel's limit */
-    snprintf(name, sizeof name, "%.10s-%u", lane->workload->name, lane->index);
-    if (gettid() != getpid()) /* the main thread's name is the process's */
-        pthread_setname_np(pthread_self(), name);
-    atomic_store_explicit(&session.data->rows[lane->index].thread_id, (uint64_t)gettid(), memory_order_relaxed);
-    if (!slot->is_prepared) {
-        slot->is_prepared = true;
-        outcome = lane->workload->prepare(lane);
-        wait_for_run();
-        if (outcome == WORKLOAD_DONE && grant_operations(slot))
-            outcome = lane->workload->run(lane);
-    } else {
-        outcome = lane->workload->run(lane);
-    }
-    if (outcome == WORKLOAD_HAND_OVER && hand_over(slot))
-        return NULL;
-    finish_lane(slot);
-    return NULL;
-}
-
-/* --- the controller --------------------------------------------------------------------------------- */
 
 static void send_command(enum command command)
 {
@@ -232,8 +32,7 @@ static void send_command(enum command command)
 /* Waits for a lane to report, at most a tick. Returns how many lanes have ended. */
 static uint32_t wait_for_tick(bool *has_failed)
 {
-    uint64_t until_ns = now_ns() + TICK_NS;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
+    struct timespec until = timespec_of(now_ns() + TICK_NS);
     pthread_mutex_lock(&session.lock);
     pthread_cond_timedwait(&session.to_controller, &session.lock, &until);
     uint32_t ended = session.ended;
@@ -342,8 +141,13 @@ static int prepare_session(const struct workload_request *request, struct worklo
     session.slots = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (session.slots == MAP_FAILED ||
         session_block_create(&session.block, request->threads,
-                             request->starts_paused ? RUN_STATE_PAUSED : RUN_STATE_RUNNING) != 0) {
+                             request->starts_paused ? RUN_STATE_PAUSED : RUN_STATE_RUNNING) != 0 ||
+        latency_prepare(request->threads) != 0) {
         snprintf(result->error, sizeof result->error, "the system refused memory for the run: %s", strerror(errno));
+        return -1;
+    }
+    if (schedule_open(request->changes, request->change_count, request->threads, session.block.path, result->error) != 0) {
+        hak_block_retire(&session.block);
         return -1;
     }
     session.data = session_block_data(&session.block);
@@ -463,6 +267,9 @@ void workload_session_run(const struct workload_request *request, struct workloa
     } else {
         snprintf(result->error, sizeof result->error, "the system refused a thread: %s", strerror(refusal));
     }
+    if (session.shared != NULL)
+        munmap(session.shared, session.shared_bytes);
     munmap(session.slots, request->threads * sizeof(struct lane_slot));
+    schedule_close();
     hak_block_retire(&session.block);
 }

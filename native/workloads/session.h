@@ -3,6 +3,7 @@
 #ifndef HAK_WORKLOAD_SESSION_H
 #define HAK_WORKLOAD_SESSION_H
 
+#include "schedule.h"
 #include "workload.h"
 
 #define WORKLOAD_ERROR_BYTES 256u
@@ -15,6 +16,8 @@ struct workload_request {
     uint64_t seed, operations;
     double seconds; /* without pauses */
     bool starts_paused;
+    const struct workload_change *changes; /* in order; what is set meanwhile (schedule.h) */
+    uint32_t change_count;
 };
 
 enum workload_status { WORKLOAD_STATUS_COMPLETED, WORKLOAD_STATUS_STOPPED, WORKLOAD_STATUS_FAILED };

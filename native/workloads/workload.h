@@ -20,14 +20,32 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* The allocator under test, by name and not by pointer: an indirect call would be measured too. */
-#ifdef HAKMEM_WORKLOADS_IN_PROCESS
+/* The allocator under test, by name and not by pointer: an indirect call would be measured too.
+ * free_sized (C23) is called where the allocator has it; in process it is plain free. */
+#if defined(HAKMEM_WORKLOADS_IN_PROCESS)
 #include "hakmem.h"
 #define WORKLOAD_MALLOC hak_malloc
+#define WORKLOAD_CALLOC hak_calloc
+#define WORKLOAD_REALLOC hak_realloc
+#define WORKLOAD_ALIGNED hak_aligned_alloc
 #define WORKLOAD_FREE hak_free
+#define WORKLOAD_FREE_SIZED(block, bytes) hak_free(block)
+#elif defined(WORKLOAD_LATENCY)
+#include "latency_calls.h"
+#define WORKLOAD_MALLOC latency_malloc
+#define WORKLOAD_CALLOC latency_calloc
+#define WORKLOAD_REALLOC latency_realloc
+#define WORKLOAD_ALIGNED latency_aligned_alloc
+#define WORKLOAD_FREE latency_free
+#define WORKLOAD_FREE_SIZED latency_free_sized
 #else
+#include "sized_free.h"
 #define WORKLOAD_MALLOC malloc
+#define WORKLOAD_CALLOC calloc
+#define WORKLOAD_REALLOC realloc
+#define WORKLOAD_ALIGNED aligned_alloc
 #define WORKLOAD_FREE free
+#define WORKLOAD_FREE_SIZED sized_free
 #endif
 
 #define WORKLOAD_MAX_THREADS 256u
@@ -76,12 +94,26 @@ struct workload_lane {
     uint64_t operations;         /* up to the last checkpoint */
     uint32_t countdown, granted; /* operations until the next checkpoint, and at the last one */
     uint32_t index, lane_count;
+    uint32_t waits; /* looks of workload_wait */
     const struct workload *workload;
 };
 
 /* Zeroed memory for a driver's state, straight from the system. NULL: failed and reported. */
 void *workload_map(struct workload_lane *lane, size_t bytes);
 void workload_unmap(void *memory, size_t bytes);
+
+/* Zeroed memory that all lanes of the run see, made by the first to ask, in prepare; all ask for as many
+ * bytes. Every lane has prepared before one runs, and has run before one finishes; the memory goes
+ * after the last. NULL: failed and reported. */
+void *workload_share(struct workload_lane *lane, size_t bytes);
+
+/* One look around in a loop that waits for another lane; waits out a pause. False: the run is over,
+ * return WORKLOAD_DONE. Shares of operations differ by one at most and the first lanes have the larger:
+ * a lane may wait only for what another does in fewer operations than it has done itself. */
+bool workload_wait(struct workload_lane *lane);
+
+/* Stands idle for so long, or until a pause has passed. False: the run is over. */
+bool workload_rest(struct workload_lane *lane, uint32_t ms);
 
 /* The slow end of workload_continue: publishes the lane's count, waits out a pause. */
 bool workload_checkpoint(struct workload_lane *lane);

@@ -24,7 +24,7 @@ from workbench.export import (
 _FORMAT_HELP = "; ".join(f"{form.name}: {form.help}" for form in FORMATS.values())
 
 # The program whose command line names the work it does.
-_RUNNER = "hakmem-run"
+_RUNNERS = ("hakmem-run", "hakmem-run-latency")
 
 
 @click.command()
@@ -88,7 +88,7 @@ def _read_process(
 def _read_work(command: str) -> dict[str, str]:
     """What the command line of the workload runner tells; nothing for another program."""
     program, *words = command.split() or [""]
-    if PurePath(program).name != _RUNNER:
+    if PurePath(program).name not in _RUNNERS:
         return {}
     found: dict[str, str] = {}
     for option, value in itertools.pairwise(words):

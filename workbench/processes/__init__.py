@@ -5,6 +5,7 @@ from workbench.processes.exploration import InProcessRun
 from workbench.processes.memory import peak_resident_bytes, resident_bytes
 from workbench.processes.preload import check_preloadable, preload_environment
 from workbench.processes.program import Program
+from workbench.processes.schedule import Schedule, SetPoint, count_operations, set_between_operations
 from workbench.processes.specification import Outcome, RunSpec
 from workbench.processes.worker import Worker, run
 
@@ -14,12 +15,16 @@ __all__ = [
     "Outcome",
     "Program",
     "RunSpec",
+    "Schedule",
+    "SetPoint",
     "Worker",
     "allocators",
     "check_preloadable",
+    "count_operations",
     "get_allocator",
     "peak_resident_bytes",
     "preload_environment",
     "resident_bytes",
     "run",
+    "set_between_operations",
 ]

@@ -56,6 +56,10 @@ class InProcessRun:
         spec.check()
         if spec.allocator != "hakmem":
             raise BadParameter(f"in this process there is hakmem only, not {spec.allocator}; use a worker")
+        if spec.schedule:
+            raise BadParameter("in this process nothing is set by a schedule; use a worker")
+        if spec.samples_latency:
+            raise BadParameter("in this process calls are not timed; use a worker")
         parameters = get_workload(spec.workload).complete_parameters(spec.parameters)
         allocator_block = ControlBlock.own()
         try:

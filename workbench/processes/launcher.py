@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import IO
 
 from workbench.processes.native_files import RUNNER
@@ -33,6 +34,7 @@ def spawn(
     stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int | IO[bytes] = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
+    runner: Path = RUNNER,
 ) -> subprocess.Popen[bytes]:
     """Start the runner with these arguments, in a process group of its own.
 
@@ -46,16 +48,21 @@ def spawn(
         As subprocess takes them.
     pass_fds : sequence of int
         Descriptors the child keeps.
+    folder : Path, optional
+        Where it runs; where this process does by default.
+    runner : Path
+        Which build of the runner.
     """
 
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [str(RUNNER), "--die-with-parent", str(os.getpid()), *arguments],
+            [str(runner), "--die-with-parent", str(os.getpid()), *arguments],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
             pass_fds=pass_fds,
+            cwd=folder,
             process_group=0,
         )
 

@@ -59,6 +59,8 @@ def judge(observation: Observation) -> Outcome:
         stderr_tail=tail,
         events=observation.events,
         last_events=observation.last_events,
+        latency_ns=_read_latency(told.get("latency", {})),
+        latency_histograms=_read_histograms(told.get("latency", {})),
     )
 
 
@@ -77,6 +79,24 @@ def _name_status(
         status = str(told["status"])
         return status, "" if status == "completed" else "it was stopped on request"
     return "failed", said[-1] if said else f"it ended with exit code {observation.return_code} and no word"
+
+
+def _read_latency(told: Mapping[str, Any]) -> dict[str, float]:
+    calls = {call: summary for call, summary in told.items() if isinstance(summary, dict)}
+    latency_ns = {
+        f"{call}_{name}": float(summary[name])
+        for call, summary in calls.items()
+        for name in ("count", "p50", "p99", "p99_9", "max")
+    }
+    return {"clock_overhead": float(told["clock_overhead_ns"]), **latency_ns} if told else {}
+
+
+def _read_histograms(told: Mapping[str, Any]) -> dict[str, tuple[tuple[float, int], ...]]:
+    return {
+        call: tuple((float(upper_ns), int(count)) for upper_ns, count in summary["buckets"])
+        for call, summary in told.items()
+        if isinstance(summary, dict)
+    }
 
 
 def _read_report(output: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from workbench.control import ControlBlock, Tunable, Value
 from workbench.errors import BadParameter, OutOfRange
 from workbench.processes.allocators import get_allocator
+from workbench.processes.schedule import Schedule, check_schedule
 from workbench.workloads import MAXIMUM_THREADS, get_workload
 
 DEFAULT_SECONDS = 10.0
@@ -34,6 +35,11 @@ class RunSpec:
         Of the allocator hakmem.
     starts_paused : bool
         Whether it waits for `resume`.
+    samples_latency : bool
+        Whether single calls are timed, one in 16 at random; that costs throughput.
+    schedule : Schedule
+        Pairs (at_operations, values): tunables that the runner sets as a whole once so many operations
+        of all threads together are done; with one thread exactly then (`workbench.processes.schedule`).
     """
 
     workload: str
@@ -45,6 +51,8 @@ class RunSpec:
     operations: int | None = None
     tunables: Mapping[str, Value] = field(default_factory=dict)
     starts_paused: bool = False
+    samples_latency: bool = False
+    schedule: Schedule = ()
 
     @property
     def thread_count(self) -> int:
@@ -63,7 +71,8 @@ class RunSpec:
 
         Raises
         ------
-        UnknownWorkload, BadParameter, OutOfRange, MissingAllocator, UnknownTunable
+        UnknownWorkload, BadParameter, OutOfRange, MissingAllocator, UnknownTunable, ConstraintBroken,
+        StartOnly
             With the thing, the value and the remedy.
         """
         get_workload(self.workload).complete_parameters(self.parameters)
@@ -78,8 +87,10 @@ class RunSpec:
             raise OutOfRange(f"operations: {self.operations} is not within 1 to 2^63 − 1")
         if self.operations is None and not 0 < self.length_s <= 1e7:
             raise OutOfRange(f"seconds: {self.length_s:g} is not above 0 and at most 10000000")
-        if self.tunables and self.allocator != "hakmem":
+        if (self.tunables or self.schedule) and self.allocator != "hakmem":
             raise BadParameter(f"tunables are hakmem's; allocator {self.allocator} has none: leave them out")
+        if self.schedule:
+            check_schedule(self.schedule, self.tunables)
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,12 @@ class Outcome:
         How many of each kind the allocator's block told.
     last_events : tuple of str
         The latest of them, one line each, oldest first.
+    latency_ns : mapping of str to float
+        With `samples_latency`, of the calls malloc (calloc and aligned_alloc too), realloc and free,
+        those that were made: "malloc_count" (calls timed), "malloc_p50", "malloc_p99", "malloc_p99_9",
+        "malloc_max" (ns, what reading the clock costs left out), and "clock_overhead", which that is.
+    latency_histograms : mapping of str to tuple of (float, int)
+        By call: pairs of a bucket's upper end in ns and its count, ascending.
     """
 
     status: str
@@ -125,6 +142,8 @@ class Outcome:
     stderr_tail: str = ""
     events: Mapping[str, int] = field(default_factory=dict)
     last_events: tuple[str, ...] = ()
+    latency_ns: Mapping[str, float] = field(default_factory=dict)
+    latency_histograms: Mapping[str, tuple[tuple[float, int], ...]] = field(default_factory=dict)
 
 
 def environment_of(settings: Mapping[str, Value]) -> dict[str, str]:

@@ -18,14 +18,16 @@ from workbench.processes.allocators import get_allocator, run_environment
 from workbench.processes.events import EventTally
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes
+from workbench.processes.native_files import LATENCY_RUNNER, RUNNER
 from workbench.processes.report import Observation, judge, read_progress
+from workbench.processes.schedule import write_schedule
 from workbench.processes.specification import Outcome, RunSpec, environment_of
 from workbench.workloads import get_workload
 
 _WATCH_S = 0.2  # how often events are drained, before the ring overwrites them
 _READY_S = 120.0  # to prepare the blocks of the largest parameters
 _STOP_GRACE_S = 5.0
-_TAIL_BYTES = 16384
+_TAIL_BYTES = 65536  # room for a report with histograms
 _READ_BYTES = 65536
 _PATH_BYTES = 4096
 
@@ -80,6 +82,7 @@ class Worker:
                     [*_arguments(spec), "--ready-descriptor", str(write_end)],
                     environment,
                     pass_fds=[write_end],
+                    runner=LATENCY_RUNNER if spec.samples_latency else RUNNER,
                 )
             finally:
                 os.close(write_end)
@@ -271,7 +274,7 @@ def _arguments(spec: RunSpec) -> list[str]:
         words += ["--operations", str(spec.operations)]
     else:
         words += ["--seconds", repr(spec.length_s)]
-    return words
+    return [*words, *write_schedule(spec.schedule)]
 
 
 def _read_path(descriptor: int) -> Path | None:

@@ -1,0 +1,141 @@
+"""Changes of tunables at counts of operations: planned for a run, or made now at a count that is known.
+
+An allocator adopts new settings on its next slow path, so where in a run of one thread a change bites
+depends on where it was set. Both ways here set it while the thread stands between two operations of the
+workload: a *schedule* is carried out by the runner itself at exactly the counts asked for, and
+`set_between_operations` pauses the run, sets, reads the count and lets it go on. A change made the second
+way and repeated the first way, at the count that was read, therefore bites at the same place. With
+`clock.mode` = operations nothing else depends on time, and the whole run is the same event for event.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workbench.control import ControlBlock, Value
+from workbench.errors import BadParameter, NoProcess, OutOfRange, StartOnly, UnknownTunable, describe_unknown
+
+#: Count of operations of all threads together, and the values to set then as a whole; in order of counts.
+Schedule = tuple[tuple[int, Mapping[str, Value]], ...]
+
+# As native/workloads/schedule.h has it.
+MAXIMUM_VALUES = 4096
+_POLL_S = 0.0005
+_STANDSTILL_TIMEOUT_S = 1.0
+
+
+def check_schedule(schedule: Schedule, settings: Mapping[str, Value]) -> None:
+    """See whether a run that starts with `settings` can carry a schedule out.
+
+    Raises
+    ------
+    BadParameter
+        If counts do not grow, or there are too many values.
+    UnknownTunable, OutOfRange, ConstraintBroken, StartOnly
+        If a set would be refused when its turn comes.
+    """
+    if sum(len(values) for _, values in schedule) > MAXIMUM_VALUES:
+        raise BadParameter(f"schedule: at most {MAXIMUM_VALUES} values can be set during a run")
+    with ControlBlock.own() as own:
+        known = own.tunables
+        complete = {**{name: tunable.default for name, tunable in known.items()}, **settings}
+        last = 0
+        for at_operations, values in schedule:
+            where = f"schedule, at {at_operations} operations"
+            if at_operations < 0:
+                raise OutOfRange(f"{where}: a count is 0 or more")
+            if at_operations < last:
+                raise BadParameter(f"{where}: stands after {last}; put it in order")
+            last = at_operations
+            for name in values:
+                if name not in known:
+                    raise UnknownTunable(f"{where}: {describe_unknown('tunable', name, known)}")
+                if known[name].effect == "start":
+                    raise StartOnly(f"{where}: {name} takes effect at start only; give it in the tunables")
+            complete.update(values)
+            own.check(complete)
+
+
+def write_schedule(schedule: Schedule) -> list[str]:
+    """Words of the runner's command line."""
+    if not schedule:
+        return []
+    with ControlBlock.own() as own:
+        known = own.tunables
+        words = []
+        for at_operations, values in schedule:
+            settings = ",".join(f"{name}={known[name].to_word(value):.17g}" for name, value in values.items())
+            if settings:
+                words += ["--change", f"{at_operations}:{settings}"]
+        return words
+
+
+@dataclass(frozen=True)
+class SetPoint:
+    """Where in a run a change was made.
+
+    Parameters
+    ----------
+    operations : int or None
+        Of the workload, all threads; None where nobody counts them.
+    is_exact : bool
+        Whether no operation was done between that count and the change.
+    """
+
+    operations: int | None
+    is_exact: bool
+
+
+def set_between_operations(
+    workload_block: ControlBlock, allocator_block: ControlBlock, values: Mapping[str, Value]
+) -> SetPoint:
+    """Set tunables of a run while it stands still for it; a few milliseconds.
+
+    Raises
+    ------
+    WorkbenchError
+        As `ControlBlock.set`; the run goes on.
+    """
+    state = workload_block.requested().values["run.state"]
+    if state == "running":
+        workload_block.set({"run.state": "paused"})
+    try:
+        is_still = state != "stopping" and _await_standstill(workload_block)
+        before = count_operations(workload_block)
+        allocator_block.set(values)
+        after = count_operations(workload_block)
+        # Somebody else may have let it go on meanwhile.
+        is_still = is_still and workload_block.effective().values["run.state"] == "paused"
+        return SetPoint(after, is_still and before == after)
+    finally:
+        if state == "running" and workload_block.alive():
+            _resume(workload_block)
+
+
+def count_operations(workload_block: ControlBlock) -> int:
+    """Operations that a run has done, as far as its threads have published them."""
+    return int(workload_block.snapshot().fold("workload.operations"))
+
+
+def _await_standstill(workload_block: ControlBlock) -> bool:
+    deadline_s = time.monotonic() + _STANDSTILL_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        effective = workload_block.effective()
+        is_latest = effective.generation == workload_block.requested().generation
+        if is_latest and effective.values["run.state"] == "paused":
+            return True
+        if not workload_block.alive():
+            return False
+        time.sleep(_POLL_S)
+    return False
+
+
+def _resume(workload_block: ControlBlock) -> None:
+    # A stop that was asked for meanwhile stays.
+    try:
+        if workload_block.requested().values["run.state"] == "paused":
+            workload_block.set({"run.state": "running"})
+    except NoProcess:
+        pass  # it has ended
