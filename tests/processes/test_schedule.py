@@ -1,0 +1,117 @@
+"""Changes at counts of operations: repeated exactly, checked before the run, and made live at a count."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from workbench.control import ControlBlock, EventBatch
+from workbench.errors import BadParameter, ConstraintBroken, OutOfRange, StartOnly, UnknownTunable
+from workbench.processes import InProcessRun, RunSpec, Schedule, Worker, set_between_operations
+
+CAP_S = 60.0
+OPERATIONS = 1_500_000
+CHANGES: Schedule = (
+    (300_000, {"tls.grow_percent": 60, "tls.adapt_refills": 4}),
+    (700_001, {"tls.max_slots": 128}),
+    (700_001, {"tls.max_slots": 512}),
+)
+
+
+def exact_spec(schedule: Schedule = CHANGES, seed: int = 3) -> RunSpec:
+    return RunSpec(
+        "phases",
+        threads=1,
+        seed=seed,
+        operations=OPERATIONS,
+        tunables={"clock.mode": "operations"},
+        schedule=schedule,
+    )
+
+
+def read_events(batch: EventBatch) -> list[tuple[object, ...]]:
+    assert batch.lost == 0
+    return [(e.kind, e.cause, e.item, e.operation, e.old_value, e.new_value) for e in batch]
+
+
+def run_to_events(spec: RunSpec) -> list[tuple[object, ...]]:
+    with Worker.start(spec) as worker:
+        outcome = worker.await_end(CAP_S)
+        assert outcome is not None
+        assert outcome.status == "completed", outcome
+        assert worker.allocator_block is not None
+        return read_events(worker.allocator_block.events(0))
+
+
+def test_a_schedule_is_carried_out_event_for_event() -> None:
+    first = run_to_events(exact_spec())
+    assert first == run_to_events(exact_spec())
+    sets = [event for event in first if event[0] == "TUNABLE_SET"]
+    # Two sets at the same count are two generations, seen by the thread as one.
+    assert [(event[4], event[5]) for event in sets] == [(1, 2), (2, 4)]
+    assert first != run_to_events(exact_spec(schedule=()))
+
+
+def await_operations(block: ControlBlock, least: int) -> None:
+    deadline = time.monotonic() + CAP_S
+    while block.snapshot().fold("workload.operations") < least:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_a_live_change_repeats_at_the_count_it_was_made_at() -> None:
+    made: list[tuple[int, dict[str, int | float | str | bool]]] = []
+    spec = exact_spec(schedule=())
+    with Worker.start(RunSpec(**{**spec.__dict__, "operations": 40_000_000})) as worker:
+        assert worker.allocator_block is not None
+        for values in ({"tls.grow_percent": 60}, {"tls.max_slots": 128}):
+            await_operations(worker.workload_block, made[-1][0] + 200_000 if made else 200_000)
+            point = set_between_operations(worker.workload_block, worker.allocator_block, values)
+            assert point.is_exact
+            assert point.operations is not None
+            made.append((point.operations, {**values}))
+        worker.stop()
+        outcome = worker.await_end(CAP_S)
+        assert outcome is not None
+        original = read_events(worker.allocator_block.events(0))
+    assert len([event for event in original if event[0] == "TUNABLE_ADOPT"]) == 2
+    repeated = RunSpec(**{**spec.__dict__, "operations": outcome.operations, "schedule": tuple(made)})
+    assert run_to_events(repeated) == original
+
+
+@pytest.mark.parametrize(
+    ("schedule", "error", "told"),
+    [
+        (((5, {"no.such": 1}),), UnknownTunable, "at 5 operations"),
+        (((5, {"tls.grow_percent": 1}),), OutOfRange, "50 to 99"),
+        (((5, {"tls.max_slots": 8}),), ConstraintBroken, "tls.max_slots"),
+        (((5, {"big.initial_buckets": 512}),), StartOnly, "at start only"),
+        (((5, {"tls.max_slots": 128}), (4, {"tls.max_slots": 64})), BadParameter, "in order"),
+        (((-1, {"tls.max_slots": 128}),), OutOfRange, "0 or more"),
+        (tuple((i, {"tls.max_slots": 128}) for i in range(4097)), BadParameter, "4096"),
+    ],
+)
+def test_what_cannot_be_set_is_refused_before_the_run(
+    schedule: Schedule, error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told):
+        exact_spec(schedule).check()
+
+
+def test_others_have_no_schedule() -> None:
+    schedule: Schedule = ((5, {"tls.max_slots": 128}),)
+    with pytest.raises(BadParameter, match="glibc has none"):
+        RunSpec("larson", allocator="glibc", schedule=schedule).check()
+    with pytest.raises(BadParameter, match="use a worker"):
+        InProcessRun.start(exact_spec())
+
+
+def test_more_threads_set_at_a_share_of_the_count() -> None:
+    spec = RunSpec("larson", threads=2, operations=400_000, schedule=((200_000, {"tls.grow_percent": 70}),))
+    with Worker.start(spec) as worker:
+        outcome = worker.await_end(CAP_S)
+        assert outcome is not None
+        assert outcome.status == "completed", outcome
+        assert worker.allocator_block is not None
+        assert worker.allocator_block.requested().values["tls.grow_percent"] == 70
