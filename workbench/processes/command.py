@@ -90,15 +90,15 @@ def run_command(
     check_preloadable(command)
     library = get_allocator(allocator_name).library or c_library
     if library is not None and any(mark in str(library) for mark in " :\t\n"):
-        raise CannotPreload(f"the loader cannot take '{library}': it separates libraries at blanks and colons")
+        raise CannotPreload(
+            f"the loader cannot take '{library}': it separates libraries at blanks and colons"
+        )
     environment = run_environment(library)
     environment["PYTHONMALLOC"] = "malloc"  # CPython serves small objects itself otherwise
     environment.update(environment_of(settings))
     with tempfile.TemporaryFile() as output:
         started_s = time.monotonic()
-        process = spawn(
-            ["--exec", *command], environment, stdout=output, stderr=output, folder=folder
-        )
+        process = spawn(["--exec", *command], environment, stdout=output, stderr=output, folder=folder)
         try:
             if on_start is not None:
                 on_start(process.pid)

@@ -34,6 +34,7 @@ def spawn(
     stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int | IO[bytes] = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
+    folder: Path | None = None,
     runner: Path = RUNNER,
 ) -> subprocess.Popen[bytes]:
     """Start the runner with these arguments, in a process group of its own.
