@@ -71,6 +71,7 @@ def test_a_live_change_repeats_at_the_count_it_was_made_at() -> None:
             assert point.is_exact
             assert point.operations is not None
             made.append((point.operations, {**values}))
+        await_operations(worker.workload_block, made[-1][0] + 50_000)
         worker.stop()
         outcome = worker.await_end(CAP_S)
         assert outcome is not None
