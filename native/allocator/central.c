@@ -139,7 +139,7 @@ static struct slab *acquire_slab(const struct actor *actor, unsigned heap, unsig
     return slab;
 }
 
-static void count_out(unsigned class_index, int64_t blocks)
+void central_count_out(unsigned class_index, int64_t blocks)
 {
     telemetry_add(&telemetry->classes[class_index].out, blocks);
     telemetry_add(&telemetry->global.handed_out_bytes, blocks * (int64_t)size_classes[class_index].bytes);
@@ -173,7 +173,7 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
             unlist_slab_locked(central, slab);
     }
     lock_release(&central->lock);
-    count_out(class_index, got);
+    central_count_out(class_index, got);
     return got;
 }
 
@@ -229,7 +229,7 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
     for (unsigned i = 0; i < GROUPS; i++)
         groups[i].slab = NULL;
     uint32_t batch = (uint32_t)SETTING(remote_batch), remote = 0;
-    count_out(class_index, -(int64_t)count);
+    central_count_out(class_index, -(int64_t)count);
     lock_acquire(&central->lock);
     for (unsigned i = 0; i < count; i++) {
         void *block = blocks[i];

@@ -36,6 +36,8 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
 /* Gives blocks of one class back, of any heap. */
 void central_give(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
                   void *const *blocks, unsigned count);
+/* Telemetry of blocks that leave for the threads, or come back (negative). */
+void central_count_out(unsigned class_index, int64_t blocks);
 /* Drains what other heaps freed, in every class of every heap, so that idle slabs can go. */
 void central_drain_all(const struct actor *actor);
 

@@ -9,6 +9,7 @@
 #include "events.h"
 #include "l25_pool.h"
 #include "lifecycle.h"
+#include "magazine.h"
 #include "settings.h"
 #include "superslab.h"
 
@@ -367,6 +368,7 @@ void heap_maintain(struct tls_cache *cache)
     }
     uint32_t now_ms = clock_now_ms(actor);
     if (is_purge_due(now_ms)) {
+        magazine_age(actor, SETTING(ss_purge_delay_ms) == 0);
         central_drain_all(actor);
         big_cache_purge(actor, now_ms, false);
         l25_pool_purge(actor, now_ms, false);
@@ -383,6 +385,7 @@ size_t heap_trim(void)
         return 0;
     if (cache->is_real)
         tls_cache_flush(cache);
+    magazine_age(actor, true);
     central_drain_all(actor);
     uint32_t now_ms = clock_now_ms(actor);
     size_t purged = big_cache_purge(actor, now_ms, true);
@@ -393,13 +396,14 @@ size_t heap_trim(void)
 bool heap_is_valid(void)
 {
     const struct tls_cache *cache = tls_cache;
-    return superslab_is_valid() && central_is_valid() && l25_pool_is_valid() && big_cache_is_valid() &&
+    return superslab_is_valid() && central_is_valid() && magazine_is_valid() && l25_pool_is_valid() && big_cache_is_valid() &&
            (!cache->is_real || tls_cache_is_valid(cache));
 }
 
 void heap_acquire_locks(void)
 {
     tls_cache_acquire_locks();
+    magazine_acquire_locks();
     central_acquire_locks();
     l25_pool_acquire_locks();
     big_cache_acquire_locks();
@@ -412,6 +416,7 @@ void heap_release_locks(void)
     big_cache_release_locks();
     l25_pool_release_locks();
     central_release_locks();
+    magazine_release_locks();
     tls_cache_release_locks();
 }
 
@@ -421,6 +426,7 @@ void heap_after_fork(struct tls_cache *survivor)
     big_cache_reset_locks();
     l25_pool_reset_locks();
     central_reset_locks();
+    magazine_reset_locks();
     control_after_fork();
     tls_cache_after_fork(survivor);
     lifecycle_after_fork();

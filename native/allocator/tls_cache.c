@@ -6,6 +6,7 @@
 #include "control.h"
 #include "events.h"
 #include "lock.h"
+#include "magazine.h"
 #include "settings.h"
 #include "thread_rows.h"
 
@@ -132,7 +133,10 @@ static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
     struct telemetry_thread_class *row = row_of(cache, bin);
     uint32_t fill = (uint32_t)fill_of(bin);
     /* The bottom of the stack: what was not used for longest. */
-    central_give(&cache->actor, row, cache->heap, bin->class_index, bin->base, count);
+    unsigned limit = MAGAZINE_BINS * (bin->capacity < BIN_MAX_SLOTS ? bin->capacity : BIN_MAX_SLOTS);
+    unsigned left = magazine_put(bin->class_index, bin->base, count, limit);
+    if (left)
+        central_give(&cache->actor, row, cache->heap, bin->class_index, bin->base, left);
     memmove(bin->base, bin->base + count, (fill - count) * sizeof *bin->base);
     bin->top -= count;
     bin->adjust -= (int32_t)count;
@@ -269,7 +273,10 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
     count_exchange(cache, bin);
     look_at_clock(cache);
     int64_t wanted = clamp_int64((int64_t)bin->capacity * SETTING(tls_refill_percent) / 100, 1, BIN_MAX_SLOTS);
-    unsigned got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, (unsigned)wanted);
+    unsigned got = magazine_take(bin->class_index, bin->base, (unsigned)wanted);
+    telemetry_bump(&row->from_magazine, got);
+    if (!got)
+        got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, (unsigned)wanted);
     bin->top = bin->base + got;
     bin->adjust += (int32_t)got;
     telemetry_bump(&row->refills, 1);

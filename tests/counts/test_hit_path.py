@@ -17,7 +17,7 @@ import pytest
 from workbench.processes import get_allocator
 
 # A malloc and its free. Seen: 33.1 to 34.0, of these 0.1 to 1 are ticks.
-MOST_INSTRUCTIONS = 34.0
+MOST_INSTRUCTIONS = 34.1
 SHORT, LONG = 100_000, 300_000
 
 

@@ -17,6 +17,7 @@ ALLOCATOR_LAYERS = (
     ("lifecycle",),
     ("tls_cache",),
     ("l25_pool", "l25_shard", "big_cache", "big_table"),
+    ("magazine",),
     ("central",),
     ("superslab",),
     ("registry", "frames"),
