@@ -68,8 +68,36 @@ class CannotPreload(WorkbenchError):
     """The program ignores LD_PRELOAD."""
 
 
+class DamagedTrace(WorkbenchError):
+    """The file is no trace of allocations, or not a sound one."""
+
+
+class WrongTraceVersion(WorkbenchError):
+    """The trace was written by a workbench whose format this one does not know."""
+
+
+class DamagedRecording(WorkbenchError):
+    """The folder is no recording of a session, or not a sound one."""
+
+
+class WrongRecordingVersion(WorkbenchError):
+    """The recording was written by a workbench whose format this one does not know."""
+
+
 class WorkerFailed(WorkbenchError):
     """A worker process ended without a result."""
+
+
+class MixedResults(WorkbenchError):
+    """Results that cannot be compared: of several machines or builds."""
+
+
+class WrongResults(WorkbenchError):
+    """A set of results that cannot be read, or belongs to another plan."""
+
+
+class WrongPlan(WorkbenchError):
+    """A plan of trials with something wrong in it."""
 
 
 def describe_unknown(what: str, name: str, known: Iterable[str]) -> str:

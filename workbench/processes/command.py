@@ -21,7 +21,7 @@ from workbench.processes.memory import peak_resident_bytes, resident_bytes
 from workbench.processes.preload import check_preloadable
 from workbench.processes.specification import environment_of
 
-_SAMPLE_S = 0.02
+_SAMPLE_S = 0.01
 _TAIL_BYTES = 16384
 
 
@@ -40,7 +40,9 @@ class CommandOutcome:
     processor_s : float
         User and system time of it and of the children it waited for.
     mean_resident_bytes, peak_resident_bytes : int
-        Of the process itself; the peak also of its largest child.
+        Of it and its children together, as sampled; the peak is at least that of the largest of them.
+    sample_count : int
+        How often they were looked at.
     output_tail : str
         The last it wrote.
     """
@@ -51,6 +53,7 @@ class CommandOutcome:
     processor_s: float
     mean_resident_bytes: int
     peak_resident_bytes: int
+    sample_count: int = 0
     output_tail: str = ""
 
 
@@ -119,6 +122,7 @@ def run_command(
         processor_s=ending.processor_s,
         mean_resident_bytes=ending.mean_resident_bytes,
         peak_resident_bytes=ending.peak_resident_bytes,
+        sample_count=ending.sample_count,
         output_tail=tail,
     )
 
@@ -131,19 +135,19 @@ class _Ending:
     processor_s: float
     mean_resident_bytes: int
     peak_resident_bytes: int
+    sample_count: int
 
 
 def _watch(process: subprocess.Popen[bytes], deadline_s: float) -> _Ending:
     """Sample until the end. A thread waits for it, so that the end is known at once and with its usage."""
-    found: dict[str, tuple[float, int, float, int]] = {}
+    found: dict[str, tuple[float, int, float]] = {}
     ended = threading.Event()
 
     def reap() -> None:
         _, status, usage = os.wait4(process.pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        process.returncode = code
-        processor_s = usage.ru_utime + usage.ru_stime
-        found["end"] = (time.monotonic(), code, processor_s, usage.ru_maxrss * 1024)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        # Not ru_maxrss: across fork and exec it keeps the peak of this process.
+        found["end"] = (time.monotonic(), process.returncode, usage.ru_utime + usage.ru_stime)
         ended.set()
 
     waiter = threading.Thread(target=reap, name=f"workbench-command-{process.pid}", daemon=True)
@@ -153,9 +157,14 @@ def _watch(process: subprocess.Popen[bytes], deadline_s: float) -> _Ending:
     is_overdue = False
     try:
         while not ended.wait(_SAMPLE_S):
-            with contextlib.suppress(NoProcess):
-                samples.append(resident_bytes(process.pid))
-                peak_bytes = max(peak_bytes, peak_resident_bytes(process.pid))
+            pids = _list_family(process.pid)
+            total_bytes = 0
+            for pid in pids:
+                with contextlib.suppress(NoProcess):
+                    total_bytes += resident_bytes(pid)
+                    peak_bytes = max(peak_bytes, peak_resident_bytes(pid))
+            samples.append(total_bytes)
+            peak_bytes = max(peak_bytes, total_bytes)
             if not is_overdue and time.monotonic() >= deadline_s:
                 is_overdue = True
                 with contextlib.suppress(ProcessLookupError):
@@ -166,7 +175,7 @@ def _watch(process: subprocess.Popen[bytes], deadline_s: float) -> _Ending:
         raise
     finally:
         waiter.join()
-    ended_s, code, processor_s, largest_bytes = found["end"]
+    ended_s, code, processor_s = found["end"]
     kept = [sample for sample in samples if sample > 0]
     return _Ending(
         code=code,
@@ -174,8 +183,19 @@ def _watch(process: subprocess.Popen[bytes], deadline_s: float) -> _Ending:
         is_overdue=is_overdue,
         processor_s=processor_s,
         mean_resident_bytes=sum(kept) // len(kept) if kept else 0,
-        peak_resident_bytes=max(peak_bytes, largest_bytes),
+        peak_resident_bytes=peak_bytes,
+        sample_count=len(kept),
     )
+
+
+def _list_family(pid: int) -> list[int]:
+    """It, its children and theirs, as far as they still run."""
+    family = [pid]
+    for member in family:
+        for path in Path(f"/proc/{member}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                family += [int(word) for word in path.read_text(encoding="ascii").split()]
+    return family
 
 
 def _judge(ending: _Ending, tail: str) -> tuple[str, str]:

@@ -1,0 +1,22 @@
+"""What tests of experiments share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from workbench.processes import RunSpec, run
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """No child process, no zombie, and no thread but the launcher."""
+    run(RunSpec("random_mixed", operations=1, allocator="glibc"))  # makes the launcher
+    threads = set(threading.enumerate())
+    children = set(psutil.Process().children(recursive=True))
+    yield
+    assert set(psutil.Process().children(recursive=True)) <= children
+    assert set(threading.enumerate()) <= threads

@@ -1,0 +1,17 @@
+"""Trials, their results, and what can be concluded from them."""
+
+from workbench.experiments.measurement import run_trial
+from workbench.experiments.provenance import Machine, Software, describe_machine, describe_software
+from workbench.experiments.result import TrialResult
+from workbench.experiments.trial import Step, Trial
+
+__all__ = [
+    "Machine",
+    "Software",
+    "Step",
+    "Trial",
+    "TrialResult",
+    "describe_machine",
+    "describe_software",
+    "run_trial",
+]

@@ -1,0 +1,230 @@
+"""Runs a trial in a fresh process and measures it; alone on this host, on warm memory.
+
+A crash, a hang or a lack of memory is a result with a reason, never an error of the caller's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.control import ControlBlock
+from workbench.errors import NoProcess, WorkbenchError, WorkerFailed
+from workbench.experiments.host_lock import hold_host
+from workbench.experiments.provenance import describe_machine, describe_software, find_c_library
+from workbench.experiments.result import COMPLETED, TrialResult
+from workbench.experiments.trial import Trial
+from workbench.experiments.warming import choose_warm_bytes, touch_memory
+from workbench.processes import Worker, resident_bytes
+from workbench.processes.command import run_command
+
+# A run is killed when it takes this much longer than it should.
+_GRACE_S = 60.0
+_STRETCH = 2.0
+# Slower than any allocator here on any workload (64 KiB blocks, every page touched: 40,000 a second).
+_SLOWEST_OPERATIONS_PER_S = 2_000.0
+_COMMAND_TIMEOUT_S = 900.0
+# Often enough for a mean, rarely enough to leave the run alone: the same for all that are compared.
+_SAMPLES = 25
+_SHORTEST_SAMPLE_S, _LONGEST_SAMPLE_S = 0.02, 0.25
+
+#: Told of the worker once it runs, and again with each sample; what it raises ends the trial.
+Observer = Callable[[Worker], object]
+
+
+def run_trial(
+    trial: Trial,
+    *,
+    warm_bytes: int | None = None,
+    timeout_s: float | None = None,
+    observe: Observer | None = None,
+) -> TrialResult:
+    """Run a trial to its end; waits until nobody else measures on this host.
+
+    Parameters
+    ----------
+    trial : Trial
+    warm_bytes : int, optional
+        Memory to touch just before, in bytes; chosen without a knowledge of the run by default.
+        Something above the peak of an earlier run of the same work is best.
+    timeout_s : float, optional
+        Kills it after so long; by default what it should take, twice, and a minute.
+    observe : callable, optional
+        Given the `Worker` at its start and with each sample; not for commands.
+
+    Returns
+    -------
+    TrialResult
+        Also of a run that failed.
+
+    Raises
+    ------
+    UnknownWorkload, BadParameter, OutOfRange, MissingAllocator, CannotPreload, UnknownTunable,
+    ConstraintBroken, StartOnly
+        If the trial makes no sense here. Nothing has run then.
+    """
+    trial.check()
+    identity = trial.id
+    machine, software = describe_machine(), describe_software(trial.allocator)
+    limit_s = _expect_s(trial) if timeout_s is None else timeout_s
+    with hold_host():
+        load_before = os.getloadavg()[0]
+        killed_before = _count_memory_kills()
+        started_s = time.time()
+        warmed_bytes = touch_memory(choose_warm_bytes(None) if warm_bytes is None else warm_bytes)
+        found = (
+            _measure_command(trial, limit_s) if trial.command else _measure_workload(trial, limit_s, observe)
+        )
+        ended_s = time.time()
+        if found.status == "crashed" and "SIGKILL" in found.reason and _count_memory_kills() > killed_before:
+            found.fail("out of memory", "the system had no memory left and killed it")
+        return TrialResult(
+            trial=trial,
+            id=identity,
+            machine=machine,
+            software=software,
+            warmed_bytes=warmed_bytes,
+            load_before=load_before,
+            load_after=os.getloadavg()[0],
+            started_s=started_s,
+            ended_s=ended_s,
+            **vars(found),
+        )
+
+
+class _Measurement:
+    """What was measured, under the names of the result."""
+
+    def __init__(self) -> None:
+        self.status = COMPLETED
+        self.reason = ""
+        self.runner_build = ""
+        self.allocator_build = ""
+        self.operations = 0
+        self.elapsed_s = 0.0
+        self.operations_per_s = 0.0
+        self.processor_s: float | None = None
+        self.mean_resident_bytes = 0.0
+        self.peak_resident_bytes = 0.0
+        self.mean_cached_bytes: float | None = None
+        self.peak_cached_bytes: float | None = None
+        self.latency_ns: dict[str, float] = {}
+        self.checksum = ""
+        self.sample_count = 0
+
+    def fail(self, status: str, reason: str) -> None:
+        self.status, self.reason = status, " ".join(reason.split())
+
+
+def _measure_workload(trial: Trial, limit_s: float, observe: Observer | None) -> _Measurement:
+    found = _Measurement()
+    try:
+        worker = Worker.start(trial.spec())
+    except WorkerFailed as error:
+        found.fail("failed", str(error))
+        return found
+    with worker:
+        found.runner_build = worker.workload_block.info.build
+        if worker.allocator_block is not None:
+            found.allocator_build = worker.allocator_block.info.build
+        _follow(worker, trial, limit_s, found, observe)
+        outcome = worker.wait(0)
+    if outcome.status != COMPLETED:
+        found.fail(outcome.status, outcome.message)
+    found.operations = outcome.operations
+    found.elapsed_s = outcome.elapsed_s
+    found.operations_per_s = outcome.operations_per_s
+    found.peak_resident_bytes = float(outcome.peak_resident_bytes)
+    found.checksum = outcome.checksum
+    found.latency_ns = dict(outcome.latency_ns)
+    return found
+
+
+def _follow(
+    worker: Worker, trial: Trial, limit_s: float, found: _Measurement, observe: Observer | None
+) -> None:
+    """Sample until the end or the limit, and set what the schedule has by time."""
+    pending = [step for step in trial.schedule if step.at_s is not None]
+    period_s = min(max(trial.spec().length_s / _SAMPLES, _SHORTEST_SAMPLE_S), _LONGEST_SAMPLE_S)
+    resident: list[int] = []
+    cached: list[float] = []
+    started_s = next_s = time.monotonic()
+    while True:
+        now_s = time.monotonic()
+        while pending and now_s - started_s >= (pending[0].at_s or 0.0):
+            step = pending.pop(0)
+            with contextlib.suppress(NoProcess):
+                assert worker.allocator_block is not None
+                worker.allocator_block.set(step.settings)
+        if now_s >= next_s:
+            next_s = max(next_s + period_s, now_s)
+            if observe is not None:
+                observe(worker)
+            with contextlib.suppress(NoProcess):
+                resident.append(resident_bytes(worker.pid))
+                cached += _read_cached(worker.allocator_block)
+        wait_s = next_s - now_s
+        if pending:
+            wait_s = min(wait_s, started_s + (pending[0].at_s or 0.0) - now_s)
+        if worker.await_end(max(wait_s, 0.0)) is not None or now_s - started_s >= limit_s:
+            break
+    kept = [sample for sample in resident if sample > 0]
+    found.sample_count = len(kept)
+    found.mean_resident_bytes = sum(kept) / len(kept) if kept else 0.0
+    if cached:
+        found.mean_cached_bytes, found.peak_cached_bytes = sum(cached) / len(cached), max(cached)
+
+
+def _read_cached(block: ControlBlock | None) -> list[float]:
+    """Bytes that all caches keep now; empty where nobody tells."""
+    if block is None:
+        return []
+    names = [metric.name for metric in block.metrics.values() if metric.role == "cached"]
+    if not names:
+        return []
+    try:
+        snapshot = block.snapshot()
+    except WorkbenchError:  # torn by a crash, which is told otherwise
+        return []
+    return [max(0.0, sum(snapshot.fold(name) for name in names))]
+
+
+def _measure_command(trial: Trial, limit_s: float) -> _Measurement:
+    found = _Measurement()
+    with tempfile.TemporaryDirectory(prefix="workbench-trial-") as name:
+        folder = Path(name)
+        for path in trial.inputs:
+            (folder / path.name).symlink_to(path.resolve())
+        outcome = run_command(
+            trial.command, trial.allocator, trial.tunables, folder, limit_s, c_library=find_c_library()
+        )
+    if outcome.status != COMPLETED:
+        found.fail(outcome.status, outcome.message)
+    found.operations = 1
+    found.elapsed_s = outcome.elapsed_s
+    found.operations_per_s = 1 / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
+    found.processor_s = outcome.processor_s
+    found.mean_resident_bytes = float(outcome.mean_resident_bytes)
+    found.peak_resident_bytes = float(outcome.peak_resident_bytes)
+    found.sample_count = outcome.sample_count
+    return found
+
+
+def _expect_s(trial: Trial) -> float:
+    if trial.command:
+        return _COMMAND_TIMEOUT_S
+    operations = trial.operations or 0
+    return _STRETCH * (trial.spec().length_s + operations / _SLOWEST_OPERATIONS_PER_S) + _GRACE_S
+
+
+def _count_memory_kills() -> int:
+    """How many processes of this machine were killed for want of memory, since it started."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

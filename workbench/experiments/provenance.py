@@ -1,0 +1,148 @@
+"""Where a result comes from: the machine, and the software on it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from workbench.control import native_directory
+from workbench.experiments.trial import checksum_file
+from workbench.processes import get_allocator
+from workbench.processes.source import source_revision
+
+UNKNOWN = "unknown"
+# Results of two machines must be told apart; nobody needs to know which machine it was.
+_ID_SALT = b"hakmem-workbench machine "
+_ID_CHARACTERS = 16
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine and how it was set up; nothing here names it.
+
+    Parameters
+    ----------
+    id : str
+        Hash of the system's machine id, the CPU model and the number of cores.
+    description : str
+        One line for people.
+    kernel, cpu : str
+    cores : int
+        That this process may use.
+    memory_bytes : int
+        Of the machine.
+    governor : str
+        How the CPU chooses its frequency; "none" where the system does not tell.
+    huge_pages : str
+        Transparent huge pages: always, madvise, never or unknown.
+    """
+
+    id: str
+    description: str
+    kernel: str
+    cpu: str
+    cores: int
+    memory_bytes: int
+    governor: str
+    huge_pages: str
+
+
+@dataclass(frozen=True)
+class Software:
+    """The builds that took part.
+
+    Parameters
+    ----------
+    workbench_version, python_version : str
+    source_revision : str
+        Of the checkout, "-dirty" if changed; empty for an installed package.
+    runner_checksum : str
+        Of the native workload runner; sha256.
+    allocator_version : str
+    allocator_checksum : str
+        Of its library; sha256.
+    """
+
+    workbench_version: str
+    python_version: str
+    source_revision: str
+    runner_checksum: str
+    allocator_version: str
+    allocator_checksum: str
+
+
+def describe_machine() -> Machine:
+    """Describe this machine as it is now."""
+    cpu = _read_cpu()
+    cores = len(os.sched_getaffinity(0))
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    kernel = f"{platform.system()} {platform.release()}"
+    identity = "\n".join([_read_text("/etc/machine-id"), cpu, str(cores)])
+    return Machine(
+        id=hashlib.sha256(_ID_SALT + identity.encode()).hexdigest()[:_ID_CHARACTERS],
+        description=f"{cpu}, {cores} cores, {memory_bytes / 2**30:.0f} GiB, {kernel}",
+        kernel=kernel,
+        cpu=cpu,
+        cores=cores,
+        memory_bytes=memory_bytes,
+        governor=_read_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "none",
+        huge_pages=_read_choice("/sys/kernel/mm/transparent_hugepage/enabled"),
+    )
+
+
+def describe_software(allocator_name: str) -> Software:
+    """Describe the builds that a run under this allocator uses.
+
+    Raises
+    ------
+    MissingAllocator
+        If it is not here.
+    """
+    allocator = get_allocator(allocator_name)
+    library = allocator.library or find_c_library()
+    return Software(
+        workbench_version=_own_version(),
+        python_version=platform.python_version(),
+        source_revision=source_revision(),
+        runner_checksum=checksum_file(native_directory() / "hakmem-run"),
+        allocator_version=allocator.version or UNKNOWN,
+        allocator_checksum=checksum_file(library) if library is not None else UNKNOWN,
+    )
+
+
+@cache
+def find_c_library() -> Path | None:
+    """The C library that this process runs on; None if it is linked in."""
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"(/\S*/libc\.so\.6|/\S*/libc-[\d.]+\.so)\n", maps)
+    return Path(found[1]) if found else None
+
+
+def _own_version() -> str:
+    try:
+        return metadata.version("hakmem-workbench")
+    except metadata.PackageNotFoundError:  # run from a source tree
+        return UNKNOWN
+
+
+def _read_cpu() -> str:
+    match = re.search(r"^model name\s*:\s*(.+)$", _read_text("/proc/cpuinfo"), flags=re.MULTILINE)
+    return match[1].strip() if match else platform.machine()
+
+
+def _read_text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _read_choice(path: str) -> str:
+    match = re.search(r"\[(\w+)\]", _read_text(path))
+    return match[1] if match else UNKNOWN

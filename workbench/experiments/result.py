@@ -1,0 +1,154 @@
+"""What came of a trial, as one row."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from workbench.errors import WrongResults
+from workbench.experiments.provenance import Machine, Software
+from workbench.experiments.trial import Trial, canonical_json
+
+#: The only status of a trial that was measured; every other one is a failure with its reason.
+COMPLETED = "completed"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One measured trial, or one that failed, with where it comes from.
+
+    Parameters
+    ----------
+    trial : Trial
+    id : str
+        The trial's, as it was when it ran.
+    status : str
+        "completed", "crashed", "failed", "timed out", "out of memory" or "stopped".
+    reason : str
+        Of a failure, one line; empty if completed.
+    machine : Machine
+    software : Software
+    runner_build, allocator_build : str
+        Version, compiler and options, as the control blocks tell; empty where there is none.
+    operations : int
+        Of all threads; 1 for a command.
+    elapsed_s : float
+        Without preparation.
+    operations_per_s : float
+    processor_s : float or None
+        User and system time of a command and its children.
+    mean_resident_bytes, peak_resident_bytes : float
+    mean_cached_bytes, peak_cached_bytes : float or None
+        Free blocks that the allocator's caches keep; None if it has no control block.
+    latency_ns : mapping of str to float
+        As `Outcome.latency_ns`; empty unless the trial samples it.
+    checksum : str
+        Of the requests that the workload made.
+    sample_count : int
+        Samples that the means are of.
+    warmed_bytes : int
+        Memory touched just before; the run was warm if its peak is not above it.
+    load_before, load_after : float
+        Load average of the last minute.
+    started_s, ended_s : float
+        Unix time of the measured period.
+    """
+
+    trial: Trial
+    id: str
+    status: str
+    machine: Machine
+    software: Software
+    reason: str = ""
+    runner_build: str = ""
+    allocator_build: str = ""
+    operations: int = 0
+    elapsed_s: float = 0.0
+    operations_per_s: float = 0.0
+    processor_s: float | None = None
+    mean_resident_bytes: float = 0.0
+    peak_resident_bytes: float = 0.0
+    mean_cached_bytes: float | None = None
+    peak_cached_bytes: float | None = None
+    latency_ns: Mapping[str, float] = field(default_factory=dict)
+    checksum: str = ""
+    sample_count: int = 0
+    warmed_bytes: int = 0
+    load_before: float = 0.0
+    load_after: float = 0.0
+    started_s: float = 0.0
+    ended_s: float = 0.0
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether its numbers count."""
+        return self.status == COMPLETED
+
+    @property
+    def was_warm(self) -> bool:
+        """Whether as much memory as it needed was touched before."""
+        return self.warmed_bytes >= self.peak_resident_bytes
+
+    def to_row(self) -> dict[str, Any]:
+        """Flat: machine and software with their names before, trial and latencies as JSON."""
+        row: dict[str, Any] = {}
+        for entry in dataclasses.fields(self):
+            value = getattr(self, entry.name)
+            if entry.name in _GROUPS:
+                row |= {f"{entry.name}.{name}": item for name, item in dataclasses.asdict(value).items()}
+            elif entry.name == "trial":
+                row["trial"] = value.to_json()
+            elif entry.name == "latency_ns":
+                row["latency_ns"] = canonical_json(value)
+            else:
+                row[entry.name] = value
+        return row
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Make one from what `to_row` gave.
+
+        Raises
+        ------
+        WrongResults
+            If a column is missing or of another type.
+        """
+        try:
+            groups = {
+                name: kind(**{entry.name: row[f"{name}.{entry.name}"] for entry in dataclasses.fields(kind)})
+                for name, kind in _GROUPS.items()
+            }
+            plain = {name: row[name] for name in ROW_TYPES if "." not in name}
+            plain |= {"trial": Trial.from_json(row["trial"]), "latency_ns": json.loads(row["latency_ns"])}
+            return cls(**(plain | groups))
+        except KeyError as error:
+            raise WrongResults(f"a result has no column {error}; it is of another version") from None
+        except (TypeError, ValueError) as error:
+            raise WrongResults(f"a result cannot be read: {error}") from None
+
+
+_GROUPS: Mapping[str, Any] = {"machine": Machine, "software": Software}
+
+
+def _list_types() -> dict[str, type]:
+    """Type of each column of a row; a column may be empty where the field may be None."""
+    columns: dict[str, type] = {}
+    for name, kind in typing.get_type_hints(TrialResult).items():
+        if name in _GROUPS:
+            hints = typing.get_type_hints(_GROUPS[name])
+            columns |= {f"{name}.{inner}": inner_kind for inner, inner_kind in hints.items()}
+        elif name in ("trial", "latency_ns"):
+            columns[name] = str
+        else:
+            kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+            columns[name] = kinds[0]
+    return columns
+
+
+#: Column names of a row, and the type of their values.
+ROW_TYPES: Mapping[str, type] = _list_types()
