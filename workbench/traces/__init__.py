@@ -1,0 +1,22 @@
+"""Recordings of real programs' allocation calls: the file's format, written and read."""
+
+from workbench.traces.chunk import ALLOCATING, EventKind, TraceChunk
+from workbench.traces.format import SUFFIX
+from workbench.traces.live import LiveBytes
+from workbench.traces.metadata import TraceMetadata
+from workbench.traces.reader import Trace
+from workbench.traces.sites import Site, SiteTable
+from workbench.traces.writer import TraceWriter
+
+__all__ = [
+    "ALLOCATING",
+    "SUFFIX",
+    "EventKind",
+    "LiveBytes",
+    "Site",
+    "SiteTable",
+    "Trace",
+    "TraceChunk",
+    "TraceMetadata",
+    "TraceWriter",
+]

@@ -1,0 +1,129 @@
+"""A run of events of a trace, as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class EventKind(IntEnum):
+    """What an event of a trace is."""
+
+    MALLOC = 0
+    CALLOC = 1
+    ALIGNED = 2
+    REALLOC = 3
+    FREE = 4
+    THREAD_START = 5
+    THREAD_END = 6
+
+
+#: Kinds that make an object; these three are the lowest numbers.
+ALLOCATING = (EventKind.MALLOC, EventKind.CALLOC, EventKind.ALIGNED)
+
+COLUMN_TYPES: dict[str, np.dtype[Any]] = {
+    "kind": np.dtype(np.uint8),
+    "thread": np.dtype(np.uint32),
+    "object_id": np.dtype(np.uint64),
+    "size_bytes": np.dtype(np.uint64),
+    "alignment_bytes": np.dtype(np.uint64),
+    "site": np.dtype(np.uint32),
+    "time_ns": np.dtype(np.int64),
+}
+
+
+@dataclass(frozen=True)
+class TraceChunk:
+    """Events in their total order: one array a column, all of one length.
+
+    Parameters
+    ----------
+    kind : ndarray of uint8
+        `EventKind`.
+    thread : ndarray of uint32
+        0 is the first. Others begin with a THREAD_START; one that did not end has no THREAD_END.
+    object_id : ndarray of uint64
+        Objects are numbered from 0 in the order of their allocation, over the whole trace. A realloc
+        keeps its object's number. 0 at thread events.
+    size_bytes : ndarray of uint64
+        Asked for; of a realloc the new size. 0 at free and thread events.
+    alignment_bytes : ndarray of uint64
+        Of ALIGNED; 0 is malloc's.
+    site : ndarray of uint32
+        Row of the trace's table of call sites. 0 at thread events.
+    time_ns : ndarray of int64
+        Since the recording's start, never falling; its resolution stands in the metadata.
+    """
+
+    kind: NDArray[np.uint8]
+    thread: NDArray[np.uint32]
+    object_id: NDArray[np.uint64]
+    size_bytes: NDArray[np.uint64]
+    alignment_bytes: NDArray[np.uint64]
+    site: NDArray[np.uint32]
+    time_ns: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        kind: ArrayLike,
+        *,
+        thread: ArrayLike = 0,
+        object_id: ArrayLike = 0,
+        size_bytes: ArrayLike = 0,
+        alignment_bytes: ArrayLike = 0,
+        site: ArrayLike = 0,
+        time_ns: ArrayLike = 0,
+    ) -> Self:
+        """Make a chunk of anything array-like; a single value stands for a whole column.
+
+        Raises
+        ------
+        ValueError
+            If the columns differ in length, or a value does not fit its column.
+        """
+        given = {
+            "kind": kind, "thread": thread, "object_id": object_id, "size_bytes": size_bytes,
+            "alignment_bytes": alignment_bytes, "site": site, "time_ns": time_ns,
+        }  # fmt: skip
+        columns = {name: _as_column(name, values) for name, values in given.items()}
+        length = len(columns["kind"]) if columns["kind"].ndim else 1
+        for name, values in columns.items():
+            if values.ndim and len(values) != length:
+                raise ValueError(f"{name} has {len(values)} values, kind {length}")
+            columns[name] = np.ascontiguousarray(np.broadcast_to(values, length))
+        return cls(**columns)
+
+    @classmethod
+    def join(cls, chunks: list[TraceChunk]) -> Self:
+        """Put chunks behind one another."""
+        if not chunks:
+            return cls(**{name: np.empty(0, kind) for name, kind in COLUMN_TYPES.items()})
+        return cls(
+            **{name: np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in COLUMN_TYPES}
+        )
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def __getitem__(self, part: slice) -> TraceChunk:
+        return TraceChunk(**{field.name: getattr(self, field.name)[part] for field in fields(self)})
+
+
+def _as_column(name: str, values: ArrayLike) -> NDArray[Any]:
+    wanted = COLUMN_TYPES[name]
+    array = np.asarray(values)
+    if array.ndim > 1:
+        raise ValueError(f"{name} has {array.ndim} dimensions, not one")
+    if array.dtype == wanted:
+        return array
+    if array.size == 0:
+        return array.astype(wanted)
+    limits = np.iinfo(wanted)
+    if array.dtype.kind not in "iub" or int(array.min()) < limits.min or int(array.max()) > limits.max:
+        raise ValueError(f"{name}: values must be whole numbers from {limits.min} to {limits.max}")
+    return array.astype(wanted)
