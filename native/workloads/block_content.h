@@ -81,6 +81,49 @@ static inline bool content_release(struct workload_lane *lane, struct content_bl
     return true;
 }
 
+/* --- for loops of a few instructions: one byte that says whose the block is ---------------------------- */
+
+/* The compiler may not leave out an allocation that is not looked at. */
+#define CONTENT_KEEP(address) __asm__ volatile("" : "+r"(address) : : "memory")
+
+static inline void content_mark(void *address, uint32_t owner)
+{
+    *(volatile unsigned char *)address = (unsigned char)owner;
+}
+
+static inline bool content_is_marked(const void *address, uint32_t owner)
+{
+    return *(const volatile unsigned char *)address == (unsigned char)owner;
+}
+
+/* Reports what content_is_marked found. */
+static inline enum workload_outcome content_fail_mark(struct workload_lane *lane, const void *address)
+{
+    workload_fail(lane, "the block at %p was overwritten while in use", address);
+    return WORKLOAD_FAILED;
+}
+
+static inline enum workload_outcome content_fail_memory(struct workload_lane *lane, size_t bytes)
+{
+    workload_fail(lane, "out of memory: malloc(%zu) returned NULL", bytes);
+    return WORKLOAD_FAILED;
+}
+
+/* Bounds of sizes, as most drivers have them: the parameters, checked and taken apart. */
+struct content_sizes {
+    uint32_t minimum, count;
+};
+
+static inline struct content_sizes content_sizes_between(double minimum, double maximum)
+{
+    return (struct content_sizes){(uint32_t)minimum, (uint32_t)(maximum - minimum) + 1};
+}
+
+static inline uint32_t content_draw_size(const struct content_sizes *sizes, uint32_t bits)
+{
+    return sizes->minimum + workload_below(bits, sizes->count);
+}
+
 /* Frees every block that is there, unchecked: for the end of a lane, failed or not. */
 static inline void content_release_all(struct content_block *blocks, size_t count)
 {

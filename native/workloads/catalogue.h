@@ -10,7 +10,14 @@
     ROW(random_mixed)           \
     ROW(site_churn)             \
     ROW(mid_churn)              \
-    ROW(phases)
+    ROW(phases)                 \
+    ROW(pair)                   \
+    ROW(batch)                  \
+    ROW(remote)                 \
+    ROW(swap)                   \
+    ROW(large)                  \
+    ROW(realloc_growth)         \
+    ROW(calloc_churn)
 
 #define WORKLOAD_DECLARE(name) extern const struct workload workload_##name;
 WORKLOAD_CATALOGUE(WORKLOAD_DECLARE)

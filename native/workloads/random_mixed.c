@@ -1,5 +1,7 @@
-/* random_mixed.c: a slot at random; free its block if it has one, else allocate one of random size.
- * With few slots everything is served from the thread's caches; with many, little is. */
+/* random_mixed.c: a slot at random; free its block if it has one, else allocate one of random size. With
+ * few slots everything is served from the thread's caches; with many, little is. After
+ * Wolfram Gloger's t-test1, "a multi-thread test for malloc performance" that comes with ptmalloc (1996),
+ * which keeps pools of slots, each empty or with a block of random size. */
 #include "block_content.h"
 #include "catalogue.h"
 
@@ -12,9 +14,10 @@ static const struct workload_parameter parameters[] = {
 };
 
 struct random_mixed {
-    uint32_t min_size, sizes, slot_count;
+    struct content_sizes sizes;
+    uint32_t slot_count;
     size_t mapped_bytes;
-    struct content_block slots[];
+    void *slots[];
 };
 
 static const char *check(const double *values)
@@ -25,39 +28,51 @@ static const char *check(const double *values)
 static enum workload_outcome prepare(struct workload_lane *lane)
 {
     uint32_t count = (uint32_t)lane->parameters[SLOTS];
-    size_t bytes = sizeof(struct random_mixed) + count * sizeof(struct content_block);
+    size_t bytes = sizeof(struct random_mixed) + count * sizeof(void *);
     struct random_mixed *mixed = lane->state = workload_map(lane, bytes);
     if (mixed == NULL)
         return WORKLOAD_FAILED;
     mixed->mapped_bytes = bytes;
     mixed->slot_count = count;
-    mixed->min_size = (uint32_t)lane->parameters[MIN_SIZE];
-    mixed->sizes = (uint32_t)lane->parameters[MAX_SIZE] - mixed->min_size + 1;
+    mixed->sizes = content_sizes_between(lane->parameters[MIN_SIZE], lane->parameters[MAX_SIZE]);
     return WORKLOAD_DONE;
 }
 
 static enum workload_outcome run(struct workload_lane *lane)
 {
     struct random_mixed *mixed = lane->state;
+    const struct content_sizes sizes = mixed->sizes;
+    const uint32_t slot_count = mixed->slot_count;
+    uint64_t random = lane->random, checksum = lane->checksum;
     do {
-        uint64_t bits = workload_random(lane);
-        uint32_t index = workload_below((uint32_t)(bits >> 32), mixed->slot_count);
-        struct content_block *slot = &mixed->slots[index];
-        bool is_done;
-        if (slot->address != NULL)
-            is_done = content_release(lane, slot, index);
-        else
-            is_done = content_allocate(lane, slot, mixed->min_size + workload_below((uint32_t)bits, mixed->sizes));
-        if (!is_done)
-            return WORKLOAD_FAILED;
+        uint32_t index = workload_below(workload_draw(&random), slot_count);
+        void *block = mixed->slots[index];
+        if (block != NULL) {
+            if (!content_is_marked(block, index))
+                return content_fail_mark(lane, block);
+            WORKLOAD_FREE(block);
+            mixed->slots[index] = NULL;
+            checksum = workload_add_request(checksum, WORKLOAD_REQUEST_FREE | index);
+        } else {
+            uint32_t bytes = content_draw_size(&sizes, workload_draw(&random));
+            block = WORKLOAD_MALLOC(bytes);
+            if (block == NULL)
+                return content_fail_memory(lane, bytes);
+            content_mark(block, index);
+            mixed->slots[index] = block;
+            checksum = workload_add_request(checksum, bytes);
+        }
     } while (workload_continue(lane));
+    lane->random = random;
+    lane->checksum = checksum;
     return WORKLOAD_DONE;
 }
 
 static void finish(struct workload_lane *lane)
 {
     struct random_mixed *mixed = lane->state;
-    content_release_all(mixed->slots, mixed->slot_count);
+    for (uint32_t i = 0; i < mixed->slot_count; i++)
+        WORKLOAD_FREE(mixed->slots[i]);
     workload_unmap(mixed, mixed->mapped_bytes);
 }
 

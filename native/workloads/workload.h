@@ -150,11 +150,26 @@ static inline uint32_t workload_below(uint32_t bits, uint32_t bound)
     return (uint32_t)(((uint64_t)bits * bound) >> 32);
 }
 
+/* For loops of a few instructions: a generator of one multiplication, whose state the loop keeps in a
+ * register (Knuth's MMIX; L'Ecuyer: Tables of Linear Congruential Generators, 1999). Good in its high
+ * bits, which are what it returns. */
+static inline uint32_t workload_draw(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(*state >> 32);
+}
+
+/* One more request in a checksum. */
+static inline uint64_t workload_add_request(uint64_t checksum, uint64_t request)
+{
+    return (checksum ^ request) * UINT64_C(0x9e3779b97f4a7c15) + 1;
+}
+
 /* Adds a request to the lane's checksum. Frees and allocations differ in the top bit. */
 #define WORKLOAD_REQUEST_FREE (UINT64_C(1) << 63)
 static inline void workload_note(struct workload_lane *lane, uint64_t request)
 {
-    lane->checksum = (lane->checksum ^ request) * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    lane->checksum = workload_add_request(lane->checksum, request);
 }
 
 #endif

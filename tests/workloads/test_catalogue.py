@@ -15,10 +15,6 @@ PARAMETERS = [
 ]
 
 
-def test_all_workloads_are_there() -> None:
-    assert list(catalogue()) == ["larson", "random_mixed", "site_churn", "mid_churn", "phases"]
-
-
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 def test_a_workload_describes_itself(workload: Workload) -> None:
     assert workload.help.endswith(".")
@@ -69,4 +65,4 @@ def test_unknown_names_get_the_nearest() -> None:
 
 def test_given_values_are_kept() -> None:
     parameters = get_workload("larson").complete_parameters({"rounds": 3, "blocks": 10})
-    assert parameters == {"min_size": 8, "max_size": 1000, "blocks": 10, "rounds": 3}
+    assert parameters == {"min_size": 8, "max_size": 1000, "blocks": 10, "rounds": 3, "sized_free": 0}
