@@ -82,10 +82,13 @@ class SetPoint:
         Of the workload, all threads; None where nobody counts them.
     is_exact : bool
         Whether no operation was done between that count and the change.
+    generation : int
+        Of the settings, as `ControlBlock.set` returned.
     """
 
     operations: int | None
     is_exact: bool
+    generation: int
 
 
 def set_between_operations(
@@ -104,11 +107,11 @@ def set_between_operations(
     try:
         is_still = state != "stopping" and _await_standstill(workload_block)
         before = count_operations(workload_block)
-        allocator_block.set(values)
+        generation = allocator_block.set(values)
         after = count_operations(workload_block)
         # Somebody else may have let it go on meanwhile.
         is_still = is_still and workload_block.effective().values["run.state"] == "paused"
-        return SetPoint(after, is_still and before == after)
+        return SetPoint(after, is_still and before == after, generation)
     finally:
         if state == "running" and workload_block.alive():
             _resume(workload_block)

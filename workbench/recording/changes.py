@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from workbench.control import Value
 
 MAXIMUM_CHANGES = 2000
+# Sets that nobody took for a recording.
+MAXIMUM_STEPS = 20_000
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Change:
         Values of the tunables that changed.
     gesture : str
         Sets of the same gesture join one entry; empty: on its own.
+    operations : int or None
+        Of the workload when it was made, all threads; None where nobody counts them.
+    is_exact : bool
+        Whether the workload stood still at that count, so that the change can be repeated exactly.
     """
 
     number: int
@@ -36,6 +42,8 @@ class Change:
     before: Mapping[str, Value]
     after: Mapping[str, Value]
     gesture: str = ""
+    operations: int | None = None
+    is_exact: bool = False
 
 
 class ChangeLog:
@@ -50,6 +58,8 @@ class ChangeLog:
         self._undo: deque[Change] = deque(maxlen=maximum)
         self._redo: list[Change] = []
         self._number = 0
+        self._steps: deque[Change] = deque(maxlen=MAXIMUM_STEPS)
+        self._step_number = 0
 
     def record(
         self,
@@ -58,6 +68,10 @@ class ChangeLog:
         before: Mapping[str, Value],
         after: Mapping[str, Value],
         gesture: str = "",
+        *,
+        operations: int | None = None,
+        is_exact: bool = False,
+        can_undo: bool = True,
     ) -> Change | None:
         """Adds a change, or lengthens the newest one if it is of the same gesture.
 
@@ -65,9 +79,15 @@ class ChangeLog:
         """
         with self._lock:
             last = self._entries[-1] if self._entries else None
+            self._note_step(time_s, cause, before, after, gesture, operations, is_exact)
             if gesture and last is not None and last.gesture == gesture:
                 changed = replace(
-                    last, time_s=time_s, before={**before, **last.before}, after={**last.after, **after}
+                    last,
+                    time_s=time_s,
+                    before={**before, **last.before},
+                    after={**last.after, **after},
+                    operations=operations,
+                    is_exact=is_exact,
                 )
                 self._entries[-1] = changed
                 if self._undo and self._undo[-1].number == last.number:
@@ -84,12 +104,40 @@ class ChangeLog:
                 {name: before[name] for name in differing if name in before},
                 {name: after[name] for name in differing},
                 gesture,
+                operations,
+                is_exact,
             )
             self._entries.append(change)
-            if cause not in ("undo", "redo"):
+            if can_undo and cause not in ("undo", "redo"):
                 self._undo.append(change)
                 self._redo.clear()
             return change
+
+    def _note_step(
+        self,
+        time_s: float,
+        cause: str,
+        before: Mapping[str, Value],
+        after: Mapping[str, Value],
+        gesture: str,
+        operations: int | None,
+        is_exact: bool,
+    ) -> None:
+        names = [name for name in after if before.get(name) != after[name]]
+        if names:
+            self._step_number += 1
+            old = {name: before[name] for name in names if name in before}
+            new = {name: after[name] for name in names}
+            self._steps.append(
+                Change(self._step_number, time_s, cause, old, new, gesture, operations, is_exact)
+            )
+
+    def take_steps(self) -> list[Change]:
+        """Every single set since the last call, those of one gesture apart: what a recording keeps."""
+        with self._lock:
+            steps = list(self._steps)
+            self._steps.clear()
+            return steps
 
     def entries(self, since_s: float = float("-inf")) -> list[Change]:
         """Changes at or after a monotonic time in seconds, oldest first."""

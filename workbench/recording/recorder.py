@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from workbench.control import ControlBlock, EventBatch
 from workbench.errors import WorkbenchError
@@ -14,6 +15,15 @@ from workbench.recording.sampler import Column, Sampler
 RESIDENT = Column(
     "resident_bytes", "Memory", "resident_bytes", "", "bytes", help="Memory of the process that is in RAM."
 )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row: seconds since recording began, operations done (None: nobody counts them), columns by key."""
+
+    time_s: float
+    operations: int | None
+    values: Mapping[str, float]
 
 
 class Recorder:
@@ -43,6 +53,7 @@ class Recorder:
         self._read_resident_bytes = read_resident_bytes
         self._sources: list[tuple[ControlBlock, Sampler]] = []
         self._throughput = ""
+        self._counting_block: ControlBlock | None = None
         for block in (workload_block, allocator_block):
             if block is None:
                 continue
@@ -51,6 +62,7 @@ class Recorder:
                 self._throughput = next(
                     (metric.name for metric in block.metrics.values() if metric.role == "operations"), ""
                 )
+                self._counting_block = block if self._throughput else None
         self._cursor = 0
         if allocator_block is not None and not is_from_start:
             self._cursor = allocator_block.events(0).cursor
@@ -66,18 +78,23 @@ class Recorder:
         """Seconds since recording began."""
         return time.monotonic() - self.start_s
 
-    def sample(self) -> None:
+    def sample(self) -> Sample:
         """Adds one row to the history."""
         row: dict[str, float] = {}
-        time_s = self.time_s
+        time_s = max(self.time_s, self.history.last_time_s)
+        operations = None
         for block, sampler in self._sources:
-            row.update(sampler.sample(block.snapshot()))
+            snapshot = block.snapshot()
+            row.update(sampler.sample(snapshot))
+            if block is self._counting_block:
+                operations = int(snapshot.fold(self._throughput))
         try:
             row[RESIDENT.key] = float(self._read_resident_bytes())
         except WorkbenchError:
             row[RESIDENT.key] = math.nan
         rates = [column.key for column in self.columns if column.is_rate]
-        self.history.append(max(time_s, self.history.last_time_s), row, rates)
+        self.history.append(time_s, row, rates)
+        return Sample(time_s, operations, row)
 
     def drain_events(self) -> EventBatch | None:
         """Events of the allocator since the last call; None if it has none to tell."""

@@ -1,0 +1,105 @@
+"""Recordings as the same charts that were live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+
+from workbench.control import Value
+from workbench.errors import BadParameter
+from workbench.plots.charts import build_charts
+from workbench.plots.figures import Marker, draw_history
+from workbench.recording import HistoryView, Recording
+
+OPERATIONS_UNIT = 1e6
+
+
+def draw_recording(recording: Recording, *, along: str = "time") -> go.Figure:
+    """All charts of a recording, with its changes of tunables.
+
+    Parameters
+    ----------
+    recording : Recording
+        What to draw.
+    along : {"time", "operations"}
+        The horizontal axis: seconds since recording began, or millions of operations done.
+
+    Raises
+    ------
+    BadParameter
+        If `along` is something else, or operations were not counted.
+    DamagedRecording
+        If its samples cannot be read.
+    """
+    return draw_recordings(recording, along=along)
+
+
+def draw_recordings(
+    recording: Recording, behind: Recording | None = None, *, along: str = "time"
+) -> go.Figure:
+    """All charts of a recording; another one of the same work pale behind it.
+
+    Parameters
+    ----------
+    recording : Recording
+        What to draw.
+    behind : Recording, optional
+        Drawn pale. Along operations, two runs of the same work lie on one another however fast each was.
+    along : {"time", "operations"}
+        As in `draw_recording`.
+
+    Raises
+    ------
+    BadParameter, DamagedRecording
+        As `draw_recording`.
+    """
+    if along not in ("time", "operations"):
+        raise BadParameter(f"along: '{along}' is neither time nor operations")
+    title = recording.facts.subject
+    if behind is not None:
+        title += f"; pale: {behind.facts.subject}, {behind.facts.started}"
+    figure = draw_history(
+        build_charts(recording.columns),
+        _place(recording, along),
+        _find_markers(recording, along),
+        _place(behind, along) if behind is not None else None,
+        title=title,
+    )
+    if along == "operations":
+        figure.update_xaxes(title_text="million operations")
+    return figure
+
+
+def _place(recording: Recording, along: str) -> HistoryView:
+    history = recording.history()
+    if along == "time":
+        return history
+    counts = recording.samples["operations"].to_numpy(float)
+    known = np.isfinite(counts)
+    if not known.any():
+        raise BadParameter(f"{recording.name}: operations were not counted; draw it along time")
+    return HistoryView(counts[known] / OPERATIONS_UNIT, history.values[known], history.names)
+
+
+def _find_markers(recording: Recording, along: str) -> list[Marker]:
+    counts = recording.samples["operations"].dropna()
+    times_s, done = counts.index.to_numpy(float), counts.to_numpy(float)
+    markers = []
+    for step in recording.steps():
+        if along == "time":
+            markers.append(Marker(step.time_s, _tell(step.after)))
+        elif step.operations is not None:
+            markers.append(Marker(step.operations / OPERATIONS_UNIT, _tell(step.after)))
+    for at_operations, values in recording.spec.schedule if recording.spec is not None else ():
+        place = at_operations / OPERATIONS_UNIT
+        if along == "time":
+            # When it came is told by the count of operations only.
+            place = float(np.interp(at_operations, done, times_s)) if len(done) else 0.0
+        markers.append(Marker(place, _tell(values)))
+    return markers
+
+
+def _tell(values: Mapping[str, Value]) -> str:
+    return ", ".join(f"{name} → {value}" for name, value in values.items())

@@ -1,0 +1,212 @@
+"""How far a repetition agrees with the session it repeats.
+
+Event for event where that must be (`explain_inexactness`): every event's kind, cause, item, values and
+the thread's count of operations, in order. Times and thread numbers are of the run and not compared.
+
+Otherwise within intervals, computed from the first session alone:
+
+- *throughput*: its operations over its time are cut into ten equal spans; the interval is their mean
+  times or divided by the 95 % spread of one further such mean (Student's t of the logarithms, for two
+  means of ten), and never narrower than 10 %, which two runs on a shared machine differ by anyway. A
+  session too short for ten spans gives half to double.
+- *capacities*: of each line of slots, buckets or shards the lowest to highest value over its last fifth,
+  and one doubling or halving beyond: that is one decision.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.recording.layout import name_sample_column
+from workbench.recording.recording import Recording
+from workbench.recording.repetition import explain_inexactness
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPANS = 10
+LAST_SHARE = 0.2
+LEAST_SPREAD = 0.10
+SHORT_FACTOR = 2.0
+CAPACITY_UNITS = ("slots", "buckets", "shards")
+_EVENT_COLUMNS = ("kind", "cause", "item", "operation", "old_value", "new_value")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of both sessions. `low` to `high` is the interval it should be in; all in `unit`."""
+
+    name: str
+    unit: str
+    original: float
+    repeated: float
+    low: float
+    high: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the repetition is within the interval."""
+        return self.low <= self.repeated <= self.high
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What `compare_sessions` found.
+
+    Parameters
+    ----------
+    inexactness : tuple of str
+        Why the two need not be the same event for event; empty if they must be.
+    events : int
+        How many of the first session's events were compared.
+    difference : str
+        The first event that differs, in words; empty if none does.
+    figures : tuple of Figure
+        Throughput and final capacities.
+    """
+
+    inexactness: tuple[str, ...]
+    events: int
+    difference: str
+    figures: tuple[Figure, ...]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether they are the same event for event."""
+        return not self.difference and self.events > 0
+
+    @property
+    def agrees(self) -> bool:
+        """Event for event where that must be, else within the intervals."""
+        if not self.inexactness:
+            return self.is_exact
+        return all(figure.agrees for figure in self.figures)
+
+    def describe(self) -> str:
+        """The verdict in a few lines."""
+        if not self.inexactness:
+            if self.is_exact:
+                return f"the same, event for event: {self.events} events at the same counts of operations"
+            return f"NOT the same: {self.difference}"
+        outside = [figure for figure in self.figures if not figure.agrees]
+        lines = [f"not comparable event for event: {'; '.join(self.inexactness)}"]
+        if outside:
+            lines += [
+                f"outside its interval: {figure.name} {figure.repeated:.4g} {figure.unit}, "
+                f"expected {figure.low:.4g} to {figure.high:.4g}"
+                for figure in outside
+            ]
+        else:
+            lines.append(f"all {len(self.figures)} figures are within their intervals")
+        return "\n".join(lines)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The figures, one a row; values in the column `unit`'s unit."""
+        import pandas as pd
+
+        rows = [
+            (
+                figure.name,
+                figure.unit,
+                figure.original,
+                figure.repeated,
+                figure.low,
+                figure.high,
+                figure.agrees,
+            )
+            for figure in self.figures
+        ]
+        names = ["figure", "unit", "original", "repeated", "low", "high", "agrees"]
+        return pd.DataFrame(rows, columns=names).set_index("figure")
+
+
+def compare_sessions(original: Recording, repeated: Recording) -> Agreement:
+    """Compare a repetition with the session it repeats.
+
+    Raises
+    ------
+    DamagedRecording
+        If either cannot be read.
+    """
+    return Agreement(
+        tuple(explain_inexactness(original)),
+        len(original.events),
+        _find_difference(original, repeated),
+        tuple(_compare_throughput(original, repeated) + _compare_capacities(original, repeated)),
+    )
+
+
+def _find_difference(original: Recording, repeated: Recording) -> str:
+    first = list(original.events[list(_EVENT_COLUMNS)].itertuples(index=False, name=None))
+    second = list(repeated.events[list(_EVENT_COLUMNS)].itertuples(index=False, name=None))
+    for number, (a, b) in enumerate(zip(first, second, strict=False)):
+        if a != b:
+            return f"event {number} is {_tell(b)}, it was {_tell(a)}"
+    # A recording that was cut has the first of the events.
+    if len(second) < len(first) or (original.facts.is_complete and len(second) > len(first)):
+        return f"there are {len(second)} events, there were {len(first)}"
+    return ""
+
+
+def _tell(event: tuple[object, ...]) -> str:
+    kind, cause, item, operation, old, new = event
+    return f"{kind} {item} {old:g} → {new:g} ({cause}) at {operation} operations"
+
+
+def _compare_throughput(original: Recording, repeated: Recording) -> list[Figure]:
+    first, second = _mean_rate(original), _mean_rate(repeated)
+    if math.isnan(first) or math.isnan(second):
+        return []
+    from scipy import stats
+
+    rates = _span_rates(original)
+    factor = SHORT_FACTOR
+    if len(rates) == SPANS:
+        deviation = float(np.log(rates).std(ddof=1))
+        spread = float(stats.t.ppf(0.975, SPANS - 1)) * deviation * math.sqrt(2 / SPANS)
+        factor = max(1 + LEAST_SPREAD, math.exp(spread))
+    return [Figure("throughput", "operations/s", first, second, first / factor, first * factor)]
+
+
+def _mean_rate(recording: Recording) -> float:
+    if recording.facts.operations and recording.facts.elapsed_s:
+        return recording.facts.operations / recording.facts.elapsed_s
+    counts = recording.samples["operations"].dropna()
+    if len(counts) < 2:
+        return math.nan
+    elapsed_s = float(counts.index[-1] - counts.index[0])
+    return float(counts.iloc[-1] - counts.iloc[0]) / elapsed_s if elapsed_s > 0 else math.nan
+
+
+def _span_rates(recording: Recording) -> npt.NDArray[np.float64]:
+    """Operations a second in each of ten equal spans of time, those without any left out."""
+    counts = recording.samples["operations"].dropna()
+    if len(counts) < SPANS:
+        return np.empty(0)
+    edges_s = np.linspace(counts.index[0], counts.index[-1], SPANS + 1)
+    done = np.interp(edges_s, counts.index.to_numpy(float), counts.to_numpy(float))
+    rates: npt.NDArray[np.float64] = np.diff(done) / np.diff(edges_s)
+    return rates[rates > 0]
+
+
+def _compare_capacities(original: Recording, repeated: Recording) -> list[Figure]:
+    figures = []
+    for column in original.columns:
+        name = name_sample_column(column)
+        if column.unit not in CAPACITY_UNITS or name not in repeated.samples:
+            continue
+        values = original.samples[name].dropna().to_numpy(float)
+        now = repeated.samples[name].dropna().to_numpy(float)
+        if not len(values) or not len(now):
+            continue
+        last = values[-max(1, round(LAST_SHARE * len(values))) :]
+        low, high = float(last.min()) / 2, float(last.max()) * 2
+        figures.append(
+            Figure(f"final {column.key}", column.unit, float(values[-1]), float(now[-1]), low, high)
+        )
+    return figures

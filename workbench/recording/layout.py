@@ -1,0 +1,125 @@
+"""What a recording on disk looks like: one folder, readable at any moment while it is written.
+
+    <name>.session/
+      session.json          version, what ran, where, and (once it ended) how
+      samples-000.arrows    one row a sample; a further file whenever a new column came
+      events.arrows         what the allocator's block told, with each thread's count of operations
+      changes.arrows        every set of tunables: who, what, old and new, time and operations
+
+While a session runs the tables are Arrow IPC streams, written on every second: a reader takes the whole
+record batches and leaves what was cut off. At the end each becomes one Parquet file (samples.parquet ...)
+and its streams go. Every file carries the version; nothing in them is executed when read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+
+from workbench.errors import DamagedRecording, WrongRecordingVersion
+from workbench.recording.sampler import Column
+from workbench.units import name_column
+
+VERSION = 1
+SUFFIX = ".session"
+FACTS_FILE = "session.json"
+TABLES = ("samples", "events", "changes")
+# Keys of a table's metadata.
+_VERSION_KEY = b"hakmem.session.version"
+_COLUMNS_KEY = b"hakmem.session.columns"
+
+EVENTS_SCHEMA = pa.schema(
+    [
+        ("time_s", pa.float64()),
+        ("operation", pa.int64()),
+        ("thread", pa.int64()),
+        ("kind", pa.string()),
+        ("cause", pa.string()),
+        ("item", pa.string()),
+        ("unit", pa.string()),
+        ("old_value", pa.float64()),
+        ("new_value", pa.float64()),
+    ],
+    metadata={_VERSION_KEY: str(VERSION)},
+)
+# One row a tunable; those of one set have the same number. Values are JSON, for they have several types.
+CHANGES_SCHEMA = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("time_s", pa.float64()),
+        ("operations", pa.int64()),
+        ("is_exact", pa.bool_()),
+        ("cause", pa.string()),
+        ("tunable", pa.string()),
+        ("before", pa.string()),
+        ("after", pa.string()),
+    ],
+    metadata={_VERSION_KEY: str(VERSION)},
+)
+
+
+def make_samples_schema(columns: Iterable[Column]) -> pa.Schema:
+    """Schema of samples with these lines; their descriptions travel in its metadata."""
+    listed = list(columns)
+    fields = [("time_s", pa.float64()), ("operations", pa.int64())]
+    fields += [(name_sample_column(column), pa.float64()) for column in listed]
+    descriptions = json.dumps([asdict(column) for column in listed])
+    return pa.schema(fields, metadata={_VERSION_KEY: str(VERSION), _COLUMNS_KEY: descriptions})
+
+
+def name_sample_column(column: Column) -> str:
+    """Such as 'tls.capacity_slots C4': the metric with its unit, and the item."""
+    return f"{name_column(column.metric, column.unit)} {column.item}".rstrip()
+
+
+def read_columns(schema: pa.Schema, path: Path) -> list[Column]:
+    """Descriptions of the lines in samples.
+
+    Raises
+    ------
+    DamagedRecording
+        If they are not there, or are not what `make_samples_schema` writes.
+    """
+    try:
+        described = json.loads((schema.metadata or {})[_COLUMNS_KEY])
+        columns = [Column(**description) for description in described]
+        if not all(isinstance(column.key, str) for column in columns):
+            raise TypeError("a column without a name")
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedRecording(f"{path} does not describe its columns ({error}); it is damaged") from None
+    return columns
+
+
+def check_version(version: object, path: Path) -> None:
+    """Refuse what was written by a newer workbench.
+
+    Raises
+    ------
+    WrongRecordingVersion
+        If its version is above this one's.
+    DamagedRecording
+        If it has none.
+    """
+    text = version.decode(errors="replace") if isinstance(version, bytes) else str(version)
+    if not text.isdecimal():
+        raise DamagedRecording(f"{path} has no version; it is no recording of a session, or damaged")
+    if int(text) > VERSION:
+        raise WrongRecordingVersion(
+            f"{path} was recorded by a newer workbench "
+            f"(format {text}, known here: {VERSION}); update this one"
+        )
+
+
+def check_schema(schema: pa.Schema, path: Path) -> None:
+    """Refuse a table of a newer workbench, or that is no table of a session.
+
+    Raises
+    ------
+    WrongRecordingVersion, DamagedRecording
+        With the file.
+    """
+    check_version((schema.metadata or {}).get(_VERSION_KEY, ""), path)

@@ -1,0 +1,110 @@
+"""Writes a notebook that repeats a session. Its cells only call: `repeat_session` does the work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import WorkbenchError
+from workbench.recording.recording import Recording
+from workbench.recording.repetition import explain_inexactness, plan_repetition
+
+
+def write_notebook(recording: Recording, path: Path) -> Path:
+    """Write it, whole or not at all; a file of that name is replaced.
+
+    Raises
+    ------
+    WorkbenchError
+        If the session cannot be repeated, or the file not written.
+    """
+    plan_repetition(recording)
+    path = path.absolute()
+    text = json.dumps(_build(recording), indent=1, ensure_ascii=False) + "\n"
+    unfinished = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise WorkbenchError(f"notebook: {path} cannot be written ({error.strerror})") from error
+    return path
+
+
+def _build(recording: Recording) -> dict[str, Any]:
+    cells = [
+        _markdown(_describe(recording)),
+        # Strings of JSON are strings of Python, whatever is in the path.
+        _code(
+            f"session = {json.dumps(str(recording.path))}  # the recording to repeat\n"
+            'results = ""  # folder for the new recording; empty: beside the first',
+            tags=["parameters"],
+        ),
+        _code(
+            "from workbench.plots import draw_recording, draw_recordings\n"
+            "from workbench.recording import Recording, compare_sessions, repeat_session\n\n"
+            "original = Recording.open(session)\n"
+            'draw_recording(original, along="operations")'
+        ),
+        _markdown("The changes that are repeated, each at its count of operations:"),
+        _code("original.changes"),
+        _markdown("The same once more. It takes about as long as the session did."),
+        _code("repeated = repeat_session(original, results or None)\nrepeated"),
+        _markdown("Both, the first session pale behind its repetition:"),
+        _code('draw_recordings(repeated, original, along="operations")'),
+        _markdown("How they agree; `help(compare_sessions)` says how the intervals are computed:"),
+        _code("agreement = compare_sessions(original, repeated)\nprint(agreement.describe())"),
+        _code("agreement.to_frame()"),
+    ]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number:02d}"
+    return {
+        "cells": cells,
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def _describe(recording: Recording) -> str:
+    facts, spec = recording.facts, recording.spec
+    assert spec is not None
+    threads = "1 thread" if spec.thread_count == 1 else f"{spec.thread_count} threads"
+    reasons = explain_inexactness(recording)
+    expected = (
+        "It must come out the same, event for event."
+        if not reasons
+        else f"It cannot be the same event for event: {'; '.join(reasons)}. "
+        "It is compared within intervals that the first session gives."
+    )
+    return (
+        f"# {_escape(facts.subject)}, once more\n\n"
+        f"Recorded {facts.started}: workload `{spec.workload}`, {threads}, seed {spec.seed}, "
+        f"{recording.operations:,} operations, {len(recording.steps())} sets of tunables. "
+        "This notebook runs it again with the same changes at the same counts of operations, "
+        f"and puts both beside each other. {expected}\n\n"
+        "Unattended: `papermill NOTEBOOK OUT.ipynb`, with `-p session FOLDER` for another recording."
+    )
+
+
+def _escape(text: str) -> str:
+    return "".join(f"\\{character}" if character in "\\`*_[]<>#$" else character for character in text)
+
+
+def _markdown(source: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "metadata": {}, "source": source.splitlines(keepends=True)}
+
+
+def _code(source: str, tags: list[str] | None = None) -> dict[str, Any]:
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "metadata": {"tags": tags} if tags else {},
+        "outputs": [],
+        "source": source.splitlines(keepends=True),
+    }

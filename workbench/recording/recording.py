@@ -1,0 +1,238 @@
+"""A recorded session, opened: its samples, events and changes as tables, finished or not."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from workbench.control import Value
+from workbench.errors import DamagedRecording, WorkbenchError
+from workbench.processes import RunSpec
+from workbench.recording.changes import Change
+from workbench.recording.facts import SessionFacts, read_facts
+from workbench.recording.history import HistoryView
+from workbench.recording.layout import (
+    CHANGES_SCHEMA,
+    EVENTS_SCHEMA,
+    FACTS_FILE,
+    SUFFIX,
+    TABLES,
+    make_samples_schema,
+    name_sample_column,
+    read_columns,
+)
+from workbench.recording.sampler import Column
+from workbench.recording.store import default_folder, list_streams
+from workbench.recording.stream import join_batches, read_parquet, read_stream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Recording:
+    """A recording that is only read. Made by `open`; what is still being written is read as far as it is.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder.
+    facts : SessionFacts
+        What ran, where, and how it ended.
+    """
+
+    def __init__(self, path: Path, facts: SessionFacts) -> None:
+        self.path = path
+        self.facts = facts
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Recording:
+        """Open a recording by its folder.
+
+        Raises
+        ------
+        DamagedRecording
+            If it is none, or its facts cannot be read.
+        WrongRecordingVersion
+            If a newer workbench wrote it.
+        """
+        folder = Path(path).absolute()
+        if folder.name == FACTS_FILE:
+            folder = folder.parent
+        if not folder.is_dir():
+            raise DamagedRecording(f"there is no recording {folder}; `workbench recordings` lists them")
+        return cls(folder, read_facts(folder))
+
+    @property
+    def name(self) -> str:
+        """Of its folder, without the ending."""
+        return self.path.name.removesuffix(SUFFIX)
+
+    @property
+    def spec(self) -> RunSpec | None:
+        """What our run was asked to do; None for a process that was attached to."""
+        return self.facts.spec
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files."""
+        return sum(file.stat().st_size for file in self.path.iterdir() if file.is_file())
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row a sample, indexed by `time_s`: `operations` and every line of the charts.
+
+        Raises
+        ------
+        DamagedRecording
+            If the file was cut short, or is none.
+        """
+        frame: pd.DataFrame = self._read("samples").to_pandas()
+        return frame.set_index("time_s")
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row an event, in order, with the thread's count of operations.
+
+        Raises
+        ------
+        DamagedRecording
+            If the file was cut short, or is none.
+        """
+        frame: pd.DataFrame = self._read("events").to_pandas()
+        return frame
+
+    @cached_property
+    def changes(self) -> pd.DataFrame:
+        """One row a tunable and set: who, what, old and new, seconds and count of operations.
+
+        Raises
+        ------
+        DamagedRecording
+            If the file was cut short, or is none.
+        """
+        frame: pd.DataFrame = self._read("changes").to_pandas()
+        frame["operations"] = frame["operations"].astype("Int64")
+        try:
+            for side in ("before", "after"):
+                frame[side] = [json.loads(text) for text in frame[side]]
+        except (TypeError, ValueError) as error:
+            raise DamagedRecording(f"{self.path}: the changes hold a value that is none ({error})") from None
+        return frame
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        """What the lines of the samples are."""
+        table = self._read("samples")
+        return read_columns(table.schema, self.path)
+
+    def history(self) -> HistoryView:
+        """The samples as charts want them."""
+        table = self._read("samples")
+        columns = self.columns
+        time_s = table.column("time_s").to_numpy()
+        values = [table.column(name_sample_column(column)).to_numpy() for column in columns]
+        return HistoryView(
+            np.asarray(time_s, dtype=np.float64),
+            np.column_stack([np.asarray(line, dtype=np.float64) for line in values])
+            if values
+            else np.empty((len(time_s), 0)),
+            tuple(column.key for column in columns),
+        )
+
+    def steps(self) -> list[Change]:
+        """The changes as values, oldest first; each set is one."""
+        found: dict[int, Change] = {}
+        values = zip(self.changes["before"], self.changes["after"], strict=True)
+        for row, (old, new) in zip(self._read("changes").to_pylist(), values, strict=True):
+            name, number = str(row["tunable"]), int(row["number"])
+            before: dict[str, Value] = {} if old is None else {name: old}
+            after: dict[str, Value] = {name: new}
+            known = found.get(number)
+            if known is not None:
+                before, after = {**known.before, **before}, {**known.after, **after}
+            found[number] = Change(
+                number,
+                float(row["time_s"]),
+                str(row["cause"]),
+                before,
+                after,
+                operations=row["operations"],
+                is_exact=bool(row["is_exact"]),
+            )
+        return list(found.values())
+
+    @property
+    def operations(self) -> int | None:
+        """Operations of the workload at the end, or as far as it is known."""
+        if self.facts.operations is not None:
+            return self.facts.operations
+        known = self.samples["operations"].dropna()
+        return int(known.iloc[-1]) if len(known) else None
+
+    def save_notebook(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write a notebook that repeats this session and compares the two; returns where it is.
+
+        Raises
+        ------
+        WorkbenchError
+            If the session cannot be repeated (a process that was attached to), or the file not written.
+        """
+        from workbench.recording.notebook import write_notebook
+
+        return write_notebook(self, Path(path) if path is not None else self.path.with_suffix(".ipynb"))
+
+    def _read(self, table: str) -> pa.Table:
+        tables = self.__dict__.setdefault("_tables", {})
+        if table not in tables:
+            tables[table] = self._read_anew(table)
+        return tables[table]
+
+    def _read_anew(self, table: str) -> pa.Table:
+        finished = self.path / f"{table}.parquet"
+        streams = list_streams(self.path, table)
+        if finished.exists():
+            try:
+                return read_parquet(finished)
+            except DamagedRecording:
+                if not streams:  # else it was cut while it was made from them
+                    raise
+        parts = []
+        for path in streams:
+            try:
+                parts.append(read_stream(path))
+            except DamagedRecording:
+                # The newest may have been cut before its schema was whole.
+                if path != streams[-1]:
+                    raise
+        if not parts:
+            if self.facts.is_complete and not streams and table != "samples":
+                raise DamagedRecording(f"{self.path} has no {table}; a file of it is missing")
+            return _empty_schema(table).empty_table()
+        schema = max((schema for schema, _ in parts), key=len)
+        return pa.Table.from_batches(list(join_batches(schema, iter(parts))), schema=schema)
+
+    def __repr__(self) -> str:
+        return f"<Recording {self.name}: {self.facts.subject}, {self.facts.status or 'unfinished'}>"
+
+
+def _empty_schema(table: str) -> pa.Schema:
+    schemas = dict(zip(TABLES, (make_samples_schema([]), EVENTS_SCHEMA, CHANGES_SCHEMA), strict=True))
+    return schemas[table]
+
+
+def find_recordings(folder: Path | None = None) -> list[Recording]:
+    """Recordings in a folder, newest first; what cannot be opened is left out."""
+    folder = default_folder() if folder is None else folder
+    found = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        try:
+            found.append(Recording.open(path))
+        except WorkbenchError:
+            continue
+    return sorted(found, key=lambda recording: (recording.facts.started, recording.name), reverse=True)

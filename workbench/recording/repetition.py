@@ -1,0 +1,214 @@
+"""A recorded session run again: the same workload, seed and changes at the same counts of operations."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from workbench.control import ControlBlock, Value
+from workbench.errors import BadParameter, NoProcess
+from workbench.processes import Outcome, RunSpec, Schedule, Worker, resident_bytes
+from workbench.recording.facts import SessionFacts, date_now, describe_machine
+from workbench.recording.recorder import Recorder, Sample
+from workbench.recording.recording import Recording
+from workbench.recording.store import SessionWriter
+
+SAMPLE_INTERVAL_S = 0.08
+
+
+def read_schedule(recording: Recording) -> Schedule:
+    """The changes of a session as a schedule for the runner.
+
+    What takes effect at start is left out: it was asked of the next one. A schedule that the session itself
+    had is part of it.
+    """
+    with ControlBlock.own() as own:
+        tunables = own.tunables
+    schedule = list(recording.spec.schedule) if recording.spec is not None else []
+    for step in recording.steps():
+        values = {
+            name: value
+            for name, value in step.after.items()
+            if name not in tunables or tunables[name].effect != "start"
+        }
+        if step.operations is not None and values:
+            schedule.append((int(step.operations), values))
+    return tuple(sorted(schedule, key=lambda entry: entry[0]))
+
+
+def explain_inexactness(recording: Recording) -> list[str]:
+    """Why a repetition cannot be the same event for event; empty if it must be."""
+    spec = recording.spec
+    if spec is None:
+        return ["it was a process that was attached to"]
+    reasons = []
+    if spec.allocator != "hakmem":
+        reasons.append(f"allocator {spec.allocator} tells no events")
+    if spec.thread_count != 1:
+        reasons.append(f"{spec.thread_count} threads take turns as the system lets them")
+    if recording.facts.settings.get("clock.mode") != "operations":
+        reasons.append("clock.mode was time")
+    elif spec.operations is None:
+        reasons.append("it ran by seconds, not by operations")
+    inexact = sum(not step.is_exact for step in recording.steps())
+    if inexact:
+        changes = "1 change was" if inexact == 1 else f"{inexact} changes were"
+        reasons.append(f"{changes} made while the workload ran, at a count that is not exact")
+    if recording.facts.lost_events:
+        reasons.append(f"{recording.facts.lost_events} events were overwritten before they were read")
+    if any("clock.mode" in step.after for step in recording.steps()):
+        reasons.append("clock.mode was changed")
+    return reasons
+
+
+def plan_repetition(recording: Recording) -> RunSpec:
+    """What to run to repeat a session.
+
+    A session by operations runs as many as were done, to its end or to where its recording was cut; one
+    by seconds as long as it ran.
+
+    Raises
+    ------
+    BadParameter
+        If it was a process that was attached to, or nothing of it was recorded.
+    """
+    spec = recording.spec
+    if spec is None:
+        raise BadParameter(
+            f"{recording.name}: a process that was attached to cannot be run again; "
+            "only a session of a workload of ours can"
+        )
+    tunables: Mapping[str, Value] = spec.tunables
+    schedule = read_schedule(recording) if spec.allocator == "hakmem" else ()
+    operations = recording.operations
+    if not operations:
+        raise BadParameter(f"{recording.name}: no operation was recorded, so there is nothing to repeat")
+    if spec.operations is not None:
+        return replace(spec, operations=operations, tunables=tunables, schedule=schedule, starts_paused=False)
+    elapsed_s = recording.facts.elapsed_s or float(recording.samples.index[-1])
+    return replace(spec, seconds=elapsed_s, tunables=tunables, schedule=schedule, starts_paused=False)
+
+
+def repeat_session(
+    session: Recording | str | os.PathLike[str],
+    folder: str | os.PathLike[str] | None = None,
+    timeout_s: float | None = None,
+) -> Recording:
+    """Run a recorded session again, and record that.
+
+    Parameters
+    ----------
+    session : Recording or path
+        What to repeat.
+    folder : path, optional
+        Where the new recording goes; by default beside the first.
+    timeout_s : float, optional
+        Ends the run after so long.
+
+    Raises
+    ------
+    BadParameter
+        If it cannot be repeated.
+    DamagedRecording, WrongRecordingVersion
+        If it cannot be read.
+    WorkbenchError
+        If the run cannot be started here: a tunable that no longer exists, an allocator that is missing.
+    """
+    recording = session if isinstance(session, Recording) else Recording.open(session)
+    spec = plan_repetition(recording)
+    target = Path(folder) if folder is not None else recording.path.parent
+    return record_run(spec, target, subject=f"{recording.facts.subject}, repeated", timeout_s=timeout_s)
+
+
+def record_run(
+    spec: RunSpec,
+    folder: str | os.PathLike[str],
+    *,
+    subject: str = "",
+    name: str = "",
+    timeout_s: float | None = None,
+) -> Recording:
+    """Run a workload to its end and record it.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        What to run.
+    folder : path
+        Where the recording goes.
+    subject, name : str
+        What the recording says it is of, and its own name; made up if empty.
+    timeout_s : float, optional
+        Ends the run after so long.
+
+    Raises
+    ------
+    WorkbenchError
+        If the run cannot be started, or the recording not be written.
+    """
+    with Worker.start(replace(spec, starts_paused=True)) as worker:
+        recorder = Recorder(
+            worker.allocator_block,
+            worker.workload_block,
+            lambda: resident_bytes(worker.pid),
+            is_from_start=True,
+        )
+        facts = gather_facts(
+            subject or f"{spec.workload} under {spec.allocator}",
+            worker.allocator_block,
+            spec=spec,
+            process=f"{worker.pid}",
+        )
+        writer = SessionWriter(Path(folder), facts, recorder.start_s, name)
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        outcome = _record_to_end(worker, recorder, writer, deadline_s)
+        writer.close(outcome)
+    if writer.problem:
+        raise BadParameter(writer.problem)
+    return Recording.open(writer.path)
+
+
+def _record_to_end(
+    worker: Worker, recorder: Recorder, writer: SessionWriter, deadline_s: float | None
+) -> Outcome:
+    outcome = None
+    writer.add_sample(recorder.sample(), recorder.columns)
+    worker.resume()
+    while outcome is None:
+        outcome = worker.await_end(SAMPLE_INTERVAL_S)
+        if outcome is None and deadline_s is not None and time.monotonic() > deadline_s:
+            outcome = worker.wait(0.0)
+        if outcome is None:
+            try:
+                writer.add_sample(recorder.sample(), recorder.columns)
+            except NoProcess:
+                continue  # it ended just now
+        batch = recorder.drain_events()
+        if batch is not None:
+            writer.add_events(batch)
+        writer.flush()
+    # Its threads are gone, and their capacities with them; the count is the run's.
+    writer.add_sample(Sample(recorder.time_s, outcome.operations, {}), recorder.columns)
+    return outcome
+
+
+def gather_facts(
+    subject: str,
+    allocator_block: ControlBlock | None,
+    *,
+    spec: RunSpec | None = None,
+    process: str = "",
+) -> SessionFacts:
+    """What is known of a session at its start."""
+    return SessionFacts(
+        subject=subject,
+        started=date_now(),
+        spec=spec,
+        settings=dict(allocator_block.requested().values) if allocator_block is not None else {},
+        process=process,
+        allocator_build=allocator_block.info.build if allocator_block is not None else "",
+        provenance=describe_machine(),
+    )

@@ -1,0 +1,285 @@
+"""Writes a session to disk as it happens. What cannot be written ends the recording, not the session."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from workbench.control import EventBatch
+from workbench.errors import WorkbenchError
+from workbench.processes import Outcome
+from workbench.recording.changes import Change
+from workbench.recording.facts import SessionFacts, summarize_outcome, write_facts
+from workbench.recording.layout import (
+    CHANGES_SCHEMA,
+    EVENTS_SCHEMA,
+    SUFFIX,
+    TABLES,
+    make_samples_schema,
+    name_sample_column,
+)
+from workbench.recording.recorder import Sample
+from workbench.recording.sampler import Column
+from workbench.recording.stream import StreamFile, join_batches, read_stream, write_parquet
+
+FLUSH_INTERVAL_S = 1.0
+FOLDER_VARIABLE = "HAKMEM_RECORDINGS"
+# A day of samples and busy events; a session that is forgotten must not fill a disk.
+MAXIMUM_BYTES = 4 << 30
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def default_folder() -> Path:
+    """Where recordings go: HAKMEM_RECORDINGS, else `recordings` in the working directory."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or "recordings").absolute()
+
+
+class SessionWriter:
+    """One recording that is being written; used by one thread.
+
+    Nothing here raises an error of the disk: `problem` says in one line why recording ended early.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the recording's own folder is made.
+    facts : SessionFacts
+        What is known at the start.
+    start_s : float
+        Monotonic time that counts as 0.
+    name : str
+        Of the recording's folder, without its ending; by default date, time and subject.
+    maximum_bytes : int
+        The recording ends when its streams are as large.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        facts: SessionFacts,
+        start_s: float,
+        name: str = "",
+        maximum_bytes: int = MAXIMUM_BYTES,
+    ) -> None:
+        self.facts = facts
+        self.problem = ""
+        self.path = folder / f"{name or _choose_name(facts)}{SUFFIX}"
+        self._start_s = start_s
+        self._maximum_bytes = maximum_bytes
+        self._samples: list[Sample] = []
+        self._changes: list[Change] = []
+        self._events: list[EventBatch] = []
+        self._columns: dict[str, Column] = {}
+        self._streams: dict[str, StreamFile] = {}
+        self._closed_bytes = 0
+        self._segment_count = 0
+        self._next_flush_s = 0.0
+        self._is_closed = False
+        with self._guard():
+            self.path = _make_folder(self.path)
+            write_facts(self.path, facts)
+            self._streams["events"] = StreamFile(self.path / "events.arrows", EVENTS_SCHEMA)
+            self._streams["changes"] = StreamFile(self.path / "changes.arrows", CHANGES_SCHEMA)
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether what is added still reaches the disk."""
+        return not self._is_closed and not self.problem
+
+    @property
+    def size_bytes(self) -> int:
+        """Written so far, in bytes."""
+        return self._closed_bytes + sum(stream.size_bytes for stream in self._streams.values())
+
+    def add_sample(self, sample: Sample, columns: Iterable[Column]) -> None:
+        """Adds a row; `columns` describes every line there is."""
+        if self.is_recording:
+            for column in columns:
+                if column.key not in self._columns:
+                    self._columns[column.key] = column
+            self._samples.append(sample)
+
+    def add_events(self, batch: EventBatch) -> None:
+        """Adds what the allocator's block told."""
+        if self.is_recording and (len(batch) or batch.lost):
+            self._events.append(batch)
+
+    def add_changes(self, changes: Iterable[Change]) -> None:
+        """Adds sets of tunables, each with every value that it changed."""
+        if self.is_recording:
+            self._changes += changes
+
+    def flush(self, *, is_now: bool = False) -> None:
+        """Writes what came since, once a second; at once if told so."""
+        now_s = time.monotonic()
+        if not self.is_recording or (now_s < self._next_flush_s and not is_now):
+            return
+        self._next_flush_s = now_s + FLUSH_INTERVAL_S
+        with self._guard():
+            self._write_samples()
+            self._write_events()
+            self._write_changes()
+            if self.size_bytes > self._maximum_bytes:
+                self._stop(
+                    f"it is {self.size_bytes >> 20} MiB large, its limit is {self._maximum_bytes >> 20}"
+                )
+
+    def close(self, outcome: Outcome | None = None, *, status: str = "", note: str = "") -> None:
+        """Writes the rest and how it ended, and makes the streams Parquet. Can be called again.
+
+        Parameters
+        ----------
+        outcome : Outcome, optional
+            Of our own run.
+        status, note : str
+            The same for what has no outcome.
+        """
+        if self._is_closed:
+            return
+        self.flush(is_now=True)
+        was_recording = self.is_recording
+        self._is_closed = True
+        told = summarize_outcome(outcome) or {"status": status or "ended", "note": note}
+        if self.problem:
+            told["note"] = f"{told['note']}; {self.problem}".lstrip("; ")
+        self.facts = replace(self.facts, **told)
+        with self._guard():
+            for stream in self._streams.values():
+                stream.close()
+            if self.path.is_dir():
+                write_facts(self.path, self.facts)
+            if was_recording:
+                finish_tables(self.path)
+
+    # --- one table each ---
+
+    def _write_samples(self) -> None:
+        samples, self._samples = self._samples, []
+        if not samples:
+            return
+        columns = list(self._columns.values())
+        stream = self._streams.get("samples")
+        if stream is None or len(stream.schema) != len(columns) + 2:
+            if stream is not None:
+                stream.close()
+                self._closed_bytes += stream.size_bytes
+            path = self.path / f"samples-{self._segment_count:03d}.arrows"
+            self._segment_count += 1
+            stream = self._streams["samples"] = StreamFile(path, make_samples_schema(columns))
+        table: dict[str, list[Any]] = {
+            "time_s": [sample.time_s for sample in samples],
+            "operations": [sample.operations for sample in samples],
+        }
+        for column in columns:
+            table[name_sample_column(column)] = [sample.values.get(column.key) for sample in samples]
+        stream.append(table)
+
+    def _write_events(self) -> None:
+        batches, self._events = self._events, []
+        lost = sum(batch.lost for batch in batches)
+        if lost:
+            self.facts = replace(self.facts, lost_events=self.facts.lost_events + lost)
+            write_facts(self.path, self.facts)
+        for batch in batches:
+            events = list(batch)
+            if events:
+                self._streams["events"].append(
+                    {
+                        "time_s": [event.time_s - self._start_s for event in events],
+                        "operation": [event.operation for event in events],
+                        "thread": [event.thread for event in events],
+                        "kind": [event.kind for event in events],
+                        "cause": [event.cause for event in events],
+                        "item": [event.item for event in events],
+                        "unit": [event.kind_info.unit for event in events],
+                        "old_value": [event.old_value for event in events],
+                        "new_value": [event.new_value for event in events],
+                    }
+                )
+
+    def _write_changes(self) -> None:
+        changes, self._changes = self._changes, []
+        rows = [(change, name, value) for change in changes for name, value in change.after.items()]
+        if rows:
+            self._streams["changes"].append(
+                {
+                    "number": [change.number for change, _, _ in rows],
+                    "time_s": [change.time_s - self._start_s for change, _, _ in rows],
+                    "operations": [change.operations for change, _, _ in rows],
+                    "is_exact": [change.is_exact for change, _, _ in rows],
+                    "cause": [change.cause for change, _, _ in rows],
+                    "tunable": [name for _, name, _ in rows],
+                    "before": [json.dumps(change.before.get(name)) for change, name, _ in rows],
+                    "after": [json.dumps(value) for _, _, value in rows],
+                }
+            )
+
+    # --- what goes wrong ---
+
+    @contextlib.contextmanager
+    def _guard(self) -> Any:
+        try:
+            yield
+        except (OSError, pa.ArrowException, WorkbenchError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self._stop(reason)
+
+    def _stop(self, reason: str) -> None:
+        if not self.problem:
+            self.problem = f"recording ended: {self.path}: {reason}; the session goes on"
+        for stream in self._streams.values():
+            # What is written is kept; closing may need room that there is not.
+            with contextlib.suppress(OSError, pa.ArrowException):
+                stream.close()
+
+
+def finish_tables(folder: Path) -> None:
+    """Makes each table of a recording Parquet, and takes its streams away once that is done.
+
+    Raises
+    ------
+    OSError, WorkbenchError
+        If a table cannot be read or written; its streams stay.
+    """
+    for table in TABLES:
+        paths = list_streams(folder, table)
+        if not paths:
+            continue
+        schemas = [read_stream(path)[0] for path in paths]
+        # Columns only ever come: the last stream has all.
+        schema = max(schemas, key=len)
+        write_parquet(
+            folder / f"{table}.parquet", schema, join_batches(schema, (read_stream(path) for path in paths))
+        )
+        for path in paths:
+            path.unlink()
+
+
+def list_streams(folder: Path, table: str) -> list[Path]:
+    """Streams of a table, oldest first."""
+    return sorted([*folder.glob(f"{table}.arrows"), *folder.glob(f"{table}-*.arrows")])
+
+
+def _choose_name(facts: SessionFacts) -> str:
+    date = facts.started.replace("-", "").replace(":", "").replace("T", "-").rstrip("Z")
+    return f"{date}-{_UNSAFE.sub('-', facts.subject).strip('-')[:60]}"
+
+
+def _make_folder(wanted: Path) -> Path:
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    stem = wanted.name.removesuffix(SUFFIX)
+    for number in range(1, 10_000):
+        path = wanted if number == 1 else wanted.with_name(f"{stem}-{number}{SUFFIX}")
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path
+    raise FileExistsError(17, "too many recordings of that name", str(wanted))
