@@ -20,7 +20,7 @@ void hak_free(void *block)
 
 void *hak_calloc(size_t count, size_t bytes)
 {
-    return heap_calloc(count, bytes, CALL_SITE);
+    return fast_calloc(count, bytes, CALL_SITE);
 }
 
 void *hak_realloc(void *block, size_t bytes)

@@ -9,6 +9,8 @@
 #include "heap.h"
 #include "tls_cache.h"
 
+#include <string.h>
+
 /* Ends in a jump, so that its caller's return address is the program's: the fast path need not load it. */
 static __attribute__((noinline)) void *malloc_above_tiny(size_t bytes)
 {
@@ -24,6 +26,18 @@ static inline __attribute__((always_inline)) void *fast_malloc(size_t bytes)
     if (LIKELY(bin_may_pop(bin)))
         return bin_pop(bin);
     return heap_malloc_tiny(bytes);
+}
+
+static inline __attribute__((always_inline)) void *fast_calloc(size_t count, size_t bytes, void *call_site)
+{
+    size_t total;
+    struct tls_cache *cache = tls_cache;
+    if (UNLIKELY(__builtin_mul_overflow(count, bytes, &total) || total > TINY_MAX_BYTES))
+        return heap_calloc(count, bytes, call_site);
+    struct bin *bin = bin_of_key(cache, cache->tiny_table[(total + 7) / 8]);
+    if (UNLIKELY(!bin_may_pop(bin)))
+        return heap_calloc_tiny(total);
+    return memset(bin_pop(bin), 0, total);
 }
 
 static inline __attribute__((always_inline)) void fast_free(void *block)

@@ -135,6 +135,12 @@ void *heap_malloc_tiny(size_t bytes)
     return finish(cache, block ? block : allocate(cache, bytes, NULL, &is_zeroed), bytes);
 }
 
+void *heap_calloc_tiny(size_t bytes)
+{
+    void *block = heap_malloc_tiny(bytes);
+    return block ? memset(block, 0, bytes) : NULL;
+}
+
 void *heap_calloc(size_t count, size_t bytes, void *call_site)
 {
     size_t total;

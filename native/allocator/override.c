@@ -20,7 +20,7 @@ EXPORT void free(void *block)
 
 EXPORT void *calloc(size_t count, size_t bytes)
 {
-    return heap_calloc(count, bytes, CALL_SITE);
+    return fast_calloc(count, bytes, CALL_SITE);
 }
 
 EXPORT void *realloc(void *block, size_t bytes)
