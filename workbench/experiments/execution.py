@@ -1,0 +1,78 @@
+"""Runs trials one after another into a set of results; those that are done are not run again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+
+from workbench.experiments.measurement import run_trial
+from workbench.experiments.result import TrialResult
+from workbench.experiments.result_set import Results
+from workbench.experiments.trial import Trial, canonical_json
+from workbench.experiments.warming import choose_warm_bytes
+
+#: Told of each result as it is kept.
+ResultListener = Callable[[TrialResult], object]
+
+
+class WarmMemory:
+    """Knows how much memory to touch before a run: what its like has needed so far."""
+
+    def __init__(self, results: Iterable[TrialResult] = ()) -> None:
+        self._peaks: dict[str, float] = {}
+        for result in results:
+            self.learn(result)
+
+    def learn(self, result: TrialResult) -> None:
+        """Remember the peak of a result, whatever allocator it had."""
+        key = _name_work(result.trial)
+        self._peaks[key] = max(self._peaks.get(key, 0.0), result.peak_resident_bytes)
+
+    def choose(self, trial: Trial) -> int:
+        """Bytes to touch before a trial."""
+        peak = self._peaks.get(_name_work(trial))
+        return choose_warm_bytes(None if peak is None else int(peak))
+
+
+def list_missing(trials: Iterable[Trial], results: Results) -> list[Trial]:
+    """Those of the trials that have no result yet, each once."""
+    missing = {trial.id: trial for trial in trials}
+    return [trial for trial_id, trial in missing.items() if trial_id not in results.ids]
+
+
+def shuffle_trials(trials: Iterable[Trial], seed: int) -> list[Trial]:
+    """The trials in a random order, the same for the same seed."""
+    shuffled = list(trials)
+    random.Random(seed).shuffle(shuffled)
+    return shuffled
+
+
+def run_trials(trials: Sequence[Trial], results: Results, on_result: ResultListener | None = None) -> None:
+    """Run what is missing, in the order given; each result is on disk before the next trial begins.
+
+    An interrupt ends it between two results; what was measured stays.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        All checked already.
+    results : Results
+        Held for writing (`Results.writing`).
+    on_result : callable, optional
+        Told of each new result.
+    """
+    memory = WarmMemory(results)
+    for trial in list_missing(trials, results):
+        result = run_trial(trial, warm_bytes=memory.choose(trial))
+        results.add(result)
+        memory.learn(result)
+        if on_result is not None:
+            on_result(result)
+
+
+def _name_work(trial: Trial) -> str:
+    """The same for all trials that do the same work, whatever allocator serves it."""
+    content = trial.to_dict()
+    for name in ("seed", "round", "allocator", "tunables", "schedule", "samples_latency"):
+        content.pop(name, None)
+    return canonical_json(content)

@@ -1,0 +1,196 @@
+"""Results on disk: a folder that any kill leaves sound.
+
+    FOLDER/plan.json         what was declared before anything ran
+    FOLDER/trials/ID.json    one finished trial each, written under another name and renamed
+    FOLDER/results.parquet   those of before, in one table; made by `compact`
+    FOLDER/.lock             held by who adds results
+
+A trial counts as done when its file has its name. Compacting writes the table beside the old one and
+renames it before it removes the files it holds; a trial found in both places is one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.errors import WorkbenchError, WrongResults
+from workbench.experiments.result import ROW_TYPES, TrialResult
+from workbench.experiments.table import tabulate_results
+from workbench.experiments.trial import canonical_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+_SCHEMA = pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in ROW_TYPES.items()])
+_PLAN = "plan.json"
+_TRIALS = "trials"
+_TABLE = "results.parquet"
+_LOCK = ".lock"
+_NEW = ".new"
+
+
+class Results:
+    """A set of results, one a trial.
+
+    Made by `open`; `add` needs `writing`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._by_id: dict[str, TrialResult] = {}
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a set; a folder that does not exist yet, or is empty, is an empty one.
+
+        Raises
+        ------
+        WrongResults
+            If something there is no result, with its file.
+        """
+        results = cls(Path(path))
+        results._read()
+        return results
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._path
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Of the trials that are done, failed ones too."""
+        return frozenset(self._by_id)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[TrialResult]:
+        return iter(sorted(self._by_id.values(), key=lambda result: (result.started_s, result.id)))
+
+    def get(self, trial_id: str) -> TrialResult | None:
+        """Result of a trial; None if it is not done."""
+        return self._by_id.get(trial_id)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the set, so that nobody else runs the same trials into it.
+
+        Raises
+        ------
+        WrongResults
+            If another process does.
+        """
+        (self._path / _TRIALS).mkdir(parents=True, exist_ok=True)
+        with (self._path / _LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise WrongResults(
+                    f"{self._path}: another process adds results to it; wait for its end"
+                ) from None
+            self._read()  # what somebody added since it was opened
+            yield
+
+    def declare(self, plan: Mapping[str, Any]) -> None:
+        """Say what is going to run; the same plan may be declared again, another one may not.
+
+        Raises
+        ------
+        WrongResults
+            If results of another plan are there.
+        """
+        text = canonical_json(plan)
+        path = self._path / _PLAN
+        if path.exists():
+            if path.read_text(encoding="utf-8").strip() != text:
+                raise WrongResults(
+                    f"{self._path}: it holds results of another plan; give another folder, or the same plan"
+                )
+            return
+        if self._by_id:
+            raise WrongResults(f"{self._path}: it holds results without a plan; give another folder")
+        _write_whole(path, text)
+
+    def add(self, result: TrialResult) -> None:
+        """Keep a result; on disk when this returns."""
+        _write_whole(self._path / _TRIALS / f"{result.id}.json", json.dumps(result.to_row()))
+        self._by_id[result.id] = result
+
+    def compact(self) -> None:
+        """Put everything into the one table."""
+        files = sorted((self._path / _TRIALS).glob("*.json"))
+        if not files:
+            return
+        rows = [result.to_row() for result in self]
+        table = pa.Table.from_pylist(rows, schema=_SCHEMA)
+        new = self._path / (_TABLE + _NEW)
+        pq.write_table(table, new, compression="zstd")
+        _sync(new)
+        new.replace(self._path / _TABLE)
+        _sync(self._path)
+        for file in files:
+            file.unlink(missing_ok=True)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a trial, in the order in which they ran, units in the column names."""
+        return tabulate_results(self)
+
+    def _read(self) -> None:
+        self._by_id = {}
+        table = self._path / _TABLE
+        if table.exists():
+            try:
+                rows = pq.read_table(table).to_pylist()
+            except (OSError, pa.ArrowException) as error:
+                raise WrongResults(f"{table}: it is no table of results ({error})") from None
+            for row in rows:
+                self._take(row, table)
+        elif self._path.exists() and not self._path.is_dir():
+            raise WrongResults(f"{self._path}: it is no folder of results")
+        for file in sorted((self._path / _TRIALS).glob("*.json")):
+            try:
+                row = json.loads(file.read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                continue  # compacted meanwhile, by its writer
+            except (OSError, ValueError, RecursionError) as error:
+                raise WrongResults(f"{file}: it is no result ({error})") from None
+            self._take(row, file)
+
+    def _take(self, row: object, file: Path) -> None:
+        if not isinstance(row, dict):
+            raise WrongResults(f"{file}: it is no result")
+        try:
+            result = TrialResult.from_row(row)
+        except WorkbenchError as error:
+            raise WrongResults(f"{file}: {error}") from None
+        self._by_id[result.id] = result
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """The file is there with all of its text, or it is not there."""
+    new = path.with_name(path.name + _NEW)
+    with new.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

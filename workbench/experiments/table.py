@@ -1,0 +1,85 @@
+"""Results as a pandas frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from workbench.experiments.result import TrialResult
+from workbench.experiments.trial import Trial, known_tunables
+from workbench.units import name_column
+from workbench.workloads import catalogue
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Before the name of a workload's parameter, which could be that of something else.
+PARAMETER = "parameter."
+
+
+def tabulate_results(results: Iterable[TrialResult]) -> pd.DataFrame:
+    """Lay results out, one row each, units in the column names.
+
+    Returns
+    -------
+    pandas.DataFrame
+        First what was run: `workload`, `allocator`, `threads`, `seed`, `round`, parameters as
+        `parameter.NAME`, tunables that were set by their name; then what was measured, latencies as
+        `malloc_p99_ns`; then where it comes from.
+    """
+    import pandas as pd
+
+    rows = [_describe_trial(result.trial) | _describe_result(result) for result in results]
+    if not rows:
+        return pd.DataFrame()
+    frame = pd.DataFrame(rows)
+    set_columns = [name for name in frame.columns if name.startswith(PARAMETER) or name in _tunable_columns()]
+    fixed = [name for name in frame.columns if name not in set_columns]
+    return frame[[*fixed[:_TRIAL_COLUMNS], *set_columns, *fixed[_TRIAL_COLUMNS:]]]
+
+
+# id, workload, allocator, threads, seed, round
+_TRIAL_COLUMNS = 6
+
+
+def name_tunable(name: str) -> str:
+    """Column of a tunable."""
+    tunable = known_tunables().get(name)
+    return name if tunable is None else name_column(name, tunable.unit)
+
+
+def name_parameter(workload: str, name: str) -> str:
+    """Column of a workload's parameter."""
+    known = catalogue().get(workload)
+    units = {parameter.name: parameter.unit for parameter in known.parameters} if known else {}
+    return PARAMETER + name_column(name, units.get(name, ""))
+
+
+def _tunable_columns() -> set[str]:
+    return {name_tunable(name) for name in known_tunables()}
+
+
+def _describe_trial(trial: Trial) -> dict[str, Any]:
+    known = None if trial.command else catalogue().get(trial.workload)
+    threads = trial.threads
+    values = dict(trial.parameters)
+    if known is not None:
+        threads = known.default_threads if threads is None else threads
+        values = {parameter.name: parameter.default for parameter in known.parameters} | values
+    row: dict[str, Any] = {
+        "id": "",
+        "workload": trial.workload,
+        "allocator": trial.allocator,
+        "threads": threads,
+        "seed": trial.seed,
+        "round": trial.round,
+    }
+    row |= {name_parameter(trial.workload, name): float(value) for name, value in values.items()}
+    return row | {name_tunable(name): value for name, value in trial.tunables.items()}
+
+
+def _describe_result(result: TrialResult) -> dict[str, Any]:
+    row = {name: value for name, value in result.to_row().items() if name not in ("trial", "latency_ns")}
+    for name, value in result.latency_ns.items():
+        row[name if name.endswith("_count") else f"{name}_ns"] = value
+    return row
