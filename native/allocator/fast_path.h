@@ -14,6 +14,10 @@
 /* Ends in a jump, so that its caller's return address is the program's: the fast path need not load it. */
 static __attribute__((noinline)) void *malloc_above_tiny(size_t bytes)
 {
+    if (bytes <= MID_MAX_BYTES) {
+        struct bin *bin = &tls_cache->bins[mid_class(bytes) + 1];
+        return bin_may_pop(bin) ? bin_pop(bin) : heap_malloc_cached(bytes);
+    }
     return heap_malloc(bytes, __builtin_return_address(0));
 }
 
@@ -25,7 +29,7 @@ static inline __attribute__((always_inline)) void *fast_malloc(size_t bytes)
     struct bin *bin = bin_of_key(cache, cache->tiny_table[(bytes + 7) / 8]);
     if (LIKELY(bin_may_pop(bin)))
         return bin_pop(bin);
-    return heap_malloc_tiny(bytes);
+    return heap_malloc_cached(bytes);
 }
 
 static inline __attribute__((always_inline)) void *fast_calloc(size_t count, size_t bytes, void *call_site)
@@ -36,7 +40,7 @@ static inline __attribute__((always_inline)) void *fast_calloc(size_t count, siz
         return heap_calloc(count, bytes, call_site);
     struct bin *bin = bin_of_key(cache, cache->tiny_table[(total + 7) / 8]);
     if (UNLIKELY(!bin_may_pop(bin)))
-        return heap_calloc_tiny(total);
+        return heap_calloc_cached(total);
     return memset(bin_pop(bin), 0, total);
 }
 

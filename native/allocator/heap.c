@@ -122,12 +122,12 @@ void *heap_malloc(size_t bytes, void *call_site)
     return finish(cache, allocate(cache, bytes, call_site, &is_zeroed), bytes);
 }
 
-void *heap_malloc_tiny(size_t bytes)
+void *heap_malloc_cached(size_t bytes)
 {
     struct tls_cache *cache = tls_cache;
     if (UNLIKELY(!cache->is_real))
         return heap_malloc(bytes, NULL);
-    unsigned class_index = class_of_key(cache->tiny_table[(bytes + 7) / 8]);
+    unsigned class_index = bytes <= TINY_MAX_BYTES ? class_of_key(cache->tiny_table[(bytes + 7) / 8]) : mid_class(bytes);
     void *block = tls_cache_allocate(cache, class_index);
     if (LIKELY(block && !cache->is_maintenance_due))
         return block;
@@ -135,9 +135,9 @@ void *heap_malloc_tiny(size_t bytes)
     return finish(cache, block ? block : allocate(cache, bytes, NULL, &is_zeroed), bytes);
 }
 
-void *heap_calloc_tiny(size_t bytes)
+void *heap_calloc_cached(size_t bytes)
 {
-    void *block = heap_malloc_tiny(bytes);
+    void *block = heap_malloc_cached(bytes);
     return block ? memset(block, 0, bytes) : NULL;
 }
 

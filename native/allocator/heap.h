@@ -15,10 +15,10 @@
 struct tls_cache;
 
 void *heap_malloc(size_t bytes, void *call_site);
-/* Where the fast path ends for a request of up to 1 KiB: its bin is empty, at a mark, or due a tick (in
+/* Where the fast path ends for a request of up to 32 KiB: its bin is empty, at a mark, or due a tick (in
  * which case this allocation is counted already). */
-void *heap_malloc_tiny(size_t bytes);
-void *heap_calloc_tiny(size_t bytes);
+void *heap_malloc_cached(size_t bytes);
+void *heap_calloc_cached(size_t bytes);
 void *heap_calloc(size_t count, size_t bytes, void *call_site);
 void *heap_realloc(void *block, size_t bytes, void *call_site);
 void *heap_reallocarray(void *block, size_t count, size_t bytes, void *call_site);

@@ -1,5 +1,5 @@
-/* hit_path.c: the four patterns whose instructions are counted, on malloc and free as preloaded.
- * usage: hit_path pair|mixed256|mixed8192|batch OPERATIONS   (an operation: a malloc and its free) */
+/* hit_path.c: the patterns whose instructions are counted, on malloc and free as preloaded.
+ * usage: hit_path pair|mid|mixed256|mixed8192|batch OPERATIONS   (an operation: a malloc and its free) */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +14,10 @@ static uint32_t next_random(void)
     return state;
 }
 
-static void pair(long operations)
+static void pair(long operations, size_t bytes)
 {
     for (long i = 0; i < operations; i++) {
-        void *volatile block = malloc(64);
+        void *volatile block = malloc(bytes);
         free(block);
     }
 }
@@ -56,7 +56,9 @@ int main(int count, char **words)
     if (operations == 0)
         return 2;
     if (strcmp(words[1], "pair") == 0)
-        pair(operations);
+        pair(operations, 64);
+    else if (strcmp(words[1], "mid") == 0)
+        pair(operations, 5000);
     else if (strcmp(words[1], "mixed256") == 0)
         mixed(operations, 256);
     else if (strcmp(words[1], "mixed8192") == 0)

@@ -18,6 +18,7 @@ from workbench.processes import get_allocator
 
 # A malloc and its free. Seen: 33.1 to 34.0, of these 0.1 to 1 are ticks.
 MOST_INSTRUCTIONS = 34.1
+MOST_INSTRUCTIONS_MID = 49.5  # above 1 KiB, to 32 KiB; seen: 49.1
 SHORT, LONG = 100_000, 300_000
 
 
@@ -46,7 +47,7 @@ def count_instructions(program: Path, pattern: str, operations: int) -> int:
     return int(found[1])
 
 
-@pytest.mark.parametrize("pattern", ["pair", "mixed256", "mixed8192", "batch"])
+@pytest.mark.parametrize("pattern", ["pair", "mid", "mixed256", "mixed8192", "batch"])
 def test_a_malloc_and_its_free_stay_short(program: Path, pattern: str) -> None:
     counts = [count_instructions(program, pattern, operations) for operations in (SHORT, LONG)]
-    assert (counts[1] - counts[0]) / (LONG - SHORT) <= MOST_INSTRUCTIONS
+    assert (counts[1] - counts[0]) / (LONG - SHORT) <= (MOST_INSTRUCTIONS_MID if pattern == "mid" else MOST_INSTRUCTIONS)
