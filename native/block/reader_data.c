@@ -59,6 +59,15 @@ int hak_reader_effective(struct hak_reader *reader, double *values, uint32_t cou
                        count, generation, error);
 }
 
+int hak_reader_setter(struct hak_reader *reader, uint64_t generation, char *error)
+{
+    uint64_t setter = 0;
+    int code = reader_read(reader, &setter, sizeof setter, offsetof(struct hak_header, setter), error);
+    if (code != HAK_OK)
+        return code;
+    return setter >> 32 == (uint32_t)generation ? (int)(setter & INT32_MAX) : 0;
+}
+
 /* ---- metrics -------------------------------------------------------------------------------- */
 
 /* A piece of DATA, read ahead: the metrics of one thread lie side by side, and so do threads. */

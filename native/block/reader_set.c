@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { LOCK_WAIT_S = 2, LOCK_POLL_NS = 500000, NUMBER_BYTES = 32 };
 
@@ -241,6 +242,7 @@ static int set_locked(struct proposal *proposal, uint64_t *generation, char *err
         memcpy(&word, &proposal->value[i], sizeof word);
         __atomic_store_n(&target[proposal->index[i]], word, __ATOMIC_RELEASE);
     }
+    atomic_store_explicit(&header->setter, (now + 1) << 32 | (uint32_t)getpid(), memory_order_relaxed);
     atomic_store_explicit(&header->generation, now + 1, memory_order_release);
     *generation = now + 1;
     return HAK_OK;

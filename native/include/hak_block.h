@@ -20,6 +20,7 @@
  *   requested slot    the inactive one is written by a setter that holds the OFD lock, release; then
  *   generation        store release by the setter; publisher and readers load acquire, copy with
  *                     acquire loads, recheck: no stand-alone fence is needed
+ *   setter            relaxed, before the generation it names; 0: nobody said
  *   effective         by the publisher, while the top bit of effective_generation is set; then
  *   effective_generation  store release (readers load acquire, copy, recheck)
  *   metric words      one writer each (or atomic adds), relaxed
@@ -162,6 +163,7 @@ struct hak_header {
 
     /* Control words, each writer's on a line of its own. */
     _Alignas(64) _Atomic uint64_t generation;           /* of REQUESTED; setters */
+    _Atomic uint64_t setter; /* low half: pid of who set last; high half: of which generation; setters */
     _Alignas(64) _Atomic uint64_t effective_generation; /* of EFFECTIVE; publisher */
     _Alignas(64) _Atomic uint64_t event_head;           /* next event index; publisher */
     _Alignas(64) _Atomic uint64_t event_lost;           /* events given up by lapped writers */

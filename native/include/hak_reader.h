@@ -65,6 +65,9 @@ int hak_reader_event_cause(struct hak_reader *reader, uint32_t index, struct hak
 int hak_reader_requested(struct hak_reader *reader, double *values, uint32_t count, uint64_t *generation, char *error);
 int hak_reader_effective(struct hak_reader *reader, double *values, uint32_t count, uint64_t *generation, char *error);
 
+/* Pid of the process that set this generation, if it was the latest; 0 if that is not known. */
+int hak_reader_setter(struct hak_reader *reader, uint64_t generation, char *error);
+
 /* Sets `count` tunables as a whole or none. Each value is checked against its descriptor, the whole
  * proposed vector against every constraint. A tunable that is fixed at start may be set to the value
  * it has. The new generation is returned in *generation. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -78,6 +79,14 @@ def test_a_refused_set_changes_nothing(
         block.set({"fish.age": 9} | values)
     assert str(caught.value) == message
     assert block.requested() == before
+
+
+def test_who_set_last_is_known_by_pid(block: ControlBlock) -> None:
+    assert block.setter(block.requested().generation) is None
+    generation = block.set({"pond.depth": 8})
+    assert block.setter(generation) == os.getpid()
+    block.set({"pond.depth": 9})
+    assert block.setter(generation) is None
 
 
 def test_both_sides_of_a_constraint_can_be_set_together(block: ControlBlock) -> None:

@@ -148,6 +148,10 @@ class ControlBlock:
         """Read the values that the process acts on."""
         return self._read_settings(lib.hak_reader_effective)
 
+    def setter(self, generation: int) -> int | None:
+        """Pid of the process that set a generation, if no other was set since; None if that is not known."""
+        return self._reader.call(lib.hak_reader_setter, generation) or None
+
     def adoption(self, snapshot: Snapshot | None = None) -> Adoption:
         """Tell how many threads act on the requested settings.
 

@@ -77,6 +77,7 @@ int hak_reader_axis_item(struct hak_reader *reader, uint32_t index, struct hak_a
 int hak_reader_event_kind(struct hak_reader *reader, uint32_t index, struct hak_event_kind *out, char *error);
 int hak_reader_event_cause(struct hak_reader *reader, uint32_t index, struct hak_event_cause *out,
                            char *error);
+int hak_reader_setter(struct hak_reader *reader, uint64_t generation, char *error);
 int hak_reader_requested(struct hak_reader *reader, double *values, uint32_t count, uint64_t *generation,
                          char *error);
 int hak_reader_effective(struct hak_reader *reader, double *values, uint32_t count, uint64_t *generation,
