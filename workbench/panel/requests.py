@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.control import Value
 from workbench.errors import BadParameter, OutOfRange
-from workbench.panel.target import ENDLESS_S, IN_PROCESS
+from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S, IN_PROCESS
 from workbench.processes import RunSpec
 from workbench.workloads import MAXIMUM_THREADS, get_workload
 
@@ -21,7 +21,8 @@ def read_request(request: Mapping[str, Any], tunables: Mapping[str, Value]) -> t
     Parameters
     ----------
     request : mapping
-        workload, allocator, threads, seed, seconds (0: until stopped), parameters; numbers may be texts.
+        workload, allocator, threads, seed, seconds or operations (0: until stopped), parameters; numbers
+        may be texts.
     tunables : mapping
         Values for the allocator hakmem.
 
@@ -35,6 +36,11 @@ def read_request(request: Mapping[str, Any], tunables: Mapping[str, Value]) -> t
     if in_process:
         allocator = "hakmem"
     seconds = read_seconds(request.get("seconds", 0))
+    operations = read_whole("operations", request.get("operations", 0), 0, ENDLESS_OPERATIONS)
+    if operations and seconds:
+        raise BadParameter("a run is by seconds or by operations; give one")
+    if not seconds and not operations and tunables.get("clock.mode") == "operations":
+        operations = ENDLESS_OPERATIONS
     parameters = dict(request.get("parameters", {}))
     spec = RunSpec(
         workload=str(request.get("workload", "")),
@@ -42,7 +48,8 @@ def read_request(request: Mapping[str, Any], tunables: Mapping[str, Value]) -> t
         threads=read_whole("threads", request.get("threads", 1), 1, MAXIMUM_THREADS),
         seed=read_whole("seed", request.get("seed", 1), 0, MAXIMUM_SEED),
         allocator=allocator,
-        seconds=seconds or ENDLESS_S,
+        seconds=None if operations else seconds or ENDLESS_S,
+        operations=operations or None,
         tunables=dict(tunables) if allocator == "hakmem" else {},
     )
     spec.check()

@@ -13,13 +13,14 @@ from typing import Any
 from workbench.control import BlockInfo, ControlBlock, EventBatch, Value, find_blocks
 from workbench.errors import BadParameter, NoProcess, WorkbenchError
 from workbench.panel.controls import describe_change
+from workbench.panel.keeper import SessionKeeper
 from workbench.panel.requests import describe_spec, read_request
 from workbench.panel.settings import YOU, SettingsDesk
 from workbench.panel.status import Status, format_rate, write_status
 from workbench.panel.target import IN_PROCESS, Target, attach_target, start_target
 from workbench.plots import Chart, Marker, build_charts
 from workbench.processes import Outcome
-from workbench.recording import HistoryView
+from workbench.recording import Change, HistoryView
 
 LOG_ENTRIES = 500
 EVENTS_A_STEP = 12
@@ -55,10 +56,13 @@ class LiveSession:
     ----------
     own : ControlBlock
         Block of the allocator in this process.
+    recordings : Path, optional
+        Where sessions are recorded; nowhere if it is left out.
     """
 
-    def __init__(self, own: ControlBlock) -> None:
+    def __init__(self, own: ControlBlock, recordings: Path | None = None) -> None:
         self.settings = SettingsDesk(own)
+        self.keeper = SessionKeeper(recordings)
         self.target: Target | None = None
         self.state = "idle"
         self.note = ""
@@ -180,10 +184,18 @@ class LiveSession:
         self.note = self.error = ""
         self.is_process_alive = True
         self.charts = ()
-        self.settings.bind(target.allocator_block, is_foreign=is_foreign)
+        self.settings.bind(
+            target.allocator_block,
+            is_foreign=is_foreign,
+            workload_block=target.workload_block,
+            is_repeatable=target.is_repeatable,
+        )
+        self.keeper.begin(target)
 
     def _leave(self) -> None:
         if self.target is not None:
+            if self.is_process_alive:
+                self.keeper.end(note="the panel let go of it")
             self.settings.unbind()
             self.target.close()
             self.target = None
@@ -191,8 +203,10 @@ class LiveSession:
         self.state = "idle"
         self.note = ""
 
-    def _end(self, note: str, state: str, kind: str = "note") -> None:
+    def _end(self, note: str, state: str, kind: str = "note", outcome: Outcome | None = None) -> None:
         assert self.target is not None
+        self.keeper.keep(None, (), None, self._take_steps(self.target))
+        self._tell_problem(self.keeper.end(outcome, note))
         self._ended_elapsed_s = self.elapsed_s()
         self.is_process_alive = False
         self.state = state
@@ -209,14 +223,18 @@ class LiveSession:
         if target is None or not self.is_process_alive:
             return
         outcome = target.poll()
+        events, sample = None, None
         try:
-            self._note_events(target.recorder.drain_events())
+            self.settings.notice_others()
+            events = target.recorder.drain_events()
+            self._note_events(events)
             if outcome is None:
-                target.recorder.sample()
+                sample = target.recorder.sample()
         except NoProcess:
             # It ended between the look and the sample; the next step has the outcome.
             pass
         columns = target.recorder.columns
+        self._tell_problem(self.keeper.keep(sample, columns, events, self._take_steps(target)))
         if sum(len(chart.traces) for chart in self.charts) != len(columns):
             self.charts = build_charts(columns)
         if outcome is not None:
@@ -229,11 +247,11 @@ class LiveSession:
             if outcome.signal and outcome.signal not in text:
                 text += f" ({outcome.signal})"
             self.error = text + (f"\nits last events:{last}" if last else "")
-            self._end(text, "crashed", "failure")
+            self._end(text, "crashed", "failure", outcome)
             return
         if outcome.status in ("failed", "timed out"):
             self.error = f"{target.subject} {outcome.status}: {outcome.message}"
-            self._end(self.error, "crashed", "failure")
+            self._end(self.error, "crashed", "failure", outcome)
             return
         if target.run is None:
             self._end(f"{target.subject} has ended", "ended", "failure")
@@ -244,7 +262,17 @@ class LiveSession:
             f"{target.subject} {outcome.status} after {outcome.elapsed_s:.1f} s, "
             f"{outcome.operations:,} operations, {rate} ops/s on average, at most {peak:.1f} MiB resident",
             "ended",
+            outcome=outcome,
         )
+
+    def _take_steps(self, target: Target) -> list[Change]:
+        """Sets since the last time; those before this session are in what it started with."""
+        steps = self.settings.changes.take_steps()
+        return [step for step in steps if step.time_s >= target.recorder.start_s]
+
+    def _tell_problem(self, problem: str) -> None:
+        if problem:
+            self.tell(problem, "failure")
 
     def _note_events(self, batch: EventBatch | None) -> None:
         if batch is None:
@@ -331,6 +359,8 @@ class LiveSession:
             return 0.0
         if target.is_endless or target.spec is None:
             return None if self.is_process_alive else 0.0
+        if target.run is not None and target.spec.operations is not None:
+            return target.run.progress() if self.is_process_alive else 1.0
         return min(1.0, self.elapsed_s() / target.spec.length_s)
 
     def pin(self) -> None:
@@ -383,7 +413,7 @@ class LiveSession:
                 change,
                 threads,
                 adopted,
-                self.note,
+                self.note or self.keeper.problem,
             )
         )
 

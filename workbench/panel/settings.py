@@ -7,17 +7,31 @@ the kernel runs it. Everything that is shown is read from here by the pump.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.control import ControlBlock, Tunable, Value
+from workbench.control import ControlBlock, Settings, Tunable, Value
 from workbench.errors import NoProcess, WorkbenchError
 from workbench.panel.controls import describe_change, describe_values
+from workbench.processes import SetPoint, count_operations, name_process, set_between_operations
 from workbench.recording import Change, ChangeLog, Preset
 
 YOU = "you"
+
+
+def name_setter(pid: int | None, target_pid: int) -> str:
+    """Who set something, in words: a process, or a panel in this one."""
+    if pid is None:
+        return "another process"
+    if pid == os.getpid():
+        return "another panel"
+    if pid == target_pid:
+        return "the process itself"
+    name = name_process(pid)
+    return f"{name} (pid {pid})" if name else f"pid {pid}"
 
 
 class SettingsDesk:
@@ -34,6 +48,10 @@ class SettingsDesk:
         self._own = own
         self._block: ControlBlock | None = None
         self._is_foreign = False
+        self._workload_block: ControlBlock | None = None
+        self._is_repeatable = False
+        # What the process was asked for last, by anybody, as far as it was noticed here.
+        self._known: Settings | None = None
         self._staged: dict[str, Value] = {}
         self._problems: dict[str, str] = {}
         # How often each control was answered: a view keeps what was typed until then.
@@ -49,10 +67,32 @@ class SettingsDesk:
 
     # --- which process, by the pump ---
 
-    def bind(self, block: ControlBlock | None, *, is_foreign: bool) -> None:
-        """From now on values go to this block (a running process), or only to the next start."""
+    def bind(
+        self,
+        block: ControlBlock | None,
+        *,
+        is_foreign: bool,
+        workload_block: ControlBlock | None = None,
+        is_repeatable: bool = False,
+    ) -> None:
+        """From now on values go to this block (a running process), or only to the next start.
+
+        Parameters
+        ----------
+        block : ControlBlock or None
+            Of the allocator.
+        is_foreign : bool
+            Whether the process is not ours.
+        workload_block : ControlBlock, optional
+            Of the runner, whose operations are counted with every change.
+        is_repeatable : bool
+            Whether the workload stands still for every change, so that it can be repeated exactly.
+        """
         with self._lock:
             self._block = block
+            self._workload_block = workload_block
+            self._is_repeatable = is_repeatable
+            self._known = block.requested() if block is not None else None
             self._is_foreign = is_foreign
             self.tunables = block.tunables if block is not None else self._own.tunables
             self._problems.clear()
@@ -63,7 +103,7 @@ class SettingsDesk:
         """The process is gone; what was asked of our own stays for the next start."""
         with self._lock:
             was_foreign = self._is_foreign
-            self._block = None
+            self._block = self._workload_block = self._known = None
             self._is_foreign = False
             self.tunables = self._own.tunables
             self._problems.clear()
@@ -148,6 +188,7 @@ class SettingsDesk:
             If a value is refused; then nothing changed.
         """
         with self._lock:
+            self.notice_others()
             before = self.requested()
             values = {name: value for name, value in values.items() if before.get(name) != value}
             if not values:
@@ -157,14 +198,60 @@ class SettingsDesk:
                 # Ours can be started again: what takes effect at start waits for that.
                 live = self._live_only(values)
                 self._own.check({**self._staged, **values})  # refuses what could not be started
+            point = None
             if self._block is not None and live:
                 with contextlib.nullcontext() if self._is_foreign else contextlib.suppress(NoProcess):
-                    self._block.set(live)
+                    point = self._set(self._block, live)
             if not self._is_foreign:
                 self._staged.update(values)
             for name in values:
                 self._problems.pop(name, None)
-            return self.changes.record(time.monotonic(), cause, before, values, gesture)
+            return self.changes.record(
+                time.monotonic(),
+                cause,
+                before,
+                values,
+                gesture,
+                operations=point.operations if point else None,
+                is_exact=point.is_exact if point else False,
+            )
+
+    def _set(self, block: ControlBlock, values: Mapping[str, Value]) -> SetPoint:
+        if self._workload_block is not None and self._is_repeatable:
+            point = set_between_operations(self._workload_block, block, values)
+        else:
+            generation = block.set(values)
+            workload_block = self._workload_block
+            operations = count_operations(workload_block) if workload_block is not None else None
+            point = SetPoint(operations, False, generation)
+        latest = block.requested()
+        if latest.generation == point.generation:
+            self._known = latest
+        elif self._known is not None:  # somebody was faster; what they set is noticed next
+            self._known = Settings({**self._known.values, **values}, point.generation)
+        return point
+
+    def notice_others(self) -> None:
+        """Logs what another panel, command or program set since the last time."""
+        with self._lock:
+            if self._block is None or self._known is None:
+                return
+            latest = self._block.requested()
+            if latest.generation == self._known.generation:
+                return
+            before = self._known.values
+            after = {name: value for name, value in latest.values.items() if before.get(name) != value}
+            who = name_setter(self._block.setter(latest.generation), self._block.info.pid)
+            self._known = latest
+            workload_block = self._workload_block
+            self.changes.record(
+                time.monotonic(),
+                who,
+                before,
+                after,
+                operations=count_operations(workload_block) if workload_block is not None else None,
+                can_undo=False,
+            )
 
     def restore(self, values: Mapping[str, Value]) -> None:
         """Gives a process back the values it had.

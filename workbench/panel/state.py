@@ -74,6 +74,7 @@ class StateBook:
             "spec": session.shown_spec,
             "can_pin": session.target is not None and bool(session.charts),
         }
+        parts["recording"] = session.keeper.describe()
         parts["clock"] = _describe_clock(session)
         parts["status"] = {"text": session.write_status(), "state": session.state}
         parts["error"] = "\n".join(text for text in (session.error, settings.error) if text)

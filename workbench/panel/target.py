@@ -14,6 +14,8 @@ from workbench.recording import Recorder
 IN_PROCESS = "hakmem in this kernel"
 # "Until Stop", for a runner that wants a length.
 ENDLESS_S = 7 * 86400.0
+# The same for a run whose clock counts operations: it has to be one by operations to be repeatable.
+ENDLESS_OPERATIONS = 2**52
 
 
 @dataclass
@@ -52,7 +54,27 @@ class Target:
     @property
     def is_endless(self) -> bool:
         """Whether it runs until it is stopped."""
-        return self.spec is None or self.spec.length_s >= ENDLESS_S
+        spec = self.spec
+        return spec is None or spec.length_s >= ENDLESS_S or (spec.operations or 0) >= ENDLESS_OPERATIONS
+
+    @property
+    def is_exploratory(self) -> bool:
+        """Whether it runs in this process."""
+        return isinstance(self.run, InProcessRun)
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether a change made while the workload stands still can be repeated exactly."""
+        if self.workload_block is None or self.allocator_block is None:
+            return False
+        if self.allocator_block.requested().values.get("clock.mode") != "operations":
+            return False
+        return len(self.workload_block.snapshot().values["workload.operations"]) == 1
+
+    def describe_process(self) -> str:
+        """Pid and command line."""
+        block = self.allocator_block or self.workload_block
+        return f"{self.pid} {block.info.command}" if block is not None else str(self.pid)
 
     def poll(self) -> Outcome | None:
         """How it ended, None while it lives."""
@@ -109,14 +131,26 @@ def attach_target(path: Path) -> Target:
         If there is no such process, or it may not be read.
     """
     block = ControlBlock.open(path)
+    workload_block = None
     try:
-        recorder = _make_recorder(block, None, block.info.pid, is_from_start=False)
+        workload_block = _open_workload_block(path)
+        recorder = _make_recorder(block, workload_block, block.info.pid, is_from_start=False)
         before = dict(block.requested().values)
     except WorkbenchError:
         block.close()
+        if workload_block is not None:
+            workload_block.close()
         raise
     name = Path(block.info.command.split(" ")[0]).name or "a process"
-    return Target(f"{name} (pid {block.info.pid})", block.info.pid, block, None, recorder, before=before)
+    return Target(
+        f"{name} (pid {block.info.pid})", block.info.pid, block, workload_block, recorder, before=before
+    )
+
+
+def _open_workload_block(path: Path) -> ControlBlock | None:
+    """Block of the runner in the same process, where it is a workload of ours."""
+    beside = path.with_suffix(".workload")
+    return ControlBlock.open(beside, kind="workload") if beside.exists() else None
 
 
 def _make_recorder(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import os
 import weakref
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
@@ -17,7 +19,7 @@ from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
 from workbench.panel.widget import PanelWidget
 from workbench.plots import draw_history
-from workbench.recording import Change, HistoryView, PresetStore
+from workbench.recording import Change, HistoryView, PresetStore, default_folder
 
 _open_panels: weakref.WeakValueDictionary[str, TuningPanel] = weakref.WeakValueDictionary()
 
@@ -32,11 +34,16 @@ class TuningPanel:
     ----------
     presets : PresetStore, optional
         Where saved presets are.
+    recordings : path, optional
+        Where sessions are recorded; by default HAKMEM_RECORDINGS, else `recordings` in the working folder.
     """
 
-    def __init__(self, presets: PresetStore | None = None) -> None:
+    def __init__(
+        self, presets: PresetStore | None = None, recordings: str | os.PathLike[str] | None = None
+    ) -> None:
         self._own = ControlBlock.own()
-        self._session = LiveSession(self._own)
+        folder = default_folder() if recordings is None else Path(recordings).absolute()
+        self._session = LiveSession(self._own, folder)
         self._store = presets or PresetStore()
         self._state = StateBook(self._store)
         self._widget = PanelWidget(self._receive)
@@ -54,9 +61,10 @@ class TuningPanel:
         threads: int = 1,
         seed: int = 1,
         seconds: float = 0.0,
+        operations: int = 0,
         parameters: Mapping[str, float] | None = None,
     ) -> None:
-        """Asks for a run, as the button Start does; `seconds` 0 runs until `stop`.
+        """Asks for a run, as the button Start does: for `seconds`, or so many operations, else until `stop`.
 
         An error shows in the panel, and in `error`.
         """
@@ -66,6 +74,7 @@ class TuningPanel:
             "threads": threads,
             "seed": seed,
             "seconds": seconds,
+            "operations": operations,
             "parameters": dict(parameters or {}),
         }
         self._pump.request({"type": "start", "spec": spec})
@@ -136,6 +145,15 @@ class TuningPanel:
         """What was recorded of the latest run: times in seconds, one column a line of the charts."""
         target = self._session.target
         return target.recorder.history.view() if target else None
+
+    @property
+    def recording_path(self) -> Path | None:
+        """Folder of the latest recording: give it to `workbench.recording.Recording.open`."""
+        return self._session.keeper.latest
+
+    def save_notebook(self) -> None:
+        """Asks for the notebook that repeats the latest session, beside its recording."""
+        self._pump.request({"type": "save_notebook"})
 
     @property
     def changes(self) -> list[Change]:
@@ -220,6 +238,8 @@ class TuningPanel:
             "pin": lambda _: self._pin(True),
             "unpin": lambda _: self._pin(False),
             "export": self._export,
+            "record": self._record,
+            "save_notebook": lambda _: self._save_notebook(),
             "dismiss": lambda _: self._dismiss(),
         }
 
@@ -277,13 +297,21 @@ class TuningPanel:
         self._state.message = f"wrote {path}"
         session.tell(f"exported the values to {path}")
 
+    def _record(self, message: Mapping[str, Any]) -> None:
+        self._session.tell(self._session.keeper.switch(bool(message["on"])))
+
+    def _save_notebook(self) -> None:
+        path = self._session.keeper.save_notebook()
+        self._state.message = f"wrote {path}"
+        self._session.tell(f"saved as notebook: {path}")
+
     def _dismiss(self) -> None:
         self._session.error = ""
         self._session.settings.error = ""
         self._state.message = ""
 
 
-def tuning_panel(name: str = "tuning") -> TuningPanel:
+def tuning_panel(name: str = "tuning", recordings: str | os.PathLike[str] | None = None) -> TuningPanel:
     """Opens the tuning panel.
 
     Running its cell again closes the panel of that name that was open, with what ran in it.
@@ -292,6 +320,8 @@ def tuning_panel(name: str = "tuning") -> TuningPanel:
     ----------
     name : str
         Panels of different names can be open at the same time.
+    recordings : path, optional
+        Where sessions are recorded; by default HAKMEM_RECORDINGS, else `recordings` in the working folder.
 
     Raises
     ------
@@ -301,7 +331,7 @@ def tuning_panel(name: str = "tuning") -> TuningPanel:
     earlier = _open_panels.get(name)
     if earlier is not None:
         earlier.close()
-    panel = TuningPanel()
+    panel = TuningPanel(recordings=recordings)
     _open_panels[name] = panel
     return panel
 

@@ -24,6 +24,7 @@ SCRIPT_FILES = (
     "actions.js",
     "bar.js",
     "journal.js",
+    "record.js",
     "main.js",
 )
 

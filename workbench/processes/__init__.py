@@ -2,7 +2,7 @@
 
 from workbench.processes.allocators import Allocator, allocators, get_allocator
 from workbench.processes.exploration import InProcessRun
-from workbench.processes.memory import peak_resident_bytes, resident_bytes
+from workbench.processes.memory import name_process, peak_resident_bytes, resident_bytes
 from workbench.processes.preload import check_preloadable, preload_environment
 from workbench.processes.program import Program
 from workbench.processes.schedule import Schedule, SetPoint, count_operations, set_between_operations
@@ -22,6 +22,7 @@ __all__ = [
     "check_preloadable",
     "count_operations",
     "get_allocator",
+    "name_process",
     "peak_resident_bytes",
     "preload_environment",
     "resident_bytes",

@@ -1,4 +1,4 @@
-"""Resident memory of a process, from /proc."""
+"""Resident memory and name of a process, from /proc."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def peak_resident_bytes(pid: int) -> int:
         If there is none of that number.
     """
     return _read_status(pid, "VmHWM:")
+
+
+def name_process(pid: int) -> str:
+    """Name of a process as `ps` shows it; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _read_status(pid: int, key: str) -> int:

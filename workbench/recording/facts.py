@@ -48,6 +48,8 @@ class SessionFacts:
         Of the workload, without pauses.
     lost_events : int
         Overwritten before they were read.
+    is_exploratory : bool
+        Whether it ran inside the process that recorded it.
     """
 
     subject: str
@@ -62,6 +64,7 @@ class SessionFacts:
     operations: int | None = None
     elapsed_s: float | None = None
     lost_events: int = 0
+    is_exploratory: bool = False
 
     @property
     def is_complete(self) -> bool:

@@ -45,6 +45,8 @@ def explain_inexactness(recording: Recording) -> list[str]:
     if spec is None:
         return ["it was a process that was attached to"]
     reasons = []
+    if recording.facts.is_exploratory:
+        reasons.append("it ran inside the kernel's own process, a repetition has one of its own")
     if spec.allocator != "hakmem":
         reasons.append(f"allocator {spec.allocator} tells no events")
     if spec.thread_count != 1:
@@ -201,6 +203,7 @@ def gather_facts(
     *,
     spec: RunSpec | None = None,
     process: str = "",
+    is_exploratory: bool = False,
 ) -> SessionFacts:
     """What is known of a session at its start."""
     return SessionFacts(
@@ -211,4 +214,5 @@ def gather_facts(
         process=process,
         allocator_build=allocator_block.info.build if allocator_block is not None else "",
         provenance=describe_machine(),
+        is_exploratory=is_exploratory,
     )

@@ -10,6 +10,7 @@ class PanelView {
     const send = (content) => this.send(content);
     this.bar = new WorkloadBar(send);
     this.journal = new Journal(send);
+    this.record = new RecordStrip(send);
     this.charts = new ChartGrid(() => this.reportSoon());
     this.helpText = make("div", { class: "hak-help", id: `hak-help-${this.id}` });
     this.controls = new ControlList(send, (tunable) => this.showHelp(tunable));
@@ -19,7 +20,7 @@ class PanelView {
       "div",
       { class: "hak-panel", "data-lm-suppress-shortcuts": "true" },
       this.bar.element,
-      this.journal.status,
+      make("div", { class: "hak-status-row" }, this.journal.status, this.record.element),
       this.journal.error,
       make(
         "div",
@@ -117,6 +118,7 @@ class PanelView {
       this.root.dataset.state = state.run.state;
     }
     if (state.clock) this.bar.setClock(state.clock);
+    if (state.recording) this.record.setRecording(state.recording);
     if (state.status) this.journal.setStatus(state.status);
     if (state.error !== undefined) this.journal.setError(state.error);
     if (state.controls) this.controls.setControls(state.controls);

@@ -1,0 +1,141 @@
+"""Keeps a live session on disk while it goes on. Used by the pump's thread alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from workbench.control import EventBatch
+from workbench.errors import BadParameter
+from workbench.panel.target import Target
+from workbench.processes import Outcome
+from workbench.recording import Change, Column, Recording, Sample, SessionWriter, gather_facts
+from workbench.units import format_rough
+
+# Sizes are shown in such steps, so that they are not told anew with every sample.
+SHOWN_BYTES = 50 * 1024
+
+
+class SessionKeeper:
+    """The recording of the session that goes on, and the path of the latest.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where recordings go; None: nothing is recorded.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self.is_on = folder is not None
+        self.latest: Path | None = None
+        self._writer: SessionWriter | None = None
+        self._target: Target | None = None
+        self._told_problem = ""
+
+    def begin(self, target: Target) -> None:
+        """A session begins: records it, unless that is switched off."""
+        self._target = target
+        self._told_problem = ""
+        if self.is_on:
+            self._open(target)
+
+    def switch(self, is_on: bool) -> str:
+        """Records from now on, or no more; returns what is to be said of it.
+
+        Raises
+        ------
+        BadParameter
+            If there is no folder for recordings.
+        """
+        if self.folder is None:
+            raise BadParameter("this panel has no folder for recordings")
+        self.is_on = is_on
+        if not is_on:
+            self._end("stopped", "recording was switched off")
+            return "recording is off; what was recorded is kept"
+        if self._target is not None and self._writer is None:
+            self._open(self._target)
+        return "recording is on"
+
+    def keep(
+        self, sample: Sample | None, columns: Iterable[Column], events: EventBatch | None, steps: list[Change]
+    ) -> str:
+        """Takes what one step of the session brought; returns what went wrong, once."""
+        writer = self._writer
+        if writer is None:
+            return ""
+        if sample is not None:
+            writer.add_sample(sample, columns)
+        if events is not None:
+            writer.add_events(events)
+        writer.add_changes(steps)
+        writer.flush()
+        return self._take_problem()
+
+    def end(self, outcome: Outcome | None = None, note: str = "") -> str:
+        """The session is over; returns what went wrong, once."""
+        self._end(outcome.status if outcome else "ended", note, outcome)
+        self._target = None
+        return self._take_problem()
+
+    @property
+    def problem(self) -> str:
+        """Why recording ended before the session; empty if it did not."""
+        return self._writer.problem if self._writer is not None else ""
+
+    def save_notebook(self) -> Path:
+        """Writes the notebook that repeats the latest session, beside its recording.
+
+        Raises
+        ------
+        WorkbenchError
+            If nothing was recorded, it cannot be repeated, or the file not written.
+        """
+        if self._writer is not None:
+            self._writer.flush(is_now=True)
+        if self.latest is None:
+            raise BadParameter("nothing was recorded yet: switch recording on and start a workload")
+        return Recording.open(self.latest).save_notebook()
+
+    def describe(self) -> dict[str, Any]:
+        """What the views show of it."""
+        writer = self._writer
+        size = writer.size_bytes // SHOWN_BYTES * SHOWN_BYTES if writer is not None else 0
+        return {
+            "is_on": self.is_on,
+            "is_possible": self.folder is not None,
+            "is_recording": writer is not None and writer.is_recording,
+            "name": self.latest.name if self.latest is not None else "",
+            "path": str(self.latest or self.folder or ""),
+            "size": format_rough(size, "bytes") if size else "",
+            "problem": self.problem,
+            "can_save": self.latest is not None,
+        }
+
+    def _open(self, target: Target) -> None:
+        assert self.folder is not None
+        facts = gather_facts(
+            target.subject,
+            target.allocator_block,
+            spec=target.spec,
+            process=target.describe_process(),
+            is_exploratory=target.is_exploratory,
+        )
+        self._writer = SessionWriter(self.folder, facts, target.recorder.start_s)
+        if self._writer.path.is_dir():
+            self.latest = self._writer.path
+
+    def _end(self, status: str, note: str, outcome: Outcome | None = None) -> None:
+        if self._writer is not None:
+            self._writer.close(outcome, status=status, note=note)
+            if not self._writer.problem:
+                self._writer = None
+
+    def _take_problem(self) -> str:
+        problem = self.problem
+        if problem == self._told_problem:
+            return ""
+        self._told_problem = problem
+        return problem
