@@ -50,4 +50,6 @@ def count_instructions(program: Path, pattern: str, operations: int) -> int:
 @pytest.mark.parametrize("pattern", ["pair", "mid", "mixed256", "mixed8192", "batch"])
 def test_a_malloc_and_its_free_stay_short(program: Path, pattern: str) -> None:
     counts = [count_instructions(program, pattern, operations) for operations in (SHORT, LONG)]
-    assert (counts[1] - counts[0]) / (LONG - SHORT) <= (MOST_INSTRUCTIONS_MID if pattern == "mid" else MOST_INSTRUCTIONS)
+    assert (counts[1] - counts[0]) / (LONG - SHORT) <= (
+        MOST_INSTRUCTIONS_MID if pattern == "mid" else MOST_INSTRUCTIONS
+    )
