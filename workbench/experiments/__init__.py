@@ -1,5 +1,20 @@
 """Trials, their results, and what can be concluded from them."""
 
+from workbench.experiments.comparison import (
+    ALL_WORKS,
+    MEASURES,
+    PEAK_RESIDENT,
+    THROUGHPUT,
+    Comparison,
+    Finding,
+    Measure,
+    conclude,
+    describe_verdict,
+    run_comparison,
+)
+from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant, Work
+from workbench.experiments.execution import list_missing, run_trials, shuffle_trials
+from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
 from workbench.experiments.measurement import run_trial
 from workbench.experiments.provenance import Machine, Software, describe_machine, describe_software
 from workbench.experiments.result import TrialResult
@@ -7,13 +22,33 @@ from workbench.experiments.result_set import Results
 from workbench.experiments.trial import Step, Trial
 
 __all__ = [
+    "ALL_WORKS",
+    "MEASURES",
+    "PEAK_RESIDENT",
+    "THROUGHPUT",
+    "Cell",
+    "Comparison",
+    "ComparisonPlan",
+    "Finding",
     "Machine",
+    "Measure",
+    "Ratio",
     "Results",
     "Software",
     "Step",
     "Trial",
     "TrialResult",
+    "Variant",
+    "Work",
+    "compare_pairs",
+    "conclude",
     "describe_machine",
     "describe_software",
+    "describe_verdict",
+    "list_missing",
+    "run_comparison",
     "run_trial",
+    "run_trials",
+    "shuffle_trials",
+    "spend_risk",
 ]

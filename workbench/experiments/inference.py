@@ -70,7 +70,7 @@ def compare_pairs(
     baseline: Sequence[float] | FloatArray,
     *,
     is_higher_better: bool = True,
-    risk: float = VERDICT_RISK,
+    risk: float | None = VERDICT_RISK,
 ) -> Ratio:
     """Compare paired measurements.
 
@@ -80,8 +80,9 @@ def compare_pairs(
         Positive; those of one round at the same place. Pairs with a value that is not are left out.
     is_higher_better : bool
         What "better" means.
-    risk : float
+    risk : float or None
         Of a verdict where there is no difference; what `spend_risk` gives if several looks are taken.
+        None: no verdict is due yet.
     """
     above, below = np.asarray(values, dtype=float), np.asarray(baseline, dtype=float)
     if above.shape != below.shape:
@@ -92,7 +93,7 @@ def compare_pairs(
 
 
 def judge_log_ratios(
-    log_ratios: FloatArray, *, is_higher_better: bool = True, risk: float = VERDICT_RISK
+    log_ratios: FloatArray, *, is_higher_better: bool = True, risk: float | None = VERDICT_RISK
 ) -> Ratio:
     """As `compare_pairs`, from log-ratios; those that are not finite are left out."""
     kept = np.sort(log_ratios[np.isfinite(log_ratios)])
@@ -102,15 +103,17 @@ def judge_log_ratios(
     walsh = _average_pairs(kept)
     estimate = float(np.median(walsh))
     low, high = _bound(walsh, pairs, SHOWN_RISK)
-    verdict_low, verdict_high = _bound(walsh, pairs, risk)
+    verdict_low, verdict_high = _bound(walsh, pairs, VERDICT_RISK if risk is None else risk)
     verdict: Verdict = "cannot tell"
     margin = math.log1p(MARGIN)
-    if verdict_low > margin:
+    if risk is None:
+        pass
+    elif verdict_low > margin:
         verdict = "better" if is_higher_better else "worse"
     elif verdict_high < -margin:
         verdict = "worse" if is_higher_better else "better"
     rounds = None
-    if verdict == "cannot tell":
+    if verdict == "cannot tell" and risk is not None:
         rounds = _foresee_rounds(estimate, (verdict_low, verdict_high), pairs, risk, margin, kept)
     return Ratio(
         math.exp(estimate),
