@@ -17,7 +17,18 @@
     ROW(swap)                   \
     ROW(large)                  \
     ROW(realloc_growth)         \
-    ROW(calloc_churn)
+    ROW(calloc_churn)           \
+    ROW(sh6)                    \
+    ROW(sh8)                    \
+    ROW(producer_consumer)      \
+    ROW(mstress)                \
+    ROW(rptest)                 \
+    ROW(pareto)                 \
+    ROW(cache_thrash)           \
+    ROW(cache_scratch)          \
+    ROW(thread_exit)            \
+    ROW(fragmentation)          \
+    ROW(service)
 
 #define WORKLOAD_DECLARE(name) extern const struct workload workload_##name;
 WORKLOAD_CATALOGUE(WORKLOAD_DECLARE)

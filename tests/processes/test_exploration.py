@@ -7,27 +7,23 @@ import time
 
 import pytest
 
+from tests.workloads.brief import NAMES, make_brief
 from workbench.errors import BadParameter, OutOfRange, StartOnly, WorkerFailed
 from workbench.processes import InProcessRun, RunSpec, run
-from workbench.workloads import catalogue
 
 CAP_S = 120.0
 ENDLESS_S = 3600.0
-# Few of what is slow; 30000 of the others.
-OPERATIONS = {"site_churn": 2000, "mid_churn": 3000, "large": 2000}
-DEFAULT_OPERATIONS = 30000
 
 
-@pytest.mark.parametrize("workload", catalogue())
+@pytest.mark.parametrize("workload", NAMES)
 def test_it_makes_the_same_requests_as_a_worker(workload: str) -> None:
-    operations = OPERATIONS.get(workload, DEFAULT_OPERATIONS)
-    spec = RunSpec(workload, threads=2, seed=3, operations=operations)
+    spec = make_brief(workload, threads=2)
     with InProcessRun.start(spec) as exploration:
         assert exploration.exploratory
         assert exploration.pid == os.getpid()
         outcome = exploration.wait(CAP_S)
     assert (outcome.status, outcome.message) == ("completed", "")
-    assert outcome.operations == operations
+    assert outcome.operations == spec.operations
     assert outcome.checksum == run(spec).checksum
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -13,15 +12,12 @@ from typing import Any
 
 import pytest
 
+from tests.workloads.brief import NAMES, SEEDLESS, make_brief
+from workbench.processes import RunSpec
 from workbench.processes.native_files import RUNNER
 from workbench.workloads import catalogue
 
 TIMEOUT_S = 120
-# Few of what is slow; 20000 of the others.
-SHORT = {"site_churn": 3000, "mid_churn": 3000, "large": 2000}
-DEFAULT_OPERATIONS = 20000
-# Their requests are the same whatever the seed.
-SEEDLESS = {"pair", "remote"}
 
 
 def run(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -38,25 +34,30 @@ def run_to_report(*words: str) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize("workload", catalogue())
+def words_of(spec: RunSpec) -> list[str]:
+    words = ["--workload", spec.workload, "--operations", str(spec.operations)]
+    words += ["--threads", str(spec.threads), "--seed", str(spec.seed)]
+    return words + [
+        word for name, value in spec.parameters.items() for word in ("--param", f"{name}={value:.0f}")
+    ]
+
+
+@pytest.mark.parametrize("workload", NAMES)
 def test_a_run_by_operations_reports_itself(workload: str) -> None:
-    operations = SHORT.get(workload, DEFAULT_OPERATIONS)
-    report = run_to_report(
-        "--workload", workload, "--operations", str(operations), "--threads", "3", "--seed", "5"
-    )
+    spec = make_brief(workload, threads=3, seed=5)
+    report = run_to_report(*words_of(spec))
     assert report["workload"] == workload
-    assert report["operations"] == operations
+    assert report["operations"] == spec.operations
     assert (report["threads"], report["seed"], report["status"]) == (3, 5, "completed")
     assert report["elapsed_s"] > 0
-    assert report["operations_per_s"] == pytest.approx(operations / report["elapsed_s"], rel=0.01)
+    assert report["operations_per_s"] == pytest.approx(report["operations"] / report["elapsed_s"], rel=0.01)
     assert report["peak_resident_bytes"] > 2**20
 
 
-@pytest.mark.parametrize("workload", catalogue())
+@pytest.mark.parametrize("workload", NAMES)
 def test_the_requests_depend_on_seed_and_threads_only(workload: str) -> None:
     def checksum(seed: int, threads: int) -> str:
-        words = ["--workload", workload, "--operations", str(SHORT.get(workload, DEFAULT_OPERATIONS))]
-        return str(run_to_report(*words, "--seed", str(seed), "--threads", str(threads))["checksum"])
+        return str(run_to_report(*words_of(make_brief(workload, threads=threads, seed=seed)))["checksum"])
 
     first = checksum(1, 2)
     assert checksum(1, 2) == first
@@ -116,21 +117,6 @@ def test_a_signal_stops_the_run_and_it_still_reports() -> None:
         output, _ = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0
     assert json.loads(output)["status"] == "stopped"
-
-
-@pytest.mark.parametrize("workload", ["site_churn", "mid_churn"])
-def test_memory_that_cannot_be_had_is_a_failure_with_one_line(workload: str) -> None:
-    def limit_memory() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (200 * 2**20, 200 * 2**20))
-
-    words = ["--workload", workload, "--seconds", "60", "--threads", "1"]
-    big = ["--param", "min_size=1100000", "--param", "max_size=4000000"]
-    slots = ["--param", "slots=2000"] if workload == "mid_churn" else []
-    answer = run(*words, *big, *slots, preexec_fn=limit_memory)
-    assert answer.returncode == 1
-    assert json.loads(answer.stdout)["status"] == "failed"
-    assert answer.stderr.count("\n") == 1
-    assert f"hakmem-run: workload {workload}: out of memory: malloc(" in answer.stderr
 
 
 @pytest.mark.parametrize(
