@@ -172,12 +172,44 @@ int hak_workload_poll(struct workload_result *result);
 void hak_workload_stop(void);
 """
 
+RECORDER = """
+struct hak_spool_state {
+    uint32_t pid, parent_pid, clock_is_tsc, threads, stopped, ended, command_bytes;
+    uint64_t next, start_realtime_ns;
+    char program[256], command[3072];
+};
+struct hak_event_columns {
+    uint8_t *kind;
+    uint32_t *thread;
+    uint64_t *object_id, *size_bytes, *alignment_bytes;
+    uint32_t *site;
+    int64_t *time_ns;
+};
+struct hak_new_sites { uint64_t *address; uint32_t *map_copies, capacity, count; };
+struct hak_resolver_totals {
+    uint64_t objects, live_bytes, peak_live_bytes, unknown_frees, missed_frees, lost_records;
+};
+struct hak_resolver;
+struct hak_resolver *hak_resolver_new(void *head);
+void hak_resolver_free(struct hak_resolver *resolver);
+void hak_resolver_state(const struct hak_resolver *resolver, struct hak_spool_state *out);
+void hak_resolver_totals(const struct hak_resolver *resolver, struct hak_resolver_totals *out);
+void hak_resolver_set_consumed(struct hak_resolver *resolver, uint64_t records);
+void hak_resolver_stop(struct hak_resolver *resolver);
+void hak_resolver_lose(struct hak_resolver *resolver, uint64_t records);
+uint32_t hak_spool_segment_records(void);
+int64_t hak_resolver_run(struct hak_resolver *resolver, const void *segment, uint32_t first, uint32_t count,
+                         int is_final, struct hak_event_columns *columns, struct hak_new_sites *sites,
+                         uint32_t *taken);
+"""
+
 # The reader's structure asks for the alignment of a cache line, which cffi's own memory need not have.
 # Words of a made-up block are stored here because only C touches shared words.
 SOURCE = """
 #include "hak_reader.h"
 #include "hakmem.h"
 #include "in_process.h"
+#include "resolver.h"
 #include "writer.h"
 #include <stdlib.h>
 
@@ -205,6 +237,6 @@ static void block_store_words(struct hak_block *block, uint64_t offset, const ui
 }
 """
 
-for declarations in (BLOCK, READER, WRITER, ALLOCATOR, WORKLOADS):
+for declarations in (BLOCK, READER, WRITER, ALLOCATOR, WORKLOADS, RECORDER):
     ffibuilder.cdef(declarations)
 ffibuilder.set_source("workbench._native._cffi", SOURCE)

@@ -1,0 +1,106 @@
+/* modules.c: sees to it that the spool has a copy of the maps that shows every call site's module. */
+#include "recording.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Copies cost some tens of microseconds: a program that makes code as it goes does not get one each time. */
+#define MAXIMUM_COPIES 1000u
+
+static bool is_known_locked(uint64_t address)
+{
+    for (uint32_t i = 0; i < recording->range_count; i++)
+        if (address >= recording->ranges[i].start && address < recording->ranges[i].end)
+            return true;
+    return false;
+}
+
+static const char *read_hex(const char *text, uint64_t *out)
+{
+    uint64_t value = 0;
+    for (;; text++) {
+        if (*text >= '0' && *text <= '9')
+            value = value << 4 | (uint64_t)(*text - '0');
+        else if (*text >= 'a' && *text <= 'f')
+            value = value << 4 | (uint64_t)(*text - 'a' + 10);
+        else
+            break;
+    }
+    *out = value;
+    return text;
+}
+
+/* A line begins "START-END rwxp ". */
+static void learn_line_locked(const char *line)
+{
+    struct address_range range;
+    const char *at = read_hex(line, &range.start);
+    if (*at != '-')
+        return;
+    at = read_hex(at + 1, &range.end);
+    if (*at == ' ' && at[3] == 'x' && recording->range_count < RECORDING_RANGES)
+        recording->ranges[recording->range_count++] = range;
+}
+
+/* Reads /proc/self/maps piece by piece: each piece goes to the spool, and its lines are looked at. */
+static void copy_maps_locked(void)
+{
+    char buffer[4096], line[64];
+    size_t length = 0;
+    int maps = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+    if (maps < 0)
+        return;
+    recording->range_count = 0;
+    int marked = snprintf(buffer, sizeof buffer, "@%u\n", recording->map_copies);
+    spool_files_append_maps(recording, buffer, (size_t)marked);
+    long got;
+    while ((got = syscall(SYS_read, maps, buffer, sizeof buffer)) > 0) {
+        spool_files_append_maps(recording, buffer, (size_t)got);
+        for (long i = 0; i < got; i++) {
+            if (buffer[i] == '\n') {
+                line[length] = 0;
+                learn_line_locked(line);
+                length = 0;
+            } else if (length < sizeof line - 1) {
+                line[length++] = buffer[i];
+            }
+        }
+    }
+    syscall(SYS_close, maps);
+    recording->map_copies++;
+}
+
+void modules_learn(uint64_t call_site)
+{
+    bool is_new = false;
+    uint32_t number = 0;
+    recording_lock();
+    if (!is_known_locked(call_site) && recording->map_copies < MAXIMUM_COPIES) {
+        copy_maps_locked();
+        number = recording->map_copies;
+        is_new = true;
+    }
+    recording_unlock();
+    if (is_new)
+        recording_append_modules(number, false);
+}
+
+void modules_forget(void)
+{
+    struct recording *state = recording;
+    if (!state || atomic_load_explicit(&state->status, memory_order_acquire) != RECORDING_ON ||
+        recording_thread.is_inside || recording_thread.epoch != state->epoch)
+        return;
+    recording_thread.is_inside = true;
+    recording_lock();
+    state->range_count = 0;
+    for (uint32_t i = 0; i < RECORDING_SITE_SLOTS; i++)
+        atomic_store_explicit(&state->known_sites[i], 0, memory_order_relaxed);
+    uint32_t number = state->map_copies;
+    recording_unlock();
+    recording_append_modules(number, true);
+    recording_thread.is_inside = false;
+}

@@ -1,0 +1,28 @@
+/* next_allocator.h: the malloc that the program would have without the recorder: the C library's, or that of
+ * a library preloaded behind it. */
+#ifndef HAK_NEXT_ALLOCATOR_H
+#define HAK_NEXT_ALLOCATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct next_allocator {
+    void *(*malloc)(size_t bytes);
+    void (*free)(void *block);
+    void *(*calloc)(size_t count, size_t bytes);
+    void *(*realloc)(void *block, size_t bytes);
+    int (*posix_memalign)(void **out, size_t alignment, size_t bytes);
+    void *(*aligned_alloc)(size_t alignment, size_t bytes);
+    void *(*memalign)(size_t alignment, size_t bytes);
+    void *(*valloc)(size_t bytes);
+    void *(*pvalloc)(size_t bytes);
+};
+
+/* Until the next allocator is found, its members serve from a small arena whose blocks are never reused:
+ * the search itself may allocate. */
+extern struct next_allocator next_allocator;
+
+/* Blocks of that arena, which no allocator may see. */
+bool next_allocator_is_early(const void *block);
+
+#endif

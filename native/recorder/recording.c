@@ -1,0 +1,262 @@
+/* recording.c: start of a process image, threads, and the path of one record. */
+#include "recording.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+struct recording *recording;
+_Thread_local struct recording_thread recording_thread;
+
+/* Survive a fork: found once for all. */
+static pthread_key_t thread_end_key;
+static bool has_key, is_tsc;
+static _Atomic bool is_mapping;
+
+/* --- clock, lock -------------------------------------------------------------------------------------- */
+
+/* The time stamp counter, if it runs at one rate on all processors and in their sleep. */
+static bool tsc_is_invariant(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(0x80000007u, &a, &b, &c, &d) && (d & (1u << 8));
+}
+
+static uint64_t now_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t recording_clock(void)
+{
+    return is_tsc ? __builtin_ia32_rdtsc() : now_ns(CLOCK_MONOTONIC);
+}
+
+bool recording_clock_is_tsc(void)
+{
+    return is_tsc;
+}
+
+void recording_lock(void)
+{
+    while (atomic_exchange_explicit(&recording->lock, 1, memory_order_acquire))
+        sched_yield();
+}
+
+void recording_unlock(void)
+{
+    atomic_store_explicit(&recording->lock, 0, memory_order_release);
+}
+
+/* --- records ------------------------------------------------------------------------------------------ */
+
+/* No more is recorded in this process image; the reader says why. */
+static void stop(uint32_t error)
+{
+    atomic_store_explicit(&recording->status, RECORDING_OFF, memory_order_release);
+    uint32_t none = 0;
+    atomic_compare_exchange_strong(&recording->head->stopped, &none, error);
+}
+
+/* Segments that the reader has read whole are nobody's any more. */
+static void unmap_consumed_locked(void)
+{
+    uint64_t consumed = atomic_load_explicit(&recording->head->consumed, memory_order_acquire);
+    for (; recording->oldest_segment < consumed >> SPOOL_SEGMENT_SHIFT; recording->oldest_segment++) {
+        uint64_t slot = recording->oldest_segment % RECORDING_SEGMENTS;
+        if (recording->segments[slot].number == recording->oldest_segment + 1) {
+            spool_files_unmap(recording->segments[slot].records);
+            recording->segments[slot].number = 0;
+        }
+    }
+}
+
+static struct spool_record *find_segment(uint64_t number)
+{
+    uint32_t error = 0;
+    recording_lock();
+    uint64_t slot = number % RECORDING_SEGMENTS;
+    if (recording->segments[slot].number != number + 1) {
+        unmap_consumed_locked();
+        if (atomic_load_explicit(&recording->head->stop, memory_order_relaxed)) {
+            error = ECANCELED;
+        } else if (recording->segments[slot].number != 0) {
+            error = EOVERFLOW;
+        } else {
+            struct spool_record *records = spool_files_add_segment(recording, number, &error);
+            if (records) {
+                recording->segments[slot].records = records;
+                recording->segments[slot].number = number + 1;
+            }
+        }
+    }
+    struct spool_record *records = error ? NULL : recording->segments[slot].records;
+    recording_unlock();
+    if (error)
+        stop(error);
+    return records;
+}
+
+/* Caller is inside the recorder, and has its index. */
+static void store(enum spool_kind kind, uint64_t address, uint64_t value, unsigned alignment_log2, uint64_t site)
+{
+    struct recording_thread *me = &recording_thread;
+    uint64_t clock = recording_clock();
+    uint64_t number = atomic_fetch_add_explicit(&recording->head->next, 1, memory_order_relaxed);
+    uint64_t segment = number >> SPOOL_SEGMENT_SHIFT;
+    if (__builtin_expect(me->segment != segment || !me->records, 0)) {
+        me->records = find_segment(segment);
+        me->segment = segment;
+        if (!me->records)
+            return;
+    }
+    struct spool_record *record = me->records + (number & (SPOOL_SEGMENT_RECORDS - 1));
+    uint64_t thread = me->index;
+    uint64_t word0 = (uint64_t)alignment_log2 << 56 | (uint64_t)kind << SPOOL_VALUE_BITS | (address & SPOOL_VALUE_MASK);
+    uint64_t word1 = thread >> 16 << SPOOL_VALUE_BITS | (value < SPOOL_VALUE_MASK ? value : SPOOL_VALUE_MASK);
+    uint64_t word2 = thread << SPOOL_VALUE_BITS | (site & SPOOL_VALUE_MASK);
+    atomic_store_explicit(&record->word[0], word0, memory_order_relaxed);
+    atomic_store_explicit(&record->word[1], word1, memory_order_relaxed);
+    atomic_store_explicit(&record->word[2], word2, memory_order_relaxed);
+    atomic_store_explicit(&record->word[3], clock ? clock : 1, memory_order_release);
+}
+
+/* The first thread is there from the start; of the others the trace says when they come. */
+__attribute__((noinline)) static void join_recording(void)
+{
+    struct recording_thread *me = &recording_thread;
+    me->epoch = recording->epoch;
+    me->records = NULL;
+    me->has_ended = false;
+    me->destructor_rounds = 0;
+    me->index = atomic_fetch_add_explicit(&recording->head->threads, 1, memory_order_relaxed);
+    if (has_key)
+        pthread_setspecific(thread_end_key, me);
+    if (me->index)
+        store(SPOOL_THREAD_START, 0, 0, 0, 0);
+}
+
+/* Other destructors may still free: this one asks for further rounds, and counts in the last. */
+static void on_thread_end(void *value)
+{
+    struct recording_thread *me = value;
+    if (++me->destructor_rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
+        me->is_inside = true; /* setting may allocate */
+        pthread_setspecific(thread_end_key, me);
+        me->is_inside = false;
+        return;
+    }
+    struct recording *state = recording;
+    if (!state || atomic_load_explicit(&state->status, memory_order_acquire) != RECORDING_ON || me->is_inside ||
+        me->epoch != state->epoch)
+        return;
+    me->is_inside = true;
+    store(SPOOL_THREAD_END, 0, 0, 0, 0);
+    me->index = 0; /* what the C library still frees for the thread counts as the first one's */
+    me->is_inside = false;
+}
+
+static inline unsigned log2_of(size_t alignment)
+{
+    return alignment ? (unsigned)__builtin_ctzl(alignment) : 0;
+}
+
+void recording_append(enum spool_kind kind, const void *block, size_t bytes, size_t alignment,
+                      const void *call_site)
+{
+    struct recording_thread *me = &recording_thread;
+    if (__builtin_expect(me->is_inside, 0))
+        return;
+    struct recording *state = recording;
+    if (__builtin_expect(!state || atomic_load_explicit(&state->status, memory_order_acquire) != RECORDING_ON, 0)) {
+        if (!recording_start())
+            return;
+        state = recording;
+    }
+    me->is_inside = true;
+    if (__builtin_expect(me->epoch != state->epoch, 0)) {
+        int error = errno;
+        join_recording();
+        errno = error;
+    }
+    uint64_t site = (uint64_t)(uintptr_t)call_site;
+    _Atomic uint64_t *known = &state->known_sites[(site ^ site >> 15) % RECORDING_SITE_SLOTS];
+    if (__builtin_expect(atomic_load_explicit(known, memory_order_relaxed) != site, 0)) {
+        int error = errno;
+        modules_learn(site);
+        atomic_store_explicit(known, site, memory_order_relaxed);
+        errno = error;
+    }
+    store(kind, (uint64_t)(uintptr_t)block, bytes, log2_of(alignment), site);
+    me->is_inside = false;
+}
+
+void recording_append_modules(uint32_t number, bool is_reset)
+{
+    store(SPOOL_MODULES, is_reset, number, 0, 0);
+}
+
+/* --- start and end ------------------------------------------------------------------------------------ */
+
+/* One mapping for the life of the process and its forked children, in which it is found empty. */
+static bool map_state(void)
+{
+    if (recording)
+        return true;
+    if (atomic_exchange(&is_mapping, true))
+        return false;
+    size_t bytes = (sizeof *recording + 4095) & ~(size_t)4095;
+    void *state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (state == MAP_FAILED || madvise(state, bytes, MADV_WIPEONFORK))
+        return false;
+    is_tsc = tsc_is_invariant();
+    has_key = !pthread_key_create(&thread_end_key, on_thread_end);
+    recording = state;
+    return true;
+}
+
+bool recording_start(void)
+{
+    struct recording_thread *me = &recording_thread;
+    if (me->is_inside)
+        return false;
+    me->is_inside = true;
+    int error = errno;
+    bool is_on = false;
+    uint32_t unstarted = RECORDING_UNSTARTED;
+    if (!map_state()) {
+    } else if (atomic_compare_exchange_strong(&recording->status, &unstarted, RECORDING_STARTING)) {
+        uint32_t reason = 0;
+        recording->epoch = now_ns(CLOCK_MONOTONIC) | 1;
+        recording->head = spool_files_create(recording, &reason);
+        is_on = recording->head != NULL;
+        atomic_store_explicit(&recording->status, is_on ? RECORDING_ON : RECORDING_OFF, memory_order_release);
+    } else {
+        /* Another thread is at it: a few of this one's calls may go unrecorded, which starts before main
+         * and after fork cannot be. */
+        is_on = unstarted == RECORDING_ON;
+    }
+    errno = error;
+    me->is_inside = false;
+    return is_on;
+}
+
+void recording_end(void)
+{
+    struct recording *state = recording;
+    /* A vfork child that ends is not its parent. */
+    if (state && state->head && state->head->pid == (uint32_t)getpid())
+        atomic_store_explicit(&state->head->ended, 1, memory_order_release);
+}

@@ -1,0 +1,248 @@
+"""A recorder's spool, read while the program writes it: records resolved to columns of events."""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.control.native import ffi, lib
+from workbench.errors import WorkbenchError
+
+SEGMENT_RECORDS: int = lib.hak_spool_segment_records()
+_RECORD_BYTES = 32
+_HEAD_BYTES = 4096
+_COLUMNS = {
+    "kind": np.uint8,
+    "thread": np.uint32,
+    "object_id": np.uint64,
+    "size_bytes": np.uint64,
+    "alignment_bytes": np.uint64,
+    "site": np.uint32,
+    "time_ns": np.int64,
+}
+
+
+@dataclass(frozen=True)
+class SpoolState:
+    """What a process image says of itself.
+
+    Parameters
+    ----------
+    pid, parent_pid : int
+        Of the process.
+    program : str
+        Path of its file.
+    command : tuple of str
+        Program and arguments, as many as fit.
+    start_realtime_ns : int
+        When its recording began, since 1970.
+    next : int
+        Records it began to write.
+    stopped : int
+        The system's error number that ended the recording before the process; 0: none.
+    ended : bool
+        Whether it called exit or _exit.
+    """
+
+    pid: int
+    parent_pid: int
+    program: str
+    command: tuple[str, ...]
+    start_realtime_ns: int
+    next: int
+    stopped: int
+    ended: bool
+
+
+@dataclass(frozen=True)
+class SpoolTotals:
+    """What the records that were read come to."""
+
+    objects: int
+    live_bytes: int
+    peak_live_bytes: int
+    unknown_frees: int
+    missed_frees: int
+    lost_records: int
+
+
+@dataclass(frozen=True)
+class ResolvedEvents:
+    """Events of some records.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray
+        As in a trace; call sites are numbered in the order of `new_sites` over all calls.
+    new_sites : list of (int, int)
+        Return address, and the number of copies of the maps that there were when it was first seen.
+    records : int
+        Records that were read.
+    """
+
+    columns: dict[str, NDArray[Any]]
+    new_sites: list[tuple[int, int]]
+    records: int
+
+
+class Spool:
+    """The spool of one process image, read from its first record on. Segments that are read are deleted.
+
+    Parameters
+    ----------
+    head : Path
+        The file that ends in `.head`.
+
+    Raises
+    ------
+    WorkbenchError
+        If it is no spool's head.
+    OSError
+        If it cannot be read.
+    """
+
+    def __init__(self, head: Path) -> None:
+        self._stem = head.with_suffix("")
+        with head.open("r+b") as file:
+            if head.stat().st_size != _HEAD_BYTES:
+                raise WorkbenchError(f"{head}: it is no head of a recorder's spool")
+            self._head = mmap.mmap(file.fileno(), _HEAD_BYTES)
+        self._head_view = ffi.from_buffer(self._head)
+        self._resolver = lib.hak_resolver_new(self._head_view)
+        if self._resolver == ffi.NULL:
+            raise WorkbenchError(f"{head}: it is no head of a recorder's spool")
+        self._position = 0
+        self._segment: mmap.mmap | None = None
+        self._arrays = {name: np.empty(2 * SEGMENT_RECORDS, kind) for name, kind in _COLUMNS.items()}
+        self._site_addresses = np.empty(SEGMENT_RECORDS, np.uint64)
+        self._site_copies = np.empty(SEGMENT_RECORDS, np.uint32)
+
+    @property
+    def stem(self) -> Path:
+        """Path of the spool's files without suffix."""
+        return self._stem
+
+    @property
+    def position(self) -> int:
+        """Number of the first record that is not read yet."""
+        return self._position
+
+    def read_state(self) -> SpoolState:
+        """Read what the process image says of itself now."""
+        state = ffi.new("struct hak_spool_state *")
+        lib.hak_resolver_state(self._resolver, state)
+        command = bytes(ffi.buffer(state.command, state.command_bytes))
+        words = command.decode("utf-8", "replace").rstrip("\0").split("\0")
+        return SpoolState(
+            pid=state.pid,
+            parent_pid=state.parent_pid,
+            program=ffi.string(state.program).decode("utf-8", "replace"),
+            command=tuple(words) if command else (),
+            start_realtime_ns=state.start_realtime_ns,
+            next=state.next,
+            stopped=state.stopped,
+            ended=bool(state.ended),
+        )
+
+    def read_totals(self) -> SpoolTotals:
+        """What the records read so far come to."""
+        totals = ffi.new("struct hak_resolver_totals *")
+        lib.hak_resolver_totals(self._resolver, totals)
+        return SpoolTotals(
+            totals.objects,
+            totals.live_bytes,
+            totals.peak_live_bytes,
+            totals.unknown_frees,
+            totals.missed_frees,
+            totals.lost_records,
+        )
+
+    def stop(self) -> None:
+        """Have the process record no more, at the next segment it would make."""
+        lib.hak_resolver_stop(self._resolver)
+
+    def read(self, *, is_final: bool = False) -> ResolvedEvents | None:
+        """Read on, at most to the end of a segment.
+
+        Parameters
+        ----------
+        is_final : bool
+            Nobody writes any more: records that are not whole are lost, and passed over.
+
+        Returns
+        -------
+        ResolvedEvents or None
+            None if there is nothing to read now.
+
+        Raises
+        ------
+        MemoryError
+            If the objects do not fit into memory.
+        """
+        end = self.read_state().next
+        if self._position >= end or not self._open_segment(end, is_final=is_final):
+            return None
+        first = self._position % SEGMENT_RECORDS
+        count = min(end - self._position, SEGMENT_RECORDS - first)
+        sites = ffi.new("struct hak_new_sites *", {"capacity": SEGMENT_RECORDS})
+        sites.address = ffi.from_buffer("uint64_t[]", self._site_addresses)
+        sites.map_copies = ffi.from_buffer("uint32_t[]", self._site_copies)
+        columns = ffi.new("struct hak_event_columns *")
+        for name, array in self._arrays.items():
+            setattr(columns, name, ffi.cast(ffi.typeof(getattr(columns, name)), ffi.from_buffer(array)))
+        taken = ffi.new("uint32_t *")
+        events = lib.hak_resolver_run(
+            self._resolver, ffi.from_buffer(self._segment), first, count, is_final, columns, sites, taken
+        )
+        if events < 0:
+            raise MemoryError("the recorded program's objects do not fit into memory")
+        self._position += taken[0]
+        if self._position % SEGMENT_RECORDS == 0 and taken[0]:
+            self._drop_segment(self._position // SEGMENT_RECORDS - 1)
+        if not taken[0]:
+            return None
+        return ResolvedEvents(
+            columns={name: array[:events].copy() for name, array in self._arrays.items()},
+            new_sites=[(int(self._site_addresses[i]), int(self._site_copies[i])) for i in range(sites.count)],
+            records=taken[0],
+        )
+
+    def close(self) -> None:
+        """Let go of the files, and delete them."""
+        if self._resolver != ffi.NULL:
+            lib.hak_resolver_free(self._resolver)
+            self._resolver = ffi.NULL
+            self._head_view = None
+            self._segment = None
+            for path in self._stem.parent.glob(f"{self._stem.name}.*"):
+                path.unlink(missing_ok=True)
+
+    def _open_segment(self, end: int, *, is_final: bool) -> bool:
+        if self._segment is not None:
+            return True
+        number = self._position // SEGMENT_RECORDS
+        try:
+            with self._segment_path(number).open("rb") as file:
+                self._segment = mmap.mmap(
+                    file.fileno(), SEGMENT_RECORDS * _RECORD_BYTES, access=mmap.ACCESS_READ
+                )
+        except (FileNotFoundError, ValueError):
+            if is_final:  # it could not be made: what was to stand in it is lost
+                lost = min(end, (number + 1) * SEGMENT_RECORDS) - self._position
+                lib.hak_resolver_lose(self._resolver, lost)
+                self._position += lost
+            return False
+        return True
+
+    def _drop_segment(self, number: int) -> None:
+        self._segment = None  # cffi's view of it ended with the call
+        lib.hak_resolver_set_consumed(self._resolver, self._position)
+        self._segment_path(number).unlink(missing_ok=True)
+
+    def _segment_path(self, number: int) -> Path:
+        return self._stem.with_name(f"{self._stem.name}.{number:08x}")
