@@ -16,6 +16,8 @@ from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant,
 from workbench.experiments.execution import list_missing, run_trials, shuffle_trials
 from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
 from workbench.experiments.measurement import run_trial
+from workbench.experiments.plan import Plan, Span
+from workbench.experiments.plan_file import read_comparison_plan, read_plan
 from workbench.experiments.provenance import Machine, Software, describe_machine, describe_software
 from workbench.experiments.result import TrialResult
 from workbench.experiments.result_set import Results
@@ -32,9 +34,11 @@ __all__ = [
     "Finding",
     "Machine",
     "Measure",
+    "Plan",
     "Ratio",
     "Results",
     "Software",
+    "Span",
     "Step",
     "Trial",
     "TrialResult",
@@ -46,6 +50,8 @@ __all__ = [
     "describe_software",
     "describe_verdict",
     "list_missing",
+    "read_comparison_plan",
+    "read_plan",
     "run_comparison",
     "run_trial",
     "run_trials",

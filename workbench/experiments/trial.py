@@ -23,6 +23,7 @@ TUNABLE_ALLOCATOR = "hakmem"
 
 _ID_CHARACTERS = 32
 _READ_BYTES = 1 << 20
+_MOST = 1 << 64  # whole numbers of a file have no end
 
 
 @dataclass(frozen=True)
@@ -404,6 +405,8 @@ def _check_shape(kind: type[Any], what: str, content: object) -> None:
 
 
 def _check_type(name: str, value: object, types: tuple[type, ...], words: str) -> None:
+    if isinstance(value, int) and abs(value) >= _MOST:
+        raise BadParameter(f"{name}: a number of {len(str(value))} digits cannot be used")
     is_stray_bool = isinstance(value, bool) and bool not in types
     if not isinstance(value, types) or is_stray_bool:
         raise BadParameter(f"{name}: {value!r} is not {words}")

@@ -1,0 +1,348 @@
+"""A plan of trials for a sweep: a grid, a random choice, or the rows of a frame, checked as a whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from workbench.control import Value
+from workbench.errors import ConstraintBroken, WorkbenchError, WrongPlan, describe_unknown
+from workbench.experiments.trial import TUNABLE_ALLOCATOR, Trial, known_tunables
+from workbench.workloads import get_workload
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Before the name of a workload's parameter.
+PARAMETER = "parameter."
+#: What may vary besides parameters and tunables, and of which type it is.
+_FIELDS: Mapping[str, type] = {
+    "workload": str,
+    "allocator": str,
+    "threads": int,
+    "seed": int,
+    "round": int,
+    "seconds": float,
+    "operations": int,
+}
+MAXIMUM_TRIALS = 100_000
+_SHOWN_ERRORS = 20
+_MOST = 2.0**64  # whole numbers of a file have no end
+_DRAWS_A_TRIAL = 1000  # until one keeps the constraints
+
+
+@dataclass(frozen=True)
+class Span:
+    """Values between two bounds, both included.
+
+    Parameters
+    ----------
+    low, high : float
+    steps : int
+        Values that a grid takes of it.
+    is_log : bool or None
+        Whether steps are factors; None: as the tunable's descriptor has it.
+    """
+
+    low: float
+    high: float
+    steps: int = 5
+    is_log: bool | None = None
+
+
+#: What something may be: some values, or a span of them.
+Axis = Sequence[Value] | Span
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trials to be run, each once; made by `from_grid`, `from_random` or `from_frame`.
+
+    Parameters
+    ----------
+    trials : tuple of Trial
+    """
+
+    trials: tuple[Trial, ...] = field(default=())
+
+    @classmethod
+    def from_grid(cls, base: Trial | Sequence[Trial], axes: Mapping[str, Axis], rounds: int = 1) -> Plan:
+        """Every combination of the axes' values, for every base.
+
+        Parameters
+        ----------
+        base : Trial or sequence of Trial
+            What the axes do not say.
+        axes : mapping of str to Axis
+            By name of a tunable, `parameter.NAME` of a workload, or workload, allocator, threads, seed,
+            seconds, operations.
+        rounds : int
+            Repeats of each combination; round k has seed + k.
+
+        Raises
+        ------
+        WrongPlan
+            With every value that is wrong, and its range.
+        """
+        bases = [base] if isinstance(base, Trial) else list(base)
+        _check_axes(axes, bases)
+        values = {name: _list_values(name, axis) for name, axis in axes.items()}
+        _check_size(math.prod(len(each) for each in values.values()) * len(bases), rounds)
+        rows = [
+            dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values())
+        ]
+        return cls._check_all([_fill(one, row) for one in bases for row in rows], rounds)
+
+    @classmethod
+    def from_random(
+        cls,
+        base: Trial | Sequence[Trial],
+        axes: Mapping[str, Axis],
+        count: int,
+        seed: int = 1,
+        rounds: int = 1,
+    ) -> Plan:
+        """Combinations drawn at random, the same for the same seed; each for every base.
+
+        Parameters
+        ----------
+        count : int
+            How many combinations; such that break a constraint are drawn again.
+        seed : int
+        base, axes, rounds
+            As in `from_grid`.
+
+        Raises
+        ------
+        WrongPlan
+            With every value that is wrong, and its range.
+        """
+        bases = [base] if isinstance(base, Trial) else list(base)
+        _check_axes(axes, bases)
+        if count < 1:
+            raise WrongPlan(f"count: {count} is not 1 or more")
+        _check_size(count * len(bases), rounds)
+        order = random.Random(seed)
+        rows: list[dict[str, Value]] = []
+        for _ in range(count * _DRAWS_A_TRIAL):
+            row = {name: _draw_value(name, axis, order) for name, axis in axes.items()}
+            if all(_keeps_constraints(_fill(one, row)) for one in bases):
+                rows.append(row)
+            if len(rows) == count:
+                return cls._check_all([_fill(one, row) for one in bases for row in rows], rounds)
+        raise WrongPlan("hardly any combination keeps the tunables' constraints; narrow the axes")
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, base: Trial | None = None) -> Plan:
+        """A trial a row; columns are named as the axes of `from_grid`, empty cells are left out.
+
+        Raises
+        ------
+        WrongPlan
+            With every value that is wrong, its row and its range.
+        """
+        _check_size(len(frame), 1)
+        if base is None and "workload" not in frame.columns:
+            raise WrongPlan("a plan needs a column 'workload'")
+        start = base or Trial("")
+        wrong = _list_wrong_names([str(name) for name in frame.columns])
+        if wrong:
+            raise WrongPlan("; ".join(wrong))
+        rows = []
+        for record in frame.to_dict("records"):
+            row = {str(name): _plain(cell) for name, cell in record.items()}
+            rows.append({name: cell for name, cell in row.items() if cell is not None})
+        return cls._check_all([_fill(start, row) for row in rows], 1)
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    @classmethod
+    def _check_all(cls, trials: Sequence[Trial], rounds: int) -> Plan:
+        """Check each combination once; all that is wrong is told together."""
+        wrong: dict[str, int] = {}
+        for number, trial in enumerate(trials, start=1):
+            try:
+                trial.check()
+            except WorkbenchError as error:
+                wrong.setdefault(str(error), number)
+        if wrong:
+            told = [f"trial {number}: {message}" for message, number in wrong.items()]
+            more = f" ... and {len(told) - _SHOWN_ERRORS} more" if len(told) > _SHOWN_ERRORS else ""
+            raise WrongPlan("; ".join(told[:_SHOWN_ERRORS]) + more)
+        unique = {trial.id: trial for trial in trials}
+        repeated = [
+            dataclasses.replace(trial, seed=trial.seed + number, round=trial.round + number)
+            for number in range(rounds)
+            for trial in unique.values()
+        ]
+        return cls(tuple(repeated))
+
+
+def _check_size(count: int, rounds: int) -> None:
+    if rounds < 1:
+        raise WrongPlan(f"rounds: {rounds} is not 1 or more")
+    if not 1 <= count * rounds <= MAXIMUM_TRIALS:
+        raise WrongPlan(f"a plan of {count * rounds} trials: there may be 1 to {MAXIMUM_TRIALS}")
+
+
+def _check_axes(axes: Mapping[str, Axis], bases: Sequence[Trial]) -> None:
+    """Name every value of every axis that is wrong, with its range."""
+    if not bases:
+        raise WrongPlan("a plan needs a workload; name at least one")
+    wrong = _list_wrong_names(axes)
+    for name, axis in axes.items():
+        if isinstance(axis, Span):
+            wrong += _list_wrong_span(name, axis)
+        elif not axis:
+            wrong.append(f"{name}: there are no values; give some or leave it out")
+        tunable = known_tunables().get(name)
+        for value in [axis.low, axis.high] if isinstance(axis, Span) else axis:
+            try:
+                if tunable is not None:
+                    tunable.to_word(value)
+                elif name in _FIELDS:
+                    _convert_field(name, value)
+                elif name.startswith(PARAMETER):
+                    _check_parameter(name, value, axes, bases)
+            except WorkbenchError as error:
+                wrong.append(str(error))
+    if wrong:
+        more = f" ... and {len(wrong) - _SHOWN_ERRORS} more" if len(wrong) > _SHOWN_ERRORS else ""
+        raise WrongPlan("; ".join(dict.fromkeys(wrong[:_SHOWN_ERRORS])) + more)
+
+
+def _check_parameter(name: str, value: Value, axes: Mapping[str, Axis], bases: Sequence[Trial]) -> None:
+    """A value of a parameter against its own range; what it does with others is seen trial by trial."""
+    names = axes.get("workload", [base.workload for base in bases])
+    for workload in names if not isinstance(names, Span) else ():
+        known = {parameter.name: parameter for parameter in get_workload(str(workload)).parameters}
+        short = name.removeprefix(PARAMETER)
+        if short not in known:
+            raise WrongPlan(describe_unknown(f"parameter of {workload}", short, known))
+        described = known[short]
+        number = _convert_number(name, value)
+        if not described.minimum <= number <= described.maximum:
+            limits = f"{described.minimum:.0f} to {described.maximum:.0f} {described.unit}".rstrip()
+            raise WrongPlan(f"{name} = {number:g} is out of range: {limits}")
+
+
+def _list_wrong_names(names: Iterable[str]) -> list[str]:
+    known = [*_FIELDS, *known_tunables()]
+    return [
+        describe_unknown("axis", name, known)
+        for name in names
+        if name not in known and not name.startswith(PARAMETER)
+    ]
+
+
+def _list_wrong_span(name: str, span: Span) -> list[str]:
+    tunable = known_tunables().get(name)
+    if (tunable is not None and tunable.type in ("bool", "choice")) or _FIELDS.get(name) is str:
+        return [f"{name}: it has no span of values; list them"]
+    if not span.low <= span.high:
+        return [f"{name}: from {span.low:g} to {span.high:g} is empty; give them in order"]
+    if not 1 <= span.steps <= MAXIMUM_TRIALS:
+        return [f"{name}: {span.steps} steps; there may be 1 to {MAXIMUM_TRIALS}"]
+    if _is_log(name, span) and span.low <= 0:
+        return [f"{name}: a span in factors cannot begin at {span.low:g}; begin above 0, or make it linear"]
+    return []
+
+
+def _is_log(name: str, span: Span) -> bool:
+    if span.is_log is not None:
+        return span.is_log
+    tunable = known_tunables().get(name)
+    return tunable is not None and tunable.scale == "log" and span.low > 0
+
+
+def _is_whole(name: str) -> bool:
+    tunable = known_tunables().get(name)
+    return (
+        name.startswith(PARAMETER)
+        or _FIELDS.get(name) is int
+        or (tunable is not None and tunable.type == "int")
+    )
+
+
+def _place(name: str, span: Span, share: float) -> Value:
+    """The value at a share of the way, whole where it has to be."""
+    if _is_log(name, span):
+        value = math.exp(math.log(span.low) + share * (math.log(span.high) - math.log(span.low)))
+    else:
+        value = span.low + share * (span.high - span.low)
+    value = min(max(value, span.low), span.high)
+    return round(value) if _is_whole(name) else value
+
+
+def _list_values(name: str, axis: Axis) -> list[Value]:
+    if not isinstance(axis, Span):
+        return list(axis)
+    shares = [step / (axis.steps - 1) for step in range(axis.steps)] if axis.steps > 1 else [0.0]
+    return list(dict.fromkeys(_place(name, axis, share) for share in shares))
+
+
+def _draw_value(name: str, axis: Axis, order: random.Random) -> Value:
+    return _place(name, axis, order.random()) if isinstance(axis, Span) else order.choice(axis)
+
+
+def _keeps_constraints(trial: Trial) -> bool:
+    try:
+        trial.check()
+    except ConstraintBroken:
+        return False
+    except WorkbenchError:
+        pass  # told with all the others
+    return True
+
+
+def _fill(base: Trial, row: Mapping[str, Value]) -> Trial:
+    """The base with a row's values."""
+    fields: dict[str, Any] = {}
+    parameters, tunables = dict(base.parameters), dict(base.tunables)
+    for name, value in row.items():
+        if name.startswith(PARAMETER):
+            parameters[name.removeprefix(PARAMETER)] = _convert_number(name, value)
+        elif name in _FIELDS:
+            fields[name] = _convert_field(name, value)
+        else:
+            tunables[name] = value
+    if "operations" in fields:
+        fields.setdefault("seconds", None)
+    elif "seconds" in fields:
+        fields["operations"] = None
+    if fields.get("allocator", base.allocator) != TUNABLE_ALLOCATOR:
+        tunables = {}  # a peer has none: it is the same at every point
+    return dataclasses.replace(base, parameters=parameters, tunables=tunables, **fields)
+
+
+def _convert_field(name: str, value: Value) -> Any:
+    kind = _FIELDS[name]
+    if kind is str:
+        if not isinstance(value, str):
+            raise WrongPlan(f"{name} = {value!r} is not a name")
+        return value
+    number = _convert_number(name, value)
+    if kind is int:
+        if number != math.floor(number):
+            raise WrongPlan(f"{name} = {number:g} is not a whole number")
+        return int(number)
+    return number
+
+
+def _convert_number(name: str, value: Value) -> float:
+    if isinstance(value, bool | str) or not abs(value) <= _MOST:  # true for NaN, too
+        raise WrongPlan(f"{name} = {str(value)[:40]} is not a number that can be used")
+    return float(value)
+
+
+def _plain(cell: Any) -> Any:
+    """A cell of a frame as a plain value; None if it is empty."""
+    if hasattr(cell, "item"):
+        cell = cell.item()
+    return None if cell is None or cell != cell or str(cell) == "<NA>" else cell  # noqa: PLR0124 (NaN)
