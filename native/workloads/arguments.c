@@ -1,6 +1,7 @@
 /* arguments.c: parses the runner's command line. By hand: getopt_long prints its own errors and
  * reorders words, and the list is short. */
 #include "arguments.h"
+#include "replay.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,6 +106,10 @@ static int parse_option(struct arguments *arguments, const char *option, const c
         return parse_parameter(request, value, error);
     if (strcmp(option, "--change") == 0)
         return parse_change(request, value, error);
+    if (strcmp(option, "--trace-plan") == 0) {
+        arguments->plan_path = value;
+        return 0;
+    }
     if (strcmp(option, "--seconds") == 0)
         return parse_number(option, value, &request->seconds, error);
     if (strcmp(option, "--operations") == 0)
@@ -125,6 +130,22 @@ static int parse_option(struct arguments *arguments, const char *option, const c
         outcome = -1;
     }
     return outcome;
+}
+
+/* The plan says how many threads there are. */
+static int open_plan(struct arguments *arguments, char *error)
+{
+    struct workload_request *request = &arguments->request;
+    bool is_wanted = request->workload->script != NULL;
+    if (is_wanted && arguments->plan_path != NULL && request->operations == 0)
+        return replay_open(arguments->plan_path, &request->threads, error);
+    if (!is_wanted && arguments->plan_path == NULL)
+        return 0;
+    snprintf(error, WORKLOAD_ERROR_BYTES, "workload %s %s", request->workload->name,
+             !is_wanted                     ? "takes no --trace-plan"
+             : request->operations != 0     ? "runs to the end of its trace: give --seconds, not --operations"
+                                            : "needs --trace-plan FILE");
+    return -1;
 }
 
 int arguments_parse(struct arguments *arguments, int count, char **words, char *error)
@@ -165,5 +186,7 @@ int arguments_parse(struct arguments *arguments, int count, char **words, char *
         snprintf(error, WORKLOAD_ERROR_BYTES, "either --seconds S or --operations N is needed");
         return -1;
     }
+    if (open_plan(arguments, error) != 0)
+        return -1;
     return workload_request_check(&arguments->request, error);
 }

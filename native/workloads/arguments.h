@@ -8,6 +8,7 @@ struct arguments {
     struct workload_request request;
     long parent_pid;      /* 0, or the process to die with */
     int ready_descriptor; /* -1, or where to write the block's path once the run is ready */
+    const char *plan_path; /* NULL, or the replay plan */
     char **program;       /* NULL, or a command to become instead, ended by NULL */
     bool wants_help, wants_list, wants_identity;
 };
@@ -15,7 +16,7 @@ struct arguments {
 #define ARGUMENTS_HELP                                                                                 \
     "usage: hakmem-run --workload NAME (--seconds S | --operations N) [--threads N] [--seed N]\n"      \
     "                  [--param NAME=VALUE]... [--change OPERATIONS:NAME=WORD[,NAME=WORD]...]...\n"    \
-    "                  [--paused] [--die-with-parent PID]\n"                                           \
+    "                  [--trace-plan FILE] [--paused] [--die-with-parent PID]\n"                        \
     "                  [--ready-descriptor FD]\n"                                                      \
     "       hakmem-run [--die-with-parent PID] --exec COMMAND...\n"                                    \
     "       hakmem-run --list | --allocator | --help\n"                                                \
@@ -24,6 +25,7 @@ struct arguments {
     "  --allocator          which allocator is loaded, and its version, as JSON\n"                     \
     "  --paused             starts paused: set run.state of the control block to go on\n"              \
     "  --change             sets tunables of hakmem once so many operations are done\n"                \
+    "  --trace-plan         what the workload replay replays, compiled from a trace\n"                 \
     "  --die-with-parent    is killed when its parent, process PID, ends\n"                            \
     "  --ready-descriptor   writes the path of the control block there once it can be opened\n"        \
     "  --exec               becomes another program, which dies with the parent too\n"

@@ -28,7 +28,8 @@
     ROW(cache_scratch)          \
     ROW(thread_exit)            \
     ROW(fragmentation)          \
-    ROW(service)
+    ROW(service)                \
+    ROW(replay)
 
 #define WORKLOAD_DECLARE(name) extern const struct workload workload_##name;
 WORKLOAD_CATALOGUE(WORKLOAD_DECLARE)

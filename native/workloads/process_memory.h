@@ -6,5 +6,7 @@
 
 /* Most resident memory so far. 0: unknown. */
 uint64_t process_peak_resident_bytes(void);
+/* What is resident now and no file's or shared memory's. */
+uint64_t process_anonymous_bytes(void);
 
 #endif

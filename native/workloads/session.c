@@ -63,10 +63,26 @@ static void publish_progress(uint64_t elapsed_ns)
     struct session_data *data = session.data;
     uint64_t elapsed_ms = elapsed_ns / NS_PER_MS;
     uint64_t goal = atomic_load_explicit(&data->goal, memory_order_relaxed);
-    uint64_t done = session.is_by_operations ? count_operations() : elapsed_ms;
+    uint64_t done = session.counts_operations ? count_operations() : elapsed_ms;
     atomic_store_explicit(&session.running_ms, elapsed_ms, memory_order_relaxed);
     atomic_store_explicit(&data->elapsed_ms, elapsed_ms, memory_order_relaxed);
     atomic_store_explicit(&data->done, done < goal ? done : goal, memory_order_relaxed);
+}
+
+/* What a replay shows besides; its own memory is not the allocator's. */
+static void publish_measurement(void)
+{
+    const struct workload_script *script = session.request->workload->script;
+    if (script == NULL)
+        return;
+    struct workload_measurement measurement;
+    script->measure(&measurement);
+    uint64_t resident_bytes = process_anonymous_bytes();
+    resident_bytes -= resident_bytes < measurement.own_bytes ? resident_bytes : measurement.own_bytes;
+    atomic_store_explicit(&session.data->live_bytes, measurement.live_bytes, memory_order_relaxed);
+    atomic_store_explicit(&session.data->position_ms, measurement.position_ms, memory_order_relaxed);
+    atomic_store_explicit(&session.data->resident_bytes, resident_bytes, memory_order_relaxed);
+    session.own_bytes = measurement.own_bytes;
 }
 
 /* Turns a changed run.state into a command. */
@@ -122,6 +138,7 @@ static void control_lanes(void)
         adopt_state();
         uint64_t elapsed_ns = running_ns(now_ns());
         publish_progress(elapsed_ns);
+        publish_measurement();
         bool is_over = has_failed || (!session.is_by_operations && elapsed_ns >= goal_ns);
         if (is_over && current_command() != COMMAND_STOP)
             send_command(COMMAND_STOP);
@@ -137,10 +154,13 @@ static int prepare_session(const struct workload_request *request, struct worklo
     atomic_store_explicit(&stop_requested, false, memory_order_relaxed);
     session.request = request;
     session.is_by_operations = request->operations != 0;
+    const struct workload_script *script = request->workload->script;
+    uint64_t goal_operations = script == NULL ? request->operations : script->count_operations(request->parameters);
+    session.counts_operations = goal_operations != 0;
     size_t bytes = request->threads * sizeof(struct lane_slot);
     session.slots = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (session.slots == MAP_FAILED ||
-        session_block_create(&session.block, request->threads,
+        session_block_create(&session.block, request->threads, script != NULL,
                              request->starts_paused ? RUN_STATE_PAUSED : RUN_STATE_RUNNING) != 0 ||
         latency_prepare(request->threads) != 0) {
         snprintf(result->error, sizeof result->error, "the system refused memory for the run: %s", strerror(errno));
@@ -153,7 +173,7 @@ static int prepare_session(const struct workload_request *request, struct worklo
     session.data = session_block_data(&session.block);
     session.generation = hak_block_generation(&session.block);
     atomic_store_explicit(&session.data->goal,
-                          session.is_by_operations ? request->operations : (uint64_t)(request->seconds * 1e3),
+                          goal_operations != 0 ? goal_operations : (uint64_t)(request->seconds * 1e3),
                           memory_order_relaxed);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
@@ -235,7 +255,7 @@ static void *controller_thread(void *unused)
     publish_progress(elapsed_ns);
     result->elapsed_s = (double)elapsed_ns / 1e9;
     result->operations = count_operations();
-    result->peak_resident_bytes = process_peak_resident_bytes();
+    result->peak_resident_bytes = process_peak_resident_bytes() - session.own_bytes;
     finish_lanes();
     for (uint32_t i = 0; i < session.request->threads; i++)
         result->checksum += workload_mix(session.slots[i].lane.checksum + i);

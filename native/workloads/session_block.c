@@ -5,6 +5,8 @@
 #define BUILD "hakmem-run, compiler " __VERSION__
 
 enum { METRIC_DONE, METRIC_GOAL, METRIC_COUNT = 6 };
+/* A replay has these besides. */
+enum { METRIC_LIVE = METRIC_COUNT, METRIC_RESIDENT, REPLAY_METRIC_COUNT = 10 };
 #define THREAD_AXIS 0
 
 static const struct hak_tunable tunables[] = {
@@ -24,7 +26,7 @@ static const struct hak_tunable tunables[] = {
 #define NO_AXES {HAK_NO_AXIS, HAK_NO_AXIS}
 #define PER_THREAD .axis = {THREAD_AXIS, HAK_NO_AXIS}, .stride = {sizeof(struct session_row), 0}
 
-static const struct hak_metric metrics[METRIC_COUNT] = {
+static const struct hak_metric metrics[REPLAY_METRIC_COUNT] = {
     [METRIC_DONE] = {.name = "workload.done",
                      .group = "Run",
                      .help = "How far the run is: milliseconds, or operations in a run by operations.",
@@ -69,9 +71,41 @@ static const struct hak_metric metrics[METRIC_COUNT] = {
      .role = HAK_ROLE_OPERATIONS,
      PER_THREAD,
      .offset = ROW(operations)},
+    [METRIC_LIVE] = {.name = "replay.live_bytes",
+                     .group = "Replay",
+                     .unit = "bytes",
+                     .help = "What the trace has asked for and not yet freed.",
+                     .chart = "Replayed program",
+                     .kind = HAK_METRIC_GAUGE,
+                     .axis = NO_AXES,
+                     .offset = offsetof(struct session_data, live_bytes)},
+    [METRIC_RESIDENT] = {.name = "replay.resident_bytes",
+                         .group = "Replay",
+                         .unit = "bytes",
+                         .help = "Anonymous memory in RAM without the replayer's own: the allocator's, and the runner's stacks.",
+                         .chart = "Replayed program",
+                         .kind = HAK_METRIC_GAUGE,
+                         .axis = NO_AXES,
+                         .offset = offsetof(struct session_data, resident_bytes)},
+    {.name = "replay.fragmentation",
+     .group = "Replay",
+     .help = "Resident bytes a live byte.",
+     .chart = "Replayed program",
+     .kind = HAK_METRIC_QUOTIENT,
+     .axis = NO_AXES,
+     .operand_a = METRIC_RESIDENT,
+     .operand_b = METRIC_LIVE},
+    {.name = "replay.position_ms",
+     .group = "Replay",
+     .unit = "ms",
+     .help = "How far the replay is in the time of the trace.",
+     .chart = "Trace time",
+     .kind = HAK_METRIC_GAUGE,
+     .axis = NO_AXES,
+     .offset = offsetof(struct session_data, position_ms)},
 };
 
-int session_block_create(struct hak_block *block, uint32_t threads, enum run_state state)
+int session_block_create(struct hak_block *block, uint32_t threads, bool is_replay, enum run_state state)
 {
     const struct hak_axis axes[] = {{.name = "thread", .maximum = WORKLOAD_MAX_THREADS, .count = threads}};
     const double initial = state;
@@ -82,7 +116,7 @@ int session_block_create(struct hak_block *block, uint32_t threads, enum run_sta
         .metrics = metrics,
         .axes = axes,
         .tunable_count = 1,
-        .metric_count = METRIC_COUNT,
+        .metric_count = is_replay ? REPLAY_METRIC_COUNT : METRIC_COUNT,
         .axis_count = 1,
         .data_bytes = sizeof(struct session_data),
         .event_capacity = 16,

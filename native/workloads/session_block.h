@@ -16,11 +16,13 @@ struct session_row {
 /* The DATA section. The gauges are written by the controller. */
 struct session_data {
     _Alignas(64) _Atomic uint64_t elapsed_ms, done, goal;
+    _Atomic uint64_t live_bytes, position_ms, resident_bytes; /* of a replay */
     struct session_row rows[WORKLOAD_MAX_THREADS];
 };
 
-/* Makes and publishes the block; 0, or -1 if even private memory is refused. */
-int session_block_create(struct hak_block *block, uint32_t threads, enum run_state state);
+/* Makes and publishes the block, of a replay with what it shows besides; 0, or -1 if even private memory is refused. */
+int session_block_create(struct hak_block *block, uint32_t threads, bool is_replay,
+                         enum run_state state);
 
 static inline struct session_data *session_block_data(const struct hak_block *block)
 {

@@ -42,7 +42,8 @@ struct workload_session {
     void (*on_ready)(const char *path);
     struct hak_block block;
     uint64_t generation, start_ns, pause_start_ns, paused_ns;
-    bool is_stopped;
+    bool is_stopped, counts_operations; /* what progress is measured in */
+    uint64_t own_bytes; /* resident memory that is the workload's */
     struct lane_slot *slots;
 };
 

@@ -67,6 +67,19 @@ enum workload_outcome {
     WORKLOAD_FAILED     /* workload_fail was called */
 };
 
+/* What the controller sees of a workload that follows a script, a recorded trace. */
+struct workload_measurement {
+    uint64_t own_bytes;   /* resident memory that is the replayer's and not the allocator's */
+    uint64_t live_bytes;  /* asked for and not freed */
+    uint64_t position_ms; /* how far it is, in the time of the script */
+};
+
+/* Of a workload whose requests, lanes and end are given: it runs by seconds or to its end. */
+struct workload_script {
+    uint64_t (*count_operations)(const double *parameters); /* to its end; 0: it has none */
+    void (*measure)(struct workload_measurement *measurement); /* by the controller, while lanes run */
+};
+
 struct workload {
     const char *name, *help;
     const char *stresses;  /* which parts of an allocator */
@@ -77,6 +90,7 @@ struct workload {
     uint32_t checkpoint_operations; /* between two looks at pause and stop; fewer for slow operations */
     /* Whether parameters that are each in range go together; the text says what does not, else NULL. */
     const char *(*check)(const double *parameters);
+    const struct workload_script *script; /* NULL: it makes its requests itself */
     enum workload_outcome (*prepare)(struct workload_lane *lane); /* DONE or FAILED */
     enum workload_outcome (*run)(struct workload_lane *lane);
     void (*finish)(struct workload_lane *lane);

@@ -172,6 +172,34 @@ int hak_workload_poll(struct workload_result *result);
 void hak_workload_stop(void);
 """
 
+REPLAY = """
+#define REPLAY_VERSION ...
+#define REPLAY_ERROR_BYTES ...
+#define REPLAY_MAX_LANES ...
+
+struct replay_header {
+    uint32_t version, lane_count;
+    uint64_t segment_count, file_bytes, event_count, slot_count, duration_us, skipped_frees;
+    char trace_checksum[...];
+    ...;
+};
+int replay_read_header(int descriptor, struct replay_header *header, char *error);
+int replay_check_plan(int descriptor, char *error);
+
+struct replay_events {
+    size_t count;
+    const uint8_t *kind;
+    const uint32_t *thread;
+    const uint64_t *object_id, *size_bytes, *alignment_bytes;
+    const int64_t *time_ns;
+};
+struct replay_compiler;
+struct replay_compiler *replay_compiler_new(int descriptor);
+int replay_compiler_add(struct replay_compiler *compiler, const struct replay_events *events, char *error);
+int replay_compiler_finish(struct replay_compiler *compiler, const char *trace_checksum, char *error);
+void replay_compiler_free(struct replay_compiler *compiler);
+"""
+
 RECORDER = """
 struct hak_spool_state {
     uint32_t pid, parent_pid, clock_is_tsc, threads, stopped, ended, command_bytes;
@@ -210,6 +238,7 @@ SOURCE = """
 #include "hakmem.h"
 #include "in_process.h"
 #include "resolver.h"
+#include "replay_compile.h"
 #include "writer.h"
 #include <stdlib.h>
 
@@ -237,6 +266,6 @@ static void block_store_words(struct hak_block *block, uint64_t offset, const ui
 }
 """
 
-for declarations in (BLOCK, READER, WRITER, ALLOCATOR, WORKLOADS, RECORDER):
+for declarations in (BLOCK, READER, WRITER, ALLOCATOR, WORKLOADS, REPLAY, RECORDER):
     ffibuilder.cdef(declarations)
 ffibuilder.set_source("workbench._native._cffi", SOURCE)

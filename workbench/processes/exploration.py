@@ -58,6 +58,8 @@ class InProcessRun:
             raise BadParameter(f"in this process there is hakmem only, not {spec.allocator}; use a worker")
         if spec.schedule:
             raise BadParameter("in this process nothing is set by a schedule; use a worker")
+        if spec.trace is not None:
+            raise BadParameter("in this process no trace is replayed; use a worker")
         if spec.samples_latency:
             raise BadParameter("in this process calls are not timed; use a worker")
         parameters = get_workload(spec.workload).complete_parameters(spec.parameters)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from workbench.control import ControlBlock, Tunable, Value
 from workbench.errors import BadParameter, OutOfRange
 from workbench.processes.allocators import get_allocator
 from workbench.processes.schedule import Schedule, check_schedule
-from workbench.workloads import MAXIMUM_THREADS, get_workload
+from workbench.traces.plan import find_plan
+from workbench.workloads import MAXIMUM_THREADS, REPLAY, get_workload
 
 DEFAULT_SECONDS = 10.0
+MAXIMUM_SECONDS = 1e7
 
 
 @dataclass(frozen=True)
@@ -24,15 +27,18 @@ class RunSpec:
     parameters : mapping of str to float
         In each parameter's unit; the others have their defaults.
     threads : int or None
-        None: the workload's own default.
+        None: the workload's own default; of a replay, as many as live at once in the trace.
     seed : int
     allocator : str
     seconds : float or None
-        Length without pauses; 10 s if `operations` is None too.
+        Length without pauses; 10 s if `operations` is None too. A replay ends with its loops, or after
+        `seconds` if they are given.
     operations : int or None
-        Length in operations of all threads together.
+        Length in operations of all threads together; not of a replay.
     tunables : mapping of str to Value
         Of the allocator hakmem.
+    trace : Path or None
+        What the workload `replay` replays; of a damaged trace, what precedes the damage.
     starts_paused : bool
         Whether it waits for `resume`.
     samples_latency : bool
@@ -53,10 +59,13 @@ class RunSpec:
     starts_paused: bool = False
     samples_latency: bool = False
     schedule: Schedule = ()
+    trace: Path | None = None
 
     @property
     def thread_count(self) -> int:
-        """Threads it runs with."""
+        """Threads it runs with. Of a replay: compiles its trace if that was not done yet."""
+        if self.trace is not None and self.threads is None:
+            return find_plan(self.trace).lane_count
         return get_workload(self.workload).default_threads if self.threads is None else self.threads
 
     @property
@@ -64,7 +73,10 @@ class RunSpec:
         """Seconds it runs; 0 if it runs by operations."""
         if self.operations is not None:
             return 0.0
-        return DEFAULT_SECONDS if self.seconds is None else self.seconds
+        if self.seconds is not None:
+            return self.seconds
+        has_end = self.workload == REPLAY and self.parameters.get("loops", 1) > 0
+        return MAXIMUM_SECONDS if has_end else DEFAULT_SECONDS
 
     def check(self) -> None:
         """See whether it can be run here.
@@ -72,11 +84,12 @@ class RunSpec:
         Raises
         ------
         UnknownWorkload, BadParameter, OutOfRange, MissingAllocator, UnknownTunable, ConstraintBroken,
-        StartOnly
+        StartOnly, DamagedTrace, WrongTraceVersion
             With the thing, the value and the remedy.
         """
         get_workload(self.workload).complete_parameters(self.parameters)
         get_allocator(self.allocator)
+        self._check_trace()
         if not 1 <= self.thread_count <= MAXIMUM_THREADS:
             raise OutOfRange(f"threads: {self.thread_count} is not within 1 to {MAXIMUM_THREADS}")
         if not 0 <= self.seed < 2**64:
@@ -85,12 +98,25 @@ class RunSpec:
             raise BadParameter("a run is by seconds or by operations; give one")
         if self.operations is not None and not 1 <= self.operations < 2**63:
             raise OutOfRange(f"operations: {self.operations} is not within 1 to 2^63 − 1")
-        if self.operations is None and not 0 < self.length_s <= 1e7:
+        if self.operations is None and not 0 < self.length_s <= MAXIMUM_SECONDS:
             raise OutOfRange(f"seconds: {self.length_s:g} is not above 0 and at most 10000000")
         if (self.tunables or self.schedule) and self.allocator != "hakmem":
             raise BadParameter(f"tunables are hakmem's; allocator {self.allocator} has none: leave them out")
         if self.schedule:
             check_schedule(self.schedule, self.tunables)
+
+    def _check_trace(self) -> None:
+        if self.trace is None:
+            if self.workload == REPLAY:
+                raise BadParameter("workload replay: it needs a trace; record one with `workbench record`")
+            return
+        if self.workload != REPLAY:
+            raise BadParameter(f"trace: workload {self.workload} replays none; the workload is replay")
+        if self.operations is not None:
+            raise BadParameter("operations: a replay is by its loops or by seconds; give one of them")
+        lanes = find_plan(self.trace).lane_count
+        if self.threads not in (None, lanes):
+            raise BadParameter(f"threads: {self.threads} is not the {lanes} of the trace; leave it out")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from workbench.processes.native_files import LATENCY_RUNNER, RUNNER
 from workbench.processes.report import Observation, judge, read_progress
 from workbench.processes.schedule import write_schedule
 from workbench.processes.specification import Outcome, RunSpec, environment_of
+from workbench.traces.plan import find_plan
 from workbench.workloads import get_workload
 
 _WATCH_S = 0.2  # how often events are drained, before the ring overwrites them
@@ -274,6 +275,8 @@ def _arguments(spec: RunSpec) -> list[str]:
         words += ["--operations", str(spec.operations)]
     else:
         words += ["--seconds", repr(spec.length_s)]
+    if spec.trace is not None:
+        words += ["--trace-plan", str(find_plan(spec.trace).path)]
     return [*words, *write_schedule(spec.schedule)]
 
 

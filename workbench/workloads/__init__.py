@@ -2,10 +2,11 @@
 
 from workbench.workloads.catalogue import (
     MAXIMUM_THREADS,
+    REPLAY,
     Parameter,
     Workload,
     catalogue,
     get_workload,
 )
 
-__all__ = ["MAXIMUM_THREADS", "Parameter", "Workload", "catalogue", "get_workload"]
+__all__ = ["MAXIMUM_THREADS", "REPLAY", "Parameter", "Workload", "catalogue", "get_workload"]

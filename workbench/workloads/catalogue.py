@@ -85,10 +85,22 @@ class Workload:
         return complete
 
 
+#: The workload that follows a recorded trace.
+REPLAY = "replay"
+
+
+@cache
+def _all_workloads() -> Mapping[str, Workload]:
+    return MappingProxyType({workload.name: workload for workload in _describe_all()})
+
+
 @cache
 def catalogue() -> Mapping[str, Workload]:
-    """All workloads by name, in the table's order."""
-    return MappingProxyType({workload.name: workload for workload in _describe_all()})
+    """All workloads that run by themselves, by name, in the table's order.
+
+    `REPLAY` is not among them, since it needs a trace; `get_workload` knows it too.
+    """
+    return MappingProxyType({name: workload for name, workload in _all_workloads().items() if name != REPLAY})
 
 
 def get_workload(name: str) -> Workload:
@@ -99,7 +111,7 @@ def get_workload(name: str) -> Workload:
     UnknownWorkload
         With the nearest name.
     """
-    known = catalogue()
+    known = _all_workloads()
     if name not in known:
         raise UnknownWorkload(describe_unknown("workload", name, known))
     return known[name]

@@ -1,0 +1,362 @@
+/* replay_compile.c: one pass over the events. Decides lanes, slots and waits; see replay_plan.h. */
+#include "replay_compile.h"
+#include "replay_table.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Slots are handed to lanes by as many, so that lanes do not share cache lines: 1 KiB of the table. */
+#define SLOT_BLOCK 64u
+#define NO_LANE UINT16_MAX
+
+struct slot {
+    uint32_t sequence;          /* operations so far */
+    uint32_t next_free;         /* slot + 1, while it is in its lane's list */
+    uint16_t owner, last_lane; /* of the list it goes back to; that touched it last */
+};
+
+struct lane {
+    struct replay_segment *segment;
+    uint64_t segment_index;
+    uint32_t first_free; /* slot + 1 */
+    uint32_t starts;     /* signals told to it so far */
+    int64_t time_us;
+    bool is_taken; /* by a thread that lives */
+};
+
+struct replay_compiler {
+    int descriptor;
+    struct replay_header header;
+    struct lane lanes[REPLAY_MAX_LANES];
+    struct replay_table objects;
+    struct slot *slots;
+    uint64_t slot_capacity;
+    uint16_t *lane_of_thread;
+    uint64_t thread_capacity;
+    uint16_t last_lane; /* of the event before */
+    char *error;
+};
+
+static int refuse(struct replay_compiler *compiler, const char *what)
+{
+    snprintf(compiler->error, REPLAY_ERROR_BYTES, "%s", what);
+    return -1;
+}
+
+static int refuse_system(struct replay_compiler *compiler, const char *what)
+{
+    snprintf(compiler->error, REPLAY_ERROR_BYTES, "%s: %s", what, strerror(errno));
+    return -1;
+}
+
+static int write_fully(struct replay_compiler *compiler, const void *from, size_t bytes, uint64_t offset)
+{
+    const char *at = from;
+    while (bytes != 0) {
+        ssize_t written = pwrite(compiler->descriptor, at, bytes, (off_t)offset);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return refuse_system(compiler, "the plan cannot be written");
+        at += written;
+        bytes -= (size_t)written;
+        offset += (uint64_t)written;
+    }
+    return 0;
+}
+
+/* --- lanes ------------------------------------------------------------------------------------------ */
+
+static int flush_segment(struct replay_compiler *compiler, struct lane *lane, uint64_t next)
+{
+    struct replay_segment *segment = lane->segment;
+    segment->next = next;
+    memset(&segment->operations[segment->count], 0,
+           (REPLAY_SEGMENT_OPERATIONS - segment->count) * sizeof(struct replay_operation));
+    segment->checksum = replay_sum(&segment->next, sizeof *segment - offsetof(struct replay_segment, next));
+    int outcome = write_fully(compiler, segment, sizeof *segment, (lane->segment_index + 1) * REPLAY_SEGMENT_BYTES);
+    lane->segment_index = next;
+    segment->count = 0;
+    return outcome;
+}
+
+static int append(struct replay_compiler *compiler, uint16_t index, struct replay_operation operation)
+{
+    struct lane *lane = &compiler->lanes[index];
+    if (lane->segment->count == REPLAY_SEGMENT_OPERATIONS &&
+        flush_segment(compiler, lane, compiler->header.segment_count++) != 0)
+        return -1;
+    lane->segment->operations[lane->segment->count++] = operation;
+    return 0;
+}
+
+static int open_lane(struct replay_compiler *compiler, uint16_t index)
+{
+    struct lane *lane = &compiler->lanes[index];
+    lane->segment = calloc(1, sizeof *lane->segment);
+    if (lane->segment == NULL)
+        return refuse(compiler, "out of memory");
+    lane->segment->lane = index;
+    lane->segment_index = compiler->header.segment_count++;
+    compiler->header.first_segment[index] = lane->segment_index;
+    compiler->header.lane_count++;
+    return 0;
+}
+
+/* Brings the lane's clock to `time_us`; what is too long for the next operation's delta is an operation. */
+static int advance_clock(struct replay_compiler *compiler, uint16_t index, int64_t time_us, uint16_t *delta_us)
+{
+    struct lane *lane = &compiler->lanes[index];
+    int64_t passed_us = time_us - lane->time_us;
+    *delta_us = 0;
+    if (passed_us <= 0)
+        return 0;
+    lane->time_us = time_us;
+    if (passed_us <= UINT16_MAX) {
+        *delta_us = (uint16_t)passed_us;
+        return 0;
+    }
+    return append(compiler, index, (struct replay_operation){.kind = REPLAY_GAP, .size = (uint64_t)passed_us});
+}
+
+/* A thread does not begin before what stands before its start: usually what its creator did last. */
+static int await_start(struct replay_compiler *compiler, uint16_t index)
+{
+    if (compiler->last_lane == NO_LANE || compiler->last_lane == index)
+        return 0;
+    struct replay_operation signal = {.kind = REPLAY_SIGNAL_START, .slot = index};
+    struct replay_operation wait = {
+        .kind = REPLAY_AWAIT_START, .slot = index, .size = ++compiler->lanes[index].starts};
+    return append(compiler, compiler->last_lane, signal) != 0 || append(compiler, index, wait) != 0 ? -1 : 0;
+}
+
+static int reserve_threads(struct replay_compiler *compiler, uint32_t thread)
+{
+    if (thread < compiler->thread_capacity)
+        return 0;
+    uint64_t capacity = (uint64_t)thread * 2 + 64;
+    uint16_t *larger = realloc(compiler->lane_of_thread, capacity * sizeof *larger);
+    if (larger == NULL)
+        return refuse(compiler, "out of memory");
+    for (uint64_t i = compiler->thread_capacity; i < capacity; i++)
+        larger[i] = NO_LANE;
+    compiler->lane_of_thread = larger;
+    compiler->thread_capacity = capacity;
+    return 0;
+}
+
+static int start_thread(struct replay_compiler *compiler, uint32_t thread)
+{
+    uint16_t index = 0;
+    while (index < REPLAY_MAX_LANES && compiler->lanes[index].is_taken)
+        index++;
+    if (index == REPLAY_MAX_LANES) {
+        snprintf(compiler->error, REPLAY_ERROR_BYTES,
+                 "more than %u threads of the trace live at the same time, the most that can be replayed",
+                 REPLAY_MAX_LANES);
+        return -1;
+    }
+    struct lane *lane = &compiler->lanes[index];
+    if (lane->segment == NULL && open_lane(compiler, index) != 0)
+        return -1;
+    lane->is_taken = true;
+    compiler->lane_of_thread[thread] = index;
+    return await_start(compiler, index);
+}
+
+/* The thread's end hands over at once, so that the allocator sees it die now and not when the lane's
+ * next thread is due. */
+static int end_thread(struct replay_compiler *compiler, uint32_t thread, uint16_t delta_us)
+{
+    uint16_t index = compiler->lane_of_thread[thread];
+    compiler->lane_of_thread[thread] = NO_LANE;
+    compiler->lanes[index].is_taken = false;
+    return append(compiler, index, (struct replay_operation){.kind = REPLAY_HAND_OVER, .delta_us = delta_us});
+}
+
+/* --- slots ------------------------------------------------------------------------------------------ */
+
+static int add_slots(struct replay_compiler *compiler, uint16_t lane)
+{
+    uint64_t first = compiler->header.slot_count;
+    if (first + SLOT_BLOCK > REPLAY_MAX_SLOTS)
+        return refuse(compiler, "more objects of the trace live at the same time than can be replayed");
+    if (first + SLOT_BLOCK > compiler->slot_capacity) {
+        uint64_t capacity = compiler->slot_capacity * 2 + 4096;
+        struct slot *larger = realloc(compiler->slots, capacity * sizeof *larger);
+        if (larger == NULL)
+            return refuse(compiler, "out of memory");
+        compiler->slots = larger;
+        compiler->slot_capacity = capacity;
+    }
+    for (uint32_t i = SLOT_BLOCK; i-- > 0;) { /* the lowest is taken first */
+        compiler->slots[first + i] =
+            (struct slot){.owner = lane, .last_lane = lane, .next_free = compiler->lanes[lane].first_free};
+        compiler->lanes[lane].first_free = (uint32_t)(first + i) + 1;
+    }
+    compiler->header.slot_count += SLOT_BLOCK;
+    return 0;
+}
+
+/* Appends an event on a slot, behind a wait if another lane touched it last. */
+static int append_event(struct replay_compiler *compiler, uint16_t lane, struct replay_operation operation)
+{
+    struct slot *slot = &compiler->slots[operation.slot];
+    if (slot->last_lane != lane) {
+        struct replay_operation wait = {.kind = REPLAY_AWAIT_SLOT, .slot = operation.slot, .size = slot->sequence};
+        if (append(compiler, lane, wait) != 0)
+            return -1;
+        slot->last_lane = lane;
+    }
+    slot->sequence += operation.kind == REPLAY_REALLOC ? 2 : 1;
+    compiler->header.event_count++;
+    return append(compiler, lane, operation);
+}
+
+static int allocate(struct replay_compiler *compiler, uint16_t lane, uint64_t object,
+                    struct replay_operation operation)
+{
+    if (replay_table_find(&compiler->objects, object)->key != 0) {
+        snprintf(compiler->error, REPLAY_ERROR_BYTES, "object %llu is allocated while it lives",
+                 (unsigned long long)object);
+        return -1;
+    }
+    if (compiler->lanes[lane].first_free == 0 && add_slots(compiler, lane) != 0)
+        return -1;
+    operation.slot = compiler->lanes[lane].first_free - 1;
+    compiler->lanes[lane].first_free = compiler->slots[operation.slot].next_free;
+    if (!replay_table_add(&compiler->objects, object, operation.slot))
+        return refuse(compiler, "out of memory");
+    return append_event(compiler, lane, operation);
+}
+
+static int release(struct replay_compiler *compiler, uint16_t lane, uint64_t object,
+                   struct replay_operation operation)
+{
+    struct replay_table_entry *entry = replay_table_find(&compiler->objects, object);
+    if (entry->key == 0) {
+        compiler->header.skipped_frees++;
+        return 0;
+    }
+    operation.slot = entry->slot;
+    replay_table_remove(&compiler->objects, entry);
+    struct slot *slot = &compiler->slots[operation.slot];
+    slot->next_free = compiler->lanes[slot->owner].first_free;
+    compiler->lanes[slot->owner].first_free = operation.slot + 1;
+    return append_event(compiler, lane, operation);
+}
+
+/* --- events ----------------------------------------------------------------------------------------- */
+
+static int add_object_event(struct replay_compiler *compiler, uint16_t lane, const struct replay_events *events,
+                            size_t i, uint16_t delta_us)
+{
+    struct replay_operation operation = {
+        .kind = events->kind[i], .delta_us = delta_us, .size = events->size_bytes[i]};
+    uint64_t object = events->object_id[i];
+    if (operation.kind == REPLAY_FREE) {
+        operation.size = 0;
+        return release(compiler, lane, object, operation);
+    }
+    if (operation.kind == REPLAY_REALLOC) {
+        const struct replay_table_entry *entry = replay_table_find(&compiler->objects, object);
+        if (entry->key == 0) { /* what it was before is not in the trace */
+            operation.kind = REPLAY_MALLOC;
+            return allocate(compiler, lane, object, operation);
+        }
+        operation.slot = entry->slot;
+        return append_event(compiler, lane, operation);
+    }
+    if (operation.kind == REPLAY_ALIGNED) {
+        uint64_t alignment = events->alignment_bytes[i];
+        if (alignment < sizeof(void *))
+            alignment = sizeof(void *);
+        if ((alignment & (alignment - 1)) != 0 || alignment >> REPLAY_MAX_ALIGNMENT_LOG2 > 1)
+            return refuse(compiler, "an alignment is no power of two, or above 1 GiB");
+        operation.alignment_log2 = (uint8_t)__builtin_ctzll(alignment);
+    }
+    return allocate(compiler, lane, object, operation);
+}
+
+static int add_event(struct replay_compiler *compiler, const struct replay_events *events, size_t i)
+{
+    uint8_t kind = events->kind[i];
+    uint32_t thread = events->thread[i];
+    if (kind > TRACE_THREAD_END)
+        return refuse(compiler, "an event is of an unknown kind");
+    if (reserve_threads(compiler, thread) != 0)
+        return -1;
+    bool is_known = compiler->lane_of_thread[thread] != NO_LANE;
+    if (!is_known && kind == TRACE_THREAD_END)
+        return 0;
+    if (!is_known && start_thread(compiler, thread) != 0)
+        return -1;
+    uint16_t lane = compiler->lane_of_thread[thread], delta_us = 0;
+    int64_t time_us = events->time_ns[i] / 1000;
+    if (time_us > (int64_t)compiler->header.duration_us)
+        compiler->header.duration_us = (uint64_t)time_us;
+    int outcome = 0;
+    if (kind != TRACE_THREAD_START) /* the next event has its time */
+        outcome = advance_clock(compiler, lane, time_us, &delta_us);
+    if (outcome == 0 && kind == TRACE_THREAD_END)
+        outcome = end_thread(compiler, thread, delta_us);
+    else if (outcome == 0 && kind != TRACE_THREAD_START)
+        outcome = add_object_event(compiler, lane, events, i, delta_us);
+    compiler->last_lane = lane;
+    return outcome;
+}
+
+struct replay_compiler *replay_compiler_new(int descriptor)
+{
+    struct replay_compiler *compiler = calloc(1, sizeof *compiler);
+    if (compiler == NULL)
+        return NULL;
+    compiler->descriptor = descriptor;
+    compiler->last_lane = NO_LANE;
+    if (!replay_table_init(&compiler->objects)) {
+        free(compiler);
+        return NULL;
+    }
+    return compiler;
+}
+
+int replay_compiler_add(struct replay_compiler *compiler, const struct replay_events *events, char *error)
+{
+    compiler->error = error;
+    for (size_t i = 0; i < events->count; i++)
+        if (add_event(compiler, events, i) != 0)
+            return -1;
+    return 0;
+}
+
+int replay_compiler_finish(struct replay_compiler *compiler, const char *trace_checksum, char *error)
+{
+    struct replay_header *header = &compiler->header;
+    compiler->error = error;
+    if (header->event_count == 0)
+        return refuse(compiler, "it has no allocation to replay");
+    if (strlen(trace_checksum) >= sizeof header->trace_checksum)
+        return refuse(compiler, "the trace's checksum is too long");
+    for (uint32_t i = 0; i < header->lane_count; i++)
+        if (flush_segment(compiler, &compiler->lanes[i], REPLAY_NO_SEGMENT) != 0)
+            return -1;
+    header->magic = REPLAY_MAGIC;
+    header->version = REPLAY_VERSION;
+    header->file_bytes = (header->segment_count + 1) * REPLAY_SEGMENT_BYTES;
+    strcpy(header->trace_checksum, trace_checksum);
+    header->checksum = replay_sum(header, offsetof(struct replay_header, checksum));
+    return write_fully(compiler, header, sizeof *header, 0);
+}
+
+void replay_compiler_free(struct replay_compiler *compiler)
+{
+    if (compiler == NULL)
+        return;
+    for (uint32_t i = 0; i < REPLAY_MAX_LANES; i++)
+        free(compiler->lanes[i].segment);
+    free(compiler->objects.entries);
+    free(compiler->slots);
+    free(compiler->lane_of_thread);
+    free(compiler);
+}
