@@ -204,7 +204,7 @@ def test_the_risk_of_all_looks_is_the_risk() -> None:
     [
         (Ratio(1.1, 1.05, 1.2, 1.02, 1.3, 10, "better", None), "better"),
         (Ratio(1.1, 1.05, 1.2, 0.9, 1.3, 10, "cannot tell", 30), "cannot tell: about 30 rounds would"),
-        (Ratio(1.0, 0.9, 1.2, 0.8, 1.3, 10, "cannot tell", None), "near or under 1 %"),
+        (Ratio(1.0, 0.9, 1.2, 0.8, 1.3, 10, "cannot tell", None), "the difference seen is under 1 %"),
     ],
 )
 def test_verdicts_in_plain_words(ratio: Ratio, words: str) -> None:

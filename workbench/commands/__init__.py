@@ -6,10 +6,13 @@ import click
 
 from workbench.commands.blocks import metrics, ps, set_tunables, tunables
 from workbench.commands.catalogue import allocators, preload, workloads
+from workbench.commands.compare import compare
 from workbench.commands.execution import execute
 from workbench.commands.export import export
 from workbench.commands.lab import lab
+from workbench.commands.record import record
 from workbench.commands.run import run
+from workbench.commands.sweep import sweep
 from workbench.commands.watch import watch
 
 #: In the order in which `workbench --help` lists them.
@@ -26,4 +29,7 @@ COMMANDS: Sequence[click.Command] = (
     metrics,
     watch,
     export,
+    record,
+    compare,
+    sweep,
 )

@@ -1,5 +1,6 @@
 """Trials, their results, and what can be concluded from them."""
 
+from workbench.experiments.cluster import check_address, run_trials_on_cluster
 from workbench.experiments.comparison import (
     ALL_WORKS,
     MEASURES,
@@ -44,6 +45,7 @@ __all__ = [
     "TrialResult",
     "Variant",
     "Work",
+    "check_address",
     "compare_pairs",
     "conclude",
     "describe_machine",
@@ -55,6 +57,7 @@ __all__ = [
     "run_comparison",
     "run_trial",
     "run_trials",
+    "run_trials_on_cluster",
     "shuffle_trials",
     "spend_risk",
 ]

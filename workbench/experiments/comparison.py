@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from workbench.errors import MixedResults
-from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant
-from workbench.experiments.execution import WarmMemory
+from workbench.experiments.comparison_plan import ComparisonPlan, Variant
+from workbench.experiments.execution import ResultListener, WarmMemory
 from workbench.experiments.inference import (
     FloatArray,
     Ratio,
@@ -146,12 +146,8 @@ class Comparison:
         raise KeyError((work, variant, measure.name))
 
 
-#: Told of each trial that is done: its place, its result, how many are done and how many there are.
-ComparisonListener = Callable[[Cell, TrialResult, int, int], object]
-
-
 def run_comparison(
-    plan: ComparisonPlan, results: Results, on_result: ComparisonListener | None = None
+    plan: ComparisonPlan, results: Results, on_result: ResultListener | None = None
 ) -> Comparison:
     """Run what is missing of a comparison, and conclude.
 
@@ -163,6 +159,7 @@ def run_comparison(
     results : Results
         Where they are kept; those that are there already are not run again.
     on_result : callable, optional
+        Told of each result, also of those that are there already.
 
     Raises
     ------
@@ -172,8 +169,6 @@ def run_comparison(
     plan.check()
     memory = WarmMemory(results)
     looks = plan.list_looks()
-    total = sum(1 for _ in plan.list_cells())
-    done = 0
     with results.writing():
         results.declare(plan.to_dict())
         for number in range(plan.rounds):
@@ -183,9 +178,8 @@ def run_comparison(
                     result = run_trial(cell.trial, warm_bytes=memory.choose(cell.trial))
                     results.add(result)
                 memory.learn(result)
-                done += 1
                 if on_result is not None:
-                    on_result(cell, result, done, total)
+                    on_result(result)
             if number + 1 in looks and number + 1 < plan.rounds:
                 comparison = conclude(plan, results)
                 if all(
@@ -257,7 +251,7 @@ def describe_verdict(ratio: Ratio) -> str:
     if ratio.is_same:
         return "the same within 1 %"
     if ratio.rounds_to_tell is None:
-        return "cannot tell: a difference, if any, is near or under 1 %"
+        return "cannot tell: the difference seen is under 1 %"
     return f"cannot tell: about {ratio.rounds_to_tell} rounds would"
 
 

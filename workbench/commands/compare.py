@@ -1,0 +1,119 @@
+"""compare: allocators or settings on the same work, in interleaved rounds, with a verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import click
+
+from workbench.commands.arguments import set_option, settings_option
+from workbench.commands.output import json_option, print_json
+from workbench.errors import BadParameter
+
+_STATUS_FAILED = 1
+_STATUS_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("workload_names", metavar="[WORKLOAD]...", nargs=-1)
+@click.option(
+    "--allocators",
+    metavar="A,B,...",
+    help="What is compared; the first is the baseline. Default: all at hand.",
+)
+@click.option(
+    "--variant",
+    "variant_texts",
+    multiple=True,
+    metavar="NAME:TUNABLE=VALUE,...",
+    help="hakmem with these settings, compared too; repeatable.",
+)
+@set_option
+@settings_option
+@click.option(
+    "--rounds",
+    type=int,
+    metavar="N",
+    help="Runs of each, in random order in every round; 10 by default.",
+)
+@click.option("--looks", type=int, metavar="N", help="Look at it so often, and end early once all is told.")
+@click.option("--seconds", type=float, metavar="S", help="Length of a run; 1 s by default.")
+@click.option("--operations", type=int, metavar="N", help="Length of a run in operations instead.")
+@click.option("--threads", type=int, metavar="N", help="Threads; each workload's own default.")
+@click.option("--seed", type=int, metavar="N", help="Of the order.")
+@click.option(
+    "--param",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the workloads; repeatable.",
+)
+@click.option("--latency", is_flag=True, help="Time single calls too, in runs of their own.")
+@click.option(
+    "--plan", "plan_path", metavar="FILE", type=click.Path(), help="Read all of it from a TOML file."
+)
+@click.option(
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(),
+    help="Keep the results; the same command goes on where it was.",
+)
+@json_option
+def compare(
+    workload_names: tuple[str, ...],
+    allocators: str | None,
+    variant_texts: tuple[str, ...],
+    assignments: tuple[str, ...],
+    settings_path: str | None,
+    rounds: int | None,
+    looks: int | None,
+    seconds: float | None,
+    operations: int | None,
+    threads: int | None,
+    seed: int | None,
+    parameters: tuple[str, ...],
+    latency: bool,
+    plan_path: str | None,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Compare allocators, or settings of hakmem, on workloads.
+
+    Every round runs each of them once, in random order; ratios are of pairs of one round. A verdict is
+    given only if the 99 % interval of the ratio leaves ±1 %.
+    """
+    # Statistics and tables are slow to import, and other commands need none.
+    from workbench.commands import comparison
+    from workbench.commands.trials import open_results
+    from workbench.experiments import read_comparison_plan
+
+    if plan_path is not None:
+        given = (workload_names, allocators, variant_texts, assignments, settings_path, seconds, operations,
+                 threads, parameters)  # fmt: skip
+        if any(value not in (None, ()) for value in given):
+            raise BadParameter(
+                "--plan says what is compared; beside it go --rounds, --looks, --seed, --latency"
+            )
+        plan = read_comparison_plan(plan_path)
+    else:
+        variants = comparison.read_variants(allocators, variant_texts, settings_path, assignments)
+        plan = comparison.make_plan(workload_names, parameters, variants, threads, seconds, operations)
+    plan = dataclasses.replace(
+        plan,
+        rounds=plan.rounds if rounds is None else rounds,
+        looks=plan.looks if looks is None else looks,
+        seed=plan.seed if seed is None else seed,
+        samples_latency=latency or plan.samples_latency,
+    )
+    plan.check()
+    with open_results(output) as results:
+        found, is_whole = comparison.run_plan(plan, results)
+    if as_json:
+        print_json(comparison.describe_comparison(found))
+    else:
+        comparison.print_comparison(found)
+    if not is_whole:
+        sys.exit(_STATUS_INTERRUPTED)
+    if found.failures:
+        sys.exit(_STATUS_FAILED)

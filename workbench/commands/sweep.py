@@ -1,0 +1,113 @@
+"""sweep: the trials of a plan, each once, also over several machines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from workbench.commands.output import json_option, print_json, print_table
+from workbench.units import format_rough
+
+if TYPE_CHECKING:
+    from workbench.experiments import Plan, Results
+
+_STATUS_FAILED = 1
+_STATUS_INTERRUPTED = 130
+_SHOWN_ROWS = 10
+
+
+@click.command()
+@click.argument("plan_path", metavar="PLAN.toml", type=click.Path())
+@click.option(
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(),
+    help="Where the results are kept; PLAN.results beside the plan by default.",
+)
+@click.option("--cluster", metavar="ADDRESS", help="Run on this Dask scheduler's workers: tls://host:port.")
+@click.option(
+    "--order-seed", type=int, default=1, show_default=True, metavar="N", help="Of the random order."
+)
+@click.option(
+    "--check", "checks_only", is_flag=True, help="Check the plan, say how many trials it has, run nothing."
+)
+@json_option
+def sweep(
+    plan_path: str, output: str | None, cluster: str | None, order_seed: int, checks_only: bool, as_json: bool
+) -> None:
+    """Run the trials of a plan; the same command goes on where it was killed."""
+    # Statistics and tables are slow to import, and other commands need none.
+    from workbench.commands.trials import show_progress
+    from workbench.experiments import (
+        Results,
+        check_address,
+        read_plan,
+        run_trials,
+        run_trials_on_cluster,
+        shuffle_trials,
+    )
+
+    plan = read_plan(plan_path)
+    if cluster is not None:
+        check_address(cluster)
+    results = Results.open(output or Path(plan_path).with_suffix(".results"))
+    done = sum(trial.id in results.ids for trial in plan.trials)
+    if checks_only:
+        _tell({"trials": len(plan), "done": done}, as_json, f"{len(plan)} trials, {done} of them done")
+        return
+    is_whole = True
+    with results.writing(), show_progress(Path(plan_path).name, len(plan), done) as advance:
+        trials = shuffle_trials(plan.trials, order_seed)
+        try:
+            if cluster is None:
+                run_trials(trials, results, advance)
+            else:
+                run_trials_on_cluster(trials, results, cluster, advance)
+        except KeyboardInterrupt:
+            is_whole = False
+        results.compact()
+    _report(plan, results, as_json)
+    if not is_whole:
+        sys.exit(_STATUS_INTERRUPTED)
+    if any(not result.is_measured for result in results):
+        sys.exit(_STATUS_FAILED)
+
+
+def _report(plan: Plan, results: Results, as_json: bool) -> None:
+    wanted = {trial.id for trial in plan.trials}
+    found = [result for result in results if result.id in wanted]
+    failed = [result for result in found if not result.is_measured]
+    summary = {
+        "folder": results.path,
+        "trials": len(plan),
+        "done": len(found),
+        "failed": {result.id: f"{result.status}: {result.reason}" for result in failed},
+    }
+    words = f"{len(found)} of {len(plan)} trials done, {len(failed)} failed; in {results.path}"
+    _tell(summary, as_json, words)
+    if as_json or not found:
+        return
+    best = sorted(found, key=lambda result: -result.operations_per_s * result.is_measured)[:_SHOWN_ROWS]
+    rows = [
+        (
+            result.trial.workload,
+            result.trial.allocator,
+            format_rough(result.operations_per_s, "operations/s"),
+            format_rough(result.peak_resident_bytes, "bytes"),
+            ", ".join(f"{name}={value}" for name, value in result.trial.tunables.items()) or "defaults",
+        )
+        for result in best
+        if result.is_measured
+    ]
+    click.echo("the fastest single runs (compare them before you believe in one):")
+    print_table(("workload", "allocator", "throughput", "peak resident", "settings"), rows)
+
+
+def _tell(values: dict[str, object], as_json: bool, words: str) -> None:
+    if as_json:
+        print_json(values)
+    else:
+        click.echo(words)

@@ -1,0 +1,170 @@
+"""The same trials on an existing Dask cluster. Who started it sees to its workers and its encryption.
+
+A worker process runs one trial at a time, and the lock of the host (`host_lock`) keeps workers on one
+host from measuring beside each other. Results come back one by one and are kept here: a worker that
+dies loses the trial it was at, which another one runs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from workbench.errors import BadParameter, NoProcess, WrongResults
+from workbench.experiments.execution import ResultListener, WarmMemory, list_missing
+from workbench.experiments.measurement import run_trial
+from workbench.experiments.provenance import describe_machine, describe_software
+from workbench.experiments.result import TrialResult
+from workbench.experiments.result_set import Results
+from workbench.experiments.trial import Trial
+
+_CONNECT_S = 20.0
+# A trial that took so many workers along is a failure of the trial.
+_DEATHS = 3
+
+
+def run_trials_on_cluster(
+    trials: Sequence[Trial],
+    results: Results,
+    address: str,
+    on_result: ResultListener | None = None,
+    *,
+    connect_timeout_s: float = _CONNECT_S,
+) -> None:
+    """Run what is missing on the workers of a Dask scheduler.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+    results : Results
+        Held for writing (`Results.writing`).
+    address : str
+        Of the scheduler: "tls://host:port", or "tcp://…" on this machine. Certificates are found where
+        Dask's configuration says.
+    on_result : callable, optional
+        Told of each new result.
+    connect_timeout_s : float
+        How long to wait for the scheduler.
+
+    Raises
+    ------
+    BadParameter
+        If the address is none, or would carry trials over a network in the clear.
+    NoProcess
+        If no scheduler answers, or the package `distributed` is missing.
+    WrongResults
+        If a worker has another build of the workbench, to which the trial means something else.
+    """
+    check_address(address)
+    distributed = _import_distributed()
+    missing = {trial.id: trial for trial in list_missing(trials, results)}
+    if not missing:
+        return
+    try:
+        client = distributed.Client(address, timeout=connect_timeout_s, set_as_default=False)
+    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        raise NoProcess(
+            f"no Dask scheduler answers at {address}: {error}; start one with `dask scheduler`"
+        ) from None
+    with client:
+        futures = {
+            client.submit(
+                measure_remotely,
+                trial.to_json(),
+                key=f"trial-{trial_id}",
+                pure=False,
+            ): trial_id
+            for trial_id, trial in missing.items()
+        }
+        try:
+            for future in distributed.as_completed(list(futures)):
+                trial_id = futures.pop(future)
+                result = _take(distributed, future, missing[trial_id])
+                if result.id != trial_id:
+                    raise WrongResults(
+                        f"a worker on '{result.machine.description}' has another build of the workbench: "
+                        "install the same one on all hosts"
+                    )
+                results.add(result)
+                if on_result is not None:
+                    on_result(result)
+        finally:
+            client.cancel(list(futures), force=True)
+
+
+def check_address(address: str) -> None:
+    """See whether trials may be sent there.
+
+    Raises
+    ------
+    BadParameter
+        If it is no address, or leaves this machine without TLS.
+    """
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or not port or urlsplit(address).scheme not in ("tcp", "tls"):
+        raise BadParameter(f"'{address}' is no address of a scheduler, such as tls://host:8786")
+    if urlsplit(address).scheme == "tcp" and not _is_loopback(host):
+        raise BadParameter(
+            f"{address} leaves this machine in the clear; start the cluster with TLS and give tls://{host}:{port}"
+        )
+
+
+def measure_remotely(text: str) -> str:
+    """Run on a worker: a trial as JSON to a row as JSON."""
+    trial = Trial.from_json(text)
+    memory = _remote_memory()
+    result = run_trial(trial, warm_bytes=memory.choose(trial))
+    memory.learn(result)
+    return json.dumps(result.to_row())
+
+
+@cache
+def _remote_memory() -> WarmMemory:
+    """What this worker process has learned of the memory that trials need."""
+    return WarmMemory()
+
+
+def _take(distributed: Any, future: Any, trial: Trial) -> TrialResult:
+    try:
+        return TrialResult.from_row(json.loads(future.result()))
+    except distributed.KilledWorker:
+        reason = f"{_DEATHS} workers of the cluster died of it, or with it"
+        return TrialResult(
+            trial=trial,
+            id=trial.id,
+            status="failed",
+            reason=reason,
+            machine=describe_machine(),
+            software=describe_software(trial.allocator),
+        )
+
+
+def _import_distributed() -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise NoProcess(
+            "the package distributed is missing; pip install 'hakmem-workbench[cluster]'"
+        ) from None
+    return distributed
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        pass
+    try:
+        addresses = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return bool(addresses) and all(ipaddress.ip_address(str(address)).is_loopback for address in addresses)
