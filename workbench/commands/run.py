@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable, Mapping
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from workbench.commands.arguments import (
     read_settings,
@@ -16,13 +14,13 @@ from workbench.commands.arguments import (
     split_assignments,
 )
 from workbench.commands.output import json_option, print_json
+from workbench.commands.progress import run_to_end
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter
-from workbench.processes import Outcome, RunSpec, Worker, get_allocator
+from workbench.processes import Outcome, RunSpec, get_allocator
 from workbench.units import format_rough
 from workbench.workloads import get_workload
 
-_POLL_S = 0.1
 _STATUS_FAILED = 1
 _STATUS_INTERRUPTED = 130
 
@@ -83,7 +81,7 @@ def run(
         tunables=_read_tunables(settings_path, assignments),
     )
     spec.check()
-    outcome = _run_to_end(spec)
+    outcome = run_to_end(spec, f"{spec.workload} under {spec.allocator}")
     if as_json:
         print_json(_describe(spec, outcome))
     else:
@@ -107,33 +105,6 @@ def _read_tunables(path: str | None, assignments: tuple[str, ...]) -> Mapping[st
         return {}
     with ControlBlock.own() as own:
         return read_settings(path, assignments, own.tunables)
-
-
-def _run_to_end(spec: RunSpec) -> Outcome:
-    with Worker.start(spec) as worker:
-        try:
-            return _show_progress(worker, spec)
-        except KeyboardInterrupt:
-            worker.stop()
-            return worker.wait()
-
-
-def _show_progress(worker: Worker, spec: RunSpec) -> Outcome:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[rate]}"),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"{spec.workload} under {spec.allocator}", total=1.0, rate="")
-        while (outcome := worker.poll()) is None:
-            progress.update(task, completed=worker.progress())
-            worker.await_end(_POLL_S)
-        progress.update(task, completed=1.0)
-    return outcome
 
 
 def _describe(spec: RunSpec, outcome: Outcome) -> dict[str, object]:
