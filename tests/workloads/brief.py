@@ -27,7 +27,7 @@ _PARAMETERS = {
     "cache_scratch": {"writes": 5.0},
     "thread_exit": {"blocks": 100.0, "generations": 4.0},
     "fragmentation": {"live": 512.0, "ranges": 3.0},
-    "service": {"sessions": 100.0, "burst": 500.0, "idle_ms": 1.0},
+    "service": {"open": 20.0, "sessions": 100.0, "burst": 500.0, "idle_ms": 20.0},
 }
 
 # Their requests are the same whatever the seed.
