@@ -11,6 +11,7 @@ from workbench.commands.execution import execute
 from workbench.commands.export import export
 from workbench.commands.lab import lab
 from workbench.commands.record import record
+from workbench.commands.record import record
 from workbench.commands.run import run
 from workbench.commands.sweep import sweep
 from workbench.commands.watch import watch
@@ -29,6 +30,7 @@ COMMANDS: Sequence[click.Command] = (
     metrics,
     watch,
     export,
+    record,
     record,
     compare,
     sweep,

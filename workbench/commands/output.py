@@ -33,6 +33,7 @@ def print_table(
     *,
     right: Sequence[str] = (),
     optional: int = 0,
+    err: bool = False,
 ) -> None:
     """Print a table as wide as the terminal; into a file or pipe, as wide as its content.
 
@@ -40,7 +41,7 @@ def print_table(
     the `optional` last ones, and then the one before.
     """
     cells = [[str(cell) for cell in row] for row in rows]
-    console = _make_console()
+    console = _make_console(stderr=err)
     if console.is_terminal:
         kept = len(columns)
         while kept > len(columns) - optional and not _has_room(console, columns[: kept - 1], cells):
@@ -50,7 +51,7 @@ def print_table(
     text = io.StringIO()
     _make_console(file=text, width=_UNLIMITED_COLUMNS).print(_make_table(columns, cells, right))
     for line in text.getvalue().splitlines():
-        click.echo(line.rstrip())
+        click.echo(line.rstrip(), err=err)
 
 
 def _make_console(**options: Any) -> Console:

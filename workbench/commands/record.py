@@ -1,0 +1,161 @@
+"""record: any program, its allocation calls written to a trace."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from workbench.commands.output import print_json, print_table
+from workbench.errors import BadParameter
+from workbench.processes import RecordedTrace, RecordingOutcome
+from workbench.processes import record as record_command
+from workbench.traces.writer import DEFAULT_LEVEL
+from workbench.units import format_rough
+
+_COLUMNS = ("file", "program", "events", "stored", "bytes/event", "threads", "peak live", "end")
+_NUMBERS = _COLUMNS[2:7]
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("-o", "--output", required=True, metavar="FILE", help="The trace, by custom *.haktrace.")
+@click.option(
+    "--children/--no-children",
+    default=True,
+    show_default=True,
+    help="Keep traces of child processes, beside FILE.",
+)
+@click.option(
+    "--keep-pythonmalloc",
+    is_flag=True,
+    help="Leave CPython its own allocator for small objects; else PYTHONMALLOC=malloc is set, "
+    "unless the environment has a value.",
+)
+@click.option(
+    "--level",
+    type=click.IntRange(1, 22),
+    default=DEFAULT_LEVEL,
+    show_default=True,
+    help="Of compression.",
+)
+@click.option(
+    "--spool",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, writable=True),
+    help="Where raw records wait to be compressed; the folder for temporary files.",
+)
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    help="Show events so far; by default where standard error is a terminal and output goes elsewhere.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, on standard error.")
+@click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+def record(
+    output: str,
+    children: bool,
+    keep_pythonmalloc: bool,
+    level: int,
+    spool: str | None,
+    progress: bool | None,
+    as_json: bool,
+    command: tuple[str, ...],
+) -> None:
+    """Run a program and record every allocation call it makes.
+
+    Standard input and output, signals and the exit status are the program's own; the summary goes to
+    standard error. A child process, and the program before an exec, get a trace of their own beside FILE,
+    named FILE's stem, a number and the program. What cannot be preloaded (static and setuid programs,
+    scripts of such) is refused.
+    """
+    environment = dict(os.environ)
+    if keep_pythonmalloc:
+        environment.setdefault("PYTHONMALLOC", "")  # empty is CPython's default
+    sys.stdout.flush()
+    with _shown_progress(command[0], progress) as show:
+        outcome = record_command(
+            command,
+            output,
+            children=children,
+            environment=environment,
+            spool_directory=spool,
+            level=level,
+            progress=show,
+        )
+    if as_json:
+        print_json(_describe(outcome), err=True)
+    else:
+        _print_summary(outcome)
+    if not outcome.traces:
+        raise BadParameter(f"{command[0]}: nothing was recorded: it ran no program that can be preloaded")
+    sys.exit(outcome.exit_code if outcome.exit_code >= 0 else 128 - outcome.exit_code)
+
+
+@contextmanager
+def _shown_progress(program: str, is_wanted: bool | None) -> Iterator[Callable[[int], None] | None]:
+    console = Console(stderr=True)
+    if is_wanted is None:
+        is_wanted = console.is_terminal and not sys.stdout.isatty()
+    if not is_wanted:
+        yield None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(f"recording {Path(program).name}", total=None)
+
+        def show(events: int) -> None:
+            text = f"recording {Path(program).name}: {format_rough(events, 'events')}"
+            progress.update(task, description=text)
+
+        yield show
+
+
+def _describe(outcome: RecordingOutcome) -> dict[str, object]:
+    return {
+        "exit_code": outcome.exit_code,
+        "traces": [
+            trace.metadata.to_json()
+            | {
+                "path": trace.path,
+                "stored_bytes": trace.stored_bytes,
+                "bytes_per_event": trace.bytes_per_event,
+            }
+            for trace in outcome.traces
+        ],
+    }
+
+
+def _print_summary(outcome: RecordingOutcome) -> None:
+    print_table(_COLUMNS, [_row_of(trace) for trace in outcome.traces], right=_NUMBERS, err=True)
+    for trace in outcome.traces:
+        metadata = trace.metadata
+        if metadata.unknown_frees:
+            count = metadata.unknown_frees
+            click.echo(
+                f"{trace.path.name}: {count} frees of blocks from before its recording, left out", err=True
+            )
+        if metadata.end.startswith("stopped"):
+            click.echo(
+                f"workbench: {trace.path.name}: the recording {metadata.end}; the program went on without",
+                err=True,
+            )
+
+
+def _row_of(trace: RecordedTrace) -> tuple[str, ...]:
+    metadata = trace.metadata
+    return (
+        str(trace.path),
+        metadata.program,
+        str(metadata.event_count),
+        format_rough(trace.stored_bytes, "bytes"),
+        f"{trace.bytes_per_event:.2f}" if metadata.event_count else "–",
+        str(metadata.thread_count),
+        format_rough(metadata.peak_live_bytes, "bytes"),
+        metadata.end,
+    )
