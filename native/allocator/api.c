@@ -58,6 +58,19 @@ void *hak_pvalloc(size_t bytes)
     return heap_pvalloc(bytes, CALL_SITE);
 }
 
+void hak_free_sized(void *block, size_t bytes)
+{
+    (void)bytes;
+    fast_free(block);
+}
+
+void hak_free_aligned_sized(void *block, size_t alignment, size_t bytes)
+{
+    (void)alignment;
+    (void)bytes;
+    fast_free(block);
+}
+
 size_t hak_malloc_usable_size(const void *block)
 {
     return heap_usable_size(block);

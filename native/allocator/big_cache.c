@@ -42,6 +42,11 @@ size_t big_cache_block_bytes(const struct chunk *chunk)
     return chunk->requested_bytes;
 }
 
+bool big_cache_is_at_user(const struct chunk *chunk)
+{
+    return atomic_load_explicit(&chunk->big_state, memory_order_relaxed) == BIG_AT_USER;
+}
+
 /* ---- buckets ------------------------------------------------------------------------------------ */
 
 static void set_buckets(const struct actor *actor, uint32_t former, uint32_t buckets, enum event_cause cause)
@@ -306,7 +311,7 @@ static void *resize_by_moving(const struct actor *actor, struct chunk *chunk, si
 
 void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t bytes)
 {
-    if (!is_reasonable(bytes) || atomic_load_explicit(&chunk->big_state, memory_order_relaxed) != BIG_AT_USER)
+    if (!is_reasonable(bytes) || !big_cache_is_at_user(chunk))
         return NULL;
     size_t wanted = round_up(bytes ? bytes : 1, PAGE_BYTES);
     if (wanted <= (size_t)chunk->frames * CHUNK_BYTES)

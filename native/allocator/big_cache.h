@@ -30,6 +30,7 @@ bool big_cache_start(void);
 void *big_cache_allocate(const struct actor *actor, size_t bytes, size_t alignment, uint64_t call_site, bool *is_zeroed);
 /* False: the chunk's block is not at the user (double free). */
 bool big_cache_free(const struct actor *actor, struct chunk *chunk);
+bool big_cache_is_at_user(const struct chunk *chunk);
 /* What the user may use of a block: malloc_usable_size. */
 size_t big_cache_block_bytes(const struct chunk *chunk);
 /* Changes the size of a block at the user, in place or by moving its pages (never by copying); the

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "events.h"
+#include "integrity.h"
 #include "lock.h"
 #include "settings.h"
 
@@ -82,15 +83,18 @@ static uint32_t drain_locked(const struct actor *actor, struct central *central)
         uint64_t chain = atomic_exchange_explicit(&slab->remote_head, 0, memory_order_acq_rel);
         uint32_t count = (uint32_t)(chain >> ADDRESS_BITS);
         void *first = (void *)(uintptr_t)(chain & ADDRESS_MASK);
-        if (slab->free_list) {
+        drained += count;
+        if (UNLIKELY(SETTING(check_level) >= 2))
+            count = integrity_check_chain(actor, slab, &first, count);
+        if (slab->free_list && first) {
             void **last = first;
             while (*last)
                 last = *last;
             *last = slab->free_list;
         }
-        slab->free_list = first;
+        if (LIKELY(first != NULL))
+            slab->free_list = first;
         slab->used -= count;
-        drained += count;
         settle_slab_locked(actor, central, slab);
         slab = next;
     }
@@ -168,6 +172,8 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
             lock_acquire(&central->lock);
             list_slab_locked(central, slab);
         }
+        if (UNLIKELY(SETTING(check_level) >= 2))
+            integrity_check_list_locked(actor, slab);
         got += take_from_slab(slab, out + got, wanted - got);
         if (!has_blocks(slab))
             unlist_slab_locked(central, slab);

@@ -1,13 +1,21 @@
-/* checks.c: one line, then abort, without the allocator's help. */
+/* checks.c: one line that says what an address is, then abort, without the allocator's help. */
 #include "checks.h"
 
-#include "settings.h"
-#include "telemetry.h"
+#include "chunk.h"
 #include "control.h"
+#include "registry.h"
+#include "settings.h"
+#include "size_class.h"
+#include "telemetry.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+enum { TEXT_BYTES = 160, LINE_BYTES = 400 };
 
 static const char *describe(enum event_cause cause)
 {
@@ -25,6 +33,73 @@ static const char *describe(enum event_cause cause)
     }
 }
 
+/* One line of /proc/self/maps that covers `address`, cut to what names it; false: none does. */
+static bool find_mapping(uintptr_t address, uintptr_t *start, char *name, size_t capacity)
+{
+    int descriptor = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return false;
+    char buffer[1024], line[256];
+    size_t length = 0;
+    bool is_found = false;
+    ssize_t got;
+    while (!is_found && (got = read(descriptor, buffer, sizeof buffer)) > 0) {
+        for (ssize_t i = 0; i < got && !is_found; i++) {
+            if (buffer[i] != '\n') {
+                if (length < sizeof line - 1)
+                    line[length++] = buffer[i];
+                continue;
+            }
+            line[length] = 0;
+            length = 0;
+            char *rest;
+            *start = strtoull(line, &rest, 16);
+            is_found = address >= *start && address < strtoull(rest + 1, NULL, 16);
+        }
+    }
+    close(descriptor);
+    const char *slash = is_found ? strpbrk(line, "/[") : NULL;
+    snprintf(name, capacity, "%s", slash ? slash : "");
+    return is_found;
+}
+
+static int describe_foreign(char *text, const void *address)
+{
+    uintptr_t start, own_start;
+    char name[96];
+    if (!find_mapping((uintptr_t)address, &start, name, sizeof name))
+        return snprintf(text, TEXT_BYTES, "nothing is mapped there");
+    char own_name[96];
+    if (find_mapping((uintptr_t)text, &own_start, own_name, sizeof own_name) && own_start == start)
+        return snprintf(text, TEXT_BYTES, "it is on this thread's stack");
+    return snprintf(text, TEXT_BYTES, "it is in %s", *name ? name : "memory mapped by others");
+}
+
+/* What an address belongs to. Reads descriptors without their locks: for a last line, near enough. */
+static int describe_address(char *text, const void *address)
+{
+    const struct chunk *chunk = control_block.header ? registry_find(address) : NULL;
+    if (!chunk)
+        return describe_foreign(text, address);
+    size_t offset = (size_t)((const char *)address - chunk->base);
+    if (chunk_kind(chunk) == CHUNK_BIG)
+        return snprintf(text, TEXT_BYTES, "it is byte %zu of a big block of %zu bytes at %p", offset,
+                        chunk->requested_bytes, (void *)chunk->base);
+    if (chunk_kind(chunk) != CHUNK_SLABS)
+        return snprintf(text, TEXT_BYTES, "it is in a chunk that is being given back");
+    struct slab *slab = slab_of((struct chunk *)(uintptr_t)chunk, address);
+    offset = (size_t)((const char *)address - slab_start(slab));
+    if (slab->state == SLAB_CLASS) {
+        size_t bytes = size_classes[slab->class_index].bytes;
+        return snprintf(text, TEXT_BYTES, "it is byte %zu of a block of %zu bytes at %p", offset % bytes, bytes,
+                        (void *)(slab_start(slab) + offset / bytes * bytes));
+    }
+    if (slab->state == SLAB_L25)
+        return snprintf(text, TEXT_BYTES, "it is byte %zu of a block of %zu bytes at %p", offset,
+                        slab->span_slabs * SLAB_BYTES, (void *)slab_start(slab));
+    return snprintf(text, TEXT_BYTES, "it is in a slab without blocks");
+}
+
 void check_failed(const struct actor *actor, const char *call, const void *address, enum event_cause cause)
 {
     if (control_block.header) {
@@ -35,8 +110,9 @@ void check_failed(const struct actor *actor, const char *call, const void *addre
         if (SETTING(check_action) == CHECK_REFUSE)
             return;
     }
-    char line[160];
-    int length = snprintf(line, sizeof line, "hakmem: %s(%p): this address %s\n", call, address, describe(cause));
+    char line[LINE_BYTES], text[TEXT_BYTES];
+    describe_address(text, address);
+    int length = snprintf(line, sizeof line, "hakmem: %s(%p): this address %s; %s\n", call, address, describe(cause), text);
     if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
         abort();
     abort();

@@ -6,6 +6,7 @@
 
 enum tier { TIER_HOT, TIER_DRAINING, TIER_FREE };
 enum chunk_kind { CHUNK_NONE, CHUNK_SLABS, CHUNK_BIG };
+#define NO_RUN 6u /* best_run of a chunk that is in no list */
 enum slab_state { SLAB_FREE, SLAB_CLASS, SLAB_L25, SLAB_INTERIOR };
 
 struct slab {
@@ -37,8 +38,9 @@ struct chunk {
     uint32_t entry_index; /* in the registry, for ever */
     uint32_t frames;      /* 2 MiB units; 1 for CHUNK_SLABS */
     uint32_t free_mask, dirty_mask;
+    uint32_t claimed_mask; /* slabs whose pages are being given back, while is_purging */
     _Atomic uint8_t kind;   /* relaxed; SLABS only while the superslab lock was held to say so */
-    uint8_t tier, best_run; /* best_run: log2 of the largest aligned free run, 6: none */
+    uint8_t tier, best_run; /* best_run: log2 of the largest aligned free run, or NO_RUN */
     uint8_t in_range;
     uint8_t is_patchwork; /* BIG: pages were moved here, it consists of several mappings */
     uint8_t is_purging; /* its clean-up runs without the lock; not to be released meanwhile */
@@ -51,6 +53,7 @@ struct chunk {
     struct chunk *bucket_next, *bucket_previous, *list_next, *list_previous;
     uint32_t uses;              /* how often it was taken from the cache */
     _Atomic uint32_t big_state; /* at the user, cached or neither: a free claims it by CAS */
+    _Atomic(_Atomic uint64_t *) free_bits; /* integrity.h; stays with the descriptor. Store release, load acquire */
     _Alignas(CACHE_LINE) struct slab slabs[SLABS_PER_CHUNK]; /* CHUNK_SLABS only; untouched otherwise */
 };
 

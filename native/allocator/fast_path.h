@@ -14,7 +14,7 @@
 /* Ends in a jump, so that its caller's return address is the program's: the fast path need not load it. */
 static __attribute__((noinline)) void *malloc_above_tiny(size_t bytes)
 {
-    if (bytes <= MID_MAX_BYTES) {
+    if (bytes <= tls_cache->mid_max_bytes) {
         struct bin *bin = &tls_cache->bins[mid_class(bytes) + 1];
         return bin_may_pop(bin) ? bin_pop(bin) : heap_malloc_cached(bytes);
     }

@@ -2,14 +2,17 @@
 #include "heap.h"
 
 #include "big_cache.h"
+#include "call_site.h"
 #include "central.h"
 #include "checks.h"
 #include "clock.h"
 #include "control.h"
 #include "events.h"
+#include "integrity.h"
 #include "l25_pool.h"
 #include "lifecycle.h"
 #include "magazine.h"
+#include "purger.h"
 #include "settings.h"
 #include "superslab.h"
 
@@ -18,6 +21,29 @@
 
 /* Counts of threads without a cache; written by several, so only roughly right. */
 static struct telemetry_thread_class no_row;
+
+/* A child made without the handlers of fork: whoever held a lock in its parent is not here. */
+static COLD void make_process_known(void)
+{
+    uint32_t unknown = 0;
+    if (atomic_compare_exchange_strong_explicit(os_process_word, &unknown, 2, memory_order_acquire, memory_order_relaxed))
+        heap_after_fork(tls_cache);
+    while (atomic_load_explicit(os_process_word, memory_order_acquire) != 1)
+        __builtin_ia32_pause(); /* another thread of the child is at it */
+}
+
+static inline void look_at_process(void)
+{
+    if (UNLIKELY(atomic_load_explicit(os_process_word, memory_order_acquire) != 1))
+        make_process_known();
+}
+
+/* Where every slow path begins. */
+static struct tls_cache *attach(void)
+{
+    look_at_process();
+    return lifecycle_attach();
+}
 
 static const struct actor *actor_of(const struct tls_cache *cache)
 {
@@ -28,12 +54,18 @@ static void *allocate_class(struct tls_cache *cache, unsigned class_index)
 {
     if (LIKELY(cache->is_real)) {
         struct bin *bin = &cache->bins[class_index + 1];
-        return bin_may_pop(bin) ? bin_pop(bin) : tls_cache_allocate(cache, class_index);
+        if (!bin_may_pop(bin))
+            return tls_cache_allocate(cache, class_index);
+        void *popped = bin_pop(bin);
+        if (UNLIKELY(cache->check_level >= 3))
+            integrity_forget(&popped, 1);
+        return popped;
     }
     void *block;
-    if (!lifecycle_is_started())
+    if (!lifecycle_is_started() || !central_take(NULL, &no_row, 0, class_index, &block, 1))
         return NULL;
-    return central_take(NULL, &no_row, 0, class_index, &block, 1) ? block : NULL;
+    integrity_forget(&block, 1);
+    return block;
 }
 
 static void after_large(struct tls_cache *cache)
@@ -53,7 +85,7 @@ static void *allocate_big(struct tls_cache *cache, size_t bytes, size_t alignmen
     after_large(cache);
     if (!lifecycle_is_started() || bytes > PTRDIFF_MAX)
         return NULL;
-    return big_cache_allocate(actor_of(cache), bytes, alignment, (uint64_t)(uintptr_t)call_site, is_zeroed);
+    return big_cache_allocate(actor_of(cache), bytes, alignment, call_site_id(call_site), is_zeroed);
 }
 
 /* A class of the tiny path that has no memory: the pool, unless the route forbids it. */
@@ -71,8 +103,8 @@ static void *try_allocate(struct tls_cache *cache, size_t bytes, void *call_site
 {
     *is_zeroed = false;
     if (bytes <= TINY_MAX_BYTES) {
-        const uint16_t *table = cache->is_real ? cache->tiny_table : tiny_class_tables[PROFILE_CONSERVATIVE];
-        unsigned class_index = class_of_key(table[(bytes + 7) / 8]);
+        unsigned profile = cache->is_real ? cache->route_profile : PROFILE_CONSERVATIVE;
+        unsigned class_index = class_of_key(tiny_class_tables[profile][(bytes + 7) / 8]);
         void *block = allocate_class(cache, class_index);
         return block ? block : allocate_fallback(cache, class_index, is_zeroed);
     }
@@ -103,8 +135,11 @@ static void *allocate(struct tls_cache *cache, size_t bytes, void *call_site, bo
 
 static void *finish(struct tls_cache *cache, void *block, size_t bytes)
 {
-    if (UNLIKELY(cache->is_maintenance_due))
+    if (UNLIKELY(cache->is_maintenance_due)) {
         heap_maintain(cache);
+        if (UNLIKELY(purger_is_missing()) && cache->is_real)
+            purger_start();
+    }
     if (UNLIKELY(!block)) {
         errno = ENOMEM;
         if (lifecycle_is_started()) {
@@ -117,7 +152,7 @@ static void *finish(struct tls_cache *cache, void *block, size_t bytes)
 
 void *heap_malloc(size_t bytes, void *call_site)
 {
-    struct tls_cache *cache = lifecycle_attach();
+    struct tls_cache *cache = attach();
     bool is_zeroed;
     return finish(cache, allocate(cache, bytes, call_site, &is_zeroed), bytes);
 }
@@ -125,7 +160,8 @@ void *heap_malloc(size_t bytes, void *call_site)
 void *heap_malloc_cached(size_t bytes)
 {
     struct tls_cache *cache = tls_cache;
-    if (UNLIKELY(!cache->is_real))
+    look_at_process();
+    if (UNLIKELY(!cache->is_real || cache->check_level >= 3))
         return heap_malloc(bytes, NULL);
     unsigned class_index = bytes <= TINY_MAX_BYTES ? class_of_key(cache->tiny_table[(bytes + 7) / 8]) : mid_class(bytes);
     void *block = tls_cache_allocate(cache, class_index);
@@ -144,7 +180,7 @@ void *heap_calloc_cached(size_t bytes)
 void *heap_calloc(size_t count, size_t bytes, void *call_site)
 {
     size_t total;
-    struct tls_cache *cache = lifecycle_attach();
+    struct tls_cache *cache = attach();
     if (__builtin_mul_overflow(count, bytes, &total))
         return finish(cache, NULL, SIZE_MAX);
     bool is_zeroed;
@@ -199,15 +235,40 @@ static struct block_info find_block(const void *block)
     return (struct block_info){.kind = BLOCK_L25, .chunk = chunk, .slab = slab, .usable_bytes = l25_pool_block_bytes(slab)};
 }
 
+/* As find_block, but a block that is known to be free is none. */
+static struct block_info find_live_block(const struct tls_cache *cache, const void *block)
+{
+    struct block_info info = find_block(block);
+    bool is_free = false;
+    if (info.kind == BLOCK_CLASS)
+        is_free = cache->check_level >= 3 && integrity_is_free(info.chunk, block);
+    else if (info.kind == BLOCK_L25)
+        is_free = !l25_pool_is_at_user(info.slab);
+    else if (info.kind == BLOCK_BIG)
+        is_free = !big_cache_is_at_user(info.chunk);
+    return is_free ? no_block(CAUSE_DOUBLE_FREE) : info;
+}
+
+/* False: it is known to be free. */
+static bool free_class_block(struct tls_cache *cache, const struct block_info *info, void *block)
+{
+    unsigned class_index = info->slab->class_index;
+    if (LIKELY(cache->is_real)) {
+        if (UNLIKELY(cache->check_level >= 3) && !integrity_note_free(info->chunk, block))
+            return false;
+        tls_cache_free(cache, class_index, block);
+    } else if (SETTING(check_level) < 2 || integrity_check_bin(NULL, 2, class_index, &block, 1, 1)) {
+        central_give(NULL, &no_row, 0, class_index, &block, 1);
+    }
+    return true;
+}
+
 static void free_block(struct tls_cache *cache, const struct block_info *info, void *block)
 {
     bool done = true;
     switch (info->kind) {
     case BLOCK_CLASS:
-        if (LIKELY(cache->is_real))
-            tls_cache_free(cache, info->slab->class_index, block);
-        else
-            central_give(NULL, &no_row, 0, info->slab->class_index, &block, 1);
+        done = free_class_block(cache, info, block);
         break;
     case BLOCK_L25:
         done = l25_pool_free(actor_of(cache), info->slab);
@@ -227,7 +288,7 @@ void heap_free(void *block)
     if (!block)
         return;
     int saved_errno = errno;
-    struct tls_cache *cache = lifecycle_attach();
+    struct tls_cache *cache = attach();
     struct block_info info = find_block(block);
     if (UNLIKELY(info.kind == BLOCK_NONE))
         check_failed(actor_of(cache), "free", block, info.problem);
@@ -242,7 +303,7 @@ size_t heap_usable_size(const void *block)
 {
     if (!block)
         return 0;
-    struct block_info info = find_block(block);
+    struct block_info info = find_live_block(tls_cache, block);
     if (info.kind == BLOCK_NONE)
         check_failed(actor_of(tls_cache), "malloc_usable_size", block, info.problem);
     return info.usable_bytes;
@@ -256,8 +317,8 @@ void *heap_realloc(void *block, size_t bytes, void *call_site)
         heap_free(block);
         return NULL;
     }
-    struct tls_cache *cache = lifecycle_attach();
-    struct block_info info = find_block(block);
+    struct tls_cache *cache = attach();
+    struct block_info info = find_live_block(cache, block);
     if (UNLIKELY(info.kind == BLOCK_NONE)) {
         check_failed(actor_of(cache), "realloc", block, info.problem);
         errno = EINVAL;
@@ -283,7 +344,7 @@ void *heap_reallocarray(void *block, size_t count, size_t bytes, void *call_site
 {
     size_t total;
     if (__builtin_mul_overflow(count, bytes, &total))
-        return finish(lifecycle_attach(), NULL, SIZE_MAX);
+        return finish(attach(), NULL, SIZE_MAX);
     return heap_realloc(block, total, call_site);
 }
 
@@ -313,7 +374,7 @@ void *heap_memalign(size_t alignment, size_t bytes, void *call_site)
         errno = EINVAL;
         return NULL;
     }
-    struct tls_cache *cache = lifecycle_attach();
+    struct tls_cache *cache = attach();
     void *block = try_memalign(cache, alignment, bytes, call_site);
     if (UNLIKELY(!block) && reclaim(bytes))
         block = try_memalign(cache, alignment, bytes, call_site);
@@ -341,100 +402,6 @@ void *heap_valloc(size_t bytes, void *call_site)
 void *heap_pvalloc(size_t bytes, void *call_site)
 {
     if (bytes > SIZE_MAX - PAGE_BYTES)
-        return finish(lifecycle_attach(), NULL, bytes);
+        return finish(attach(), NULL, bytes);
     return heap_memalign(PAGE_BYTES, bytes ? round_up(bytes, PAGE_BYTES) : PAGE_BYTES, call_site);
-}
-
-/* ---- upkeep --------------------------------------------------------------------------------- */
-
-static _Atomic uint64_t applied_generation; /* of settings, by the pools; relaxed */
-static _Atomic uint32_t last_purge_ms;      /* relaxed: a purge more or less does no harm */
-
-/* One thread purges for all, ten times a second at most. */
-static bool is_purge_due(uint32_t now_ms)
-{
-    if (SETTING(ss_purge_delay_ms) == 0)
-        return true;
-    uint32_t last = atomic_load_explicit(&last_purge_ms, memory_order_relaxed);
-    if ((int32_t)(now_ms - last) < MAINTENANCE_PERIOD_MS)
-        return false;
-    return atomic_compare_exchange_strong_explicit(&last_purge_ms, &last, now_ms, memory_order_relaxed,
-                                                   memory_order_relaxed);
-}
-
-void heap_maintain(struct tls_cache *cache)
-{
-    const struct actor *actor = actor_of(cache);
-    cache->is_maintenance_due = 0;
-    uint64_t generation = cache->generation;
-    if (atomic_load_explicit(&applied_generation, memory_order_relaxed) != generation) {
-        atomic_store_explicit(&applied_generation, generation, memory_order_relaxed);
-        l25_pool_settings_changed(actor);
-        big_cache_settings_changed(actor);
-    }
-    uint32_t now_ms = clock_now_ms(actor);
-    if (is_purge_due(now_ms)) {
-        magazine_age(actor, SETTING(ss_purge_delay_ms) == 0);
-        central_drain_all(actor);
-        big_cache_purge(actor, now_ms, false);
-        l25_pool_purge(actor, now_ms, false);
-        superslab_purge(actor, now_ms, false);
-    }
-    event_log_flush();
-}
-
-size_t heap_trim(void)
-{
-    struct tls_cache *cache = lifecycle_attach();
-    const struct actor *actor = actor_of(cache);
-    if (!lifecycle_is_started())
-        return 0;
-    if (cache->is_real)
-        tls_cache_flush(cache);
-    magazine_age(actor, true);
-    central_drain_all(actor);
-    uint32_t now_ms = clock_now_ms(actor);
-    size_t purged = big_cache_purge(actor, now_ms, true);
-    l25_pool_purge(actor, now_ms, true); /* to chunks, whose bytes are counted next */
-    return purged + superslab_purge(actor, now_ms, true);
-}
-
-bool heap_is_valid(void)
-{
-    const struct tls_cache *cache = tls_cache;
-    return superslab_is_valid() && central_is_valid() && magazine_is_valid() && l25_pool_is_valid() && big_cache_is_valid() &&
-           (!cache->is_real || tls_cache_is_valid(cache));
-}
-
-void heap_acquire_locks(void)
-{
-    tls_cache_acquire_locks();
-    magazine_acquire_locks();
-    central_acquire_locks();
-    l25_pool_acquire_locks();
-    big_cache_acquire_locks();
-    superslab_acquire_locks();
-}
-
-void heap_release_locks(void)
-{
-    superslab_release_locks();
-    big_cache_release_locks();
-    l25_pool_release_locks();
-    central_release_locks();
-    magazine_release_locks();
-    tls_cache_release_locks();
-}
-
-void heap_after_fork(struct tls_cache *survivor)
-{
-    superslab_reset_locks();
-    big_cache_reset_locks();
-    l25_pool_reset_locks();
-    central_reset_locks();
-    magazine_reset_locks();
-    control_after_fork();
-    tls_cache_after_fork(survivor);
-    lifecycle_after_fork();
-    telemetry_add(&telemetry->global.forks, 1);
 }

@@ -39,7 +39,7 @@ void heap_maintain(struct tls_cache *cache);
 bool heap_is_valid(void);
 void heap_acquire_locks(void);
 void heap_release_locks(void);
-/* In the child. */
+/* In the child of a fork, and in a child made without its handlers, at the first slow path. */
 void heap_after_fork(struct tls_cache *survivor);
 
 #endif

@@ -29,6 +29,11 @@ size_t l25_pool_block_bytes(const struct slab *slab)
     return l25_class_bytes(slab->class_index);
 }
 
+bool l25_pool_is_at_user(const struct slab *slab)
+{
+    return __atomic_load_n(&slab->used, __ATOMIC_RELAXED) == 1;
+}
+
 static uint32_t power_of_two_at_most(int64_t value)
 {
     return 1u << log2_floor((uint64_t)clamp_int64(value, 1, L25_MAX_SHARDS));
@@ -118,14 +123,14 @@ static struct shard *lock_near(const struct actor *actor, bool *look_due)
     return &l25_shards[home & mask];
 }
 
-static size_t release_chain(const struct actor *actor, struct slab *chain, uint32_t now_ms)
+static size_t release_chain(const struct actor *actor, struct slab *chain)
 {
     size_t bytes = 0;
     while (chain) {
         struct slab *next = chain->next;
         bytes += l25_pool_block_bytes(chain);
         chain->next = NULL;
-        superslab_release(actor, chain, now_ms);
+        superslab_release(actor, chain, chain->idle_since_ms);
         chain = next;
     }
     return bytes;
@@ -318,7 +323,7 @@ bool l25_pool_free(const struct actor *actor, struct slab *slab)
     }
     lock_release(&shard->lock);
     if (UNLIKELY(surplus != NULL))
-        release_chain(actor, surplus, now_ms);
+        release_chain(actor, surplus);
     if (UNLIKELY(look_due))
         look_at_load(actor);
     return true;
@@ -342,7 +347,7 @@ size_t l25_pool_purge(const struct actor *actor, uint32_t now_ms, bool everythin
         l25_add_live_bytes(-atomic_load_explicit(&shard->credit_bytes, memory_order_relaxed));
         atomic_store_explicit(&shard->credit_bytes, 0, memory_order_relaxed);
         lock_release(&shard->lock);
-        bytes += release_chain(actor, chain, now_ms);
+        bytes += release_chain(actor, chain);
     }
     return bytes;
 }

@@ -30,6 +30,7 @@ bool l25_pool_start(void);
 void *l25_pool_allocate(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed);
 /* False: the block is not at the user (double free). */
 bool l25_pool_free(const struct actor *actor, struct slab *slab);
+bool l25_pool_is_at_user(const struct slab *slab);
 size_t l25_pool_block_bytes(const struct slab *slab);
 
 size_t l25_pool_purge(const struct actor *actor, uint32_t now_ms, bool everything);

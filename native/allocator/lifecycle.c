@@ -36,6 +36,7 @@ static bool start_components(void)
     if (!control_start())
         return false;
     size_class_init_tables();
+    os_watch_for_children();
     os_reserve_range();
     central_start();
     return registry_start() && frames_start() && superslab_start() && l25_pool_start() && big_cache_start() &&

@@ -151,6 +151,26 @@ bool os_populate(void *start, size_t bytes)
     return done;
 }
 
+static _Atomic uint32_t always_known = 1;
+_Atomic uint32_t *os_process_word = &always_known;
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18 /* Linux 4.14 */
+#endif
+
+void os_watch_for_children(void)
+{
+    _Atomic uint32_t *word = os_map(PAGE_BYTES);
+    if (!word)
+        return;
+    if (!advise(word, PAGE_BYTES, MADV_WIPEONFORK)) {
+        os_unmap(word, PAGE_BYTES);
+        return;
+    }
+    atomic_store_explicit(word, 1, memory_order_relaxed);
+    os_process_word = word;
+}
+
 static uint64_t now_ns(clockid_t clock)
 {
     struct timespec now;

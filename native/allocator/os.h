@@ -44,6 +44,11 @@ void os_advise_huge_pages(void *start, size_t bytes, int mode);
  * would be SIGBUS at the first touch. True on systems that cannot tell. */
 bool os_populate(void *start, size_t bytes);
 
+/* A word that a child of this process finds cleared, even one made without the handlers of fork (clone):
+ * 0 unknown child, 1 known process, 2 being made known. Always 1 on systems that cannot clear it. */
+extern _Atomic uint32_t *os_process_word;
+void os_watch_for_children(void);
+
 uint64_t os_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t os_now_coarse_ms(void); /* CLOCK_MONOTONIC_COARSE, cheap, a few ms behind */
 uint32_t os_thread_id(void);

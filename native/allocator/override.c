@@ -18,6 +18,20 @@ EXPORT void free(void *block)
     fast_free(block);
 }
 
+/* C23: the caller's word on size and alignment adds nothing to the address. */
+EXPORT void free_sized(void *block, size_t bytes)
+{
+    (void)bytes;
+    fast_free(block);
+}
+
+EXPORT void free_aligned_sized(void *block, size_t alignment, size_t bytes)
+{
+    (void)alignment;
+    (void)bytes;
+    fast_free(block);
+}
+
 EXPORT void *calloc(size_t count, size_t bytes)
 {
     return fast_calloc(count, bytes, CALL_SITE);

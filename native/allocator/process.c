@@ -4,6 +4,7 @@
 #include "control.h"
 #include "heap.h"
 #include "lifecycle.h"
+#include "purger.h"
 #include "tls_cache.h"
 
 #include <pthread.h>
@@ -32,7 +33,8 @@ static void after_fork_in_child(void)
     if (!is_holding)
         return;
     is_holding = false;
-    heap_after_fork(tls_cache);
+    heap_after_fork(tls_cache); /* again, if another's handler allocated before: does no harm */
+    purger_after_fork();
 }
 
 /* Only the handlers: the allocator itself starts with its first call, so that a program that merely

@@ -3,13 +3,13 @@
 
 #include "events.h"
 #include "frames.h"
+#include "integrity.h"
 #include "lock.h"
 #include "settings.h"
 #include "size_class.h"
 #include "telemetry.h"
 
 #define RUN_ORDERS 6 /* spans of 1, 2, 4, 8, 16, 32 slabs */
-#define NO_RUN RUN_ORDERS
 #define FULL_MASK UINT32_MAX
 
 _Atomic uint16_t *class_of_slab;
@@ -282,12 +282,14 @@ struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, e
     return slab;
 }
 
-void superslab_release(const struct actor *actor, struct slab *slab, uint32_t now_ms)
+void superslab_release(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms)
 {
     struct chunk *chunk = slab_chunk(slab);
     unsigned span_slabs = slab->span_slabs;
-    if (slab->state == SLAB_CLASS)
+    if (slab->state == SLAB_CLASS) {
         set_class_of_slabs(chunk, slab, NO_CLASS_KEY);
+        integrity_clear_slabs(chunk, slab->index, span_slabs);
+    }
     for (unsigned i = 0; i < span_slabs; i++) {
         slab[i].state = SLAB_FREE;
         slab[i].head_offset = 0;
@@ -298,7 +300,8 @@ void superslab_release(const struct actor *actor, struct slab *slab, uint32_t no
     unlist_locked(chunk);
     chunk->free_mask |= freed;
     chunk->dirty_mask |= freed;
-    chunk->idle_since_ms = now_ms;
+    if (chunk->dirty_mask == freed || (int32_t)(idle_since_ms - chunk->idle_since_ms) > 0)
+        chunk->idle_since_ms = idle_since_ms;
     telemetry_add(&telemetry->global.busy_slabs, -(int64_t)span_slabs);
     if (!chunk->is_purging)
         update_tier_locked(actor, chunk);
@@ -333,6 +336,7 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
     bool let_go = chunk->tier == TIER_FREE && tier_counts[TIER_FREE] > (uint32_t)SETTING(ss_retain_chunks);
     unlist_locked(chunk);
     chunk->is_purging = 1;
+    chunk->claimed_mask = claimed;
     chunk->free_mask &= ~claimed;
     chunk->dirty_mask = 0;
     if (let_go) {
@@ -384,63 +388,6 @@ size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everythi
     return purged;
 }
 
-struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed)
-{
-    if (bytes > SIZE_MAX - CHUNK_BYTES || bytes / CHUNK_BYTES >= UINT32_MAX / 2)
-        return NULL;
-    struct chunk *chunk = registry_new_chunk(actor);
-    if (!chunk)
-        return NULL;
-    uint32_t frames = (uint32_t)(round_up(bytes, CHUNK_BYTES) / CHUNK_BYTES);
-    chunk->frames = 0;
-    chunk->base = frames_acquire(frames, alignment > CHUNK_BYTES ? alignment : CHUNK_BYTES, is_zeroed);
-    if (!chunk->base) {
-        registry_remove(chunk);
-        return NULL;
-    }
-    chunk->frames = frames;
-    chunk->best_run = NO_RUN;
-    chunk->previous = NULL;
-    chunk->in_range = (size_t)((uintptr_t)chunk->base - (uintptr_t)os_range.base) < os_range.bytes;
-    chunk_set_kind(chunk, CHUNK_BIG);
-    if (!registry_publish(chunk)) {
-        frames_release(chunk->base, frames, *is_zeroed);
-        registry_remove(chunk);
-        return NULL;
-    }
-    return chunk;
-}
-
-bool superslab_extend_big(struct chunk *chunk, size_t bytes)
-{
-    bool is_zeroed;
-    if (bytes > SIZE_MAX - CHUNK_BYTES || bytes / CHUNK_BYTES >= UINT32_MAX / 2)
-        return false;
-    uint32_t frames = (uint32_t)(round_up(bytes, CHUNK_BYTES) / CHUNK_BYTES), had = chunk->frames;
-    if (frames <= had)
-        return true;
-    if (!frames_extend(chunk->base, had, frames, &is_zeroed))
-        return false;
-    if (registry_extend(chunk, frames)) {
-        if (!is_zeroed) /* must be purged as a whole before it may count as zeroed */
-            chunk->touched_bytes = (size_t)frames * CHUNK_BYTES;
-        return true;
-    }
-    frames_release(chunk->base + (size_t)had * CHUNK_BYTES, frames - had, is_zeroed);
-    return false;
-}
-
-void superslab_unmap_big(const struct actor *actor, struct chunk *chunk)
-{
-    (void)actor;
-    char *base = chunk->base;
-    uint32_t frames = chunk->frames;
-    bool is_zeroed = !chunk->in_range || chunk->touched_bytes == 0 ||
-                     os_purge(base, round_up(chunk->touched_bytes, PAGE_BYTES));
-    registry_remove(chunk);
-    frames_release(base, frames, is_zeroed);
-}
-
 bool superslab_is_valid(void)
 {
     bool valid = true;
@@ -484,9 +431,19 @@ void superslab_release_locks(void)
     lock_release(&superslab_lock);
 }
 
-void superslab_reset_locks(void)
+void superslab_after_fork(void)
 {
+    struct chunk *chunk;
     lock_reset(&superslab_lock);
     frames_reset_locks();
     registry_reset_locks();
+    for (uint32_t i = 0; (chunk = registry_chunk_at(i)) != NULL; i++) {
+        if (chunk_kind(chunk) != CHUNK_SLABS || !chunk->is_purging)
+            continue;
+        chunk->is_purging = 0;
+        chunk->free_mask |= chunk->claimed_mask;
+        chunk->dirty_mask |= chunk->claimed_mask;
+        update_tier_locked(NULL, chunk);
+        list_locked(chunk);
+    }
 }

@@ -35,8 +35,8 @@ bool superslab_start(void);
  * no memory, or ss.max_chunks reached. now_ms: the caller's clock (time or operations). */
 struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, enum slab_state state,
                                unsigned class_index, unsigned heap);
-/* Gives a span back; no block of it may be out. */
-void superslab_release(const struct actor *actor, struct slab *slab, uint32_t now_ms);
+/* Gives a span back that was idle since then; no block of it may be out. */
+void superslab_release(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms);
 
 /* Gives back what has been idle for ss.purge_delay_ms (all idle memory if `everything`).
  * Returns the bytes given back. Takes and drops the lock; system calls are made without it. */
@@ -53,6 +53,7 @@ void superslab_unmap_big(const struct actor *actor, struct chunk *chunk);
 bool superslab_is_valid(void);
 void superslab_acquire_locks(void);
 void superslab_release_locks(void);
-void superslab_reset_locks(void);
+/* In the child: chunks that another thread of the parent was purging are whole again. */
+void superslab_after_fork(void);
 
 #endif

@@ -1,10 +1,12 @@
 /* tls_cache.c: decisions, refills and flushes of a thread's bins; caches made, kept and reused. */
 #include "tls_cache.h"
 
+#include "bin_marks.h"
 #include "central.h"
 #include "clock.h"
 #include "control.h"
 #include "events.h"
+#include "integrity.h"
 #include "lock.h"
 #include "magazine.h"
 #include "settings.h"
@@ -13,7 +15,6 @@
 #include <string.h>
 
 #define OPERATIONS_PER_LOOK 512 /* at the clock, at most */
-#define STEPS_PER_CAPACITY 10   /* how finely a swing is noted */
 
 struct tls_cache tls_cache_none;
 __thread struct tls_cache *tls_cache __attribute__((tls_model("initial-exec"))) = &tls_cache_none;
@@ -43,11 +44,6 @@ static struct limits class_limits(unsigned class_index)
     return limits;
 }
 
-static int32_t fill_of(const struct bin *bin)
-{
-    return (int32_t)(bin->top - bin->base);
-}
-
 static struct telemetry_thread_class *row_of(struct tls_cache *cache, const struct bin *bin)
 {
     return &cache->row->classes[bin->class_index];
@@ -74,64 +70,17 @@ static void account(struct tls_cache *cache, struct bin *bin)
     telemetry_set(&cache->row->operations, cache->actor.operations);
 }
 
-static int32_t step_of(const struct bin *bin)
-{
-    int32_t step = (int32_t)bin->capacity / STEPS_PER_CAPACITY;
-    return step > 0 ? step : 1;
-}
-
-/* Puts floor and limit where the fill would leave [low, high], or at the ends. */
-static void set_marks(struct bin *bin)
-{
-    int32_t capacity = (int32_t)bin->capacity, fill = fill_of(bin);
-    int32_t floor = 0, limit = capacity;
-    if (!bin->is_settled) {
-        floor = (int32_t)clamp_int64((int64_t)bin->low + bin->adjust, 0, fill);
-        limit = (int32_t)clamp_int64((int64_t)bin->high + bin->adjust, fill, capacity > fill ? capacity : fill);
-    }
-    bin->floor = bin->base + floor;
-    bin->limit = bin->base + limit;
-}
-
-static void start_period(struct bin *bin)
-{
-    bin->adjust = 0;
-    bin->low = bin->high = fill_of(bin);
-    bin->exchanges = 0;
-    bin->is_settled = 0;
-    set_marks(bin);
-}
-
-/* The swing as far as it is proved: a mark that was moved on may not have been reached. */
-static int32_t swing_of(const struct bin *bin)
-{
-    int32_t swing = bin->high - bin->low;
-    return swing > 0 ? swing - (step_of(bin) - 1) : 0;
-}
-
-static void note_swing(struct bin *bin)
-{
-    bin->is_settled = (int64_t)swing_of(bin) * 100 > SETTING(tls_grow_percent) * (int64_t)bin->capacity;
-    set_marks(bin);
-}
-
-/* The fill is about to go below, or above, what was noted. */
-static void extend_low(struct bin *bin)
-{
-    bin->low = fill_of(bin) - bin->adjust - step_of(bin);
-    note_swing(bin);
-}
-
-static void extend_high(struct bin *bin)
-{
-    bin->high = fill_of(bin) - bin->adjust + step_of(bin);
-    note_swing(bin);
-}
-
 static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
 {
     struct telemetry_thread_class *row = row_of(cache, bin);
     uint32_t fill = (uint32_t)fill_of(bin);
+    if (UNLIKELY(cache->check_level >= 2)) {
+        uint32_t kept = integrity_check_bin(&cache->actor, cache->check_level, bin->class_index, bin->base, fill, count);
+        bin->top = bin->base + kept;
+        bin->adjust -= (int32_t)(fill - kept);
+        fill = kept;
+        count = count < kept ? count : kept;
+    }
     /* The bottom of the stack: what was not used for longest. */
     unsigned limit = MAGAZINE_BINS * (bin->capacity < BIN_MAX_SLOTS ? bin->capacity : BIN_MAX_SLOTS);
     unsigned left = magazine_put(bin->class_index, bin->base, count, limit);
@@ -212,6 +161,28 @@ static bool is_used(const struct bin *bin)
     return bin->base != NULL;
 }
 
+/* What the fast paths act on. At check.level 3 they find no class and no range, and leave it to heap.c. */
+static void set_fast_paths(struct tls_cache *cache)
+{
+    bool is_off = cache->check_level >= 3;
+    if (is_off)
+        memset(cache->tiny_table, 0, sizeof cache->tiny_table); /* NO_CLASS_KEY */
+    else
+        memcpy(cache->tiny_table, tiny_class_tables[cache->route_profile], sizeof cache->tiny_table);
+    cache->range_limit = is_off ? 0 : os_range.bytes / 8;
+    cache->mid_max_bytes = is_off ? 0 : MID_MAX_BYTES;
+}
+
+static void adopt_route_and_checks(struct tls_cache *cache)
+{
+    uint8_t former_level = cache->check_level;
+    cache->route_profile = (uint8_t)SETTING(route_profile);
+    cache->check_level = (uint8_t)SETTING(check_level);
+    set_fast_paths(cache);
+    for (unsigned i = 1; former_level >= 3 && cache->check_level < 3 && i < BIN_COUNT; i++)
+        integrity_forget(cache->bins[i].base, (unsigned)fill_of(&cache->bins[i]));
+}
+
 /* Brings every bin in use in line with the newest settings. */
 static void adopt(struct tls_cache *cache)
 {
@@ -219,8 +190,7 @@ static void adopt(struct tls_cache *cache)
     if (generation == cache->generation)
         return;
     cache->generation = generation;
-    unsigned profile = (unsigned)SETTING(route_profile);
-    memcpy(cache->tiny_table, tiny_class_tables[profile], sizeof cache->tiny_table);
+    adopt_route_and_checks(cache);
     for (unsigned i = 1; i < BIN_COUNT; i++) {
         struct bin *bin = &cache->bins[i];
         if (!is_used(bin))
@@ -277,6 +247,7 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
     telemetry_bump(&row->from_magazine, got);
     if (!got)
         got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, (unsigned)wanted);
+    integrity_forget(bin->base, got);
     bin->top = bin->base + got;
     bin->adjust += (int32_t)got;
     telemetry_bump(&row->refills, 1);
@@ -334,6 +305,7 @@ static void prewarm_bin(struct tls_cache *cache, struct bin *bin, int64_t slots)
     struct telemetry_thread_class *row = row_of(cache, bin);
     unsigned wanted = (unsigned)clamp_int64(slots, 0, bin->capacity);
     unsigned got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, wanted);
+    integrity_forget(bin->base, got);
     bin->top += got;
     telemetry_bump(&row->filled, got);
     start_period(bin);
@@ -356,6 +328,8 @@ void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
         extend_low(bin);
     }
     void *block = bin_pop(bin);
+    if (UNLIKELY(cache->check_level >= 3))
+        integrity_forget(&block, 1);
     publish_fill(cache, bin);
     if (bin->floor > bin->top)
         extend_low(bin); /* a refill left the fill at its mark */
@@ -368,13 +342,18 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
     if (UNLIKELY(!is_used(bin)))
         open_bin(cache, bin);
     account(cache, bin);
+    uint8_t former_level = cache->check_level;
     look_around(cache);
+    if (UNLIKELY(former_level != cache->check_level))
+        integrity_forget(&block, 1); /* noted at level 3, which was left: as what the bins hold */
     if (fill_of(bin) >= (int32_t)bin->capacity) {
         if (fill_of(bin) - bin->adjust > bin->high)
             bin->high = fill_of(bin) - bin->adjust;
         count_exchange(cache, bin);
         if (bin->capacity == 0) {
-            central_give(&cache->actor, row_of(cache, bin), cache->heap, class_index, &block, 1);
+            if (LIKELY(cache->check_level < 2) ||
+                integrity_check_bin(&cache->actor, cache->check_level, class_index, &block, 1, 1))
+                central_give(&cache->actor, row_of(cache, bin), cache->heap, class_index, &block, 1);
             return;
         }
         if (fill_of(bin) >= (int32_t)bin->capacity) {
@@ -393,6 +372,22 @@ void tls_cache_poll(struct tls_cache *cache)
     cache->actor.operations++;
     telemetry_set(&cache->row->operations, cache->actor.operations);
     look_around(cache);
+}
+
+void tls_cache_publish(struct tls_cache *cache)
+{
+    for (unsigned i = 1; i < BIN_COUNT; i++) {
+        if (!is_used(&cache->bins[i]))
+            continue;
+        account(cache, &cache->bins[i]);
+        publish_fill(cache, &cache->bins[i]);
+    }
+}
+
+void tls_cache_look(struct tls_cache *cache)
+{
+    look_around(cache);
+    look_at_clock(cache);
 }
 
 unsigned tls_cache_flush(struct tls_cache *cache)
@@ -420,14 +415,14 @@ struct tls_cache *tls_cache_create(unsigned heap)
     if (!cache->row)
         return NULL; /* the cache is lost, as is all hope: there is no page left */
     cache->generation = control_adopt(&cache->actor);
-    memcpy(cache->tiny_table, tiny_class_tables[SETTING(route_profile)], sizeof cache->tiny_table);
+    cache->check_level = 0;
+    adopt_route_and_checks(cache);
     cache->used_bins = 0;
     cache->class_of_slab = class_of_slab;
     cache->range_base = (uintptr_t)os_range.base;
-    cache->range_limit = os_range.bytes / 8;
     cache->heap = (uint8_t)heap;
     cache->is_real = 1;
-    cache->is_maintenance_due = 0;
+    cache->is_maintenance_due = SETTING(purge_background) != 0; /* heap.c starts the thread */
     cache->cached_bytes = 0;
     cache->last_sweep_ms = cache->last_maintenance_ms = clock_now_ms(&cache->actor);
     cache->next_look = OPERATIONS_PER_LOOK;

@@ -55,6 +55,7 @@ struct tls_cache {
     const _Atomic uint16_t *class_of_slab;
     uintptr_t range_base;
     uint64_t range_limit; /* range bytes / 8: fast_path.h */
+    size_t mid_max_bytes; /* MID_MAX_BYTES, or 0 where mid blocks take the slow path */
     uint8_t is_real;      /* 0: the stand-in of threads without a cache */
     uint8_t heap;
     uint16_t tiny_table[TINY_TABLE_ENTRIES]; /* a copy of the route profile's in force: one load less */
@@ -64,6 +65,7 @@ struct tls_cache {
     uint64_t next_look;  /* operations at which the clock is looked at again */
     uint32_t last_sweep_ms, last_maintenance_ms;
     uint8_t is_maintenance_due; /* heap.c: purge, log */
+    uint8_t route_profile, check_level; /* acted on; at check.level 3 both fast paths are off */
     uint64_t cached_bytes;      /* as published */
     struct telemetry_thread *row, *spare_row;
     void **large_slots; /* BIN_COUNT * BIN_MAX_SLOTS, mapped when a bin first outgrows the small ones */
@@ -116,6 +118,10 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block);
 
 /* Counts one operation that no bin saw (L2.5, big) and looks after the clock and the generation. */
 void tls_cache_poll(struct tls_cache *cache);
+/* The same look, of a thread that waits: nothing is counted. */
+void tls_cache_look(struct tls_cache *cache);
+/* Brings the thread's telemetry up to this moment. */
+void tls_cache_publish(struct tls_cache *cache);
 /* Gives every cached block back and forgets what was adapted. Returns how many blocks. */
 unsigned tls_cache_flush(struct tls_cache *cache);
 

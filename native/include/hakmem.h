@@ -21,6 +21,9 @@ HAK_API void *hak_aligned_alloc(size_t alignment, size_t bytes);
 HAK_API void *hak_memalign(size_t alignment, size_t bytes);
 HAK_API void *hak_valloc(size_t bytes);
 HAK_API void *hak_pvalloc(size_t bytes);
+/* C23's. */
+HAK_API void hak_free_sized(void *block, size_t bytes);
+HAK_API void hak_free_aligned_sized(void *block, size_t alignment, size_t bytes);
 HAK_API size_t hak_malloc_usable_size(const void *block);
 
 /* Path of this process's control block (hak_block.h); "" if it is private. Starts the allocator. */

@@ -98,6 +98,33 @@ RULE(new_calls_the_new_handler)
     CHECK(is_thrown && handled == 1);
 }
 
+RULE(every_operator_frees_what_its_pair_gave)
+{
+    for (std::size_t bytes : {0ul, 1ul, 100ul, 5000ul, 300000ul, 5000000ul}) {
+        ::operator delete(::operator new(bytes));
+        ::operator delete(::operator new(bytes), bytes);
+        ::operator delete(::operator new(bytes, std::nothrow), std::nothrow);
+        ::operator delete[](::operator new[](bytes));
+        ::operator delete[](::operator new[](bytes), bytes);
+        ::operator delete[](::operator new[](bytes, std::nothrow), std::nothrow);
+        for (std::size_t power : {16ul, 64ul, 4096ul, 65536ul}) {
+            std::align_val_t alignment{power};
+            void *block = ::operator new(bytes, alignment);
+            CHECK(is_aligned(block, power));
+            ::operator delete(block, alignment);
+            ::operator delete(::operator new(bytes, alignment), bytes, alignment);
+            ::operator delete(::operator new(bytes, alignment, std::nothrow), alignment, std::nothrow);
+            block = ::operator new[](bytes, alignment);
+            CHECK(is_aligned(block, power));
+            ::operator delete[](block, alignment);
+            ::operator delete[](::operator new[](bytes, alignment), bytes, alignment);
+            ::operator delete[](::operator new[](bytes, alignment, std::nothrow), alignment, std::nothrow);
+        }
+    }
+    ::operator delete(nullptr);
+    ::operator delete[](nullptr, 100, std::align_val_t{64});
+}
+
 RULE(containers_and_threads)
 {
     std::vector<std::thread> threads;

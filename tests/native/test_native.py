@@ -10,6 +10,7 @@ import pytest
 
 PROGRAMS = {
     "adoption": [],
+    "children": [],
     "tls_cache": [],
     "l25_pool": [],
     "big_cache": [],

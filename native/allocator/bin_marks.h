@@ -1,0 +1,70 @@
+/* bin_marks.h: how a bin notes the swing of its fill (tls_cache.h): marks, steps, periods. Only for
+ * tls_cache.c. */
+#ifndef HAK_BIN_MARKS_H
+#define HAK_BIN_MARKS_H
+
+#include "settings.h"
+#include "tls_cache.h"
+
+#define STEPS_PER_CAPACITY 10 /* how finely a swing is noted */
+
+static inline int32_t fill_of(const struct bin *bin)
+{
+    return (int32_t)(bin->top - bin->base);
+}
+
+static inline int32_t step_of(const struct bin *bin)
+{
+    int32_t step = (int32_t)bin->capacity / STEPS_PER_CAPACITY;
+    return step > 0 ? step : 1;
+}
+
+/* Puts floor and limit where the fill would leave [low, high], or at the ends. */
+static inline void set_marks(struct bin *bin)
+{
+    int32_t capacity = (int32_t)bin->capacity, fill = fill_of(bin);
+    int32_t floor = 0, limit = capacity;
+    if (!bin->is_settled) {
+        floor = (int32_t)clamp_int64((int64_t)bin->low + bin->adjust, 0, fill);
+        limit = (int32_t)clamp_int64((int64_t)bin->high + bin->adjust, fill, capacity > fill ? capacity : fill);
+    }
+    bin->floor = bin->base + floor;
+    bin->limit = bin->base + limit;
+}
+
+static inline void start_period(struct bin *bin)
+{
+    bin->adjust = 0;
+    bin->low = bin->high = fill_of(bin);
+    bin->exchanges = 0;
+    bin->is_settled = 0;
+    set_marks(bin);
+}
+
+/* The swing as far as it is proved: a mark that was moved on may not have been reached. */
+static inline int32_t swing_of(const struct bin *bin)
+{
+    int32_t swing = bin->high - bin->low;
+    return swing > 0 ? swing - (step_of(bin) - 1) : 0;
+}
+
+static inline void note_swing(struct bin *bin)
+{
+    bin->is_settled = (int64_t)swing_of(bin) * 100 > SETTING(tls_grow_percent) * (int64_t)bin->capacity;
+    set_marks(bin);
+}
+
+/* The fill is about to go below, or above, what was noted. */
+static inline void extend_low(struct bin *bin)
+{
+    bin->low = fill_of(bin) - bin->adjust - step_of(bin);
+    note_swing(bin);
+}
+
+static inline void extend_high(struct bin *bin)
+{
+    bin->high = fill_of(bin) - bin->adjust + step_of(bin);
+    note_swing(bin);
+}
+
+#endif

@@ -1,0 +1,112 @@
+/* heap_upkeep.c: what is due now and then, and what concerns every component at once: purging, trimming,
+ * validity, fork. */
+#include "heap.h"
+
+#include "big_cache.h"
+#include "central.h"
+#include "clock.h"
+#include "control.h"
+#include "events.h"
+#include "l25_pool.h"
+#include "lifecycle.h"
+#include "magazine.h"
+#include "settings.h"
+#include "superslab.h"
+
+static const struct actor *actor_of(const struct tls_cache *cache)
+{
+    return cache->is_real ? &cache->actor : NULL;
+}
+
+static _Atomic uint64_t applied_generation; /* of settings, by the pools; relaxed */
+static _Atomic uint32_t last_purge_ms;      /* relaxed: a purge more or less does no harm */
+
+/* One thread purges for all, ten times a second at most. */
+static bool is_purge_due(uint32_t now_ms)
+{
+    if (SETTING(ss_purge_delay_ms) == 0)
+        return true;
+    uint32_t last = atomic_load_explicit(&last_purge_ms, memory_order_relaxed);
+    if ((int32_t)(now_ms - last) < MAINTENANCE_PERIOD_MS)
+        return false;
+    return atomic_compare_exchange_strong_explicit(&last_purge_ms, &last, now_ms, memory_order_relaxed,
+                                                   memory_order_relaxed);
+}
+
+void heap_maintain(struct tls_cache *cache)
+{
+    const struct actor *actor = actor_of(cache);
+    cache->is_maintenance_due = 0;
+    uint64_t generation = cache->generation;
+    if (atomic_load_explicit(&applied_generation, memory_order_relaxed) != generation) {
+        atomic_store_explicit(&applied_generation, generation, memory_order_relaxed);
+        l25_pool_settings_changed(actor);
+        big_cache_settings_changed(actor);
+    }
+    uint32_t now_ms = clock_now_ms(actor);
+    if (is_purge_due(now_ms)) {
+        magazine_age(actor, SETTING(ss_purge_delay_ms) == 0);
+        central_drain_all(actor);
+        big_cache_purge(actor, now_ms, false);
+        l25_pool_purge(actor, now_ms, false);
+        superslab_purge(actor, now_ms, false);
+    }
+    event_log_flush();
+}
+
+size_t heap_trim(void)
+{
+    struct tls_cache *cache = lifecycle_attach();
+    const struct actor *actor = actor_of(cache);
+    if (!lifecycle_is_started())
+        return 0;
+    if (cache->is_real)
+        tls_cache_flush(cache);
+    magazine_age(actor, true);
+    central_drain_all(actor);
+    uint32_t now_ms = clock_now_ms(actor);
+    size_t purged = big_cache_purge(actor, now_ms, true);
+    l25_pool_purge(actor, now_ms, true); /* to chunks, whose bytes are counted next */
+    return purged + superslab_purge(actor, now_ms, true);
+}
+
+bool heap_is_valid(void)
+{
+    const struct tls_cache *cache = tls_cache;
+    return superslab_is_valid() && central_is_valid() && magazine_is_valid() && l25_pool_is_valid() && big_cache_is_valid() &&
+           (!cache->is_real || tls_cache_is_valid(cache));
+}
+
+void heap_acquire_locks(void)
+{
+    tls_cache_acquire_locks();
+    magazine_acquire_locks();
+    central_acquire_locks();
+    l25_pool_acquire_locks();
+    big_cache_acquire_locks();
+    superslab_acquire_locks();
+}
+
+void heap_release_locks(void)
+{
+    superslab_release_locks();
+    big_cache_release_locks();
+    l25_pool_release_locks();
+    central_release_locks();
+    magazine_release_locks();
+    tls_cache_release_locks();
+}
+
+void heap_after_fork(struct tls_cache *survivor)
+{
+    big_cache_reset_locks();
+    l25_pool_reset_locks();
+    central_reset_locks();
+    magazine_reset_locks();
+    control_after_fork();
+    superslab_after_fork();
+    tls_cache_after_fork(survivor);
+    lifecycle_after_fork();
+    telemetry_add(&telemetry->global.forks, 1);
+    atomic_store_explicit(os_process_word, 1, memory_order_release);
+}

@@ -1,0 +1,61 @@
+/* superslab_big.c: runs of whole frames for big blocks (superslab.h). No slabs, no tiers, no lock of its own. */
+#include "superslab.h"
+
+#include "frames.h"
+
+struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed)
+{
+    if (bytes > SIZE_MAX - CHUNK_BYTES || bytes / CHUNK_BYTES >= UINT32_MAX / 2)
+        return NULL;
+    struct chunk *chunk = registry_new_chunk(actor);
+    if (!chunk)
+        return NULL;
+    uint32_t frames = (uint32_t)(round_up(bytes, CHUNK_BYTES) / CHUNK_BYTES);
+    chunk->frames = 0;
+    chunk->base = frames_acquire(frames, alignment > CHUNK_BYTES ? alignment : CHUNK_BYTES, is_zeroed);
+    if (!chunk->base) {
+        registry_remove(chunk);
+        return NULL;
+    }
+    chunk->frames = frames;
+    chunk->best_run = NO_RUN;
+    chunk->previous = NULL;
+    chunk->in_range = (size_t)((uintptr_t)chunk->base - (uintptr_t)os_range.base) < os_range.bytes;
+    chunk_set_kind(chunk, CHUNK_BIG);
+    if (!registry_publish(chunk)) {
+        frames_release(chunk->base, frames, *is_zeroed);
+        registry_remove(chunk);
+        return NULL;
+    }
+    return chunk;
+}
+
+bool superslab_extend_big(struct chunk *chunk, size_t bytes)
+{
+    bool is_zeroed;
+    if (bytes > SIZE_MAX - CHUNK_BYTES || bytes / CHUNK_BYTES >= UINT32_MAX / 2)
+        return false;
+    uint32_t frames = (uint32_t)(round_up(bytes, CHUNK_BYTES) / CHUNK_BYTES), had = chunk->frames;
+    if (frames <= had)
+        return true;
+    if (!frames_extend(chunk->base, had, frames, &is_zeroed))
+        return false;
+    if (registry_extend(chunk, frames)) {
+        if (!is_zeroed) /* must be purged as a whole before it may count as zeroed */
+            chunk->touched_bytes = (size_t)frames * CHUNK_BYTES;
+        return true;
+    }
+    frames_release(chunk->base + (size_t)had * CHUNK_BYTES, frames - had, is_zeroed);
+    return false;
+}
+
+void superslab_unmap_big(const struct actor *actor, struct chunk *chunk)
+{
+    (void)actor;
+    char *base = chunk->base;
+    uint32_t frames = chunk->frames;
+    bool is_zeroed = !chunk->in_range || chunk->touched_bytes == 0 ||
+                     os_purge(base, round_up(chunk->touched_bytes, PAGE_BYTES));
+    registry_remove(chunk);
+    frames_release(base, frames, is_zeroed);
+}

@@ -1,0 +1,120 @@
+/* hakmem_rules.c: calls that glibc 2.36 and most peers lack, or answer in their own terms: asked of hakmem
+ * alone. */
+#include "rules.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+enum { MIB = 1 << 20 };
+
+static void *look_up(const char *name)
+{
+    void *function = dlsym(RTLD_DEFAULT, name);
+    CHECK(function != NULL);
+    return function;
+}
+
+RULE(free_sized_frees_what_malloc_gave)
+{
+    void (*free_sized)(void *, size_t) = (void (*)(void *, size_t))look_up("free_sized");
+    size_t live = mallinfo2().uordblks;
+    for (size_t bytes = 1; bytes < 8 * MIB; bytes += bytes / 2 + 1)
+        free_sized(malloc(bytes), bytes);
+    free_sized(NULL, 100);
+    malloc_trim(0);
+    CHECK(mallinfo2().uordblks <= live);
+}
+
+RULE(free_aligned_sized_frees_what_aligned_alloc_gave)
+{
+    void (*free_aligned_sized)(void *, size_t, size_t) =
+        (void (*)(void *, size_t, size_t))look_up("free_aligned_sized");
+    size_t live = mallinfo2().uordblks;
+    for (size_t alignment = 16; alignment <= 4 * MIB; alignment *= 2)
+        free_aligned_sized(aligned_alloc(alignment, 3 * alignment), alignment, 3 * alignment);
+    free_aligned_sized(NULL, 64, 100);
+    malloc_trim(0);
+    CHECK(mallinfo2().uordblks <= live);
+}
+
+RULE(mallinfo_counts_what_is_at_the_user)
+{
+    malloc_trim(0);
+    struct mallinfo2 before = mallinfo2();
+    void *small[1000], *large = malloc(300000), *big = malloc(5 * MIB);
+    for (int i = 0; i < 1000; i++)
+        small[i] = malloc(1000);
+    struct mallinfo2 during = mallinfo2();
+    size_t added = 1000 * 1024 + 524288 + 5 * MIB;
+    CHECK(during.uordblks >= before.uordblks + added);
+    CHECK(during.uordblks <= before.uordblks + added + 2 * MIB);
+    CHECK(during.hblks == before.hblks + 1 && during.hblkhd == before.hblkhd + 5 * MIB);
+    CHECK(during.arena >= 1000 * 1024);
+    CHECK((size_t)mallinfo().uordblks == during.uordblks);
+    free(large);
+    free(big);
+    CHECK(mallinfo2().keepcost >= 5 * MIB);
+    for (int i = 0; i < 1000; i++)
+        free(small[i]);
+    malloc_trim(0);
+    struct mallinfo2 after = mallinfo2();
+    CHECK(after.uordblks <= before.uordblks && after.keepcost == 0 && after.hblks == before.hblks);
+}
+
+RULE(malloc_info_writes_xml)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *stream = open_memstream(&text, &length);
+    CHECK(malloc_info(0, stream) == 0);
+    CHECK(fclose(stream) == 0);
+    CHECK(strncmp(text, "<malloc version=", 16) == 0 && strstr(text, "</malloc>\n") && strstr(text, "type=\"live\""));
+    free(text);
+    errno = 0;
+    CHECK(malloc_info(1, stdout) == -1 && errno == EINVAL);
+}
+
+RULE(malloc_stats_writes_to_standard_error)
+{
+    int ends[2];
+    char text[1024] = "";
+    CHECK(pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+    malloc_stats();
+    CHECK(read(ends[0], text, sizeof text - 1) > 0);
+    CHECK(strstr(text, "bytes live") && strstr(text, "committed"));
+}
+
+RULE(mallopt_knows_what_has_a_counterpart)
+{
+    CHECK(mallopt(M_TRIM_THRESHOLD, 64 * MIB) == 1);
+    CHECK(mallopt(M_TRIM_THRESHOLD, -1) == 1);
+    CHECK(mallopt(M_MMAP_THRESHOLD, MIB) == 0);
+    CHECK(mallopt(12345, 1) == 0);
+}
+
+/* With M_TRIM_THRESHOLD -1 nothing goes back by itself. */
+RULE(mallopt_minus_one_keeps_memory)
+{
+    CHECK(mallopt(M_TRIM_THRESHOLD, -1) == 1);
+    for (int i = 0; i < 10000; i++)
+        free(malloc(64)); /* the setting is adopted */
+    free(malloc(5 * MIB));
+    struct timespec pause = {.tv_sec = 1, .tv_nsec = 500000000}; /* beyond the default delay */
+    nanosleep(&pause, NULL);
+    for (int i = 0; i < 10000; i++)
+        free(malloc(64));
+    CHECK(mallinfo2().keepcost >= 5 * MIB);
+}
+
+RULE(mallopt_check_action_refuses)
+{
+    CHECK(mallopt(M_CHECK_ACTION, 1) == 1); /* glibc's: print, go on */
+    for (int i = 0; i < 10000; i++)
+        free(malloc(64));
+    long on_stack[8];
+    free(&on_stack[2]);
+}
