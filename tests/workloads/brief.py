@@ -5,8 +5,7 @@ from __future__ import annotations
 from workbench.processes import RunSpec
 from workbench.workloads import catalogue
 
-# A replay needs a trace: tests/replay.
-NAMES = [name for name in catalogue() if name != "replay"]
+NAMES = list(catalogue())
 
 _DEFAULT_OPERATIONS = 30_000
 _OPERATIONS = {"site_churn": 3000, "mid_churn": 5000, "large": 3000, "service": 6000, "realloc_growth": 8000}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from workbench.errors import BadParameter, UnknownWorkload
-from workbench.workloads import MAXIMUM_THREADS, Parameter, Workload, catalogue, get_workload
+from workbench.workloads import MAXIMUM_THREADS, REPLAY, Parameter, Workload, catalogue, get_workload
 
 WORKLOADS = list(catalogue().values())
 PARAMETERS = [
@@ -66,3 +69,8 @@ def test_unknown_names_get_the_nearest() -> None:
 def test_given_values_are_kept() -> None:
     parameters = get_workload("larson").complete_parameters({"rounds": 3, "blocks": 10})
     assert parameters == {"min_size": 8, "max_size": 1000, "blocks": 10, "rounds": 3, "sized_free": 0}
+
+
+def test_the_documentation_has_every_workload(repository: Path) -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (repository / "docs" / "workloads.md").read_text(), re.MULTILINE)
+    assert rows == [*catalogue(), REPLAY]
