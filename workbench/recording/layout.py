@@ -89,7 +89,10 @@ def read_columns(schema: pa.Schema, path: Path) -> list[Column]:
         columns = [Column(**description) for description in described]
         if not all(isinstance(column.key, str) for column in columns):
             raise TypeError("a column without a name")
-    except (KeyError, TypeError, ValueError) as error:
+        for column in columns:
+            if schema.names.count(name_sample_column(column)) != 1:
+                raise ValueError(f"{column.key} is not among them")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DamagedRecording(f"{path} does not describe its columns ({error}); it is damaged") from None
     return columns
 
@@ -123,3 +126,20 @@ def check_schema(schema: pa.Schema, path: Path) -> None:
         With the file.
     """
     check_version((schema.metadata or {}).get(_VERSION_KEY, ""), path)
+
+
+def check_fields(table: pa.Table, wanted: pa.Schema, path: Path) -> pa.Table:
+    """The table, if it has the columns it must have, and all others hold numbers.
+
+    Raises
+    ------
+    DamagedRecording
+        With the column.
+    """
+    for field in wanted:
+        if table.schema.names.count(field.name) != 1 or table.schema.field(field.name).type != field.type:
+            raise DamagedRecording(f"{path}: there is no column {field.name} of {field.type}; it is damaged")
+    for field in table.schema:
+        if field.name not in wanted.names and field.type != pa.float64():
+            raise DamagedRecording(f"{path}: column {field.name!r} holds no numbers; it is damaged")
+    return table

@@ -23,16 +23,21 @@ from workbench.recording.layout import (
     FACTS_FILE,
     SUFFIX,
     TABLES,
+    check_fields,
     make_samples_schema,
     name_sample_column,
     read_columns,
 )
 from workbench.recording.sampler import Column
 from workbench.recording.store import default_folder, list_streams
-from workbench.recording.stream import join_batches, read_parquet, read_stream
+from workbench.recording.stream import join_batches, read_parquet, read_stream_schema
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# Of a path in an error message.
+SHOWN_PATH = 300
 
 
 class Recording:
@@ -61,11 +66,16 @@ class Recording:
         WrongRecordingVersion
             If a newer workbench wrote it.
         """
-        folder = Path(path).absolute()
-        if folder.name == FACTS_FILE:
-            folder = folder.parent
-        if not folder.is_dir():
-            raise DamagedRecording(f"there is no recording {folder}; `workbench recordings` lists them")
+        try:
+            folder = Path(path).absolute()
+            if folder.name == FACTS_FILE:
+                folder = folder.parent
+            is_there = folder.is_dir()
+        except (TypeError, ValueError, OSError):  # no path at all, or one that cannot be
+            is_there = False
+        if not is_there:
+            shown = str(path) if len(str(path)) < SHOWN_PATH else f"{str(path)[:SHOWN_PATH]}…"
+            raise DamagedRecording(f"there is no recording {shown!r}; `workbench recordings` lists them")
         return cls(folder, read_facts(folder))
 
     @property
@@ -190,7 +200,11 @@ class Recording:
     def _read(self, table: str) -> pa.Table:
         tables = self.__dict__.setdefault("_tables", {})
         if table not in tables:
-            tables[table] = self._read_anew(table)
+            try:
+                tables[table] = check_fields(self._read_anew(table), _empty_schema(table), self.path)
+            except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
+                reason = str(error).partition("\n")[0]
+                raise DamagedRecording(f"{self.path}: the {table} are damaged ({reason})") from None
         return tables[table]
 
     def _read_anew(self, table: str) -> pa.Table:
@@ -202,20 +216,20 @@ class Recording:
             except DamagedRecording:
                 if not streams:  # else it was cut while it was made from them
                     raise
-        parts = []
+        schemas = []
         for path in streams:
             try:
-                parts.append(read_stream(path))
+                schemas.append(read_stream_schema(path))
             except DamagedRecording:
                 # The newest may have been cut before its schema was whole.
                 if path != streams[-1]:
                     raise
-        if not parts:
+        if not schemas:
             if self.facts.is_complete and not streams and table != "samples":
                 raise DamagedRecording(f"{self.path} has no {table}; a file of it is missing")
             return _empty_schema(table).empty_table()
-        schema = max((schema for schema, _ in parts), key=len)
-        return pa.Table.from_batches(list(join_batches(schema, iter(parts))), schema=schema)
+        schema = max(schemas, key=len)
+        return pa.Table.from_batches(list(join_batches(schema, streams[: len(schemas)])), schema=schema)
 
     def __repr__(self) -> str:
         return f"<Recording {self.name}: {self.facts.subject}, {self.facts.status or 'unfinished'}>"

@@ -17,6 +17,7 @@ from workbench.recording.recording import Recording
 from workbench.recording.store import SessionWriter
 
 SAMPLE_INTERVAL_S = 0.08
+FIRST_INTERVAL_S = 0.004
 
 
 def read_schedule(recording: Recording) -> Schedule:
@@ -180,7 +181,9 @@ def _record_to_end(
     writer.add_sample(recorder.sample(), recorder.columns)
     worker.resume()
     while outcome is None:
-        outcome = worker.await_end(SAMPLE_INTERVAL_S)
+        # A run of a moment is sampled, too: up to some fifty times, then as often as in the panel.
+        interval_s = min(SAMPLE_INTERVAL_S, max(FIRST_INTERVAL_S, recorder.time_s / 50))
+        outcome = worker.await_end(interval_s)
         if outcome is None and deadline_s is not None and time.monotonic() > deadline_s:
             outcome = worker.wait(0.0)
         if outcome is None:

@@ -29,7 +29,7 @@ from workbench.recording.layout import (
 )
 from workbench.recording.recorder import Sample
 from workbench.recording.sampler import Column
-from workbench.recording.stream import StreamFile, join_batches, read_stream, write_parquet
+from workbench.recording.stream import StreamFile, join_batches, read_stream_schema, write_parquet
 
 FLUSH_INTERVAL_S = 1.0
 FOLDER_VARIABLE = "HAKMEM_RECORDINGS"
@@ -254,12 +254,10 @@ def finish_tables(folder: Path) -> None:
         paths = list_streams(folder, table)
         if not paths:
             continue
-        schemas = [read_stream(path)[0] for path in paths]
+        schemas = [read_stream_schema(path) for path in paths]
         # Columns only ever come: the last stream has all.
         schema = max(schemas, key=len)
-        write_parquet(
-            folder / f"{table}.parquet", schema, join_batches(schema, (read_stream(path) for path in paths))
-        )
+        write_parquet(folder / f"{table}.parquet", schema, join_batches(schema, paths))
         for path in paths:
             path.unlink()
 

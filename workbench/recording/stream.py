@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,39 +69,52 @@ class StreamFile:
             self._pending.truncate()
 
 
-def read_stream(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """A stream's schema and whole batches, however it ends.
+def read_stream_schema(path: Path) -> pa.Schema:
+    """Columns of a stream, however it ends.
 
     Raises
     ------
     DamagedRecording
-        If not even its schema is whole, or it is no such stream.
+        If not even these are whole, or it is no such stream.
+    WrongRecordingVersion
+        If a newer workbench wrote it.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise DamagedRecording(f"{path} cannot be read ({error.strerror})") from error
-    try:
-        reader = pa.ipc.open_stream(file)
-        check_schema(reader.schema, path)
-    except (pa.ArrowException, OSError, EOFError) as error:
-        file.close()
-        raise DamagedRecording(f"{path} is no stream of a session ({_brief(error)})") from None
-    except BaseException:
-        file.close()
-        raise
-    return reader.schema, _read_batches(reader, file)
+    with _open_stream(path) as reader:
+        return reader.schema
 
 
-def _read_batches(reader: Any, file: io.BufferedReader) -> Iterator[pa.RecordBatch]:
-    with file:
+def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """Whole batches of a stream, up to its end or to where it was cut.
+
+    Raises
+    ------
+    DamagedRecording, WrongRecordingVersion
+        As `read_stream_schema`.
+    """
+    with _open_stream(path) as reader:
         while True:
             try:
                 batch = reader.read_next_batch()
                 batch.validate(full=True)
-            except (StopIteration, pa.ArrowException, OSError, EOFError):
-                return  # the end, or where it was cut
+            except (StopIteration, pa.ArrowException, OSError, EOFError, ValueError, MemoryError):
+                return
             yield batch
+
+
+@contextlib.contextmanager
+def _open_stream(path: Path) -> Iterator[Any]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DamagedRecording(f"{path} cannot be read ({error.strerror})") from error
+    with file:
+        try:
+            reader = pa.ipc.open_stream(file)
+            _ = reader.schema.names
+        except (pa.ArrowException, OSError, EOFError, ValueError, MemoryError) as error:
+            raise DamagedRecording(f"{path} is no stream of a session ({_brief(error)})") from None
+        check_schema(reader.schema, path)
+        yield reader
 
 
 def read_parquet(path: Path) -> pa.Table:
@@ -114,7 +127,7 @@ def read_parquet(path: Path) -> pa.Table:
     """
     try:
         table = pq.read_table(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise DamagedRecording(
             f"{path} cannot be read: it was cut short or is damaged ({_brief(error)})"
         ) from None
@@ -122,12 +135,10 @@ def read_parquet(path: Path) -> pa.Table:
     return table
 
 
-def join_batches(
-    schema: pa.Schema, parts: Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]
-) -> Iterator[pa.RecordBatch]:
+def join_batches(schema: pa.Schema, paths: Iterable[Path]) -> Iterator[pa.RecordBatch]:
     """Batches of several streams under one schema; a column a stream did not have yet is empty."""
-    for _, batches in parts:
-        for batch in batches:
+    for path in paths:
+        for batch in read_batches(path):
             arrays = [
                 batch.column(field.name)
                 if field.name in batch.schema.names
