@@ -10,16 +10,28 @@
 #define SLOT_BLOCK 64u
 #define NO_LANE UINT16_MAX
 
+/* A slot that another lane emptied is used again only once so many others wait for it, or so many
+ * bytes: else a lane would wait for the other at every allocation. It also bounds how far one may be
+ * ahead, and so the memory that lives in a replay and did not in the program. */
+#define FOREIGN_SLOTS 4096u
+#define FOREIGN_BYTES (UINT64_C(1) << 20)
+
 struct slot {
-    uint32_t sequence;          /* operations so far */
-    uint32_t next_free;         /* slot + 1, while it is in its lane's list */
+    uint32_t sequence;         /* operations so far */
+    uint32_t next_free;        /* slot + 1, while it is in a list of its lane */
     uint16_t owner, last_lane; /* of the list it goes back to; that touched it last */
+    uint64_t last_position;    /* in that lane */
+    uint64_t bytes;            /* of what it holds or held last */
 };
 
 struct lane {
     struct replay_segment *segment;
     uint64_t segment_index;
-    uint32_t first_free; /* slot + 1 */
+    uint32_t first_free; /* slot + 1; of those it emptied itself, the last one first */
+    uint32_t first_foreign, last_foreign, foreign_count; /* emptied by others, the first one first */
+    uint64_t foreign_bytes;
+    uint64_t position;                 /* events so far */
+    uint64_t seen[REPLAY_MAX_LANES]; /* up to which position other lanes are known to be done */
     uint32_t starts;     /* signals told to it so far */
     int64_t time_us;
     bool is_taken; /* by a thread that lives */
@@ -199,16 +211,58 @@ static int add_slots(struct replay_compiler *compiler, uint16_t lane)
     return 0;
 }
 
-/* Appends an event on a slot, behind a wait if another lane touched it last. */
+static void give_back(struct replay_compiler *compiler, uint32_t index, uint16_t by)
+{
+    struct slot *slot = &compiler->slots[index];
+    struct lane *lane = &compiler->lanes[slot->owner];
+    if (slot->owner == by) {
+        slot->next_free = lane->first_free;
+        lane->first_free = index + 1;
+        return;
+    }
+    slot->next_free = 0;
+    if (lane->foreign_count++ == 0)
+        lane->first_foreign = index + 1;
+    else
+        compiler->slots[lane->last_foreign - 1].next_free = index + 1;
+    lane->last_foreign = index + 1;
+    lane->foreign_bytes += slot->bytes;
+}
+
+/* An empty slot for the lane, into *index. */
+static int take_slot(struct replay_compiler *compiler, uint16_t by, uint32_t *index)
+{
+    struct lane *lane = &compiler->lanes[by];
+    if (lane->foreign_count > FOREIGN_SLOTS || lane->foreign_bytes > FOREIGN_BYTES) {
+        *index = lane->first_foreign - 1;
+        lane->first_foreign = compiler->slots[*index].next_free;
+        lane->foreign_count--;
+        lane->foreign_bytes -= compiler->slots[*index].bytes;
+        return 0;
+    }
+    if (lane->first_free == 0 && add_slots(compiler, by) != 0)
+        return -1;
+    *index = lane->first_free - 1;
+    lane->first_free = compiler->slots[*index].next_free;
+    return 0;
+}
+
+/* Appends an event on a slot, behind a wait if another lane touched it last and is not known to have
+ * gone on since: a lane that was waited for once has done all that stands before, too. */
 static int append_event(struct replay_compiler *compiler, uint16_t lane, struct replay_operation operation)
 {
     struct slot *slot = &compiler->slots[operation.slot];
-    if (slot->last_lane != lane) {
+    uint64_t *seen = &compiler->lanes[lane].seen[slot->last_lane];
+    if (slot->last_lane != lane && *seen < slot->last_position) {
         struct replay_operation wait = {.kind = REPLAY_AWAIT_SLOT, .slot = operation.slot, .size = slot->sequence};
         if (append(compiler, lane, wait) != 0)
             return -1;
-        slot->last_lane = lane;
+        *seen = slot->last_position;
     }
+    slot->last_lane = lane;
+    slot->last_position = ++compiler->lanes[lane].position;
+    if (operation.kind != REPLAY_FREE)
+        slot->bytes = operation.size;
     slot->sequence += operation.kind == REPLAY_REALLOC ? 2 : 1;
     compiler->header.event_count++;
     return append(compiler, lane, operation);
@@ -222,10 +276,8 @@ static int allocate(struct replay_compiler *compiler, uint16_t lane, uint64_t ob
                  (unsigned long long)object);
         return -1;
     }
-    if (compiler->lanes[lane].first_free == 0 && add_slots(compiler, lane) != 0)
+    if (take_slot(compiler, lane, &operation.slot) != 0)
         return -1;
-    operation.slot = compiler->lanes[lane].first_free - 1;
-    compiler->lanes[lane].first_free = compiler->slots[operation.slot].next_free;
     if (!replay_table_add(&compiler->objects, object, operation.slot))
         return refuse(compiler, "out of memory");
     return append_event(compiler, lane, operation);
@@ -241,9 +293,7 @@ static int release(struct replay_compiler *compiler, uint16_t lane, uint64_t obj
     }
     operation.slot = entry->slot;
     replay_table_remove(&compiler->objects, entry);
-    struct slot *slot = &compiler->slots[operation.slot];
-    slot->next_free = compiler->lanes[slot->owner].first_free;
-    compiler->lanes[slot->owner].first_free = operation.slot + 1;
+    give_back(compiler, operation.slot, lane);
     return append_event(compiler, lane, operation);
 }
 

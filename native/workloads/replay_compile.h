@@ -1,5 +1,5 @@
 /* replay_compile.h: turns the events of a trace, given in their order, into a replay plan. For the
- * Python side, which reads traces; the runner only reads plans. Memory: one segment a lane, 24 bytes an
+ * Python side, which reads traces; the runner only reads plans. Memory: a segment a lane, some 80 bytes an
  * object that lives, and what threads there are. */
 #ifndef HAK_REPLAY_COMPILE_H
 #define HAK_REPLAY_COMPILE_H

@@ -12,7 +12,7 @@
  *
  * An object lives in a slot of one table while it is allocated. A slot counts its operations: an odd
  * count is occupied. Whoever works on a slot which another lane touched last waits for that count
- * first (REPLAY_AWAIT_SLOT), so that neither a free runs ahead of its malloc, nor the next malloc
+ * first (REPLAY_AWAIT_SLOT), unless it waited for a later one of that lane already, so that neither a free runs ahead of its malloc, nor the next malloc
  * ahead of the free that empties its slot. Within a lane the order of its operations is enough. */
 #ifndef HAK_REPLAY_PLAN_H
 #define HAK_REPLAY_PLAN_H
@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define REPLAY_MAGIC UINT64_C(0x314e414c504b4148) /* "HAKPLAN1" */
-#define REPLAY_VERSION 1u
+#define REPLAY_VERSION 2u
 #define REPLAY_SEGMENT_BYTES 65536u
 #define REPLAY_SEGMENT_OPERATIONS 4092u
 #define REPLAY_NO_SEGMENT UINT64_MAX
