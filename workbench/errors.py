@@ -76,6 +76,18 @@ class WrongTraceVersion(WorkbenchError):
     """The trace was written by a workbench whose format this one does not know."""
 
 
+class UnknownDataset(WorkbenchError):
+    """No dataset of that name, or no datasets at all."""
+
+
+class DamagedDataset(WorkbenchError):
+    """A card or scenario that cannot be read, or a dataset that is not what its card says."""
+
+
+class MissingProgram(WorkbenchError):
+    """A program that a scenario runs is not installed."""
+
+
 class DamagedRecording(WorkbenchError):
     """The folder is no recording of a session, or not a sound one."""
 

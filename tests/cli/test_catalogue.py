@@ -53,8 +53,8 @@ def test_help_names_every_command() -> None:
     assert text == run_workbench("--help").stdout
     names = [command.name for command in COMMANDS]
     assert names == [
-        "lab", "workloads", "allocators", "run", "exec", "preload",
-        "ps", "tunables", "set", "metrics", "watch", "export",
+        "lab", "workloads", "datasets", "allocators", "run", "exec", "preload",
+        "ps", "tunables", "set", "metrics", "watch", "export", "record", "trace", "compare", "sweep",
     ]  # fmt: skip
     assert all(f"  {name} " in text for name in names)
     assert run_workbench("--version").stdout.startswith("workbench ")

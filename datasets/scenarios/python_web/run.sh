@@ -1,0 +1,4 @@
+python3 -s server.py &
+server=$!
+LD_PRELOAD= python3 -s client.py
+wait $server

@@ -1,0 +1,79 @@
+"""datasets: the recordings of real programs: listed, verified, recorded again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from workbench.commands.output import json_option, print_json, print_table
+from workbench.datasets import catalogue, datasets_folder, get_card, verify
+from workbench.datasets import rebuild as rebuild_dataset
+from workbench.units import format_rough
+
+_STATUS_FAILED = 1
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def datasets(ctx: click.Context, as_json: bool) -> None:
+    """List the recordings of real programs; `datasets verify` and `datasets rebuild` check and make them."""
+    if ctx.invoked_subcommand is not None:
+        return
+    cards = catalogue()
+    if as_json:
+        print_json({"folder": datasets_folder(), "datasets": list(cards.values())})
+        return
+    rows = [
+        (
+            card.name,
+            card.events,
+            card.threads,
+            format_rough(card.peak_live_bytes, "bytes"),
+            format_rough(card.file_bytes, "bytes"),
+            f"{card.file_bytes / max(1, card.events):.2f}",
+            card.help,
+        )
+        for card in cards.values()
+    ]
+    columns = ("dataset", "events", "threads", "live at most", "file", "bytes/event", "what ran")
+    print_table(columns, rows, right=columns[1:6])
+
+
+@datasets.command("verify")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@json_option
+def verify_datasets(names: tuple[str, ...], as_json: bool) -> None:
+    """Recompute checksums and counts of the recordings, all unless some are named."""
+    verifications = [verify(name) for name in names or catalogue()]
+    if as_json:
+        print_json([{"name": found.name, "problems": found.problems} for found in verifications])
+    else:
+        for found in verifications:
+            click.echo(f"{found.name}: {'sound' if found.is_sound else '; '.join(found.problems)}")
+    if not all(found.is_sound for found in verifications):
+        sys.exit(_STATUS_FAILED)
+
+
+@datasets.command()
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write this recording, and a card beside it, instead of replacing the dataset.",
+)
+@json_option
+def rebuild(name: str, output: Path | None, as_json: bool) -> None:
+    """Run a dataset's scenario and record it again."""
+    path = rebuild_dataset(name, output)
+    card = get_card(name) if output is None else type(get_card(name)).read(path.with_suffix(".toml"))
+    if as_json:
+        print_json({"path": path, "card": card})
+    else:
+        size = format_rough(card.file_bytes, "bytes")
+        click.echo(
+            f"{path}: {card.events} events, {card.file_bytes / max(1, card.events):.2f} bytes each, {size}"
+        )

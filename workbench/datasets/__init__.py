@@ -1,0 +1,30 @@
+"""Recordings of real programs, each with a card of what ran, and the scenario that records it again."""
+
+from workbench.datasets.card import Card
+from workbench.datasets.catalogue import (
+    Verification,
+    catalogue,
+    find,
+    find_trace,
+    get_card,
+    load,
+    verify,
+)
+from workbench.datasets.places import datasets_folder
+from workbench.datasets.rebuild import rebuild
+from workbench.datasets.scenario import Scenario, scenarios
+
+__all__ = [
+    "Card",
+    "Scenario",
+    "Verification",
+    "catalogue",
+    "datasets_folder",
+    "find",
+    "find_trace",
+    "get_card",
+    "load",
+    "rebuild",
+    "scenarios",
+    "verify",
+]

@@ -1,0 +1,208 @@
+"""A dataset's card: what ran, when, under which versions, and what the recording comes to."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import tomlkit
+
+from workbench.errors import DamagedDataset, DamagedTrace, WrongTraceVersion
+from workbench.traces import Trace
+from workbench.traces.analysis import TraceProfile, profile_trace
+
+LICENCE = "CC0-1.0"
+_CURVE_POINTS = 16
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a dataset is.
+
+    Parameters
+    ----------
+    name, help : str
+        What it is called, and what its program did.
+    program : str
+        The program that was recorded.
+    command : str
+        As it was called, in the scenario's folder.
+    scenario : str
+        What was run: the same, or what called it.
+    environment : mapping of str to str
+        What the scenario sets besides a plain environment.
+    date : str
+        Day of the recording, UTC.
+    debian : str
+        Release, and the machine's architecture.
+    versions : mapping of str to str
+        Debian packages of the programs, the C library and the workbench.
+    licence : str
+    sha256 : str
+        Of the file.
+    trace_checksum : str
+        Of the events and call sites, however the file is compressed.
+    file_bytes : int
+    events, threads, objects, frees, reallocs, call_sites : int
+    duration_s : float
+    requested_bytes, peak_live_bytes, final_live_bytes : int
+    cross_thread_percent : float
+        Share of frees in another thread than the allocation.
+    size_histogram : mapping of int to int
+        Allocations up to so many bytes (and above the row before).
+    live_events, live_bytes : tuple of int
+        A few points of the curve: event number, and bytes live after it.
+    """
+
+    name: str
+    help: str
+    program: str
+    command: str
+    scenario: str
+    environment: Mapping[str, str]
+    date: str
+    debian: str
+    versions: Mapping[str, str]
+    licence: str
+    sha256: str
+    trace_checksum: str
+    file_bytes: int
+    events: int
+    threads: int
+    objects: int
+    frees: int
+    reallocs: int
+    call_sites: int
+    duration_s: float
+    requested_bytes: int
+    peak_live_bytes: int
+    final_live_bytes: int
+    cross_thread_percent: float
+    size_histogram: Mapping[int, int]
+    live_events: tuple[int, ...]
+    live_bytes: tuple[int, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a card.
+
+        Raises
+        ------
+        DamagedDataset
+            If it is no card.
+        """
+        try:
+            values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+            histogram = {int(size): int(count) for size, count in values.pop("size_histogram").items()}
+            curve = values.pop("live_curve")
+            return cls(
+                **values,
+                size_histogram=histogram,
+                live_events=tuple(curve["event"]),
+                live_bytes=tuple(curve["live_bytes"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedDataset(
+                f"{path.name}: it is not a dataset's card ({error}); make it again with "
+                f"`workbench datasets rebuild {path.stem}`"
+            ) from None
+
+    def write(self, path: Path) -> None:
+        """Write the card as TOML."""
+        document = tomlkit.document()
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, Mapping | tuple):
+                document.add(field.name, value)
+        for name in ("environment", "versions", "size_histogram"):
+            table = tomlkit.table()
+            for key, value in getattr(self, name).items():
+                table.add(str(key), value)
+            document.add(name, table)
+        curve = tomlkit.table()
+        curve.add("event", list(self.live_events))
+        curve.add("live_bytes", list(self.live_bytes))
+        document.add("live_curve", curve)
+        path.write_text(tomlkit.dumps(document), encoding="utf-8")
+
+
+def measure_trace(path: Path) -> dict[str, Any]:
+    """Read a recording and tell what its card has to say of it.
+
+    Raises
+    ------
+    DamagedTrace, WrongTraceVersion
+        If it is no sound trace.
+    """
+    with Trace.open(path) as trace:
+        if trace.damage is not None:
+            raise DamagedTrace(trace.damage)
+        profile = profile_trace(trace)
+        metadata = trace.metadata
+    kinds = profile.kinds.set_index("event")["count"]
+    return {
+        "program": metadata.program,
+        "command": shlex.join(metadata.command),
+        "date": metadata.date[:10],
+        "versions": dict(metadata.versions),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "trace_checksum": metadata.checksum,
+        "file_bytes": path.stat().st_size,
+        "events": profile.event_count,
+        "threads": profile.thread_count,
+        "objects": profile.object_count,
+        "frees": profile.free_count,
+        "reallocs": int(kinds["realloc"]),
+        "call_sites": profile.site_count,
+        "duration_s": round(profile.duration_s, 6),
+        "requested_bytes": profile.requested_bytes,
+        "peak_live_bytes": profile.peak_live_bytes,
+        "final_live_bytes": profile.final_live_bytes,
+        "cross_thread_percent": round(profile.cross_thread_percent, 3),
+        **_sketch(profile),
+    }
+
+
+def compare_with_trace(card: Card, path: Path) -> list[str]:
+    """Say what of a card is not what its recording says, one line each.
+
+    Nothing of a file is trusted that does not have the card's checksum.
+    """
+    if not path.is_file():
+        return [f"{path.name} is missing"]
+    if hashlib.sha256(path.read_bytes()).hexdigest() != card.sha256:
+        return [f"{path.name} is not the file of the card: its SHA-256 differs"]
+    try:
+        measured = measure_trace(path)
+    except (DamagedTrace, WrongTraceVersion) as error:
+        return [str(error)]
+    return [
+        f"{name}: the card says {_shorten(getattr(card, name))}, the recording {_shorten(value)}"
+        for name, value in measured.items()
+        if getattr(card, name) != value
+    ]
+
+
+def _shorten(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _sketch(profile: TraceProfile) -> dict[str, Any]:
+    """The size histogram by powers of two, and a few points of the live-bytes curve."""
+    histogram: dict[int, int] = {}
+    for upto_bytes, count in zip(profile.sizes["upto_bytes"], profile.sizes["allocations"], strict=True):
+        rounded = 1 << (int(upto_bytes) - 1).bit_length()
+        histogram[rounded] = histogram.get(rounded, 0) + int(count)
+    step = max(1, len(profile.live) // _CURVE_POINTS)
+    points = profile.live.iloc[step - 1 :: step]
+    return {
+        "size_histogram": {size: count for size, count in histogram.items() if count},
+        "live_events": tuple(int(event) for event in points["event"]),
+        "live_bytes": tuple(int(live) for live in points["live_bytes"]),
+    }

@@ -1,0 +1,327 @@
+"""What a trace tells as Plotly figures; the tables come from `workbench.traces.analysis`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from workbench.plots.charts import CATEGORY_COLORS, ORDER_COLORS
+from workbench.plots.trace_rows import (
+    CLOCK_UNITS,
+    LifetimeGrid,
+    group_mix,
+    name_bytes,
+    name_lifetimes,
+    name_sites,
+    spread_lifetimes,
+)
+from workbench.traces.analysis import TraceProfile
+
+ROUTE_COLORS = dict(zip(("tiny", "mid", "L2.5", "big"), CATEGORY_COLORS, strict=False))
+_BLUE, _ORANGE, _GREEN, _RED = CATEGORY_COLORS[:4]
+_HEIGHT_PX = 340
+_MIB = float(1 << 20)
+
+
+def draw_sizes(profile: TraceProfile) -> go.Figure:
+    """How often each size class is asked for, and how much memory that is; colours say who serves it."""
+    figure = go.Figure()
+    for route, rows in profile.sizes.groupby("route", sort=False):
+        figure.add_bar(
+            x=[name_bytes(size) for size in rows["upto_bytes"]],
+            y=rows["share_percent"],
+            name=str(route),
+            marker_color=ROUTE_COLORS[str(route)],
+            customdata=rows[["allocations", "requested_percent", "peak_live_objects"]],
+            hovertemplate="to %{x}: %{y:.2f} % of allocations (%{customdata[0]:,})<br>"
+            "%{customdata[1]:.2f} % of bytes, %{customdata[2]:,} live at most<extra></extra>",
+        )
+    figure.add_scatter(
+        x=[name_bytes(size) for size in profile.sizes["upto_bytes"]],
+        y=profile.sizes["requested_percent"],
+        name="share of bytes",
+        mode="lines+markers",
+        line={"color": "#7d8b99", "width": 1, "dash": "dot"},
+        marker={"size": 4},
+        hovertemplate="to %{x}: %{y:.2f} % of bytes<extra></extra>",
+    )
+    return _finish(figure, "Sizes asked for", "size class, up to", "share (%)", category_x=True)
+
+
+def draw_lifetimes(profile: TraceProfile, clock: str = "bytes") -> go.Figure:
+    """How long objects live; what is never freed stands at the right.
+
+    Parameters
+    ----------
+    profile : TraceProfile
+    clock : str
+        "bytes" asked for meanwhile, "events", or "us".
+    """
+    rows = profile.lifetimes[profile.lifetimes["clock"] == clock]
+    names = name_lifetimes(rows["most"], clock)
+    never = profile.object_count - int(rows["objects"].sum())
+    shares = rows["objects"] * (100.0 / max(1, profile.object_count))
+    never_percent = 100.0 * never / max(1, profile.object_count)
+    figure = go.Figure()
+    figure.add_bar(
+        x=[*names, "never freed"],
+        y=[*shares, never_percent],
+        marker_color=[*[_BLUE] * len(rows), _RED],
+        customdata=[*rows["objects"], never],
+        hovertemplate="up to %{x}: %{y:.2f} % of objects (%{customdata:,})<extra></extra>",
+        name="objects",
+    )
+    figure.add_scatter(
+        x=names,
+        y=np.cumsum(shares),
+        name="freed by then",
+        mode="lines",
+        line={"color": _ORANGE, "width": 2, "shape": "hv"},
+        hovertemplate="%{y:.1f} % freed within %{x}<extra></extra>",
+    )
+    unit = CLOCK_UNITS[clock]
+    return _finish(figure, "Lifetimes", f"lifetime, up to ({unit})", "share of objects (%)", category_x=True)
+
+
+def draw_lifetimes_by_size(profile: TraceProfile) -> go.Figure:
+    """Which sizes live how long: a cell a size class and lifetime, its colour the number of objects."""
+    grid: LifetimeGrid = spread_lifetimes(profile.lifetimes_by_size)
+    figure = go.Figure()
+    with np.errstate(divide="ignore"):
+        logs = np.where(grid.objects > 0, np.log10(grid.objects.astype(float)), np.nan)
+    figure.add_heatmap(
+        x=[name_bytes(size) for size in grid.sizes_bytes],
+        y=[name_bytes(most) for most in grid.lifetimes_bytes],
+        z=logs,
+        customdata=grid.objects,
+        colorscale="Viridis",
+        hoverongaps=False,
+        hovertemplate="to %{x}, freed within %{y}: %{customdata:,} objects<extra></extra>",
+        colorbar={
+            "title": "objects",
+            "tickvals": list(range(9)),
+            "ticktext": [f"{10**n:,}" for n in range(9)],
+        },
+    )
+    figure = _finish(
+        figure,
+        "Lifetimes by size",
+        "size class, up to",
+        "lifetime: bytes asked for meanwhile",
+        category_x=True,
+    )
+    figure.update_yaxes(type="category")
+    return figure
+
+
+def draw_live(profile: TraceProfile) -> go.Figure:
+    """Live bytes over the trace's course, with the begin of every phase."""
+    live = profile.live
+    figure = go.Figure()
+    figure.add_scatter(
+        x=live["event"],
+        y=live["highest_bytes"] / _MIB,
+        name="highest in the stretch",
+        mode="lines",
+        line={"color": "#b9cdea", "width": 1},
+        hovertemplate="%{y:.2f} MiB at most<extra></extra>",
+    )
+    figure.add_scatter(
+        x=live["event"],
+        y=live["live_bytes"] / _MIB,
+        name="live bytes",
+        mode="lines",
+        line={"color": _BLUE, "width": 2},
+        customdata=np.column_stack([live["live_objects"], live["time_s"]]),
+        hovertemplate="%{y:.2f} MiB in %{customdata[0]:,} objects, %{customdata[1]:.3f} s<extra></extra>",
+    )
+    for first_event in profile.phases["first_event"][1:]:
+        figure.add_vline(x=first_event, line={"color": "#8a63d2", "width": 1, "dash": "dot"})
+    figure = _finish(figure, "Live bytes, and phases (dotted)", "event", "live (MiB)")
+    figure.update_layout(hovermode="x unified")
+    return figure
+
+
+def draw_phases(profile: TraceProfile) -> go.Figure:
+    """The mix of sizes over the trace's course, with the begin of every phase."""
+    mix = group_mix(profile.mix)
+    figure = go.Figure()
+    for index, name in enumerate(mix.columns):
+        figure.add_scatter(
+            x=mix.index,
+            y=mix[name],
+            name=str(name),
+            mode="lines",
+            stackgroup="mix",
+            line={"width": 0, "shape": "hv"},
+            fillcolor=ORDER_COLORS[round(index * (len(ORDER_COLORS) - 1) / max(1, len(mix.columns) - 1))],
+            hovertemplate="%{y:.1f} %",
+        )
+    for first_event in profile.phases["first_event"][1:]:
+        figure.add_vline(x=first_event, line={"color": "#333333", "width": 1, "dash": "dot"})
+    figure = _finish(
+        figure, "What is asked for when, and phases (dotted)", "event", "share of allocations (%)"
+    )
+    figure.update_yaxes(range=[0, 100])
+    figure.update_layout(hovermode="x unified")
+    return figure
+
+
+def draw_sites(profile: TraceProfile, most: int = 15) -> go.Figure:
+    """The call sites that allocate most: freed, and never freed."""
+    rows = profile.sites.head(most).iloc[::-1]
+    scale = 100.0 / max(1, profile.object_count)
+    names = name_sites(rows)
+    figure = go.Figure()
+    for column, label, color in (("freed", "freed", _BLUE), ("never_freed", "never freed", _RED)):
+        figure.add_bar(
+            y=names,
+            x=rows[column] * scale,
+            orientation="h",
+            name=label,
+            marker_color=color,
+            customdata=rows[["allocations", "mean_bytes", "mean_lifetime_events"]],
+            hovertemplate="%{y}: %{x:.2f} % of allocations "
+            + label
+            + "<br>%{customdata[0]:,} allocations of "
+            "%{customdata[1]:,.0f} bytes each, freed after %{customdata[2]:,.0f} events on average"
+            "<extra></extra>",
+        )
+    figure = _finish(figure, "Call sites that allocate most", "share of allocations (%)", "")
+    figure.update_layout(barmode="stack", height=120 + 22 * max(4, len(rows)))
+    figure.update_yaxes(type="category", automargin=True, tickfont={"family": "monospace", "size": 11})
+    return figure
+
+
+def draw_threads(profile: TraceProfile, most: int = 24) -> go.Figure:
+    """What each thread allocates, and how much of it others free."""
+    rows = profile.threads.sort_values("allocations", ascending=False, kind="stable").head(most)
+    rows = rows.sort_values("thread")
+    names = [f"thread {thread}" for thread in rows["thread"]]
+    figure = go.Figure()
+    own = rows["frees"] - rows["frees_of_others"]
+    bars = (
+        ("allocations", rows["allocations"], _BLUE),
+        ("frees of its own", own, _GREEN),
+        ("frees of others' objects", rows["frees_of_others"], _ORANGE),
+    )
+    for label, values, color in bars:
+        figure.add_bar(x=names, y=values, name=label, marker_color=color)
+    title = f"Threads: {profile.cross_thread_percent:.3g} % of frees are of another thread's objects"
+    return _finish(figure, title, "", "events", category_x=True)
+
+
+def draw_reallocs(profile: TraceProfile) -> go.Figure:
+    """How often each size is reallocated, up or down."""
+    rows = profile.reallocs
+    names = [name_bytes(size) for size in rows["upto_bytes"]]
+    figure = go.Figure()
+    for label, values, color in (("grown", rows["grown"], _BLUE), ("shrunk", rows["shrunk"], _ORANGE)):
+        figure.add_bar(x=names, y=values, name=label, marker_color=color)
+    figure.add_scatter(
+        x=names,
+        y=rows["same_class"],
+        name="stays in its class",
+        mode="markers",
+        marker={"color": "#333333", "symbol": "line-ew-open", "size": 14},
+    )
+    figure = _finish(figure, "Reallocs", "size class before, up to", "reallocs", category_x=True)
+    figure.update_layout(barmode="stack")
+    return figure
+
+
+#: All figures of a profile, by name, in the order of a page.
+FIGURES: Mapping[str, Callable[[TraceProfile], go.Figure]] = {
+    "sizes": draw_sizes,
+    "lifetimes": draw_lifetimes,
+    "lifetimes_by_size": draw_lifetimes_by_size,
+    "live": draw_live,
+    "phases": draw_phases,
+    "sites": draw_sites,
+    "threads": draw_threads,
+    "reallocs": draw_reallocs,
+}
+
+
+def write_page(profile: TraceProfile, title: str, path: Path) -> None:
+    """Write all figures as one HTML page that needs nothing else, no network either.
+
+    Parameters
+    ----------
+    profile : TraceProfile
+    title : str
+        Heading of the page.
+    path : Path
+        Where to.
+    """
+    parts: list[str] = []
+    for name, draw in FIGURES.items():
+        parts.append(
+            draw(profile).to_html(
+                full_html=False, include_plotlyjs=not parts, div_id=name, config={"displaylogo": False}
+            )
+        )
+    heading = title.replace("&", "&amp;").replace("<", "&lt;")
+    facts = (
+        f"{profile.event_count:,} events in {profile.duration_s:.3g} s, {profile.object_count:,} objects, "
+        f"{profile.thread_count} threads, {profile.peak_live_bytes / _MIB:.2f} MiB live at most"
+    )
+    path.write_text(
+        f"<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'><title>{heading}</title>"
+        "<style>body{font-family:sans-serif;max-width:1100px;margin:1em auto;padding:0 1em}</style></head>"
+        f"<body><h1>{heading}</h1><p>{facts}</p>\n" + "\n".join(parts) + "\n</body></html>\n",
+        encoding="utf-8",
+    )
+
+
+def draw_replay(outcomes: pd.DataFrame) -> go.Figure:
+    """Throughput and peak memory of replays side by side.
+
+    Parameters
+    ----------
+    outcomes : DataFrame
+        Columns allocator, operations_per_s and peak_resident_bytes; a row a replay.
+    """
+    figure = go.Figure()
+    figure.add_bar(
+        x=outcomes["allocator"],
+        y=outcomes["operations_per_s"] / 1e6,
+        name="M operations/s",
+        marker_color=_BLUE,
+        offsetgroup=0,
+    )
+    figure.add_bar(
+        x=outcomes["allocator"],
+        y=outcomes["peak_resident_bytes"] / _MIB,
+        name="MiB resident at most",
+        marker_color=_ORANGE,
+        offsetgroup=1,
+        yaxis="y2",
+    )
+    figure = _finish(figure, "The same trace, replayed", "", "M operations/s", category_x=True)
+    figure.update_layout(
+        yaxis2={"title": "MiB resident at most", "overlaying": "y", "side": "right", "rangemode": "tozero"}
+    )
+    return figure
+
+
+def _finish(
+    figure: go.Figure, title: str, x_title: str, y_title: str, *, category_x: bool = False
+) -> go.Figure:
+    figure.update_layout(
+        title={"text": title, "font": {"size": 16}},
+        height=_HEIGHT_PX,
+        template="plotly_white",
+        margin={"l": 70, "r": 30, "t": 60, "b": 60},
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
+        bargap=0.15,
+    )
+    figure.update_xaxes(title_text=x_title, title_standoff=8)
+    figure.update_yaxes(title_text=y_title, rangemode="tozero")
+    if category_x:
+        figure.update_xaxes(type="category")
+    return figure

@@ -1,0 +1,98 @@
+"""From a trace's tables to what a figure shows: names of bins, grids, shares. Nothing here draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from workbench.units import format_rough
+
+#: Units of the clocks that lifetimes are told by.
+CLOCK_UNITS = {"bytes": "bytes asked for meanwhile", "events": "events", "us": "time"}
+_COARSE_BOUNDS_BYTES = (16, 32, 64, 128, 256, 512, 1024, 4096, 32768, 1 << 20, 1 << 62)
+
+
+@dataclass(frozen=True)
+class LifetimeGrid:
+    """Objects by lifetime (rows) and size class (columns), each named by its upper bound in bytes."""
+
+    lifetimes_bytes: list[int]
+    sizes_bytes: list[int]
+    objects: npt.NDArray[np.int64]
+
+
+def name_bytes(size_bytes: float) -> str:
+    """A size for an axis: 48 B, 1 KiB, 2.5 MiB."""
+    return f"{int(size_bytes)} B" if size_bytes < 1024 else format_rough(float(size_bytes), "bytes")
+
+
+def name_lifetimes(upper_bounds: Iterable[int], clock: str) -> list[str]:
+    """Upper bounds of bins of lifetimes for an axis; `clock` is bytes, events or us."""
+    return [_name_lifetime(int(bound) + 1 if bound else 0, clock) for bound in upper_bounds]
+
+
+def _name_lifetime(bound: int, clock: str) -> str:
+    if clock == "bytes":
+        return name_bytes(bound)
+    if clock == "us":
+        for unit, size in (("s", 1_000_000), ("ms", 1000)):
+            if bound >= size:
+                return f"{bound / size:.3g} {unit}"
+        return f"{bound} µs"
+    return format_rough(float(bound))
+
+
+def name_sites(sites: pd.DataFrame) -> list[str]:
+    """Call sites as module+offset, each once."""
+    return [
+        f"{module or '?'}+{offset:#x}"
+        for module, offset in zip(sites["module"], sites["offset"], strict=True)
+    ]
+
+
+def spread_lifetimes(frame: pd.DataFrame) -> LifetimeGrid:
+    """A grid of all size classes and lifetimes that occurred, those between them included.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        upto_bytes, most_lifetime_bytes and objects.
+    """
+    lifetimes = sorted({int(most) for most in frame["most_lifetime_bytes"]})
+    if lifetimes:
+        bounds = [0, *((1 << bit) - 1 for bit in range(1, 63))]
+        lifetimes = [bound for bound in bounds if lifetimes[0] <= bound <= lifetimes[-1]]
+    sizes = sorted({int(size) for size in frame["upto_bytes"]})
+    objects = np.zeros((len(lifetimes), len(sizes)), np.int64)
+    row_of = {bound: row for row, bound in enumerate(lifetimes)}
+    column_of = {size: column for column, size in enumerate(sizes)}
+    for size, most, count in zip(
+        frame["upto_bytes"], frame["most_lifetime_bytes"], frame["objects"], strict=True
+    ):
+        objects[row_of[int(most)], column_of[int(size)]] = count
+    return LifetimeGrid([bound + 1 if bound else 0 for bound in lifetimes], sizes, objects)
+
+
+def group_mix(mix: pd.DataFrame) -> pd.DataFrame:
+    """The mix of sizes in few groups and percent; stretches without allocations show the one before.
+
+    Parameters
+    ----------
+    mix : DataFrame
+        Allocations; columns are upper bounds of size classes, in bytes.
+    """
+    columns = {}
+    lower = 0
+    for bound in _COARSE_BOUNDS_BYTES:
+        members = [size for size in mix.columns if lower < int(size) <= bound]
+        if members:
+            name = f"to {name_bytes(bound)}" if bound < 1 << 62 else f"above {name_bytes(lower)}"
+            columns[name] = mix[members].sum(axis=1)
+        lower = bound
+    grouped = pd.DataFrame(columns, index=mix.index)
+    total = grouped.sum(axis=1)
+    return (grouped.div(total.where(total > 0), axis=0) * 100.0).ffill().fillna(0.0)

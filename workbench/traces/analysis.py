@@ -1,0 +1,163 @@
+"""Learns from a trace in one pass: sizes, lifetimes, threads, call sites, live bytes, phases, reallocs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from workbench.traces.analysis_course import CourseTally
+from workbench.traces.analysis_objects import ObjectFollower
+from workbench.traces.analysis_tallies import (
+    LifetimeTally,
+    ReallocTally,
+    SiteTally,
+    SizeTally,
+    ThreadTally,
+    count_kinds,
+    find_cross_thread_frees,
+)
+from workbench.traces.chunk import EventKind
+from workbench.traces.reader import Trace
+
+
+@dataclass(frozen=True)
+class TraceProfile:
+    """What a trace tells. Every table is a pandas frame with units in its columns.
+
+    Parameters
+    ----------
+    event_count, object_count, thread_count, site_count : int
+        Events, allocated objects, threads seen and call sites used.
+    duration_s : float
+        From the start to the last event.
+    requested_bytes, peak_live_bytes, final_live_bytes : int
+        Asked for in all (reallocs by their growth), live at most, and live at the end.
+    free_count, cross_thread_frees : int
+        Frees, and those of them by a thread that did not allocate the object.
+    kinds : frame
+        event, count.
+    sizes : frame
+        A row a size class: upto_bytes, route (the part of the allocator that serves it), allocations,
+        share_percent, requested_bytes, requested_percent, peak_live_objects, and swing_objects: by how
+        much the live objects of the class went up or down within 16,384 events, at most.
+    common_sizes : frame
+        size_bytes, allocations, share_percent of the sizes asked for most often.
+    lifetimes : frame
+        A row a clock ("events", "bytes", "us") and bin: least, most (in the clock's unit), objects,
+        share_percent, freed_bytes. Lifetime in bytes is what the program asked for meanwhile (as in
+        Barrett and Zorn, "Using lifetime predictors", 1993).
+    lifetimes_by_size : frame
+        upto_bytes, least_lifetime_bytes, most_lifetime_bytes, objects.
+    live : frame
+        The live-bytes curve: event, time_s, live_bytes (at the end of the stretch), highest_bytes and
+        live_objects.
+    threads : frame
+        thread, events, allocations, requested_bytes, reallocs, frees, frees_of_others, freed_by_others.
+    sites : frame
+        Most used first: site, module, offset, allocations, share_percent, requested_bytes, mean_bytes,
+        freed, never_freed, freed_by_others, reallocs, mean_lifetime_events.
+    reallocs : frame
+        By size class before: upto_bytes, reallocs, grown, shrunk, same_class, before_bytes,
+        after_bytes, growth.
+    mix : frame
+        Allocations in each stretch of events (rows, named by their first event) by size class (columns,
+        named by the largest size in bytes).
+    phases : frame
+        phase, first_event, event_count, first_s, duration_s, allocations, mean_bytes, commonest_bytes
+        (the size class asked for most) and commonest_percent.
+    """
+
+    event_count: int
+    object_count: int
+    thread_count: int
+    site_count: int
+    duration_s: float
+    requested_bytes: int
+    peak_live_bytes: int
+    final_live_bytes: int
+    free_count: int
+    cross_thread_frees: int
+    kinds: pd.DataFrame
+    sizes: pd.DataFrame
+    common_sizes: pd.DataFrame
+    lifetimes: pd.DataFrame
+    lifetimes_by_size: pd.DataFrame
+    live: pd.DataFrame
+    threads: pd.DataFrame
+    sites: pd.DataFrame
+    reallocs: pd.DataFrame
+    mix: pd.DataFrame
+    phases: pd.DataFrame
+
+    @property
+    def cross_thread_percent(self) -> float:
+        """Share of frees by another thread than the one that allocated."""
+        return 100.0 * self.cross_thread_frees / self.free_count if self.free_count else 0.0
+
+
+def profile_trace(trace: Trace) -> TraceProfile:
+    """Read a trace once and tell what is in it.
+
+    Memory is bounded by the objects that are live at once, and by threads and call sites; a trace that
+    is damaged is told as far as it can be read.
+
+    Parameters
+    ----------
+    trace : Trace
+        An opened trace.
+    """
+    follower = ObjectFollower()
+    course = CourseTally(trace.metadata.event_count)
+    sizes, lifetimes, reallocs = SizeTally(), LifetimeTally(), ReallocTally()
+    threads, sites = ThreadTally(), SiteTally()
+    tallies = (course, sizes, lifetimes, reallocs, threads, sites)
+    kinds = np.zeros(len(EventKind), np.int64)
+    cross_thread_frees = 0
+    requested_bytes = peak_live_bytes = final_live_bytes = last_ns = 0
+    for chunk in trace.chunks():
+        followed = follower.follow(chunk)
+        if not followed.event_count:
+            continue
+        for tally in tallies:
+            tally.add(followed)
+        kinds += count_kinds(followed)
+        cross_thread_frees += int(find_cross_thread_frees(followed).sum())
+        requested_bytes = int(followed.clock_bytes[-1])
+        final_live_bytes = int(followed.live_bytes[-1])
+        peak_live_bytes = max(peak_live_bytes, int(followed.live_bytes.max()))
+        last_ns = int(chunk.time_ns[-1])
+    thread_frame, site_frame = threads.to_frame(), sites.to_frame()
+    return TraceProfile(
+        event_count=int(kinds.sum()),
+        object_count=int(kinds[: EventKind.ALIGNED + 1].sum()),
+        thread_count=len(thread_frame),
+        site_count=len(site_frame),
+        duration_s=last_ns / 1e9,
+        requested_bytes=requested_bytes,
+        peak_live_bytes=peak_live_bytes,
+        final_live_bytes=final_live_bytes,
+        free_count=int(kinds[EventKind.FREE]),
+        cross_thread_frees=cross_thread_frees,
+        kinds=pd.DataFrame({"event": [kind.name.lower() for kind in EventKind], "count": kinds}),
+        sizes=sizes.to_frame(),
+        common_sizes=sizes.common_sizes(),
+        lifetimes=lifetimes.to_frame(),
+        lifetimes_by_size=lifetimes.by_size(),
+        live=course.live_frame(),
+        threads=thread_frame,
+        sites=_name_sites(site_frame, trace),
+        reallocs=reallocs.to_frame(),
+        mix=course.mix_frame(),
+        phases=course.phase_frame(),
+    )
+
+
+def _name_sites(frame: pd.DataFrame, trace: Trace) -> pd.DataFrame:
+    """With the module and offset of each call site."""
+    known = [(site.module, site.offset) for site in trace.sites]
+    named = [known[site] if site < len(known) else ("", 0) for site in frame["site"]]
+    frame.insert(1, "module", [module for module, _ in named])
+    frame.insert(2, "offset", [offset for _, offset in named])
+    return frame
