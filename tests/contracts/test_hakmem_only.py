@@ -1,4 +1,4 @@
-"""What only hakmem is asked: calls that peers lack, and C++ libraries that come with operators of their own."""
+"""What only hakmem is asked: calls that peers lack; C++ libraries with operators of their own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*c, HERE / "hakmem_rules.c", "-o", path / "hakmem_rules"], check=True)
     subprocess.run([*c, HERE / "library_host.c", "-o", path / "library_host"], check=True)
     for name in ("pool_library", "throwing_library"):
-        library = ["-shared", "-fPIC", HERE / f"{name}.cpp", "-o", path / f"{name}.so"]
+        library = ["-shared", "-fPIC", str(HERE / f"{name}.cpp"), "-o", str(path / f"{name}.so")]
         subprocess.run(["c++", "-std=c++17", *common, *library], check=True)
     return path
 
