@@ -66,6 +66,9 @@ def run_trials_on_cluster(
     if not missing:
         return
     try:
+        # At once, where nobody listens: the client would try again until its time is up.
+        parts = urlsplit(address)
+        socket.create_connection((str(parts.hostname), parts.port or 0), connect_timeout_s).close()
         client = distributed.Client(address, timeout=connect_timeout_s, set_as_default=False)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         raise NoProcess(
@@ -82,7 +85,7 @@ def run_trials_on_cluster(
             for trial_id, trial in missing.items()
         }
         try:
-            for future in distributed.as_completed(list(futures)):
+            for future in distributed.as_completed(list(futures), loop=client.loop):
                 trial_id = futures.pop(future)
                 result = _take(distributed, future, missing[trial_id])
                 if result.id != trial_id:
