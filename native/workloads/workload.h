@@ -21,7 +21,7 @@
 #include <stdlib.h>
 
 /* The allocator under test, by name and not by pointer: an indirect call would be measured too.
- * free_sized (C23) is called where the allocator has it; in process it is plain free. */
+ * free_sized (C23) is called where the allocator has it. */
 #if defined(HAKMEM_WORKLOADS_IN_PROCESS)
 #include "hakmem.h"
 #define WORKLOAD_MALLOC hak_malloc
@@ -29,7 +29,7 @@
 #define WORKLOAD_REALLOC hak_realloc
 #define WORKLOAD_ALIGNED hak_aligned_alloc
 #define WORKLOAD_FREE hak_free
-#define WORKLOAD_FREE_SIZED(block, bytes) hak_free(block)
+#define WORKLOAD_FREE_SIZED hak_free_sized
 #elif defined(WORKLOAD_LATENCY)
 #include "latency_calls.h"
 #define WORKLOAD_MALLOC latency_malloc

@@ -83,3 +83,11 @@ def test_what_cannot_be_run_is_refused() -> None:
         InProcessRun.start(RunSpec("larson", tunables={"big.initial_buckets": 512}))
     with pytest.raises(OutOfRange, match=r"tls\.max_slots"):
         InProcessRun.start(RunSpec("larson", tunables={"tls.max_slots": 1_000_000}))
+
+
+def test_sized_frees_are_the_allocators_own_too() -> None:
+    spec = RunSpec("larson", {"sized_free": 1.0}, threads=2, operations=20_000)
+    with InProcessRun.start(spec) as exploration:
+        outcome = exploration.wait(CAP_S)
+    assert (outcome.status, outcome.message) == ("completed", "")
+    assert outcome.checksum == run(spec).checksum

@@ -32,6 +32,13 @@ def test_calls_are_sampled() -> None:
         assert ends[-1] * 1.01 >= latency_ns[f"{call}_max"]
 
 
+def test_reallocs_have_their_own_histogram() -> None:
+    spec = RunSpec("realloc_growth", threads=1, operations=4000, samples_latency=True)
+    outcome = run(spec, TIMEOUT_S)
+    assert outcome.latency_ns["realloc_count"] > outcome.latency_ns["malloc_count"] > 0
+    assert set(outcome.latency_histograms) == {"malloc", "realloc", "free"}
+
+
 @pytest.mark.parametrize("allocator", ["hakmem", "glibc"])
 def test_the_requests_are_those_of_any_run(allocator: str) -> None:
     spec = RunSpec("larson", threads=2, operations=OPERATIONS, allocator=allocator, samples_latency=True)

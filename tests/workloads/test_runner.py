@@ -14,15 +14,15 @@ import pytest
 
 from tests.workloads.brief import NAMES, SEEDLESS, make_brief
 from workbench.processes import RunSpec
-from workbench.processes.native_files import RUNNER
+from workbench.processes.native_files import LATENCY_RUNNER, RUNNER
 from workbench.workloads import catalogue
 
 TIMEOUT_S = 120
 
 
-def run(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(*words: str, runner: Path = RUNNER, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [RUNNER, *words], capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **options
+        [runner, *words], capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **options
     )
 
 
@@ -92,16 +92,33 @@ def test_all_pages_can_be_touched() -> None:
     assert whole > ends + 30 * 2**20
 
 
-def test_site_churn_calls_from_a_thousand_places(tmp_path: Path) -> None:
-    library = tmp_path / "call_sites.so"
+def build_library(folder: Path, name: str) -> Path:
     compiler = shutil.which("cc")
     assert compiler is not None
-    source = Path(__file__).with_name("call_sites.c")
+    source = Path(__file__).with_name(f"{name}.c")
+    library = folder / f"{name}.so"
     subprocess.run([compiler, "-O1", "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
+    return library
+
+
+def test_site_churn_calls_from_a_thousand_places(tmp_path: Path) -> None:
+    library = build_library(tmp_path, "call_sites")
     words = ["--workload", "site_churn", "--operations", "30000", "--param", "blocks=20"]
     answer = run(*words, env={"LD_PRELOAD": str(library)})
     assert answer.returncode == 0
     assert answer.stderr == "call sites: 1024\n"
+
+
+@pytest.mark.parametrize("runner", [RUNNER, LATENCY_RUNNER])
+@pytest.mark.parametrize("sized_free", [0, 1])
+def test_larson_frees_by_size_on_request(tmp_path: Path, runner: Path, sized_free: int) -> None:
+    library = build_library(tmp_path, "sized_free")
+    words = ["--workload", "larson", "--operations", "10000", "--threads", "1"]
+    answer = run(
+        *words, "--param", f"sized_free={sized_free}", runner=runner, env={"LD_PRELOAD": str(library)}
+    )
+    assert answer.returncode == 0
+    assert answer.stderr == f"free_sized: {10000 * sized_free} calls, 0 wrong sizes\n"
 
 
 def test_a_signal_stops_the_run_and_it_still_reports() -> None:
