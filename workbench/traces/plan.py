@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -100,7 +101,7 @@ def find_plan(trace_path: str | os.PathLike[str]) -> ReplayPlan:
     kept = read_plan(_place(folder, checksum))
     if kept is not None and kept.trace_checksum == checksum:
         with contextlib.suppress(OSError):
-            os.utime(kept.path)  # it was used just now
+            _note_use(kept.path)
         return kept
     with Trace.open(path) as trace:
         return compile_plan(trace, folder)
@@ -139,7 +140,7 @@ def read_plan(path: Path) -> ReplayPlan | None:
         if lib.replay_read_header(descriptor, header, error) != 0:
             return None
         status = os.fstat(descriptor)
-        if not _is_sound(path, status.st_ino, status.st_size):
+        if not _is_sound(path, status.st_ino, status.st_mtime_ns, status.st_size):
             return None
     finally:
         os.close(descriptor)
@@ -156,8 +157,8 @@ def read_plan(path: Path) -> ReplayPlan | None:
 
 
 @lru_cache(maxsize=64)
-def _is_sound(path: Path, inode: int, size_bytes: int) -> bool:
-    del inode, size_bytes
+def _is_sound(path: Path, inode: int, modified_ns: int, size_bytes: int) -> bool:
+    del inode, modified_ns, size_bytes
     error = ffi.new("char[]", lib.REPLAY_ERROR_BYTES)
     with path.open("rb") as file:
         return bool(lib.replay_check_plan(file.fileno(), error) == 0)
@@ -235,13 +236,18 @@ def _add(compiler: object, chunk: TraceChunk, error: object) -> int:
     return outcome
 
 
+def _note_use(path: Path) -> None:
+    """Set the time of access, which a file system may not keep by itself; not that of the content."""
+    os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
+
 def _make_room(folder: Path, newest: Path) -> None:
     """Remove the plans used longest ago until the rest fit; never the newest."""
     plans = []
     for path in folder.glob(f"*{SUFFIX}"):
         with contextlib.suppress(OSError):  # another process may tidy up too
             status = path.stat()
-            plans.append((status.st_mtime_ns, status.st_size, path))
+            plans.append((status.st_atime_ns, status.st_size, path))
     total_bytes = sum(size for _, size, _ in plans)
     for _, size, path in sorted(plans):
         if total_bytes <= MAXIMUM_CACHE_BYTES:
