@@ -3,6 +3,21 @@
 from workbench.plots.charts import Chart, Trace, build_charts
 from workbench.plots.figures import Marker, draw_history
 from workbench.plots.recordings import draw_recording, draw_recordings
+from workbench.plots.result_figures import (
+    draw_effects,
+    draw_front,
+    draw_heat_map,
+    draw_parallel,
+    draw_ratios,
+)
+from workbench.plots.results import (
+    find_effects,
+    find_front,
+    find_heat_map,
+    join_rounds,
+    list_ratios,
+    list_settings,
+)
 from workbench.plots.rows import select_rows
 
 __all__ = [
@@ -10,8 +25,19 @@ __all__ = [
     "Marker",
     "Trace",
     "build_charts",
+    "draw_effects",
+    "draw_front",
+    "draw_heat_map",
     "draw_history",
+    "draw_parallel",
+    "draw_ratios",
     "draw_recording",
     "draw_recordings",
+    "find_effects",
+    "find_front",
+    "find_heat_map",
+    "join_rounds",
+    "list_ratios",
+    "list_settings",
     "select_rows",
 ]
