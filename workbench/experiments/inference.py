@@ -17,7 +17,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 FloatArray = npt.NDArray[np.float64]
 Verdict = Literal["better", "worse", "cannot tell"]
@@ -175,7 +174,7 @@ def _count_outside(pairs: int, risk: float) -> int:
         return int(np.searchsorted(below, risk / 2, side="right"))
     mean = pairs * (pairs + 1) / 4
     deviation = math.sqrt(pairs * (pairs + 1) * (2 * pairs + 1) / 24)
-    return max(0, math.floor(mean + float(stats.norm.ppf(risk / 2)) * deviation))
+    return max(0, math.floor(mean - _normal_quantile(risk / 2) * deviation))
 
 
 @cache
@@ -187,6 +186,13 @@ def _signed_rank_law(pairs: int) -> FloatArray:
         law[rank:] += law[:-rank].copy()
         law /= 2
     return law
+
+
+def _normal_quantile(risk: float) -> float:
+    """Above which a standard normal value lies with this risk."""
+    from scipy import stats  # slow to import, and seldom needed
+
+    return float(stats.norm.isf(risk))
 
 
 def _foresee_rounds(
@@ -205,6 +211,6 @@ def _foresee_rounds(
     if not math.isfinite(half):
         if pairs < 2:
             return least_pairs(risk)
-        half = float(stats.norm.isf(risk / 2) * np.std(log_ratios, ddof=1) / math.sqrt(pairs))
+        half = _normal_quantile(risk / 2) * float(np.std(log_ratios, ddof=1)) / math.sqrt(pairs)
     rounds = max(math.ceil(pairs * (half / room) ** 2), pairs + 1, least_pairs(risk))
     return rounds if rounds <= _MOST_ROUNDS else None

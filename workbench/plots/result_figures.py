@@ -123,7 +123,7 @@ def draw_heat_map(frame: pd.DataFrame, column: str, row: str, measure: str) -> g
 
 
 def draw_parallel(frame: pd.DataFrame, measure: str) -> go.Figure:
-    """Parallel coordinates: a line a trial through its settings to the measure; drag along an axis to choose."""
+    """Parallel coordinates: a line a trial; drag along an axis to choose."""
     measured = keep_measured(frame)
     settings = list_settings(measured)
     if not settings:
