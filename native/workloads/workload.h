@@ -169,18 +169,18 @@ static inline uint32_t workload_below(uint32_t bits, uint32_t bound)
  * bits, which are what it returns. */
 static inline uint32_t workload_draw(uint64_t *state)
 {
-    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    *state = *state * UINT64_C(6364136223846793005) + 1;
     return (uint32_t)(*state >> 32);
 }
 
-/* One more request in a checksum. */
+/* One more request in a checksum, in two instructions: their polynomial at 9, so that order counts. */
 static inline uint64_t workload_add_request(uint64_t checksum, uint64_t request)
 {
-    return (checksum ^ request) * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    return checksum * 9 + request;
 }
 
-/* Adds a request to the lane's checksum. Frees and allocations differ in the top bit. */
-#define WORKLOAD_REQUEST_FREE (UINT64_C(1) << 63)
+/* Adds a request to the lane's checksum. Frees and allocations differ in a bit that no size or slot has. */
+#define WORKLOAD_REQUEST_FREE (UINT64_C(1) << 31)
 static inline void workload_note(struct workload_lane *lane, uint64_t request)
 {
     lane->checksum = workload_add_request(lane->checksum, request);
