@@ -152,12 +152,18 @@ uint64_t workload_period(const struct workload_lane *lane, double period_ms)
     return elapsed_ms / (uint64_t)period_ms;
 }
 
+static void join_predecessor(struct lane_slot *slot)
+{
+    if (slot->has_predecessor)
+        pthread_join(slot->predecessor, NULL);
+    slot->has_predecessor = false;
+}
+
 /* Starts the successor; false if the system refuses. A thread joins its own predecessor first, so
  * that at most two threads of a lane exist, and none is left over. */
 static bool hand_over(struct lane_slot *slot)
 {
-    if (slot->has_predecessor)
-        pthread_join(slot->predecessor, NULL);
+    join_predecessor(slot);
     slot->predecessor = pthread_self();
     slot->has_predecessor = !pthread_equal(pthread_self(), session.caller);
     pthread_t successor;
@@ -214,6 +220,9 @@ void *lane_thread(void *argument)
         if (outcome == WORKLOAD_DONE && grant_operations(slot))
             outcome = run_lane(lane);
     } else {
+        /* A single lane by operations is repeatable: the thread before it must have ended, caches and all. */
+        if (session.is_by_operations && lane->lane_count == 1)
+            join_predecessor(slot);
         outcome = run_lane(lane);
     }
     if (outcome == WORKLOAD_HAND_OVER && hand_over(slot))

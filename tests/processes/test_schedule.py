@@ -116,3 +116,11 @@ def test_more_threads_set_at_a_share_of_the_count() -> None:
         assert outcome.status == "completed", outcome
         assert worker.allocator_block is not None
         assert worker.allocator_block.requested().values["tls.grow_percent"] == 70
+
+
+def test_a_lane_that_changes_threads_is_repeatable_too() -> None:
+    """Each thread of a single lane waits until the one before it has given its caches back."""
+    spec = RunSpec("larson", threads=1, seed=2, operations=2_000_000, tunables={"clock.mode": "operations"})
+    first = run_to_events(spec)
+    assert len([event for event in first if event[0] == "THREAD_EXIT"]) >= 2
+    assert run_to_events(spec) == first

@@ -18,6 +18,8 @@ from workbench.recording.store import SessionWriter
 
 SAMPLE_INTERVAL_S = 0.08
 FIRST_INTERVAL_S = 0.004
+# Counts are published now and then: the last events of a cut recording may lie behind its last count.
+CUT_MARGIN_OPERATIONS = 100_000
 
 
 def read_schedule(recording: Recording) -> Schedule:
@@ -70,8 +72,8 @@ def explain_inexactness(recording: Recording) -> list[str]:
 def plan_repetition(recording: Recording) -> RunSpec:
     """What to run to repeat a session.
 
-    A session by operations runs as many as were done, to its end or to where its recording was cut; one
-    by seconds as long as it ran.
+    A session by operations runs as many as were done, to its end or to just beyond where its recording was
+    cut; one by seconds as long as it ran.
 
     Raises
     ------
@@ -90,6 +92,8 @@ def plan_repetition(recording: Recording) -> RunSpec:
     if not operations:
         raise BadParameter(f"{recording.name}: no operation was recorded, so there is nothing to repeat")
     if spec.operations is not None:
+        if not recording.facts.is_complete:
+            operations = min(operations + CUT_MARGIN_OPERATIONS, spec.operations)
         return replace(spec, operations=operations, tunables=tunables, schedule=schedule, starts_paused=False)
     elapsed_s = recording.facts.elapsed_s or float(recording.samples.index[-1])
     return replace(spec, seconds=elapsed_s, tunables=tunables, schedule=schedule, starts_paused=False)
