@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,7 +63,7 @@ class ProcessTrace:
         state = self._spool.read_state()
         self.pid = state.pid
         self.start_ns = state.start_realtime_ns
-        self.program = Path(state.program).name or "unknown"
+        self.program = _name_program(state)
         self.path = path
         self.result: RecordedTrace | None = None
         self._born = _start_of(state.pid)
@@ -154,6 +155,15 @@ def name_child(output: Path, number: int, program: str) -> Path:
     stem = output.name.removesuffix(SUFFIX)
     safe = "".join(mark if mark.isalnum() or mark in "+-._" else "_" for mark in program)
     return output.with_name(f"{stem}.{number}-{safe[:64]}{SUFFIX}")
+
+
+def _name_program(state: SpoolState) -> str:
+    """The name it was called by, if that is a name of its file, as of programs that are several in one."""
+    called = shutil.which(state.command[0]) if state.command else None
+    with contextlib.suppress(OSError):
+        if called is not None and Path(called).samefile(state.program):
+            return Path(called).name
+    return Path(state.program).name or "unknown"
 
 
 def _start_of(pid: int) -> float | None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any, Self
 
 from workbench.control import native_directory
+from workbench.control.spool import Spool
 from workbench.errors import BadParameter, CannotPreload, WorkbenchError
 from workbench.processes.preload import check_preloadable
 from workbench.processes.process_trace import ProcessTrace, RecordedTrace, name_child
@@ -38,10 +42,13 @@ class RecordingOutcome:
         Of the command; negative for a signal.
     traces : tuple of RecordedTrace
         The command's own first, then those of its children in the order in which they began.
+    elapsed_s : float
+        From the command's start to its end, without what was still to be compressed then.
     """
 
     exit_code: int
     traces: tuple[RecordedTrace, ...]
+    elapsed_s: float
 
 
 def record(
@@ -102,7 +109,8 @@ def record(
         if len(os.fsencode(spool.absolute())) > _MAXIMUM_SPOOL_PATH_BYTES:
             raise BadParameter(f"{spool}: its path is too long for a spool; name a shorter --spool")
         recording = _Recording(Path(output), spool, children=children, level=level)
-        with _signals_passed_on() as receivers:
+        with _Signals() as signals:
+            start_s = time.monotonic()
             process = subprocess.Popen(
                 list(command),
                 env=_make_environment(environment, spool.absolute()),
@@ -111,9 +119,11 @@ def record(
                 stdout=stdout,
                 stderr=stderr,
             )
-            receivers.append(process)
+            signals.give(process)
+            end = _EndWatch(process.pid)
             recording.follow(process, progress or (lambda _: None))
-        return recording.outcome(process.returncode)
+            end.join()
+        return recording.outcome(process.returncode, end.time_s - start_s)
     finally:
         shutil.rmtree(spool, ignore_errors=True)
 
@@ -140,26 +150,55 @@ def _make_environment(base: Mapping[str, str] | None, spool: Path) -> dict[str, 
     return environment
 
 
-@contextlib.contextmanager
-def _signals_passed_on() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Keep this process alive to finish the traces: the terminal sends SIGINT to the program itself."""
-    receivers: list[subprocess.Popen[bytes]] = []
+class _Signals:
+    """Keeps this process alive to finish the traces; the terminal sends SIGINT to the program itself.
 
-    def pass_on(number: int, _: FrameType | None) -> None:
-        for process in receivers:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
+    What comes before the program is there waits for it.
+    """
 
-    before = {}
-    with contextlib.suppress(ValueError):  # not the main thread: signals are someone else's
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
-        for number in _PASSED_ON:
-            before[number] = signal.signal(number, pass_on)
-    try:
-        yield receivers
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._waiting: list[int] = []
+        self._before: dict[int, Any] = {}
+
+    def give(self, process: subprocess.Popen[bytes]) -> None:
+        """From now on this is the program."""
+        self._process = process
+        for number in self._waiting:
+            process.send_signal(number)
+
+    def _pass_on(self, number: int, _: FrameType | None) -> None:
+        if self._process is None:
+            self._waiting.append(number)
+        else:
+            self._process.send_signal(number)
+
+    def __enter__(self) -> Self:
+        with contextlib.suppress(ValueError):  # not the main thread: signals are someone else's
+            self._before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
+            for number in _PASSED_ON:
+                self._before[number] = signal.signal(number, self._pass_on)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+class _EndWatch(threading.Thread):
+    """Notes when a process ends, however busy the reading of its spool is."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(name="workbench-recorder-end", daemon=True)
+        self.time_s = 0.0
+        self._descriptor = os.pidfd_open(pid)
+        self.start()
+
+    def run(self) -> None:
+        """Wait for the end."""
+        select.select([self._descriptor], [], [])
+        self.time_s = time.monotonic()
+        os.close(self._descriptor)
 
 
 class _Recording:
@@ -177,6 +216,7 @@ class _Recording:
         self._finished_events = 0
 
     def follow(self, process: subprocess.Popen[bytes], progress: Callable[[int], None]) -> None:
+        """Read spools while the command runs, and to their ends after it."""
         next_progress = 0.0
         try:
             while process.poll() is None:
@@ -202,9 +242,10 @@ class _Recording:
         """Events of all traces so far."""
         return self._finished_events + sum(trace.event_count for trace in self._active)
 
-    def outcome(self, exit_code: int) -> RecordingOutcome:
+    def outcome(self, exit_code: int, elapsed_s: float) -> RecordingOutcome:
+        """What came of it all."""
         traces = [trace.result for trace in ([self._main] if self._main else []) + self._others]
-        return RecordingOutcome(exit_code, tuple(trace for trace in traces if trace is not None))
+        return RecordingOutcome(exit_code, tuple(trace for trace in traces if trace is not None), elapsed_s)
 
     def _find_new(self, main_pid: int) -> None:
         heads = [head for head in self._spool.glob("*.head") if head.stem not in self._seen]
@@ -274,8 +315,6 @@ class _Recording:
 def _discard(head: Path) -> None:
     """Have a process that is not wanted write no more, and delete what it wrote."""
     with contextlib.suppress(OSError, WorkbenchError):
-        from workbench.control.spool import Spool
-
         spool = Spool(head)
         spool.stop()
         spool.close()
