@@ -12,6 +12,7 @@ from workbench.commands.execution import execute
 from workbench.commands.export import export
 from workbench.commands.lab import lab
 from workbench.commands.record import record
+from workbench.commands.recordings import recordings
 from workbench.commands.replay import replay
 from workbench.commands.run import run
 from workbench.commands.sweep import sweep
@@ -33,6 +34,7 @@ COMMANDS: Sequence[click.Command] = (
     metrics,
     watch,
     export,
+    recordings,
     record,
     replay,
     trace,

@@ -127,7 +127,7 @@ def write_facts(folder: Path, facts: SessionFacts) -> None:
         If they cannot be written.
     """
     content = {"format": "hakmem session", "version": VERSION, **asdict(facts)}
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n"
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", dir=folder, prefix=".facts", delete=False
     ) as file:

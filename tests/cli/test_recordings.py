@@ -1,0 +1,59 @@
+"""recordings: listed, shown, repeated, as a notebook."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from workbench.processes import RunSpec
+from workbench.recording import record_run
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one recording."""
+    spec = RunSpec(
+        "phases",
+        threads=1,
+        operations=1_000_000,
+        tunables={"clock.mode": "operations"},
+        schedule=((200_000, {"tls.grow_percent": 60}),),
+    )
+    made = tmp_path_factory.mktemp("recorded here")
+    record_run(spec, made, name="it's one")
+    return made
+
+
+def test_they_are_listed_and_shown(invoke: Invoke, folder: Path) -> None:
+    (entry,) = json.loads(invoke("recordings", "--folder", folder, "--json").stdout)
+    assert (entry["status"], entry["operations"]) == ("completed", 1_000_000)
+    assert "it's one.session" in invoke("recordings", "--folder", folder).stdout
+    shown = invoke("recordings", "show", entry["path"])
+    assert "repeats event for event" in shown.stdout
+    assert json.loads(invoke("recordings", "show", entry["path"], "--json").stdout)["inexactness"] == []
+    assert "nothing is recorded in" in invoke("recordings", "--folder", folder / "none").stdout
+
+
+def test_one_is_repeated_and_made_a_notebook(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
+    path = folder / "it's one.session"
+    answer = invoke("recordings", "repeat", path, "--into", tmp_path)
+    assert (answer.exit_code, "the same, event for event" in answer.stdout) == (0, True)
+    report = json.loads(invoke("recordings", "repeat", path, "--into", tmp_path, "--json").stdout)
+    assert report["agrees"] is report["is_exact"] is True
+    answer = invoke("recordings", "notebook", path, "-o", tmp_path / 'a "b".ipynb')
+    assert "wrote " in answer.stdout
+    assert json.loads((tmp_path / 'a "b".ipynb').read_text())["nbformat"] == 4
+
+
+def test_what_is_none_is_one_line(invoke: Invoke, tmp_path: Path) -> None:
+    for command in ("show", "notebook", "repeat"):
+        answer = invoke("recordings", command, tmp_path / "none")
+        assert answer.exit_code == 2
+        assert answer.stderr.startswith("workbench: there is no recording")
+        assert answer.stderr.count("\n") == 1
