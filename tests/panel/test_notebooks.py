@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOKS = ("01_live_tuning.ipynb", "07_attach_to_a_program.ipynb")
+NOTEBOOKS = ("01_live_tuning.ipynb", "07_attach_to_a_program.ipynb", "08_record_and_replay.ipynb")
 
 
 def read_notebook(repository: Path, name: str) -> Any:

@@ -67,6 +67,7 @@ class Pump:
         self._requests: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._is_closing = False
+        self._is_acting = False
         self._next_sample_s = 0.0
         self._next_state_s = 0.0
         self._recorder: object = None
@@ -78,6 +79,11 @@ class Pump:
         """Leaves a view's message for the pump."""
         self._requests.put(message)
         self._wake.set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something that was asked for is not carried out yet."""
+        return self._is_acting or not self._requests.empty()
 
     def wake(self) -> None:
         """Makes the pump tell the views soon what changed."""
@@ -109,6 +115,7 @@ class Pump:
     def step(self, now_s: float) -> None:
         """Carries out what was asked, samples if it is time, sends what is due."""
         while True:
+            self._is_acting = True  # before the queue is looked at, so that nobody sees it between the two
             try:
                 message = self._requests.get_nowait()
             except queue.Empty:
@@ -116,6 +123,7 @@ class Pump:
             self._guard(partial(self._carry_out, message, now_s))
             if message["type"] != "ack":
                 self._next_state_s = min(self._next_state_s, now_s)
+        self._is_acting = False
         if now_s >= self._next_sample_s:
             self._next_sample_s = max(self._next_sample_s + SAMPLE_INTERVAL_S, now_s)
             self._guard(self.session.step)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any
 
 from workbench.control import Value
+from workbench.datasets import find_trace
 from workbench.errors import BadParameter, OutOfRange
 from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S, IN_PROCESS
+from workbench.panel.traces import name_trace
 from workbench.processes import RunSpec
-from workbench.workloads import MAXIMUM_THREADS, get_workload
+from workbench.workloads import MAXIMUM_THREADS, REPLAY, get_workload
 
 MAXIMUM_SEED = 2**64 - 1
 
@@ -22,7 +25,8 @@ def read_request(request: Mapping[str, Any], tunables: Mapping[str, Value]) -> t
     ----------
     request : mapping
         workload, allocator, threads, seed, seconds or operations (0: until stopped), parameters; numbers
-        may be texts.
+        may be texts. For the workload replay also trace, a file or the name of a dataset; its threads are
+        those of the trace.
     tunables : mapping
         Values for the allocator hakmem.
 
@@ -39,21 +43,31 @@ def read_request(request: Mapping[str, Any], tunables: Mapping[str, Value]) -> t
     operations = read_whole("operations", request.get("operations", 0), 0, ENDLESS_OPERATIONS)
     if operations and seconds:
         raise BadParameter("a run is by seconds or by operations; give one")
-    if not seconds and not operations and tunables.get("clock.mode") == "operations":
+    workload = str(request.get("workload", ""))
+    is_replay = workload == REPLAY
+    if not seconds and not operations and not is_replay and tunables.get("clock.mode") == "operations":
         operations = ENDLESS_OPERATIONS
     parameters = dict(request.get("parameters", {}))
     spec = RunSpec(
-        workload=str(request.get("workload", "")),
+        workload=workload,
         parameters={str(name): float(_read_decimal(str(name), value)) for name, value in parameters.items()},
-        threads=read_whole("threads", request.get("threads", 1), 1, MAXIMUM_THREADS),
+        threads=None if is_replay else read_whole("threads", request.get("threads", 1), 1, MAXIMUM_THREADS),
         seed=read_whole("seed", request.get("seed", 1), 0, MAXIMUM_SEED),
         allocator=allocator,
         seconds=None if operations else seconds or ENDLESS_S,
         operations=operations or None,
+        trace=_read_trace(request) if is_replay else None,
         tunables=dict(tunables) if allocator == "hakmem" else {},
     )
     spec.check()
     return spec, in_process
+
+
+def _read_trace(request: Mapping[str, Any]) -> Path:
+    text = str(request.get("trace", "")).strip()
+    if not text:
+        raise BadParameter("trace: choose a dataset, or give the path of a recorded trace")
+    return find_trace(text)
 
 
 def read_whole(name: str, value: object, minimum: int, maximum: int) -> int:
@@ -106,6 +120,7 @@ def describe_spec(spec: RunSpec, *, in_process: bool) -> dict[str, Any]:
     complete = get_workload(spec.workload).complete_parameters(spec.parameters)
     return {
         "workload": spec.workload,
+        "trace": "" if spec.trace is None else name_trace(spec.trace),
         "allocator": IN_PROCESS if in_process else spec.allocator,
         "threads": str(spec.thread_count),
         "seed": str(spec.seed),

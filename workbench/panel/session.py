@@ -106,7 +106,7 @@ class LiveSession:
         self._run_number += 1
         self.shown_spec = {**describe_spec(spec, in_process=in_process), "number": self._run_number}
         note = " (exploratory: in this kernel's own process)" if in_process else ""
-        work = f"{spec.workload} under {spec.allocator}"
+        work = f"{spec.title} under {spec.allocator}"
         threads = "1 thread" if spec.thread_count == 1 else f"{spec.thread_count} threads"
         self.tell(f"started {work}, {threads}, seed {spec.seed}{note}")
 
@@ -359,7 +359,7 @@ class LiveSession:
             return 0.0
         if target.is_endless or target.spec is None:
             return None if self.is_process_alive else 0.0
-        if target.run is not None and target.spec.operations is not None:
+        if target.run is not None and (target.spec.operations is not None or target.spec.ends_itself):
             return target.run.progress() if self.is_process_alive else 1.0
         return min(1.0, self.elapsed_s() / target.spec.length_s)
 
@@ -382,7 +382,7 @@ class LiveSession:
         spec = self.shown_spec
         if self.target is None or self.target.spec is None or spec is None:
             return None
-        return spec["workload"], spec["parameters"]
+        return spec["workload"], spec["trace"], spec["parameters"]
 
     def _pinned_rate(self) -> float:
         """Operations per second of the pinned run, NaN if it did other work."""

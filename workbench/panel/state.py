@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.panel.controls import describe_controls
 from workbench.panel.session import LiveSession
-from workbench.panel.target import IN_PROCESS
+from workbench.panel.target import ENDLESS_S, IN_PROCESS
+from workbench.panel.traces import TraceList
 from workbench.plots import Chart
 from workbench.processes import allocators
 from workbench.recording import Preset, PresetStore, shipped_presets
-from workbench.workloads import catalogue
+from workbench.workloads import REPLAY, Workload, catalogue, get_workload
 
 PROCESSES_INTERVAL_S = 2.0
 
@@ -35,6 +36,7 @@ class StateBook:
         self._processes: list[dict[str, Any]] = []
         self._processes_until_s = 0.0
         self._fixed: dict[str, Any] | None = None
+        self._traces = TraceList()
         self._presets: tuple[Preset, ...] | None = None
 
     def forget(self) -> None:
@@ -61,6 +63,7 @@ class StateBook:
         )
         parts["charts"] = [_describe_chart(chart) for chart in session.charts]
         parts["processes"] = self._find_processes(session)
+        parts["traces"] = self._traces.find()
         try:
             parts["values"] = settings.describe()
             parts["presets"] = self._describe_presets(session)
@@ -131,7 +134,7 @@ def _describe_clock(session: LiveSession) -> dict[str, Any]:
     target = session.target
     total_s = 0.0
     if target is not None and target.spec is not None and not target.is_endless:
-        total_s = target.spec.length_s
+        total_s = 0.0 if target.spec.length_s >= ENDLESS_S else target.spec.length_s
     return {
         # Tenths, so that a clock that stands still is not sent again and again.
         "elapsed_s": round(session.elapsed_s(), 1),
@@ -162,25 +165,29 @@ def _describe_chart(chart: Chart) -> dict[str, Any]:
 
 
 def _describe_catalogue() -> list[dict[str, Any]]:
-    return [
-        {
-            "name": workload.name,
-            "help": workload.help,
-            "threads": workload.default_threads,
-            "parameters": [
-                {
-                    "name": parameter.name,
-                    "unit": parameter.unit,
-                    "minimum": parameter.minimum,
-                    "maximum": parameter.maximum,
-                    "default": parameter.default,
-                    "help": parameter.help,
-                }
-                for parameter in workload.parameters
-            ],
-        }
-        for workload in catalogue().values()
-    ]
+    # A form shows a replay that goes on until Stop, as any other workload does.
+    replay = _describe_workload(get_workload(REPLAY), {"loops": 0.0})
+    return [*(_describe_workload(workload, {}) for workload in catalogue().values()), replay]
+
+
+def _describe_workload(workload: Workload, values: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "name": workload.name,
+        "help": workload.help,
+        "threads": workload.default_threads,
+        "needs_trace": workload.name == REPLAY,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "unit": parameter.unit,
+                "minimum": parameter.minimum,
+                "maximum": parameter.maximum,
+                "default": values.get(parameter.name, parameter.default),
+                "help": parameter.help,
+            }
+            for parameter in workload.parameters
+        ],
+    }
 
 
 def _describe_allocators() -> list[dict[str, Any]]:

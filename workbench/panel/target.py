@@ -55,7 +55,9 @@ class Target:
     def is_endless(self) -> bool:
         """Whether it runs until it is stopped."""
         spec = self.spec
-        return spec is None or spec.length_s >= ENDLESS_S or (spec.operations or 0) >= ENDLESS_OPERATIONS
+        if spec is None or spec.ends_itself:
+            return spec is None
+        return spec.length_s >= ENDLESS_S or (spec.operations or 0) >= ENDLESS_OPERATIONS
 
     @property
     def is_exploratory(self) -> bool:
@@ -112,7 +114,7 @@ def start_target(spec: RunSpec, *, in_process: bool) -> Target:
     recorder = _make_recorder(run.allocator_block, run.workload_block, run.pid, is_from_start=not in_process)
     place = "hakmem in this kernel (exploratory)" if in_process else spec.allocator
     return Target(
-        f"{spec.workload} under {place}",
+        f"{spec.title} under {place}",
         run.pid,
         run.allocator_block,
         run.workload_block,

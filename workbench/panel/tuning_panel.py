@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,14 +14,18 @@ from typing import Any
 import plotly.graph_objects as go
 
 from workbench.control import ControlBlock, Value
-from workbench.errors import BadParameter
+from workbench.errors import BadParameter, WorkbenchError
 from workbench.export import describe_provenance, write_defaults
 from workbench.panel.pump import Pump
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
 from workbench.panel.widget import PanelWidget
 from workbench.plots import draw_history
+from workbench.processes import count_operations
 from workbench.recording import Change, HistoryView, PresetStore, default_folder
+
+# How often a notebook that waits looks.
+WAIT_S = 0.01
 
 _open_panels: weakref.WeakValueDictionary[str, TuningPanel] = weakref.WeakValueDictionary()
 
@@ -114,6 +120,48 @@ class TuningPanel:
         change = self._session.settings.apply(values, "notebook")
         self._pump.wake()
         return change
+
+    def await_operations(self, operations: int, timeout_s: float = 120.0) -> int:
+        """Waits until the run has done so many operations, or ended; returns how many it has.
+
+        Raises
+        ------
+        WorkbenchError
+            If nothing runs, with the error that the panel shows; or `timeout_s` seconds have passed.
+        """
+        done = self._await(lambda: self._count() >= operations, f"{operations} operations", timeout_s)
+        return self._count() if done else 0
+
+    def await_end(self, timeout_s: float = 120.0) -> str:
+        """Waits until the run has ended; returns the status line.
+
+        Raises
+        ------
+        WorkbenchError
+            As `await_operations`.
+        """
+        self._await(lambda: False, "the end", timeout_s)
+        return self.status
+
+    def _await(self, is_there: Callable[[], bool], what: str, timeout_s: float) -> bool:
+        deadline_s = time.monotonic() + timeout_s
+        while self._pump.is_busy or self._session.is_process_alive:
+            if is_there():
+                return True
+            if time.monotonic() > deadline_s:
+                raise WorkbenchError(f"{what} did not come within {timeout_s:g} s: {self.status}")
+            time.sleep(WAIT_S)
+        if self.error:
+            raise WorkbenchError(self.error)
+        return False
+
+    def _count(self) -> int:
+        target = self._session.target
+        if target is None or target.workload_block is None:
+            return 0
+        with contextlib.suppress(WorkbenchError):  # closed just now
+            return count_operations(target.workload_block)
+        return 0
 
     @property
     def status(self) -> str:

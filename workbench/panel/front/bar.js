@@ -11,6 +11,12 @@ class WorkloadBar {
     this.threads = make("input", { type: "number", min: "1", max: "256", value: "2", class: "hak-short" });
     this.seed = make("input", { type: "number", min: "0", value: "1", class: "hak-short" });
     this.seconds = make("input", { type: "number", min: "0", value: "0", class: "hak-short" });
+    WorkloadBar.count = (WorkloadBar.count || 0) + 1;
+    this.traces = make("datalist", { id: `hak-traces-${WorkloadBar.count}` });
+    this.trace = make("input", { type: "text", list: this.traces.id, class: "hak-trace", placeholder: "dataset, or a file's path" });
+    this.traceField = makeField("Trace", this.trace, "What is replayed: the name of a dataset, or the path of a recorded trace");
+    this.threadsField = makeField("Threads", this.threads);
+    this.seedField = makeField("Seed", this.seed);
     this.parameterBox = make("div", { class: "hak-parameters" });
     this.hint = make("span", { class: "hak-hint" });
     this.start = this.button("Start", "hak-primary", () => this.send({ type: "start", spec: this.readSpec() }));
@@ -33,8 +39,10 @@ class WorkloadBar {
         { class: "hak-row" },
         makeField("Workload", this.workload),
         makeField("Allocator", this.allocator),
-        makeField("Threads", this.threads),
-        makeField("Seed", this.seed),
+        this.traceField,
+        this.traces,
+        this.threadsField,
+        this.seedField,
         makeField("Seconds", this.seconds, "Length of the run; 0: until Stop"),
         make("span", { class: "hak-buttons" }, this.start, this.pause, this.stop, this.pin),
         make("span", { class: "hak-elapsed" }, this.bar, this.clock),
@@ -94,6 +102,12 @@ class WorkloadBar {
     this.showRun(this.run);
   }
 
+  // The first of them stands there until another is chosen or typed.
+  setTraces(traces) {
+    this.traces.replaceChildren(...traces.map((entry) => make("option", { value: entry.value }, entry.label)));
+    if (!this.trace.value && traces.length) this.trace.value = traces[0].value;
+  }
+
   showHint() {
     const workload = this.catalogue.find((entry) => entry.name === this.workload.value);
     const allocator = (this.allocators || []).find((entry) => entry.name === this.allocator.value);
@@ -106,6 +120,9 @@ class WorkloadBar {
   showParameters() {
     const workload = this.catalogue.find((entry) => entry.name === this.workload.value);
     if (!workload) return;
+    // A trace says by itself how many threads there are, and nothing in it is random.
+    this.traceField.hidden = !workload.needs_trace;
+    this.threadsField.hidden = this.seedField.hidden = workload.needs_trace;
     if (this.shown !== workload.name) {
       this.shown = workload.name;
       this.threads.value = String(workload.threads);
@@ -125,7 +142,7 @@ class WorkloadBar {
     this.showHint();
   }
 
-  // spec: {number, workload, allocator, threads, seed, seconds, parameters} of the latest run, all texts.
+  // spec: {number, workload, trace, allocator, threads, seed, seconds, parameters} of the latest run, all texts.
   // Shown once a run, so that what is typed for the next one stays.
   showSpec(spec) {
     if (!spec || spec.number === this.shownNumber) return;
@@ -135,6 +152,7 @@ class WorkloadBar {
     this.showParameters();
     this.threads.value = spec.threads;
     this.seed.value = spec.seed;
+    if (spec.trace) this.trace.value = spec.trace;
     this.seconds.value = spec.seconds;
     for (const [name, value] of Object.entries(spec.parameters)) {
       const input = this.parameters.get(name);
@@ -150,6 +168,7 @@ class WorkloadBar {
       allocator: this.allocator.value,
       threads: this.threads.value,
       seed: this.seed.value,
+      trace: this.trace.value,
       seconds: this.seconds.value,
       parameters,
     };
@@ -167,7 +186,7 @@ class WorkloadBar {
     this.stop.disabled = !isOurs;
     this.pin.disabled = !run.can_pin && !run.is_pinned;
     setText(this.pin, run.is_pinned ? "Unpin" : "Pin");
-    for (const input of [this.workload, this.allocator, this.threads, this.seed, this.seconds, ...this.parameters.values()]) {
+    for (const input of [this.workload, this.allocator, this.trace, this.threads, this.seed, this.seconds, ...this.parameters.values()]) {
       input.disabled = isOurs || isAttached;
     }
     this.process.disabled = isOurs || isAttached;

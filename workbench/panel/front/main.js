@@ -110,6 +110,7 @@ class PanelView {
 
   applyState(state) {
     if (state.catalogue) this.bar.setCatalogue(state.catalogue);
+    if (state.traces) this.bar.setTraces(state.traces);
     if (state.allocators) this.bar.setAllocators(state.allocators);
     if (state.processes) this.bar.setProcesses(state.processes);
     if (state.run) {
