@@ -2,12 +2,12 @@
 # Sees to the system packages that a task needs. As root on Debian or its kin it installs the missing
 # ones and nothing else; otherwise it names them, with the command to run, and fails.
 #
-#   scripts/debian_packages.sh build|test|check
+#   scripts/debian_packages.sh build|test|check|datasets
 #
 # A need is known by what it provides, not by a package's name: what came from elsewhere counts too.
 set -euo pipefail
 
-task=${1:?usage: scripts/debian_packages.sh build|test|check}
+task=${1:?usage: scripts/debian_packages.sh build|test|check|datasets}
 python=${PYTHON:-python3}
 PATH=$PATH:/usr/sbin:/sbin # ldconfig, for those who are not root
 scratch=$(mktemp -d)
@@ -64,6 +64,23 @@ need_check() {
     need libclang-rt-dev has_sanitizers
 }
 
+# What `workbench datasets rebuild` records; nothing else needs them.
+need_datasets() {
+    need g++ has_command g++
+    need gcc has_command gcc
+    need git has_command git
+    need jq has_command jq
+    need librsvg2-bin has_command rsvg-convert
+    need lua5.4 has_command lua5.4
+    need lynx has_command lynx
+    need perl has_command perl
+    need qpdf has_command qpdf
+    need redis-server has_command redis-server
+    need redis-tools has_command redis-benchmark
+    need sqlite3 has_command sqlite3
+    need xz-utils has_command xz
+}
+
 first_known() {
     local name
     for name in ${1//|/ }; do
@@ -81,12 +98,13 @@ list_missing() {
         build) need_build ;;
         test) need_build && need_test ;;
         check) need_build && need_test && need_check ;;
+        datasets) need_datasets ;;
     esac
 }
 
 case $task in
-    build | test | check) list_missing ;;
-    *) echo "debian_packages.sh: unknown task '$task'; use build, test or check" >&2 && exit 2 ;;
+    build | test | check | datasets) list_missing ;;
+    *) echo "debian_packages.sh: unknown task '$task'; use build, test, check or datasets" >&2 && exit 2 ;;
 esac
 [ ${#missing[@]} -gt 0 ] || exit 0
 

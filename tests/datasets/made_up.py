@@ -45,7 +45,7 @@ def make_events(seed: int, count: int, threads: int = 3) -> list[tuple[int, ...]
     rng = random.Random(seed)
     live: list[int] = []
     objects = 0
-    rows = []
+    rows: list[tuple[int, ...]] = []
     for index in range(count):
         thread = rng.randrange(threads)
         time_ns = index * 2000

@@ -12,6 +12,7 @@ from workbench.datasets.catalogue import (
 )
 from workbench.datasets.places import datasets_folder
 from workbench.datasets.rebuild import rebuild
+from workbench.datasets.replays import replay_in_turn
 from workbench.datasets.scenario import Scenario, scenarios
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "get_card",
     "load",
     "rebuild",
+    "replay_in_turn",
     "scenarios",
     "verify",
 ]

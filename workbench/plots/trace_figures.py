@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from workbench.plots.charts import CATEGORY_COLORS, ORDER_COLORS
 from workbench.plots.trace_rows import (
     CLOCK_UNITS,
     LifetimeGrid,
+    describe_profile,
     group_mix,
     name_bytes,
     name_lifetimes,
@@ -24,6 +26,8 @@ from workbench.traces.analysis import TraceProfile
 ROUTE_COLORS = dict(zip(("tiny", "mid", "L2.5", "big"), CATEGORY_COLORS, strict=False))
 _BLUE, _ORANGE, _GREEN, _RED = CATEGORY_COLORS[:4]
 _HEIGHT_PX = 340
+_LEAST_BYTES_PERCENT = 0.5  # less would lie on the axis
+_LEAST_SITE_PERCENT = 0.3  # less makes no visible bar
 _MIB = float(1 << 20)
 
 
@@ -40,13 +44,13 @@ def draw_sizes(profile: TraceProfile) -> go.Figure:
             hovertemplate="to %{x}: %{y:.2f} % of allocations (%{customdata[0]:,})<br>"
             "%{customdata[1]:.2f} % of bytes, %{customdata[2]:,} live at most<extra></extra>",
         )
+    large = profile.sizes[profile.sizes["requested_percent"] >= _LEAST_BYTES_PERCENT]
     figure.add_scatter(
-        x=[name_bytes(size) for size in profile.sizes["upto_bytes"]],
-        y=profile.sizes["requested_percent"],
+        x=[name_bytes(size) for size in large["upto_bytes"]],
+        y=large["requested_percent"],
         name="share of bytes",
-        mode="lines+markers",
-        line={"color": "#7d8b99", "width": 1, "dash": "dot"},
-        marker={"size": 4},
+        mode="markers",
+        marker={"size": 7, "symbol": "diamond-open", "color": "#333333"},
         hovertemplate="to %{x}: %{y:.2f} % of bytes<extra></extra>",
     )
     return _finish(figure, "Sizes asked for", "size class, up to", "share (%)", category_x=True)
@@ -173,7 +177,8 @@ def draw_phases(profile: TraceProfile) -> go.Figure:
 
 def draw_sites(profile: TraceProfile, most: int = 15) -> go.Figure:
     """The call sites that allocate most: freed, and never freed."""
-    rows = profile.sites.head(most).iloc[::-1]
+    is_seen = profile.sites["share_percent"] >= _LEAST_SITE_PERCENT
+    rows = profile.sites[is_seen].head(most).iloc[::-1]
     scale = 100.0 / max(1, profile.object_count)
     names = name_sites(rows)
     figure = go.Figure()
@@ -197,22 +202,26 @@ def draw_sites(profile: TraceProfile, most: int = 15) -> go.Figure:
     return figure
 
 
-def draw_threads(profile: TraceProfile, most: int = 24) -> go.Figure:
+def draw_threads(profile: TraceProfile, most: int = 16) -> go.Figure:
     """What each thread allocates, and how much of it others free."""
     rows = profile.threads.sort_values("allocations", ascending=False, kind="stable").head(most)
-    rows = rows.sort_values("thread")
+    rows = rows.sort_values("thread", ascending=False)
     names = [f"thread {thread}" for thread in rows["thread"]]
-    figure = go.Figure()
     own = rows["frees"] - rows["frees_of_others"]
+    # From the bottom up, as horizontal bars are.
     bars = (
-        ("allocations", rows["allocations"], _BLUE),
-        ("frees of its own", own, _GREEN),
         ("frees of others' objects", rows["frees_of_others"], _ORANGE),
+        ("frees of its own", own, _GREEN),
+        ("allocations", rows["allocations"], _BLUE),
     )
+    figure = go.Figure()
     for label, values, color in bars:
-        figure.add_bar(x=names, y=values, name=label, marker_color=color)
+        figure.add_bar(y=names, x=values, orientation="h", name=label, marker_color=color)
     title = f"Threads: {profile.cross_thread_percent:.3g} % of frees are of another thread's objects"
-    return _finish(figure, title, "", "events", category_x=True)
+    figure = _finish(figure, title, "events", "")
+    figure.update_layout(height=150 + 36 * len(rows), legend_traceorder="reversed")
+    figure.update_yaxes(type="category", automargin=True)
+    return figure
 
 
 def draw_reallocs(profile: TraceProfile) -> go.Figure:
@@ -260,16 +269,17 @@ def write_page(profile: TraceProfile, title: str, path: Path) -> None:
     """
     parts: list[str] = []
     for name, draw in FIGURES.items():
+        if (name == "threads" and profile.thread_count < 2) or (
+            name == "reallocs" and profile.reallocs.empty
+        ):
+            continue
         parts.append(
             draw(profile).to_html(
                 full_html=False, include_plotlyjs=not parts, div_id=name, config={"displaylogo": False}
             )
         )
     heading = title.replace("&", "&amp;").replace("<", "&lt;")
-    facts = (
-        f"{profile.event_count:,} events in {profile.duration_s:.3g} s, {profile.object_count:,} objects, "
-        f"{profile.thread_count} threads, {profile.peak_live_bytes / _MIB:.2f} MiB live at most"
-    )
+    facts = describe_profile(profile)
     path.write_text(
         f"<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'><title>{heading}</title>"
         "<style>body{font-family:sans-serif;max-width:1100px;margin:1em auto;padding:0 1em}</style></head>"
@@ -278,34 +288,44 @@ def write_page(profile: TraceProfile, title: str, path: Path) -> None:
     )
 
 
-def draw_replay(outcomes: pd.DataFrame) -> go.Figure:
-    """Throughput and peak memory of replays side by side.
+def draw_replays(outcomes: pd.DataFrame) -> go.Figure:
+    """Throughput and peak memory of replays: a dot a replay, the line is their median.
 
     Parameters
     ----------
     outcomes : DataFrame
-        Columns allocator, operations_per_s and peak_resident_bytes; a row a replay.
+        Columns run (its name), operations_per_s and peak_resident_bytes; a row a replay.
     """
-    figure = go.Figure()
-    figure.add_bar(
-        x=outcomes["allocator"],
-        y=outcomes["operations_per_s"] / 1e6,
-        name="M operations/s",
-        marker_color=_BLUE,
-        offsetgroup=0,
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.12)
+    shown = (
+        ("operations_per_s", 1e6, "M operations/s", _BLUE),
+        ("peak_resident_bytes", _MIB, "MiB resident at most", _ORANGE),
     )
-    figure.add_bar(
-        x=outcomes["allocator"],
-        y=outcomes["peak_resident_bytes"] / _MIB,
-        name="MiB resident at most",
-        marker_color=_ORANGE,
-        offsetgroup=1,
-        yaxis="y2",
-    )
-    figure = _finish(figure, "The same trace, replayed", "", "M operations/s", category_x=True)
-    figure.update_layout(
-        yaxis2={"title": "MiB resident at most", "overlaying": "y", "side": "right", "rangemode": "tozero"}
-    )
+    for col, (column, divisor, title, color) in enumerate(shown, start=1):
+        values = outcomes[column] / divisor
+        medians = values.groupby(outcomes["run"], sort=False).median()
+        figure.add_scatter(
+            x=outcomes["run"],
+            y=values,
+            mode="markers",
+            marker={"color": color, "size": 8},
+            hovertemplate="%{x}: %{y:.4g} " + title + "<extra></extra>",
+            row=1,
+            col=col,
+        )
+        figure.add_scatter(
+            x=list(medians.index),
+            y=medians,
+            mode="markers",
+            marker={"symbol": "line-ew-open", "size": 34, "color": color, "line": {"width": 2}},
+            hovertemplate="%{x}: median %{y:.4g} " + title + "<extra></extra>",
+            row=1,
+            col=col,
+        )
+    figure = _finish(figure, "The same trace, replayed", "", "", category_x=True)
+    for col, (_, _, title, _) in enumerate(shown, start=1):
+        figure.update_yaxes(title_text=title, row=1, col=col)
+    figure.update_layout(showlegend=False)
     return figure
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.traces.analysis import TraceProfile
 from workbench.units import format_rough
 
 #: Units of the clocks that lifetimes are told by.
@@ -23,6 +24,15 @@ class LifetimeGrid:
     lifetimes_bytes: list[int]
     sizes_bytes: list[int]
     objects: npt.NDArray[np.int64]
+
+
+def describe_profile(profile: TraceProfile) -> str:
+    """What a trace comes to, in one line."""
+    threads = "1 thread" if profile.thread_count == 1 else f"{profile.thread_count} threads"
+    return (
+        f"{profile.event_count:,} events in {profile.duration_s:.3g} s, {profile.object_count:,} objects, "
+        f"{threads}, {name_bytes(profile.peak_live_bytes)} live at most"
+    )
 
 
 def name_bytes(size_bytes: float) -> str:

@@ -40,8 +40,8 @@ class TraceProfile:
         event, count.
     sizes : frame
         A row a size class: upto_bytes, route (the part of the allocator that serves it), allocations,
-        share_percent, requested_bytes, requested_percent, peak_live_objects, and swing_objects: by how
-        much the live objects of the class went up or down within 16,384 events, at most.
+        share_percent, requested_bytes, requested_percent, peak_live_objects, and swing_objects: how many
+        objects of the class went and came again within 16,384 events, at most.
     common_sizes : frame
         size_bytes, allocations, share_percent of the sizes asked for most often.
     lifetimes : frame

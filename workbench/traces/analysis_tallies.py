@@ -28,7 +28,7 @@ from workbench.traces.chunk import EventKind
 IntArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-#: Events in which a class's live objects swing: about what passes between two looks at a cache.
+#: Events within which a class's live objects swing. A chunk's end ends them, too.
 SWING_EVENTS = 16384
 _COMMON_SIZES_BYTES = 65536  # exact sizes are counted up to here
 _CLOCKS = ("events", "bytes", "us")
@@ -88,13 +88,8 @@ class SizeTally:
         self._peak_live[size_class[starts_class]] = np.maximum(
             self._peak_live[size_class[starts_class]], np.maximum.reduceat(running, starts_class)
         )
-        changes = np.diff(size_class, prepend=-1) | np.diff(window, prepend=-1)
-        starts = np.flatnonzero(changes)
-        entry = running[starts] - step[starts]
-        swing = np.maximum(np.maximum.reduceat(running, starts), entry) - np.minimum(
-            np.minimum.reduceat(running, starts), entry
-        )
-        np.maximum.at(self._swing, size_class[starts], swing)
+        starts = np.flatnonzero(np.diff(size_class, prepend=-1) | np.diff(window, prepend=-1))
+        np.maximum.at(self._swing, size_class[starts], _find_swings(running, starts))
         self._live[size_class[starts_class]] = running[starts_class + lengths - 1]
 
     def to_frame(self) -> pd.DataFrame:
@@ -122,6 +117,24 @@ class SizeTally:
         return pd.DataFrame(
             {"size_bytes": order, "allocations": counts, "share_percent": counts * (100.0 / total)}
         )
+
+
+def _find_swings(values: IntArray, starts: IntArray) -> IntArray:
+    """By how much the values of each group fall and rise: the smaller of the largest fall and rise.
+
+    Parameters
+    ----------
+    values : array
+        Below 2^31; groups one after another.
+    starts : array
+        Where each group begins.
+    """
+    lengths = np.diff(np.append(starts, len(values)))
+    # Each group is lifted above the one before, so that its highest so far is its own.
+    lift = np.repeat(np.arange(len(starts), dtype=np.int64) << 32, lengths)
+    falls = np.maximum.accumulate(values + lift) - lift - values
+    rises = values - (np.minimum.accumulate(values - lift) + lift)
+    return np.minimum(np.maximum.reduceat(falls, starts), np.maximum.reduceat(rises, starts))
 
 
 class LifetimeTally:

@@ -21,9 +21,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         rows = int(query["rows"][0])
         with lock:
             latest = [dict(form) for form in kept[-5:]]
-        self.answer(
-            json.dumps({"rows": [{"id": row, "name": f"row {row}"} for row in range(rows)], "latest": latest})
-        )
+        listed = [{"id": row, "name": f"row {row}"} for row in range(rows)]
+        self.answer(json.dumps({"rows": listed, "latest": latest}))
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()

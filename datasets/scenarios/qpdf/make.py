@@ -1,5 +1,6 @@
 """Writes a document of many pages as PDF, its objects by hand."""
 
+import pathlib
 import random
 import zlib
 
@@ -41,5 +42,4 @@ output += b"xref\n0 1\n0000000000 65535 f \n"
 for number, place in places.items():
     output += b"%d 1\n%010d 00000 n \n" % (number, place)
 output += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (max(objects) + 1, start)
-with open("document.pdf", "wb") as file:
-    file.write(output)
+pathlib.Path("document.pdf").write_bytes(output)

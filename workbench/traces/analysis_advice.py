@@ -1,0 +1,102 @@
+"""What a trace suggests to try: tunables of the allocator, each with the figure that says so.
+
+These are guesses of a good beginning, not results: a replay says whether they hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from workbench.control import ControlBlock, Tunable
+from workbench.traces.analysis import TraceProfile
+
+_CACHED_ROUTES = ("tiny", "mid")
+_LEAST_SHARE_PERCENT = 1.0  # of allocations, for a size class to count
+_LEAST_OBJECTS = 10_000  # fewer are served in no time, whatever the caches hold
+_LEAST_SLOTS = 64
+_CROSS_THREAD_PERCENT = 5.0
+_REMOTE_BATCH = 64
+_FALL_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class _Wish:
+    name: str
+    value: float
+    why: str
+
+
+def suggest_tunables(profile: TraceProfile) -> pd.DataFrame:
+    """Values to try for a program like this one; a row a tunable that would differ from its default.
+
+    Parameters
+    ----------
+    profile : TraceProfile
+
+    Returns
+    -------
+    DataFrame
+        tunable, value, default (in the tunable's unit), unit and why.
+    """
+    with ControlBlock.own() as block:
+        tunables = block.tunables
+    rows = []
+    for wish in [*_wish_slots(profile), *_wish_remote(profile), *_wish_purge(profile)]:
+        tunable: Tunable | None = tunables.get(wish.name)
+        if tunable is None:
+            continue
+        value = int(min(max(wish.value, tunable.minimum), tunable.maximum))
+        if value != tunable.default:
+            rows.append((wish.name, value, tunable.default, tunable.unit, wish.why))
+    return pd.DataFrame(rows, columns=["tunable", "value", "default", "unit", "why"])
+
+
+def _wish_slots(profile: TraceProfile) -> list[_Wish]:
+    """A thread's cache serves a swing of live objects by itself if it has as many slots."""
+    sizes = profile.sizes
+    busy = sizes[sizes["route"].isin(_CACHED_ROUTES) & (sizes["share_percent"] >= _LEAST_SHARE_PERCENT)]
+    if busy.empty or profile.object_count < _LEAST_OBJECTS:
+        return []
+    widest = busy.nlargest(1, "swing_objects")
+    swing, size_bytes = int(widest["swing_objects"].sum()), int(widest["upto_bytes"].sum())
+    typical = (busy["swing_objects"] * busy["allocations"]).sum() / max(1, busy["allocations"].sum())
+    return [
+        _Wish(
+            "tls.max_slots",
+            max(_LEAST_SLOTS, _round_up(swing)),
+            f"{swing} objects of up to {size_bytes} bytes go and come again; no other busy class has more",
+        ),
+        # Half of it: what a thread begins with, it has for every class.
+        _Wish(
+            "tls.initial_slots",
+            max(_LEAST_SLOTS, _round_up(typical / 2)),
+            f"{typical:.0f} go and come again in a busy class on average",
+        ),
+    ]
+
+
+def _wish_remote(profile: TraceProfile) -> list[_Wish]:
+    if profile.cross_thread_percent < _CROSS_THREAD_PERCENT:
+        return []
+    why = f"{profile.cross_thread_percent:.0f} % of frees are of another thread's objects"
+    return [_Wish("remote.batch", _REMOTE_BATCH, why)]
+
+
+def _wish_purge(profile: TraceProfile) -> list[_Wish]:
+    if profile.final_live_bytes > _FALL_SHARE * profile.peak_live_bytes or len(profile.live) < 2:
+        return []
+    # Where the curve falls for the last time: what follows is time in which memory lies idle.
+    above = profile.live["highest_bytes"] > _FALL_SHARE * profile.peak_live_bytes
+    fall_s = float(profile.live["time_s"][above].max()) if above.any() else profile.duration_s
+    idle_ms = 1000.0 * (profile.duration_s - fall_s)
+    if idle_ms < 0.1 * 1000.0 * profile.duration_s:
+        return []
+    why = f"less than half of the peak lives in the last {idle_ms:.0f} ms"
+    return [_Wish("ss.purge_delay_ms", idle_ms / 10, why)]
+
+
+def _round_up(value: float) -> int:
+    """The next power of two."""
+    return 1 << max(0, int(value) - 1).bit_length()
