@@ -1,4 +1,4 @@
-/* recording.h: takes the number of a record and stores it. Used by calls.c alone.
+/* recording.h: takes the number of a record and stores it. Used by calls.c and cxx_calls.c.
  *
  * All state of a process image lies in one mapping that the kernel empties in a forked child
  * (MADV_WIPEONFORK), and the spool's mappings are not inherited (MADV_DONTFORK): whichever way a process

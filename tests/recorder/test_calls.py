@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from tests.recorder.conftest import pick, read_events
-from workbench.processes import RecordingOutcome
+from workbench.processes import RecordingOutcome, get_allocator, preload_environment, record
 from workbench.traces import EventKind, Trace
 
 Run = Callable[..., RecordingOutcome]
@@ -92,11 +94,37 @@ def test_a_library_that_comes_and_goes(run_recorded: Run, loaded_library: Path) 
 
 
 def test_a_preloaded_allocator_stays(run_recorded: Run, recorded_program: Path) -> None:
-    from workbench.processes import get_allocator, preload_environment
-
     environment = preload_environment({})
     assert str(get_allocator("hakmem").library) in environment["LD_PRELOAD"]
     outcome = run_recorded("threads", environment=environment)
     assert outcome.exit_code == 5
     events = read_events(outcome.traces[0].path, recorded_program)
     assert len(events) == 8000
+
+
+def test_operators_of_cxx_are_called_from_where_they_are_written(tmp_path: Path) -> None:
+    source = Path(__file__).with_name("recorded.cpp")
+    program = tmp_path / "cxx"
+    subprocess.run(["g++", "-std=c++17", "-O1", str(source), "-o", str(program)], check=True)
+    outcome = record([str(program)], tmp_path / "a")
+    assert outcome.exit_code == 6
+    events = read_events(outcome.traces[0].path, program)
+    assert list(zip(events.kind, events.size_bytes, events.alignment_bytes, strict=True)) == [
+        (MALLOC, 4, 0), (FREE, 0, 0),
+        (MALLOC, 1000, 0), (FREE, 0, 0),
+        (ALIGNED, 256, 128), (FREE, 0, 0),
+        (MALLOC, 77, 0), (FREE, 0, 0),
+        (MALLOC, 4242, 0),
+    ]  # fmt: skip
+    assert len(set(events.site)) == 9
+
+
+def test_operators_of_cxx_under_another_allocator(tmp_path: Path) -> None:
+    """Its operators do not call malloc: they are recorded all the same."""
+    source = Path(__file__).with_name("recorded.cpp")
+    program = tmp_path / "cxx"
+    subprocess.run(["g++", "-std=c++17", "-O1", str(source), "-o", str(program)], check=True)
+    library = str(get_allocator("jemalloc").library)
+    outcome = record([str(program)], tmp_path / "a", environment=os.environ | {"LD_PRELOAD": library})
+    assert outcome.exit_code == 6
+    assert len(read_events(outcome.traces[0].path, program)) == 9

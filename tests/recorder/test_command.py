@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.cli.terminal import WORKBENCH, assert_refused
+from tests.cli.terminal import PATIENCE_S, WORKBENCH, assert_refused, start
 from workbench.cli import cli
 from workbench.traces import Trace
 
@@ -61,15 +62,18 @@ def test_a_killed_program(recorded_program: Path, tmp_path: Path) -> None:
 def test_interrupts_go_to_the_program(recorded_program: Path, tmp_path: Path, only_workbench: bool) -> None:
     """Ctrl-C is the terminal's, for the whole group; SIGTERM for the command alone is passed on."""
     command = [WORKBENCH, "record", "-o", tmp_path / "a", "--", recorded_program, "interrupt"]
-    words = [str(word) for word in command]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        if only_workbench:
-            process.send_signal(signal.SIGTERM)
-        else:
-            os.killpg(process.pid, signal.SIGINT)
-        status = process.wait(60)
+    with start(command, start_new_session=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            if only_workbench:
+                process.send_signal(signal.SIGTERM)
+            else:
+                os.killpg(process.pid, signal.SIGINT)
+            status = process.wait(PATIENCE_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     assert status == (128 + signal.SIGTERM if only_workbench else 7)
     with Trace.open(tmp_path / "a") as trace:
         assert trace.metadata.complete != only_workbench
