@@ -30,7 +30,7 @@ class RecordStrip {
     this.element.hidden = !recording.is_possible;
     this.toggle.checked = recording.is_on;
     this.dot.dataset.state = recording.problem ? "ended" : recording.is_recording ? "on" : "off";
-    const what = recording.problem ? "ended early" : [recording.name, recording.size].filter(Boolean).join(" · ");
+    const what = recording.problem ? "ended early" : [recording.size, recording.name.replace(/\.session$/, "")].filter(Boolean).join(" · ");
     setText(this.text, what);
     this.text.title = recording.problem || (recording.name ? recording.path : `Recordings go to ${recording.path}`);
     this.save.disabled = !recording.can_save;
