@@ -6,7 +6,7 @@
 
 enum { METRIC_DONE, METRIC_GOAL, METRIC_COUNT = 6 };
 /* A replay has these besides. */
-enum { METRIC_LIVE = METRIC_COUNT, METRIC_RESIDENT, REPLAY_METRIC_COUNT = 10 };
+enum { METRIC_LIVE = METRIC_COUNT, METRIC_RESIDENT, REPLAY_METRIC_COUNT = 11 };
 #define THREAD_AXIS 0
 
 static const struct hak_tunable tunables[] = {
@@ -89,12 +89,19 @@ static const struct hak_metric metrics[REPLAY_METRIC_COUNT] = {
                          .offset = offsetof(struct session_data, resident_bytes)},
     {.name = "replay.fragmentation",
      .group = "Replay",
-     .help = "Resident bytes a live byte.",
-     .chart = "Replayed program",
+     .help = "Resident bytes a live byte.", /* not drawn: without bound where little lives */
      .kind = HAK_METRIC_QUOTIENT,
      .axis = NO_AXES,
      .operand_a = METRIC_RESIDENT,
      .operand_b = METRIC_LIVE},
+    {.name = "replay.live_share",
+     .group = "Replay",
+     .help = "Live bytes a resident byte: 1 divided by the fragmentation.",
+     .chart = "Replayed program",
+     .kind = HAK_METRIC_QUOTIENT,
+     .axis = NO_AXES,
+     .operand_a = METRIC_LIVE,
+     .operand_b = METRIC_RESIDENT},
     {.name = "replay.position_ms",
      .group = "Replay",
      .unit = "ms",

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from workbench.recording.sampler import Column
 
 # Charts a reader looks for first; all others follow in the order of their descriptors.
-FIRST_CHARTS = ("Throughput", "Memory", "TLS cache capacity", "BigCache", "L2.5 shards", "SuperSlabs")
+FIRST_CHARTS = (
+    "Throughput",
+    "Memory",
+    "Replayed program",
+    "TLS cache capacity",
+    "BigCache",
+    "L2.5 shards",
+    "SuperSlabs",
+)
 
 # Told apart on a white and on a dark ground, and by readers who see few colours.
 CATEGORY_COLORS = ("#3b7dd8", "#e0862a", "#2a9d8f", "#c9506a", "#8a63d2", "#7d8b99")

@@ -75,8 +75,17 @@ class RunSpec:
             return 0.0
         if self.seconds is not None:
             return self.seconds
-        has_end = self.workload == REPLAY and self.parameters.get("loops", 1) > 0
-        return MAXIMUM_SECONDS if has_end else DEFAULT_SECONDS
+        return MAXIMUM_SECONDS if self.ends_itself else DEFAULT_SECONDS
+
+    @property
+    def ends_itself(self) -> bool:
+        """Whether it comes to an end of its own, as a replay does after its loops."""
+        return self.workload == REPLAY and self.parameters.get("loops", 1) > 0
+
+    @property
+    def title(self) -> str:
+        """What it does, in a word or a few."""
+        return self.workload if self.trace is None else f"{self.workload} of {self.trace.stem}"
 
     def check(self) -> None:
         """See whether it can be run here.
