@@ -148,6 +148,13 @@ def test_one_allocator_can_be_compared_with_itself() -> None:
     assert conclude(plan, fill(plan, lambda cell: 1e6)).find("small", "glibc again").ratio.is_same
 
 
+def test_defaults_written_down_are_measured_for_themselves() -> None:
+    """They are the same content as none, so only the number of the repeat keeps their trials apart."""
+    written = Variant("written down", tunables={"tls.grow_percent": "80 %"})
+    plan = ComparisonPlan((SMALL,), (OURS, written, TIGHT), rounds=9)
+    assert len({cell.trial.id for cell in plan.list_cells()}) == 27
+
+
 WRONG: list[tuple[dict[str, object], type[WorkbenchError], str]] = [
     ({"works": ()}, WrongPlan, "needs a workload"),
     ({"variants": (OURS,)}, WrongPlan, "needs two variants"),

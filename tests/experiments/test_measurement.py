@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import workbench.processes.command  # noqa: F401 (reached through its room)
+from workbench import processes
 from workbench.errors import OutOfRange, WrongResults
 from workbench.experiments import Step, Trial, TrialResult, measurement, run_trial
 from workbench.experiments.host_lock import host_lock_path
@@ -100,6 +102,20 @@ def test_a_lack_of_memory_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run_trial(ENDLESS, warm_bytes=0, observe=lambda worker: os.kill(worker.pid, signal.SIGKILL))
     assert result.status == "out of memory"
     assert "no memory left" in result.reason
+
+
+@pytest.mark.parametrize("command", [(), (PYTHON, "-c", "pass")])
+def test_a_process_that_cannot_be_started_is_a_result(
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(processes.worker, "spawn", refuse)
+    monkeypatch.setattr(processes.command, "spawn", refuse)
+    result = run_trial(Trial("random_mixed", command=command), warm_bytes=0)
+    assert result.status == "failed"
+    assert "temporarily unavailable" in result.reason
 
 
 def test_a_kill_by_somebody_is_a_crash() -> None:

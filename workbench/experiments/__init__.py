@@ -14,7 +14,7 @@ from workbench.experiments.comparison import (
     run_comparison,
 )
 from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant, Work
-from workbench.experiments.execution import list_missing, run_trials, shuffle_trials
+from workbench.experiments.execution import list_missing, run_plan, run_trials, shuffle_trials
 from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
 from workbench.experiments.measurement import run_trial
 from workbench.experiments.plan import Plan, Span
@@ -55,6 +55,7 @@ __all__ = [
     "read_comparison_plan",
     "read_plan",
     "run_comparison",
+    "run_plan",
     "run_trial",
     "run_trials",
     "run_trials_on_cluster",

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 from workbench.errors import MixedResults
 from workbench.experiments.comparison_plan import ComparisonPlan, Variant
@@ -127,6 +131,27 @@ class Comparison:
     failures: Mapping[str, int]
     machine: str
     is_warm: bool
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a finding, values in the unit of its column `unit`."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "work": finding.work,
+                "variant": finding.variant,
+                "measure": finding.measure.name,
+                "unit": finding.measure.unit,
+                "value": finding.value,
+                "baseline_value": finding.baseline_value,
+                "ratio": finding.ratio.estimate,
+                "low": finding.ratio.low,
+                "high": finding.ratio.high,
+                "pairs": finding.ratio.pairs,
+                "verdict": self.describe(finding),
+            }
+            for finding in self.findings
+        )
 
     def describe(self, finding: Finding) -> str:
         """A finding's verdict in plain words."""

@@ -140,24 +140,27 @@ class ComparisonPlan:
         }
 
     def _make_trial(self, work: Work, variant: Variant, number: int, is_latency: bool) -> Trial:
-        # Variants of the same content are told apart by the number of their repeat.
-        names = [
-            other.name
-            for other in self.variants
-            if other.allocator == variant.allocator and dict(other.tunables) == dict(variant.tunables)
-        ]
-        copy = names.index(variant.name)
+        trial = _fill(work, variant)
+        # Variants of the same content, however they are written, are told apart by the number of the repeat.
+        before = self.variants[: self.variants.index(variant)]
+        copy = sum(_fill(work, other).condition == trial.condition for other in before)
         return dataclasses.replace(
-            work.trial,
-            allocator=variant.allocator,
-            tunables=dict(work.trial.tunables) | dict(variant.tunables)
-            if variant.allocator == TUNABLE_ALLOCATOR
-            else {},
-            schedule=work.trial.schedule if variant.allocator == TUNABLE_ALLOCATOR else (),
-            seed=work.trial.seed + number,
+            trial,
+            seed=trial.seed + number,
             round=number + copy * self.rounds,
             samples_latency=is_latency,
         )
+
+
+def _fill(work: Work, variant: Variant) -> Trial:
+    """The work under the variant; settings are hakmem's alone."""
+    is_tunable = variant.allocator == TUNABLE_ALLOCATOR
+    return dataclasses.replace(
+        work.trial,
+        allocator=variant.allocator,
+        tunables=dict(work.trial.tunables) | dict(variant.tunables) if is_tunable else {},
+        schedule=work.trial.schedule if is_tunable else (),
+    )
 
 
 @dataclass(frozen=True)

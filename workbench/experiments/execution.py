@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 
 from workbench.experiments.measurement import run_trial
+from workbench.experiments.plan import Plan
 from workbench.experiments.result import TrialResult
 from workbench.experiments.result_set import Results
 from workbench.experiments.trial import Trial, canonical_json
@@ -45,6 +46,32 @@ def shuffle_trials(trials: Iterable[Trial], seed: int) -> list[Trial]:
     shuffled = list(trials)
     random.Random(seed).shuffle(shuffled)
     return shuffled
+
+
+def run_plan(
+    plan: Plan, results: Results, on_result: ResultListener | None = None, *, order_seed: int = 1
+) -> None:
+    """Run what is missing of a plan, in random order, and put all results into one table.
+
+    Parameters
+    ----------
+    plan : Plan
+    results : Results
+    on_result : callable, optional
+        Told of each new result.
+    order_seed : int
+        The same seed is the same order.
+
+    Raises
+    ------
+    WrongResults
+        If another process adds results to this set.
+    """
+    with results.writing():
+        try:
+            run_trials(shuffle_trials(plan.trials, order_seed), results, on_result)
+        finally:
+            results.compact()
 
 
 def run_trials(trials: Sequence[Trial], results: Results, on_result: ResultListener | None = None) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workbench.control import ControlBlock
-from workbench.errors import NoProcess, WorkbenchError, WorkerFailed
+from workbench.errors import NoProcess, WorkbenchError
 from workbench.experiments.host_lock import hold_host
 from workbench.experiments.provenance import describe_machine, describe_software, find_c_library
 from workbench.experiments.result import COMPLETED, TrialResult
@@ -124,7 +124,8 @@ def _measure_workload(trial: Trial, limit_s: float, observe: Observer | None) ->
     found = _Measurement()
     try:
         worker = Worker.start(trial.spec())
-    except WorkerFailed as error:
+    except (WorkbenchError, OSError) as error:
+        # The trial makes sense: no memory for a process, or a file that is replaced just now.
         found.fail("failed", str(error))
         return found
     with worker:
@@ -199,9 +200,13 @@ def _measure_command(trial: Trial, limit_s: float) -> _Measurement:
         folder = Path(name)
         for path in trial.inputs:
             (folder / path.name).symlink_to(path.resolve())
-        outcome = run_command(
-            trial.command, trial.allocator, trial.tunables, folder, limit_s, c_library=find_c_library()
-        )
+        try:
+            outcome = run_command(
+                trial.command, trial.allocator, trial.tunables, folder, limit_s, c_library=find_c_library()
+            )
+        except (WorkbenchError, OSError) as error:
+            found.fail("failed", str(error))
+            return found
     if outcome.status != COMPLETED:
         found.fail(outcome.status, outcome.message)
     found.operations = 1

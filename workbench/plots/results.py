@@ -109,7 +109,7 @@ def find_effects(frame: pd.DataFrame, measure: str, settings: Sequence[str] = ()
         effects.append(
             Effect(
                 name,
-                tuple(level for level, _ in groups),
+                tuple(groups.median().index.tolist()),
                 groups.median().to_numpy(dtype=float),
                 groups.quantile(0.25).to_numpy(dtype=float),
                 groups.quantile(0.75).to_numpy(dtype=float),

@@ -1,0 +1,73 @@
+"""The notebooks of this room run from top to bottom without anybody, at smoke size."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import pytest
+
+SMOKE: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "03_compare_allocators.ipynb": (
+        {
+            "WORKLOADS": ["random_mixed", "phases"],
+            "ALLOCATORS": ["glibc", "hakmem"],
+            "ROUNDS": 2,
+            "SECONDS": 0.02,
+        },
+        ["2 rounds on", "peak resident", "cached", "cannot tell"],
+    ),
+    "04_sweep_thresholds.ipynb": (
+        {
+            "GROW_PERCENT": [60, 80],
+            "MAX_SLOTS": [256, 512],
+            "ROUNDS": 1,
+            "SECONDS": 0.02,
+            "COMPARED_ROUNDS": 2,
+        },
+        ["4 trials, 0 failed", "tls.max_slots", "cannot tell"],
+    ),
+}
+
+
+def read_notebook(path: Path) -> Any:
+    read: Any = nbformat.read  # published without types
+    return read(path, as_version=4)
+
+
+@pytest.mark.parametrize("name", SMOKE)
+def test_it_is_committed_clean(repository: Path, name: str) -> None:
+    notebook = read_notebook(repository / "notebooks" / name)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell for cell in code if "parameters" in cell.metadata.get("tags", [])] == code[:1]
+    for cell in code:
+        assert (cell.outputs, cell.execution_count) == ([], None)
+        # Notebooks only call: what is longer belongs to the library.
+        assert "def " not in cell.source
+        assert "class " not in cell.source
+        assert len(cell.source.splitlines()) <= 12
+
+
+@pytest.mark.parametrize("name", SMOKE)
+def test_it_runs_unattended_and_again_from_what_is_kept(repository: Path, tmp_path: Path, name: str) -> None:
+    parameters, said = SMOKE[name]
+    for _ in range(2):
+        with warnings.catch_warnings():
+            # The client's own event loop and kernel connection, not the notebook's code.
+            warnings.simplefilter("ignore")
+            executed = papermill.execute_notebook(
+                str(repository / "notebooks" / name),
+                str(tmp_path / name),
+                parameters=parameters,
+                progress_bar=False,
+                cwd=str(tmp_path),
+            )
+        outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+        text = "\n".join(str(output.get("text", "")) + str(output.get("data", {})) for output in outputs)
+        for words in (*said, "plotly"):
+            assert words in text
