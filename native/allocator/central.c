@@ -213,10 +213,12 @@ static void push_remote(struct group *group)
     group->slab = NULL;
 }
 
-static void add_to_group(struct group *groups, struct slab *slab, void *block, uint32_t batch)
+/* Returns how many groups were handed over to make room for the block. */
+static uint32_t add_to_group(struct group *groups, struct slab *slab, void *block, uint32_t batch)
 {
     struct group *group = &groups[((uintptr_t)slab / sizeof *slab) & (GROUPS - 1)];
-    if (group->slab && (group->slab != slab || group->count >= batch))
+    bool is_full = group->slab && (group->slab != slab || group->count >= batch);
+    if (is_full)
         push_remote(group);
     if (!group->slab) {
         *group = (struct group){.slab = slab, .first = block, .last = block, .count = 1};
@@ -225,6 +227,7 @@ static void add_to_group(struct group *groups, struct slab *slab, void *block, u
         group->first = block;
         group->count++;
     }
+    return is_full;
 }
 
 void central_give(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
@@ -234,7 +237,7 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
     struct group groups[GROUPS];
     for (unsigned i = 0; i < GROUPS; i++)
         groups[i].slab = NULL;
-    uint32_t batch = (uint32_t)SETTING(remote_batch), remote = 0;
+    uint32_t batch = (uint32_t)SETTING(remote_batch), remote = 0, batches = 0;
     central_count_out(class_index, -(int64_t)count);
     lock_acquire(&central->lock);
     for (unsigned i = 0; i < count; i++) {
@@ -242,7 +245,7 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
         struct slab *slab = slab_of(registry_find(block), block);
         HAK_ASSERT(slab->state == SLAB_CLASS && slab->class_index == class_index);
         if (slab->heap != heap) {
-            add_to_group(groups, slab, block, batch);
+            batches += add_to_group(groups, slab, block, batch);
             remote++;
             continue;
         }
@@ -256,9 +259,12 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
     lock_release(&central->lock);
     if (remote) {
         for (unsigned i = 0; i < GROUPS; i++)
-            if (groups[i].slab)
+            if (groups[i].slab) {
                 push_remote(&groups[i]);
+                batches++;
+            }
         telemetry_bump(&row->remote_sent, remote);
+        telemetry_bump(&row->remote_batches, batches);
     }
 }
 

@@ -198,7 +198,7 @@ bool control_start(void)
     if (!publish(&spec))
         return false;
     atomic_store_explicit(&current_generation, control_generation(), memory_order_release);
-    if (SETTING(log_capacity))
+    if (SETTING(log_capacity) || SETTING(log_acquire))
         event_log_open();
     return true;
 }
@@ -232,7 +232,7 @@ uint64_t control_adopt(const struct actor *actor)
         event_append(actor, EVENT_TUNABLE_SET, CAUSE_TUNABLE, NO_ITEM, (double)current, (double)requested);
         current = requested;
         atomic_store_explicit(&current_generation, current, memory_order_release);
-        if (SETTING(log_capacity))
+        if (SETTING(log_capacity) || SETTING(log_acquire))
             event_log_open();
     }
     lock_release(&settings_lock);

@@ -128,6 +128,24 @@ static void print(const char *line, int length)
     }
 }
 
+void event_log_acquire(enum acquire_stage stage, uint32_t class_index, const void *chunk_base, unsigned slab_index)
+{
+    static const char *const forms[ACQUIRE_STAGE_COUNT] = {
+        [ACQUIRE_LAST] = "[SP_ACQUIRE_STAGE0_L0] class=%u reuse hot slot (ss=%p slab=%u)\n",
+        [ACQUIRE_RECYCLED] = "[SP_ACQUIRE_STAGE0.5_EMPTY] class=%u reusing EMPTY slab (ss=%p slab=%u)\n",
+        [ACQUIRE_HINT] = "[SP_ACQUIRE_STAGE2_HINT] class=%u claimed UNUSED slot (ss=%p slab=%u)\n",
+        [ACQUIRE_MASK] = "[SP_ACQUIRE_STAGE2_MASK] class=%u claimed UNUSED slot (ss=%p slab=%u)\n",
+        [ACQUIRE_NEW] = "[SP_ACQUIRE_STAGE3] class=%u new SuperSlab (ss=%p slab=%u)\n",
+    };
+    if (LIKELY(!SETTING(log_acquire)) || log_descriptor < 0)
+        return;
+    int saved_errno = errno;
+    char line[128];
+    unsigned group = class_index < SIZE_CLASS_COUNT ? size_classes[class_index].group : ROUTE_GROUP_COUNT + 1;
+    print(line, snprintf(line, sizeof line, forms[stage], group, chunk_base, slab_index));
+    errno = saved_errno;
+}
+
 void event_log_flush(void)
 {
     if (LIKELY(!SETTING(log_capacity)) || log_descriptor < 0 || !lock_try(&log_lock))

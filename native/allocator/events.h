@@ -35,6 +35,11 @@ void event_append(const struct actor *actor, enum event_kind kind, enum event_ca
 void event_append_detail(const struct actor *actor, enum event_kind kind, enum event_cause cause, uint32_t item,
                          double old_value, double new_value, uint32_t detail);
 
+/* Where the shared pool found a slab, in the order in which it looks. */
+enum acquire_stage { ACQUIRE_LAST, ACQUIRE_RECYCLED, ACQUIRE_HINT, ACQUIRE_MASK, ACQUIRE_NEW, ACQUIRE_STAGE_COUNT };
+/* Prints it if log.acquire asks for it. With no lock held. class_index: NO_ITEM for a block of L2.5. */
+void event_log_acquire(enum acquire_stage stage, uint32_t class_index, const void *chunk_base, unsigned slab_index);
+
 /* Prints what was appended since the last call. Called from slow paths with no lock held; does
  * nothing unless log.capacity is on, or if another thread is printing. */
 void event_log_flush(void);

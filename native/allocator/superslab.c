@@ -6,11 +6,11 @@
 #include "integrity.h"
 #include "lock.h"
 #include "settings.h"
+#include "slab_runs.h"
 #include "size_class.h"
 #include "telemetry.h"
 
-#define RUN_ORDERS 6 /* spans of 1, 2, 4, 8, 16, 32 slabs */
-#define FULL_MASK UINT32_MAX
+#define HINT_COUNT (SIZE_CLASS_COUNT + RUN_ORDERS)
 
 _Atomic uint16_t *class_of_slab;
 
@@ -30,25 +30,6 @@ bool superslab_start(void)
 static unsigned busy_slabs(const struct chunk *chunk)
 {
     return SLABS_PER_CHUNK - (unsigned)__builtin_popcount(chunk->free_mask);
-}
-
-/* starts[k]: bit i is set if an aligned free run of 2^k slabs starts at i. */
-static void find_runs(uint32_t mask, uint32_t starts[RUN_ORDERS])
-{
-    static const uint32_t aligned[RUN_ORDERS] = {0xffffffff, 0x55555555, 0x11111111, 0x01010101, 0x00010001, 1};
-    starts[0] = mask;
-    for (unsigned order = 1; order < RUN_ORDERS; order++)
-        starts[order] = starts[order - 1] & (starts[order - 1] >> (1u << (order - 1))) & aligned[order];
-}
-
-static unsigned largest_run(uint32_t mask)
-{
-    uint32_t starts[RUN_ORDERS];
-    find_runs(mask, starts);
-    for (unsigned order = RUN_ORDERS; order-- > 0;)
-        if (starts[order])
-            return order;
-    return NO_RUN;
 }
 
 static void unlist_locked(struct chunk *chunk)
@@ -107,25 +88,11 @@ static void add_committed(int64_t slabs)
     telemetry_add(&telemetry->global.committed_bytes, slabs * (int64_t)SLAB_BYTES);
 }
 
-/* Takes an aligned run out of a listed chunk; recycled (dirty) slabs first if ss.empty_reuse. */
-static struct slab *take_locked(const struct actor *actor, struct chunk *chunk, unsigned order)
+/* Takes slabs [first, first + 2^order), all free, out of a listed chunk. */
+static void take_run_locked(const struct actor *actor, struct chunk *chunk, unsigned first, unsigned order)
 {
-    uint32_t starts[RUN_ORDERS];
-    unsigned span_slabs = 1u << order;
-    uint32_t candidates = 0;
-    if (SETTING(ss_empty_reuse) && chunk->dirty_mask) {
-        find_runs(chunk->dirty_mask, starts);
-        candidates = starts[order];
-    }
-    bool recycled = candidates != 0;
-    if (!recycled) {
-        find_runs(chunk->free_mask, starts);
-        candidates = starts[order];
-    }
-    unsigned first = (unsigned)__builtin_ctz(candidates);
-    uint32_t taken = (span_slabs == SLABS_PER_CHUNK ? FULL_MASK : (1u << span_slabs) - 1) << first;
-    struct slab *slab = &chunk->slabs[first];
-    slab->is_zeroed = (chunk->dirty_mask & taken) == 0;
+    uint32_t taken = run_mask(order, first);
+    HAK_ASSERT((chunk->free_mask & taken) == taken);
     add_committed((int64_t)__builtin_popcount(taken & ~chunk->dirty_mask));
     unlist_locked(chunk);
     chunk->free_mask &= ~taken;
@@ -133,31 +100,92 @@ static struct slab *take_locked(const struct actor *actor, struct chunk *chunk, 
     if (chunk->tier == TIER_FREE)
         set_tier_locked(actor, chunk, TIER_HOT, CAUSE_NONE);
     list_locked(chunk);
-    telemetry_add(&telemetry->global.busy_slabs, span_slabs);
-    telemetry_add(recycled ? &telemetry->global.acquired_recycled : &telemetry->global.acquired_mask, 1);
-    if (recycled)
-        event_append(actor, EVENT_SS_REUSE, CAUSE_NONE, NO_ITEM, 0, span_slabs);
+    telemetry_add(&telemetry->global.busy_slabs, 1u << order);
+}
+
+/* What one acquisition looks for, and where it was found. */
+struct search {
+    unsigned order, hint; /* hint: index into the next two */
+    enum acquire_stage stage;
+    uint32_t scanned[ACQUIRE_STAGE_COUNT];
+};
+
+/* By size class, and one for each order of L2.5: what was released last, the chunk that served last. Hints:
+ * descriptors stay what they are for ever, so a stale one is told by looking at it. */
+static struct slab *last_released[HINT_COUNT];
+static struct chunk *last_served[HINT_COUNT];
+
+static unsigned hint_of(enum slab_state state, unsigned class_index)
+{
+    return state == SLAB_CLASS ? class_index : SIZE_CLASS_COUNT + class_index;
+}
+
+static bool may_serve(const struct chunk *chunk, unsigned order)
+{
+    return chunk_kind(chunk) == CHUNK_SLABS && chunk->tier != TIER_DRAINING && chunk->best_run != NO_RUN &&
+           chunk->best_run >= order;
+}
+
+static struct slab *take_last_locked(const struct actor *actor, struct search *search)
+{
+    struct slab *slab = last_released[search->hint];
+    if (!slab || !SETTING(ss_empty_reuse))
+        return NULL;
+    search->scanned[ACQUIRE_LAST]++;
+    last_released[search->hint] = NULL;
+    struct chunk *chunk = slab_chunk(slab);
+    uint32_t run = run_mask(search->order, slab->index);
+    if (!may_serve(chunk, search->order) || (chunk->dirty_mask & run) != run)
+        return NULL;
+    search->stage = ACQUIRE_LAST;
+    slab->is_zeroed = false;
+    take_run_locked(actor, chunk, slab->index, search->order);
     return slab;
 }
 
-/* The tightest chunk of a tier that has room; among the first ss.empty_scan_limit one with recycled
- * slabs is preferred. */
-static struct chunk *find_chunk_locked(enum tier tier, unsigned order)
+/* Recycled slabs first if ss.empty_reuse. */
+static struct slab *take_from_locked(const struct actor *actor, struct search *search, struct chunk *chunk)
 {
-    uint32_t scanned = 0, limit = SETTING(ss_empty_reuse) ? (uint32_t)SETTING(ss_empty_scan_limit) : 1;
-    struct chunk *found = NULL;
-    for (unsigned run = order; run < RUN_ORDERS && !found; run++) {
-        found = lists[tier][run];
-        for (struct chunk *chunk = found; chunk && scanned < limit; chunk = chunk->next, scanned++) {
-            if (chunk->dirty_mask && largest_run(chunk->dirty_mask) >= order &&
-                largest_run(chunk->dirty_mask) != NO_RUN) {
-                found = chunk;
-                break;
-            }
-        }
+    uint32_t candidates = SETTING(ss_empty_reuse) ? runs_in(chunk->dirty_mask, search->order) : 0;
+    if (candidates)
+        search->stage = search->stage == ACQUIRE_NEW ? ACQUIRE_NEW : ACQUIRE_RECYCLED;
+    else
+        candidates = runs_in(chunk->free_mask, search->order);
+    unsigned first = (unsigned)__builtin_ctz(candidates);
+    struct slab *slab = &chunk->slabs[first];
+    slab->is_zeroed = (chunk->dirty_mask & run_mask(search->order, first)) == 0;
+    take_run_locked(actor, chunk, first, search->order);
+    last_served[search->hint] = chunk;
+    return slab;
+}
+
+/* Among the first ss.empty_scan_limit HOT chunks with room, the tightest first, one with recycled slabs. */
+static struct chunk *find_recycled_locked(struct search *search)
+{
+    uint32_t *scanned = &search->scanned[ACQUIRE_RECYCLED], limit = (uint32_t)SETTING(ss_empty_scan_limit);
+    for (unsigned run = search->order; SETTING(ss_empty_reuse) && run < RUN_ORDERS; run++)
+        for (struct chunk *chunk = lists[TIER_HOT][run]; chunk && *scanned < limit; chunk = chunk->next, ++*scanned)
+            if (chunk->dirty_mask && runs_in(chunk->dirty_mask, search->order))
+                return ++*scanned, chunk;
+    return NULL;
+}
+
+static struct chunk *find_hinted_locked(struct search *search)
+{
+    struct chunk *chunk = last_served[search->hint];
+    search->scanned[ACQUIRE_HINT] += chunk != NULL;
+    return chunk && chunk->tier == TIER_HOT && may_serve(chunk, search->order) ? chunk : NULL;
+}
+
+/* The tightest chunk of a tier that has room. */
+static struct chunk *find_tightest_locked(enum tier tier, struct search *search)
+{
+    for (unsigned run = search->order; run < RUN_ORDERS; run++) {
+        search->scanned[ACQUIRE_MASK]++;
+        if (lists[tier][run])
+            return lists[tier][run];
     }
-    telemetry_add(&telemetry->global.scanned, scanned);
-    return found;
+    return NULL;
 }
 
 static struct chunk *fullest_draining_locked(unsigned order)
@@ -176,75 +204,78 @@ static uint32_t chunk_count_locked(void)
     return tier_counts[TIER_HOT] + tier_counts[TIER_DRAINING] + tier_counts[TIER_FREE];
 }
 
-/* Maps a chunk, without the lock; it is not listed yet. */
-static struct chunk *map_chunk(const struct actor *actor)
+/* Stage by stage, the cheapest first; NULL: a new chunk is needed. */
+static struct slab *find_locked(const struct actor *actor, struct search *search)
 {
-    struct chunk *chunk = registry_new_chunk(actor);
+    struct slab *slab = take_last_locked(actor, search);
+    if (slab)
+        return slab;
+    struct chunk *chunk = find_recycled_locked(search);
+    search->stage = ACQUIRE_HINT;
     if (!chunk)
-        return NULL;
-    bool is_zeroed;
-    chunk->frames = 0;
-    chunk->base = frames_acquire(1, CHUNK_BYTES, &is_zeroed);
-    if (!chunk->base) {
-        registry_remove(chunk);
-        return NULL;
+        chunk = find_hinted_locked(search);
+    if (!chunk) {
+        search->stage = ACQUIRE_MASK;
+        chunk = find_tightest_locked(TIER_HOT, search);
     }
-    chunk->frames = 1;
-    chunk->free_mask = FULL_MASK;
-    chunk->dirty_mask = is_zeroed ? 0 : FULL_MASK;
-    chunk->tier = TIER_HOT;
-    chunk->best_run = NO_RUN;
-    chunk->is_purging = 0;
-    chunk->previous = NULL;
-    chunk->in_range = (size_t)((uintptr_t)chunk->base - (uintptr_t)os_range.base) < os_range.bytes;
-    for (unsigned i = 0; i < SLABS_PER_CHUNK; i++)
-        chunk->slabs[i] = (struct slab){.index = (uint8_t)i};
-    if (!is_zeroed)
-        add_committed(SLABS_PER_CHUNK);
-    os_advise_huge_pages(chunk->base, CHUNK_BYTES, (int)SETTING(os_thp));
-    if (!registry_publish(chunk)) {
-        frames_release(chunk->base, 1, is_zeroed);
-        registry_remove(chunk);
-        return NULL;
+    if (!chunk)
+        chunk = find_tightest_locked(TIER_FREE, search);
+    if (!chunk && (chunk = fullest_draining_locked(search->order)) != NULL) {
+        unlist_locked(chunk);
+        set_tier_locked(actor, chunk, TIER_HOT, CAUSE_PRESSURE);
+        list_locked(chunk);
     }
-    return chunk;
+    return chunk ? take_from_locked(actor, search, chunk) : NULL;
 }
 
-static struct slab *find_slab(const struct actor *actor, unsigned order)
+/* Takes the lock held, drops it while the chunk is mapped. */
+static struct slab *take_from_new_chunk_locked(const struct actor *actor, struct search *search)
+{
+    uint32_t limit = (uint32_t)SETTING(ss_max_chunks), count = chunk_count_locked();
+    if (limit && count >= limit)
+        return NULL;
+    lock_release(&superslab_lock);
+    struct chunk *chunk = superslab_map_chunk(actor);
+    lock_acquire(&superslab_lock);
+    if (!chunk)
+        return NULL;
+    chunk_set_kind(chunk, CHUNK_SLABS);
+    count = chunk_count_locked();
+    tier_counts[TIER_HOT]++;
+    telemetry_set(&telemetry->tiers[TIER_HOT].chunks, tier_counts[TIER_HOT]);
+    list_locked(chunk);
+    event_append(actor, EVENT_SS_EXPAND, CAUSE_NONE, NO_ITEM, count, count + 1.0);
+    search->stage = ACQUIRE_NEW;
+    return take_from_locked(actor, search, chunk);
+}
+
+static void count_acquisition(const struct actor *actor, const struct search *search)
+{
+    struct telemetry_global *global = &telemetry->global;
+    _Atomic uint64_t *const acquired[ACQUIRE_STAGE_COUNT] = {
+        [ACQUIRE_LAST] = &global->acquired_last, [ACQUIRE_RECYCLED] = &global->acquired_recycled,
+        [ACQUIRE_HINT] = &global->acquired_hint, [ACQUIRE_MASK] = &global->acquired_mask,
+        [ACQUIRE_NEW] = &global->acquired_new};
+    _Atomic uint64_t *const scanned[ACQUIRE_NEW] = {
+        [ACQUIRE_LAST] = &global->scanned_last, [ACQUIRE_RECYCLED] = &global->scanned_recycled,
+        [ACQUIRE_HINT] = &global->scanned_hint, [ACQUIRE_MASK] = &global->scanned_mask};
+    telemetry_add(acquired[search->stage], 1);
+    for (unsigned stage = 0; stage < ACQUIRE_NEW; stage++)
+        if (search->scanned[stage])
+            telemetry_add(scanned[stage], search->scanned[stage]);
+    if (search->stage <= ACQUIRE_RECYCLED)
+        event_append(actor, EVENT_SS_REUSE, CAUSE_NONE, NO_ITEM, 0, 1u << search->order);
+}
+
+static struct slab *find_slab(const struct actor *actor, struct search *search)
 {
     lock_acquire(&superslab_lock);
-    struct chunk *chunk = find_chunk_locked(TIER_HOT, order);
-    if (!chunk)
-        chunk = find_chunk_locked(TIER_FREE, order);
-    if (!chunk) {
-        chunk = fullest_draining_locked(order);
-        if (chunk) {
-            unlist_locked(chunk);
-            set_tier_locked(actor, chunk, TIER_HOT, CAUSE_PRESSURE);
-            list_locked(chunk);
-        }
-    }
-    if (!chunk) {
-        uint32_t limit = (uint32_t)SETTING(ss_max_chunks), count = chunk_count_locked();
-        if (limit && count >= limit) {
-            lock_release(&superslab_lock);
-            return NULL;
-        }
-        lock_release(&superslab_lock);
-        chunk = map_chunk(actor);
-        if (!chunk)
-            return NULL;
-        lock_acquire(&superslab_lock);
-        chunk_set_kind(chunk, CHUNK_SLABS);
-        count = chunk_count_locked();
-        tier_counts[TIER_HOT]++;
-        telemetry_set(&telemetry->tiers[TIER_HOT].chunks, tier_counts[TIER_HOT]);
-        list_locked(chunk);
-        telemetry_add(&telemetry->global.acquired_new, 1);
-        event_append(actor, EVENT_SS_EXPAND, CAUSE_NONE, NO_ITEM, count, count + 1.0);
-    }
-    struct slab *slab = take_locked(actor, chunk, order);
+    struct slab *slab = find_locked(actor, search);
+    if (!slab)
+        slab = take_from_new_chunk_locked(actor, search);
     lock_release(&superslab_lock);
+    if (slab)
+        count_acquisition(actor, search);
     return slab;
 }
 
@@ -260,7 +291,8 @@ static void set_class_of_slabs(struct chunk *chunk, struct slab *slab, uint16_t 
 struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, enum slab_state state,
                                unsigned class_index, unsigned heap)
 {
-    struct slab *slab = find_slab(actor, log2_floor(span_slabs));
+    struct search search = {.order = log2_floor(span_slabs), .hint = hint_of(state, class_index)};
+    struct slab *slab = find_slab(actor, &search);
     if (!slab)
         return NULL;
     HAK_ASSERT(atomic_load_explicit(&slab->remote_head, memory_order_relaxed) == 0);
@@ -279,13 +311,14 @@ struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, e
     slab->state = (uint8_t)state;
     if (state == SLAB_CLASS)
         set_class_of_slabs(slab_chunk(slab), slab, class_key(class_index));
+    event_log_acquire(search.stage, state == SLAB_CLASS ? class_index : NO_ITEM, slab_chunk(slab)->base, slab->index);
     return slab;
 }
 
 void superslab_release(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms)
 {
     struct chunk *chunk = slab_chunk(slab);
-    unsigned span_slabs = slab->span_slabs;
+    unsigned span_slabs = slab->span_slabs, hint = hint_of(slab->state, slab->class_index);
     if (slab->state == SLAB_CLASS) {
         set_class_of_slabs(chunk, slab, NO_CLASS_KEY);
         integrity_clear_slabs(chunk, slab->index, span_slabs);
@@ -302,6 +335,7 @@ void superslab_release(const struct actor *actor, struct slab *slab, uint32_t id
     chunk->dirty_mask |= freed;
     if (chunk->dirty_mask == freed || (int32_t)(idle_since_ms - chunk->idle_since_ms) > 0)
         chunk->idle_since_ms = idle_since_ms;
+    last_released[hint] = slab;
     telemetry_add(&telemetry->global.busy_slabs, -(int64_t)span_slabs);
     if (!chunk->is_purging)
         update_tier_locked(actor, chunk);

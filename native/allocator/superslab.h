@@ -7,6 +7,12 @@
  *
  * There is no header inside the 2 MiB: descriptors live in the registry's segments.
  *
+ * A span is looked for in stages, each counted with the entries it looked at (ss.acquired_*, ss.scanned_*):
+ * the span of the same class released last; recycled EMPTY slabs (of HOT chunks, ss.empty_scan_limit of
+ * them); the chunk that served the class last; the lists of free masks; a new chunk. What is left out is
+ * a lock-free list of free slabs: blocks pass between threads in magazines (magazine.h), and one slab
+ * serves 64 KiB of them, so this lock is taken rarely and for few instructions.
+ *
  * Chunks with free slabs are kept in lists by their largest aligned free run, so that a span is found
  * at once and from the tightest chunk (best fit). HOT chunks (more than ss.drain_percent busy, or
  * new) serve; DRAINING ones only take frees, until pressure makes the fullest of them HOT again; FREE
@@ -42,6 +48,8 @@ void superslab_release(const struct actor *actor, struct slab *slab, uint32_t id
  * Returns the bytes given back. Takes and drops the lock; system calls are made without it. */
 size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everything);
 
+/* A chunk of 32 free slabs, HOT, registered, in no list yet; NULL on failure. */
+struct chunk *superslab_map_chunk(const struct actor *actor);
 /* A run of whole frames for a big block, aligned to `alignment` (a power of two), registered as
  * CHUNK_BIG; NULL on failure. *is_zeroed: its pages are known to be zero. */
 struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed);

@@ -1,7 +1,43 @@
-/* superslab_big.c: runs of whole frames for big blocks (superslab.h). No slabs, no tiers, no lock of its own. */
+/* superslab_map.c: chunks and runs of frames for big blocks, mapped (superslab.h). No tiers, no lock of its own. */
 #include "superslab.h"
 
 #include "frames.h"
+#include "settings.h"
+#include "slab_runs.h"
+#include "telemetry.h"
+
+struct chunk *superslab_map_chunk(const struct actor *actor)
+{
+    struct chunk *chunk = registry_new_chunk(actor);
+    if (!chunk)
+        return NULL;
+    bool is_zeroed;
+    chunk->frames = 0;
+    chunk->base = frames_acquire(1, CHUNK_BYTES, &is_zeroed);
+    if (!chunk->base) {
+        registry_remove(chunk);
+        return NULL;
+    }
+    chunk->frames = 1;
+    chunk->free_mask = FULL_MASK;
+    chunk->dirty_mask = is_zeroed ? 0 : FULL_MASK;
+    chunk->tier = TIER_HOT;
+    chunk->best_run = NO_RUN;
+    chunk->is_purging = 0;
+    chunk->previous = NULL;
+    chunk->in_range = (size_t)((uintptr_t)chunk->base - (uintptr_t)os_range.base) < os_range.bytes;
+    for (unsigned i = 0; i < SLABS_PER_CHUNK; i++)
+        chunk->slabs[i] = (struct slab){.index = (uint8_t)i};
+    if (!is_zeroed)
+        telemetry_add(&telemetry->global.committed_bytes, (int64_t)CHUNK_BYTES);
+    os_advise_huge_pages(chunk->base, CHUNK_BYTES, (int)SETTING(os_thp));
+    if (!registry_publish(chunk)) {
+        frames_release(chunk->base, 1, is_zeroed);
+        registry_remove(chunk);
+        return NULL;
+    }
+    return chunk;
+}
 
 struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed)
 {

@@ -1,0 +1,255 @@
+/* pool_probes.c: SuperSlabs, remote frees, registry, the system: ss.*, remote.*, registry.*, os.thp. */
+#include "probe.h"
+
+#include "central.h"
+#include "superslab.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+static uint64_t chunks_in(enum tier tier)
+{
+    return telemetry_get(&telemetry->tiers[tier].chunks);
+}
+
+static uint64_t chunks(void)
+{
+    return chunks_in(TIER_HOT) + chunks_in(TIER_DRAINING) + chunks_in(TIER_FREE);
+}
+
+static struct slab *spans[64];
+
+static void acquire(unsigned count, unsigned span_slabs)
+{
+    for (unsigned i = 0; i < count; i++)
+        CHECK((spans[i] = superslab_acquire(&probe_actor, span_slabs, SLAB_L25, span_slabs == 16 ? 4 : 0, 0)) != NULL);
+}
+
+static void release(unsigned from, unsigned count, unsigned step)
+{
+    for (unsigned i = from; i < count; i += step)
+        superslab_release(&probe_actor, spans[i], (uint32_t)(probe_actor.operations / 1000));
+}
+
+PROBE(ss_max_chunks)
+{
+    uint64_t before = chunks(), out_of_memory = GLOBAL(out_of_memory), cursor = event_cursor();
+    set(TUNABLE_ss_max_chunks, (double)(before + 3));
+    unsigned got = 0;
+    errno = 0;
+    while (got < MOST_BLOCKS && (blocks[got] = hak_malloc(1000)) != NULL)
+        got++;
+    CHECK(errno == ENOMEM && got < 10000 && chunks() == before + 3);
+    CHECK(GLOBAL(out_of_memory) == out_of_memory + 1 && count_events(cursor, EVENT_OOM, NULL) == 1);
+    CHECK(count_events(cursor, EVENT_SS_EXPAND, NULL) == 3);
+    set(TUNABLE_ss_max_chunks, 0);
+    blocks[got] = hak_malloc(1000);
+    CHECK(blocks[got] && chunks() == before + 4);
+    for (unsigned i = 0; i <= got; i++)
+        hak_free(blocks[i]);
+}
+
+PROBE(ss_drain_percent)
+{
+    set(TUNABLE_ss_drain_percent, 0);
+    acquire(8, 16); /* two a chunk */
+    release(0, 8, 2);
+    CHECK(chunks_in(TIER_DRAINING) == 0);
+    acquire(8, 16);
+    set(TUNABLE_ss_drain_percent, 60);
+    uint64_t cursor = event_cursor();
+    release(0, 8, 2);
+    CHECK(chunks_in(TIER_DRAINING) >= 2 && count_events(cursor, EVENT_TIER_CHANGE, NULL) >= 2);
+}
+
+PROBE(ss_empty_reuse)
+{
+    acquire(20, 1);
+    release(0, 10, 1);
+    uint64_t reused = GLOBAL(acquired_last) + GLOBAL(acquired_recycled), cursor = event_cursor();
+    acquire(2, 1);
+    CHECK(GLOBAL(acquired_last) + GLOBAL(acquired_recycled) == reused + 2);
+    CHECK(count_events(cursor, EVENT_SS_REUSE, NULL) == 2);
+    set(TUNABLE_ss_empty_reuse, 0);
+    reused = GLOBAL(acquired_last) + GLOBAL(acquired_recycled);
+    acquire(2, 1);
+    CHECK(GLOBAL(acquired_last) + GLOBAL(acquired_recycled) == reused);
+}
+
+PROBE(ss_empty_scan_limit)
+{
+    acquire(12, 16);
+    release(0, 12, 2); /* half of each of six chunks is free */
+    superslab_purge(&probe_actor, 0, true); /* and clean */
+    uint64_t scanned = GLOBAL(scanned_recycled);
+    acquire(1, 1);
+    CHECK(GLOBAL(scanned_recycled) - scanned >= 5);
+    set(TUNABLE_ss_empty_scan_limit, 2);
+    scanned = GLOBAL(scanned_recycled);
+    acquire(1, 1);
+    CHECK(GLOBAL(scanned_recycled) - scanned <= 2);
+}
+
+static void free_a_big_block(void)
+{
+    hak_free(memset(hak_malloc(3 * MIB), 1, 3 * MIB));
+}
+
+PROBE(ss_purge_delay_ms)
+{
+    free_a_big_block();
+    set(TUNABLE_ss_purge_delay_ms, -1);
+    pass_ms(3000);
+    CHECK(GLOBAL(big_entries) == 1);
+    set(TUNABLE_ss_purge_delay_ms, 500);
+    uint64_t purged = GLOBAL(purged_bytes), cursor = event_cursor();
+    pass_ms(800);
+    CHECK(GLOBAL(big_entries) == 0 && GLOBAL(purged_bytes) >= purged + 3 * MIB);
+    CHECK(count_events(cursor, EVENT_PURGE, NULL) > 0);
+    free_a_big_block();
+    pass_ms(300);
+    CHECK(GLOBAL(big_entries) == 1);
+    set(TUNABLE_ss_purge_delay_ms, 0);
+    free_a_big_block();
+    CHECK(GLOBAL(big_entries) == 0);
+}
+
+static void empty_ten_chunks(void)
+{
+    acquire(20, 16);
+    release(0, 20, 1);
+    superslab_purge(&probe_actor, (uint32_t)(probe_actor.operations / 1000) + 60001, false);
+}
+
+PROBE(ss_retain_chunks)
+{
+    uint64_t cursor = event_cursor();
+    set(TUNABLE_ss_retain_chunks, 5);
+    empty_ten_chunks();
+    CHECK(chunks_in(TIER_FREE) == 5 && count_events(cursor, EVENT_SS_FREE, NULL) > 0);
+    set(TUNABLE_ss_retain_chunks, 0);
+    empty_ten_chunks();
+    CHECK(chunks_in(TIER_FREE) == 0);
+}
+
+/* ---- remote frees: blocks of heap 0 that heap 1 gives back ------------------------------------------ */
+
+static struct telemetry_thread_class row;
+
+static void give_remotely(unsigned count)
+{
+    CHECK(central_take(&probe_actor, &row, 0, SIZE_CLASS_1024, blocks, count) == count);
+    central_give(&probe_actor, &row, 1, SIZE_CLASS_1024, blocks, count);
+}
+
+/* Whether heap 0 drains 200 pending blocks when it is next used, though its slabs have blocks. */
+static bool is_drained(void)
+{
+    uint64_t cursor = event_cursor(), received = telemetry_get(&row.remote_received);
+    give_remotely(200);
+    void *block;
+    CHECK(central_take(&probe_actor, &row, 0, SIZE_CLASS_1024, &block, 1) == 1);
+    unsigned drains = count_events(cursor, EVENT_REMOTE_DRAIN, NULL);
+    CHECK((drains > 0) == (telemetry_get(&row.remote_received) >= received + 200));
+    central_give(&probe_actor, &row, 0, SIZE_CLASS_1024, &block, 1);
+    central_drain_all(&probe_actor);
+    return drains > 0;
+}
+
+static void hold_a_long_list(void)
+{
+    for (unsigned i = 0; i < 5000; i++)
+        CHECK(central_take(&probe_actor, &row, 0, SIZE_CLASS_1024, &blocks[i], 1) == 1);
+    for (unsigned i = 0; i < 5000; i += 2)
+        central_give(&probe_actor, &row, 0, SIZE_CLASS_1024, &blocks[i], 1);
+}
+
+PROBE(remote_drain_enable)
+{
+    hold_a_long_list();
+    set(TUNABLE_remote_drain_threshold, 100);
+    CHECK(is_drained());
+    set(TUNABLE_remote_drain_enable, 0);
+    CHECK(!is_drained());
+}
+
+PROBE(remote_drain_threshold)
+{
+    hold_a_long_list();
+    CHECK(!is_drained()); /* 1024 */
+    set(TUNABLE_remote_drain_threshold, 150);
+    CHECK(is_drained());
+    set(TUNABLE_remote_drain_threshold, 400);
+    CHECK(!is_drained());
+}
+
+PROBE(remote_batch)
+{
+    give_remotely(60); /* of one slab, in batches of 16 */
+    CHECK(telemetry_get(&row.remote_sent) == 60 && telemetry_get(&row.remote_batches) == 4);
+    central_drain_all(&probe_actor);
+    set(TUNABLE_remote_batch, 1);
+    give_remotely(60);
+    CHECK(telemetry_get(&row.remote_batches) == 4 + 60);
+    central_drain_all(&probe_actor);
+    set(TUNABLE_remote_batch, 256);
+    give_remotely(60);
+    CHECK(telemetry_get(&row.remote_batches) == 4 + 60 + 1);
+    central_drain_all(&probe_actor);
+}
+
+/* ---- registry, system ------------------------------------------------------------------------------ */
+
+PROBE(registry_initial_entries)
+{
+    CHECK(GLOBAL(registry_capacity) == 256);
+    check_is_fixed(TUNABLE_registry_initial_entries, 64);
+}
+
+/* The kernel's word on the mapping that a chunk lies in; false where it gives none. */
+static bool chunk_has_flag(const struct chunk *chunk, const char *flag)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    char line[512];
+    bool is_inside = false, has_flag = false;
+    while (maps && fgets(line, sizeof line, maps)) {
+        unsigned long start, end;
+        if (sscanf(line, "%lx-%lx ", &start, &end) == 2 && strchr(line, ' ') > strchr(line, '-'))
+            is_inside = (uintptr_t)chunk->base >= start && (uintptr_t)chunk->base < end;
+        else if (is_inside && strncmp(line, "VmFlags:", 8) == 0)
+            has_flag = strstr(line, flag) != NULL;
+    }
+    if (maps)
+        fclose(maps);
+    return has_flag;
+}
+
+static const struct chunk *map_a_chunk(void)
+{
+    uint64_t before = GLOBAL(acquired_new);
+    for (unsigned i = 0; GLOBAL(acquired_new) == before; i++) {
+        CHECK(i < 64);
+        CHECK((spans[i] = superslab_acquire(&probe_actor, 16, SLAB_L25, 4, 0)) != NULL);
+        if (GLOBAL(acquired_new) > before)
+            return slab_chunk(spans[i]);
+    }
+    return NULL;
+}
+
+PROBE(os_thp)
+{
+    struct stat status;
+    bool has_thp = stat("/sys/kernel/mm/transparent_hugepage", &status) == 0;
+    set(TUNABLE_os_thp, 1);
+    uint64_t calls = GLOBAL(madvise_calls);
+    const struct chunk *chunk = map_a_chunk();
+    CHECK(GLOBAL(madvise_calls) == calls && !chunk_has_flag(chunk, " nh") && !chunk_has_flag(chunk, " hg"));
+    set(TUNABLE_os_thp, 0);
+    calls = GLOBAL(madvise_calls);
+    chunk = map_a_chunk();
+    CHECK(GLOBAL(madvise_calls) == calls + 1 && chunk_has_flag(chunk, " nh") == has_thp);
+    set(TUNABLE_os_thp, 2);
+    calls = GLOBAL(madvise_calls);
+    chunk = map_a_chunk();
+    CHECK(GLOBAL(madvise_calls) == calls + 1 && chunk_has_flag(chunk, " hg") == has_thp);
+}

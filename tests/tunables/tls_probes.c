@@ -1,0 +1,231 @@
+/* tls_probes.c: the thread caches: tls.*, mid.*, route.profile. */
+#include "probe.h"
+
+#include "magazine.h"
+
+static const struct telemetry_thread_class *row_of(unsigned class_index)
+{
+    return &tls_cache->row->classes[class_index];
+}
+
+static uint64_t capacity_of(unsigned class_index)
+{
+    CHECK(telemetry_get(&row_of(class_index)->capacity) == bin_of(class_index)->capacity);
+    return bin_of(class_index)->capacity;
+}
+
+PROBE(tls_adaptive)
+{
+    burst(64, 640, 100);
+    CHECK(capacity_of(SIZE_CLASS_64) > 64);
+    set(TUNABLE_tls_adaptive, 0);
+    CHECK(capacity_of(SIZE_CLASS_64) == 64);
+    burst(64, 640, 100);
+    CHECK(capacity_of(SIZE_CLASS_64) == 64);
+    set(TUNABLE_tls_adaptive, 1);
+    burst(64, 640, 100);
+    CHECK(capacity_of(SIZE_CLASS_64) > 64);
+}
+
+static void check_new_thread_starts_with_32(void)
+{
+    hak_free(hak_malloc(64));
+    CHECK(capacity_of(SIZE_CLASS_64) == 32);
+}
+
+PROBE(tls_initial_slots)
+{
+    hak_free(hak_malloc(64));
+    set(TUNABLE_tls_initial_slots, 32);
+    CHECK(capacity_of(SIZE_CLASS_64) == 64); /* new threads only */
+    in_new_thread(check_new_thread_starts_with_32);
+}
+
+PROBE(tls_min_slots)
+{
+    hak_free(hak_malloc(256));
+    pass_ms(5000);
+    CHECK(capacity_of(SIZE_CLASS_256) == 16);
+    set(TUNABLE_tls_min_slots, 4);
+    pass_ms(5000);
+    CHECK(capacity_of(SIZE_CLASS_256) == 4);
+    set(TUNABLE_tls_min_slots, 40);
+    CHECK(capacity_of(SIZE_CLASS_256) == 40);
+}
+
+PROBE(tls_max_slots)
+{
+    burst(64, 3000, 60);
+    CHECK(capacity_of(SIZE_CLASS_64) == 2048);
+    set(TUNABLE_tls_max_slots, 128);
+    CHECK(capacity_of(SIZE_CLASS_64) == 128 && telemetry_get(&row_of(SIZE_CLASS_64)->cached) <= 128);
+    burst(64, 3000, 60);
+    CHECK(capacity_of(SIZE_CLASS_64) == 128);
+}
+
+/* A swing of `share_percent` of 64 slots, over many decisions. */
+static void swing(unsigned share_percent)
+{
+    unsigned count = 64 * share_percent / 100;
+    burst(64, count, 3000 / count * 20);
+}
+
+PROBE(tls_grow_percent)
+{
+    set(TUNABLE_tls_adapt_ms, 2);
+    set(TUNABLE_tls_grow_percent, 99);
+    set(TUNABLE_tls_shrink_percent, 1);
+    swing(75);
+    CHECK(capacity_of(SIZE_CLASS_64) == 64);
+    set(TUNABLE_tls_grow_percent, 50);
+    swing(75);
+    CHECK(capacity_of(SIZE_CLASS_64) > 64);
+}
+
+PROBE(tls_shrink_percent)
+{
+    set(TUNABLE_tls_adapt_ms, 2);
+    set(TUNABLE_tls_shrink_percent, 1);
+    swing(40);
+    CHECK(capacity_of(SIZE_CLASS_64) == 64);
+    set(TUNABLE_tls_shrink_percent, 49);
+    swing(40);
+    CHECK(capacity_of(SIZE_CLASS_64) < 64);
+}
+
+/* Decisions by refills alone, of bursts that refill and flush. */
+static unsigned count_decisions(void)
+{
+    uint64_t cursor = event_cursor();
+    burst(64, 300, 20);
+    return count_events(cursor, EVENT_TLS_KEEP, NULL) + count_events(cursor, EVENT_TLS_GROW, NULL);
+}
+
+PROBE(tls_adapt_refills)
+{
+    set(TUNABLE_tls_adapt_ms, 0);
+    set(TUNABLE_tls_max_slots, 64);
+    set(TUNABLE_tls_adapt_refills, 10000);
+    CHECK(count_decisions() == 0);
+    set(TUNABLE_tls_adapt_refills, 1);
+    unsigned every = count_decisions();
+    set(TUNABLE_tls_adapt_refills, 10);
+    unsigned every_tenth = count_decisions();
+    CHECK(every >= 100 && every_tenth >= 10 && every_tenth <= every / 5);
+}
+
+PROBE(tls_adapt_ms)
+{
+    hak_free(hak_malloc(256));
+    set(TUNABLE_tls_adapt_ms, 0);
+    pass_ms(5000);
+    CHECK(capacity_of(SIZE_CLASS_256) == 64);
+    set(TUNABLE_tls_adapt_ms, 10);
+    pass_ms(100);
+    CHECK(capacity_of(SIZE_CLASS_256) == 16);
+}
+
+static void check_new_thread_is_warm(void)
+{
+    hak_free(hak_malloc(64));
+    CHECK(telemetry_get(&row_of(SIZE_CLASS_64)->misses) == 0);
+    CHECK(telemetry_get(&row_of(SIZE_CLASS_64)->filled) == 32 && telemetry_get(&row_of(SIZE_CLASS_512)->cached) == 32);
+}
+
+PROBE(tls_prewarm_slots)
+{
+    set(TUNABLE_tls_prewarm_slots, 32);
+    in_new_thread(check_new_thread_is_warm);
+}
+
+static uint64_t blocks_of_a_refill(void)
+{
+    hak_trim(); /* magazines and caches are empty */
+    uint64_t before = telemetry_get(&row_of(SIZE_CLASS_64)->filled);
+    hak_free(hak_malloc(64));
+    return telemetry_get(&row_of(SIZE_CLASS_64)->filled) - before;
+}
+
+PROBE(tls_refill_percent)
+{
+    void *keeps_its_slab = hak_malloc(64);
+    set(TUNABLE_tls_refill_percent, 5);
+    CHECK(blocks_of_a_refill() == 3);
+    set(TUNABLE_tls_refill_percent, 100);
+    CHECK(blocks_of_a_refill() == 64);
+    hak_free(keeps_its_slab);
+}
+
+PROBE(tls_max_bytes)
+{
+    burst(1024, 600, 60);
+    CHECK(capacity_of(SIZE_CLASS_1024) == 512); /* 512 KiB */
+    set(TUNABLE_tls_max_bytes, 16384);
+    CHECK(capacity_of(SIZE_CLASS_1024) == 16 && telemetry_get(&row_of(SIZE_CLASS_1024)->cached) <= 16);
+    set(TUNABLE_tls_max_bytes, 0);
+    burst(1024, 3000, 60);
+    CHECK(capacity_of(SIZE_CLASS_1024) == 2048);
+}
+
+static void check_new_ring_has_24(void)
+{
+    hak_free(hak_malloc(2000));
+    CHECK(capacity_of(SIZE_CLASS_2048) == 24);
+}
+
+PROBE(mid_ring_slots)
+{
+    hak_free(hak_malloc(2000));
+    CHECK(capacity_of(SIZE_CLASS_2048) == 48);
+    set(TUNABLE_mid_ring_slots, 24);
+    CHECK(capacity_of(SIZE_CLASS_2048) == 48);
+    in_new_thread(check_new_ring_has_24);
+}
+
+PROBE(mid_ring_min_slots)
+{
+    hak_free(hak_malloc(2000));
+    set(TUNABLE_mid_ring_min_slots, 6);
+    uint64_t cursor = event_cursor();
+    pass_ms(6000);
+    CHECK(capacity_of(SIZE_CLASS_2048) == 6 && count_events(cursor, EVENT_RING_RESIZE, NULL) >= 3);
+    set(TUNABLE_mid_ring_min_slots, 40);
+    CHECK(capacity_of(SIZE_CLASS_2048) == 40);
+}
+
+PROBE(mid_ring_max_slots)
+{
+    burst(2000, 400, 60);
+    CHECK(capacity_of(SIZE_CLASS_2048) > 100);
+    set(TUNABLE_mid_ring_max_slots, 48);
+    CHECK(capacity_of(SIZE_CLASS_2048) == 48);
+    burst(2000, 400, 60);
+    CHECK(capacity_of(SIZE_CLASS_2048) == 48);
+    set(TUNABLE_mid_ring_min_slots, 0);
+    set(TUNABLE_mid_ring_slots, 0);
+    set(TUNABLE_mid_ring_max_slots, 0); /* no ring at all */
+    burst(2000, 400, 2);
+    CHECK(capacity_of(SIZE_CLASS_2048) == 0 && telemetry_get(&row_of(SIZE_CLASS_2048)->cached) == 0);
+}
+
+static size_t served(size_t bytes)
+{
+    void *block = hak_malloc(bytes);
+    size_t usable = hak_malloc_usable_size(block);
+    hak_free(block);
+    return usable;
+}
+
+PROBE(route_profile)
+{
+    CHECK(served(48) == 48 && served(1000) == 1024);
+    set(TUNABLE_route_profile, PROFILE_HOT);
+    CHECK(served(48) == 48 && served(500) == 512 && served(1000) == 1280);
+    uint64_t before = telemetry_get(&row_of(SIZE_CLASS_1280)->allocations);
+    set(TUNABLE_route_profile, PROFILE_OFF);
+    CHECK(served(8) == 1280 && served(1000) == 1280);
+    pass_ms(1);
+    CHECK(telemetry_get(&row_of(SIZE_CLASS_1280)->allocations) > before + 500);
+    set(TUNABLE_route_profile, PROFILE_FULL);
+    CHECK(served(48) == 48 && served(1000) == 1024);
+}
