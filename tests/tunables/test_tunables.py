@@ -1,4 +1,4 @@
-"""Each tunable, changed live, does what it says and is seen in telemetry: a probe each, found from the table."""
+"""Each tunable, changed live, does what it says and is seen in telemetry: probes found from the table."""
 
 from __future__ import annotations
 
