@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.experiments.results_fixture import make_result
 from workbench.errors import WrongResults
-from workbench.experiments import Results, Trial
+from workbench.experiments import Results, Trial, result_set
 
 TRIALS = [Trial("random_mixed", operations=100, round=number) for number in range(6)]
 RESULTS = [make_result(trial, 1e6 + trial.round) for trial in TRIALS]
@@ -155,3 +155,22 @@ def test_the_frame_has_a_row_a_trial_and_units_in_its_columns() -> None:
 
 def test_an_empty_set_has_an_empty_frame(tmp_path: Path) -> None:
     assert len(Results.open(tmp_path / "none").to_frame()) == 0
+
+
+def test_an_interrupt_after_a_result_is_written_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    results = Results.open(tmp_path / "set")
+    with results.writing():
+        results.add(RESULTS[0])
+        results.compact()
+        with monkeypatch.context() as patched:
+            patched.setattr(result_set, "_sync", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                results.add(RESULTS[1])
+        results.compact()
+        assert list(results) == RESULTS[:2]
+    assert list(Results.open(tmp_path / "set")) == RESULTS[:2]

@@ -52,7 +52,7 @@ def show_progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[T
         task = progress.add_task(title, total=total, completed=done, last="")
 
         def advance(result: TrialResult) -> None:
-            what = f"{result.trial.workload} under {result.trial.allocator}"
+            what = f"{result.trial.title} under {result.trial.allocator}"
             if not result.is_measured:
                 progress.console.print(f"{what}: {result.status}: {result.reason}", markup=False)
             progress.update(task, advance=1, last=what)

@@ -27,7 +27,8 @@ _GRACE_S = 60.0
 _STRETCH = 2.0
 # Slower than any allocator here on any workload (64 KiB blocks, every page touched: 40,000 a second).
 _SLOWEST_OPERATIONS_PER_S = 2_000.0
-_COMMAND_TIMEOUT_S = 900.0
+# A command, or a replay, whose length nobody knows beforehand.
+_OPEN_END_TIMEOUT_S = 900.0
 # Often enough for a mean, rarely enough to leave the run alone: the same for all that are compared.
 _SAMPLES = 25
 _SHORTEST_SAMPLE_S, _LONGEST_SAMPLE_S = 0.02, 0.25
@@ -150,7 +151,8 @@ def _follow(
 ) -> None:
     """Sample until the end or the limit, and set what the schedule has by time."""
     pending = [step for step in trial.schedule if step.at_s is not None]
-    period_s = min(max(trial.spec().length_s / _SAMPLES, _SHORTEST_SAMPLE_S), _LONGEST_SAMPLE_S)
+    length_s = 0.0 if _is_open_ended(trial) else trial.spec().length_s
+    period_s = min(max(length_s / _SAMPLES, _SHORTEST_SAMPLE_S), _LONGEST_SAMPLE_S)
     resident: list[int] = []
     cached: list[float] = []
     started_s = next_s = time.monotonic()
@@ -220,10 +222,15 @@ def _measure_command(trial: Trial, limit_s: float) -> _Measurement:
 
 
 def _expect_s(trial: Trial) -> float:
-    if trial.command:
-        return _COMMAND_TIMEOUT_S
+    if trial.command or _is_open_ended(trial):
+        return _OPEN_END_TIMEOUT_S
     operations = trial.operations or 0
     return _STRETCH * (trial.spec().length_s + operations / _SLOWEST_OPERATIONS_PER_S) + _GRACE_S
+
+
+def _is_open_ended(trial: Trial) -> bool:
+    """Whether it is a replay that takes as long as its loops take."""
+    return trial.trace is not None and trial.seconds is None and trial.spec().ends_itself
 
 
 def _count_memory_kills() -> int:

@@ -3,6 +3,7 @@
 A sweep:
 
     workloads = ["phases", "larson"]     # or [[works]] with workload, parameters, threads ...
+    datasets = ["jq"]                    # replayed, each once; or paths of traces
     seconds = 1.0                        # or operations
     rounds = 3
 
@@ -31,15 +32,16 @@ from workbench.errors import BadParameter, WorkbenchError, WrongPlan, describe_u
 from workbench.experiments.comparison_plan import ComparisonPlan, Variant, Work
 from workbench.experiments.plan import Axis, Plan, Span
 from workbench.experiments.trial import Trial
+from workbench.workloads import REPLAY
 
 _MAXIMUM_BYTES = 1 << 20
 _MOST = 2.0**64  # TOML's whole numbers have no end
-_COMMON = ("workloads", "works", "seconds", "operations", "threads", "seed", "rounds")
+_COMMON = ("workloads", "datasets", "works", "seconds", "operations", "threads", "seed", "rounds")
 _SWEEP = (*_COMMON, "allocator", "tunables", "axes", "random")
 _COMPARISON = (*_COMMON, "allocators", "variants", "looks", "samples_latency")
 _WORK = (
     "name", "workload", "parameters", "threads", "seed", "seconds", "operations", "tunables",
-    "schedule", "command", "inputs",
+    "schedule", "command", "inputs", "trace",
 )  # fmt: skip
 
 
@@ -112,21 +114,29 @@ def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
 def _read_works(content: Mapping[str, Any], path: Path) -> list[Work]:
     common = {name: content[name] for name in ("seconds", "operations", "threads", "seed") if name in content}
     tables: list[dict[str, Any]] = [{"workload": name} for name in _read_words(content, "workloads")]
+    tables += [{"name": Path(name).stem, "trace": name} for name in _read_words(content, "datasets")]
     tables += [dict(table) for table in _read_tables(content, "works")]
     works = []
     for table in tables:
         _check_names(table, _WORK, "a work")
+        if isinstance(table.get("trace"), str):
+            table.setdefault("workload", REPLAY)
+            table.setdefault("name", Path(table["trace"]).stem)
         name = table.pop("name", table.get("workload"))
         if not isinstance(name, str):
             raise WrongPlan(f"name: {name!r} is not a name; a work needs a workload")
         table.setdefault("workload", name)
-        kept = {} if "command" in table else {key: value for key, value in common.items() if key not in table}
+        # A command and a replay have a length and threads of their own.
+        own_length = "command" in table or "trace" in table
+        kept = {} if own_length else {key: value for key, value in common.items() if key not in table}
         if "operations" in table:
             kept.pop("seconds", None)
         elif "seconds" in table:
             kept.pop("operations", None)
         if isinstance(table.get("inputs"), list):
             table["inputs"] = [str(path.parent / str(file)) for file in table["inputs"]]
+        if isinstance(table.get("trace"), str) and Path(table["trace"]).suffix:
+            table["trace"] = str(path.parent / table["trace"])
         try:
             works.append(Work(name, Trial.from_dict(kept | table)))
         except WorkbenchError as error:

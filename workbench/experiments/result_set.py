@@ -129,6 +129,7 @@ class Results:
 
     def compact(self) -> None:
         """Put everything into the one table."""
+        self._read()  # an interrupt may have come between a result's file and the note of it
         files = sorted((self._path / _TRIALS).glob("*.json"))
         if not files:
             return

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from workbench.control import ControlBlock, Tunable, Value
+from workbench.datasets import find_trace
 from workbench.errors import BadParameter, OutOfRange, StartOnly, UnknownTunable, describe_unknown
 from workbench.processes import RunSpec, check_preloadable, get_allocator
 from workbench.processes.specification import environment_of
-from workbench.workloads import get_workload
+from workbench.traces.plan import find_plan
+from workbench.workloads import REPLAY, get_workload
 
 #: The allocator that has tunables.
 TUNABLE_ALLOCATOR = "hakmem"
@@ -92,6 +94,9 @@ class Trial:
         Number of the repeat: two rounds of one content are two trials.
     samples_latency : bool
         Whether single calls are timed; that costs throughput.
+    trace : str or None
+        What the workload `replay` replays: a dataset by its name, or the path of a trace; it is known by
+        its events. A replay ends with its loops, or after `seconds`.
     """
 
     workload: str
@@ -107,6 +112,12 @@ class Trial:
     inputs: tuple[Path, ...] = ()
     round: int = 0
     samples_latency: bool = False
+    trace: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What it does, in a word or a few."""
+        return self.workload if self.trace is None else f"{self.workload} of {Path(self.trace).stem}"
 
     @property
     def id(self) -> str:
@@ -145,6 +156,7 @@ class Trial:
             operations=self.operations,
             tunables=self.tunables,
             samples_latency=self.samples_latency,
+            trace=None if self.trace is None else find_trace(self.trace),
             schedule=tuple(
                 (step.at_operations, step.settings)
                 for step in self.schedule
@@ -237,7 +249,8 @@ class Trial:
     def _check_command(self) -> None:
         check_preloadable(self.command)
         get_allocator(self.allocator)
-        for name in ("parameters", "threads", "seconds", "operations", "schedule", "samples_latency"):
+        of_workloads = ("parameters", "threads", "seconds", "operations", "schedule", "samples_latency")
+        for name in (*of_workloads, "trace"):
             if getattr(self, name) not in ({}, None, (), False):
                 raise BadParameter(f"{self.workload} is a command, which has no {name}; leave it out")
         if self.tunables and self.allocator != TUNABLE_ALLOCATOR:
@@ -258,6 +271,8 @@ class Trial:
             spec = self.spec()
             complete["parameters"] = get_workload(self.workload).complete_parameters(self.parameters)
             complete["threads"] = int(spec.thread_count)
+            if self.workload == REPLAY and spec.trace is not None:
+                complete["trace"] = find_plan(spec.trace).trace_checksum
             if self.operations is None:
                 complete["seconds"] = float(spec.length_s)
             else:
@@ -373,6 +388,7 @@ _SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "inputs": ((list,), "a list of files"),
     "round": ((int,), "a whole number"),
     "samples_latency": ((bool,), "true or false"),
+    "trace": ((str,), "the name of a dataset or the path of a trace"),
     "settings": ((dict,), "a table"),
     "at_operations": ((int,), "a whole number"),
     "at_s": ((int, float), "a number"),

@@ -1,0 +1,83 @@
+"""Recorded traces and datasets as what a trial does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.replay import programs
+from workbench.errors import BadParameter, UnknownDataset, WorkbenchError
+from workbench.experiments import Trial, read_comparison_plan, read_plan, run_trial
+from workbench.experiments.table import tabulate_results
+from workbench.units import MIB
+
+
+@pytest.fixture(autouse=True)
+def plan_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    return programs.write(tmp_path / "mixed.haktrace", programs.mixed(600, seed=3))
+
+
+def test_a_replay_is_measured_to_its_end(recording: Path) -> None:
+    trial = Trial("replay", {"loops": 3}, trace=str(recording))
+    assert Trial.from_json(trial.to_json()) == trial
+    result = run_trial(trial, warm_bytes=MIB)
+    assert (result.status, result.reason) == ("completed", "")
+    once = run_trial(Trial("replay", trace=str(recording)), warm_bytes=MIB)
+    assert result.operations == 3 * once.operations > 0
+    frame = tabulate_results([result])
+    assert list(frame["workload"]) == ["replay of mixed"]
+    assert list(frame["parameter.loops_times"]) == [3]
+
+
+def test_it_is_known_by_its_events_and_not_by_its_place(recording: Path, tmp_path: Path) -> None:
+    copy = shutil.copy(recording, tmp_path / "copy.haktrace")
+    other = programs.write(tmp_path / "other.haktrace", programs.mixed(600, seed=4))
+    trial = Trial("replay", trace=str(recording))
+    assert trial.id == Trial("replay", {"loops": 1}, trace=str(copy)).id
+    assert trial.id != Trial("replay", trace=str(other)).id
+
+
+@pytest.mark.parametrize(
+    ("trial", "error", "said"),
+    [
+        (Trial("replay"), BadParameter, "needs a trace"),
+        (Trial("replay", trace="no/such.haktrace"), UnknownDataset, "no such file"),
+        (Trial("replay", trace="nothing of that name"), UnknownDataset, "unknown dataset"),
+    ],
+)
+def test_a_trace_that_is_not_there_is_named(trial: Trial, error: type[WorkbenchError], said: str) -> None:
+    with pytest.raises(error, match=said):
+        trial.check()
+    if trial.trace is not None:
+        with pytest.raises(error, match=said):
+            _ = trial.id
+
+
+def test_other_workloads_replay_nothing(recording: Path) -> None:
+    with pytest.raises(BadParameter, match="workload larson replays none"):
+        Trial("larson", trace=str(recording)).check()
+
+
+def test_files_of_plans_name_datasets_and_traces(recording: Path, tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(
+        'datasets = ["mixed.haktrace"]\nseconds = 1.0\nthreads = 2\nworkloads = ["phases"]\n'
+        '[[works]]\ntrace = "mixed.haktrace"\nname = "often"\nparameters = { loops = 5 }\n'
+    )
+    trials = read_plan(path).trials
+    assert [(trial.workload, trial.seconds, trial.threads) for trial in trials] == [
+        ("phases", 1.0, 2),
+        ("replay", None, None),
+        ("replay", None, None),
+    ]
+    path.write_text('datasets = ["mixed.haktrace"]\nallocators = ["glibc", "hakmem"]\n')
+    plan = read_comparison_plan(path)
+    plan.check()
+    assert [work.name for work in plan.works] == ["mixed"]
