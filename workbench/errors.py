@@ -108,6 +108,10 @@ class WrongResults(WorkbenchError):
     """A set of results that cannot be read, or belongs to another plan."""
 
 
+class DamagedEvidence(WorkbenchError):
+    """Evidence that cannot be read, was changed, or does not fit the settings it stands with."""
+
+
 class WrongPlan(WorkbenchError):
     """A plan of trials with something wrong in it."""
 

@@ -1,6 +1,7 @@
 """Tuned defaults as files: written with where they come from, read back and checked.
 
-An environment file, a TOML file and a C header hold the same values; see `FORMATS`.
+An environment file, a TOML file and a C header hold the same values; see `FORMATS`. What they rest on is in
+`workbench.export.evidence` and `evidence_files`, which are slower to import.
 """
 
 from workbench.export.defaults import FORMATS, Defaults, read_defaults, render_defaults, write_defaults

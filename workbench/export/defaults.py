@@ -6,14 +6,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.control import ControlBlock, Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, WorkbenchError, describe_unknown
 from workbench.export.environment import ENVIRONMENT
+from workbench.export.evidence_text import is_packed, pack_evidence
 from workbench.export.format import Assignment, Format, read_text
 from workbench.export.header import HEADER
 from workbench.export.provenance import Provenance, parse_provenance, render_provenance
 from workbench.export.toml import TOML
+
+if TYPE_CHECKING:  # evidence rests on experiments, which are slow to import
+    from workbench.export.evidence import Evidence
 
 #: Every format by its name on the command line. A new one is one file and one entry here.
 FORMATS: Mapping[str, Format] = {form.name: form for form in (ENVIRONMENT, TOML, HEADER)}
@@ -40,6 +45,7 @@ def render_defaults(
     values: Mapping[str, Value],
     provenance: Provenance,
     tunables: Mapping[str, Tunable] | None = None,
+    evidence: Evidence | None = None,
 ) -> str:
     """Render the text that `write_defaults` writes.
 
@@ -49,6 +55,8 @@ def render_defaults(
         If there is no such format.
     UnknownTunable
         If a value's name is not among the tunables.
+    DamagedEvidence
+        If the evidence is about other values.
     """
     form = FORMATS.get(format)
     if form is None:
@@ -57,7 +65,14 @@ def render_defaults(
     for name in values:
         if name not in known:
             raise UnknownTunable(describe_unknown("tunable", name, known))
-    return form.render(render_provenance(provenance), values, known)
+    if evidence is None:
+        return form.render(render_provenance(provenance), values, known)
+    evidence.check_settings(values)
+    content = evidence.to_dict()
+    facts = dict(provenance) | evidence.describe()
+    if form.embed is not None:
+        return form.embed(form.render(render_provenance(facts), values, known), content)
+    return form.render(render_provenance(facts | pack_evidence(content)), values, known)
 
 
 def write_defaults(
@@ -67,6 +82,7 @@ def write_defaults(
     provenance: Provenance,
     *,
     tunables: Mapping[str, Tunable] | None = None,
+    evidence: Evidence | None = None,
 ) -> None:
     """Write values to a file, with their provenance as comments.
 
@@ -82,6 +98,8 @@ def write_defaults(
         Facts, from `describe_provenance`.
     tunables : mapping of str to Tunable, optional
         Descriptors of the block the values are of; this build's allocator unless given.
+    evidence : Evidence, optional
+        What the values rest on; its facts join the provenance.
 
     Raises
     ------
@@ -89,8 +107,10 @@ def write_defaults(
         If there is no such format, or the file cannot be written.
     UnknownTunable
         If a value's name is not among the tunables.
+    DamagedEvidence
+        If the evidence is about other values.
     """
-    text = render_defaults(format, values, provenance, tunables)
+    text = render_defaults(format, values, provenance, tunables, evidence)
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
@@ -114,7 +134,7 @@ def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunabl
         first such thing. BadParameter also if the file cannot be read.
     """
     text = read_text(path)
-    form = _recognise(os.fspath(path), text)
+    form = recognise_format(os.fspath(path), text)
     known = _own_tunables() if tunables is None else tunables
     by_identifier = {name: tunable for tunable in known.values() for name in form.identify(tunable)}
     values: dict[str, Value] = {}
@@ -132,14 +152,18 @@ def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunabl
             values[tunable.name] = value
     if errors:
         raise type(errors[0])(f"{os.fspath(path)}: " + "; ".join(str(error) for error in errors))
-    return Defaults(values, parse_provenance(form.comments(text)))
+    facts = parse_provenance(form.comments(text))
+    return Defaults(values, {name: fact for name, fact in facts.items() if not is_packed(name)})
 
 
-def _own_tunables() -> Mapping[str, Tunable]:
-    return ControlBlock.own().tunables
+def recognise_format(path: str, text: str) -> Format:
+    """Tell the format of a text by the ending of its path, else by itself.
 
-
-def _recognise(path: str, text: str) -> Format:
+    Raises
+    ------
+    BadParameter
+        If it is none.
+    """
     for form in FORMATS.values():
         if path.endswith(form.suffix):
             return form
@@ -147,6 +171,10 @@ def _recognise(path: str, text: str) -> Format:
         if form.recognises(text):
             return form
     raise BadParameter(f"{path}: no settings in it; expected an environment file, TOML or a C header")
+
+
+def _own_tunables() -> Mapping[str, Tunable]:
+    return ControlBlock.own().tunables
 
 
 def _decode(

@@ -1,0 +1,298 @@
+"""Evidence in every format: what is written is what is read, and whatever was changed is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.export.evidence_fixture import ROUNDS, SETTINGS, compare, make_evidence
+from workbench.errors import BadParameter, DamagedEvidence, WrongResults
+from workbench.experiments import ALL_WORKS, ComparisonPlan, Results, conclude
+from workbench.experiments.trial import canonical_json
+from workbench.export import FORMATS, read_defaults, write_defaults
+from workbench.export.evidence import Evidence
+from workbench.export.evidence_check import check_figures
+from workbench.export.evidence_files import read_evidence, write_evidence
+
+every_format = pytest.mark.parametrize("form", FORMATS)
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    return make_evidence(tmp_path_factory.mktemp("results"))
+
+
+def write(folder: Path, evidence: Evidence, form: str) -> Path:
+    path = folder / f"tuned{FORMATS[form].suffix}"
+    write_evidence(path, evidence)
+    return path
+
+
+@every_format
+def test_reads_what_it_wrote(tmp_path: Path, evidence: Evidence, form: str) -> None:
+    path = write(tmp_path, evidence, form)
+    assert read_evidence(path) == evidence
+    defaults = read_defaults(path)
+    assert defaults.values == SETTINGS
+    evidence.check_settings(defaults.values)
+    facts = defaults.provenance
+    assert facts["trials"] == f"{4 * ROUNDS} in {ROUNDS} rounds, order seed 1"
+    assert facts["seeds"] == f"7 to {7 + ROUNDS - 1}"
+    assert facts["evidence checksum"] == evidence.checksum
+    assert "random_mixed: throughput 1.0" in facts["claim 1"]
+    assert "better" in facts["claim 1"]
+    assert not any(name.startswith("evidence 1") for name in facts)
+
+
+def test_it_says_what_was_measured_and_where(evidence: Evidence) -> None:
+    assert (evidence.variant, evidence.baseline, evidence.rounds) == ("tuned", "defaults", ROUNDS)
+    assert {claim.work for claim in evidence.claims} == {"random_mixed", "phases", ALL_WORKS}
+    speed = next(claim for claim in evidence.claims if claim.measure == "throughput")
+    assert speed.verdict == "better"
+    assert speed.low is not None
+    assert speed.high is not None
+    assert 1.03 < speed.low < speed.ratio < speed.high < 1.07
+    assert [(series.work, series.variant) for series in evidence.trials] == [
+        ("phases", "defaults"),
+        ("phases", "tuned"),
+        ("random_mixed", "defaults"),
+        ("random_mixed", "tuned"),
+    ]
+    ids = [trial_id for series in evidence.trials for trial_id in series.ids]
+    assert len(set(ids)) == 4 * ROUNDS
+    planned = {cell.trial.id for cell in evidence.comparison_plan.list_cells()}
+    assert planned == set(ids)
+    assert evidence.machine.governor == "none"
+    assert evidence.machine.huge_pages == "madvise"
+    assert evidence.defaults["tls.grow_percent"] == 80
+    assert set(evidence.allocators) == {"hakmem"}
+
+
+def test_gaps_of_failed_rounds_survive(tmp_path: Path) -> None:
+    comparison, results = compare(tmp_path / "results")
+    broken = next(result for result in results if result.trial.tunables and result.trial.workload == "phases")
+    with results.writing():
+        results.add(replace(broken, status="crashed", reason="SIGSEGV", operations_per_s=0.0))
+    evidence = Evidence.from_comparison(conclude(comparison.plan, results), results, "tuned")
+    for form in FORMATS:
+        assert read_evidence(write(tmp_path, evidence, form)) == evidence
+    claim = next(one for one in evidence.claims if one.work == "phases")
+    assert (claim.pairs, claim.failed) == (ROUNDS - 1, 1)
+    assert any(None in values for series in evidence.trials for values in series.values.values())
+
+
+def test_too_few_rounds_are_no_interval(tmp_path: Path) -> None:
+    evidence = make_evidence(tmp_path / "results", rounds=2)
+    assert {claim.verdict for claim in evidence.claims} == {"cannot tell"}
+    assert {claim.low for claim in evidence.claims} == {None}
+    for form in FORMATS:
+        assert read_evidence(write(tmp_path, evidence, form)) == evidence
+
+
+def test_a_file_without_evidence_has_none(tmp_path: Path) -> None:
+    for form in FORMATS:
+        write_defaults(tmp_path / "plain", form, SETTINGS, {"seed": "1"})
+        assert read_evidence(tmp_path / "plain") is None
+
+
+def test_only_a_whole_comparison_of_settings_gives_evidence(tmp_path: Path) -> None:
+    comparison, results = compare(tmp_path / "results", rounds=3)
+    with pytest.raises(BadParameter, match="did you mean 'tuned'"):
+        Evidence.from_comparison(comparison, results, "tuner")
+    with pytest.raises(BadParameter, match="glibc, which has no settings"):
+        Evidence.from_comparison(comparison, results, "glibc")
+    assert Evidence.from_comparison(comparison, results).variant == "tuned"
+    longer = ComparisonPlan(comparison.plan.works, comparison.plan.variants, 4)
+    with pytest.raises(WrongResults, match="3 of 4 rounds"):
+        Evidence.from_comparison(conclude(longer, results), results, "tuned")
+    with pytest.raises(WrongResults, match="no results of this comparison"):
+        Evidence.from_comparison(comparison, Results.open(tmp_path / "none"), "tuned")
+
+
+def test_other_settings_are_refused_when_written(tmp_path: Path, evidence: Evidence) -> None:
+    with pytest.raises(DamagedEvidence, match=r"tls\.grow_percent is 61 in the file, 60 in its evidence"):
+        write_defaults(tmp_path / "a.env", "env", {**SETTINGS, "tls.grow_percent": 61}, {}, evidence=evidence)
+    with pytest.raises(BadParameter, match="its ending tells no format"):
+        write_evidence(tmp_path / "tuned.conf", evidence)
+
+
+# --- what was changed ---
+
+
+@every_format
+def test_a_setting_that_was_changed_is_named(tmp_path: Path, evidence: Evidence, form: str) -> None:
+    path = write(tmp_path, evidence, form)
+    text = path.read_text()
+    setting = next(
+        line for line in text.split("\n") if re.match(r'HAKMEM_TLS_GROW|"tls.grow|#define.*grow', line)
+    )
+    path.write_text(text.replace(setting, setting.replace("60", "65"), 1))
+    read = read_evidence(path)
+    assert read is not None
+    with pytest.raises(DamagedEvidence, match=r"tls\.grow_percent is 65 in the file, 60 in its evidence"):
+        read.check_settings(read_defaults(path).values)
+
+
+def test_settings_left_out_or_added_are_named(evidence: Evidence) -> None:
+    fewer = {name: value for name, value in SETTINGS.items() if name != "big.policy"}
+    with pytest.raises(DamagedEvidence, match=r"big\.policy is left out in the file, lfu in its evidence"):
+        evidence.check_settings(fewer)
+    with pytest.raises(DamagedEvidence, match=r"tls\.max_slots = 100 is not in the evidence"):
+        evidence.check_settings({**SETTINGS, "tls.max_slots": 100})
+    evidence.check_settings({**SETTINGS, "tls.max_slots": 2048})  # the default changes nothing
+
+
+@every_format
+def test_a_comment_that_was_changed_is_named(tmp_path: Path, evidence: Evidence, form: str) -> None:
+    path = write(tmp_path, evidence, form)
+    text = path.read_text()
+    path.write_text(text.replace("random_mixed: throughput 1.0", "random_mixed: throughput 1.9", 1))
+    with pytest.raises(DamagedEvidence, match="a comment was changed: 'claim 1"):
+        read_evidence(path)
+
+
+@pytest.mark.parametrize("form", ["env", "header"])
+def test_packed_lines_changed_or_gone_are_named(tmp_path: Path, evidence: Evidence, form: str) -> None:
+    path = write(tmp_path, evidence, form)
+    text = path.read_text()
+    packed = [line for line in text.split("\n") if re.match(r"[# *]+evidence \d+ of", line)]
+    assert len(packed) > 5
+    path.write_text(text.replace(packed[2] + "\n", ""))
+    with pytest.raises(DamagedEvidence, match="its line 3 of"):
+        read_evidence(path)
+    path.write_text(text.replace(packed[-1] + "\n", ""))
+    with pytest.raises(DamagedEvidence, match=f"its line {len(packed)} of"):
+        read_evidence(path)
+    path.write_text(text.replace(packed[2], packed[2][:-4] + "////"))
+    with pytest.raises(DamagedEvidence, match="its lines"):
+        read_evidence(path)
+    path.write_text(text.replace(packed[2], packed[2][:-1] + "!"))
+    with pytest.raises(DamagedEvidence, match="its lines were changed"):
+        read_evidence(path)
+
+
+def list_leaves(content: Mapping[str, Any] | list[Any], path: tuple[str | int, ...] = ()) -> list[Any]:
+    items = content.items() if isinstance(content, Mapping) else enumerate(content)
+    found: list[Any] = []
+    for key, value in items:
+        if isinstance(value, Mapping | list) and value:
+            found += list_leaves(value, (*path, key))
+        else:
+            found.append((*path, key))
+    return found
+
+
+def plain(evidence: Evidence) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(json.dumps(evidence.to_dict()))
+    return content
+
+
+def reach(content: Any, path: tuple[str | int, ...]) -> Any:
+    for key in path:
+        content = content[key]
+    return content
+
+
+def test_plain_values_make_the_same_evidence(evidence: Evidence) -> None:
+    assert Evidence.from_dict(plain(evidence)) == evidence
+
+
+def test_any_value_changed_is_refused(tmp_path: Path) -> None:
+    """Every single value of the evidence, one after another."""
+    evidence = make_evidence(tmp_path / "results", rounds=1)
+    content = plain(evidence)
+    for *path, last in list_leaves(content):
+        parent = reach(content, tuple(path))
+        kept = parent[last]
+        for other in (41, "other", True, -1.5, None):
+            if type(other) is type(kept) and other == kept:
+                continue
+            parent[last] = other
+            with pytest.raises(DamagedEvidence):
+                Evidence.from_dict(content)
+        parent[last] = kept
+    assert Evidence.from_dict(content) == evidence
+
+
+def test_any_field_missing_or_unknown_is_named(evidence: Evidence) -> None:
+    content = plain(evidence)
+    for name in evidence.to_dict():
+        if name == "checksum":
+            continue
+        with pytest.raises(DamagedEvidence, match=rf"evidence\.{name}"):
+            Evidence.from_dict({key: value for key, value in content.items() if key != name})
+    with pytest.raises(DamagedEvidence, match=r"evidence\.extra: there is no such field"):
+        Evidence.from_dict({**content, "extra": 1})
+    for wrong in (None, 3, "x", [1]):
+        with pytest.raises(DamagedEvidence, match="is not a table"):
+            Evidence.from_dict(wrong)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("rounds",), 2.5, r"evidence\.rounds: 2\.5 is not a whole number"),
+        (("date",), 5, r"evidence\.date: 5 is not a text"),
+        (("claims",), {}, r"evidence\.claims: {} is not a list"),
+        (("claims", 0, "ratio"), "big", r"evidence\.claims\[0\]\.ratio: 'big' is not a number"),
+        (("claims", 0, "low"), "x", r"low: 'x' is not a number or nothing"),
+        (("claims", 0, "is_higher_better"), 1, r"is_higher_better: 1 is not true or false"),
+        (("machine",), [], r"evidence\.machine: \[\] is not a table"),
+        (("machine", "cores"), "two", r"evidence\.machine\.cores: 'two' is not a whole number"),
+        (("trials", 1, "ids"), "x", r"evidence\.trials\[1\]\.ids: 'x' is not a list"),
+        (("allocators", "hakmem", "version"), 1, r"evidence\.allocators\.hakmem\.version: 1 is not a text"),
+        (("settings", "tls.grow_percent"), [], r"settings\.tls\.grow_percent: \[\] is not"),
+        (("version",), 2, r"evidence\.version: 2 is not 1"),
+        (("checksum",), "0" * 64, "its checksum does not fit"),
+    ],
+)
+def test_a_wrong_value_is_named(evidence: Evidence, path: tuple[Any, ...], value: Any, said: str) -> None:
+    content = plain(evidence)
+    reach(content, path[:-1])[path[-1]] = value
+    with pytest.raises(DamagedEvidence, match=said):
+        Evidence.from_dict(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("claims", 0, "ratio"), 1.5, "throughput of random_mixed does not follow.*ratio 1.5 stands there"),
+        (("claims", 0, "low"), 1.049, "low 1.049 stands there"),
+        (("claims", 0, "low"), None, "low None stands there"),
+        (("claims", 0, "verdict_high"), 9.0, "verdict_high 9.0"),
+        (("claims", 0, "pairs"), 50, "pairs 50"),
+        (("claims", 0, "verdict"), "worse", "verdict worse"),
+        (("claims", 0, "value"), 5.0, "value 5.0"),
+        (("claims", 0, "baseline_value"), None, "baseline_value None"),
+        (("claims", 0, "work"), "larson", "throughput of tuned in larson has not 12 rounds"),
+        (("claims", 0, "measure"), "beauty", "beauty of tuned in random_mixed has not 12 rounds"),
+        (("trials", 3, "values", "throughput", 0), 9e9, "does not follow from its trials"),
+        (("trials", 3, "values", "throughput"), [1.0], "has not 12 rounds"),
+        (("trials",), [], "has not 12 rounds"),
+        (("claims",), [], "evidence.claims: there is none"),
+        (("rounds",), 11, "evidence.rounds: 11 is not a declared end: 12"),
+        (("plan", "works"), 3, "evidence.plan cannot be understood"),
+        (("plan", "works", 0, "trial", "speed"), 3, "evidence.plan: unknown field of a trial 'speed'"),
+    ],
+)
+def test_figures_that_do_not_follow_are_named_whatever_the_checksum_says(
+    evidence: Evidence, path: tuple[Any, ...], value: Any, said: str
+) -> None:
+    content = plain(evidence)
+    reach(content, path[:-1])[path[-1]] = value
+    content["checksum"] = forge_checksum(content)
+    with pytest.raises(DamagedEvidence, match=said):
+        check_figures(Evidence.from_dict(content))
+
+
+def forge_checksum(content: dict[str, Any]) -> str:
+    """The checksum that somebody who means to deceive would write."""
+    rest = {name: value for name, value in content.items() if name != "checksum"}
+    return hashlib.sha256(canonical_json(rest).encode()).hexdigest()

@@ -1,0 +1,456 @@
+"""The evidence for exported settings: what was compared with what, how often, where, and what came of it.
+
+It holds every figure that its intervals were computed from, and a checksum of all of it: a change of any
+part is seen. Whoever wants to deceive computes the checksum again; the proof is to run the claim again
+(`workbench.export.verification`).
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from workbench.control import Value
+from workbench.datasets import find_trace
+from workbench.errors import BadParameter, DamagedEvidence, WorkbenchError, WrongResults, describe_unknown
+from workbench.experiments import (
+    MEASURES,
+    Comparison,
+    ComparisonPlan,
+    Finding,
+    Machine,
+    Results,
+    TrialResult,
+    Variant,
+    Work,
+)
+from workbench.experiments.trial import (
+    TUNABLE_ALLOCATOR,
+    Trial,
+    canonical_json,
+    checksum_file,
+    known_tunables,
+    normalize_settings,
+)
+from workbench.export.evidence_shape import read_fields
+from workbench.export.format import spell
+from workbench.traces.plan import find_plan
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One thing that is claimed: the settings against the baseline, in one measure of one work.
+
+    Parameters
+    ----------
+    work, measure, unit : str
+    is_higher_better : bool
+    value, baseline_value : float or None
+        Medians in the unit; None for the mean of all works.
+    ratio, low, high : float or None
+        Estimate and 95 % interval; None where there were too few rounds for one.
+    verdict_low, verdict_high : float or None
+        The wider interval that the verdict is about.
+    pairs, failed : int
+        Rounds that count, and that do not because a trial failed.
+    verdict : str
+        "better", "worse", "the same" or "cannot tell".
+    """
+
+    work: str
+    measure: str
+    unit: str
+    is_higher_better: bool
+    value: float | None
+    baseline_value: float | None
+    ratio: float
+    low: float | None
+    high: float | None
+    verdict_low: float | None
+    verdict_high: float | None
+    pairs: int
+    failed: int
+    verdict: str
+
+    def describe(self) -> str:
+        """Write "larson: throughput 1.043 (1.031 to 1.055) of the baseline's, better, 20 rounds"."""
+        interval = (
+            f"({self.low:.3f} to {self.high:.3f})"
+            if self.low is not None and self.high is not None
+            else "(too few rounds)"
+        )
+        return (
+            f"{self.work}: {self.measure} {self.ratio:.3f} {interval} of the baseline's, "
+            f"{self.verdict}, {self.pairs} rounds"
+        )
+
+
+@dataclass(frozen=True)
+class Series:
+    """The trials of one side in one work, round by round.
+
+    Parameters
+    ----------
+    work, variant : str
+    samples_latency : bool
+    ids : tuple of str
+        Hashes of the trials' contents.
+    seeds : tuple of int
+    values : mapping of str to tuple of (float or None)
+        By measure; None where a trial failed or has no such value.
+    """
+
+    work: str
+    variant: str
+    samples_latency: bool
+    ids: tuple[str, ...]
+    seeds: tuple[int, ...]
+    values: Mapping[str, tuple[float | None, ...]]
+
+
+@dataclass(frozen=True)
+class AllocatorBuild:
+    """An allocator that took part: version, sha256 of its library, and how it was built if it says so."""
+
+    version: str
+    checksum: str
+    build: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an exported file claims, and what the claim rests on.
+
+    Made by `from_comparison`; read from a file by `read_evidence`.
+
+    Parameters
+    ----------
+    version : int
+        Of this form.
+    date : str
+        UTC, when it was made.
+    variant, baseline : str
+        Names of the two sides.
+    settings : mapping of str to Value
+        What the variant sets.
+    defaults : mapping of str to Value
+        Default of every tunable of the build that was measured.
+    plan : mapping
+        The comparison as it was declared, of these two sides (`comparison_plan` makes one of it).
+    rounds : int
+        That were complete.
+    claims : tuple of Claim
+    trials : tuple of Series
+    files : mapping of str to str
+        Checksums of the datasets, traces and input files of the works.
+    machine : Machine
+    workbench_version, python_version, source_revision, runner_build, runner_checksum : str
+    allocators : mapping of str to AllocatorBuild
+    """
+
+    version: int
+    date: str
+    variant: str
+    baseline: str
+    settings: Mapping[str, Value]
+    defaults: Mapping[str, Value]
+    plan: Mapping[str, Any]
+    rounds: int
+    claims: tuple[Claim, ...]
+    trials: tuple[Series, ...]
+    files: Mapping[str, str]
+    machine: Machine
+    workbench_version: str
+    python_version: str
+    source_revision: str
+    runner_build: str
+    runner_checksum: str
+    allocators: Mapping[str, AllocatorBuild]
+
+    @classmethod
+    def from_comparison(cls, comparison: Comparison, results: Results, variant: str | None = None) -> Self:
+        """Take the evidence for one variant out of a comparison that has come to its end.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        results : Results
+            Those it was concluded from.
+        variant : str, optional
+            Name of the variant whose settings are exported; needed if there are several.
+
+        Raises
+        ------
+        BadParameter
+            If there is no such variant, or it is another allocator's.
+        WrongResults
+            If the comparison is not at a declared end, or these are not its results.
+        """
+        plan = comparison.plan
+        chosen = _choose_variant(plan, variant)
+        if not comparison.is_judged:
+            raise WrongResults(
+                f"{comparison.rounds} of {plan.rounds} rounds are done: there is a verdict, and evidence, "
+                "only after the declared ones; run the comparison to its end"
+            )
+        baseline = plan.variants[0]
+        sides = (baseline.name, chosen.name)
+        found = _find_results(plan, results, sides)
+        first = next(result for result in found.values() if result.trial.allocator == TUNABLE_ALLOCATOR)
+        kept = ComparisonPlan(
+            plan.works, (baseline, chosen), plan.rounds, plan.looks, plan.seed, plan.samples_latency
+        )
+        return cls(
+            version=VERSION,
+            date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            variant=chosen.name,
+            baseline=baseline.name,
+            settings=normalize_settings(chosen.tunables),
+            defaults={name: tunable.default for name, tunable in known_tunables().items()},
+            plan=kept.to_dict(),
+            rounds=comparison.rounds,
+            claims=tuple(
+                _make_claim(finding)
+                for finding in comparison.findings
+                if finding.variant == chosen.name and finding.ratio.pairs > 0
+            ),
+            trials=tuple(_gather_series(found, comparison.rounds)),
+            files=checksum_files(kept),
+            machine=first.machine,
+            workbench_version=first.software.workbench_version,
+            python_version=first.software.python_version,
+            source_revision=first.software.source_revision,
+            runner_build=first.runner_build,
+            runner_checksum=first.software.runner_checksum,
+            allocators={
+                result.trial.allocator: AllocatorBuild(
+                    result.software.allocator_version,
+                    result.software.allocator_checksum,
+                    result.allocator_build,
+                )
+                for result in found.values()
+            },
+        )
+
+    @property
+    def checksum(self) -> str:
+        """sha256 of the whole content."""
+        return hashlib.sha256(canonical_json(self._to_dict()).encode()).hexdigest()
+
+    @property
+    def comparison_plan(self) -> ComparisonPlan:
+        """The comparison to run again.
+
+        Raises
+        ------
+        DamagedEvidence
+            If the plan cannot be understood.
+        """
+        plan = self.plan
+        try:
+            return ComparisonPlan(
+                tuple(Work(work["name"], Trial.from_dict(work["trial"])) for work in plan["works"]),
+                tuple(
+                    Variant(one["name"], one["allocator"], dict(one["tunables"])) for one in plan["variants"]
+                ),
+                plan["rounds"],
+                plan["looks"],
+                plan["seed"],
+                plan["samples_latency"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedEvidence(f"evidence.plan cannot be understood: {error!r}") from None
+        except WorkbenchError as error:
+            raise DamagedEvidence(f"evidence.plan: {error}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, with its checksum."""
+        return self._to_dict() | {"checksum": self.checksum}
+
+    def _to_dict(self) -> dict[str, Any]:
+        content = asdict(self)
+        for series in content["trials"]:
+            series["values"] = {name: list(values) for name, values in series["values"].items()}
+        return content
+
+    @classmethod
+    def from_dict(cls, content: object) -> Self:
+        """Make it of what `to_dict` gave.
+
+        Raises
+        ------
+        DamagedEvidence
+            With the field that is missing or wrong, or if the checksum does not fit.
+        """
+        if not isinstance(content, Mapping):
+            raise DamagedEvidence(f"evidence: {str(content)[:40]!r} is not a table")
+        version = content.get("version")
+        if version != VERSION or isinstance(version, bool):
+            raise DamagedEvidence(
+                f"evidence.version: {version!r} is not {VERSION}; take the workbench that wrote it"
+            )
+        given = dict(content)
+        checksum = given.pop("checksum", None)
+        evidence: Self = read_fields(cls, given, "evidence")
+        if checksum != evidence.checksum:
+            raise DamagedEvidence(
+                "the evidence was changed after it was written: its checksum does not fit "
+                f"(sha256 {str(checksum)[:12]}… stands there, {evidence.checksum[:12]}… is right)"
+            )
+        return evidence
+
+    def check_settings(self, values: Mapping[str, Value]) -> None:
+        """See whether the settings of a file are those the evidence is about.
+
+        Raises
+        ------
+        DamagedEvidence
+            With every setting that is not.
+        """
+        wrong = [
+            f"{name} is {spell(values[name]) if name in values else 'left out'} in the file, "
+            f"{spell(value)} in its evidence"
+            for name, value in self.settings.items()
+            if values.get(name) != value
+        ]
+        wrong += [
+            f"{name} = {spell(value)} is not in the evidence"
+            for name, value in values.items()
+            if name not in self.settings and self.defaults.get(name) != value
+        ]
+        if wrong:
+            raise DamagedEvidence("the settings are not those that were measured: " + "; ".join(wrong))
+
+    def describe(self) -> dict[str, str]:
+        """Facts for people, as `describe_provenance` has them: claims, seeds, machine, versions, hashes."""
+        seeds = sorted({seed for series in self.trials for seed in series.seeds})
+        works = [f"{work['name']}" for work in self.plan["works"]]
+        facts = {"compared": f"{self.variant} with {self.baseline}, on {', '.join(works)}"}
+        facts |= {f"claim {number}": claim.describe() for number, claim in enumerate(self.claims, start=1)}
+        trials = sum(len(series.ids) for series in self.trials)
+        facts |= {
+            "trials": f"{trials} in {self.rounds} rounds, order seed {self.plan['seed']}",
+            "seeds": f"{seeds[0]} to {seeds[-1]}" if seeds else "none",
+        }
+        facts["files"] = ", ".join(f"{name} {checksum}" for name, checksum in self.files.items())
+        machine = self.machine
+        build = self.allocators.get(TUNABLE_ALLOCATOR, AllocatorBuild("", "", ""))
+        changed = [
+            f"{name} {spell(value)} (default {spell(self.defaults[name])})"
+            for name, value in self.settings.items()
+            if name in self.defaults and value != self.defaults[name]
+        ]
+        facts |= {
+            "allocator build": build.build,
+            "machine": f"{machine.description}; governor {machine.governor}, THP {machine.huge_pages}",
+            "versions": f"workbench {self.workbench_version}, Python {self.python_version}",
+            "source revision": self.source_revision,
+            "date": self.date,
+            "changed": ", ".join(changed) or "nothing",
+            "evidence checksum": self.checksum,
+        }
+        return {name: text for name, text in facts.items() if text}
+
+
+def checksum_files(plan: ComparisonPlan) -> dict[str, str]:
+    """Checksums of what the works of a plan read: a trace's events, an input file's bytes.
+
+    Raises
+    ------
+    WorkbenchError
+        If one of them is not there.
+    """
+    found = {}
+    for work in plan.works:
+        if work.trial.trace is not None:
+            found[work.trial.trace] = find_plan(find_trace(work.trial.trace)).trace_checksum
+        for path in work.trial.inputs:
+            found[path.name] = checksum_file(path)
+    return found
+
+
+def _choose_variant(plan: ComparisonPlan, name: str | None) -> Variant:
+    variants = {variant.name: variant for variant in plan.variants[1:]}
+    if name is None:
+        tunable = [one for one in variants.values() if one.allocator == TUNABLE_ALLOCATOR]
+        if len(tunable) != 1:
+            raise BadParameter(f"say whose settings: there are {', '.join(variants)}")
+        return tunable[0]
+    if name not in variants:
+        raise BadParameter(describe_unknown("variant", name, variants))
+    if variants[name].allocator != TUNABLE_ALLOCATOR:
+        raise BadParameter(f"variant {name} is {variants[name].allocator}, which has no settings to export")
+    return variants[name]
+
+
+_Found = Mapping[tuple[str, str, int, bool], TrialResult]
+
+
+def _find_results(plan: ComparisonPlan, results: Results, sides: tuple[str, str]) -> _Found:
+    found = {}
+    for cell in plan.list_cells():
+        if cell.variant in sides and (result := results.get(cell.trial.id)) is not None:
+            found[cell.work, cell.variant, cell.round, cell.trial.samples_latency] = result
+    if not any(result.trial.allocator == TUNABLE_ALLOCATOR for result in found.values()):
+        raise WrongResults(f"{results.path}: it holds no results of this comparison")
+    return found
+
+
+def _gather_series(found: _Found, rounds: int) -> list[Series]:
+    gathered = []
+    keys = dict.fromkeys((work, variant, is_latency) for work, variant, _, is_latency in sorted(found))
+    for work, variant, is_latency in keys:
+        row = [
+            result
+            for number in range(rounds)
+            if (result := found.get((work, variant, number, is_latency))) is not None
+        ]
+        measures = [measure for measure in MEASURES if measure.is_latency == is_latency]
+        values = {
+            measure.name: tuple(
+                _finite(measure.read(result)) if result.is_measured else None for result in row
+            )
+            for measure in measures
+        }
+        gathered.append(
+            Series(
+                work,
+                variant,
+                is_latency,
+                tuple(result.id for result in row),
+                tuple(result.trial.seed for result in row),
+                {name: series for name, series in values.items() if any(one is not None for one in series)},
+            )
+        )
+    return gathered
+
+
+def _make_claim(finding: Finding) -> Claim:
+    ratio = finding.ratio
+    has_interval = ratio.low > 0
+    return Claim(
+        work=finding.work,
+        measure=finding.measure.name,
+        unit=finding.measure.unit,
+        is_higher_better=finding.measure.is_higher_better,
+        value=_finite(finding.value),
+        baseline_value=_finite(finding.baseline_value),
+        ratio=ratio.estimate,
+        low=ratio.low if has_interval else None,
+        high=ratio.high if has_interval else None,
+        verdict_low=ratio.verdict_low if ratio.verdict_low > 0 else None,
+        verdict_high=_finite(ratio.verdict_high),
+        pairs=ratio.pairs,
+        failed=finding.failed,
+        verdict="the same" if ratio.is_same and ratio.verdict == "cannot tell" else ratio.verdict,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
