@@ -16,14 +16,18 @@ static struct chunk **heads; /* BIG_MAX_BUCKETS, touched as far as used */
 
 /* A bit a stripe: clear only if it holds no entry of the class. Set and cleared under the stripe's lock;
  * cleared by searches that find nothing, so that a list that empties and fills does not write here. */
-static _Atomic uint64_t class_stripes[BIG_CLASS_COUNT];
+static _Alignas(CACHE_LINE) _Atomic uint64_t class_stripes[BIG_CLASS_COUNT];
+_Static_assert(sizeof class_stripes == CACHE_LINE, "a line of their own");
 
 static _Atomic uint32_t bucket_count; /* what stripes follow */
 static _Atomic uint32_t placed_by;    /* enum big_hash; written under all locks */
-static _Atomic uint32_t victim_rotor;
-/* Entries and pages of all stripes in one word, so that one addition counts both: entries from bit
- * PAGE_BITS up, pages below. Added to under a stripe's lock, so exact while all are held. */
-static _Alignas(CACHE_LINE) _Atomic uint64_t totals;
+/* What blocks that come and go write, on a line of its own: what all read (above) stays in caches.
+ * word: entries and pages of all stripes, so that one addition counts both: entries from bit PAGE_BITS
+ * up, pages below. Added to under a stripe's lock, so exact while all are held. */
+static struct {
+    _Alignas(CACHE_LINE) _Atomic uint64_t word;
+    _Atomic uint32_t victim_rotor;
+} totals;
 #define PAGE_BITS 43
 #define ONE_ENTRY (UINT64_C(1) << PAGE_BITS)
 
@@ -39,12 +43,12 @@ static uint64_t bytes_in(uint64_t word)
 
 uint32_t big_table_entries(void)
 {
-    return entries_in(atomic_load_explicit(&totals, memory_order_relaxed));
+    return entries_in(atomic_load_explicit(&totals.word, memory_order_relaxed));
 }
 
 uint64_t big_table_bytes(void)
 {
-    return bytes_in(atomic_load_explicit(&totals, memory_order_relaxed));
+    return bytes_in(atomic_load_explicit(&totals.word, memory_order_relaxed));
 }
 
 /* Plain stores: of two threads at once the earlier may have the last word, until the next one counts. */
@@ -56,19 +60,19 @@ static void publish_totals(uint64_t word)
 
 void big_table_publish(void)
 {
-    publish_totals(atomic_load_explicit(&totals, memory_order_relaxed));
+    publish_totals(atomic_load_explicit(&totals.word, memory_order_relaxed));
 }
 
 static void count_in(const struct chunk *chunk)
 {
     uint64_t one = ONE_ENTRY + chunk->touched_bytes / PAGE_BYTES;
-    publish_totals(atomic_fetch_add_explicit(&totals, one, memory_order_relaxed) + one);
+    publish_totals(atomic_fetch_add_explicit(&totals.word, one, memory_order_relaxed) + one);
 }
 
 static void count_out(const struct chunk *chunk)
 {
     uint64_t one = ONE_ENTRY + chunk->touched_bytes / PAGE_BYTES;
-    publish_totals(atomic_fetch_sub_explicit(&totals, one, memory_order_relaxed) - one);
+    publish_totals(atomic_fetch_sub_explicit(&totals.word, one, memory_order_relaxed) - one);
 }
 
 uint32_t big_table_buckets(void)
@@ -298,7 +302,7 @@ static struct stripe *find_least_used(void)
 {
     struct stripe *found = NULL;
     uint32_t least_uses = 0, seen = 0;
-    uint32_t first = atomic_fetch_add_explicit(&victim_rotor, VICTIM_SAMPLE_STRIPES, memory_order_relaxed);
+    uint32_t first = atomic_fetch_add_explicit(&totals.victim_rotor, VICTIM_SAMPLE_STRIPES, memory_order_relaxed);
     for (uint32_t i = 0; i < BIG_STRIPE_COUNT && seen < VICTIM_SAMPLE_STRIPES; i++) {
         struct stripe *stripe = &stripes[(first + i) & STRIPE_MASK];
         if (is_empty(stripe))

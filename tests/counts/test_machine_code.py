@@ -1,0 +1,79 @@
+"""The machine code of both fast paths: no locked instruction, and nothing global is read, so no setting.
+
+The functions consist of the hit path and of jumps to the slow one, so every instruction of theirs counts.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from functools import cache
+
+import pytest
+
+from workbench.processes import get_allocator
+
+FUNCTIONS = (
+    "malloc", "calloc", "free", "free_sized", "_Znwm", "_Znam", "_ZdlPv", "_ZdlPvm",
+    "hak_malloc", "hak_calloc", "hak_free", "hak_free_sized", "malloc_above_tiny",
+)  # fmt: skip
+# Where a fast path leaves for: the slow path, the clearing of a block, the path of larger sizes.
+LEAVES = re.compile(r"heap_\w+|memset@plt|malloc_above_tiny|_Z\w+\.cold")
+
+
+@cache
+def run_on_library(*words: str) -> str:
+    command = [*words, str(get_allocator("hakmem").library)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@cache
+def disassemble() -> dict[str, list[str]]:
+    """Instructions of each function; of those that are there twice (static ones), all."""
+    functions: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in run_on_library("objdump", "-d", "--no-show-raw-insn").splitlines():
+        if title := re.match(r"[0-9a-f]+ <([^>]+)>:", line):
+            current = functions.setdefault(title[1], [])
+        elif instruction := re.match(r" +[0-9a-f]+:\t(.+)", line):
+            current.append(instruction[1].strip())
+    return functions
+
+
+def list_thread_offsets() -> set[int]:
+    """Addresses of the words in which the loader leaves the places of thread variables."""
+    listing = run_on_library("readelf", "--relocs", "--wide")
+    return {int(line.split()[0], 16) for line in listing.splitlines() if "R_X86_64_TPOFF64" in line}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_instruction_is_locked(name: str) -> None:
+    code = disassemble()[name]
+    assert any(line.startswith("ret") or "memset" in line for line in code), "the hit path ends here"
+    # xchg with memory locks without saying so.
+    assert [line for line in code if re.match(r"lock\b|xchg .*\(|xacquire|mfence", line)] == []
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_nothing_global_is_read(name: str) -> None:
+    # A setting is a word of a global structure, which would be addressed relative to the program counter.
+    allowed = list_thread_offsets()
+    read = [line for line in disassemble()[name] if "(%rip)" in line]
+    assert read, "the place of the thread's cache is read somewhere"
+    assert [line for line in read if int(re.findall(r"# ([0-9a-f]+)", line)[0], 16) not in allowed] == []
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_it_leaves_for_the_slow_path_only(name: str) -> None:
+    targets = {
+        found[1]
+        for line in disassemble()[name]
+        if (found := re.match(r"(?:j\w+|call) +[0-9a-f]+ <([^>+]+)(?:\+0x[0-9a-f]+)?>", line))
+    }
+    assert [target for target in targets if target != name and not LEAVES.fullmatch(target)] == []
+    assert any(target.startswith("heap_") for target in targets)
+
+
+def test_a_locked_instruction_would_be_seen() -> None:
+    locked = [name for name, code in disassemble().items() if any(line.startswith("lock") for line in code)]
+    assert any(name.startswith(("tls_cache_free", "central_")) for name in locked), locked

@@ -1,0 +1,37 @@
+"""System calls and page faults of seeded runs in their steady state: golden counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.system_counts import PATTERNS, Pattern, count
+
+# A million operations: memory-management calls, minor page faults. Seen: 0 / 2, 0 / 5, 0 / 31, 0 / 41,
+# 5 / 35, -3 / 31, 5 / 1,600, 110 / 191,890, 600 / 613,600.
+MOST = {
+    "pair": (2, 20),
+    "random_mixed, 256 slots": (2, 30),
+    "random_mixed, 8192 slots": (2, 100),
+    "batch": (2, 100),
+    "larson 8 1000 5000 100": (20, 200),
+    "pareto": (10, 100),
+    "realloc_growth": (50, 4_000),
+    "large, ends touched": (300, 250_000),
+    "large, every page touched": (1_500, 900_000),
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.name)
+def test_the_system_is_asked_seldom(pattern: Pattern) -> None:
+    most_calls, most_faults = MOST[pattern.name]
+    counts = count(pattern, "hakmem")
+    assert counts.calls <= most_calls
+    assert counts.page_faults <= most_faults
+
+
+def test_calls_are_counted_where_they_are_made() -> None:
+    # glibc maps and unmaps large blocks: a count that is always 0 would say nothing.
+    large = next(pattern for pattern in PATTERNS if pattern.name == "large, ends touched")
+    counts = count(large, "glibc")
+    assert counts.calls > 1_000
+    assert counts.page_faults > 1_000
