@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 from workbench.errors import MixedResults
 from workbench.experiments.comparison_plan import ComparisonPlan, Variant
-from workbench.experiments.execution import ResultListener, WarmMemory
+from workbench.experiments.execution import Measurer, ResultListener, WarmMemory
 from workbench.experiments.inference import (
     FloatArray,
     Ratio,
@@ -172,7 +172,11 @@ class Comparison:
 
 
 def run_comparison(
-    plan: ComparisonPlan, results: Results, on_result: ResultListener | None = None
+    plan: ComparisonPlan,
+    results: Results,
+    on_result: ResultListener | None = None,
+    *,
+    measure: Measurer | None = None,
 ) -> Comparison:
     """Run what is missing of a comparison, and conclude.
 
@@ -185,6 +189,8 @@ def run_comparison(
         Where they are kept; those that are there already are not run again.
     on_result : callable, optional
         Told of each result, also of those that are there already.
+    measure : callable, optional
+        Runs a trial; `run_trial` unless given.
 
     Raises
     ------
@@ -200,7 +206,7 @@ def run_comparison(
             for cell in plan.list_round(number):
                 result = results.get(cell.trial.id)
                 if result is None:
-                    result = run_trial(cell.trial, warm_bytes=memory.choose(cell.trial))
+                    result = (measure or run_trial)(cell.trial, warm_bytes=memory.choose(cell.trial))
                     results.add(result)
                 memory.learn(result)
                 if on_result is not None:

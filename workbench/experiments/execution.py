@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from workbench.experiments.measurement import run_trial
 from workbench.experiments.plan import Plan
@@ -14,6 +15,14 @@ from workbench.experiments.warming import choose_warm_bytes
 
 #: Told of each result as it is kept.
 ResultListener = Callable[[TrialResult], object]
+
+
+class Measurer(Protocol):
+    """Runs a trial to its end; `run_trial` is the one that measures."""
+
+    def __call__(self, trial: Trial, *, warm_bytes: int | None = None) -> TrialResult:
+        """The trial's result, with `warm_bytes` of memory touched before."""
+        ...
 
 
 class WarmMemory:

@@ -82,6 +82,18 @@ class Results:
         """Result of a trial; None if it is not done."""
         return self._by_id.get(trial_id)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a process adds results to it now."""
+        try:
+            with (self._path / _LOCK).open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the set, so that nobody else runs the same trials into it.
