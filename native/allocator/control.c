@@ -157,11 +157,10 @@ static bool publish(struct hak_block_spec *spec)
         if (hak_block_create(&control_block, spec) != 0)
             return false;
         telemetry = (struct telemetry *)control_block.data;
-        if (os_populate(telemetry, offsetof(struct telemetry, threads[1])))
-            return true;
+        if (!control_block.path[0] || os_populate(telemetry, offsetof(struct telemetry, threads[1])))
+            return true; /* private pages come as they are touched */
         hak_block_retire(&control_block);
-        if (spec->access == HAK_ACCESS_OFF)
-            return false;
+        os_unmap(control_block.header, control_block.bytes);
         spec->access = HAK_ACCESS_OFF;
     }
 }

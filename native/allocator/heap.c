@@ -127,6 +127,8 @@ static bool reclaim(size_t bytes)
 
 static void *allocate(struct tls_cache *cache, size_t bytes, void *call_site, bool *is_zeroed)
 {
+    if (UNLIKELY(!cache->is_real) && !lifecycle_is_started())
+        return NULL;
     void *block = try_allocate(cache, bytes, call_site, is_zeroed);
     if (UNLIKELY(!block) && reclaim(bytes))
         block = try_allocate(cache, bytes, call_site, is_zeroed);

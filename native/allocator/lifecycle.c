@@ -31,16 +31,29 @@ static void end_thread(void *value)
     tls_cache_destroy(cache);
 }
 
-static bool start_components(void)
+static bool start_system(void)
 {
-    if (!control_start())
-        return false;
     size_class_init_tables();
     os_watch_for_children();
     os_reserve_range();
     central_start();
-    return registry_start() && frames_start() && superslab_start() && l25_pool_start() && big_cache_start() &&
-           pthread_key_create(&exit_key, end_thread) == 0;
+    return true;
+}
+
+static bool start_exits(void)
+{
+    return pthread_key_create(&exit_key, end_thread) == 0;
+}
+
+/* Where there was no memory for one, the next call goes on from there. */
+static bool start_components(void)
+{
+    static bool (*const steps[])(void) = {control_start,   start_system,   registry_start,  frames_start,
+                                          superslab_start, l25_pool_start, big_cache_start, start_exits};
+    static unsigned done; /* under start_lock */
+    while (done < sizeof steps / sizeof *steps && steps[done]())
+        done++;
+    return done == sizeof steps / sizeof *steps;
 }
 
 bool lifecycle_is_started(void)

@@ -78,9 +78,10 @@ static bool grow_locked(const struct actor *actor)
 bool registry_start(void)
 {
     first_segment_entries = (uint32_t)power_of_two_at_least((uint64_t)SETTING(registry_initial_entries));
-    if (os_range.bytes) {
+    if (os_range.bytes && !registry_frames) {
         registry_frames = os_map(os_range.bytes / CHUNK_BYTES * sizeof *registry_frames);
         if (!registry_frames) {
+            os_unmap(os_range.base, os_range.bytes);
             os_range.bytes = 0;
             os_range.base = NULL;
         }

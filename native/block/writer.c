@@ -183,6 +183,18 @@ static void copy_sparse(char *target, const char *source, const char *parent_pat
         block_system_close(descriptor);
 }
 
+/* The header of a copy of the parent's block becomes the child's. */
+static void make_own(struct hak_header *header, const struct hak_header *identity)
+{
+    header->pid = identity->pid;
+    header->uid = identity->uid;
+    header->start_ticks = identity->start_ticks;
+    header->created_ns = identity->created_ns;
+    atomic_fetch_and_explicit(&header->effective_generation, ~HAK_EFFECTIVE_BUSY, memory_order_relaxed);
+    atomic_store_explicit(&header->event_head, 0, memory_order_relaxed);
+    atomic_store_explicit(&header->event_lost, 0, memory_order_relaxed);
+}
+
 /* Fills the child's block from the parent's, which its own process may be changing meanwhile. */
 static void copy_content(char *map, const struct hak_block *parent, const struct hak_header *identity)
 {
@@ -191,7 +203,6 @@ static void copy_content(char *map, const struct hak_block *parent, const struct
     memcpy(map, parent->header, data_offset);
     copy_sparse(map, (const char *)parent->header, parent->path, data_offset, section[HAK_SECTION_EVENT].offset);
 
-    struct hak_header *header = (void *)map;
     double *requested = (void *)(map + section[HAK_SECTION_REQUESTED].offset);
     uint64_t generation;
     if (hak_block_copy_requested(parent, requested, &generation) != 0) {
@@ -199,14 +210,41 @@ static void copy_content(char *map, const struct hak_block *parent, const struct
         memcpy(requested, parent->effective, parent->tunable_count * sizeof *requested);
     }
     memcpy(requested + parent->tunable_count, requested, parent->tunable_count * sizeof *requested);
-    header->pid = identity->pid;
-    header->uid = identity->uid;
-    header->start_ticks = identity->start_ticks;
-    header->created_ns = identity->created_ns;
+    struct hak_header *header = (void *)map;
     atomic_store_explicit(&header->generation, generation, memory_order_relaxed);
-    atomic_fetch_and_explicit(&header->effective_generation, ~HAK_EFFECTIVE_BUSY, memory_order_relaxed);
-    atomic_store_explicit(&header->event_head, 0, memory_order_relaxed);
-    atomic_store_explicit(&header->event_lost, 0, memory_order_relaxed);
+    make_own(header, identity);
+}
+
+/* Puts the finished copy where the parent's block is mapped: the parent's pages leave and the child's arrive
+ * in one step. A refused move has unmapped its target already: then private memory takes the place. */
+static int take_place(const struct hak_block *block, char *map)
+{
+    if (mremap(map, block->bytes, block->bytes, MREMAP_MAYMOVE | MREMAP_FIXED, block->header) != MAP_FAILED)
+        return 0;
+    char *place = mmap(block->header, block->bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    if (place != MAP_FAILED)
+        for (uint64_t page = 0; page < block->bytes; page += PAGE_BYTES)
+            if (!is_zero(map + page, PAGE_BYTES))
+                memcpy(place + page, map + page, PAGE_BYTES);
+    munmap(map, block->bytes);
+    return -1;
+}
+
+/* There is no room for a second block: pages of the parent's file become the child's as it writes them. That
+ * needs no address space; where even it is refused, the child goes on counting in its parent's block. */
+static void part_from_parent(struct hak_block *block, const struct hak_header *identity)
+{
+    int descriptor = block_system_open(AT_FDCWD, block->path, O_RDONLY | O_NOFOLLOW, 0);
+    if (descriptor < 0)
+        return;
+    void *map = mmap(block->header, block->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED,
+                     descriptor, 0);
+    block_system_close(descriptor);
+    if (map == MAP_FAILED)
+        return;
+    make_own(block->header, identity);
+    block->path[0] = 0;
 }
 
 void hak_block_after_fork(struct hak_block *block)
@@ -230,13 +268,14 @@ void hak_block_after_fork(struct hak_block *block)
         map = map_private(block->bytes);
     if (map) {
         copy_content(map, block, &identity);
-        /* The parent's pages leave and the child's arrive in one step, at the same addresses. */
-        void *moved = mremap(map, block->bytes, block->bytes, MREMAP_MAYMOVE | MREMAP_FIXED, block->header);
         block->path[0] = 0;
-        if (moved == MAP_FAILED && !is_private)
+        int is_placed = take_place(block, map) == 0;
+        if (!is_placed && !is_private)
             block_file_discard(&file);
         else if (!is_private && block_file_publish(&file) == 0)
             memcpy(block->path, file.path, sizeof block->path);
+    } else {
+        part_from_parent(block, &identity);
     }
     errno = saved_errno;
 }
