@@ -165,6 +165,16 @@ def test_a_command_is_measured_with_its_children(tmp_path: Path) -> None:
     assert result.sample_count > 0
 
 
+def test_what_a_command_writes_is_told_apart() -> None:
+    """Whole programs shall come to the same result under every allocator."""
+    same, again, other = (
+        run_trial(Trial("print", command=(PYTHON, "-c", f"print({word!r})"), allocator=name), warm_bytes=0)
+        for word, name in (("one", "glibc"), ("one", "hakmem"), ("two", "glibc"))
+    )
+    assert same.checksum == again.checksum != other.checksum
+    assert len(same.checksum) == 16
+
+
 @pytest.mark.parametrize(
     ("code", "status", "said"),
     [

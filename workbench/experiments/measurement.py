@@ -6,6 +6,7 @@ A crash, a hang or a lack of memory is a result with a reason, never an error of
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 import time
@@ -27,6 +28,7 @@ _GRACE_S = 60.0
 _STRETCH = 2.0
 # Slower than any allocator here on any workload (64 KiB blocks, every page touched: 40,000 a second).
 _SLOWEST_OPERATIONS_PER_S = 2_000.0
+_CHECKSUM_CHARACTERS = 16  # as many as that of a workload
 # A command, or a replay, whose length nobody knows beforehand.
 _OPEN_END_TIMEOUT_S = 900.0
 # Often enough for a mean, rarely enough to leave the run alone: the same for all that are compared.
@@ -215,6 +217,7 @@ def _measure_command(trial: Trial, limit_s: float) -> _Measurement:
     found.elapsed_s = outcome.elapsed_s
     found.operations_per_s = 1 / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
     found.processor_s = outcome.processor_s
+    found.checksum = hashlib.sha256(outcome.output_tail.encode()).hexdigest()[:_CHECKSUM_CHARACTERS]
     found.mean_resident_bytes = float(outcome.mean_resident_bytes)
     found.peak_resident_bytes = float(outcome.peak_resident_bytes)
     found.sample_count = outcome.sample_count

@@ -48,7 +48,7 @@ class TrialResult:
     latency_ns : mapping of str to float
         As `Outcome.latency_ns`; empty unless the trial samples it.
     checksum : str
-        Of the requests that the workload made.
+        Of the requests that the workload made; of the last 16 KiB that a command wrote.
     sample_count : int
         Samples that the means are of.
     warmed_bytes : int
