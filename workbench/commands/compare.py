@@ -18,6 +18,13 @@ _STATUS_INTERRUPTED = 130
 @click.command()
 @click.argument("workload_names", metavar="[WORKLOAD]...", nargs=-1)
 @click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="NAME",
+    help="Compare on the replay of a dataset or trace, too; repeatable.",
+)
+@click.option(
     "--allocators",
     metavar="A,B,...",
     help="What is compared; the first is the baseline. Default: all at hand.",
@@ -59,9 +66,18 @@ _STATUS_INTERRUPTED = 130
     type=click.Path(),
     help="Keep the results; the same command goes on where it was.",
 )
+@click.option(
+    "--export",
+    "export_path",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write the settings of a variant with this comparison as evidence: .toml, .env or .h.",
+)
+@click.option("--winner", metavar="NAME", help="Which variant --export writes, if there are several.")
 @json_option
 def compare(
     workload_names: tuple[str, ...],
+    datasets: tuple[str, ...],
     allocators: str | None,
     variant_texts: tuple[str, ...],
     assignments: tuple[str, ...],
@@ -76,6 +92,8 @@ def compare(
     latency: bool,
     plan_path: str | None,
     output: str | None,
+    export_path: str | None,
+    winner: str | None,
     as_json: bool,
 ) -> None:
     """Compare allocators, or settings of hakmem, on workloads.
@@ -89,8 +107,8 @@ def compare(
     from workbench.experiments import read_comparison_plan
 
     if plan_path is not None:
-        given = (workload_names, allocators, variant_texts, assignments, settings_path, seconds, operations,
-                 threads, parameters)  # fmt: skip
+        given = (workload_names, datasets, allocators, variant_texts, assignments, settings_path, seconds,
+                 operations, threads, parameters)  # fmt: skip
         if any(value not in (None, ()) for value in given):
             raise BadParameter(
                 "--plan says what is compared; beside it go --rounds, --looks, --seed, --latency"
@@ -98,7 +116,9 @@ def compare(
         plan = read_comparison_plan(plan_path)
     else:
         variants = comparison.read_variants(allocators, variant_texts, settings_path, assignments)
-        plan = comparison.make_plan(workload_names, parameters, variants, threads, seconds, operations)
+        plan = comparison.make_plan(
+            workload_names, datasets, parameters, variants, threads, seconds, operations
+        )
     plan = dataclasses.replace(
         plan,
         rounds=plan.rounds if rounds is None else rounds,
@@ -107,8 +127,11 @@ def compare(
         samples_latency=latency or plan.samples_latency,
     )
     plan.check()
+    comparison.check_export(plan, export_path, winner)
     with open_results(output) as results:
         found, is_whole = comparison.run_plan(plan, results)
+        if export_path is not None and found.is_judged:
+            comparison.export_winner(export_path, found, results, winner)
     if as_json:
         print_json(comparison.describe_comparison(found))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -26,8 +27,11 @@ from workbench.experiments import (
     conclude,
     run_comparison,
 )
+from workbench.export.evidence import Evidence, choose_variant
+from workbench.export.evidence_files import choose_format, write_evidence
 from workbench.processes import allocators as list_allocators
 from workbench.units import format_rough
+from workbench.workloads import REPLAY
 
 DEFAULT_ROUNDS = 10
 DEFAULT_SECONDS = 1.0
@@ -35,13 +39,14 @@ DEFAULT_SECONDS = 1.0
 
 def make_plan(
     workload_names: Sequence[str],
+    datasets: Sequence[str],
     parameters: Sequence[str],
     variants: tuple[Variant, ...],
     threads: int | None,
     seconds: float | None,
     operations: int | None,
 ) -> ComparisonPlan:
-    """A plan of workloads by name, all with the same length.
+    """A plan of workloads by name, all with the same length, and of replays, each once.
 
     Raises
     ------
@@ -51,8 +56,9 @@ def make_plan(
     if operations is None and seconds is None:
         seconds = DEFAULT_SECONDS
     base = Trial("", _parse_parameters(parameters), threads=threads, seconds=seconds, operations=operations)
-    works = tuple(Work(name, dataclasses.replace(base, workload=name)) for name in workload_names)
-    return ComparisonPlan(works, variants, DEFAULT_ROUNDS)
+    works = [Work(name, dataclasses.replace(base, workload=name)) for name in workload_names]
+    works += [Work(Path(name).stem, Trial(REPLAY, trace=name)) for name in datasets]
+    return ComparisonPlan(tuple(works), variants, DEFAULT_ROUNDS)
 
 
 def run_plan(plan: ComparisonPlan, results: Results) -> tuple[Comparison, bool]:
@@ -87,6 +93,32 @@ def read_variants(
     if settings and "hakmem" not in names and not extra:
         raise BadParameter("--set and --settings are hakmem's; compare it too, or leave them out")
     return (*(Variant(name, name, settings if name == "hakmem" else {}) for name in names), *extra)
+
+
+def check_export(plan: ComparisonPlan, path: str | None, winner: str | None) -> None:
+    """See before anything runs that what is wanted can be exported.
+
+    Raises
+    ------
+    BadParameter
+        If the ending of the path tells no format, or it is not clear which variant is meant.
+    """
+    if path is not None:
+        choose_format(path)
+        choose_variant(plan, winner)
+    elif winner is not None:
+        raise BadParameter("--winner says which variant --export writes; give --export FILE too")
+
+
+def export_winner(path: str, comparison: Comparison, results: Results, winner: str | None) -> None:
+    """Write the settings of a variant, with the evidence for them.
+
+    Raises
+    ------
+    BadParameter
+        If the file cannot be written.
+    """
+    write_evidence(path, Evidence.from_comparison(comparison, results, winner))
 
 
 def _parse_variant(text: str, tunables: Mapping[str, Tunable], settings: dict[str, Value]) -> Variant:

@@ -49,16 +49,21 @@ def export(
     """Write the tunables of a running process, or of another exported file, with where they come from."""
     if (pid is None) == (settings_path is None):
         raise BadParameter("export needs either a PID or --settings FILE; `workbench ps` lists the processes")
+    evidence = None
     if settings_path is not None:
+        # What evidence rests on is slow to import, and the settings of a process have none.
+        from workbench.export.evidence_files import read_evidence
+
         with ControlBlock.own() as own:
             known = own.tunables
         defaults = read_defaults(settings_path, tunables=known)
         values, provenance = defaults.values, defaults.provenance
+        evidence = read_evidence(settings_path)
     elif pid is not None:
         values, known, provenance = _read_process(pid, kind)
-    text = render_defaults(format_name, values, provenance, known)
+    text = render_defaults(format_name, values, provenance, known, evidence)
     if output is not None:
-        write_defaults(output, format_name, values, provenance, tunables=known)
+        write_defaults(output, format_name, values, provenance, tunables=known, evidence=evidence)
     if as_json:
         report = {"format": format_name, "path": output, "values": values, "provenance": provenance}
         print_json(report if output is not None else report | {"text": text})

@@ -193,7 +193,7 @@ class Evidence:
             If the comparison is not at a declared end, or these are not its results.
         """
         plan = comparison.plan
-        chosen = _choose_variant(plan, variant)
+        chosen = choose_variant(plan, variant)
         if not comparison.is_judged:
             raise WrongResults(
                 f"{comparison.rounds} of {plan.rounds} rounds are done: there is a verdict, and evidence, "
@@ -375,7 +375,14 @@ def checksum_files(plan: ComparisonPlan) -> dict[str, str]:
     return found
 
 
-def _choose_variant(plan: ComparisonPlan, name: str | None) -> Variant:
+def choose_variant(plan: ComparisonPlan, name: str | None) -> Variant:
+    """The variant whose settings are exported.
+
+    Raises
+    ------
+    BadParameter
+        If there is no such variant, it is another allocator's, or there are several and none is named.
+    """
     variants = {variant.name: variant for variant in plan.variants[1:]}
     if name is None:
         tunable = [one for one in variants.values() if one.allocator == TUNABLE_ALLOCATOR]

@@ -13,6 +13,21 @@ from workbench.export.format import read_text
 from workbench.export.provenance import parse_provenance
 
 
+def choose_format(path: str | os.PathLike[str]) -> str:
+    """Tell the format of a file that is going to be written by its ending.
+
+    Raises
+    ------
+    BadParameter
+        If there is no format with that ending.
+    """
+    for form in FORMATS.values():
+        if os.fspath(path).endswith(form.suffix):
+            return form.name
+    endings = ", ".join(form.suffix for form in FORMATS.values())
+    raise BadParameter(f"{os.fspath(path)}: its ending tells no format; there are {endings}")
+
+
 def write_evidence(
     path: str | os.PathLike[str],
     evidence: Evidence,
@@ -34,11 +49,7 @@ def write_evidence(
         If the format is unknown, or the file cannot be written.
     """
     if format is None:
-        chosen = [form.name for form in FORMATS.values() if os.fspath(path).endswith(form.suffix)]
-        if not chosen:
-            endings = ", ".join(form.suffix for form in FORMATS.values())
-            raise BadParameter(f"{os.fspath(path)}: its ending tells no format; there are {endings}")
-        format = chosen[0]  # noqa: A001 - as above
+        format = choose_format(path)  # noqa: A001 - as above
     write_defaults(path, format, evidence.settings, {}, evidence=evidence)
 
 

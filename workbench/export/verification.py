@@ -1,0 +1,271 @@
+"""A claim run again on this machine, with everything named that makes it another one here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from workbench.control import Value
+from workbench.datasets import find_trace
+from workbench.errors import OutOfRange, UnknownTunable, WorkbenchError
+from workbench.experiments import (
+    Comparison,
+    ComparisonPlan,
+    Finding,
+    Work,
+    describe_machine,
+    describe_software,
+)
+from workbench.experiments.inference import least_pairs
+from workbench.experiments.trial import (
+    TUNABLE_ALLOCATOR,
+    Trial,
+    checksum_file,
+    known_tunables,
+    normalize_settings,
+)
+from workbench.export.evidence import Evidence
+from workbench.export.format import spell
+from workbench.export.judgement import STATUSES, Judgement, Status, judge_claim
+from workbench.traces.plan import find_plan
+
+#: Rounds of a quick verification: little more than the fewest that can tell anything.
+QUICK_ROUNDS = 10
+Effort = Literal["quick", "full"]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of a verification.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    comparison : Comparison
+        Of the rounds that were run here.
+    judgements : tuple of Judgement
+        One a claim that has a verdict.
+    differences : tuple of str
+        What is not as it was when the claim was made.
+    """
+
+    evidence: Evidence
+    comparison: Comparison
+    judgements: tuple[Judgement, ...]
+    differences: tuple[str, ...]
+
+    @property
+    def status(self) -> Status:
+        """The worst of all claims; "cannot tell" if nothing is claimed."""
+        if not self.judgements:
+            return "cannot tell"
+        return max((one.status for one in self.judgements), key=STATUSES.index)
+
+    @property
+    def more_rounds(self) -> int | None:
+        """So many more would tell the claims that are open; None if nobody knows."""
+        wanted = [one.more_rounds for one in self.judgements if one.more_rounds is not None]
+        return max(wanted, default=None)
+
+
+def plan_verification(
+    evidence: Evidence,
+    effort: Effort = "quick",
+    *,
+    rounds: int | None = None,
+    keeps_seeds: bool = False,
+) -> ComparisonPlan:
+    """The comparison that tries a claim again.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    effort : {"quick", "full"}
+        `QUICK_ROUNDS`, or as many rounds as the claim was made with.
+    rounds : int, optional
+        Another number of rounds.
+    keeps_seeds : bool
+        Whether the works have the seeds of the claim; by default they have seeds it has not seen, since
+        settings that are good for some seeds only are not good.
+
+    Raises
+    ------
+    DamagedEvidence
+        If the plan cannot be understood.
+    """
+    plan = evidence.comparison_plan
+    if rounds is None:
+        rounds = QUICK_ROUNDS if effort == "quick" else max(evidence.rounds, least_pairs())
+    works = plan.works
+    if not keeps_seeds:
+        works = tuple(
+            Work(
+                work.name, dataclasses.replace(work.trial, seed=_follow(work.trial.seed, plan.rounds, rounds))
+            )
+            for work in works
+        )
+    return dataclasses.replace(plan, works=works, rounds=rounds, looks=1, seed=plan.seed + 1)
+
+
+def judge(evidence: Evidence, comparison: Comparison, differences: tuple[str, ...] = ()) -> Verification:
+    """Hold every claim against a comparison planned by `plan_verification`."""
+    found: Mapping[tuple[str, str], Finding] = {
+        (finding.work, finding.measure.name): finding for finding in comparison.findings
+    }
+    judgements = tuple(
+        judge_claim(claim, found.get((claim.work, claim.measure)))
+        for claim in evidence.claims
+        if claim.verdict != "cannot tell"
+    )
+    return Verification(evidence, comparison, judgements, differences)
+
+
+def find_obstacles(evidence: Evidence) -> list[str]:
+    """Everything for which a claim cannot be tried here; empty if it can.
+
+    A tunable that no longer exists or takes no such value, a workload, parameter, allocator or program
+    that is missing, a dataset that is missing or is another recording.
+
+    Raises
+    ------
+    DamagedEvidence
+        If the plan cannot be understood.
+    """
+    plan = evidence.comparison_plan
+    found: list[str] = []
+    for settings in (*(one.tunables for one in plan.variants), *(work.trial.tunables for work in plan.works)):
+        found += [
+            text for name, value in settings.items() if (text := _refuse_setting(evidence, name, value))
+        ]
+    has_settings = not found
+    refused: dict[str, list[str]] = {}  # by message: the works that it is about
+    for work in plan.works:
+        wrong_files = _find_wrong_files(work.trial, evidence.files)
+        found += wrong_files
+        for variant in plan.variants:
+            is_tunable = variant.allocator == TUNABLE_ALLOCATOR
+            settings = {**work.trial.tunables, **variant.tunables} if is_tunable and has_settings else {}
+            trial = dataclasses.replace(
+                work.trial,
+                allocator=variant.allocator,
+                tunables=settings,
+                schedule=work.trial.schedule if is_tunable else (),
+            )
+            try:
+                if not wrong_files:
+                    trial.check()
+            except WorkbenchError as error:
+                refused.setdefault(str(error), []).append(work.name)
+    found += [f"{', '.join(dict.fromkeys(works))}: {message}" for message, works in refused.items()]
+    return list(dict.fromkeys(found))
+
+
+def find_differences(evidence: Evidence) -> list[str]:
+    """What is not as it was when the claim was made: machine, builds, defaults, content hashes."""
+    here = describe_machine()
+    pairs = [
+        ("machine", evidence.machine.description, here.description, evidence.machine.id == here.id),
+        ("CPU governor", evidence.machine.governor, here.governor, None),
+        ("transparent huge pages", evidence.machine.huge_pages, here.huge_pages, None),
+    ]
+    for name, build in evidence.allocators.items():
+        try:
+            software = describe_software(name)
+        except WorkbenchError:
+            continue  # an obstacle, told as one
+        if name == TUNABLE_ALLOCATOR:
+            pairs += [
+                ("workbench", evidence.workbench_version, software.workbench_version, None),
+                ("source revision", evidence.source_revision, software.source_revision, None),
+                (
+                    "workload runner",
+                    evidence.runner_checksum[:12],
+                    software.runner_checksum[:12],
+                    evidence.runner_checksum == software.runner_checksum,
+                ),
+            ]
+        pairs += [
+            (f"{name}, version", build.version, software.allocator_version, None),
+            (
+                f"{name}, library",
+                build.checksum[:12],
+                software.allocator_checksum[:12],
+                build.checksum == software.allocator_checksum,
+            ),
+        ]
+    found = [
+        f"{name}: {then or 'unknown'} then, {now or 'unknown'} here"
+        for name, then, now, is_same in pairs
+        if not (then == now if is_same is None else is_same)
+    ]
+    return found + _compare_defaults(evidence)
+
+
+def _compare_defaults(evidence: Evidence) -> list[str]:
+    known = known_tunables()
+    found = []
+    for name, default in evidence.defaults.items():
+        if name not in known:
+            found.append(f"tunable {name} no longer exists; its default was {spell(default)}")
+        elif known[name].default != default:
+            now = spell(known[name].default)
+            found.append(f"tunable {name}: its default was {spell(default)} and is {now}: another baseline")
+    new = [name for name in known if name not in evidence.defaults]
+    if new:
+        found.append(f"tunables that were not there then: {', '.join(new)}")
+    if found:
+        return found
+    try:
+        planned = {cell.trial.id for cell in evidence.comparison_plan.list_cells()}
+    except WorkbenchError:
+        return []  # an obstacle, told as one
+    measured = {trial_id for series in evidence.trials for trial_id in series.ids}
+    # Of more than two variants, copies of one content were numbered otherwise: their ids may differ.
+    if not measured & planned:
+        return ["content hashes of the trials: others here; a workload has other parameters or defaults now"]
+    return []
+
+
+def _refuse_setting(evidence: Evidence, name: str, value: Value) -> str:
+    """Why a setting cannot be used here; empty if it can."""
+    try:
+        normalize_settings({name: value})
+    except UnknownTunable as error:
+        was_there = name in evidence.defaults
+        return f"tunable {name} = {spell(value)} no longer exists ({error})" if was_there else str(error)
+    except OutOfRange as error:
+        return str(error)
+    except WorkbenchError as error:
+        return f"tunable {name}: {error}"
+    return ""
+
+
+def _find_wrong_files(trial: Trial, checksums: Mapping[str, str]) -> list[str]:
+    found = []
+    wanted: list[str | Path] = [] if trial.trace is None else [trial.trace]
+    for file in (*wanted, *trial.inputs):
+        name, what = (file, "trace") if isinstance(file, str) else (file.name, "file")
+        try:
+            if isinstance(file, str):
+                checksum = find_plan(find_trace(file)).trace_checksum
+            else:
+                checksum = checksum_file(file)
+        except WorkbenchError as error:
+            found.append(str(error))
+            continue
+        then = checksums.get(name, "")
+        if checksum != then:
+            found.append(
+                f"{what} {name}: it is another one, with checksum {checksum[:12]}… and not {then[:12]}…; "
+                "take that of the claim"
+            )
+    return found
+
+
+def _follow(seed: int, rounds: int, new_rounds: int) -> int:
+    """The first of seeds behind those of the claim; before them where there is no room behind."""
+    following = seed + rounds
+    return following if following + new_rounds < 2**64 else max(0, seed - new_rounds)
