@@ -24,10 +24,13 @@ static inline bool replay_table_init(struct replay_table *table)
     return table->entries != NULL;
 }
 
-/* Consecutive numbers stand side by side: objects that are born together are looked for together. */
+/* Four consecutive numbers share a cache line, as objects that are born together are looked for together;
+ * the fours are scattered. Numbers in a row would make one long run of taken entries of them all, and taking
+ * one out looks through the run it is in. */
 static inline uint64_t replay_table_home(const struct replay_table *table, uint64_t key)
 {
-    return (key ^ (key >> 32) * UINT64_C(0x9e3779b1)) & table->mask;
+    uint64_t scattered = (key >> 2) * UINT64_C(0x9e3779b97f4a7c15);
+    return ((scattered ^ scattered >> 32) << 2 | (key & 3)) & table->mask;
 }
 
 /* Where `object` is, or where it would be put: then its key is 0. */

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -177,3 +179,18 @@ def test_what_is_no_trace_is_refused(tmp_path: Path) -> None:
     empty = programs.write(tmp_path / "empty.haktrace", programs.Script())
     with pytest.raises(BadParameter, match="no allocation to replay"):
         find_plan(empty)
+
+
+def test_live_objects_in_a_row_are_found_and_removed_by_a_few_looks(tmp_path: Path, repository: Path) -> None:
+    # Numbers in a row, as every program has them, were once one run as long as all that lived.
+    compiler = shutil.which("cc")
+    assert compiler is not None
+    program = tmp_path / "table"
+    source = Path(__file__).with_name("table.c")
+    subprocess.run(
+        [compiler, "-O1", f"-I{repository / 'native' / 'workloads'}", source, "-o", program], check=True
+    )
+    answer = subprocess.run([program], capture_output=True, text=True, timeout=120, check=True)
+    longest = {int(step): int(run) for step, run in map(str.split, answer.stdout.splitlines())}
+    assert len(longest) == 26
+    assert max(longest.values()) < 1000
