@@ -22,6 +22,8 @@ from workbench.recording import Recording, compare_sessions, explain_inexactness
 
 PHASES = {"workload": "phases", "allocator": "hakmem", "threads": "1", "seed": "4", "seconds": "0"}
 CAP_S = 60
+SAMPLES = "*.session/samples-000.arrows"
+SOME_BYTES = 50_000  # the description of its columns, and some samples
 
 RECORD_UNTIL_KILLED = """
 import sys, time
@@ -112,7 +114,7 @@ def test_a_kernel_killed_in_the_middle_loses_the_last_second_at_most(folder: Pat
         assert kernel.stdout is not None
         pid = int(kernel.stdout.readline())
         deadline = time.monotonic() + CAP_S
-        while not list(folder.glob("*.session/samples-001.arrows")):
+        while not [path for path in folder.glob(SAMPLES) if path.stat().st_size >= SOME_BYTES]:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         kernel.send_signal(signal.SIGKILL)
@@ -131,7 +133,8 @@ def test_a_full_disk_is_said_and_the_session_goes_on(session: LiveSession) -> No
     session.start(PHASES)
     writer = session.keeper._writer
     assert writer is not None
-    step_until(session, (writer.path / "samples-001.arrows").exists)
+    samples = writer.path / "samples-000.arrows"
+    step_until(session, lambda: samples.exists() and samples.stat().st_size >= SOME_BYTES)
 
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")

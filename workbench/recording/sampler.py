@@ -68,7 +68,8 @@ class Sampler:
         Returns
         -------
         mapping of str to float
-            By column key. The first sample has no rates.
+            By column key. The first sample has no values of rates, only their columns: what is drawn of
+            them has its place from the start.
         """
         row: dict[str, float] = {}
         for metric in self._metrics:
@@ -86,6 +87,7 @@ class Sampler:
     def _sample_one(self, metric: Metric, snapshot: Snapshot, row: dict[str, float]) -> None:
         is_rate = metric.kind == "counter"
         if is_rate and self._previous is None:
+            self._declare(metric, "", is_rate)
             return
         since = self._previous if metric.kind in ("counter", "quotient") else None
         self._put(metric, "", snapshot.value(metric.name, since), is_rate, row)
@@ -107,6 +109,8 @@ class Sampler:
         before = self._previous_groups.get(metric.name)
         self._previous_groups[metric.name] = now
         if before is None or self._previous is None:
+            for label in now:
+                self._declare(metric, label, True)
             return
         elapsed_s = snapshot.time_s - self._previous.time_s
         for label, value in now.items():
@@ -114,6 +118,10 @@ class Sampler:
             self._put(metric, label, rate, True, row)
 
     def _put(self, metric: Metric, item: str, value: float, is_rate: bool, row: dict[str, float]) -> None:
+        row[self._declare(metric, item, is_rate)] = value
+
+    def _declare(self, metric: Metric, item: str, is_rate: bool) -> str:
+        """Key of a column, which is there from now on."""
         key = f"{self._prefix}{metric.name} {item}".rstrip()
         if key not in self.columns:
             unit = f"{metric.unit}/s" if is_rate else metric.unit
@@ -128,4 +136,4 @@ class Sampler:
                 metric.kind == "quotient",
                 metric.help,
             )
-        row[key] = value
+        return key
