@@ -150,7 +150,7 @@ void central_count_out(unsigned class_index, int64_t blocks)
 }
 
 unsigned central_take(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
-                      void **out, unsigned wanted)
+                      void **out, unsigned wanted, uint32_t *fresh_slabs)
 {
     struct central *central = &centrals[heap][class_index];
     unsigned got = 0;
@@ -169,6 +169,7 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
             slab = acquire_slab(actor, heap, class_index);
             if (!slab)
                 return 0;
+            *fresh_slabs += slab->is_zeroed ? slab->span_slabs : 0;
             lock_acquire(&central->lock);
             list_slab_locked(central, slab);
         }

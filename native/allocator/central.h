@@ -30,9 +30,10 @@ void central_start(void);
 unsigned central_heap_count(void);
 
 /* Takes up to `wanted` blocks; 0: no memory. out[] is filled so that popping from its end gives
- * ascending addresses. `row` counts remote frees; may be shared. */
+ * ascending addresses. `row` counts remote frees; may be shared. Slabs acquired for it whose pages
+ * were not resident are added to *fresh_slabs: by them the process grew. */
 unsigned central_take(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
-                      void **out, unsigned wanted);
+                      void **out, unsigned wanted, uint32_t *fresh_slabs);
 /* Gives blocks of one class back, of any heap. */
 void central_give(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
                   void *const *blocks, unsigned count);

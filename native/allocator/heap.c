@@ -62,7 +62,8 @@ static void *allocate_class(struct tls_cache *cache, unsigned class_index)
         return popped;
     }
     void *block;
-    if (!lifecycle_is_started() || !central_take(NULL, &no_row, 0, class_index, &block, 1))
+    uint32_t fresh_slabs = 0;
+    if (!lifecycle_is_started() || !central_take(NULL, &no_row, 0, class_index, &block, 1, &fresh_slabs))
         return NULL;
     integrity_forget(&block, 1);
     return block;

@@ -1,6 +1,7 @@
 /* tls_cache.c: decisions, refills and flushes of a thread's bins; caches made, kept and reused. */
 #include "tls_cache.h"
 
+#include "bin_limits.h"
 #include "bin_marks.h"
 #include "central.h"
 #include "clock.h"
@@ -21,28 +22,6 @@ __thread struct tls_cache *tls_cache __attribute__((tls_model("initial-exec"))) 
 
 static struct lock unused_lock;
 static struct tls_cache *unused_caches;
-
-struct limits {
-    uint32_t minimum, maximum, initial;
-};
-
-static struct limits class_limits(unsigned class_index)
-{
-    bool is_mid = class_index >= TINY_CLASS_COUNT;
-    struct limits limits = {
-        .minimum = (uint32_t)(is_mid ? SETTING(mid_ring_min_slots) : SETTING(tls_min_slots)),
-        .maximum = (uint32_t)(is_mid ? SETTING(mid_ring_max_slots) : SETTING(tls_max_slots)),
-        .initial = (uint32_t)(is_mid ? SETTING(mid_ring_slots) : SETTING(tls_initial_slots)),
-    };
-    uint64_t max_bytes = (uint64_t)SETTING(tls_max_bytes);
-    if (max_bytes) {
-        uint32_t by_bytes = (uint32_t)clamp_int64((int64_t)(max_bytes / size_classes[class_index].bytes), 1, BIN_MAX_SLOTS);
-        limits.minimum = limits.minimum < by_bytes ? limits.minimum : by_bytes;
-        limits.maximum = limits.maximum < by_bytes ? limits.maximum : by_bytes;
-        limits.initial = limits.initial < by_bytes ? limits.initial : by_bytes;
-    }
-    return limits;
-}
 
 static struct telemetry_thread_class *row_of(struct tls_cache *cache, const struct bin *bin)
 {
@@ -65,6 +44,7 @@ static void account(struct tls_cache *cache, struct bin *bin)
 {
     uint32_t allocations = bin->granted - bin->countdown;
     bin->countdown = bin->granted = cache->grant;
+    cache->is_active[bin - cache->bins] |= allocations != 0;
     cache->actor.operations += allocations;
     telemetry_bump(&row_of(cache, bin)->allocations, allocations);
     telemetry_set(&cache->row->operations, cache->actor.operations);
@@ -233,6 +213,25 @@ static void look_around(struct tls_cache *cache)
         look_at_clock(cache);
 }
 
+/* The thread grows: bins it did not allocate from since the last time give back what they hold, and idle
+ * magazines too, so that slabs become empty and serve again before more memory is taken. A block in a
+ * cache keeps its slab from the other classes as one in use does. */
+static void reclaim_idle(struct tls_cache *cache, const struct bin *growing)
+{
+    cache->fresh_slabs = 0;
+    for (unsigned i = 1; i < BIN_COUNT; i++) {
+        struct bin *bin = &cache->bins[i];
+        if (!is_used(bin))
+            continue;
+        account(cache, bin);
+        if (!cache->is_active[i] && bin != growing && fill_of(bin))
+            flush_bin(cache, bin, (uint32_t)fill_of(bin));
+        publish_fill(cache, bin);
+    }
+    memset(cache->is_active, 0, sizeof cache->is_active);
+    magazine_age(&cache->actor, false);
+}
+
 static bool refill(struct tls_cache *cache, struct bin *bin)
 {
     struct telemetry_thread_class *row = row_of(cache, bin);
@@ -246,13 +245,16 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
     unsigned got = magazine_take(bin->class_index, bin->base, (unsigned)wanted);
     telemetry_bump(&row->from_magazine, got);
     if (!got)
-        got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, (unsigned)wanted);
+        got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, (unsigned)wanted,
+                           &cache->fresh_slabs);
     integrity_forget(bin->base, got);
     bin->top = bin->base + got;
     bin->adjust += (int32_t)got;
     telemetry_bump(&row->refills, 1);
     telemetry_bump(&row->filled, got);
     set_marks(bin);
+    if (cache->fresh_slabs >= SETTING(tls_reclaim_slabs) && SETTING(tls_reclaim_slabs))
+        reclaim_idle(cache, bin);
     return got > 0;
 }
 
@@ -304,7 +306,8 @@ static void prewarm_bin(struct tls_cache *cache, struct bin *bin, int64_t slots)
     open_bin(cache, bin);
     struct telemetry_thread_class *row = row_of(cache, bin);
     unsigned wanted = (unsigned)clamp_int64(slots, 0, bin->capacity);
-    unsigned got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, wanted);
+    unsigned got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, wanted,
+                                &cache->fresh_slabs);
     integrity_forget(bin->base, got);
     bin->top += got;
     telemetry_bump(&row->filled, got);

@@ -64,6 +64,8 @@ struct tls_cache {
     uint64_t generation; /* of the settings acted on */
     uint64_t next_look;  /* operations at which the clock is looked at again */
     uint32_t last_sweep_ms, last_maintenance_ms;
+    uint32_t fresh_slabs;         /* taken, of untouched or purged pages, since idle bins last gave back */
+    uint8_t is_active[BIN_COUNT]; /* allocated from since then, as far as it was accounted */
     uint8_t is_maintenance_due; /* heap.c: purge, log */
     uint8_t route_profile, check_level; /* acted on; at check.level 3 both fast paths are off */
     uint64_t cached_bytes;      /* as published */

@@ -15,7 +15,7 @@ ALLOCATOR_LAYERS = (
     ("fast_path", "statistics"),
     ("heap", "heap_upkeep", "purger"),
     ("lifecycle",),
-    ("tls_cache", "bin_marks"),
+    ("tls_cache", "bin_limits", "bin_marks"),
     ("l25_pool", "l25_shard", "big_cache", "big_table"),
     ("magazine",),
     ("central",),

@@ -138,7 +138,7 @@ static struct telemetry_thread_class row;
 
 static void give_remotely(unsigned count)
 {
-    CHECK(central_take(&probe_actor, &row, 0, SIZE_CLASS_1024, blocks, count) == count);
+    CHECK(central_take(&probe_actor, &row, 0, SIZE_CLASS_1024, blocks, count, &(uint32_t){0}) == count);
     central_give(&probe_actor, &row, 1, SIZE_CLASS_1024, blocks, count);
 }
 
@@ -148,7 +148,7 @@ static bool is_drained(void)
     uint64_t cursor = event_cursor(), received = telemetry_get(&row.remote_received);
     give_remotely(200);
     void *block;
-    CHECK(central_take(&probe_actor, &row, 0, SIZE_CLASS_1024, &block, 1) == 1);
+    CHECK(central_take(&probe_actor, &row, 0, SIZE_CLASS_1024, &block, 1, &(uint32_t){0}) == 1);
     unsigned drains = count_events(cursor, EVENT_REMOTE_DRAIN, NULL);
     CHECK((drains > 0) == (telemetry_get(&row.remote_received) >= received + 200));
     central_give(&probe_actor, &row, 0, SIZE_CLASS_1024, &block, 1);
@@ -159,7 +159,7 @@ static bool is_drained(void)
 static void hold_a_long_list(void)
 {
     for (unsigned i = 0; i < 5000; i++)
-        CHECK(central_take(&probe_actor, &row, 0, SIZE_CLASS_1024, &blocks[i], 1) == 1);
+        CHECK(central_take(&probe_actor, &row, 0, SIZE_CLASS_1024, &blocks[i], 1, &(uint32_t){0}) == 1);
     for (unsigned i = 0; i < 5000; i += 2)
         central_give(&probe_actor, &row, 0, SIZE_CLASS_1024, &blocks[i], 1);
 }

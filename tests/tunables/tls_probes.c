@@ -173,6 +173,24 @@ static void check_new_ring_has_24(void)
     CHECK(capacity_of(SIZE_CLASS_2048) == 24);
 }
 
+/* What the cache of 64-byte blocks holds after 64 slabs were taken for another class. */
+static uint64_t cached_after_growth(void)
+{
+    burst(64, 1000, 1);
+    burst(4096, 1024, 1);
+    return telemetry_get(&row_of(SIZE_CLASS_64)->cached);
+}
+
+PROBE(tls_reclaim_slabs)
+{
+    set(TUNABLE_tls_adapt_ms, 0);
+    set(TUNABLE_tls_reclaim_slabs, 0);
+    CHECK(cached_after_growth() > 0);
+    set(TUNABLE_tls_reclaim_slabs, 16);
+    hak_trim();
+    CHECK(cached_after_growth() == 0);
+}
+
 PROBE(mid_ring_slots)
 {
     hak_free(hak_malloc(2000));

@@ -1,0 +1,30 @@
+/* bin_limits.h: how many slots the settings allow a bin of a class. Only for tls_cache.c. */
+#ifndef HAK_BIN_LIMITS_H
+#define HAK_BIN_LIMITS_H
+
+#include "settings.h"
+#include "tls_cache.h"
+
+struct limits {
+    uint32_t minimum, maximum, initial;
+};
+
+static inline struct limits class_limits(unsigned class_index)
+{
+    bool is_mid = class_index >= TINY_CLASS_COUNT;
+    struct limits limits = {
+        .minimum = (uint32_t)(is_mid ? SETTING(mid_ring_min_slots) : SETTING(tls_min_slots)),
+        .maximum = (uint32_t)(is_mid ? SETTING(mid_ring_max_slots) : SETTING(tls_max_slots)),
+        .initial = (uint32_t)(is_mid ? SETTING(mid_ring_slots) : SETTING(tls_initial_slots)),
+    };
+    uint64_t max_bytes = (uint64_t)SETTING(tls_max_bytes);
+    if (max_bytes) {
+        uint32_t by_bytes = (uint32_t)clamp_int64((int64_t)(max_bytes / size_classes[class_index].bytes), 1, BIN_MAX_SLOTS);
+        limits.minimum = limits.minimum < by_bytes ? limits.minimum : by_bytes;
+        limits.maximum = limits.maximum < by_bytes ? limits.maximum : by_bytes;
+        limits.initial = limits.initial < by_bytes ? limits.initial : by_bytes;
+    }
+    return limits;
+}
+
+#endif
