@@ -331,8 +331,14 @@ void *heap_realloc(void *block, size_t bytes, void *call_site)
         return block;
     if (info.kind == BLOCK_BIG && bytes > L25_MAX_BYTES && bytes <= PTRDIFF_MAX) {
         void *resized = big_cache_resize(actor_of(cache), info.chunk, bytes);
-        if (resized)
+        if (resized) {
+            telemetry_add(resized == block ? &telemetry->global.realloc_in_place : &telemetry->global.realloc_moved, 1);
             return resized;
+        }
+    }
+    if (info.kind == BLOCK_L25 && l25_pool_resize(actor_of(cache), info.slab, bytes)) {
+        telemetry_add(&telemetry->global.realloc_in_place, 1);
+        return block;
     }
     bool is_zeroed;
     void *other = finish(cache, allocate(cache, bytes, call_site, &is_zeroed), bytes);

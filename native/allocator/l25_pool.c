@@ -329,6 +329,32 @@ bool l25_pool_free(const struct actor *actor, struct slab *slab)
     return true;
 }
 
+static bool any_is_free(unsigned class_index)
+{
+    for (uint32_t word = 0; word < L25_HOLDER_WORDS; word++) {
+        uint64_t bits = atomic_load_explicit(&l25_holders[class_index][word], memory_order_relaxed);
+        for (; bits; bits &= bits - 1)
+            if (atomic_load_explicit(&l25_shards[word * 64 + (uint32_t)__builtin_ctzll(bits)].newest[class_index],
+                                     memory_order_relaxed))
+                return true;
+    }
+    return false;
+}
+
+bool l25_pool_resize(const struct actor *actor, struct slab *slab, size_t bytes)
+{
+    if (bytes <= MID_MAX_BYTES || bytes > L25_MAX_BYTES)
+        return false;
+    unsigned former = slab->class_index, class_index = l25_class_for(bytes);
+    /* To copy into a block that waits here costs less than new pages, and keeps less memory. */
+    bool only_dirty = class_index > former && any_is_free(class_index);
+    if (!superslab_resize(actor, slab, 1u << class_index, only_dirty, clock_now_ms(actor)))
+        return false;
+    slab->class_index = (uint8_t)class_index;
+    l25_add_live_bytes((int64_t)l25_class_bytes(class_index) - (int64_t)l25_class_bytes(former));
+    return true;
+}
+
 /* ---- upkeep ------------------------------------------------------------------------------------- */
 
 size_t l25_pool_purge(const struct actor *actor, uint32_t now_ms, bool everything)

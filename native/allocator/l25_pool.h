@@ -30,6 +30,9 @@ bool l25_pool_start(void);
 void *l25_pool_allocate(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed);
 /* False: the block is not at the user (double free). */
 bool l25_pool_free(const struct actor *actor, struct slab *slab);
+/* Makes a block at the user fit `bytes` where it lies: longer over free slabs behind it (superslab_resize),
+ * or shorter, the rest going back at once. False: it cannot, and nothing changed. */
+bool l25_pool_resize(const struct actor *actor, struct slab *slab, size_t bytes);
 bool l25_pool_is_at_user(const struct slab *slab);
 size_t l25_pool_block_bytes(const struct slab *slab);
 

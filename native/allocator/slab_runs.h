@@ -39,4 +39,10 @@ static inline uint32_t run_mask(unsigned order, unsigned first)
     return (order == RUN_ORDERS - 1 ? FULL_MASK : (1u << (1u << order)) - 1) << first;
 }
 
+/* Bits of `count` slabs from the first on. */
+static inline uint32_t slabs_mask(unsigned first, unsigned count)
+{
+    return (count == SLABS_PER_CHUNK ? FULL_MASK : (1u << count) - 1) << first;
+}
+
 #endif

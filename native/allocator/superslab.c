@@ -7,6 +7,7 @@
 #include "lock.h"
 #include "settings.h"
 #include "slab_runs.h"
+#include "superslab_lists.h"
 #include "size_class.h"
 #include "telemetry.h"
 
@@ -14,10 +15,9 @@
 
 _Atomic uint16_t *class_of_slab;
 
-static struct lock superslab_lock;
+struct superslab_shared superslab_shared;
 /* Chunks with free slabs, by tier and largest aligned free run; FREE ones stand in [TIER_FREE][5]. */
 static struct chunk *lists[TIER_COUNT][RUN_ORDERS];
-static uint32_t tier_counts[TIER_COUNT];
 
 bool superslab_start(void)
 {
@@ -32,7 +32,7 @@ static unsigned busy_slabs(const struct chunk *chunk)
     return SLABS_PER_CHUNK - (unsigned)__builtin_popcount(chunk->free_mask);
 }
 
-static void unlist_locked(struct chunk *chunk)
+void chunk_unlist_locked(struct chunk *chunk)
 {
     if (chunk->best_run == NO_RUN)
         return;
@@ -46,7 +46,7 @@ static void unlist_locked(struct chunk *chunk)
     chunk->best_run = NO_RUN;
 }
 
-static void list_locked(struct chunk *chunk)
+void chunk_list_locked(struct chunk *chunk)
 {
     HAK_ASSERT(chunk->best_run == NO_RUN);
     unsigned order = chunk->is_purging ? NO_RUN : largest_run(chunk->free_mask);
@@ -60,30 +60,30 @@ static void list_locked(struct chunk *chunk)
     *head = chunk;
 }
 
-static void set_tier_locked(const struct actor *actor, struct chunk *chunk, enum tier tier, enum event_cause cause)
+void chunk_set_tier_locked(const struct actor *actor, struct chunk *chunk, enum tier tier, enum event_cause cause)
 {
     if (chunk->tier == tier)
         return;
     event_append(actor, EVENT_TIER_CHANGE, cause, NO_ITEM, chunk->tier, tier);
-    tier_counts[chunk->tier]--;
-    tier_counts[tier]++;
-    telemetry_set(&telemetry->tiers[chunk->tier].chunks, tier_counts[chunk->tier]);
-    telemetry_set(&telemetry->tiers[tier].chunks, tier_counts[tier]);
+    superslab_shared.tier_counts[chunk->tier]--;
+    superslab_shared.tier_counts[tier]++;
+    telemetry_set(&telemetry->tiers[chunk->tier].chunks, superslab_shared.tier_counts[chunk->tier]);
+    telemetry_set(&telemetry->tiers[tier].chunks, superslab_shared.tier_counts[tier]);
     chunk->tier = (uint8_t)tier;
 }
 
 /* After slabs came back: demotes, but keeps the last HOT chunk. */
-static void update_tier_locked(const struct actor *actor, struct chunk *chunk)
+void chunk_update_tier_locked(const struct actor *actor, struct chunk *chunk)
 {
     unsigned busy = busy_slabs(chunk);
     if (busy == 0)
-        set_tier_locked(actor, chunk, TIER_FREE, CAUSE_NONE);
-    else if (chunk->tier == TIER_HOT && tier_counts[TIER_HOT] > 1 &&
+        chunk_set_tier_locked(actor, chunk, TIER_FREE, CAUSE_NONE);
+    else if (chunk->tier == TIER_HOT && superslab_shared.tier_counts[TIER_HOT] > 1 &&
              busy * 100 <= (unsigned)SETTING(ss_drain_percent) * SLABS_PER_CHUNK)
-        set_tier_locked(actor, chunk, TIER_DRAINING, CAUSE_NONE);
+        chunk_set_tier_locked(actor, chunk, TIER_DRAINING, CAUSE_NONE);
 }
 
-static void add_committed(int64_t slabs)
+void superslab_add_committed(int64_t slabs)
 {
     telemetry_add(&telemetry->global.committed_bytes, slabs * (int64_t)SLAB_BYTES);
 }
@@ -93,13 +93,13 @@ static void take_run_locked(const struct actor *actor, struct chunk *chunk, unsi
 {
     uint32_t taken = run_mask(order, first);
     HAK_ASSERT((chunk->free_mask & taken) == taken);
-    add_committed((int64_t)__builtin_popcount(taken & ~chunk->dirty_mask));
-    unlist_locked(chunk);
+    superslab_add_committed((int64_t)__builtin_popcount(taken & ~chunk->dirty_mask));
+    chunk_unlist_locked(chunk);
     chunk->free_mask &= ~taken;
     chunk->dirty_mask &= ~taken;
     if (chunk->tier == TIER_FREE)
-        set_tier_locked(actor, chunk, TIER_HOT, CAUSE_NONE);
-    list_locked(chunk);
+        chunk_set_tier_locked(actor, chunk, TIER_HOT, CAUSE_NONE);
+    chunk_list_locked(chunk);
     telemetry_add(&telemetry->global.busy_slabs, 1u << order);
 }
 
@@ -134,6 +134,8 @@ static struct slab *take_last_locked(const struct actor *actor, struct search *s
     search->scanned[ACQUIRE_LAST]++;
     last_released[search->hint] = NULL;
     struct chunk *chunk = slab_chunk(slab);
+    if (slab->index & ((1u << search->order) - 1))
+        return NULL; /* the rest of a longer one */
     uint32_t run = run_mask(search->order, slab->index);
     if (!may_serve(chunk, search->order) || (chunk->dirty_mask & run) != run)
         return NULL;
@@ -199,9 +201,9 @@ static struct chunk *fullest_draining_locked(unsigned order)
 }
 
 /* Chunks mapped, by the tiers' counts. */
-static uint32_t chunk_count_locked(void)
+uint32_t superslab_chunk_count_locked(void)
 {
-    return tier_counts[TIER_HOT] + tier_counts[TIER_DRAINING] + tier_counts[TIER_FREE];
+    return superslab_shared.tier_counts[TIER_HOT] + superslab_shared.tier_counts[TIER_DRAINING] + superslab_shared.tier_counts[TIER_FREE];
 }
 
 /* Stage by stage, the cheapest first; NULL: a new chunk is needed. */
@@ -221,9 +223,9 @@ static struct slab *find_locked(const struct actor *actor, struct search *search
     if (!chunk)
         chunk = find_tightest_locked(TIER_FREE, search);
     if (!chunk && (chunk = fullest_draining_locked(search->order)) != NULL) {
-        unlist_locked(chunk);
-        set_tier_locked(actor, chunk, TIER_HOT, CAUSE_PRESSURE);
-        list_locked(chunk);
+        chunk_unlist_locked(chunk);
+        chunk_set_tier_locked(actor, chunk, TIER_HOT, CAUSE_PRESSURE);
+        chunk_list_locked(chunk);
     }
     return chunk ? take_from_locked(actor, search, chunk) : NULL;
 }
@@ -231,19 +233,19 @@ static struct slab *find_locked(const struct actor *actor, struct search *search
 /* Takes the lock held, drops it while the chunk is mapped. */
 static struct slab *take_from_new_chunk_locked(const struct actor *actor, struct search *search)
 {
-    uint32_t limit = (uint32_t)SETTING(ss_max_chunks), count = chunk_count_locked();
+    uint32_t limit = (uint32_t)SETTING(ss_max_chunks), count = superslab_chunk_count_locked();
     if (limit && count >= limit)
         return NULL;
-    lock_release(&superslab_lock);
+    lock_release(&superslab_shared.lock);
     struct chunk *chunk = superslab_map_chunk(actor);
-    lock_acquire(&superslab_lock);
+    lock_acquire(&superslab_shared.lock);
     if (!chunk)
         return NULL;
     chunk_set_kind(chunk, CHUNK_SLABS);
-    count = chunk_count_locked();
-    tier_counts[TIER_HOT]++;
-    telemetry_set(&telemetry->tiers[TIER_HOT].chunks, tier_counts[TIER_HOT]);
-    list_locked(chunk);
+    count = superslab_chunk_count_locked();
+    superslab_shared.tier_counts[TIER_HOT]++;
+    telemetry_set(&telemetry->tiers[TIER_HOT].chunks, superslab_shared.tier_counts[TIER_HOT]);
+    chunk_list_locked(chunk);
     event_append(actor, EVENT_SS_EXPAND, CAUSE_NONE, NO_ITEM, count, count + 1.0);
     search->stage = ACQUIRE_NEW;
     return take_from_locked(actor, search, chunk);
@@ -269,11 +271,11 @@ static void count_acquisition(const struct actor *actor, const struct search *se
 
 static struct slab *find_slab(const struct actor *actor, struct search *search)
 {
-    lock_acquire(&superslab_lock);
+    lock_acquire(&superslab_shared.lock);
     struct slab *slab = find_locked(actor, search);
     if (!slab)
         slab = take_from_new_chunk_locked(actor, search);
-    lock_release(&superslab_lock);
+    lock_release(&superslab_shared.lock);
     if (slab)
         count_acquisition(actor, search);
     return slab;
@@ -327,10 +329,10 @@ void superslab_release(const struct actor *actor, struct slab *slab, uint32_t id
         slab[i].state = SLAB_FREE;
         slab[i].head_offset = 0;
     }
-    uint32_t freed = (span_slabs == SLABS_PER_CHUNK ? FULL_MASK : (1u << span_slabs) - 1) << slab->index;
-    lock_acquire(&superslab_lock);
+    uint32_t freed = slabs_mask(slab->index, span_slabs);
+    lock_acquire(&superslab_shared.lock);
     HAK_ASSERT((chunk->free_mask & freed) == 0);
-    unlist_locked(chunk);
+    chunk_unlist_locked(chunk);
     chunk->free_mask |= freed;
     chunk->dirty_mask |= freed;
     if (chunk->dirty_mask == freed || (int32_t)(idle_since_ms - chunk->idle_since_ms) > 0)
@@ -338,88 +340,9 @@ void superslab_release(const struct actor *actor, struct slab *slab, uint32_t id
     last_released[hint] = slab;
     telemetry_add(&telemetry->global.busy_slabs, -(int64_t)span_slabs);
     if (!chunk->is_purging)
-        update_tier_locked(actor, chunk);
-    list_locked(chunk);
-    lock_release(&superslab_lock);
-}
-
-/* Purges the claimed slabs run by run; returns those that the system refused. */
-static uint32_t purge_slabs(struct chunk *chunk, uint32_t claimed)
-{
-    uint32_t refused = 0;
-    for (unsigned first = 0; first < SLABS_PER_CHUNK;) {
-        if (!(claimed >> first & 1)) {
-            first++;
-            continue;
-        }
-        unsigned count = 1;
-        while (first + count < SLABS_PER_CHUNK && (claimed >> (first + count) & 1))
-            count++;
-        if (!os_purge(chunk->base + first * SLAB_BYTES, count * SLAB_BYTES))
-            refused |= (count == SLABS_PER_CHUNK ? FULL_MASK : (1u << count) - 1) << first;
-        first += count;
-    }
-    return refused;
-}
-
-/* Purges one chunk's idle slabs; lets the chunk go if it is FREE and not retained. Takes the lock held,
- * drops it meanwhile. Returns the bytes given back. */
-static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
-{
-    uint32_t claimed = chunk->dirty_mask;
-    bool let_go = chunk->tier == TIER_FREE && tier_counts[TIER_FREE] > (uint32_t)SETTING(ss_retain_chunks);
-    unlist_locked(chunk);
-    chunk->is_purging = 1;
-    chunk->claimed_mask = claimed;
-    chunk->free_mask &= ~claimed;
-    chunk->dirty_mask = 0;
-    if (let_go) {
-        chunk_set_kind(chunk, CHUNK_NONE); /* walkers see it no more */
-        uint32_t count = chunk_count_locked();
-        tier_counts[TIER_FREE]--;
-        telemetry_set(&telemetry->tiers[TIER_FREE].chunks, tier_counts[TIER_FREE]);
-        event_append(actor, EVENT_SS_FREE, CAUSE_IDLE, NO_ITEM, count, count - 1.0);
-    }
-    lock_release(&superslab_lock);
-
-    uint32_t refused = claimed ? purge_slabs(chunk, claimed) : 0;
-    int64_t purged = __builtin_popcount(claimed & ~refused);
-    add_committed(-purged);
-    if (purged)
-        event_append(actor, EVENT_PURGE, CAUSE_IDLE, NO_ITEM, 0, (double)purged * (double)SLAB_BYTES);
-    if (let_go) {
-        char *base = chunk->base;
-        add_committed(-(int64_t)__builtin_popcount(refused));
-        registry_remove(chunk);
-        frames_release(base, 1, refused == 0);
-        lock_acquire(&superslab_lock);
-        return (size_t)purged * SLAB_BYTES;
-    }
-    lock_acquire(&superslab_lock);
-    chunk->is_purging = 0;
-    chunk->free_mask |= claimed;
-    chunk->dirty_mask |= refused;
-    update_tier_locked(actor, chunk);
-    list_locked(chunk);
-    return (size_t)purged * SLAB_BYTES;
-}
-
-size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everything)
-{
-    int64_t delay_ms = SETTING(ss_purge_delay_ms);
-    size_t purged = 0;
-    struct chunk *chunk;
-    lock_acquire(&superslab_lock);
-    for (uint32_t i = 0; (everything || delay_ms >= 0) && (chunk = registry_chunk_at(i)) != NULL; i++) {
-        if (chunk_kind(chunk) != CHUNK_SLABS || chunk->best_run == NO_RUN || chunk->is_purging)
-            continue;
-        bool surplus = chunk->tier == TIER_FREE && tier_counts[TIER_FREE] > (uint32_t)SETTING(ss_retain_chunks);
-        bool due = everything || (int32_t)(now_ms - chunk->idle_since_ms) >= (int32_t)delay_ms;
-        if (due && (chunk->dirty_mask || surplus))
-            purged += purge_chunk_locked(actor, chunk);
-    }
-    lock_release(&superslab_lock);
-    return purged;
+        chunk_update_tier_locked(actor, chunk);
+    chunk_list_locked(chunk);
+    lock_release(&superslab_shared.lock);
 }
 
 bool superslab_is_valid(void)
@@ -427,7 +350,7 @@ bool superslab_is_valid(void)
     bool valid = true;
     uint32_t counts[TIER_COUNT] = {0};
     struct chunk *chunk;
-    lock_acquire(&superslab_lock);
+    lock_acquire(&superslab_shared.lock);
     for (uint32_t i = 0; (chunk = registry_chunk_at(i)) != NULL; i++) {
         if (chunk_kind(chunk) != CHUNK_SLABS)
             continue;
@@ -446,14 +369,14 @@ bool superslab_is_valid(void)
             for (chunk = lists[tier][run]; chunk; chunk = chunk->next)
                 valid &= chunk->tier == tier && chunk->best_run == run;
     for (unsigned tier = 0; tier < TIER_COUNT; tier++)
-        valid &= counts[tier] == tier_counts[tier];
-    lock_release(&superslab_lock);
+        valid &= counts[tier] == superslab_shared.tier_counts[tier];
+    lock_release(&superslab_shared.lock);
     return valid;
 }
 
 void superslab_acquire_locks(void)
 {
-    lock_acquire(&superslab_lock);
+    lock_acquire(&superslab_shared.lock);
     frames_acquire_locks();
     registry_acquire_locks();
 }
@@ -462,13 +385,13 @@ void superslab_release_locks(void)
 {
     registry_release_locks();
     frames_release_locks();
-    lock_release(&superslab_lock);
+    lock_release(&superslab_shared.lock);
 }
 
 void superslab_after_fork(void)
 {
     struct chunk *chunk;
-    lock_reset(&superslab_lock);
+    lock_reset(&superslab_shared.lock);
     frames_reset_locks();
     registry_reset_locks();
     for (uint32_t i = 0; (chunk = registry_chunk_at(i)) != NULL; i++) {
@@ -477,7 +400,7 @@ void superslab_after_fork(void)
         chunk->is_purging = 0;
         chunk->free_mask |= chunk->claimed_mask;
         chunk->dirty_mask |= chunk->claimed_mask;
-        update_tier_locked(NULL, chunk);
-        list_locked(chunk);
+        chunk_update_tier_locked(NULL, chunk);
+        chunk_list_locked(chunk);
     }
 }

@@ -21,7 +21,7 @@
  * Invariants (superslab_is_valid): busy slabs = 32 - popcount(free_mask); dirty_mask is a subset of
  * free_mask; tier FREE <=> free_mask is full; a chunk is in exactly one list unless full.
  *
- * Locks: superslab_lock guards chunks, masks, tiers and lists; frames_lock guards address space.
+ * Locks: the lock of superslab_lists.h guards chunks, masks, tiers and lists; frames_lock guards address space.
  * The owner of a slab's content is the class (central.h) or the shard (l25_pool.h) that acquired it. */
 #ifndef HAK_SUPERSLAB_H
 #define HAK_SUPERSLAB_H
@@ -43,6 +43,12 @@ struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, e
                                unsigned class_index, unsigned heap);
 /* Gives a span back that was idle since then; no block of it may be out. */
 void superslab_release(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms);
+
+/* Makes a span at the user longer or shorter where it lies; false: it is not aligned for that, or what is
+ * behind it is in use (or, if only_dirty, was never touched), or its chunk takes frees only. The caller
+ * tells the slab's class. */
+bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned span_slabs, bool only_dirty,
+                      uint32_t now_ms);
 
 /* Gives back what has been idle for ss.purge_delay_ms (all idle memory if `everything`).
  * Returns the bytes given back. Takes and drops the lock; system calls are made without it. */

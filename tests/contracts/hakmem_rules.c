@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
 enum { MIB = 1 << 20 };
@@ -39,6 +40,39 @@ RULE(free_aligned_sized_frees_what_aligned_alloc_gave)
     free_aligned_sized(NULL, 64, 100);
     malloc_trim(0);
     CHECK(mallinfo2().uordblks <= live);
+}
+
+/* The slabs behind a block that shrank stay free: nobody else asks for any here. */
+RULE(large_blocks_change_their_size_where_they_lie)
+{
+    unsigned char *start = aligned_alloc(MIB, MIB), *block = start;
+    memset(block, 7, MIB);
+    for (size_t bytes = MIB / 2; bytes > 40000; bytes /= 2)
+        CHECK((block = realloc(block, bytes)) == start && malloc_usable_size(block) <= 2 * bytes);
+    size_t kept = malloc_usable_size(block);
+    for (size_t bytes = 2 * kept; bytes <= MIB; bytes *= 2) {
+        CHECK((block = realloc(block, bytes)) == start && malloc_usable_size(block) >= bytes);
+        memset(block + bytes / 2, 7, bytes / 2);
+    }
+    for (size_t i = 0; i < MIB; i++)
+        CHECK(block[i] == 7);
+    free(block);
+}
+
+/* A neighbour in the way: the block moves, with what was in it, and the neighbour keeps its own. */
+RULE(large_blocks_move_where_they_cannot_grow)
+{
+    enum { COUNT = 64, BYTES = 60000 };
+    unsigned char *blocks[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        memset(blocks[i] = malloc(BYTES), i, BYTES);
+    for (int i = 0; i < COUNT; i += 2)
+        memset(blocks[i] = realloc(blocks[i], 4 * BYTES), i, BYTES);
+    for (int i = 0; i < COUNT; i++) {
+        for (int offset = 0; offset < BYTES; offset++)
+            CHECK(blocks[i][offset] == i);
+        free(blocks[i]);
+    }
 }
 
 RULE(mallinfo_counts_what_is_at_the_user)

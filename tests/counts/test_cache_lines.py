@@ -30,7 +30,7 @@ READ_MOSTLY = (
     "current_generation", "heap_count", "bucket_count", "placed_by", "shard_count", "os_process_word",
 )  # fmt: skip
 # Written in a steady state, by any thread.
-WRITTEN = ("totals", "l25_holders", "class_stripes", "superslab_lock", "lists", "frames_lock")
+WRITTEN = ("totals", "l25_holders", "class_stripes", "superslab_shared", "lists", "frames_lock")
 # Arrays whose items belong to different locks.
 ARRAYS = ("centrals", "magazines", "stripes", "l25_shards", "tls_cache_none")
 

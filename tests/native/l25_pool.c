@@ -299,6 +299,43 @@ static void check_threads(void)
     CHECK(live_bytes() == 0 && superslab_is_valid());
 }
 
+/* From a lone block of 64 KiB to 1 MiB and back, as far as its neighbours allow. */
+static void check_resizing(void)
+{
+    unsigned grown = 0;
+    char *holders[64];
+    for (unsigned i = 0; i < 64; i++) /* two chunks of neighbours in use */
+        holders[i] = take(&actor, 64 * KIB);
+    CHECK(!l25_pool_resize(&actor, slab_at(holders[10]), 128 * KIB) || slab_at(holders[10])->span_slabs == 2);
+    for (unsigned i = 0; i < 64; i++)
+        give(&actor, holders[i]);
+    purge_all();
+    uint64_t live = live_bytes();
+    char *block = take(&actor, 1024 * KIB);
+    memset(block, 7, 1024 * KIB);
+    CHECK(l25_pool_resize(&actor, slab_at(block), 60 * KIB) && slab_at(block)->span_slabs == 1);
+    CHECK(live_bytes() <= live + L25_MAX_BYTES && superslab_is_valid());
+    for (size_t bytes = 128 * KIB; bytes <= 1024 * KIB; bytes *= 2)
+        grown += l25_pool_resize(&actor, slab_at(block), bytes);
+    CHECK(grown == 4 && l25_pool_block_bytes(slab_at(block)) == 1024 * KIB && superslab_is_valid());
+    CHECK(slab_at(block + 1000 * KIB) == slab_at(block));
+    for (size_t i = 0; i < 64 * KIB; i++)
+        CHECK(block[i] == 7);
+    CHECK(l25_pool_resize(&actor, slab_at(block), 128 * KIB));
+    char *neighbour = NULL, *others[64];
+    unsigned count = 0;
+    while (count < 64 && neighbour != block + 128 * KIB)
+        neighbour = others[count++] = take(&actor, 128 * KIB);
+    if (neighbour == block + 128 * KIB)
+        CHECK(!l25_pool_resize(&actor, slab_at(block), 256 * KIB)); /* taken */
+    CHECK(!l25_pool_resize(&actor, slab_at(block), 100) && !l25_pool_resize(&actor, slab_at(block), 2 * MIB));
+    while (count)
+        give(&actor, others[--count]);
+    give(&actor, block);
+    purge_all();
+    CHECK(live_bytes() == 0 && superslab_is_valid());
+}
+
 int main(void)
 {
     start_on_operations();
@@ -312,6 +349,7 @@ int main(void)
     check_purge();
     check_exhaustion();
     check_threads();
+    check_resizing();
     puts("l25_pool: ok");
     return 0;
 }

@@ -11,6 +11,7 @@ import pytest
 PROGRAMS = {
     "adoption": [],
     "children": [],
+    "telemetry_table": [],
     "tls_cache": [],
     "l25_pool": [],
     "big_cache": [],

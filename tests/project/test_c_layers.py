@@ -19,7 +19,7 @@ ALLOCATOR_LAYERS = (
     ("l25_pool", "l25_shard", "big_cache", "big_table"),
     ("magazine",),
     ("central",),
-    ("superslab", "superslab_map"),
+    ("superslab", "superslab_map", "superslab_purge", "superslab_lists"),
     ("registry", "frames", "checks", "integrity"),
     ("chunk", "slab_runs", "thread_rows"),
     ("control", "events", "settings", "clock"),

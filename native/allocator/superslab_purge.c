@@ -1,0 +1,131 @@
+/* superslab_purge.c: spans resized where they lie; idle slabs and chunks given back. */
+#include "superslab.h"
+
+#include "events.h"
+#include "frames.h"
+#include "settings.h"
+#include "slab_runs.h"
+#include "superslab_lists.h"
+#include "telemetry.h"
+
+/* Only to where a span of that length may start: blocks of a class are aligned to their size. */
+static bool grow(struct slab *slab, unsigned span_slabs, bool only_dirty)
+{
+    struct chunk *chunk = slab_chunk(slab);
+    unsigned had = slab->span_slabs;
+    if (slab->index % span_slabs)
+        return false;
+    uint32_t added = slabs_mask(slab->index + had, span_slabs - had);
+    lock_acquire(&superslab_shared.lock);
+    bool is_free = chunk->tier == TIER_HOT && !chunk->is_purging && ((only_dirty ? chunk->dirty_mask : chunk->free_mask) & added) == added;
+    if (is_free) {
+        superslab_add_committed((int64_t)__builtin_popcount(added & ~chunk->dirty_mask));
+        chunk_unlist_locked(chunk);
+        chunk->free_mask &= ~added;
+        chunk->dirty_mask &= ~added;
+        chunk_list_locked(chunk);
+        telemetry_add(&telemetry->global.busy_slabs, span_slabs - had);
+    }
+    lock_release(&superslab_shared.lock);
+    for (unsigned i = had; is_free && i < span_slabs; i++) {
+        slab[i].state = SLAB_INTERIOR;
+        slab[i].head_offset = (uint8_t)i;
+    }
+    return is_free;
+}
+
+bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned span_slabs, bool only_dirty,
+                      uint32_t now_ms)
+{
+    unsigned had = slab->span_slabs;
+    if (span_slabs > had && !grow(slab, span_slabs, only_dirty))
+        return false;
+    slab->span_slabs = (uint8_t)span_slabs;
+    if (span_slabs < had) { /* the rest becomes a span of its own and goes */
+        struct slab *rest = slab + span_slabs;
+        rest->span_slabs = (uint8_t)(had - span_slabs);
+        rest->class_index = slab->class_index;
+        rest->state = SLAB_L25;
+        superslab_release(actor, rest, now_ms);
+    }
+    return true;
+}
+
+/* Purges the claimed slabs run by run; returns those that the system refused. */
+static uint32_t purge_slabs(struct chunk *chunk, uint32_t claimed)
+{
+    uint32_t refused = 0;
+    for (unsigned first = 0; first < SLABS_PER_CHUNK;) {
+        if (!(claimed >> first & 1)) {
+            first++;
+            continue;
+        }
+        unsigned count = 1;
+        while (first + count < SLABS_PER_CHUNK && (claimed >> (first + count) & 1))
+            count++;
+        if (!os_purge(chunk->base + first * SLAB_BYTES, count * SLAB_BYTES))
+            refused |= slabs_mask(first, count);
+        first += count;
+    }
+    return refused;
+}
+
+/* Purges one chunk's idle slabs; lets the chunk go if it is FREE and not retained. Takes the lock held,
+ * drops it meanwhile. Returns the bytes given back. */
+static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
+{
+    uint32_t claimed = chunk->dirty_mask;
+    bool let_go = chunk->tier == TIER_FREE && superslab_shared.tier_counts[TIER_FREE] > (uint32_t)SETTING(ss_retain_chunks);
+    chunk_unlist_locked(chunk);
+    chunk->is_purging = 1;
+    chunk->claimed_mask = claimed;
+    chunk->free_mask &= ~claimed;
+    chunk->dirty_mask = 0;
+    if (let_go) {
+        chunk_set_kind(chunk, CHUNK_NONE); /* walkers see it no more */
+        uint32_t count = superslab_chunk_count_locked();
+        superslab_shared.tier_counts[TIER_FREE]--;
+        telemetry_set(&telemetry->tiers[TIER_FREE].chunks, superslab_shared.tier_counts[TIER_FREE]);
+        event_append(actor, EVENT_SS_FREE, CAUSE_IDLE, NO_ITEM, count, count - 1.0);
+    }
+    lock_release(&superslab_shared.lock);
+
+    uint32_t refused = claimed ? purge_slabs(chunk, claimed) : 0;
+    int64_t purged = __builtin_popcount(claimed & ~refused);
+    superslab_add_committed(-purged);
+    if (purged)
+        event_append(actor, EVENT_PURGE, CAUSE_IDLE, NO_ITEM, 0, (double)purged * (double)SLAB_BYTES);
+    if (let_go) {
+        char *base = chunk->base;
+        superslab_add_committed(-(int64_t)__builtin_popcount(refused));
+        registry_remove(chunk);
+        frames_release(base, 1, refused == 0);
+        lock_acquire(&superslab_shared.lock);
+        return (size_t)purged * SLAB_BYTES;
+    }
+    lock_acquire(&superslab_shared.lock);
+    chunk->is_purging = 0;
+    chunk->free_mask |= claimed;
+    chunk->dirty_mask |= refused;
+    chunk_update_tier_locked(actor, chunk);
+    chunk_list_locked(chunk);
+    return (size_t)purged * SLAB_BYTES;
+}
+
+size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everything)
+{
+    int64_t delay_ms = SETTING(ss_purge_delay_ms);
+    size_t purged = 0;
+    struct chunk *chunk;
+    lock_acquire(&superslab_shared.lock);
+    for (uint32_t i = 0; (everything || delay_ms >= 0) && (chunk = registry_chunk_at(i)) != NULL; i++) {
+        if (chunk_kind(chunk) != CHUNK_SLABS || chunk->best_run == NO_RUN || chunk->is_purging)
+            continue;
+        bool surplus = chunk->tier == TIER_FREE && superslab_shared.tier_counts[TIER_FREE] > (uint32_t)SETTING(ss_retain_chunks);
+        bool due = everything || (int32_t)(now_ms - chunk->idle_since_ms) >= (int32_t)delay_ms;
+        if (due && (chunk->dirty_mask || surplus))
+            purged += purge_chunk_locked(actor, chunk);
+    }
+    lock_release(&superslab_shared.lock);
+    return purged;
+}
