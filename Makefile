@@ -62,6 +62,29 @@ native: $(PACKAGE) ## Build and install the native parts; DEFAULTS=file.h builds
 lab: setup ## Open JupyterLab on the live tuning notebook (prints its address).
 	exec $(BIN)/workbench lab $(NOTEBOOK)
 
+# --- measurements ----------------------------------------------------------------------------------
+
+.PHONY: bench-packages
+bench-packages: ## (part of bench) See to the programs and peers that are measured.
+	@scripts/debian_packages.sh bench
+
+# Sizes of a shorter run; without any of them docs/benchmarks.md is made from the results.
+SIZES = $(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(ONLY),--only "$(ONLY)")
+
+.PHONY: bench
+bench: bench-packages setup ## Compare with the peers, 25 minutes; shorter: ROUNDS=3 SECONDS=0.1 ONLY=pair,batch.
+	$(BIN)/python -m benchmarks.peers $(SIZES)
+
+.PHONY: bench-adaptive
+bench-adaptive: setup ## Compare caches that adapt with fixed ones, 5 minutes; shorter as bench.
+	$(BIN)/python -m benchmarks.adaptive $(SIZES)
+
+# Full size takes a while; it goes on where it was interrupted.
+SIZE := full
+.PHONY: report
+report: setup ## Execute all notebooks to HTML in build/report that opens offline; SIZE=smoke for a quick one.
+	$(BIN)/python -m scripts.report --size $(SIZE)
+
 # --- checks ----------------------------------------------------------------------------------------
 
 .PHONY: lint
@@ -120,9 +143,18 @@ stress: check-packages setup ## Run the allocator's stress test under ASan, UBSa
 	    $$folder/stress; \
 	done
 
+# Seconds for each of the four targets, two at a time. FUZZ_KEEP=--keep makes the kept corpus anew.
+FUZZ_SECONDS ?= 10
+.PHONY: fuzz
+fuzz: check-packages setup ## Fuzz allocator and readers from the kept corpus; FUZZ_SECONDS=600 for more.
+	@cmake -S native -B build/fuzz -G Ninja -DCMAKE_C_COMPILER=clang -DHAKMEM_FUZZERS=ON \
+	    -DHAKMEM_PYTHON=OFF -DHAKMEM_SANITIZER=address >/dev/null
+	@cmake --build build/fuzz --target fuzzers -- --quiet
+	$(BIN)/python tests/fuzz/run.py $(FUZZ_SECONDS) $(FUZZ_KEEP)
+
 # The tests come last: their summary is the last line.
 .PHONY: check
-check: check-packages lint types layers compilers stress test ## All of the above: lint to test.
+check: check-packages lint types layers compilers stress fuzz test ## All of the above: lint to test.
 
 # --- upkeep ----------------------------------------------------------------------------------------
 

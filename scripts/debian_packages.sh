@@ -2,12 +2,12 @@
 # Sees to the system packages that a task needs. As root on Debian or its kin it installs the missing
 # ones and nothing else; otherwise it names them, with the command to run, and fails.
 #
-#   scripts/debian_packages.sh build|test|check|datasets
+#   scripts/debian_packages.sh build|test|check|bench|datasets
 #
 # A need is known by what it provides, not by a package's name: what came from elsewhere counts too.
 set -euo pipefail
 
-task=${1:?usage: scripts/debian_packages.sh build|test|check|datasets}
+task=${1:?usage: scripts/debian_packages.sh build|test|check|bench|datasets}
 python=${PYTHON:-python3}
 PATH=$PATH:/usr/sbin:/sbin # ldconfig, for those who are not root
 scratch=$(mktemp -d)
@@ -27,6 +27,8 @@ has_sanitizers() {
         echo 'int main(void) { return 0; }' |
             clang "-fsanitize=$sanitizer" -x c - -o "$scratch/$sanitizer" 2>/dev/null || return 1
     done
+    echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+        clang -fsanitize=fuzzer -x c - -o "$scratch/fuzzer" 2>/dev/null
 }
 
 missing=()
@@ -53,6 +55,7 @@ need_test() {
     need redis-server has_command redis-server
     need redis-tools has_command redis-benchmark
     need sqlite3 has_command sqlite3
+    need strace has_command strace
     need valgrind has_command valgrind
     need libjemalloc2 has_library libjemalloc.so.2
     need 'libtcmalloc-minimal4t64|libtcmalloc-minimal4' has_library libtcmalloc_minimal.so.4
@@ -64,6 +67,11 @@ need_check() {
     need libclang-rt-dev has_sanitizers
 }
 
+need_bench() {
+    need lua5.4 has_command lua5.4
+    need perl has_command perl
+}
+
 # What `workbench datasets rebuild` records; nothing else needs them.
 need_datasets() {
     need g++ has_command g++
@@ -71,6 +79,7 @@ need_datasets() {
     need git has_command git
     need jq has_command jq
     need librsvg2-bin has_command rsvg-convert
+    need libstb-dev test -f /usr/include/stb/stb_image.h
     need lua5.4 has_command lua5.4
     need lynx has_command lynx
     need perl has_command perl
@@ -98,13 +107,14 @@ list_missing() {
         build) need_build ;;
         test) need_build && need_test ;;
         check) need_build && need_test && need_check ;;
+        bench) need_build && need_test && need_bench ;;
         datasets) need_datasets ;;
     esac
 }
 
 case $task in
-    build | test | check | datasets) list_missing ;;
-    *) echo "debian_packages.sh: unknown task '$task'; use build, test, check or datasets" >&2 && exit 2 ;;
+    build | test | check | bench | datasets) list_missing ;;
+    *) echo "debian_packages.sh: unknown task '$task'; use build, test, check, bench or datasets" >&2 && exit 2 ;;
 esac
 [ ${#missing[@]} -gt 0 ] || exit 0
 
