@@ -22,6 +22,9 @@ int reader_fail(char *error, int code, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(error, HAK_ERROR_TEXT_BYTES, format, arguments);
         va_end(arguments);
+        for (char *c = error; *c; c++) /* names may come from a hostile block: one line it stays */
+            if ((unsigned char)*c < ' ' || *c == 127)
+                *c = '?';
     }
     return code;
 }
