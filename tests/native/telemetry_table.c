@@ -126,10 +126,11 @@ static void use_threads(void)
     struct telemetry_thread_class *row = &tls_cache->row->classes[SIZE_CLASS_1024];
     struct actor *actor = &tls_cache->actor;
     set_tunable(TUNABLE_remote_drain_threshold, 10);
-    unsigned got = central_take(actor, row, 0, SIZE_CLASS_1024, blocks, 60);
+    uint32_t fresh_slabs = 0;
+    unsigned got = central_take(actor, row, 0, SIZE_CLASS_1024, blocks, 60, &fresh_slabs);
     CHECK(got > 10);
     central_give(actor, row, 1, SIZE_CLASS_1024, blocks, got);
-    CHECK(central_take(actor, row, 0, SIZE_CLASS_1024, blocks, 1) == 1);
+    CHECK(central_take(actor, row, 0, SIZE_CLASS_1024, blocks, 1, &fresh_slabs) == 1);
     central_give(actor, row, 0, SIZE_CLASS_1024, blocks, 1);
     look();
 }
