@@ -439,7 +439,7 @@ static const struct workload_script script = {.count_operations = count_operatio
 
 const struct workload workload_replay = {
     .name = "replay",
-    .help = "Allocations recorded from a real program, in the order in which its threads made them.",
+    .help = "A real program's allocations again, in the order its threads made them; speed 100 is as recorded.",
     .stresses = "Whatever the program did: its sizes, lifetimes, threads and phases.",
     .operation = "one allocation, reallocation or free of the trace",
     .parameters = parameters,

@@ -124,6 +124,8 @@ def _shown_unit(unit: str) -> tuple[str, float]:
     """The unit on a chart, and what to divide values by."""
     if unit == "bytes":
         return "MiB", float(1 << 20)
+    if unit == "ms":
+        return "s", 1e3
     return unit or "share", 1.0
 
 
