@@ -49,6 +49,18 @@ def test_json_lists_all_traces(recorded_program: Path, tmp_path: Path) -> None:
     assert child["unknown_frees"] == 1000
 
 
+def test_a_thousand_children_are_not_a_thousand_rows(tmp_path: Path) -> None:
+    script = "for i in 1 2 3 4 5 6; do ls / / / / >/dev/null; done; " + "(:); " * 30 + "exit 0"
+    done = type_command("-o", tmp_path / "a", "--", "sh", "-c", script)
+    assert done.returncode == 0
+    rows = [line.split() for line in done.stderr.splitlines()]
+    assert rows[1][:2] == [str(tmp_path / "a"), "sh"]
+    assert [row[1] for row in rows].count("ls") == 6
+    (rest,) = [line for line in done.stderr.splitlines() if line.startswith("and ")]
+    hidden = int(rest.split()[1])
+    assert hidden + 20 == len(list(tmp_path.iterdir()))
+
+
 def test_a_killed_program(recorded_program: Path, tmp_path: Path) -> None:
     done = type_command("-o", tmp_path / "a", "--", recorded_program, "killed")
     assert done.returncode == 128 + signal.SIGKILL

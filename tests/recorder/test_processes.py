@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from tests.recorder.conftest import read_events
 from workbench.errors import BadParameter, CannotPreload
 from workbench.processes import RecordingOutcome, record
+from workbench.processes.process_trace import ProcessTrace
 
 Run = Callable[..., RecordingOutcome]
 
@@ -88,7 +92,7 @@ def test_a_shell_and_its_commands(tmp_path: Path) -> None:
 
 
 def test_a_child_that_outlives_the_command(tmp_path: Path, spool_directory: Path) -> None:
-    script = "cat <&3 3<&- & echo $! > pid; exit 4"
+    script = "cat <&3 3<&- >said & echo $! >pid; echo hello >&3; until [ -s said ]; do :; done; exit 4"
     fifo = tmp_path / "fifo"
     command = f"mkfifo '{fifo}'; exec 3<>'{fifo}'; {script}"
     try:
@@ -98,10 +102,33 @@ def test_a_child_that_outlives_the_command(tmp_path: Path, spool_directory: Path
         assert not child.metadata.complete
         assert list(spool_directory.iterdir()) == []
     finally:
-        import os
-        import signal
-
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+def test_a_child_that_is_gone_before_its_exec_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorder sees the forked shell, and next time a process that is no more: it was replaced."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    told: set[int] = set()
+    look = ProcessTrace.is_running
+
+    def look_late(trace: ProcessTrace) -> bool:
+        if trace.program != "true" and trace.parent_pid != os.getpid() and trace.pid not in told:
+            told.add(trace.pid)
+            fifo.write_text("go on\n")
+            deadline_s = time.monotonic() + 60
+            while look(trace) and time.monotonic() < deadline_s:
+                time.sleep(0.01)
+        return look(trace)
+
+    monkeypatch.setattr(ProcessTrace, "is_running", look_late)
+    script = f"(read line < '{fifo}'; exec /bin/true) & wait $!; exit 0"
+    _, forked, executed = record(["/bin/sh", "-c", script], tmp_path / "a.haktrace").traces
+    assert (forked.metadata.program, forked.metadata.end) == ("sh", "exec")
+    assert (executed.metadata.program, executed.metadata.end) == ("true", "exit")
+    assert told
 
 
 def test_all_descriptors_closed(run_recorded: Run) -> None:
@@ -120,6 +147,17 @@ def test_no_room_for_the_spool(run_recorded: Run) -> None:
     assert trace.metadata.end == "stopped: File too large"
     assert trace.metadata.event_count > 10_000
     read_events(trace.path)
+
+
+def test_a_program_that_gives_up_its_user(run_recorded: Run, spool_directory: Path) -> None:
+    outcome = run_recorded("user")
+    assert outcome.exit_code == 5
+    (trace,) = outcome.traces
+    assert not trace.metadata.complete
+    assert trace.metadata.end == "stopped: Permission denied"
+    assert trace.metadata.event_count > 10_000
+    read_events(trace.path)
+    assert list(spool_directory.iterdir()) == []
 
 
 def test_output_and_names_with_blanks_and_quotes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,11 @@ from workbench.units import format_rough
 
 _COLUMNS = ("file", "program", "events", "stored", "bytes/event", "threads", "peak live", "end")
 _NUMBERS = _COLUMNS[2:7]
+_MOST_ROWS = 20
+_REMEDIES = {
+    f"stopped: {os.strerror(errno.EACCES)}": " (it changed its user: start it as that user)",
+    f"stopped: {os.strerror(errno.ENOSPC)}": " (name a --spool with more room)",
+}
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -72,7 +78,7 @@ def record(
     Standard input and output, signals and the exit status are the program's own; the summary goes to
     standard error. A child process, and the program before an exec, get a trace of their own beside FILE,
     named FILE's stem, a number and the program. What cannot be preloaded (static and setuid programs,
-    scripts of such) is refused.
+    scripts of such) is refused; a program that changes its user is recorded up to there.
     """
     environment = dict(os.environ)
     if keep_pythonmalloc:
@@ -132,19 +138,32 @@ def _describe(outcome: RecordingOutcome) -> dict[str, object]:
 
 
 def _print_summary(outcome: RecordingOutcome) -> None:
-    print_table(_COLUMNS, [_row_of(trace) for trace in outcome.traces], right=_NUMBERS, err=True)
-    for trace in outcome.traces:
+    """The command's own trace, and of a shell's thousand children those that did most."""
+    shown = _choose(outcome.traces)
+    print_table(_COLUMNS, [_row_of(trace) for trace in shown], right=_NUMBERS, err=True)
+    others = [trace for trace in outcome.traces if trace not in shown]
+    if others:
+        events = sum(trace.metadata.event_count for trace in others)
+        click.echo(f"and {len(others)} more with {events} events together; --json lists all", err=True)
+    for trace in shown:
         metadata = trace.metadata
         if metadata.unknown_frees:
-            count = metadata.unknown_frees
-            click.echo(
-                f"{trace.path.name}: {count} frees of blocks from before its recording, left out", err=True
-            )
+            frees = "1 free" if metadata.unknown_frees == 1 else f"{metadata.unknown_frees} frees"
+            click.echo(f"{trace.path.name}: {frees} of blocks from before its recording, left out", err=True)
+    for trace in outcome.traces:
+        metadata = trace.metadata
         if metadata.end.startswith("stopped"):
             click.echo(
-                f"workbench: {trace.path.name}: the recording {metadata.end}; the program went on without",
+                f"workbench: {trace.path.name}: the recording {metadata.end}; the program went on without"
+                + _REMEDIES.get(metadata.end, ""),
                 err=True,
             )
+
+
+def _choose(traces: tuple[RecordedTrace, ...]) -> list[RecordedTrace]:
+    """The first, and those with most events, in their order."""
+    largest = sorted(traces[1:], key=lambda trace: -trace.metadata.event_count)[: _MOST_ROWS - 1]
+    return [trace for number, trace in enumerate(traces) if number == 0 or trace in largest]
 
 
 def _row_of(trace: RecordedTrace) -> tuple[str, ...]:

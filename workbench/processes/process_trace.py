@@ -62,6 +62,7 @@ class ProcessTrace:
         self._spool = Spool(head)
         state = self._spool.read_state()
         self.pid = state.pid
+        self.parent_pid = state.parent_pid
         self.start_ns = state.start_realtime_ns
         self.program = _name_program(state)
         self.path = path

@@ -233,7 +233,6 @@ class _Recording:
             if process.poll() is None:  # left by an error: nothing reads the spool any more
                 process.kill()
                 process.wait()
-        self._find_new(process.pid)
         self._finish_all(process.pid, process.returncode)
         progress(self.event_count)
 
@@ -275,23 +274,30 @@ class _Recording:
         self._active.append(trace)
 
     def _finish_gone(self, main_pid: int) -> None:
-        latest = {trace.pid: trace for trace in self._active}
+        gone, latest = self._find_gone(main_pid)
         for trace in list(self._active):
             if latest[trace.pid] is not trace:
                 self._close(trace, is_replaced=True)
-            elif trace.pid != main_pid and not trace.is_running():
+            elif trace in gone and trace.pid != main_pid:
                 self._close(trace)
+
+    def _find_gone(self, main_pid: int) -> tuple[list[ProcessTrace], dict[int, ProcessTrace]]:
+        """Images whose process is gone, and then the last of each process: what it became is among them."""
+        gone = [trace for trace in self._active if not trace.is_running()]
+        self._find_new(main_pid)
+        return gone, {trace.pid: trace for trace in self._active}
 
     def _finish_all(self, main_pid: int, exit_code: int) -> None:
         end = f"exit {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
-        latest = {trace.pid: trace for trace in self._active}
+        self._find_new(main_pid)
+        gone, latest = self._find_gone(main_pid)
         for trace in list(self._active):
             if latest[trace.pid] is not trace:
                 self._close(trace, is_replaced=True)
             elif trace.pid == main_pid:
                 self._close(trace, end=end)
             else:
-                self._close(trace, is_running=trace.is_running())
+                self._close(trace, is_running=trace not in gone)
         if not self._children:
             for other in self._others:
                 other.path.unlink(missing_ok=True)
