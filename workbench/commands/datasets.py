@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from workbench.commands.output import json_option, print_json, print_table
-from workbench.datasets import catalogue, datasets_folder, get_card, verify
+from workbench.datasets import Card, catalogue, datasets_folder, verify
 from workbench.datasets import rebuild as rebuild_dataset
 from workbench.units import format_rough
 
@@ -69,7 +69,7 @@ def verify_datasets(names: tuple[str, ...], as_json: bool) -> None:
 def rebuild(name: str, output: Path | None, as_json: bool) -> None:
     """Run a dataset's scenario and record it again."""
     path = rebuild_dataset(name, output)
-    card = get_card(name) if output is None else type(get_card(name)).read(path.with_suffix(".toml"))
+    card = Card.read(path.with_suffix(".toml"))
     if as_json:
         print_json({"path": path, "card": card})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,7 @@ def summary(file: str, rows: int, as_json: bool) -> None:
     with Trace.open(find_trace(file)) as opened:
         profile = profile_trace(opened)
         metadata, damage = opened.metadata, opened.damage
-    if damage is not None:
-        click.echo(f"workbench: {damage}; what precedes it is told", err=True)
+    _warn(file, damage)
     if as_json:
         values = {
             field.name: getattr(profile, field.name)
@@ -64,7 +64,7 @@ def summary(file: str, rows: int, as_json: bool) -> None:
             }
         )
         return
-    click.echo(f"{metadata.program}: {' '.join(metadata.command)}")
+    click.echo(f"{metadata.program}: {shlex.join(metadata.command)}")
     _print_totals(profile)
     _print_sizes(profile, rows)
     _print_lifetimes(profile)
@@ -92,14 +92,20 @@ def plot(file: str, output: Path | None, as_json: bool) -> None:
 
     path = find_trace(file)
     with Trace.open(path) as opened:
-        profile = profile_trace(opened)
+        profile, damage = profile_trace(opened), opened.damage
         title = f"{path.stem}: {opened.metadata.program}" if opened.metadata.program else path.stem
     page = (output or Path(f"{path.stem}.html")).absolute()
-    write_page(profile, title, page)
+    _warn(file, damage)
+    write_page(profile, title, page, note=f"Damaged {damage}." if damage else "")
     if as_json:
-        print_json({"page": page})
+        print_json({"page": page, "damage": damage})
     else:
         click.echo(str(page))
+
+
+def _warn(file: str, damage: str | None) -> None:
+    if damage is not None:
+        click.echo(f"workbench: {file}: {damage}; what precedes it is told", err=True)
 
 
 def _print_totals(profile: TraceProfile) -> None:

@@ -48,7 +48,9 @@ class Card:
     trace_checksum : str
         Of the events and call sites, however the file is compressed.
     file_bytes : int
-    events, threads, objects, frees, reallocs, call_sites : int
+    events, threads, objects, frees, reallocs : int
+    call_sites : int
+        Places that allocate.
     duration_s : float
     requested_bytes, peak_live_bytes, final_live_bytes : int
     cross_thread_percent : float
@@ -199,8 +201,9 @@ def _sketch(profile: TraceProfile) -> dict[str, Any]:
     for upto_bytes, count in zip(profile.sizes["upto_bytes"], profile.sizes["allocations"], strict=True):
         rounded = 1 << (int(upto_bytes) - 1).bit_length()
         histogram[rounded] = histogram.get(rounded, 0) + int(count)
-    step = max(1, len(profile.live) // _CURVE_POINTS)
-    points = profile.live.iloc[step - 1 :: step]
+    rows = len(profile.live)
+    count = min(rows, _CURVE_POINTS)
+    points = profile.live.iloc[[rows * number // count - 1 for number in range(1, count + 1)]]
     return {
         "size_histogram": {size: count for size, count in histogram.items() if count},
         "live_events": tuple(int(event) for event in points["event"]),

@@ -78,7 +78,8 @@ def find_trace(text: str) -> Path:
     if path.is_file():
         return path
     if path.suffix or path.name != text:
-        raise UnknownDataset(f"{text}: no such file; name a trace, or a dataset of `workbench datasets`")
+        what = "it is a folder" if path.is_dir() else "no such file"
+        raise UnknownDataset(f"{text}: {what}; name a trace, or a dataset of `workbench datasets`")
     return find(text)
 
 

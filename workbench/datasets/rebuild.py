@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 from workbench.datasets.card import LICENCE, Card, measure_trace
+from workbench.datasets.catalogue import catalogue
+from workbench.datasets.overview import update_overview
 from workbench.datasets.places import CARD_SUFFIX, datasets_folder
 from workbench.datasets.scenario import (
     Scenario,
@@ -38,7 +40,8 @@ def rebuild(name: str, output: Path | None = None) -> Path:
     name : str
         Of a scenario.
     output : Path, optional
-        Write there, and the card beside it; by default the dataset is replaced.
+        Write there, and the card beside it; by default the dataset is replaced, and its row in the
+        folder's README.
 
     Returns
     -------
@@ -67,6 +70,8 @@ def rebuild(name: str, output: Path | None = None) -> Path:
         _tidy(kept.path, folder / f"tidy{SUFFIX}", folder, scenario)
         shutil.move(folder / f"tidy{SUFFIX}", path)
     _make_card(scenario, path).write(path.with_suffix(CARD_SUFFIX))
+    if output is None:
+        update_overview(path.parent, catalogue().values())
     return path
 
 

@@ -31,8 +31,8 @@ class Scenario:
         Whose recording is kept, of all processes that the command starts.
     command : tuple of str
         Run in a new folder with a copy of `folder`.
-    programs : tuple of str
-        What must be installed: names on the path.
+    programs, files : tuple of str
+        What must be installed: names on the path, and files.
     packages : tuple of str
         Debian packages that bring them.
     environment : mapping of str to str
@@ -46,12 +46,13 @@ class Scenario:
     program: str
     command: tuple[str, ...]
     programs: tuple[str, ...]
+    files: tuple[str, ...]
     packages: tuple[str, ...]
     environment: Mapping[str, str]
     folder: Path
 
     def check_programs(self) -> None:
-        """See whether its programs are there.
+        """See whether its programs and files are there.
 
         Raises
         ------
@@ -59,6 +60,7 @@ class Scenario:
             With what to install.
         """
         missing = sorted(name for name in self.programs if shutil.which(name, path=PROGRAM_PATH) is None)
+        missing += sorted(name for name in self.files if not Path(name).is_file())
         if missing:
             raise MissingProgram(
                 f"{self.name} needs {', '.join(missing)}; apt-get install {' '.join(self.packages)}"
@@ -134,6 +136,7 @@ def _read(folder: Path) -> Scenario:
             program=values.pop("program"),
             command=tuple(values.pop("command")),
             programs=tuple(values.pop("programs")),
+            files=tuple(values.pop("files", ())),
             packages=tuple(values.pop("packages")),
             environment=values.pop("environment", {}),
             folder=folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from workbench.plots.charts import CATEGORY_COLORS, ORDER_COLORS
 from workbench.plots.trace_rows import (
     CLOCK_UNITS,
     LifetimeGrid,
+    choose_threads,
     describe_profile,
     group_mix,
     name_bytes,
@@ -171,7 +173,8 @@ def draw_phases(profile: TraceProfile) -> go.Figure:
         figure, "What is asked for when, and phases (dotted)", "event", "share of allocations (%)"
     )
     figure.update_yaxes(range=[0, 100])
-    figure.update_layout(hovermode="x unified")
+    beside = {"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top"}
+    figure.update_layout(hovermode="x unified", legend=beside)
     return figure
 
 
@@ -203,10 +206,9 @@ def draw_sites(profile: TraceProfile, most: int = 15) -> go.Figure:
 
 
 def draw_threads(profile: TraceProfile, most: int = 16) -> go.Figure:
-    """What each thread allocates, and how much of it others free."""
-    rows = profile.threads.sort_values("allocations", ascending=False, kind="stable").head(most)
-    rows = rows.sort_values("thread", ascending=False)
-    names = [f"thread {thread}" for thread in rows["thread"]]
+    """What each thread allocates, and how much of it others free; those that do little are one row."""
+    rows = choose_threads(profile.threads, most)
+    names = rows["name"]
     own = rows["frees"] - rows["frees_of_others"]
     # From the bottom up, as horizontal bars are.
     bars = (
@@ -256,7 +258,7 @@ FIGURES: Mapping[str, Callable[[TraceProfile], go.Figure]] = {
 }
 
 
-def write_page(profile: TraceProfile, title: str, path: Path) -> None:
+def write_page(profile: TraceProfile, title: str, path: Path, note: str = "") -> None:
     """Write all figures as one HTML page that needs nothing else, no network either.
 
     Parameters
@@ -266,6 +268,8 @@ def write_page(profile: TraceProfile, title: str, path: Path) -> None:
         Heading of the page.
     path : Path
         Where to.
+    note : str, optional
+        What else the reader has to know, as that the trace is damaged.
     """
     parts: list[str] = []
     for name, draw in FIGURES.items():
@@ -278,8 +282,8 @@ def write_page(profile: TraceProfile, title: str, path: Path) -> None:
                 full_html=False, include_plotlyjs=not parts, div_id=name, config={"displaylogo": False}
             )
         )
-    heading = title.replace("&", "&amp;").replace("<", "&lt;")
-    facts = describe_profile(profile)
+    heading, warning = html.escape(title), html.escape(note)
+    facts = describe_profile(profile) + (f"<br><strong>{warning}</strong>" if note else "")
     path.write_text(
         f"<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'><title>{heading}</title>"
         "<style>body{font-family:sans-serif;max-width:1100px;margin:1em auto;padding:0 1em}</style></head>"

@@ -14,6 +14,7 @@ from workbench.units import format_rough
 
 #: Units of the clocks that lifetimes are told by.
 CLOCK_UNITS = {"bytes": "bytes asked for meanwhile", "events": "events", "us": "time"}
+_LEAST_THREAD_SHARE = 0.005  # of all events; less makes no visible bar
 _COARSE_BOUNDS_BYTES = (16, 32, 64, 128, 256, 512, 1024, 4096, 32768, 1 << 20, 1 << 62)
 
 
@@ -106,3 +107,33 @@ def group_mix(mix: pd.DataFrame) -> pd.DataFrame:
     grouped = pd.DataFrame(columns, index=mix.index)
     total = grouped.sum(axis=1)
     return (grouped.div(total.where(total > 0), axis=0) * 100.0).ffill().fillna(0.0)
+
+
+def choose_threads(threads: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Rows for a chart from the bottom up: the busiest threads by number, below them all others as one.
+
+    Parameters
+    ----------
+    threads : DataFrame
+        A profile's.
+    most : int
+        Of threads by themselves; those with less than 0.5 % of all events never are.
+
+    Returns
+    -------
+    DataFrame
+        name, events, allocations, frees, frees_of_others.
+    """
+    columns = ["events", "allocations", "frees", "frees_of_others"]
+    ranked = threads.sort_values("events", ascending=False, kind="stable")
+    is_busy = ranked["events"] >= _LEAST_THREAD_SHARE * ranked["events"].sum()
+    own = ranked[is_busy].head(most)
+    if len(ranked) - len(own) == 1:
+        own = ranked
+    chosen = own.sort_values("thread", ascending=False)
+    rows = chosen[columns].assign(name=[f"thread {thread}" for thread in chosen["thread"]])
+    others = ranked.drop(own.index)
+    if not others.empty:
+        rest = others[columns].sum().to_frame().T.assign(name=f"{len(others)} others")
+        rows = pd.concat([rest, rows], ignore_index=True)
+    return rows[["name", *columns]]

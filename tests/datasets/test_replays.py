@@ -1,0 +1,42 @@
+"""Every dataset under every allocator: the beginning of each; `workbench replay` does all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workbench.datasets import catalogue, find
+from workbench.processes import RunSpec, allocators, get_allocator, run
+from workbench.traces import SUFFIX, EventKind, Trace, TraceWriter
+
+EVENTS = 12_000
+
+
+@pytest.fixture(scope="module")
+def beginnings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The first events of each dataset, as traces."""
+    folder = tmp_path_factory.mktemp("beginnings")
+    made = []
+    for name in catalogue():
+        path = folder / f"{name}{SUFFIX}"
+        with Trace.open(find(name)) as trace, TraceWriter.open(path, program=name, level=1) as writer:
+            writer.add_sites(list(trace.sites))
+            writer.append(next(trace.chunks())[:EVENTS])
+        made.append(path)
+    return made
+
+
+@pytest.mark.parametrize("allocator", [allocator.name for allocator in allocators()])
+def test_no_dataset_fails(beginnings: list[Path], allocator: str) -> None:
+    get_allocator(allocator)  # or says what to install
+    for path in beginnings:
+        outcome = run(RunSpec("replay", trace=path, parameters={"loops": 1}, allocator=allocator), 60)
+        assert (outcome.status, outcome.message) == ("completed", ""), path.stem
+        assert outcome.operations == count_operations(path), path.stem
+
+
+def count_operations(path: Path) -> int:
+    """Calls of a trace: all events but those of threads."""
+    with Trace.open(path) as trace:
+        return sum(int((chunk.kind <= EventKind.FREE).sum()) for chunk in trace.chunks())
