@@ -23,6 +23,9 @@ _COLUMNS = 3
 _ROW_PX = 22
 _VERDICT_COLORS = {"better": "#2a9d8f", "worse": "#c9506a", "cannot tell": "#7d8b99"}
 _SCALE = "Viridis"
+_MARGINS = {"l": 20, "r": 20, "t": 40, "b": 40}
+# An axis with so few values has a tick at each of them, and none between.
+_MOST_TICKS = 12
 
 
 def draw_ratios(comparison: Comparison, measure: Measure = THROUGHPUT, title: str = "") -> go.Figure:
@@ -100,7 +103,9 @@ def draw_effects(frame: pd.DataFrame, measure: str, settings: tuple[str, ...] = 
         )
     figure.update_xaxes(type="category")
     figure.update_yaxes(title_text=measure, col=1)
-    figure.update_layout(showlegend=False, height=280 * rows + 60, template="plotly_white")
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    figure.update_layout(showlegend=False, height=240 * rows + 60, template="plotly_white", margin=_MARGINS)
     return figure
 
 
@@ -116,9 +121,9 @@ def draw_heat_map(frame: pd.DataFrame, column: str, row: str, measure: str) -> g
             colorbar={"title": {"text": measure}},
         )
     )
-    figure.update_xaxes(title_text=column, type="category")
-    figure.update_yaxes(title_text=row, type="category")
-    figure.update_layout(height=420, template="plotly_white")
+    figure.update_xaxes(title_text=column, type="category", automargin=True)
+    figure.update_yaxes(title_text=row, type="category", automargin=True)
+    figure.update_layout(height=380, template="plotly_white", margin=_MARGINS)
     return figure
 
 
@@ -132,11 +137,14 @@ def draw_parallel(frame: pd.DataFrame, measure: str) -> go.Figure:
     for name in settings:
         column = measured[name]
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-            dimensions.append({"label": name, "values": column.to_numpy(dtype=float)})
+            values = column.to_numpy(dtype=float)
+            levels = np.unique(values[np.isfinite(values)])
+            ticks = {"tickvals": levels} if len(levels) <= _MOST_TICKS else {}
+            dimensions.append({"label": name, "values": values} | ticks)
             continue
-        codes, levels = pd.factorize(column.astype(str), sort=True)
+        codes, words = pd.factorize(column.astype(str), sort=True)
         dimensions.append(
-            {"label": name, "values": codes, "tickvals": list(range(len(levels))), "ticktext": list(levels)}
+            {"label": name, "values": codes, "tickvals": list(range(len(words))), "ticktext": list(words)}
         )
     values = measured[measure].to_numpy(dtype=float)
     dimensions.append({"label": measure, "values": values})
@@ -163,7 +171,7 @@ def draw_front(
     order = np.argsort(x[on_front])
     figure = go.Figure()
     figure.add_trace(
-        go.Scatter(x=x, y=y, text=texts, mode="markers", name="trials", marker={"color": CATEGORY_COLORS[5]})
+        go.Scatter(x=x, y=y, text=texts, mode="markers", name="settings", marker={"color": "#7d8b99"})
     )
     figure.add_trace(
         go.Scatter(
@@ -175,9 +183,14 @@ def draw_front(
             name="Pareto front",
         )
     )
-    figure.update_xaxes(title_text=lower_better)
-    figure.update_yaxes(title_text=higher_better)
-    figure.update_layout(height=440, template="plotly_white")
+    figure.update_xaxes(title_text=lower_better, automargin=True)
+    figure.update_yaxes(title_text=higher_better, automargin=True)
+    figure.update_layout(
+        height=420,
+        template="plotly_white",
+        margin=_MARGINS,
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
+    )
     return figure
 
 

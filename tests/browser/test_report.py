@@ -1,0 +1,71 @@
+"""The executed report in a browser without a network: its charts are drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from playwright.sync_api import BrowserContext, Route
+
+from scripts import report
+
+v4: Any = nbformat.v4  # published without types
+FIGURES = """
+import pandas as pd
+from workbench.plots import draw_effects, draw_front, draw_heat_map, draw_parallel
+rows = [
+    {"id": f"{slots} {grow}", "slots": slots, "grow": grow, "status": "completed",
+     "operations_per_s": 1e6 * (slots + grow), "peak_resident_bytes": 1e6 * slots * (3 if grow > 70 else 1)}
+    for slots in (64, 128, 256) for grow in (60, 80)
+]
+frame = pd.DataFrame(rows)
+for figure in (
+    draw_effects(frame, "operations_per_s"), draw_heat_map(frame, "slots", "grow", "operations_per_s"),
+    draw_parallel(frame, "operations_per_s"), draw_front(frame),
+):
+    display(figure)
+"""
+
+
+def test_pages_open_and_draw_without_a_network(context: BrowserContext, tmp_path: Path) -> None:
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# Charts"), v4.new_code_cell(FIGURES)])
+    notebook.cells[1].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    notebook.metadata["language_info"] = {"name": "python"}
+    path = tmp_path / "99_charts.ipynb"
+    write: Any = nbformat.write
+    write(notebook, path)
+    page_made = report.make_page(path, tmp_path / "out", {})
+    assert page_made.failure == ""
+    report.write_index(tmp_path / "out", [page_made], "smoke")
+
+    page = context.new_page()
+    asked: list[str] = []
+    wrong: list[str] = []
+
+    def refuse(route: Route) -> None:
+        if route.request.url.startswith("file:"):
+            route.continue_()
+        else:
+            asked.append(route.request.url)
+            route.abort()
+
+    page.route("**/*", refuse)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    try:
+        page.goto((tmp_path / "out" / "index.html").as_uri())
+        page.get_by_role("link", name="Charts").click()
+        page.wait_for_function("document.querySelectorAll('.chart > .plot-container').length == 4")
+        page.wait_for_selector("text=Pareto front")
+        drawn = page.evaluate(
+            "[...document.querySelectorAll('.chart')].map(chart => "
+            "chart.querySelector('.main-svg').getBoundingClientRect().height)"
+        )
+        assert all(height > 150 for height in drawn)
+        assert page.locator(".chart .parcoords").count() >= 1
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    finally:
+        page.close()
+    assert (asked, wrong) == ([], [])
