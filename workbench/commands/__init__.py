@@ -17,6 +17,7 @@ from workbench.commands.replay import replay
 from workbench.commands.run import run
 from workbench.commands.sweep import sweep
 from workbench.commands.trace import trace
+from workbench.commands.tune import tune
 from workbench.commands.verify import verify
 from workbench.commands.watch import watch
 
@@ -41,5 +42,6 @@ COMMANDS: Sequence[click.Command] = (
     trace,
     compare,
     sweep,
+    tune,
     verify,
 )

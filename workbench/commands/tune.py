@@ -1,0 +1,92 @@
+"""tune: search settings that are better than the defaults, and say on what was held out whether they are."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from workbench.commands.output import json_option
+from workbench.errors import BadParameter
+
+_STATUS_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("study_path", metavar="STUDY.toml", type=click.Path())
+@click.option(
+    "--trials", type=click.IntRange(min=0), metavar="N", help="Try so many more, however many there are."
+)
+@click.option(
+    "--inject",
+    "injected",
+    multiple=True,
+    metavar="TUNABLE=VALUE,...",
+    help="Try these settings next, the others at their defaults; repeatable.",
+)
+@click.option("--show", is_flag=True, help="Tell how it stands; run nothing.")
+@click.option("--check", "checks_only", is_flag=True, help="Check the file; run nothing.")
+@click.option("--no-held-out", is_flag=True, help="Search only; do not compare the winner with the defaults.")
+@click.option(
+    "--export",
+    "export_path",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write the winner with its evidence, if it is better: .env, .toml or .h.",
+)
+@click.option("--storage", metavar="URL", help="Database of the study; SQLite beside the file by default.")
+@click.option(
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(),
+    help="Where the runs are kept; STUDY.results beside the file by default.",
+)
+@json_option
+def tune(
+    study_path: str,
+    trials: int | None,
+    injected: tuple[str, ...],
+    show: bool,
+    checks_only: bool,
+    no_held_out: bool,
+    export_path: str | None,
+    storage: str | None,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Search settings that beat the defaults; the same command goes on where it was.
+
+    Each candidate runs in pairs with the best so far and is given up early when it cannot beat it. What
+    wins meets the defaults once more, with seeds and workloads that the search has not seen.
+    """
+    # Optuna, statistics and tables are slow to import, and other commands need none.
+    from workbench.commands import tuning
+    from workbench.tuning import Study, read_study
+
+    plan = read_study(study_path)
+    if (show or checks_only) and (trials is not None or injected or export_path):
+        raise BadParameter("--show and --check run nothing; leave out --trials, --inject and --export")
+    if no_held_out and export_path is not None:
+        raise BadParameter("--export needs the comparison with the defaults; leave out --no-held-out")
+    if export_path is not None:
+        tuning.check_export_path(export_path)
+    if checks_only:
+        tuning.print_plan(plan, as_json)
+        return
+    if show and storage is None and plan.storage is None and not Path(study_path).with_suffix(".db").exists():
+        raise BadParameter(f"{study_path}: it has not begun; run `workbench tune {study_path}`")
+    study = Study.open(plan, study_path, storage=storage, results=output)
+    is_whole = True
+    if not show:
+        for settings in tuning.read_injected(injected):
+            study.inject(settings)
+        if injected and study.is_running:
+            click.echo("queued: the process that runs this study tries it next")
+            return
+        is_whole = tuning.run_study(study, trials, compares=not no_held_out)
+    tuning.print_study(study, as_json)
+    if export_path is not None and is_whole:
+        tuning.export_winner(study, export_path)
+    if not is_whole:
+        sys.exit(_STATUS_INTERRUPTED)

@@ -1,0 +1,23 @@
+"""Studies: settings searched for what they bring, measured in pairs, judged on what was held out."""
+
+from workbench.tuning.candidate import Candidate
+from workbench.tuning.held_out import HeldOut
+from workbench.tuning.objective import OBJECTIVES
+from workbench.tuning.plan import HeldOutPlan, StudyPlan
+from workbench.tuning.space import Bounds, SearchSpace, make_space
+from workbench.tuning.study import Step, Study
+from workbench.tuning.study_file import read_study
+
+__all__ = [
+    "OBJECTIVES",
+    "Bounds",
+    "Candidate",
+    "HeldOut",
+    "HeldOutPlan",
+    "SearchSpace",
+    "Step",
+    "Study",
+    "StudyPlan",
+    "make_space",
+    "read_study",
+]

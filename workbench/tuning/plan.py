@@ -1,0 +1,185 @@
+"""A study as it is declared: what is tuned, for what, on what, and what it is judged by."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.errors import OutOfRange, WorkbenchError, WrongPlan, describe_unknown
+from workbench.experiments import ComparisonPlan, Measure, Variant, Work
+from workbench.experiments.trial import TUNABLE_ALLOCATOR
+from workbench.tuning.objective import OBJECTIVES
+from workbench.tuning.racing import LEAST_ROUNDS
+from workbench.tuning.space import SearchSpace
+
+MOST_TRIALS = 100_000
+MOST_ROUNDS = 10_000
+MOST_SEED = 2**64
+_HELD_OUT_SEED = 1001
+
+
+@dataclass(frozen=True)
+class HeldOutPlan:
+    """What the winner is compared with the defaults on.
+
+    Parameters
+    ----------
+    works : tuple of Work
+        Besides the study's own works, which take other seeds here.
+    seed : int
+        Of the first round; round k has seed + k.
+    rounds : int
+    """
+
+    works: tuple[Work, ...] = ()
+    seed: int = _HELD_OUT_SEED
+    rounds: int = 20
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A study as it is declared before anything runs.
+
+    Parameters
+    ----------
+    name : str
+        By which a storage tells studies apart.
+    works : tuple of Work
+        A candidate is as good as the geometric mean of its ratios on all of them.
+    space : SearchSpace
+    objectives : tuple of str
+        Of `OBJECTIVES`; with several it is a search for the Pareto front.
+    seeds : tuple of int
+        Round k has the k-th of them, again and again.
+    rounds : int
+        Pairs that a candidate gets, unless it is pruned before.
+    trials : int
+        Candidates in all; more can be asked for.
+    sampler_seed : int
+        Of the search and of the order within rounds.
+    held_out : HeldOutPlan
+    storage : str or None
+        URL of a database that Optuna knows; None: SQLite beside the file.
+    """
+
+    name: str
+    works: tuple[Work, ...]
+    space: SearchSpace
+    objectives: tuple[str, ...] = ("throughput",)
+    seeds: tuple[int, ...] = (1, 2, 3)
+    rounds: int = 12
+    trials: int = 40
+    sampler_seed: int = 1
+    held_out: HeldOutPlan = field(default_factory=HeldOutPlan)
+    storage: str | None = None
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Of the objectives."""
+        return tuple(OBJECTIVES[name] for name in self.objectives)
+
+    def check(self) -> None:
+        """See whether it can be run here.
+
+        Raises
+        ------
+        WrongPlan, OutOfRange
+            With the entry, the value and the remedy.
+        """
+        _check_works("", self.works)
+        _check_works("held_out: ", self.held_out.works)
+        if not self.objectives:
+            raise WrongPlan(f"objectives: there are none; give {' or '.join(OBJECTIVES)}")
+        for name in self.objectives:
+            if name not in OBJECTIVES:
+                raise WrongPlan(f"objectives: {describe_unknown('objective', name, OBJECTIVES)}")
+        if len(set(self.objectives)) < len(self.objectives):
+            raise WrongPlan("objectives: one stands twice; give each once")
+        _check_range("rounds", self.rounds, LEAST_ROUNDS, MOST_ROUNDS, "fewer tell nothing")
+        _check_range("trials", self.trials, 1, MOST_TRIALS)
+        _check_range("sampler_seed", self.sampler_seed, 0, MOST_SEED - 1)
+        if not self.seeds:
+            raise WrongPlan("seeds: there are none; give at least one")
+        for seed in self.seeds:
+            _check_range("seeds", seed, 0, MOST_SEED - 1)
+        held_out = self.held_out
+        _check_range("held_out: rounds", held_out.rounds, 1, MOST_ROUNDS)
+        _check_range("held_out: seed", held_out.seed, 0, MOST_SEED - MOST_ROUNDS)
+        seen = [seed for seed in self.seeds if held_out.seed <= seed < held_out.seed + held_out.rounds]
+        if seen:
+            raise WrongPlan(
+                f"held_out: seed {seen[0]} is one of the study's; begin such that none of "
+                f"{held_out.rounds} is, at {max(self.seeds) + 1} for instance"
+            )
+        for work in (*self.works, *held_out.works):
+            try:
+                work.trial.check()
+            except WorkbenchError as error:
+                raise WrongPlan(f"{work.name}: {error}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What must not change while it goes on: all but the number of trials and what is held out."""
+        return {
+            "works": [{"name": work.name, "trial": work.trial.to_dict()} for work in self.works],
+            "search": self.space.to_dict(),
+            "objectives": list(self.objectives),
+            "seeds": list(self.seeds),
+            "rounds": self.rounds,
+            "sampler_seed": self.sampler_seed,
+        }
+
+    def compare_held_out(self, winners: Mapping[str, Mapping[str, Any]]) -> ComparisonPlan:
+        """The comparison of winners, settings by name, with the defaults on what was held out.
+
+        A work that is the same whatever the seed has been seen: it takes part only if nothing else does.
+        """
+        fresh = [work for work in self.works if not _is_fixed(work)]
+        named = {work.name for work in self.held_out.works}
+        works = [work for work in fresh if work.name not in named] + list(self.held_out.works)
+        return ComparisonPlan(
+            tuple(_reseed(work, self.held_out.seed) for work in works or self.works),
+            (
+                Variant("defaults"),
+                *(Variant(name, tunables=dict(settings)) for name, settings in winners.items()),
+            ),
+            self.held_out.rounds,
+        )
+
+    def list_seen(self) -> list[str]:
+        """Works of the held-out comparison that the study has seen as they are."""
+        own = {work.trial.condition for work in self.works if _is_fixed(work)}
+        works = self.compare_held_out({}).works
+        return [work.name for work in works if work.trial.condition in own]
+
+
+def _is_fixed(work: Work) -> bool:
+    """Whether it is the same whatever the seed: a recorded trace, or a program."""
+    return work.trial.trace is not None or bool(work.trial.command)
+
+
+def _reseed(work: Work, seed: int) -> Work:
+    return Work(work.name, dataclasses.replace(work.trial, seed=seed))
+
+
+def _check_works(where: str, works: tuple[Work, ...]) -> None:
+    if not works and not where:
+        raise WrongPlan("a study needs a workload; give workloads, datasets or [[works]]")
+    twice = [name for name, count in Counter(work.name for work in works).items() if count > 1]
+    if twice:
+        raise WrongPlan(f"{where}work '{twice[0]}' stands twice; give each a name of its own")
+    for work in works:
+        if work.trial.tunables or work.trial.schedule:
+            raise WrongPlan(
+                f"{where}{work.name}: a study says itself what is set; leave out tunables and schedule"
+            )
+        if work.trial.allocator != TUNABLE_ALLOCATOR:
+            raise WrongPlan(f"{where}{work.name}: only {TUNABLE_ALLOCATOR} can be tuned; leave out allocator")
+
+
+def _check_range(name: str, value: int, least: int, most: int, why: str = "") -> None:
+    if not least <= value <= most:
+        reason = f" ({why})" if why and value < least else ""
+        raise OutOfRange(f"{name}: {value} is not within {least} to {most}{reason}")

@@ -1,0 +1,295 @@
+"""The settings that a study searches: ranges and scales from the descriptors, orders from the constraints.
+
+Constraints of a control block are orders of two tunables. So each value that is chosen narrows the ranges
+of those that are left, and whatever is taken out of the narrowed ranges keeps every constraint: nothing is
+drawn in vain, and no candidate is refused when it is run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.control import ControlBlock, Tunable, Value
+from workbench.control.tunable import Constraint
+from workbench.errors import (
+    ConstraintBroken,
+    OutOfRange,
+    UnknownTunable,
+    WorkbenchError,
+    WrongPlan,
+    describe_unknown,
+)
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A narrower range than the descriptor's; None leaves a bound, or the scale, as it is there.
+
+    Parameters
+    ----------
+    low, high : float or None
+    is_log : bool or None
+    """
+
+    low: float | None = None
+    high: float | None = None
+    is_log: bool | None = None
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A tunable that is searched.
+
+    Parameters
+    ----------
+    tunable : Tunable
+    low, high : float
+        Both included; of values that are listed, the least and the greatest.
+    is_log : bool
+    values : tuple of Value
+        The only ones, if they are listed; so are those of a choice and of on and off.
+    """
+
+    tunable: Tunable
+    low: float = 0.0
+    high: float = 0.0
+    is_log: bool = False
+    values: tuple[Value, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its values are whole numbers."""
+        return self.tunable.type != "real"
+
+    def describe(self) -> str:
+        """Write "256 to 4096 slots, in factors" or "lru, lfu"."""
+        if self.values:
+            return ", ".join(self.tunable.format(value) for value in self.values)
+        ends = " to ".join(self.tunable.format(self.tunable.from_word(end)) for end in (self.low, self.high))
+        return ends + (", in factors" if self.is_log else "")
+
+
+class SearchSpace:
+    """Dimensions, and what has to stand in order.
+
+    Parameters
+    ----------
+    dimensions : sequence of Dimension
+    constraints : sequence of Constraint
+        Of the block.
+    defaults : mapping of str to Value
+        Of all tunables: what is not searched has its default.
+
+    Raises
+    ------
+    WrongPlan
+        If no values keep a constraint, or listed ones may break it.
+    """
+
+    def __init__(
+        self,
+        dimensions: Sequence[Dimension],
+        constraints: Sequence[Constraint],
+        defaults: Mapping[str, Value],
+    ) -> None:
+        self.dimensions = tuple(dimensions)
+        self._by_name = {dimension.tunable.name: dimension for dimension in dimensions}
+        self._constraints = constraints
+        self._defaults = defaults
+        try:
+            ranges = self._narrow({})
+        except ConstraintBroken as error:
+            raise WrongPlan(f"search: no values of these ranges keep {error}; widen them") from None
+        for name, dimension in self._by_name.items():
+            self._check_listed(name, dimension, ranges)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the tunables."""
+        return tuple(self._by_name)
+
+    def to_dict(self) -> dict[str, object]:
+        """Ranges as plain values."""
+        return {
+            name: list(each.values) if each.values else [each.low, each.high, each.is_log]
+            for name, each in self._by_name.items()
+        }
+
+    def is_default(self, settings: Mapping[str, Value]) -> bool:
+        """Whether these settings are what a process has anyway."""
+        return all(value == self._defaults[name] for name, value in settings.items())
+
+    def suggest(self, trial: optuna.trial.Trial) -> dict[str, Value]:
+        """Let Optuna choose; what the trial has already stays."""
+        chosen: dict[str, Value] = {}
+        for name, dimension in self._by_name.items():
+            if name in trial.params:
+                value = trial.params[name]
+            elif dimension.values:
+                value = trial.suggest_categorical(name, list(dimension.values))
+            else:
+                low, high = self._narrow(chosen)[name]
+                if dimension.is_whole:
+                    value = trial.suggest_int(name, math.ceil(low), math.floor(high), log=dimension.is_log)
+                else:
+                    value = trial.suggest_float(name, low, high, log=dimension.is_log)
+            chosen[name] = dimension.tunable.from_word(dimension.tunable.to_word(value))
+        return chosen
+
+    def complete(self, given: Mapping[str, Value]) -> dict[str, Value]:
+        """Settings that somebody gives; the other tunables have their default, or what is nearest to it.
+
+        Raises
+        ------
+        UnknownTunable, OutOfRange, BadParameter, ConstraintBroken
+            If they are not within the study's ranges, or do not go together.
+        """
+        chosen: dict[str, Value] = {}
+        for name, value in given.items():
+            if name not in self._by_name:
+                raise UnknownTunable(describe_unknown("tunable of this study", name, self._by_name))
+            chosen[name] = self._check_value(self._by_name[name], value)
+        self._narrow(chosen)
+        for name, dimension in self._by_name.items():
+            if name in chosen:
+                continue
+            default = self._defaults[name]
+            if dimension.values:
+                chosen[name] = default if default in dimension.values else dimension.values[0]
+            else:
+                low, high = self._narrow(chosen)[name]
+                nearest = min(max(float(default), low), high)
+                chosen[name] = dimension.tunable.from_word(nearest)
+        return {name: chosen[name] for name in self._by_name}
+
+    def _narrow(self, chosen: Mapping[str, Value]) -> dict[str, tuple[float, float]]:
+        """Range of each tunable, once these values are chosen.
+
+        Raises
+        ------
+        ConstraintBroken
+            If there is nothing left of one.
+        """
+        low: dict[str, float] = {}
+        high: dict[str, float] = {}
+        for name in {name for pair in self._constraints for name in (pair.lower, pair.upper)} | set(
+            self.names
+        ):
+            if name in chosen or name not in self._by_name:
+                value = chosen.get(name, self._defaults[name])
+                low[name] = high[name] = _number(value)
+            else:
+                low[name], high[name] = self._by_name[name].low, self._by_name[name].high
+        # Orders alone: bounds move inwards until they rest, and what is left of each range can be chosen.
+        is_moving = True
+        while is_moving:
+            is_moving = False
+            for pair in self._constraints:
+                least, most = low[pair.lower], high[pair.upper]
+                if pair.is_strict:
+                    least, most = self._step(pair.upper, least, 1), self._step(pair.lower, most, -1)
+                if low[pair.upper] < least:
+                    low[pair.upper], is_moving = least, True
+                if high[pair.lower] > most:
+                    high[pair.lower], is_moving = most, True
+                for name in (pair.lower, pair.upper):
+                    if low[name] > high[name]:
+                        raise ConstraintBroken(str(pair))
+        return {name: (low[name], high[name]) for name in self.names}
+
+    def _step(self, name: str, bound: float, direction: int) -> float:
+        is_whole = isinstance(self._defaults[name], int)
+        return bound + direction if is_whole else math.nextafter(bound, direction * math.inf)
+
+    def _check_listed(
+        self, name: str, dimension: Dimension, ranges: Mapping[str, tuple[float, float]]
+    ) -> None:
+        if not dimension.values or isinstance(dimension.values[0], str):
+            return
+        for pair in self._constraints:
+            other = {pair.lower: pair.upper, pair.upper: pair.lower}.get(name)
+            if other in self._by_name:
+                raise WrongPlan(
+                    f"search: {name} stands in {pair}, and both are searched; give from and to, not a list"
+                )
+        low, high = ranges[name]
+        for value in dimension.values:
+            if not low <= _number(value) <= high:
+                pairs = ", ".join(str(pair) for pair in self._constraints if name in (pair.lower, pair.upper))
+                raise WrongPlan(f"search: {name} = {value} breaks {pairs} with the default; leave it out")
+
+    def _check_value(self, dimension: Dimension, value: Value) -> Value:
+        word = dimension.tunable.to_word(value)
+        exact = dimension.tunable.from_word(word)
+        is_inside = exact in dimension.values if dimension.values else dimension.low <= word <= dimension.high
+        if not is_inside:
+            raise OutOfRange(
+                f"{dimension.tunable.name} = {dimension.tunable.format(exact)} is not searched here: "
+                f"{dimension.describe()}"
+            )
+        return exact
+
+
+def make_space(axes: Mapping[str, Bounds | Sequence[Value]]) -> SearchSpace:
+    """A space over tunables of the allocator of this build.
+
+    Parameters
+    ----------
+    axes : mapping of str to Bounds or sequence of Value
+        By tunable name; values that are listed are the only ones.
+
+    Raises
+    ------
+    WrongPlan
+        With the tunable, the value and the range.
+    """
+    with ControlBlock.own() as own:
+        known, constraints = dict(own.tunables), own.constraints
+    if not axes:
+        raise WrongPlan("search: it names no tunable; give some of `workbench tunables`")
+    dimensions = []
+    for name, axis in axes.items():
+        if name not in known:
+            raise WrongPlan(f"search: {describe_unknown('tunable', name, known)}")
+        try:
+            dimensions.append(_make_dimension(known[name], axis))
+        except WrongPlan:
+            raise
+        except WorkbenchError as error:
+            raise WrongPlan(f"search: {error}") from None
+    return SearchSpace(dimensions, constraints, {name: tunable.default for name, tunable in known.items()})
+
+
+def _make_dimension(tunable: Tunable, axis: Bounds | Sequence[Value]) -> Dimension:
+    name = tunable.name
+    if not isinstance(axis, Bounds):
+        if not axis:
+            raise WrongPlan(f"search: {name}: there are no values; give some, or {{}} for its whole range")
+        values = list(dict.fromkeys(tunable.from_word(tunable.to_word(value)) for value in axis))
+        words = [tunable.to_word(value) for value in values]
+        return Dimension(tunable, min(words), max(words), values=tuple(values))
+    if tunable.type in ("bool", "choice"):
+        if axis != Bounds():
+            raise WrongPlan(f"search: {name}: it has no range; list its values: {tunable.describe_range()}")
+        values = [tunable.from_word(word) for word in range(int(tunable.maximum) + 1)]
+        return Dimension(tunable, 0.0, tunable.maximum, values=tuple(values))
+    wants_log = tunable.scale == "log" if axis.is_log is None else axis.is_log
+    # Zero is no place on a scale of factors. Where a descriptor allows it, it means something else: none.
+    least = tunable.minimum if tunable.minimum > 0 or not wants_log else min(1.0, tunable.maximum)
+    low = least if axis.low is None else tunable.to_word(axis.low)
+    high = tunable.maximum if axis.high is None else tunable.to_word(axis.high)
+    if not low < high:
+        raise WrongPlan(f"search: {name}: from {low:g} to {high:g} is nothing to search; widen it")
+    if axis.is_log and low <= 0:
+        raise WrongPlan(f"search: {name}: a scale of factors cannot begin at {low:g}; begin above 0")
+    return Dimension(tunable, low, high, wants_log and low > 0)
+
+
+def _number(value: Value) -> float:
+    return 0.0 if isinstance(value, str) else float(value)

@@ -1,0 +1,103 @@
+"""Where a study is kept: any database that Optuna knows, SQLite beside the study file by default."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy.exc
+from sqlalchemy.engine import make_url
+
+from workbench.errors import WrongResults
+from workbench.experiments.trial import canonical_json
+from workbench.tuning.objective import Direction
+
+_PLAN = "plan"
+_SEED_BYTES = 4
+
+
+def sqlite_url(path: Path) -> str:
+    """URL of a SQLite file."""
+    return f"sqlite:///{path.absolute()}"
+
+
+def open_study(
+    url: str, name: str, directions: Sequence[Direction], plan: dict[str, Any]
+) -> optuna.study.Study:
+    """Open a study in a database, or make it there.
+
+    Raises
+    ------
+    WrongResults
+        If there is no such database, or the study there is of another plan.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with tell_storage(url):
+        storage = optuna.storages.RDBStorage(url)
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=list(directions),
+            sampler=make_sampler(0, 0),
+            load_if_exists=True,
+        )
+        text = canonical_json(plan)
+        kept = study.user_attrs.get(_PLAN)
+        if kept is None and not study.trials:
+            study.set_user_attr(_PLAN, text)
+        elif kept != text or [each.name.lower() for each in study.directions] != list(directions):
+            raise WrongResults(
+                f"{describe_url(url)}: study '{name}' there is of another plan; take back what was "
+                "changed in the file, or give the study another name"
+            )
+    return study
+
+
+@contextlib.contextmanager
+def tell_storage(url: str) -> Iterator[None]:
+    """Turn what a database complains of into one line.
+
+    Raises
+    ------
+    WrongResults
+        With the storage, without its password.
+    """
+    try:
+        yield
+    except sqlalchemy.exc.ArgumentError:
+        raise WrongResults(
+            f"storage: '{describe_url(url)}' is no URL of a database, such as sqlite:///study.db"
+        ) from None
+    except ImportError:
+        raise WrongResults(
+            f"storage: {describe_url(url)}: the driver of this database is missing; pip install it"
+        ) from None
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError) as error:
+        cause: Exception = error
+        while isinstance(cause.__cause__, Exception):
+            cause = cause.__cause__
+        reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+        raise WrongResults(f"storage: {describe_url(url)}: {reason}") from None
+
+
+def describe_url(url: str) -> str:
+    """The URL without its password; of a SQLite file its path."""
+    try:
+        parsed = make_url(url)
+    except sqlalchemy.exc.ArgumentError:
+        return url[:40]
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return parsed.database
+    return parsed.render_as_string(hide_password=True)
+
+
+def make_sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
+    """The sampler of one candidate: the same for the same history, also after a restart."""
+    digest = hashlib.sha256(f"{seed} {number}".encode()).digest()
+    return optuna.samplers.TPESampler(
+        seed=int.from_bytes(digest[:_SEED_BYTES], "big"), multivariate=False, constant_liar=True
+    )
