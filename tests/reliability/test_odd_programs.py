@@ -44,7 +44,7 @@ def run_preloaded(
 ) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
     """A Python program with a socket for its standard input and output; our end of it."""
     ours, theirs = socket.socketpair()
-    environment = preload_environment({}, run_environment(None)) | settings
+    environment = dict(preload_environment({}, run_environment(None))) | settings
     with (
         ours,
         theirs,
