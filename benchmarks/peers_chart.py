@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ from benchmarks.peers_tables import OURS, Row
 from workbench.errors import BadParameter
 
 _WIDTH_PX, _ROW_PX, _FRAME_PX = 900, 17, 130
+_LEAST_SHARE, _MOST_SHARE = 0.1, 4.0
 _AHEAD, _BEHIND, _LEVEL = "#2a9d8f", "#c9506a", "#7d8b99"
 _PEER_MARKS = {"glibc": "line-ns-open", "jemalloc": "x-thin-open", "tcmalloc": "circle-open",
                "mimalloc2": "diamond-open", "mimalloc3": "square-open"}  # fmt: skip
@@ -56,10 +58,21 @@ def _build_figure(rows: Sequence[Row]) -> go.Figure:
         if kept:
             figure.add_trace(_draw_ours(kept, color, f"{OURS}: {name}"))
     figure.add_vline(x=1.0, line={"color": "#444444", "width": 1})
-    figure.update_xaxes(type="log", title_text="speed, as a share of the best peer's (95 % interval)")
+    figure.update_xaxes(
+        type="log",
+        range=[math.log10(_LEAST_SHARE), math.log10(_MOST_SHARE)],
+        tickvals=[0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4],
+        title_text="speed, as a share of the best peer's (95 % interval); what lies outside is not drawn",
+    )
     order = [_label(row) for row in rows][::-1]
-    figure.update_yaxes(categoryorder="array", categoryarray=order, automargin=True, tickfont={"size": 10},
-                        dtick=1)  # fmt: skip
+    figure.update_yaxes(
+        categoryorder="array",
+        categoryarray=order,
+        range=[-0.7, len(rows) - 0.3],
+        automargin=True,
+        tickfont={"size": 10},
+        dtick=1,
+    )
     figure.update_layout(
         template="plotly_white",
         width=_WIDTH_PX,
