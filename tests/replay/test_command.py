@@ -76,7 +76,11 @@ def test_what_precedes_damage_is_replayed_and_said_so(invoke: Callable[..., Resu
     ("words", "complaint"),
     [
         (["--speed", "fast"], "speed: 'fast' is not max, recorded or a factor"),
-        (["--speed", "0"], "speed: 0 is not a factor of 0.01 or more"),
+        (["--speed", ""], "speed: '' is not max, recorded or a factor"),
+        (["--speed", "0"], "speed: 0 is not a factor of 0.01 to 10000"),
+        (["--speed", "nan"], "speed: nan is not a factor"),
+        (["--speed", "inf"], "speed: inf is not a factor"),
+        (["--speed", "10001"], "speed: 10001 is not a factor"),
         (["--speed", "0.001"], "speed: 0.001 is not a factor"),
         (["--allocator", "hakmen"], "did you mean 'hakmem'"),
         (["--allocator", "glibc", "--set", "tls.initial_slots=1"], "tunables are hakmem's"),

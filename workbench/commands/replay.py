@@ -20,6 +20,7 @@ from workbench.traces.plan import ReplayPlan, find_plan
 from workbench.units import format_rough
 
 _TOUCH = ("none", "ends", "pages", "all")
+_MAXIMUM_PERCENT = 1_000_000
 _STATUS_FAILED = 1
 _STATUS_INTERRUPTED = 130
 
@@ -97,7 +98,7 @@ def parse_speed(text: str) -> float:
     Raises
     ------
     BadParameter
-        If it is none, or finer than 1 %.
+        If it is none, out of range, or finer than 1 %.
     """
     if text == "max":
         return 0.0
@@ -107,9 +108,9 @@ def parse_speed(text: str) -> float:
         factor = float(text)
     except ValueError:
         raise BadParameter(f"speed: '{text}' is not max, recorded or a factor") from None
-    percent = round(factor * 100)
-    if not math.isfinite(factor) or percent < 1 or not math.isclose(percent, factor * 100):
-        raise BadParameter(f"speed: {text} is not a factor of 0.01 or more in steps of 0.01")
+    percent = round(factor * 100) if math.isfinite(factor) else 0
+    if not 1 <= percent <= _MAXIMUM_PERCENT or not math.isclose(percent, factor * 100):
+        raise BadParameter(f"speed: {text} is not a factor of 0.01 to 10000 in steps of 0.01")
     return float(percent)
 
 
