@@ -49,7 +49,7 @@ def run_preloaded(
         ours,
         theirs,
         subprocess.Popen(
-            [sys.executable, "-c", program], env=environment, stdin=theirs, stdout=theirs
+            [sys.executable, "-c", program], env=environment, stdin=theirs.fileno(), stdout=theirs.fileno()
         ) as process,
     ):
         ours.settimeout(CAP_S)
