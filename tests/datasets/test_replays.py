@@ -27,13 +27,22 @@ def beginnings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return made
 
 
+@pytest.fixture(scope="module")
+def checksums() -> dict[str, str]:
+    """What the first allocator was asked for, by dataset."""
+    return {}
+
+
 @pytest.mark.parametrize("allocator", [allocator.name for allocator in allocators()])
-def test_no_dataset_fails(beginnings: list[Path], allocator: str) -> None:
+def test_no_dataset_fails_and_all_ask_for_the_same(
+    beginnings: list[Path], allocator: str, checksums: dict[str, str]
+) -> None:
     get_allocator(allocator)  # or says what to install
     for path in beginnings:
         outcome = run(RunSpec("replay", trace=path, parameters={"loops": 1}, allocator=allocator), 60)
         assert (outcome.status, outcome.message) == ("completed", ""), path.stem
         assert outcome.operations == count_operations(path), path.stem
+        assert outcome.checksum == checksums.setdefault(path.stem, outcome.checksum), path.stem
 
 
 def count_operations(path: Path) -> int:
