@@ -22,6 +22,7 @@ from workbench.experiments import (
     Ratio,
     Results,
     Trial,
+    TrialResult,
     Variant,
     Work,
     conclude,
@@ -63,11 +64,17 @@ def make_plan(
 
 def run_plan(plan: ComparisonPlan, results: Results) -> tuple[Comparison, bool]:
     """Run a comparison with a bar: what came of it, and whether it was not interrupted."""
-    total = sum(1 for _ in plan.list_cells())
+    trial_ids = {cell.trial.id for cell in plan.list_cells()}
+    before = results.ids & trial_ids
     title = f"{len(plan.works)} workloads, {len(plan.variants)} variants, {plan.rounds} rounds"
-    with show_progress(title, total) as advance:
+    with show_progress(title, len(trial_ids), len(before)) as advance:
+
+        def take(result: TrialResult) -> None:
+            if result.id not in before:  # the time left is reckoned from what runs now
+                advance(result)
+
         try:
-            return run_comparison(plan, results, advance), True
+            return run_comparison(plan, results, take), True
         except KeyboardInterrupt:
             pass
     return conclude(plan, results), False
@@ -89,7 +96,11 @@ def read_variants(
     if allocators is None and not extra:
         names = [allocator.name for allocator in list_allocators() if allocator.available]
     else:
-        names = [name.strip() for name in (allocators or "hakmem").split(",")]
+        names = [name.strip() for name in ("hakmem" if allocators is None else allocators).split(",")]
+        if not all(names):
+            raise BadParameter(
+                f"--allocators '{allocators}': a name is empty; give names with commas between"
+            )
     if settings and "hakmem" not in names and not extra:
         raise BadParameter("--set and --settings are hakmem's; compare it too, or leave them out")
     return (*(Variant(name, name, settings if name == "hakmem" else {}) for name in names), *extra)

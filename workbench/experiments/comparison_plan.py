@@ -100,6 +100,9 @@ class ComparisonPlan:
             raise OutOfRange(f"rounds: {self.rounds} is not within 1 to {_MOST_ROUNDS}")
         if not 1 <= self.looks <= self.rounds:
             raise OutOfRange(f"looks: {self.looks} is not within 1 to the {self.rounds} rounds")
+        for work in self.works:
+            for variant in self.variants:
+                _fill(work, variant).check()  # before a round is made up: that needs values that make sense
         for cell in self.list_round(0):
             cell.trial.check()
 
