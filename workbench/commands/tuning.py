@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from workbench.commands.arguments import parse_assignments
 from workbench.commands.comparison import describe_comparison, print_comparison
@@ -22,8 +24,6 @@ from workbench.export import FORMATS
 from workbench.tuning import Candidate, HeldOut, Step, Study, StudyPlan
 
 _SHOWN_CANDIDATES = 12
-# The time left is reckoned from the latest runs.
-_REMEMBERED_S = 600.0
 
 
 def read_injected(texts: Sequence[str]) -> list[dict[str, Value]]:
@@ -175,13 +175,15 @@ class _Bar:
 
     def __init__(self, progress: Progress, title: str) -> None:
         self._progress = progress
-        self._task = progress.add_task(title, total=None, last="")
+        self._task = progress.add_task(title, total=None, last="", left="")
+        self._started_s = time.monotonic()
+        self._counted = 0
 
     def step(self, step: Step) -> None:
         """A run of the search."""
         last = f"trial {step.number}, round {step.round + 1}; {step.finished} of {step.goal} trials"
         self._tell(step.result)
-        self._progress.update(self._task, completed=step.runs, total=step.runs + step.runs_left, last=last)
+        self._move(step.runs, step.runs_left, last)
 
     def finish(self, one: Candidate) -> None:
         """A candidate has ended."""
@@ -193,7 +195,19 @@ class _Bar:
     def count(self, result: TrialResult, total: int) -> None:
         """A run of the comparison; those that were there before are told of, too."""
         self._tell(result)
-        self._progress.update(self._task, advance=1, total=total, last=result.trial.title)
+        self._counted += 1
+        self._move(self._counted, total - self._counted, result.trial.title)
+
+    def _move(self, runs: int, runs_left: int, last: str) -> None:
+        # The bar's own time left begins anew whenever the total changes, which here it does with every run.
+        left_s = round((time.monotonic() - self._started_s) / runs * runs_left)
+        self._progress.update(
+            self._task,
+            completed=runs,
+            total=runs + runs_left,
+            last=last,
+            left=f"about {datetime.timedelta(seconds=left_s)} left",
+        )
 
     def _tell(self, result: TrialResult) -> None:
         if not result.is_measured:
@@ -209,8 +223,7 @@ def _show_bar(title: str) -> Iterator[_Bar]:
         TextColumn("{task.description}"),
         BarColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[last]}"),
     )
     with Progress(
@@ -218,6 +231,5 @@ def _show_bar(title: str) -> Iterator[_Bar]:
         console=console,
         transient=True,
         disable=not console.is_terminal,
-        speed_estimate_period=_REMEMBERED_S,
     ) as progress:
         yield _Bar(progress, title)
