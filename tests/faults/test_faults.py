@@ -52,3 +52,7 @@ def test_without_the_reserved_range(native_program: Callable[[str], Path], span:
 def test_limits_of_what_there_is(native_program: Callable[[str], Path]) -> None:
     """Address space and writable memory may not grow any more, from any moment on."""
     assert run(native_program("faults"), ["limit", "0"], {}).startswith("faults: ok")
+
+
+def test_metadata_do_not_grow(native_program: Callable[[str], Path]) -> None:
+    assert run(native_program("metadata"), [], {}).startswith("metadata: ok")
