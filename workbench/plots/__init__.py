@@ -1,6 +1,7 @@
 """Results to arrays (pure), and arrays to Plotly figures."""
 
 from workbench.plots.charts import Chart, Trace, build_charts
+from workbench.plots.claim_figures import draw_claim
 from workbench.plots.figures import Marker, draw_history
 from workbench.plots.recordings import draw_recording, draw_recordings
 from workbench.plots.result_figures import (
@@ -19,12 +20,15 @@ from workbench.plots.results import (
     list_settings,
 )
 from workbench.plots.rows import select_rows
+from workbench.plots.study_figures import StudyCourse, draw_study, follow_study
 
 __all__ = [
     "Chart",
     "Marker",
+    "StudyCourse",
     "Trace",
     "build_charts",
+    "draw_claim",
     "draw_effects",
     "draw_front",
     "draw_heat_map",
@@ -33,9 +37,11 @@ __all__ = [
     "draw_ratios",
     "draw_recording",
     "draw_recordings",
+    "draw_study",
     "find_effects",
     "find_front",
     "find_heat_map",
+    "follow_study",
     "join_rounds",
     "list_ratios",
     "list_settings",
