@@ -92,6 +92,8 @@ static struct spool_record *find_segment(uint64_t number)
         unmap_consumed_locked();
         if (atomic_load_explicit(&recording->head->stop, memory_order_relaxed)) {
             error = ECANCELED;
+        } else if (number > 0 && !spool_files_have_reader()) {
+            error = EPIPE; /* else a killed reader's program would fill the disk */
         } else if (recording->segments[slot].number != 0) {
             error = EOVERFLOW;
         } else {

@@ -72,6 +72,7 @@ void modules_forget(void);
 
 /* spool_files.c: system calls that are no cancellation points; -1 and errno. */
 struct spool_head *spool_files_create(struct recording *state, uint32_t *error);
+bool spool_files_have_reader(void);
 struct spool_record *spool_files_add_segment(struct recording *state, uint64_t number, uint32_t *error);
 void spool_files_unmap(struct spool_record *records);
 void spool_files_append_maps(struct recording *state, const char *text, size_t bytes);

@@ -30,6 +30,7 @@
 
 #define SPOOL_MAGIC 0x314C4F4F504B4148u /* "HAKPOOL1" */
 #define SPOOL_FOLDER_VARIABLE "HAKMEM_RECORD_SPOOL"
+#define SPOOL_READER_LOCK "reader" /* a file in the folder that the reader holds a lock on */
 
 #define SPOOL_SEGMENT_SHIFT 15
 #define SPOOL_SEGMENT_RECORDS (1u << SPOOL_SEGMENT_SHIFT)

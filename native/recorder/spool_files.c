@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -146,6 +147,19 @@ struct spool_head *spool_files_create(struct recording *state, uint32_t *error)
     if (!head && *error != ENOENT) /* without a folder the recording is over */
         complain(*error);
     return head;
+}
+
+/* The reader holds a lock, which the kernel takes from it however it ends. */
+bool spool_files_have_reader(void)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/" SPOOL_READER_LOCK, folder);
+    int file = open_file(path, O_RDONLY);
+    if (file < 0)
+        return true; /* that says nothing */
+    bool is_held = syscall(SYS_flock, file, LOCK_SH | LOCK_NB) != 0;
+    syscall(SYS_close, file);
+    return is_held;
 }
 
 struct spool_record *spool_files_add_segment(struct recording *state, uint64_t number, uint32_t *error)

@@ -177,6 +177,19 @@ static int wait_for_interrupt(void)
     return 7;
 }
 
+/* Says that it began, waits for a line, and goes on for long. */
+static int go_on_when_told(void)
+{
+    fill(blocks[0]);
+    puts("ready");
+    fflush(stdout);
+    if (getchar() == EOF)
+        return 1;
+    churn_long();
+    puts("done");
+    return 0;
+}
+
 static int load_library(const char *path)
 {
     for (int i = 0; i < 3; i++) {
@@ -217,6 +230,8 @@ int main(int count, char **arguments)
         return change_user();
     else if (!strcmp(how, "interrupt"))
         return wait_for_interrupt();
+    else if (!strcmp(how, "told"))
+        return go_on_when_told();
     else if (!strcmp(how, "library"))
         return load_library(arguments[2]);
     else if (!strcmp(how, "say"))

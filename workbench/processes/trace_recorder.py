@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +20,7 @@ from workbench.control.spool import Spool
 from workbench.errors import BadParameter, CannotPreload, WorkbenchError
 from workbench.processes.preload import check_preloadable
 from workbench.processes.process_trace import ProcessTrace, RecordedTrace, name_child
+from workbench.processes.spool_folder import open_spool_folder
 from workbench.traces.writer import DEFAULT_LEVEL
 
 RECORDER_LIBRARY = native_directory() / "libhakmem-record.so"
@@ -104,16 +103,15 @@ def record(
     """
     check_preloadable(command)
     _check_output(Path(output))
-    spool = Path(tempfile.mkdtemp(prefix="hakmem-spool-", dir=spool_directory))  # mode 0700
-    try:
-        if len(os.fsencode(spool.absolute())) > _MAXIMUM_SPOOL_PATH_BYTES:
+    with open_spool_folder(spool_directory) as spool:
+        if len(os.fsencode(spool)) > _MAXIMUM_SPOOL_PATH_BYTES:
             raise BadParameter(f"{spool}: its path is too long for a spool; name a shorter --spool")
         recording = _Recording(Path(output), spool, children=children, level=level)
         with _Signals() as signals:
             start_s = time.monotonic()
             process = subprocess.Popen(
                 list(command),
-                env=_make_environment(environment, spool.absolute()),
+                env=_make_environment(environment, spool),
                 cwd=working_directory,
                 stdin=stdin,
                 stdout=stdout,
@@ -124,8 +122,6 @@ def record(
             recording.follow(process, progress or (lambda _: None))
             end.join()
         return recording.outcome(process.returncode, end.time_s - start_s)
-    finally:
-        shutil.rmtree(spool, ignore_errors=True)
 
 
 def _check_output(output: Path) -> None:

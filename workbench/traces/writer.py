@@ -262,3 +262,4 @@ class TraceWriter:
 
     def _write_section(self, kind: bytes, payload: bytes, items: int) -> None:
         self._file.write(pack_section(kind, payload, items, self._totals) + payload)
+        self._file.flush()  # a writer that is killed leaves what it wrote

@@ -1,0 +1,68 @@
+"""The private folder in which raw records wait to be read, for as long as there is somebody to read them.
+
+Its reader holds a lock on a file in it. By that the recorder sees, in the recorded program, that the reader
+was killed and writes no more; and the next reader sees which folders are left over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_PREFIX = "hakmem-spool-"
+_LOCK = "reader"  # spool_files.c has the same name
+_LOCK_UNDER_WAY = "reader.new"
+
+
+@contextlib.contextmanager
+def open_spool_folder(parent: str | os.PathLike[str] | None) -> Iterator[Path]:
+    """Make a new folder (mode 0700), and delete it with all it holds in the end.
+
+    Before that, what killed readers left beside it goes.
+
+    Parameters
+    ----------
+    parent : path or None
+        Where; None is the system's place for temporary files.
+
+    Raises
+    ------
+    OSError
+        If there can be none.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).absolute()
+    try:
+        _remove_abandoned(folder.parent)
+        # The lock has its name once it is held: one that is not held is nobody's.
+        lock = os.open(folder / _LOCK_UNDER_WAY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (folder / _LOCK_UNDER_WAY).rename(folder / _LOCK)
+            yield folder
+        finally:
+            os.close(lock)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if folder.stat(follow_symlinks=False).st_uid == os.geteuid() and _is_abandoned(folder / _LOCK):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(lock: Path) -> bool:
+    descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
