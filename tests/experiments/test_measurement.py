@@ -190,7 +190,8 @@ def test_a_command_that_fails_is_a_result(code: str, status: str, said: str) -> 
 
 def test_a_command_that_hangs_is_a_result() -> None:
     trial = Trial("hang", command=(PYTHON, "-c", "import time; time.sleep(600)"))
-    assert run_trial(trial, warm_bytes=0, timeout_s=0.2).status == "timed out"
+    result = run_trial(trial, warm_bytes=0, timeout_s=0.2)
+    assert result.status == "timed out", result.reason
 
 
 def test_a_command_runs_under_the_allocator_with_its_settings() -> None:

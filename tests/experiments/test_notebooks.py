@@ -16,6 +16,11 @@ from scripts import report
 SMOKE = tomllib.loads(report.SMOKE.read_text(encoding="utf-8"))
 # What the outputs of each must say at that size.
 SAID = {
+    "06_is_adaptive_better.ipynb": [
+        "Route profiles: On random_mixed 256",
+        "workbench compare",
+        "cannot tell",
+    ],
     "03_compare_allocators.ipynb": ["2 rounds on", "peak resident", "cached", "cannot tell"],
     "04_sweep_thresholds.ipynb": ["4 trials, 0 failed", "tls.max_slots", "cannot tell"],
 }

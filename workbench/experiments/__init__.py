@@ -1,5 +1,6 @@
 """Trials, their results, and what can be concluded from them."""
 
+from workbench.experiments.claim_findings import ClaimTest, DesignClaim, try_claim
 from workbench.experiments.cluster import check_address, run_trials_on_cluster
 from workbench.experiments.comparison import (
     ALL_WORKS,
@@ -14,6 +15,7 @@ from workbench.experiments.comparison import (
     run_comparison,
 )
 from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant, Work
+from workbench.experiments.design_claims import list_claims
 from workbench.experiments.execution import list_missing, run_plan, run_trials, shuffle_trials
 from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
 from workbench.experiments.measurement import run_trial
@@ -30,8 +32,10 @@ __all__ = [
     "PEAK_RESIDENT",
     "THROUGHPUT",
     "Cell",
+    "ClaimTest",
     "Comparison",
     "ComparisonPlan",
+    "DesignClaim",
     "Finding",
     "Machine",
     "Measure",
@@ -51,6 +55,7 @@ __all__ = [
     "describe_machine",
     "describe_software",
     "describe_verdict",
+    "list_claims",
     "list_missing",
     "read_comparison_plan",
     "read_plan",
@@ -61,4 +66,5 @@ __all__ = [
     "run_trials_on_cluster",
     "shuffle_trials",
     "spend_risk",
+    "try_claim",
 ]

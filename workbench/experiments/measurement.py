@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from workbench.control import ControlBlock
 from workbench.errors import NoProcess, WorkbenchError
 from workbench.experiments.host_lock import hold_host
 from workbench.experiments.provenance import describe_machine, describe_software, find_c_library
 from workbench.experiments.result import COMPLETED, TrialResult
+from workbench.experiments.telemetry import Tally
 from workbench.experiments.trial import Trial
 from workbench.experiments.warming import choose_warm_bytes, touch_memory
 from workbench.processes import Worker, resident_bytes
@@ -116,6 +116,7 @@ class _Measurement:
         self.mean_cached_bytes: float | None = None
         self.peak_cached_bytes: float | None = None
         self.latency_ns: dict[str, float] = {}
+        self.telemetry: dict[str, float] = {}
         self.checksum = ""
         self.sample_count = 0
 
@@ -156,7 +157,7 @@ def _follow(
     length_s = 0.0 if _is_open_ended(trial) else trial.spec().length_s
     period_s = min(max(length_s / _SAMPLES, _SHORTEST_SAMPLE_S), _LONGEST_SAMPLE_S)
     resident: list[int] = []
-    cached: list[float] = []
+    tally = Tally(worker.allocator_block)
     started_s = next_s = time.monotonic()
     while True:
         now_s = time.monotonic()
@@ -171,7 +172,7 @@ def _follow(
                 observe(worker)
             with contextlib.suppress(NoProcess):
                 resident.append(resident_bytes(worker.pid))
-                cached += _read_cached(worker.allocator_block)
+                tally.sample()
         wait_s = next_s - now_s
         if pending:
             wait_s = min(wait_s, started_s + (pending[0].at_s or 0.0) - now_s)
@@ -180,22 +181,10 @@ def _follow(
     kept = [sample for sample in resident if sample > 0]
     found.sample_count = len(kept)
     found.mean_resident_bytes = sum(kept) / len(kept) if kept else 0.0
-    if cached:
-        found.mean_cached_bytes, found.peak_cached_bytes = sum(cached) / len(cached), max(cached)
-
-
-def _read_cached(block: ControlBlock | None) -> list[float]:
-    """Bytes that all caches keep now; empty where nobody tells."""
-    if block is None:
-        return []
-    names = [metric.name for metric in block.metrics.values() if metric.role == "cached"]
-    if not names:
-        return []
-    try:
-        snapshot = block.snapshot()
-    except WorkbenchError:  # torn by a crash, which is told otherwise
-        return []
-    return [max(0.0, sum(snapshot.fold(name) for name in names))]
+    found.telemetry = tally.finish()
+    if tally.cached_bytes:
+        found.mean_cached_bytes = sum(tally.cached_bytes) / len(tally.cached_bytes)
+        found.peak_cached_bytes = max(tally.cached_bytes)
 
 
 def _measure_command(trial: Trial, limit_s: float) -> _Measurement:

@@ -47,6 +47,9 @@ class TrialResult:
         Free blocks that the allocator's caches keep; None if it has no control block.
     latency_ns : mapping of str to float
         As `Outcome.latency_ns`; empty unless the trial samples it.
+    telemetry : mapping of str to float
+        By name of the allocator's metrics, folded to one number: counters and what is derived as they
+        were at the end, of gauges the highest sample; empty without a control block.
     checksum : str
         Of the requests that the workload made; of the last 16 KiB that a command wrote.
     sample_count : int
@@ -83,6 +86,7 @@ class TrialResult:
     load_after: float = 0.0
     started_s: float = 0.0
     ended_s: float = 0.0
+    telemetry: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_measured(self) -> bool:
@@ -95,7 +99,7 @@ class TrialResult:
         return self.warmed_bytes >= self.peak_resident_bytes
 
     def to_row(self) -> dict[str, Any]:
-        """Flat: machine and software with their names before, trial and latencies as JSON."""
+        """Flat: machine and software with their names before, trial and mappings as JSON."""
         row: dict[str, Any] = {}
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
@@ -103,8 +107,8 @@ class TrialResult:
                 row |= {f"{entry.name}.{name}": item for name, item in dataclasses.asdict(value).items()}
             elif entry.name == "trial":
                 row["trial"] = value.to_json()
-            elif entry.name == "latency_ns":
-                row["latency_ns"] = canonical_json(value)
+            elif entry.name in _MAPPINGS:
+                row[entry.name] = canonical_json(value)
             else:
                 row[entry.name] = value
         return row
@@ -123,8 +127,13 @@ class TrialResult:
                 name: kind(**{entry.name: row[f"{name}.{entry.name}"] for entry in dataclasses.fields(kind)})
                 for name, kind in _GROUPS.items()
             }
-            plain = {name: row[name] for name in ROW_TYPES if "." not in name}
-            plain |= {"trial": Trial.from_json(row["trial"]), "latency_ns": json.loads(row["latency_ns"])}
+            # Results of before there was telemetry are results, too.
+            rest = {name: row[name] for name in ROW_TYPES if "." not in name and name != "telemetry"}
+            plain = rest | {
+                "trial": Trial.from_json(row["trial"]),
+                "latency_ns": json.loads(row["latency_ns"]),
+                "telemetry": json.loads(row.get("telemetry") or "{}"),
+            }
             return cls(**(plain | groups))
         except KeyError as error:
             raise WrongResults(f"a result has no column {error}; it is of another version") from None
@@ -132,6 +141,8 @@ class TrialResult:
             raise WrongResults(f"a result cannot be read: {error}") from None
 
 
+# As JSON in a row.
+_MAPPINGS = ("latency_ns", "telemetry")
 _GROUPS: Mapping[str, Any] = {"machine": Machine, "software": Software}
 
 
@@ -142,7 +153,7 @@ def _list_types() -> dict[str, type]:
         if name in _GROUPS:
             hints = typing.get_type_hints(_GROUPS[name])
             columns |= {f"{name}.{inner}": inner_kind for inner, inner_kind in hints.items()}
-        elif name in ("trial", "latency_ns"):
+        elif name == "trial" or name in _MAPPINGS:
             columns[name] = str
         else:
             kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)

@@ -79,7 +79,9 @@ def _describe_trial(trial: Trial) -> dict[str, Any]:
 
 
 def _describe_result(result: TrialResult) -> dict[str, Any]:
-    row = {name: value for name, value in result.to_row().items() if name not in ("trial", "latency_ns")}
+    # Telemetry would be most of the columns; `TrialResult.telemetry` has it.
+    left_out = ("trial", "latency_ns", "telemetry")
+    row = {name: value for name, value in result.to_row().items() if name not in left_out}
     for name, value in result.latency_ns.items():
         row[name if name.endswith("_count") else f"{name}_ns"] = value
     return row
