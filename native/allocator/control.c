@@ -174,7 +174,7 @@ bool control_start(void)
     complete_descriptors();
     struct hak_block_spec spec = {
         .kind = "hakmem",
-        .build = "hakmem " HAKMEM_VERSION " " __VERSION__ BUILD_DEFAULTS BUILD_CHECKS,
+        .build = "hakmem " HAKMEM_VERSION " " HAK_COMPILER BUILD_DEFAULTS BUILD_CHECKS,
         .tunables = tunables,
         .constraints = constraints,
         .metrics = metrics,

@@ -2,7 +2,7 @@
 #include "session_block.h"
 #include <stddef.h>
 
-#define BUILD "hakmem-run, compiler " __VERSION__
+#define BUILD "hakmem-run, " HAK_COMPILER
 
 enum { METRIC_DONE, METRIC_GOAL, METRIC_COUNT = 6 };
 /* A replay has these besides. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,9 @@ def test_allocator_starts_with_the_header(tmp_path: Path, repository: Path) -> N
         with ControlBlock.open(program.pid) as block:
             values = block.effective().values
             defaults = {name: block.tunables[name].default for name in VALUES}
+            build = block.info.build
         program.communicate(b"\n")
     assert {name: values[name] for name in VALUES} == VALUES
     assert defaults == VALUES
+    # Evidence has the compiler and its flags from here.
+    assert re.fullmatch(r"hakmem [\d.]+ (GNU|Clang) [\d.]+ .*-O2 .*defaults=exported", build)
