@@ -14,7 +14,7 @@ import pytest
 import workbench.processes.command  # noqa: F401 (reached through its room)
 from workbench import processes
 from workbench.errors import OutOfRange, WrongResults
-from workbench.experiments import Step, Trial, TrialResult, measurement, run_trial
+from workbench.experiments import Step, Trial, TrialResult, describe_machine, measurement, run_trial
 from workbench.experiments.host_lock import host_lock_path
 from workbench.processes import Worker
 from workbench.units import MIB
@@ -58,6 +58,20 @@ def test_the_machine_is_told_apart_and_not_named() -> None:
     assert machine.cores >= 1
     assert machine.memory_bytes > 0
     assert machine.huge_pages in ("always", "madvise", "never", "unknown")
+
+
+def test_settings_of_the_machine_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave",
+        "/sys/kernel/mm/transparent_hugepage/enabled": "always madvise [never]",
+        "/proc/cpuinfo": "processor : 0\nmodel name\t: A CPU of 1999\n",
+    }
+    monkeypatch.setattr("workbench.experiments.provenance._read_text", lambda path: told.get(path, ""))
+    machine = describe_machine()
+    assert (machine.governor, machine.huge_pages, machine.cpu) == ("powersave", "never", "A CPU of 1999")
+    told.clear()
+    machine = describe_machine()
+    assert (machine.governor, machine.huge_pages) == ("none", "unknown")
 
 
 def test_peers_have_no_cached_memory_to_tell() -> None:
