@@ -11,6 +11,7 @@ from workbench.panel.controls import describe_controls
 from workbench.panel.session import LiveSession
 from workbench.panel.target import ENDLESS_S, IN_PROCESS
 from workbench.panel.traces import TraceList
+from workbench.panel.tuner import Tuner
 from workbench.plots import Chart
 from workbench.processes import allocators
 from workbench.recording import Preset, PresetStore, shipped_presets
@@ -26,12 +27,15 @@ class StateBook:
     ----------
     presets : PresetStore
         Where saved presets are.
+    tuner : Tuner, optional
+        What is told of studies.
     """
 
-    def __init__(self, presets: PresetStore) -> None:
+    def __init__(self, presets: PresetStore, tuner: Tuner | None = None) -> None:
         self.message = ""
         self.is_fresh = True
         self._store = presets
+        self._tuner = tuner
         self._sent: dict[str, object] = {}
         self._processes: list[dict[str, Any]] = []
         self._processes_until_s = 0.0
@@ -78,6 +82,8 @@ class StateBook:
             "can_pin": session.target is not None and bool(session.charts),
         }
         parts["recording"] = session.keeper.describe()
+        if self._tuner is not None:
+            parts["tuning"] = self._tuner.describe()
         parts["clock"] = _describe_clock(session)
         parts["status"] = {"text": session.write_status(), "state": session.state}
         parts["error"] = "\n".join(text for text in (session.error, settings.error) if text)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from workbench.export import describe_provenance, write_defaults
 from workbench.panel.pump import Pump
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
+from workbench.panel.tuner import Tuner
 from workbench.panel.widget import PanelWidget
 from workbench.plots import draw_history
 from workbench.processes import count_operations
@@ -26,6 +27,8 @@ from workbench.recording import Change, HistoryView, PresetStore, default_folder
 
 # How often a notebook that waits looks.
 WAIT_S = 0.01
+#: Where studies are kept, in the working folder.
+STUDIES = "studies"
 
 _open_panels: weakref.WeakValueDictionary[str, TuningPanel] = weakref.WeakValueDictionary()
 
@@ -51,7 +54,8 @@ class TuningPanel:
         folder = default_folder() if recordings is None else Path(recordings).absolute()
         self._session = LiveSession(self._own, folder)
         self._store = presets or PresetStore()
-        self._state = StateBook(self._store)
+        self._tuner = Tuner(Path(STUDIES).absolute())
+        self._state = StateBook(self._store, self._tuner)
         self._widget = PanelWidget(self._receive)
         self._pump = Pump(self._session, self._widget, self._state, self._make_actions())
         self._is_closed = False
@@ -203,6 +207,38 @@ class TuningPanel:
         """Asks for the notebook that repeats the latest session, beside its recording."""
         self._pump.request({"type": "save_notebook"})
 
+    def tune(
+        self,
+        workload: str,
+        *,
+        objective: str = "throughput",
+        group: str = "",
+        tunables: Sequence[str] = (),
+        trials: int = 20,
+        seconds: float = 0.5,
+        **run: Any,
+    ) -> None:
+        """Asks for a study, as the button Tune does: of the tunables of a component, or of some by name.
+
+        An error shows in the panel, and in `error`. `run` is as for `start`: threads, parameters, trace.
+        """
+        message = {"objective": objective, "group": group, "tunables": list(tunables), "trials": trials}
+        spec = {"workload": workload, **run}
+        self._pump.request({"type": "tune", "spec": spec, "seconds": seconds, **message})
+
+    def stop_tuning(self) -> None:
+        """Asks the study to end; what was measured is kept."""
+        self._pump.request({"type": "tune_stop"})
+
+    def apply_best(self) -> None:
+        """Asks for the best settings of the study to be set."""
+        self._pump.request({"type": "tune_apply"})
+
+    @property
+    def tuning(self) -> dict[str, Any]:
+        """How the study stands: state, text, path of its file, best, latest trials."""
+        return self._tuner.describe()
+
     @property
     def changes(self) -> list[Change]:
         """All changes of tunables of this panel, oldest first."""
@@ -239,6 +275,7 @@ class TuningPanel:
         self._is_closed = True
         self._pump.close()
         self._session.close()
+        self._tuner.close()
         self._widget.push({"type": "state", "closed": True, "status": {"text": "closed", "state": "idle"}})
         self._widget.close()
         self._own.close()
@@ -288,6 +325,9 @@ class TuningPanel:
             "export": self._export,
             "record": self._record,
             "save_notebook": lambda _: self._save_notebook(),
+            "tune": self._tune,
+            "tune_stop": lambda _: self._tuner.stop(),
+            "tune_apply": lambda _: self._apply_best(),
             "dismiss": lambda _: self._dismiss(),
         }
 
@@ -344,6 +384,16 @@ class TuningPanel:
         write_defaults(path, str(message["format"]), values, provenance, tunables=tunables)
         self._state.message = f"wrote {path}"
         session.tell(f"exported the values to {path}")
+
+    def _tune(self, message: Mapping[str, Any]) -> None:
+        path = self._tuner.start(message)
+        self._session.tell(f"tuning on {message['spec'].get('workload', '')}: {path}")
+
+    def _apply_best(self) -> None:
+        best = self._tuner.best
+        if not best:
+            raise BadParameter("tuning: nothing beats the defaults so far; there is nothing to apply")
+        self._session.settings.apply(best, "tuned")
 
     def _record(self, message: Mapping[str, Any]) -> None:
         self._session.tell(self._session.keeper.switch(bool(message["on"])))

@@ -25,6 +25,7 @@ SCRIPT_FILES = (
     "bar.js",
     "journal.js",
     "record.js",
+    "tuner.js",
     "main.js",
 )
 

@@ -11,6 +11,7 @@ class PanelView {
     this.bar = new WorkloadBar(send);
     this.journal = new Journal(send);
     this.record = new RecordStrip(send);
+    this.tuner = new TunerCard(send, () => this.bar.readSpec());
     this.charts = new ChartGrid(() => this.reportSoon());
     this.helpText = make("div", { class: "hak-help", id: `hak-help-${this.id}` });
     this.controls = new ControlList(send, (tunable) => this.showHelp(tunable));
@@ -40,6 +41,7 @@ class PanelView {
           make("div", { class: "hak-foot" }, make("span", { class: "hak-hint" }, "Drag over a chart to zoom, double-click to follow again."), make("label", { class: "hak-field hak-inline" }, make("span", {}, "Shown"), this.charts.span)),
         ),
       ),
+      this.tuner.element,
       this.journal.log,
     );
     // Keys belong to the control that has the focus, not to the notebook's shortcuts.
@@ -120,6 +122,7 @@ class PanelView {
     }
     if (state.clock) this.bar.setClock(state.clock);
     if (state.recording) this.record.setRecording(state.recording);
+    if (state.tuning) this.tuner.setTuning(state.tuning);
     if (state.status) this.journal.setStatus(state.status);
     if (state.error !== undefined) this.journal.setError(state.error);
     if (state.controls) this.controls.setControls(state.controls);

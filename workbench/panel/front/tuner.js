@@ -1,0 +1,146 @@
+// tuner.js: a study on the workload that is chosen: begun, watched, stopped, its best applied.
+
+const TUNER_COLORS = { better: "var(--hak-good)", pruned: "var(--hak-warn)", dominated: "var(--hak-warn)", failed: "var(--hak-bad)" };
+
+class TunerCard {
+  // readSpec: the run as the form above has it.
+  constructor(send, readSpec) {
+    this.send = send;
+    this.goal = make("select", {});
+    this.group = make("select", {});
+    this.trials = make("input", { type: "number", min: "1", value: "20", class: "hak-short" });
+    this.seconds = make("input", { type: "number", min: "0", step: "any", value: "0.5", class: "hak-short" });
+    this.start = this.button("Tune", "hak-primary", () =>
+      send({
+        type: "tune",
+        spec: readSpec(),
+        objective: this.goal.value,
+        group: this.group.value,
+        trials: this.trials.value,
+        seconds: this.seconds.value,
+      }),
+    );
+    this.stop = this.button("Stop tuning", "", () => send({ type: "tune_stop" }));
+    this.apply = this.button("Apply best", "", () => send({ type: "tune_apply" }));
+    this.bar = make("progress", { class: "hak-progress", max: 1, value: 0, "aria-label": "Progress of the study" });
+    this.text = make("span", { class: "hak-tuner-text", role: "status" });
+    this.chart = make("div", { class: "hak-tuner-chart", role: "figure", "aria-label": "Best so far" });
+    this.best = make("div", { class: "hak-tuner-best" });
+    this.body = make("tbody", {});
+    this.heads = make("tr", {});
+    this.table = make("table", { class: "hak-tuner-table", "aria-label": "Latest trials" }, make("thead", {}, this.heads), this.body);
+    this.lines = make("div", { class: "hak-tuner-lines" });
+    this.found = make(
+      "div",
+      { class: "hak-tuner-found", hidden: true },
+      this.chart,
+      make("div", { class: "hak-tuner-told" }, this.best, this.lines, this.table),
+    );
+    this.summaryText = make("span", { class: "hak-hint" }, "search settings that beat the defaults on this workload");
+    this.element = make(
+      "details",
+      { class: "hak-card hak-tuner" },
+      make("summary", {}, make("span", { class: "hak-group-title" }, "Autotune"), this.summaryText),
+      make(
+        "div",
+        { class: "hak-row" },
+        makeField("Better in", this.goal, "What is tuned for"),
+        makeField("Tunables of", this.group, "The component whose tunables are searched, over their whole ranges"),
+        makeField("Trials", this.trials, "How many settings are tried"),
+        makeField("Seconds a run", this.seconds, "Each trial is some pairs of such runs"),
+        make("span", { class: "hak-buttons" }, this.start, this.stop, this.apply),
+        make("span", { class: "hak-elapsed" }, this.bar, this.text),
+      ),
+      this.found,
+    );
+  }
+
+  button(name, style, action) {
+    return make("button", { type: "button", class: `hak-button ${style}`, onclick: action }, name);
+  }
+
+  // tuning: {state, text, path, objectives, done, left, left_s, points, rows, best, lines, groups, goals, best_settings}
+  setTuning(tuning) {
+    fillSelect(this.goal, tuning.goals.map((goal) => ({ value: goal, label: goal })));
+    fillSelect(this.group, tuning.groups.map((group) => ({ value: group, label: group })));
+    const goesOn = tuning.state === "running" || tuning.state === "stopping";
+    for (const input of [this.goal, this.group, this.trials, this.seconds]) input.disabled = goesOn;
+    this.start.disabled = goesOn;
+    this.stop.disabled = tuning.state !== "running";
+    this.apply.disabled = !tuning.best_settings;
+    this.bar.hidden = !goesOn;
+    this.bar.value = tuning.done / Math.max(1, tuning.done + tuning.left);
+    const left = goesOn && tuning.left_s ? `, about ${formatClock(tuning.left_s)} left` : "";
+    setText(this.text, tuning.text + left);
+    this.text.title = tuning.path;
+    this.element.dataset.state = tuning.state;
+    setText(this.summaryText, tuning.state === "idle" ? "search settings that beat the defaults on this workload" : tuning.best || "nothing beats the defaults so far");
+    this.found.hidden = tuning.rows.length === 0;
+    this.showFound(tuning);
+  }
+
+  showFound(tuning) {
+    const known = JSON.stringify([tuning.points, tuning.rows, tuning.best, tuning.lines]);
+    if (known === this.known) return;
+    this.known = known;
+    setText(this.best, tuning.best ? `Best so far: ${tuning.best}` : "Nothing beats the defaults so far.");
+    this.lines.replaceChildren(...tuning.lines.map((line) => make("div", {}, line)));
+    const names = tuning.objectives.map((name) => `${name.replace("_", " ")} ×`);
+    this.heads.replaceChildren(...["trial", "outcome", ...names, "settings that are not the default"].map((name) => make("th", { scope: "col" }, name)));
+    this.body.replaceChildren(
+      ...tuning.rows.map((row) =>
+        make(
+          "tr",
+          { "data-outcome": row.outcome },
+          make("td", {}, String(row.number)),
+          make("td", {}, row.outcome),
+          ...names.map((_, index) => make("td", {}, row.ratios.length ? row.ratios[index].toFixed(3) : "")),
+          make("td", { class: "hak-tuner-settings", title: row.settings }, row.settings),
+        ),
+      ),
+    );
+    this.chart.replaceChildren(this.draw(tuning));
+  }
+
+  // Ratio to the defaults, trial by trial, and as a line the best so far.
+  draw(tuning) {
+    const width = 330, height = 170, left = 44, right = 10, top = 10, bottom = 26;
+    const points = tuning.points;
+    const isLess = tuning.objectives[0] === "peak_memory";
+    const values = points.map((point) => point[1]);
+    const low = Math.min(1, ...values), high = Math.max(1, ...values);
+    const room = Math.max((high - low) * 0.1, 0.01);
+    const last = Math.max(1, ...points.map((point) => point[0]));
+    const x = (number) => left + (number / last) * (width - left - right);
+    const y = (value) => top + ((high + room - value) / (high - low + 2 * room)) * (height - top - bottom);
+    const shape = (tag, attributes, text) => {
+      const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+      if (text !== undefined) node.textContent = text;
+      return node;
+    };
+    const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
+    svg.append(shape("line", { x1: left, x2: width - right, y1: y(1), y2: y(1), class: "hak-tuner-rule" }));
+    for (const [value, nudge] of [[high, 0], [low, 0], [1, 0]]) {
+      if (value !== 1 && Math.abs(y(value) - y(1)) < 12) continue;
+      svg.append(shape("text", { x: left - 6, y: y(value) + 4 + nudge, "text-anchor": "end" }, value.toFixed(2)));
+    }
+    svg.append(shape("text", { x: left, y: height - 8 }, "0"));
+    svg.append(shape("text", { x: width - right, y: height - 8, "text-anchor": "end" }, `trial ${last}`));
+    let best = 1;
+    let path = `M ${x(0)} ${y(1)}`;
+    for (const [number, value, outcome] of points) {
+      if (outcome === "better" && (isLess ? value < best : value > best)) {
+        path += ` L ${x(number)} ${y(best)} L ${x(number)} ${y(value)}`;
+        best = value;
+      }
+    }
+    svg.append(shape("path", { d: `${path} L ${x(last)} ${y(best)}`, class: "hak-tuner-line" }));
+    for (const [number, value, outcome] of points) {
+      const dot = shape("circle", { cx: x(number), cy: y(value), r: 3.2, style: `fill: ${TUNER_COLORS[outcome] || "var(--hak-ink-soft)"}` });
+      dot.append(shape("title", {}, `trial ${number}: ${value.toFixed(3)}, ${outcome}`));
+      svg.append(dot);
+    }
+    return svg;
+  }
+}

@@ -1,0 +1,322 @@
+"""A study on the workload of the panel, in a thread of its own; what it finds is told as it comes.
+
+The study is a file like any other: `workbench tune FILE` goes on with it, and with what was measured here.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+
+from workbench.control import ControlBlock, Value
+from workbench.errors import BadParameter, WorkbenchError
+from workbench.panel.requests import read_request, read_seconds, read_whole
+from workbench.panel.traces import name_trace
+from workbench.processes import RunSpec
+
+if TYPE_CHECKING:
+    from workbench.experiments import TrialResult
+    from workbench.experiments.execution import Measurer
+    from workbench.tuning import Candidate, Step, Study
+
+OBJECTIVES: Mapping[str, tuple[str, ...]] = {
+    "throughput": ("throughput",),
+    "peak memory": ("peak_memory",),
+    "both": ("throughput", "peak_memory"),
+}
+MAXIMUM_TRIALS = 10_000
+_ROUNDS = 10
+_HELD_OUT_ROUNDS = 14
+_SHOWN = 8
+_MOST_POINTS = 300
+_JOIN_S = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class _StoppedError(Exception):
+    """Somebody pressed Stop."""
+
+
+@dataclass
+class _Told:
+    """What the views see; replaced field by field under the lock."""
+
+    state: str = "idle"
+    text: str = ""
+    path: str = ""
+    objectives: tuple[str, ...] = ()
+    done: int = 0
+    left: int = 0
+    left_s: float = 0.0
+    points: list[tuple[int, float, str]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    best: str = ""
+    lines: list[str] = field(default_factory=list)
+
+
+class Tuner:
+    """One study at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        Where studies are kept.
+    measure : callable, optional
+        Runs a trial; measures unless given.
+    """
+
+    def __init__(self, folder: Path, measure: Measurer | None = None) -> None:
+        self._folder = folder
+        self._measure = measure
+        self._lock = threading.Lock()
+        self._told = _Told()
+        self._best: dict[str, Value] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._started_s = 0.0
+        with ControlBlock.own() as own:
+            self._groups: dict[str, list[str]] = {}
+            for tunable in own.tunables.values():
+                self._groups.setdefault(tunable.group, []).append(tunable.name)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a study goes on."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def best(self) -> dict[str, Value]:
+        """Settings of the best so far; empty while nothing beats the defaults."""
+        with self._lock:
+            return dict(self._best)
+
+    def start(self, request: Mapping[str, Any]) -> Path:
+        """Begin a study.
+
+        Parameters
+        ----------
+        request : mapping
+            spec: the run as the form has it; objective: one of `OBJECTIVES`; group: component whose
+            tunables are searched, or tunables: their names; trials; seconds of a run. Numbers may be texts.
+
+        Returns
+        -------
+        Path
+            The study's file.
+
+        Raises
+        ------
+        WorkbenchError
+            If something in it is wrong, with the field and the remedy; or a study goes on.
+        """
+        if self.is_running:
+            raise BadParameter("a study goes on already: stop it first")
+        path = self._write(request)
+        with self._lock:
+            self._told = _Told(state="running", text="beginning", path=str(path))
+            self._best = {}
+        self._stop.clear()
+        self._started_s = time.monotonic()
+        self._thread = threading.Thread(target=self._run, args=(path,), name="workbench-tuner", daemon=True)
+        self._thread.start()
+        return path
+
+    def stop(self) -> None:
+        """Ask the study to end; what was measured is kept."""
+        if self.is_running:
+            self._stop.set()
+            self._tell(state="stopping", text="stopping")
+
+    def close(self) -> None:
+        """End it, and wait. A thread that waits for another measurement ends when that does."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_JOIN_S)
+
+    def describe(self) -> dict[str, Any]:
+        """What the views show."""
+        with self._lock:
+            told = dict(vars(self._told))
+            told["best_settings"] = bool(self._best)
+        told["points"], told["rows"], told["lines"] = (
+            list(told[name]) for name in ("points", "rows", "lines")
+        )
+        return told | {"groups": list(self._groups), "goals": list(OBJECTIVES)}
+
+    # --- before it begins ---
+
+    def _write(self, request: Mapping[str, Any]) -> Path:
+        """Write the study's file, and see that it can be run."""
+        from workbench.tuning import read_study
+
+        objective = str(request.get("objective", "throughput"))
+        if objective not in OBJECTIVES:
+            raise BadParameter(f"objective: '{objective}' is none of {', '.join(OBJECTIVES)}")
+        names = [str(name) for name in request.get("tunables", ())]
+        group = str(request.get("group", ""))
+        if not names and group not in self._groups:
+            raise BadParameter(f"search: '{group}' is none of {', '.join(self._groups)}")
+        trials = read_whole("trials", request.get("trials", 20), 1, MAXIMUM_TRIALS)
+        seconds = read_seconds(request.get("seconds", 0.5))
+        if seconds == 0:
+            raise BadParameter("seconds: a run of a study has an end; give its length")
+        given = dict(request.get("spec", {})) | {"allocator": "hakmem", "operations": 0}
+        spec, _ = read_request(given, {})
+        document = tomlkit.document()
+        document.add("objectives", list(OBJECTIVES[objective]))
+        document.add("trials", trials)
+        document.add("rounds", _ROUNDS)
+        document.add("search", names or self._groups[group])
+        works = tomlkit.aot()
+        works.append(tomlkit.item(_describe_work(spec, seconds)))
+        document.add("works", works)
+        held_out = tomlkit.table()
+        held_out.add("rounds", _HELD_OUT_ROUNDS)
+        document.add("held_out", held_out)
+        path = self._find_path(spec.title.replace(" ", "-"))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(tomlkit.dumps(document), encoding="utf-8")
+        except OSError as error:
+            raise BadParameter(f"{path}: {error.strerror}; a study needs a folder it can write to") from None
+        try:
+            read_study(path)
+        except WorkbenchError:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def _find_path(self, title: str) -> Path:
+        stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        name, number = f"{stamp}_{title}", 1
+        while (path := self._folder / f"{name}.toml").exists():
+            number += 1
+            name = f"{stamp}_{title}_{number}"
+        return path
+
+    # --- the tuner's thread ---
+
+    def _run(self, path: Path) -> None:
+        try:
+            self._search(path)
+        except _StoppedError:
+            self._tell(state="stopped", text=f"stopped; `workbench tune {path}` goes on with it")
+        except WorkbenchError as error:
+            self._tell(state="failed", text=str(error))
+        except Exception as error:
+            logger.exception("the panel's study")
+            self._tell(state="failed", text=f"unexpected {type(error).__name__}: {error}")
+
+    def _search(self, path: Path) -> None:
+        from workbench.experiments import run_trial
+        from workbench.tuning import Study, read_study
+
+        measure = self._measure or functools.partial(run_trial, observe=lambda _: self._check())
+        study = Study.open(read_study(path), path, measure=measure)
+        self._tell(objectives=study.plan.objectives)
+
+        def tell_step(step: Step) -> None:
+            self._note_step(step)
+            self._check()
+
+        def tell_candidate(_: Candidate) -> None:
+            self._note_candidates(study)
+            self._check()
+
+        study.run(None, tell_step, tell_candidate)
+        total, done = study.count_held_out(), 0
+
+        def tell_run(_: TrialResult) -> None:
+            nonlocal done
+            done += 1
+            self._tell(text=f"the winner meets the defaults with other seeds: run {done} of {total}")
+            self._tell(done=done, left=total - done, left_s=0.0)
+            self._check()
+
+        held_out = study.compare_held_out(tell_run)
+        lines = ["nothing beats the defaults: keep them"] if held_out is None else held_out.describe()
+        self._tell(state="done", text="done", lines=lines)
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise _StoppedError
+
+    def _note_step(self, step: Step) -> None:
+        left_s = (time.monotonic() - self._started_s) / step.runs * step.runs_left
+        text = f"trial {step.number}, round {step.round + 1}; {step.finished} of {step.goal} trials"
+        if not self._stop.is_set():
+            self._tell(text=text)
+        self._tell(done=step.runs, left=step.runs_left, left_s=round(left_s))
+
+    def _note_candidates(self, study: Study) -> None:
+        from workbench.experiments.trial import known_tunables
+
+        known = known_tunables()
+
+        def write(settings: Mapping[str, Value]) -> str:
+            return ", ".join(
+                f"{name} {known[name].format(value)}"
+                for name, value in settings.items()
+                if value != known[name].default
+            )
+
+        finished = [one for one in study.list_candidates() if one.is_finished]
+        points = [(one.number, one.values[0], one.outcome) for one in finished if one.values]
+        rows = [
+            {
+                "number": one.number,
+                "outcome": one.outcome,
+                "ratios": [round(value, 3) for value in one.values],
+                "settings": one.reason or write(one.settings),
+            }
+            for one in finished[-_SHOWN:]
+        ]
+        winners = study.find_winners()
+        best = ""
+        if winners:
+            pairs = zip(study.plan.objectives, winners[0].values, strict=True)
+            told = ", ".join(f"{name.replace('_', ' ')} × {value:.3f}" for name, value in pairs)
+            best = f"{winners[0].name}: {told}; {write(winners[0].settings)}"
+        self._tell(points=points[-_MOST_POINTS:], rows=rows[::-1], best=best)
+        with self._lock:
+            self._best = study.best_settings()
+
+    def _tell(self, **parts: Any) -> None:
+        with self._lock:
+            for name, part in parts.items():
+                setattr(self._told, name, part)
+
+
+def _describe_work(spec: RunSpec, seconds: float) -> dict[str, Any]:
+    """A run of the form as a work of a study file, with an end."""
+    parameters = {name: int(value) for name, value in spec.parameters.items()}
+    if spec.trace is not None:
+        parameters["loops"] = 0
+        return {
+            "workload": spec.workload,
+            "trace": str(_name_trace(spec.trace)),
+            "seconds": seconds,
+            "parameters": parameters,
+        }
+    return {
+        "workload": spec.workload,
+        "threads": spec.thread_count,
+        "seconds": seconds,
+        "parameters": parameters,
+    }
+
+
+def _name_trace(path: Path) -> str:
+    """A dataset's name, or a path that does not depend on where the study's file is."""
+    name = name_trace(path)
+    return name if not Path(name).suffix else str(path.resolve())
