@@ -152,6 +152,16 @@ fuzz: check-packages setup ## Fuzz allocator and readers from the kept corpus; F
 	@cmake --build build/fuzz --target fuzzers -- --quiet
 	$(BIN)/python tests/fuzz/run.py $(FUZZ_SECONDS) $(FUZZ_KEEP)
 
+.PHONY: soak-packages
+soak-packages: ## (part of soak) See to CPython's own tests, too.
+	@scripts/debian_packages.sh soak
+
+# Four hours at full size; ROWS="larson tsan" runs some of it. Figures go to docs/reliability.md.
+SOAK ?= full
+.PHONY: soak
+soak: soak-packages setup test-programs ## The long forms of the tests of reliability; SOAK=short takes a quarter of an hour.
+	$(BIN)/python -m scripts.soak --size $(SOAK) $(ROWS)
+
 # The tests come last: their summary is the last line.
 .PHONY: check
 check: check-packages lint types layers compilers stress fuzz test ## All of the above: lint to test.

@@ -2,12 +2,12 @@
 # Sees to the system packages that a task needs. As root on Debian or its kin it installs the missing
 # ones and nothing else; otherwise it names them, with the command to run, and fails.
 #
-#   scripts/debian_packages.sh build|test|check|bench|datasets
+#   scripts/debian_packages.sh build|test|check|soak|bench|datasets
 #
 # A need is known by what it provides, not by a package's name: what came from elsewhere counts too.
 set -euo pipefail
 
-task=${1:?usage: scripts/debian_packages.sh build|test|check|bench|datasets}
+task=${1:?usage: scripts/debian_packages.sh build|test|check|soak|bench|datasets}
 python=${PYTHON:-python3}
 PATH=$PATH:/usr/sbin:/sbin # ldconfig, for those who are not root
 scratch=$(mktemp -d)
@@ -72,6 +72,13 @@ need_bench() {
     need perl has_command perl
 }
 
+# CPython's own tests, for the system's Python.
+has_python_tests() { /usr/bin/python3 -c 'import test.test_mmap' 2>/dev/null; }
+need_soak() {
+    need "libpython$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite" \
+        has_python_tests
+}
+
 # What `workbench datasets rebuild` records; nothing else needs them.
 need_datasets() {
     need g++ has_command g++
@@ -107,14 +114,15 @@ list_missing() {
         build) need_build ;;
         test) need_build && need_test ;;
         check) need_build && need_test && need_check ;;
+        soak) need_build && need_test && need_check && need_soak ;;
         bench) need_build && need_test && need_bench ;;
         datasets) need_datasets ;;
     esac
 }
 
 case $task in
-    build | test | check | bench | datasets) list_missing ;;
-    *) echo "debian_packages.sh: unknown task '$task'; use build, test, check, bench or datasets" >&2 && exit 2 ;;
+    build | test | check | soak | bench | datasets) list_missing ;;
+    *) echo "debian_packages.sh: unknown task '$task'; use build, test, check, soak, bench or datasets" >&2 && exit 2 ;;
 esac
 [ ${#missing[@]} -gt 0 ] || exit 0
 

@@ -1,0 +1,449 @@
+"""`make soak`: the long forms of the tests of reliability, row by row, and the page that tells of them.
+
+    .venv/bin/python -m scripts.soak [--size full|short] [ROW ...]
+
+A row is a promise, the test that shows it and a figure. Logs stay in build/soak; docs/soak.json keeps the
+last outcome of each row and docs/reliability.md its table. The full size takes four hours on two processors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from workbench.processes import preload_environment
+from workbench.processes.allocators import run_environment
+from workbench.processes.native_files import RUNNER
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BUILD = REPOSITORY / "build"
+LOGS = BUILD / "soak"
+KEPT = REPOSITORY / "docs" / "soak.json"
+PAGE = REPOSITORY / "docs" / "reliability.md"
+BEGINS, ENDS = "<!-- the table of the last soak begins -->", "<!-- and ends -->"
+
+SANITIZERS = {"asan": "address", "ubsan": "undefined", "tsan": "thread"}
+LARSON = {"min_size": 8, "max_size": 128, "blocks": 1024, "rounds": 1}
+CPYTHON = "/usr/bin/python3"
+CPYTHON_MODULES = {
+    "short": "test_fork1 test_thread test_mmap test_ctypes test_threading test_subprocess",
+    "full": "test_array test_asyncio test_bigmem test_buffer test_bytes test_codecs "
+    "test_concurrent_futures test_ctypes test_deque test_dict test_exceptions test_faulthandler "
+    "test_fork1 test_gc test_io test_itertools test_json test_list test_memoryview test_mmap "
+    "test_multiprocessing_fork test_multiprocessing_spawn test_os test_pickle test_posix "
+    "test_re test_set test_signal test_socket test_sort test_sqlite3 test_struct "
+    "test_subprocess test_thread test_threading test_unicode test_weakref test_xml_etree "
+    "test_zlib",
+}
+
+
+class NotKept(Exception):  # noqa: N818 (a word like those of workbench.errors)
+    """A row's promise was not kept; the message says how."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Parameters
+    ----------
+    name : str
+        On the command line.
+    promise, test : str
+        What is shown, and by what.
+    run : callable
+        Given the size ('full' or 'short'), does it and gives the figure; raises NotKept.
+    """
+
+    name: str
+    promise: str
+    test: str
+    run: Callable[[str], str]
+
+
+# ---- running ----------------------------------------------------------------------------------------
+
+
+def run_logged(
+    name: str, command: Sequence[str | Path], cap_s: float, environment: Mapping[str, str] | None = None
+) -> str:
+    """What a command printed, also kept in the row's log.
+
+    Raises
+    ------
+    NotKept
+        If its status is not 0, or it took too long.
+    """
+    base = {key: value for key, value in os.environ.items() if not key.startswith("HAKMEM_")}
+    words = [str(word) for word in command]
+    with (LOGS / f"{name}.log").open("a", encoding="utf-8") as log:
+        print("$", *words, file=log, flush=True)
+        try:
+            done = subprocess.run(
+                words,
+                env=base | dict(environment or {}),
+                cwd=REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=cap_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise NotKept(f"{Path(words[0]).name} did not end in {cap_s:.0f} s") from None
+        log.write(done.stdout)
+    if done.returncode != 0:
+        last = (done.stdout.strip().splitlines() or [""])[-1]
+        raise NotKept(f"{Path(words[0]).name} ended with status {done.returncode}: {last[:200]}")
+    return done.stdout
+
+
+def build(folder: str, *options: str, target: str = "all") -> Path:
+    """Folder of a build of the native parts that is up to date."""
+    path = BUILD / folder
+    configure = ["cmake", "-S", "native", "-B", str(path), "-G", "Ninja", "-DHAKMEM_PYTHON=OFF", *options]
+    run_logged("build", configure, 600)
+    run_logged("build", ["cmake", "--build", str(path), "--target", target], 1800)
+    return path
+
+
+def preloaded(settings: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """The environment of a program under the allocator."""
+    return dict(preload_environment(dict(settings or {}), run_environment(None)))
+
+
+def run_workload(row: str, workload: str, *, seed: int, cap_s: float, **options: Any) -> dict[str, Any]:
+    """The report of one run on the allocator; further options are the runner's, and its parameters."""
+    command = [str(RUNNER), "--workload", workload, "--seed", str(seed)]
+    for key, value in options.items():
+        given = [f"--{key}", str(value)] if key in ("seconds", "operations", "threads") else []
+        command += given or ["--param", f"{key}={value}"]
+    report: dict[str, Any] = json.loads(run_logged(row, command, cap_s, preloaded()))
+    if report["status"] != "completed":
+        raise NotKept(f"{workload}, seed {seed}: {report['status']}")
+    return report
+
+
+# ---- rows -------------------------------------------------------------------------------------------
+
+
+def run_stress(size: str) -> str:
+    """The stress test without a sanitizer, assertions on."""
+    seconds = 3600 if size == "full" else 60
+    program = build("tests", "-DHAKMEM_TESTS=ON") / "stress"
+    return _run_stress("stress", program, seconds, seed=11)
+
+
+def _run_stress(row: str, program: Path, seconds: int, *, seed: int) -> str:
+    said = run_logged(row, [program, "--seconds", str(seconds), "--seed", str(seed)], seconds + 900)
+    found = re.search(r"stress: ok, (\d+) operations in ([\d.]+) s, .*?(\d+) sets", said)
+    if not found:
+        raise NotKept("it did not say that all is well")
+    operations, elapsed_s, sets = found.groups()
+    millions = int(operations) / 1e6
+    return f"clean: {millions:.1f} M operations in {float(elapsed_s):.0f} s, {sets} sets of tunables"
+
+
+def run_sanitizer(folder: str) -> Callable[[str], str]:
+    """The stress test under one of them."""
+
+    def run(size: str) -> str:
+        options = (
+            "-DCMAKE_C_COMPILER=clang",
+            "-DHAKMEM_TESTS=ON",
+            f"-DHAKMEM_SANITIZER={SANITIZERS[folder]}",
+        )
+        seconds = 600 if size == "full" else 25
+        return _run_stress(folder, build(folder, *options) / "stress", seconds, seed=12)
+
+    return run
+
+
+def run_memcheck(size: str) -> str:
+    """The stress test under Valgrind, which must find nothing."""
+    operations = 400_000 if size == "full" else 20_000
+    program = build("tests", "-DHAKMEM_TESTS=ON") / "stress"
+    command = ["valgrind", "--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=definite"]
+    said = run_logged("memcheck", [*command, program, "--operations", str(operations)], 7200)
+    if "ERROR SUMMARY: 0 errors" not in said:
+        raise NotKept("Valgrind found errors")
+    lost = re.search(r"definitely lost: ([\d,]+) bytes", said)
+    return f"0 errors in {operations} operations, {lost.group(1) if lost else '0'} bytes lost"
+
+
+def run_metadata(size: str) -> str:
+    """Rounds of threads, settings and children, without growth."""
+    program = build("tests", "-DHAKMEM_TESTS=ON") / "metadata"
+    said = run_logged("metadata", [program, "6000" if size == "full" else "600"], 3600)
+    return said.strip().removeprefix("metadata: ok, ")
+
+
+def run_larson(seconds: int) -> Callable[[str], str]:
+    """Many runs of larson with 4 threads."""
+
+    def run(size: str) -> str:
+        wanted = {1: 1000, 10: 100}[seconds] if size == "full" else {1: 20, 10: 3}[seconds]
+        rates, resident_bytes = [], 0
+        for seed in range(wanted):
+            report = run_workload(
+                f"larson_{seconds}s",
+                "larson",
+                seed=seed,
+                cap_s=seconds + 120,
+                seconds=seconds,
+                threads=4,
+                **LARSON,
+            )
+            rates.append(report["operations_per_s"] / 1e6)
+            resident_bytes = max(resident_bytes, report["peak_resident_bytes"])
+        return (
+            f"{wanted} of {wanted} runs; median {statistics.median(rates):.1f} M ops/s, "
+            f"at most {resident_bytes / 2**20:.1f} MiB resident"
+        )
+
+    return run
+
+
+def run_random_mixed(_: str) -> str:
+    """50 million operations, small and large working set, one thread and four."""
+    told = []
+    for slots in (256, 8192):
+        for threads in (1, 4):
+            report = run_workload(
+                "random_mixed",
+                "random_mixed",
+                seed=3,
+                cap_s=1200,
+                operations=50_000_000,
+                threads=threads,
+                slots=slots,
+            )
+            if report["operations"] != 50_000_000:
+                raise NotKept(f"only {report['operations']} operations were done")
+            told.append(f"{report['peak_resident_bytes'] / 2**20:.1f}")
+    return f"4 runs of 50 M (256 and 8192 slots, 1 and 4 threads), {', '.join(told)} MiB resident at most"
+
+
+def run_sh8(size: str) -> str:
+    """The batches of sh8 for a long time, watched from outside: resident memory does not creep up."""
+    seconds = 600 if size == "full" else 30
+    words = ["--workload", "sh8", "--seconds", str(seconds), "--threads", "4", "--seed", "5"]
+    environment = dict(os.environ) | preloaded()
+    resident_mib: list[float] = []
+    with subprocess.Popen(
+        [str(RUNNER), *words], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        watched = psutil.Process(process.pid)
+        while process.poll() is None:
+            resident_mib.append(watched.memory_info().rss / 2**20)
+            time.sleep(0.1)
+        report = json.loads(process.communicate()[0] or "{}")
+    (LOGS / "sh8.log").write_text(
+        json.dumps({"report": report, "resident_mib": resident_mib}), encoding="utf-8"
+    )
+    if process.returncode != 0 or report.get("status") != "completed":
+        raise NotKept(f"status {process.returncode}")
+    parts = len(resident_mib) // 10
+    early, late = resident_mib[parts : 2 * parts], resident_mib[-parts - 5 : -5]
+    if max(late) > 1.5 * max(early) + 8:
+        raise NotKept(f"resident memory grew from {max(early):.1f} to {max(late):.1f} MiB")
+    return (
+        f"{report['operations'] / 1e9:.2f} G operations in {seconds} s; resident {max(early):.1f} MiB "
+        f"in the second tenth, {max(late):.1f} MiB in the last"
+    )
+
+
+def run_faults(size: str) -> str:
+    """Every system call fails at every moment; with and without a range, and integrity checks."""
+    program = build("tests", "-DHAKMEM_TESTS=ON") / "faults"
+    kinds = ["mmap", "munmap", "madvise", "mremap", "mprotect", "pthread_create", "any", "reserve", "limit"]
+    moments = refused = 0
+    for settings in ({}, {"HAKMEM_CHECK_LEVEL": "3", "HAKMEM_SS_PURGE_DELAY_MS": "0"}):
+        for kind in kinds:
+            for span in ("1", "3", "0"):
+                step = "1" if size == "full" else "9"
+                said = run_logged("faults", [program, kind, span, step], 3600, settings)
+                found = re.search(r"ok, (\d+) moments, (\d+) calls refused", said)
+                if not found:
+                    raise NotKept(f"{kind} {span} said {said[:100]!r}")
+                moments += int(found.group(1))
+                refused += int(found.group(2))
+    return f"{moments} moments, {refused} calls refused with ENOMEM, all structures valid"
+
+
+def run_storms(size: str) -> str:
+    """Forks, signals, cancelled threads, modules, exec."""
+    factor = "20" if size == "full" else "2"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=7200"]
+    said = run_logged("storms", [*command, "tests/reliability/test_storms.py"], 7200, {"SOAK_FACTOR": factor})
+    return f"{said.strip().splitlines()[-1].partition(' in ')[0]}, {factor} times the rounds of make check"
+
+
+def run_fuzzers(size: str) -> str:
+    """All fuzz targets, from the kept corpus."""
+    options = ("-DCMAKE_C_COMPILER=clang", "-DHAKMEM_FUZZERS=ON", "-DHAKMEM_SANITIZER=address")
+    build("fuzz", *options, target="fuzzers")
+    seconds = 600 if size == "full" else 30
+    said = run_logged("fuzz", [sys.executable, "tests/fuzz/run.py", str(seconds)], 4 * seconds + 1800)
+    counts = re.findall(r"^fuzz_(\w+): (\d+) inputs", said, flags=re.MULTILINE)
+    return f"{', '.join(f'{name} {count}' for name, count in counts)} inputs in {seconds} s each, no finding"
+
+
+def run_cpython(size: str) -> str:
+    """CPython's own tests, as Debian packages them: each module must end as it does without the preload."""
+    modules = CPYTHON_MODULES[size].split()
+    verdicts = []
+    for environment in ({}, preloaded()):
+        command = [CPYTHON, "-m", "test", "-j2", "--timeout", "1200", *modules]
+        try:
+            said = run_logged("cpython", command, 7200, environment | {"PYTHONMALLOC": "malloc"})
+        except NotKept:  # a module may fail here for reasons of the machine: then it does so both ways
+            said = (LOGS / "cpython.log").read_text(encoding="utf-8").rpartition("\n$ ")[2]
+        verdicts.append(dict(re.findall(r"\] (test_\w+) (passed|failed|skipped|crashed|timed out)", said)))
+    without, under = verdicts
+    different = {name for name in modules if without.get(name) != under.get(name)}
+    if different:
+        raise NotKept(f"another verdict: {', '.join(sorted(different))}")
+    passed = sum(verdict == "passed" for verdict in under.values())
+    return f"{len(under)} modules, same verdict with and without ({passed} passed)"
+
+
+def run_programs(_: str) -> str:
+    """SQLite, Redis, Perl, git, compilers and Python under the preload, our scripts of them."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/programs",
+        "tests/contracts",
+    ]
+    return run_logged("programs", command, 3600).strip().splitlines()[-1].partition(" in ")[0]
+
+
+_WORK = (
+    "random work of threads that come and go, every tunable changed all the while, "
+    "every block's content checked"
+)
+ROWS = (
+    Row("stress", _WORK, "`tests/native/stress.c`", run_stress),
+    Row("asan", "the same under AddressSanitizer, no suppressions", "same", run_sanitizer("asan")),
+    Row("ubsan", "the same under UndefinedBehaviorSanitizer", "same", run_sanitizer("ubsan")),
+    Row("tsan", "the same under ThreadSanitizer, no suppressions", "same", run_sanitizer("tsan")),
+    Row("memcheck", "the same under Valgrind's memcheck", "same", run_memcheck),
+    Row(
+        "metadata",
+        "what the allocator keeps for itself does not grow",
+        "`tests/faults/metadata.c`",
+        run_metadata,
+    ),
+    Row("faults", "any system call may fail at any moment", "`tests/faults/faults.c`", run_faults),
+    Row("larson", "larson, 4 threads, 1 s: every run survives", "`hakmem-run`", run_larson(1)),
+    Row("larson_long", "larson, 4 threads, 10 s", "`hakmem-run`", run_larson(10)),
+    Row("random_mixed", "50 M operations of random_mixed", "`hakmem-run`", run_random_mixed),
+    Row("sh8", "sh8 for minutes: no failure, no growth", "`hakmem-run`", run_sh8),
+    Row(
+        "storms",
+        "forks from threads, signals, cancelled threads, modules, exec",
+        "`tests/reliability/storms.c`",
+        run_storms,
+    ),
+    Row("fuzz", "fuzzing of the allocator and of all readers", "`tests/fuzz/`", run_fuzzers),
+    Row("cpython", "CPython's tests with PYTHONMALLOC=malloc", "`libpython3-testsuite`", run_cpython),
+    Row(
+        "programs",
+        "programs and the rules of the C library",
+        "`tests/programs`, `tests/contracts`",
+        run_programs,
+    ),
+)
+
+
+# ---- keeping ----------------------------------------------------------------------------------------
+
+
+def _revision() -> str:
+    said = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    return said.stdout.strip() or "?"
+
+
+def attempt(row: Row, size: str) -> dict[str, Any]:
+    """What there is to keep of one row."""
+    (LOGS / f"{row.name}.log").unlink(missing_ok=True)
+    started_s = time.monotonic()
+    try:
+        figure, is_kept = row.run(size), True
+    except (NotKept, subprocess.TimeoutExpired, OSError) as error:
+        figure, is_kept = str(error), False
+    return {
+        "figure": figure,
+        "kept": is_kept,
+        "size": size,
+        "seconds": round(time.monotonic() - started_s),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "revision": _revision(),
+        "machine": f"{os.cpu_count()} processors, Linux {platform.release().partition('-')[0]}",
+    }
+
+
+def write_page(outcomes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Puts the table into the page."""
+    lines = ["| promise | test | row | last figure |", "| --- | --- | --- | --- |"]
+    for row in ROWS:
+        outcome = outcomes.get(row.name)
+        told = "not run yet"
+        if outcome:
+            word = "" if outcome["kept"] else "**not kept**: "
+            when = f"{outcome['size']}, {outcome['seconds']} s, {outcome['date']}, {outcome['revision']}"
+            told = f"{word}{outcome['figure']} ({when})"
+        lines.append(f"| {row.promise} | {row.test} | `{row.name}` | {told.replace('|', '/')} |")
+    text = PAGE.read_text(encoding="utf-8")
+    before, after = text.partition(BEGINS)[0], text.partition(ENDS)[2]
+    PAGE.write_text(f"{before}{BEGINS}\n\n" + "\n".join(lines) + f"\n\n{ENDS}{after}", encoding="utf-8")
+
+
+def main() -> int:
+    """The status is 1 if a promise was not kept."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--size", choices=("full", "short"), default="full")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(row.name for row in ROWS))
+    wanted = parser.parse_args()
+    unknown = set(wanted.rows) - {row.name for row in ROWS}
+    if unknown:
+        parser.error(f"no row is named {', '.join(sorted(unknown))}")
+    LOGS.mkdir(parents=True, exist_ok=True)
+    outcomes = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+    is_all_kept = True
+    for row in ROWS:
+        if wanted.rows and row.name not in wanted.rows:
+            continue
+        outcomes[row.name] = outcome = attempt(row, wanted.size)
+        is_all_kept = is_all_kept and outcome["kept"]
+        print(f"{row.name}: {'' if outcome['kept'] else 'NOT KEPT: '}{outcome['figure']}", flush=True)
+        KEPT.write_text(json.dumps(outcomes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        write_page(outcomes)
+    return 0 if is_all_kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
