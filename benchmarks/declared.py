@@ -42,7 +42,7 @@ def cut_plan(
         wanted = tuple(part.strip() for part in beginnings.split(","))
         unknown = [part for part in wanted if not any(work.name.startswith(part) for work in works)]
         if unknown:
-            names = ", ".join(dict.fromkeys(work.name.partition(" / ")[0] for work in works))
+            names = "; ".join(dict.fromkeys(work.name.partition(" / ")[0] for work in works))
             raise BadParameter(f"no work begins with '{unknown[0]}'; there are {names}")
         works = tuple(work for work in works if work.name.startswith(wanted))
     if seconds is not None:

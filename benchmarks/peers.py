@@ -29,6 +29,7 @@ from benchmarks.peers_tables import (
     compare_with_peers,
     describe_summary,
     write_memory_table,
+    write_processor_table,
     write_speed_table,
 )
 from workbench.errors import WorkbenchError
@@ -49,17 +50,17 @@ def make_inputs() -> None:
 def write_report(plan: ComparisonPlan, results: Results, command: str) -> str:
     """All that is told, as Markdown."""
     rows = compare_with_peers(plan, results)
-    return "\n\n".join(
-        [
-            f"    {command}",
-            f"{plan.rounds} interleaved rounds. {describe_conditions(results)}",
-            describe_summary(plan, results, rows),
-            "Speed: medians in million operations a second; whole programs in seconds.",
-            write_speed_table(plan, rows),
-            "Peak resident memory: medians in MiB.",
-            write_memory_table(plan, rows),
-        ]
-    )
+    parts = [
+        f"    {command}",
+        f"{plan.rounds} interleaved rounds. {describe_conditions(results)}",
+        describe_summary(plan, results, rows),
+        "Speed: medians in million operations a second; whole programs in seconds.",
+        write_speed_table(plan, rows),
+    ]
+    if processor_table := write_processor_table(plan, rows):
+        parts += ["Processor time of whole programs, children included; less is better.", processor_table]
+    parts += ["Peak resident memory: medians in MiB.", write_memory_table(plan, rows)]
+    return "\n\n".join(parts)
 
 
 def run(words: argparse.Namespace) -> int:

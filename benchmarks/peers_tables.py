@@ -10,6 +10,7 @@ from benchmarks.declared import compare_two, format_ratio, write_table
 from workbench.experiments import (
     ALL_WORKS,
     PEAK_RESIDENT,
+    PROCESSOR_TIME,
     THROUGHPUT,
     Comparison,
     ComparisonPlan,
@@ -36,6 +37,8 @@ class Row:
     peak_bytes: Mapping[str, float]
     ratios: Mapping[str, Ratio]
     peak_ratios: Mapping[str, Ratio]
+    processor_s: Mapping[str, float]  # of programs only
+    processor_ratios: Mapping[str, Ratio]
 
     @property
     def best_peer(self) -> str:
@@ -58,11 +61,26 @@ def compare_with_peers(plan: ComparisonPlan, results: Results) -> list[Row]:
         peak_bytes: dict[str, float] = {}
         ratios: dict[str, Ratio] = {}
         peak_ratios: dict[str, Ratio] = {}
+        processor_s: dict[str, float] = {}
+        processor_ratios: dict[str, Ratio] = {}
         for peer, comparison in comparisons.items():
             _take(comparison, work.name, THROUGHPUT, peer, speed, ratios)
             _take(comparison, work.name, PEAK_RESIDENT, peer, peak_bytes, peak_ratios)
+            _take(comparison, work.name, PROCESSOR_TIME, peer, processor_s, processor_ratios)
         name, _, threads = work.name.partition(" / ")
-        rows.append(Row(name, threads, bool(work.trial.command), speed, peak_bytes, ratios, peak_ratios))
+        rows.append(
+            Row(
+                name=name,
+                threads=threads,
+                is_program=bool(work.trial.command),
+                speed=speed,
+                peak_bytes=peak_bytes,
+                ratios=ratios,
+                peak_ratios=peak_ratios,
+                processor_s=processor_s,
+                processor_ratios=processor_ratios,
+            )
+        )
     return rows
 
 
@@ -75,6 +93,20 @@ def write_speed_table(plan: ComparisonPlan, rows: Sequence[Row]) -> str:
         ratio = row.best_ratio
         table.append([row.name, row.threads, *cells, row.best_peer, format_ratio(ratio)])
     return write_table(table, left=(0, len(names) + 2))
+
+
+def write_processor_table(plan: ComparisonPlan, rows: Sequence[Row]) -> str:
+    """Medians of the processor time of programs, and the ratio to the best peer; empty without programs."""
+    names = [OURS, *_list_peers(plan)]
+    table = [["program", *names, "best peer", "ours / best (95 %)"]]
+    for row in rows:
+        peers = {name: row.processor_s[name] for name in names[1:] if name in row.processor_s}
+        if not peers:
+            continue
+        best = min(peers, key=lambda name: peers[name])
+        cells = [f"{row.processor_s[name]:.2f} s" if name in row.processor_s else "–" for name in names]
+        table.append([row.name, *cells, best, format_ratio(row.processor_ratios.get(best))])
+    return write_table(table, left=(0, len(names) + 1)) if len(table) > 1 else ""
 
 
 def write_memory_table(plan: ComparisonPlan, rows: Sequence[Row]) -> str:
@@ -103,7 +135,7 @@ def describe_summary(plan: ComparisonPlan, results: Results, rows: Sequence[Row]
     if len(judged) < len(rows):
         unjudged = len(rows) - len(judged)
         text = f"On {unjudged} of {len(rows)} rows there are too few rounds for an interval. {text}"
-    return f"{text}{_describe_outputs(plan, results)}\n\n{write_table(table)}"
+    return f"{(text + _describe_outputs(plan, results)).strip()}\n\n{write_table(table)}"
 
 
 def _describe_outputs(plan: ComparisonPlan, results: Results) -> str:

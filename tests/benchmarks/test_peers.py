@@ -33,7 +33,7 @@ ROWS = {
     "redis": 1,
     "remote": 2,
     "swap": 2,
-    "large, every page touched": 2,
+    "large every page touched": 2,
     "realloc_growth": 2,
     "calloc_churn": 2,
     "producer_consumer": 2,
@@ -41,10 +41,10 @@ ROWS = {
     "cache_thrash": 2,
     "cache_scratch": 2,
     "pair": 3,
-    "random_mixed, 256 slots": 3,
-    "random_mixed, 8192 slots": 3,
+    "random_mixed 256 slots": 3,
+    "random_mixed 8192 slots": 3,
     "batch": 3,
-    "large, ends touched": 3,
+    "large ends touched": 3,
     "larson 8 1000 5000 100": 3,
     "larson 8 128 1024 1": 3,
     "sh8": 3,
@@ -82,7 +82,7 @@ def test_a_cut_keeps_what_is_wanted(plan: ComparisonPlan) -> None:
     cut = cut_plan(plan, 3, 0.5, "pair, lua")
     assert [work.name for work in cut.works] == ["pair / 1", "pair / 2", "pair / 4", "lua"]
     assert (cut.rounds, cut.works[0].trial.seconds, cut.works[3].trial.seconds) == (3, 0.5, None)
-    with pytest.raises(BadParameter, match="no work begins with 'pear'; there are pair, random_mixed"):
+    with pytest.raises(BadParameter, match="no work begins with 'pear'; there are pair; random_mixed"):
         cut_plan(plan, None, None, "pair,pear")
 
 
@@ -111,6 +111,7 @@ def test_killed_in_the_middle_it_goes_on(repository: Path, tmp_path: Path, plan:
     assert "make bench ROUNDS=1 SECONDS=0.02 ONLY='pair / 1,lua'" in report
     assert "Whole programs wrote the same under all allocators." in report
     assert "too few rounds" in report
+    assert "Processor time of whole programs" in report
     assert report.count("| pair | 1 |") == 2
     chart = ET.fromstring((folder / "chart.svg").read_text())
     assert chart.tag.endswith("svg")
