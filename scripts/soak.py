@@ -269,6 +269,29 @@ def run_sh8(size: str) -> str:
     )
 
 
+def run_aftermath(size: str) -> str:
+    """What is left of a workload's memory once all of it is freed and trimmed."""
+    seconds = 60 if size == "full" else 5
+    command = [
+        sys.executable,
+        "tests/reliability/aftermath.py",
+        str(seconds),
+        "larson",
+        "random_mixed",
+        "sh8",
+    ]
+    told = []
+    for outcome in json.loads(run_logged("aftermath", command, 30 * seconds + 600)):
+        if outcome["status"] != "completed" or outcome["heap.handed_out_bytes"]:
+            raise NotKept(
+                f"{outcome['workload']}: {outcome['status']}, {outcome['heap.handed_out_bytes']} bytes"
+            )
+        more_mib = (outcome["resident_after_bytes"] - outcome["resident_before_bytes"]) / 2**20
+        committed_mib = outcome["os.committed_bytes"] / 2**20
+        told.append(f"{outcome['workload']} {committed_mib:.1f} MiB committed, {more_mib:+.1f} MiB resident")
+    return f"after {seconds} s each: {'; '.join(told)}"
+
+
 def run_faults(size: str) -> str:
     """Every system call fails at every moment; with and without a range, and integrity checks."""
     program = build("tests", "-DHAKMEM_TESTS=ON") / "faults"
@@ -360,6 +383,12 @@ ROWS = (
     Row("larson_long", "larson, 4 threads, 10 s", "`hakmem-run`", run_larson(10)),
     Row("random_mixed", "50 M operations of random_mixed", "`hakmem-run`", run_random_mixed),
     Row("sh8", "sh8 for minutes: no failure, no growth", "`hakmem-run`", run_sh8),
+    Row(
+        "aftermath",
+        "after larson, random_mixed and sh8 their memory is with the system again",
+        "`tests/reliability/aftermath.py`",
+        run_aftermath,
+    ),
     Row(
         "storms",
         "forks from threads, signals, cancelled threads, modules, exec",
