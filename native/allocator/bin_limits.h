@@ -1,4 +1,5 @@
-/* bin_limits.h: how many slots the settings allow a bin of a class. Only for tls_cache.c. */
+/* bin_limits.h: how many slots the settings allow a bin of a class, how many blocks a refill takes. Only for
+ * tls_cache.c. */
 #ifndef HAK_BIN_LIMITS_H
 #define HAK_BIN_LIMITS_H
 
@@ -25,6 +26,17 @@ static inline struct limits class_limits(unsigned class_index)
         limits.initial = limits.initial < by_bytes ? limits.initial : by_bytes;
     }
     return limits;
+}
+
+/* A thread's first refill of a class is small: most threads use most classes once or never, and what they
+ * take but do not use keeps others from sharing its pages. */
+#define FIRST_REFILL_BYTES 1280
+
+static inline unsigned refill_blocks(const struct bin *bin, bool is_first)
+{
+    int64_t most = is_first ? FIRST_REFILL_BYTES / size_classes[bin->class_index].bytes : BIN_MAX_SLOTS;
+    int64_t wanted = (int64_t)bin->capacity * SETTING(tls_refill_percent) / 100;
+    return (unsigned)clamp_int64(wanted < most ? wanted : most, 1, BIN_MAX_SLOTS);
 }
 
 #endif

@@ -67,4 +67,13 @@ static inline void extend_high(struct bin *bin)
     note_swing(bin);
 }
 
+/* How many blocks leave a full bin: a refill's worth, but where that is known to be less than the fill's
+ * swing, the swing stays. Else the same blocks would go and come back for ever. */
+static inline uint32_t flush_blocks(const struct bin *bin)
+{
+    int64_t count = clamp_int64((int64_t)bin->capacity * SETTING(tls_refill_percent) / 100, 1, fill_of(bin));
+    int32_t surplus = fill_of(bin) - swing_of(bin);
+    return (uint32_t)(bin->is_settled || surplus <= 0 || count < surplus ? count : surplus);
+}
+
 #endif

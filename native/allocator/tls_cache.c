@@ -241,11 +241,11 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
         bin->low = virtual_fill;
     count_exchange(cache, bin);
     look_at_clock(cache);
-    int64_t wanted = clamp_int64((int64_t)bin->capacity * SETTING(tls_refill_percent) / 100, 1, BIN_MAX_SLOTS);
-    unsigned got = magazine_take(bin->class_index, bin->base, (unsigned)wanted);
+    unsigned wanted = refill_blocks(bin, telemetry_get(&row->refills) == 0);
+    unsigned got = magazine_take(bin->class_index, bin->base, wanted);
     telemetry_bump(&row->from_magazine, got);
     if (!got)
-        got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, (unsigned)wanted,
+        got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, wanted,
                            &cache->fresh_slabs);
     integrity_forget(bin->base, got);
     bin->top = bin->base + got;
@@ -359,10 +359,8 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
                 central_give(&cache->actor, row_of(cache, bin), cache->heap, class_index, &block, 1);
             return;
         }
-        if (fill_of(bin) >= (int32_t)bin->capacity) {
-            int64_t count = clamp_int64((int64_t)bin->capacity * SETTING(tls_refill_percent) / 100, 1, fill_of(bin));
-            flush_bin(cache, bin, (uint32_t)count);
-        }
+        if (fill_of(bin) >= (int32_t)bin->capacity)
+            flush_bin(cache, bin, flush_blocks(bin));
     }
     if (bin->top == bin->limit)
         extend_high(bin);
