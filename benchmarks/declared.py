@@ -131,7 +131,8 @@ def replace_between(path: Path, name: str, text: str) -> None:
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
     if not pattern.search(old):
         raise BadParameter(f"{path}: there is no '{begin}' with its end; put both where the text shall stand")
-    path.write_text(pattern.sub(lambda _: f"{begin}\n{text.strip()}\n{end}", old), encoding="utf-8")
+    inner = text.strip("\n")  # blanks before a line may mean something
+    path.write_text(pattern.sub(lambda _: f"{begin}\n\n{inner}\n\n{end}", old), encoding="utf-8")
 
 
 def describe_conditions(results: Results) -> str:

@@ -135,7 +135,8 @@ def describe_summary(plan: ComparisonPlan, results: Results, rows: Sequence[Row]
     if len(judged) < len(rows):
         unjudged = len(rows) - len(judged)
         text = f"On {unjudged} of {len(rows)} rows there are too few rounds for an interval. {text}"
-    return f"{(text + _describe_outputs(plan, results)).strip()}\n\n{write_table(table)}"
+    text = (text + _describe_outputs(plan, results)).strip()
+    return f"{text}\n\n{write_table(table)}" if len(plan.works) > 1 else text
 
 
 def _describe_outputs(plan: ComparisonPlan, results: Results) -> str:

@@ -154,8 +154,11 @@ def test_wrong_words_are_one_clear_line(repository: Path, tmp_path: Path) -> Non
 def test_text_is_put_between_its_markers_only(tmp_path: Path) -> None:
     path = tmp_path / "document.md"
     path.write_text("before\n<!-- one: begin -->\nold\n<!-- one: end -->\nafter\n")
-    replace_between(path, "one", "new \\1 text\n")
-    assert path.read_text() == "before\n<!-- one: begin -->\nnew \\1 text\n<!-- one: end -->\nafter\n"
+    replace_between(path, "one", "    new \\1 text\n")
+    wanted = "before\n<!-- one: begin -->\n\n    new \\1 text\n\n<!-- one: end -->\nafter\n"
+    assert path.read_text() == wanted
+    replace_between(path, "one", "    new \\1 text\n")
+    assert path.read_text() == wanted
     with pytest.raises(BadParameter, match="there is no '<!-- two: begin -->'"):
         replace_between(path, "two", "new")
 
