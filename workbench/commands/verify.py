@@ -197,7 +197,8 @@ def _print_report(path: str, found: Verification, is_whole: bool) -> None:
         click.echo("cannot tell: the file claims nothing, its own rounds could not tell")
     elif found.status == "cannot tell" and found.more_rounds is not None:
         total = comparison.rounds + found.more_rounds
-        click.echo(f"cannot tell: about {found.more_rounds} more rounds would (--rounds {total})")
+        plural = "" if found.more_rounds == 1 else "s"
+        click.echo(f"cannot tell: about {found.more_rounds} more round{plural} would (--rounds {total})")
     else:
         click.echo(found.status)
 

@@ -96,7 +96,10 @@ def _judge_cost(claim: Claim, finding: Finding) -> Judgement:
 
 def _leave_open(claim: Claim, finding: Finding, boundary: float) -> Judgement:
     more = _foresee(claim, finding.ratio, boundary)
-    words = f"about {more} more rounds would tell" if more is not None else "the difference seen is small"
+    plural = "" if more == 1 else "s"
+    words = (
+        f"about {more} more round{plural} would tell" if more is not None else "the difference seen is small"
+    )
     return Judgement(claim, finding, "cannot tell", words, more)
 
 
