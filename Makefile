@@ -133,7 +133,7 @@ compilers: check-packages setup ## Build what is installed with gcc and with cla
 	done
 
 .PHONY: stress
-stress: check-packages setup ## Run the allocator's stress test under ASan, UBSan and TSan.
+stress: check-packages setup ## Run the allocator's stress test and all workloads under ASan, UBSan and TSan.
 	@for build in asan=address ubsan=undefined tsan=thread; do \
 	    folder=build/$${build%=*}; sanitizer=$${build#*=}; \
 	    echo "stress test, $$sanitizer sanitizer"; \
@@ -141,6 +141,7 @@ stress: check-packages setup ## Run the allocator's stress test under ASan, UBSa
 	        -DHAKMEM_PYTHON=OFF -DHAKMEM_SANITIZER=$$sanitizer >/dev/null; \
 	    cmake --build $$folder -- --quiet; \
 	    $$folder/stress; \
+	    PYTHON=$(BIN)/python scripts/stress_workloads.sh $$folder; \
 	done
 
 # Seconds for each of the four targets, two at a time. FUZZ_KEEP=--keep makes the kept corpus anew.
