@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import os
 import re
 import shlex
 import sys
@@ -31,6 +32,7 @@ from workbench.experiments.trial import canonical_json
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _TOLD_EVERY_S = 30.0
+_QUIET_LOAD = 1.0
 
 
 def cut_plan(
@@ -88,6 +90,8 @@ def run_with_progress(plan: ComparisonPlan, results: Results, title: str) -> boo
             tell(result)
             advance(result)
 
+    if (load := os.getloadavg()[0]) > _QUIET_LOAD:
+        print(f"the load average is {load:.1f}: intervals will be wide; stop other work", file=sys.stderr)
     tell = _tell_on_lines(len(trial_ids) - len(before))
     with show_progress(title, len(trial_ids), len(before)) as advance:
         try:
