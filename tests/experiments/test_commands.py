@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.cli.terminal import PATIENCE_S, WORKBENCH, assert_refused, run_workbench, start, wait_until
+from tests.replay import programs
 from workbench.cli import cli
 from workbench.experiments import Results, read_plan
 
@@ -62,6 +63,21 @@ def test_compare_as_json_and_again_from_what_is_kept(tmp_path: Path) -> None:
     again = run_workbench(*command, "--latency", "--output", tmp_path / "kept", "--json")
     assert again.json == first.json
     assert_refused(run_workbench(*command, "--output", tmp_path / "kept"), "results of another plan")
+
+
+def test_compare_on_replays_of_recorded_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    trace = programs.write(tmp_path / "some.haktrace", programs.mixed(2000, seed=1))
+    run = run_workbench(
+        *("compare", "phases", "--dataset", trace, "--allocators", "glibc,hakmem"),
+        *("--rounds", 1, "--seconds", 0.05, "--json"),
+    )
+    assert run.status == 0, run.stderr
+    works = run.json["plan"]["works"]
+    assert [work["name"] for work in works] == ["phases", "some"]
+    assert works[1]["trial"] == {"workload": "replay", "trace": str(trace)}
+    speeds = [one for one in run.json["findings"] if one["measure"] == "throughput"]
+    assert {one["work"] for one in speeds} >= {"phases", "some"}
 
 
 def test_settings_of_the_command_line_are_hakmems() -> None:
@@ -126,6 +142,11 @@ def test_failures_are_told_and_the_comparison_goes_on(tmp_path: Path) -> None:
         (("larson", "--allocators", "glibc"), "needs two variants"),
         (("larson", "--allocators", "glibc,glibc"), "'glibc' stands twice"),
         (("larson", "--allocators", "glibc,nomalloc"), "nomalloc"),
+        (("--dataset", "no_such_dataset", "--allocators", "glibc,hakmem"), "no_such_dataset"),
+        (("--dataset", "no/such.haktrace", "--allocators", "glibc,hakmem"), "no/such.haktrace: no such file"),
+        (("larson", "--winner", "tight"), "give --export FILE too"),
+        (("larson", "--allocators", "glibc,hakmem", "--export", "tuned.ini"), "its ending tells no format"),
+        (("larson", "--allocators", "glibc,jemalloc", "--export", "tuned.env"), "say whose settings"),
         (("larson", "--rounds", "0"), "rounds: 0"),
         (("larson", "--rounds", "x"), "'x' is not a valid integer"),
         (("larson", "--looks", "11"), "looks: 11"),
