@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
 
 from tests.export.evidence_fixture import ROUNDS, SETTINGS, compare, make_evidence
 from workbench.errors import BadParameter, DamagedEvidence, WrongResults
@@ -96,6 +100,36 @@ def test_too_few_rounds_are_no_interval(tmp_path: Path) -> None:
         assert read_evidence(write(tmp_path, evidence, form)) == evidence
 
 
+@every_format
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@given(name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30))
+@example(name=" */ /* ??/ odd \\\nHAKMEM_X=1 \u202e\x00 ")
+@example(name="evidence 1 of 2: x\n[tunables]")
+def test_any_names_survive(tmp_path: Path, evidence: Evidence, form: str, name: str) -> None:
+    """Of variants and works: people write them."""
+    claims = tuple(replace(claim, work=name) for claim in evidence.claims if claim.work == "phases")
+    trials = tuple(
+        replace(series, work=name, variant=name if series.variant == "tuned" else "base")
+        for series in evidence.trials
+        if series.work == "phases"
+    )
+    plan = evidence.plan
+    works = [{**work, "name": name} for work in plan["works"] if work["name"] == "phases"]
+    variants = [{**one, "name": two} for one, two in zip(plan["variants"], ("base", name), strict=True)]
+    named = replace(
+        evidence,
+        variant=name,
+        baseline="base",
+        claims=claims,
+        trials=trials,
+        plan={**plan, "works": works, "variants": variants},
+    )
+    assume(name != "base")
+    path = write(tmp_path, named, form)
+    assert read_evidence(path) == named
+    assert read_defaults(path).values == SETTINGS
+
+
 def test_a_file_without_evidence_has_none(tmp_path: Path) -> None:
     for form in FORMATS:
         write_defaults(tmp_path / "plain", form, SETTINGS, {"seed": "1"})
@@ -156,6 +190,27 @@ def test_a_comment_that_was_changed_is_named(tmp_path: Path, evidence: Evidence,
     path.write_text(text.replace("random_mixed: throughput 1.0", "random_mixed: throughput 1.9", 1))
     with pytest.raises(DamagedEvidence, match="a comment was changed: 'claim 1"):
         read_evidence(path)
+
+
+def test_what_unpacks_without_end_is_refused(tmp_path: Path) -> None:
+    bomb = base64.b64encode(zlib.compress(b" " * (64 << 20), 9)).decode()
+    path = tmp_path / "bomb.env"
+    path.write_text(f"# evidence 1 of 1: {bomb}\nHAKMEM_TLS_GROW_PERCENT=60\n")
+    with pytest.raises(DamagedEvidence, match="do not unpack to a whole"):
+        read_evidence(path)
+    for wrong, said in (
+        ("[" * 100_000, "lines were changed"),
+        ("3", "is not a table"),
+        ("{", "were changed"),
+    ):
+        text = base64.b64encode(zlib.compress(wrong.encode())).decode()
+        path.write_text(f"# evidence 1 of 1: {text}\nHAKMEM_TLS_GROW_PERCENT=60\n")
+        with pytest.raises(DamagedEvidence, match=said):
+            read_evidence(path)
+    other = tmp_path / "other.toml"
+    other.write_text("evidence = 3\n[tunables]\n")
+    with pytest.raises(DamagedEvidence, match="evidence: '3' is not a table"):
+        read_evidence(other)
 
 
 @pytest.mark.parametrize("form", ["env", "header"])

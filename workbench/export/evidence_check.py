@@ -61,7 +61,8 @@ def check_facts(evidence: Evidence, facts: Mapping[str, str]) -> None:
         With the first that is not.
     """
     for name, text in evidence.describe().items():
-        if name in facts and facts[name] != text:
+        # Blanks at the ends of a comment are nobody's.
+        if name in facts and facts[name].strip() != text.strip():
             raise DamagedEvidence(f"a comment was changed: '{name}: {facts[name]}' should read '{text}'")
 
 
