@@ -16,7 +16,14 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from tests.export.evidence_fixture import ROUNDS, SETTINGS, compare, make_evidence
+from tests.export.evidence_fixture import (
+    ROUNDS,
+    SETTINGS,
+    compare,
+    fill_results,
+    make_evidence,
+    make_plan,
+)
 from workbench.errors import BadParameter, DamagedEvidence, WrongResults
 from workbench.experiments import ALL_WORKS, ComparisonPlan, Results, conclude
 from workbench.experiments.trial import canonical_json
@@ -90,6 +97,23 @@ def test_gaps_of_failed_rounds_survive(tmp_path: Path) -> None:
     claim = next(one for one in evidence.claims if one.work == "phases")
     assert (claim.pairs, claim.failed) == (ROUNDS - 1, 1)
     assert any(None in values for series in evidence.trials for values in series.values.values())
+
+
+def test_a_comparison_that_ended_at_a_look_keeps_its_risk(tmp_path: Path) -> None:
+    plan = make_plan(looks=2)
+    results = Results.open(tmp_path / "results")
+    with results.writing():
+        for result in fill_results(plan, tmp_path / "all"):
+            if result.trial.round < ROUNDS // 2:
+                results.add(result)
+    evidence = Evidence.from_comparison(conclude(plan, results), results, "tuned")
+    assert evidence.rounds == ROUNDS // 2
+    whole = make_evidence(tmp_path / "whole", rounds=ROUNDS // 2)
+    # Two looks share the risk: the interval of the verdict is wider than that of one.
+    for one, other in zip(evidence.claims, whole.claims, strict=True):
+        assert (one.ratio, one.low, one.high) == (other.ratio, other.low, other.high)
+    for form in FORMATS:
+        assert read_evidence(write(tmp_path, evidence, form)) == evidence
 
 
 def test_too_few_rounds_are_no_interval(tmp_path: Path) -> None:
