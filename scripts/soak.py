@@ -292,7 +292,18 @@ def run_aftermath(size: str) -> str:
     return f"after {seconds} s each: {'; '.join(told)}"
 
 
-FAULTS = ("mmap", "munmap", "madvise", "mremap", "mprotect", "pthread_create", "any", "reserve", "limit")
+FAULTS = (
+    "mmap",
+    "munmap",
+    "madvise",
+    "mremap",
+    "mprotect",
+    "pthread_create",
+    "file",
+    "any",
+    "reserve",
+    "limit",
+)
 INTEGRITY = {"HAKMEM_CHECK_LEVEL": "3", "HAKMEM_SS_PURGE_DELAY_MS": "0"}
 
 

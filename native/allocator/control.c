@@ -157,7 +157,7 @@ static bool publish(struct hak_block_spec *spec)
         if (hak_block_create(&control_block, spec) != 0)
             return false;
         telemetry = (struct telemetry *)control_block.data;
-        if (!control_block.path[0] || os_populate(telemetry, offsetof(struct telemetry, threads[1])))
+        if (!control_block.is_shared || os_populate(telemetry, offsetof(struct telemetry, threads[1])))
             return true; /* private pages come as they are touched */
         hak_block_retire(&control_block);
         os_unmap(control_block.header, control_block.bytes);

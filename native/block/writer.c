@@ -124,6 +124,7 @@ int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec)
         map = map_private(header.total_bytes);
     if (map) {
         memcpy(map, &header, sizeof header);
+        block->is_shared = !is_private;
         set_pointers(block, map);
         fill_sections(block, spec);
         if (!is_private && block_file_publish(&file) == 0)
@@ -245,6 +246,7 @@ static void part_from_parent(struct hak_block *block, const struct hak_header *i
         return;
     make_own(block->header, identity);
     block->path[0] = 0;
+    block->is_shared = 0;
 }
 
 void hak_block_after_fork(struct hak_block *block)
@@ -255,7 +257,7 @@ void hak_block_after_fork(struct hak_block *block)
     struct hak_header identity = {.access = block->header->access};
     block_file_identify(&identity);
     memcpy(identity.kind, block->header->kind, sizeof identity.kind);
-    if (!block->path[0]) { /* private memory: the fork has copied it */
+    if (!block->is_shared) { /* private memory: the fork has copied it */
         block->header->pid = identity.pid;
         block->header->start_ticks = identity.start_ticks;
         errno = saved_errno;
@@ -270,6 +272,7 @@ void hak_block_after_fork(struct hak_block *block)
         copy_content(map, block, &identity);
         block->path[0] = 0;
         int is_placed = take_place(block, map) == 0;
+        block->is_shared = is_placed && !is_private;
         if (!is_placed && !is_private)
             block_file_discard(&file);
         else if (!is_private && block_file_publish(&file) == 0)

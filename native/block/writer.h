@@ -35,7 +35,8 @@ struct hak_block {
     double *requested, *effective; /* the sections; access words through the functions below */
     struct hak_event *events;
     uint32_t tunable_count, event_mask;
-    char path[128]; /* empty: private */
+    char path[128]; /* empty: nobody finds it */
+    int is_shared;  /* a file's pages, even if it got no name: a child of fork would write the same */
 };
 
 /* Maps, fills and publishes. Both generations start at 1. DATA and EVENT are zero and untouched.

@@ -8,6 +8,7 @@
  * usage: faults KIND SPAN [STEP]     each STEPth moment, a process each; SPAN: how many calls fail, 0: all that follow
  *        faults KIND SPAN at FIRST   one moment, in this process
  *   KIND: mmap munmap madvise mremap mprotect pthread_create any
+ *         file:    what makes, sizes, names and opens the file of a control block
  *         reserve: any, and the range is refused, too
  *         limit:   at that moment the process gets limits of what it has: nothing may grow (SPAN 0) */
 #include "check.h"
@@ -25,15 +26,16 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
 
-enum kind { MMAP, MUNMAP, MADVISE, MREMAP, MPROTECT, PTHREAD_CREATE, ANY, RESERVE, LIMIT, KIND_COUNT };
-static const char *const kind_names[KIND_COUNT] = {"mmap",     "munmap",         "madvise", "mremap",
-                                                   "mprotect", "pthread_create", "any",     "reserve", "limit"};
+enum kind { MMAP, MUNMAP, MADVISE, MREMAP, MPROTECT, PTHREAD_CREATE, BLOCK_FILE, ANY, RESERVE, LIMIT, KIND_COUNT };
+static const char *const kind_names[KIND_COUNT] = {"mmap", "munmap", "madvise", "mremap", "mprotect", "pthread_create",
+                                                   "file", "any",    "reserve", "limit"};
 
 /* ---- system calls that fail ------------------------------------------------------------------------- */
 
@@ -130,6 +132,22 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, r
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, routine *run, void *argument)
 {
     return is_to_fail(PTHREAD_CREATE, 0) ? EAGAIN : __real_pthread_create(thread, attributes, run, argument);
+}
+
+/* The writer of blocks makes these by number; all others of its calls cannot fail, or not for want of anything. */
+long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    bool is_of_file = number == SYS_openat || number == SYS_fallocate || number == SYS_renameat2 || number == SYS_pread64;
+    return is_of_file && is_to_fail(BLOCK_FILE, 0) ? -1 : __real_syscall(number, a, b, c, d, e, f);
+}
+
+int __real_ftruncate(int descriptor, off_t bytes);
+int __wrap_ftruncate(int descriptor, off_t bytes);
+int __wrap_ftruncate(int descriptor, off_t bytes)
+{
+    return is_to_fail(BLOCK_FILE, 0) ? -1 : __real_ftruncate(descriptor, bytes);
 }
 
 /* ---- one call of the allocator, checked ------------------------------------------------------------- */
@@ -433,7 +451,7 @@ int main(int argument_count, char **arguments)
         if (strcmp(arguments[1], kind_names[kind]) == 0)
             plan->kind = (enum kind)kind;
     if (plan->kind == KIND_COUNT) {
-        fprintf(stderr, "usage: faults mmap|munmap|madvise|mremap|mprotect|pthread_create|any|reserve|limit SPAN [STEP | at FIRST]\n");
+        fprintf(stderr, "usage: faults mmap|munmap|madvise|mremap|mprotect|pthread_create|file|any|reserve|limit SPAN [STEP | at FIRST]\n");
         return 2;
     }
     plan->span = strtoull(arguments[2], NULL, 10);
