@@ -21,7 +21,7 @@ def test_a_study_is_begun_watched_and_stopped(page: Page, lab: Lab) -> None:
     panel.field("Trials").fill("500")
     panel.field("Seconds a run").fill("0.02")
     panel.button("Tune").click()
-    panel.expect_log(r"tuning on phases: .*studies/.*phases\.toml")
+    panel.expect_log(r"tuning: .*studies/.*phases\.toml")
     table = panel.panel.get_by_role("table", name="Latest trials")
     expect(table.get_by_role("row")).to_have_count(3, timeout=120_000)  # two trials under the head
     expect(table).to_contain_text("throughput ×")
@@ -29,6 +29,8 @@ def test_a_study_is_begun_watched_and_stopped(page: Page, lab: Lab) -> None:
     # The kernel is free meanwhile: the panel answers, and cells run.
     panel.slider("tls.grow_percent").press("ArrowLeft")
     panel.expect_log(r"you: tls\.grow_percent 80 → 79")
+    panel.button("Try these values").click()
+    expect(panel.panel.locator(".hak-tuner-lines")).to_contain_text("the values of the panel are tried next")
     page.screenshot(path=str(lab.folder.parent / "tuner.png"))
     # JupyterLab forgets an output that is not saved. By its button: keys are the panel's while it has them.
     page.locator('.jp-NotebookPanel-toolbar [data-command="docmanager:save"]').click()
@@ -43,5 +45,7 @@ def test_a_study_is_begun_watched_and_stopped(page: Page, lab: Lab) -> None:
         re.compile(r"stopped; `workbench tune .*\.toml` goes on with it"), timeout=60_000
     )
     expect(panel.button("Tune")).to_be_enabled()
+    panel.button("Go on").click()
+    expect(panel.button("Stop tuning")).to_be_enabled()
     (path,) = (lab.folder / "studies").glob("*.toml")
     assert 'workload = "phases"' in path.read_text()

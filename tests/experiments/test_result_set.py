@@ -157,6 +157,14 @@ def test_an_empty_set_has_an_empty_frame(tmp_path: Path) -> None:
     assert len(Results.open(tmp_path / "none").to_frame()) == 0
 
 
+def test_who_holds_a_set_is_seen(tmp_path: Path) -> None:
+    results = Results.open(tmp_path / "set")
+    assert not results.is_held
+    with results.writing():
+        assert Results.open(tmp_path / "set").is_held
+    assert not results.is_held
+
+
 def test_an_interrupt_after_a_result_is_written_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

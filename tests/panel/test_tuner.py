@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,13 @@ def wait_until(is_true: Callable[[], bool]) -> None:
     while not is_true():
         assert time.monotonic() < deadline, "did not come true"
         time.sleep(0.01)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory: a study waits for the disk after each run, and these have hundreds that take no time."""
+    with tempfile.TemporaryDirectory(prefix="tuner-", dir="/dev/shm") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
@@ -86,6 +94,36 @@ def test_stop_ends_a_run_that_goes_on(tmp_path: Path) -> None:
     assert f"workbench tune {path}" in told["text"]
     shown = run_workbench("tune", path, "--show", "--json").json
     assert [one["outcome"] for one in shown["trials"]] in ([], ["running"])
+
+
+def test_values_are_tried_while_it_goes_on_and_a_stopped_study_goes_on(tmp_path: Path) -> None:
+    measurer = FakeMeasurer(hidden_optimum)
+    entered, may_go_on = threading.Event(), threading.Event()
+
+    def measure(trial: Trial, *, warm_bytes: int | None = None) -> TrialResult:
+        entered.set()
+        assert may_go_on.wait(CAP_S)
+        return measurer(trial)
+
+    tuner = Tuner(tmp_path, measure)
+    with pytest.raises(WorkbenchError, match="no study goes on"):
+        tuner.inject({})
+    path = tuner.start(REQUEST | {"trials": "3"})
+    assert entered.wait(CAP_S)
+    tuner.inject({"tls.grow_percent": 66, "tls.max_slots": 64})  # the other is not searched
+    tuner.stop()
+    may_go_on.set()
+    wait_until(lambda: not tuner.is_running)
+    assert tuner.describe()["state"] == "stopped"
+    again = Tuner(tmp_path / "another panel", measurer)
+    again.start({"path": str(path)})
+    wait_until(lambda: not again.is_running)
+    assert again.describe()["state"] == "done"
+    told = run_workbench("tune", path, "--show", "--json").json["trials"]
+    assert [(one["is_injected"], one["number"]) for one in told] == [(False, 0), (True, 1), (False, 2)]
+    assert told[1]["settings"] == {"tls.grow_percent": 66}
+    with pytest.raises(WorkbenchError, match="cannot be read"):
+        again.start({"path": str(tmp_path / "none.toml")})
 
 
 def test_a_study_that_cannot_go_on_is_told(tmp_path: Path) -> None:
@@ -155,7 +193,7 @@ def test_the_panel_tunes_beside_a_live_run_and_applies_the_best(
         panel.apply_best()
         wait_until(lambda: panel.requested["tls.grow_percent"] == 61)
         assert panel.changes[-1].cause == "tuned"
-        assert any("tuning on phases: " in line for line in panel.log)
+        assert any("tuning: " in line for line in panel.log)
         panel.tune("no such workload", tunables=["tls.grow_percent"])
         wait_until(lambda: "no such workload" in panel.error)
         # Closing it ends a study as well.

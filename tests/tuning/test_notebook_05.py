@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,6 @@ import nbformat
 import papermill
 
 NAME = "05_autotune_and_export.ipynb"
-SMOKE = {
-    "TUNED": ["gcc_cc1"],
-    "HELD_OUT": ["lynx"],
-    "LOOPS": 1,
-    "TUNABLES": ["tls.grow_percent", "route.profile"],
-    "TRIALS": 2,
-    "ROUNDS": 6,
-    "HELD_OUT_ROUNDS": 2,
-}
 SAID = ("2 trials:", "conservative, hot, off, full", "best settings of the search", "the defaults", "plotly")
 
 
@@ -38,6 +30,7 @@ def test_it_is_committed_clean(repository: Path) -> None:
 
 
 def test_it_runs_unattended_and_again_from_what_is_kept(repository: Path, tmp_path: Path) -> None:
+    smoke = tomllib.loads((repository / "notebooks" / "smoke.toml").read_text())[Path(NAME).stem]
     for _ in range(2):
         with warnings.catch_warnings():
             # The client's own event loop and kernel connection, not the notebook's code.
@@ -45,7 +38,7 @@ def test_it_runs_unattended_and_again_from_what_is_kept(repository: Path, tmp_pa
             executed = papermill.execute_notebook(
                 str(repository / "notebooks" / NAME),
                 str(tmp_path / NAME),
-                parameters=SMOKE,
+                parameters=smoke,
                 progress_bar=False,
                 cwd=str(tmp_path),
             )

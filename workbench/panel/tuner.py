@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import functools
 import logging
+import queue
 import threading
 import time
 from collections.abc import Mapping
@@ -82,6 +83,7 @@ class Tuner:
         self._told = _Told()
         self._best: dict[str, Value] = {}
         self._stop = threading.Event()
+        self._injected: queue.SimpleQueue[dict[str, Value]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._started_s = 0.0
         with ControlBlock.own() as own:
@@ -108,6 +110,7 @@ class Tuner:
         request : mapping
             spec: the run as the form has it; objective: one of `OBJECTIVES`; group: component whose
             tunables are searched, or tunables: their names; trials; seconds of a run. Numbers may be texts.
+            Or path: a study's file, to go on with it.
 
         Returns
         -------
@@ -121,7 +124,7 @@ class Tuner:
         """
         if self.is_running:
             raise BadParameter("a study goes on already: stop it first")
-        path = self._write(request)
+        path = self._check_file(request["path"]) if request.get("path") else self._write(request)
         with self._lock:
             self._told = _Told(state="running", text="beginning", path=str(path))
             self._best = {}
@@ -136,6 +139,18 @@ class Tuner:
         if self.is_running:
             self._stop.set()
             self._tell(state="stopping", text="stopping")
+
+    def inject(self, values: Mapping[str, Value]) -> None:
+        """Queue settings as the next trial; those that the study does not search are left out.
+
+        Raises
+        ------
+        BadParameter
+            If no study goes on.
+        """
+        if not self.is_running:
+            raise BadParameter("tuning: no study goes on that could try these values; press Tune first")
+        self._injected.put(dict(values))
 
     def close(self) -> None:
         """End it, and wait. A thread that waits for another measurement ends when that does."""
@@ -196,6 +211,13 @@ class Tuner:
             raise
         return path
 
+    def _check_file(self, name: object) -> Path:
+        from workbench.tuning import read_study
+
+        path = Path(str(name))
+        read_study(path)
+        return path
+
     def _find_path(self, title: str) -> Path:
         stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         name, number = f"{stamp}_{title}", 1
@@ -227,6 +249,7 @@ class Tuner:
 
         def tell_step(step: Step) -> None:
             self._note_step(step)
+            self._take_injected(study)
             self._check()
 
         def tell_candidate(_: Candidate) -> None:
@@ -246,6 +269,17 @@ class Tuner:
         held_out = study.compare_held_out(tell_run)
         lines = ["nothing beats the defaults: keep them"] if held_out is None else held_out.describe()
         self._tell(state="done", text="done", lines=lines)
+
+    def _take_injected(self, study: Study) -> None:
+        while not self._injected.empty():
+            given = self._injected.get()
+            names = study.plan.space.names
+            try:
+                study.inject({name: value for name, value in given.items() if name in names})
+            except WorkbenchError as error:
+                self._tell(lines=[f"these values cannot be tried: {error}"])
+            else:
+                self._tell(lines=["the values of the panel are tried next"])
 
     def _check(self) -> None:
         if self._stop.is_set():

@@ -230,6 +230,14 @@ class TuningPanel:
         """Asks the study to end; what was measured is kept."""
         self._pump.request({"type": "tune_stop"})
 
+    def go_on_tuning(self, path: str | os.PathLike[str]) -> None:
+        """Asks to go on with a study by its file, of this panel or of `workbench tune`."""
+        self._pump.request({"type": "tune", "path": os.fspath(path)})
+
+    def try_values(self) -> None:
+        """Asks the study that goes on to try the panel's values next."""
+        self._pump.request({"type": "tune_inject"})
+
     def apply_best(self) -> None:
         """Asks for the best settings of the study to be set."""
         self._pump.request({"type": "tune_apply"})
@@ -327,6 +335,7 @@ class TuningPanel:
             "save_notebook": lambda _: self._save_notebook(),
             "tune": self._tune,
             "tune_stop": lambda _: self._tuner.stop(),
+            "tune_inject": lambda _: self._tuner.inject(settings.requested()),
             "tune_apply": lambda _: self._apply_best(),
             "dismiss": lambda _: self._dismiss(),
         }
@@ -387,7 +396,7 @@ class TuningPanel:
 
     def _tune(self, message: Mapping[str, Any]) -> None:
         path = self._tuner.start(message)
-        self._session.tell(f"tuning on {message['spec'].get('workload', '')}: {path}")
+        self._session.tell(f"tuning: {path}")
 
     def _apply_best(self) -> None:
         best = self._tuner.best

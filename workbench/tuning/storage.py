@@ -18,6 +18,7 @@ from workbench.tuning.objective import Direction
 
 _PLAN = "plan"
 _SEED_BYTES = 4
+_PATIENCE_S = 60
 
 
 def sqlite_url(path: Path) -> str:
@@ -37,7 +38,10 @@ def open_study(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with tell_storage(url):
-        storage = optuna.storages.RDBStorage(url)
+        # Who else writes holds a SQLite file for moments, or longer on a disk that is busy.
+        is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        options = {"connect_args": {"timeout": _PATIENCE_S}} if is_sqlite else {}
+        storage = optuna.storages.RDBStorage(url, engine_kwargs=options)
         study = optuna.create_study(
             storage=storage,
             study_name=name,

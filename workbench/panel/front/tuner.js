@@ -21,6 +21,10 @@ class TunerCard {
       }),
     );
     this.stop = this.button("Stop tuning", "", () => send({ type: "tune_stop" }));
+    this.goOn = this.button("Go on", "", () => send({ type: "tune", path: this.path }));
+    this.goOn.title = "Go on with the study that was stopped";
+    this.inject = this.button("Try these values", "", () => send({ type: "tune_inject" }));
+    this.inject.title = "The values of the sliders are the next trial, as far as the study searches them";
     this.apply = this.button("Apply best", "", () => send({ type: "tune_apply" }));
     this.bar = make("progress", { class: "hak-progress", max: 1, value: 0, "aria-label": "Progress of the study" });
     this.text = make("span", { class: "hak-tuner-text", role: "status" });
@@ -48,7 +52,7 @@ class TunerCard {
         makeField("Tunables of", this.group, "The component whose tunables are searched, over their whole ranges"),
         makeField("Trials", this.trials, "How many settings are tried"),
         makeField("Seconds a run", this.seconds, "Each trial is some pairs of such runs"),
-        make("span", { class: "hak-buttons" }, this.start, this.stop, this.apply),
+        make("span", { class: "hak-buttons" }, this.start, this.stop, this.goOn, this.inject, this.apply),
         make("span", { class: "hak-elapsed" }, this.bar, this.text),
       ),
       this.found,
@@ -67,6 +71,9 @@ class TunerCard {
     for (const input of [this.goal, this.group, this.trials, this.seconds]) input.disabled = goesOn;
     this.start.disabled = goesOn;
     this.stop.disabled = tuning.state !== "running";
+    this.path = tuning.path;
+    this.goOn.hidden = tuning.state !== "stopped";
+    this.inject.disabled = tuning.state !== "running";
     this.apply.disabled = !tuning.best_settings;
     this.bar.hidden = !goesOn;
     this.bar.value = tuning.done / Math.max(1, tuning.done + tuning.left);
