@@ -213,6 +213,7 @@ def test_a_pareto_study_finds_a_front_and_stops_what_is_dominated(tmp_path: Path
     small, big = candidates[:2]
     assert small.values == pytest.approx((0.125**0.2, 0.125**0.3), rel=0.03)
     assert big.values == pytest.approx((2**0.2, 2**0.3), rel=0.03)
+    assert study.best_settings() == candidates[0].settings  # more is gained than lost
     held_out = study.compare_held_out()
     assert held_out is not None
     assert {"trial 0", "trial 1"} <= set(held_out.traded)

@@ -122,7 +122,8 @@ def print_study(study: Study, as_json: bool) -> None:
         ratios = ", ".join(
             f"{name} {value:.3f}" for name, value in zip(plan.objectives, one.values, strict=True)
         )
-        click.echo(f"best so far: {one.name}: {format_settings(one.settings)}; to the defaults: {ratios}")
+        place = "best so far" if len(plan.objectives) == 1 else "on the front"
+        click.echo(f"{place}: {one.name}: {format_settings(one.settings)}; to the defaults: {ratios}")
     if not winners and finished:
         click.echo("nothing beats the defaults so far: keep them")
     if held_out is not None:

@@ -320,7 +320,8 @@ class Tuner:
         if winners:
             pairs = zip(study.plan.objectives, winners[0].values, strict=True)
             told = ", ".join(f"{name.replace('_', ' ')} × {value:.3f}" for name, value in pairs)
-            best = f"{winners[0].name}: {told}; {write(winners[0].settings)}"
+            place = "on the front, " if len(study.plan.objectives) > 1 else ""
+            best = f"{place}{winners[0].name}: {told}; {write(winners[0].settings)}"
         self._tell(points=points[-_MOST_POINTS:], rows=rows[::-1], best=best)
         with self._lock:
             self._best = study.best_settings()

@@ -192,9 +192,12 @@ class Study:
         return [whole[index] for index in find_front([one.values for one in whole], self._plan.measures)]
 
     def best_settings(self) -> dict[str, Value]:
-        """Settings of the first of `find_winners`; empty if the defaults were never beaten."""
+        """Settings of the first of `find_winners`; empty if the defaults were never beaten.
+
+        Of several objectives only if what is gained in one is more than what is lost in the others.
+        """
         winners = self.find_winners()
-        return dict(winners[0].settings) if winners else {}
+        return dict(winners[0].settings) if winners and self._gain(winners[0]) > 1 else {}
 
     # --- going on with it ---
 
