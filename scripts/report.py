@@ -40,7 +40,7 @@ _POLICY = (
     "img-src data: blob:; font-src data:"
 )
 _STYLE = """
-body { margin: 0 auto; max-width: 1100px; padding: 1rem 1.5rem 4rem; color: #1f2933; line-height: 1.5;
+body { margin: 0 auto; max-width: 1180px; padding: 1rem 1.5rem 4rem; color: #1f2933; line-height: 1.5;
        font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
 h1, h2, h3 { line-height: 1.25; margin: 2rem 0 .6rem; }
 h1 { margin-top: .5rem; }
@@ -53,9 +53,9 @@ pre, code { font: 13px/1.45 ui-monospace, "DejaVu Sans Mono", monospace; }
 .output_subarea, .text_cell_render { overflow-x: auto; }
 .output_stderr pre { color: #8a4b08; }
 .output_error pre { color: #a11d33; }
-table, table[border] { border: 0; border-collapse: collapse; font-size: 13px; margin: .6rem 0; }
-th, td { padding: .25rem .7rem; border: 0; border-bottom: 1px solid #e3e8ed; text-align: right;
-         vertical-align: top; }
+table, table[border] { border: 0; border-collapse: collapse; font-size: 12.5px; margin: .6rem 0; }
+th, td { padding: .25rem .55rem; border: 0; border-bottom: 1px solid #e3e8ed; text-align: right;
+         vertical-align: top; white-space: nowrap; }
 th { background: #f5f7f9; }
 td.words, th.words { text-align: left; }
 .prompt, .prompt_container { display: none; }

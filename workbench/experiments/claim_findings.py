@@ -213,14 +213,14 @@ class ClaimTest:
         return pd.DataFrame(
             {
                 "work": one.work,
-                "variant": f"{one.variant} against {one.against}",
+                "variant": f"{one.variant} / {one.against}",
                 "quantity": one.quantity.name,
-                "value": one.value,
-                "against": one.against_value,
-                "unit": one.quantity.unit,
+                "found": one.describe(),
                 "effect": _describe_effect(one),
                 "published": _describe_published(one),
-                "found": one.describe(),
+                "value": _round(one.value),
+                "against": _round(one.against_value),
+                "unit": one.quantity.unit,
             }
             for one in self.findings
         )
@@ -353,6 +353,11 @@ def _scale(quantity: Quantity, bound: float) -> float:
 def _median(values: FloatArray) -> float:
     kept = values[np.isfinite(values)]
     return float(np.median(kept)) if len(kept) else math.nan
+
+
+def _round(value: float) -> str:
+    """Three digits that count, as people read them."""
+    return f"{value:.3g}" if math.isfinite(value) else "–"
 
 
 def _spell(value: object) -> str:

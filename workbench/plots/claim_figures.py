@@ -41,13 +41,14 @@ def draw_claim(test: ClaimTest) -> go.Figure:
         height=int(130 + _ROW_PX * sum(heights)),
         template="plotly_white",
         margin={"l": 20, "r": 20, "t": 90, "b": 30},
+        showlegend=True,
         legend={
             "orientation": "h",
-            "y": 1.0,
-            "yanchor": "bottom",
-            "yref": "container",
             "x": 1,
             "xanchor": "right",
+            "y": 0.99,
+            "yanchor": "top",
+            "yref": "container",
         },
     )
     return figure
