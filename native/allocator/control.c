@@ -227,6 +227,7 @@ uint64_t control_adopt(const struct actor *actor)
     if (hak_block_copy_requested(&control_block, values, &requested) == 0 && requested != current) {
         settings_store(values, false);
         settings_load(values);
+        HAK_ASSERT(settings_is_valid());
         hak_block_publish_effective(&control_block, values, requested);
         event_append(actor, EVENT_TUNABLE_SET, CAUSE_TUNABLE, NO_ITEM, (double)current, (double)requested);
         current = requested;

@@ -1,4 +1,10 @@
-/* control.h: the allocator's own control block: made at start, generation watched, settings adopted. */
+/* control.h: the allocator's own control block: made at start, generation watched, settings adopted.
+ *
+ *   setter: slot[(g + 1) & 1] = values, then generation = g + 1 (release)
+ *   thread: generation != its own? -> slow path: control_adopt -> settings -> its bins' limits -> adopted = g + 1
+ *
+ * The generation is acquired on slow paths alone; a copy that was torn is seen by the recheck and left for
+ * the next time. One process, one block: a child of fork makes its own. */
 #ifndef HAK_CONTROL_H
 #define HAK_CONTROL_H
 

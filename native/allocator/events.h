@@ -1,5 +1,13 @@
 /* events.h: appends to the control block's event ring (events.def), and prints capacity changes to
- * standard error if log.capacity asks for it. */
+ * standard error if log.capacity asks for it.
+ *
+ *   position     ... 1021  1022  1023 | 1024  1025 ...        slot = position & event_mask
+ *   slot         ... [  ]  [  ]  [  ]   [  ]  <- head
+ *
+ * head is claimed by an atomic addition; the slot's sequence says whose turn it is: a writer takes it by
+ * CAS, fills it, and releases it with its position; a reader acquires the sequence, copies, and looks again.
+ * A writer that was lapped leaves its event and counts it lost (hak_block.h has the layout, writer.c the
+ * protocol). The log follows the ring: whoever gets the log's lock, at once, prints what is new. */
 #ifndef HAK_EVENTS_H
 #define HAK_EVENTS_H
 

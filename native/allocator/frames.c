@@ -136,6 +136,20 @@ void frames_release(char *base, uint32_t count, bool is_zeroed)
     lock_release(&frames_lock);
 }
 
+bool frames_is_valid(void)
+{
+    bool valid = true;
+    lock_acquire(&frames_lock);
+    for (uint32_t word = 0; word < frame_count / 64; word++) {
+        valid &= ((taken[word] | dirty[word]) & ~committed[word]) == 0 && (taken[word] & ~dirty[word]) == 0;
+        valid &= (word + 1) * 64 > search_from || taken[word] == UINT64_MAX;
+    }
+    for (uint32_t frame = search_from & ~UINT32_C(63); frame < search_from; frame++)
+        valid &= get(taken, frame);
+    lock_release(&frames_lock);
+    return valid;
+}
+
 void frames_acquire_locks(void)
 {
     lock_acquire(&frames_lock);

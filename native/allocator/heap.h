@@ -34,8 +34,8 @@ size_t heap_trim(void);
 /* Purges what is due; prints the log; brings components in line with new settings. No lock held. */
 void heap_maintain(struct tls_cache *cache);
 
-/* Every structure of every component. Only meaningful while no other thread frees or allocates, or
- * for structures that have locks. */
+/* Every structure of every component, each under its lock, and the calling thread's cache: at any time.
+ * Debug builds run it at every 16th upkeep, at every trim, and in the child of a fork that its handlers saw. */
 bool heap_is_valid(void);
 void heap_acquire_locks(void);
 void heap_release_locks(void);

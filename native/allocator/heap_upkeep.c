@@ -7,11 +7,14 @@
 #include "clock.h"
 #include "control.h"
 #include "events.h"
+#include "frames.h"
 #include "l25_pool.h"
 #include "lifecycle.h"
 #include "magazine.h"
+#include "registry.h"
 #include "settings.h"
 #include "superslab.h"
+#include "thread_rows.h"
 
 static const struct actor *actor_of(const struct tls_cache *cache)
 {
@@ -52,6 +55,10 @@ void heap_maintain(struct tls_cache *cache)
         superslab_purge(actor, now_ms, false);
     }
     event_log_flush();
+#if HAK_DEBUG
+    static _Atomic uint32_t upkeeps;
+    HAK_ASSERT(atomic_fetch_add_explicit(&upkeeps, 1, memory_order_relaxed) % 16 != 15 || heap_is_valid());
+#endif
 }
 
 size_t heap_trim(void)
@@ -67,13 +74,16 @@ size_t heap_trim(void)
     uint32_t now_ms = clock_now_ms(actor);
     size_t purged = big_cache_purge(actor, now_ms, true);
     l25_pool_purge(actor, now_ms, true); /* to chunks, whose bytes are counted next */
-    return purged + superslab_purge(actor, now_ms, true);
+    purged += superslab_purge(actor, now_ms, true);
+    HAK_ASSERT(heap_is_valid());
+    return purged;
 }
 
 bool heap_is_valid(void)
 {
     const struct tls_cache *cache = tls_cache;
-    return superslab_is_valid() && central_is_valid() && magazine_is_valid() && l25_pool_is_valid() && big_cache_is_valid() &&
+    return registry_is_valid() && frames_is_valid() && thread_rows_is_valid() && superslab_is_valid() &&
+           central_is_valid() && magazine_is_valid() && l25_pool_is_valid() && big_cache_is_valid() &&
            (!cache->is_real || tls_cache_is_valid(cache));
 }
 

@@ -1,10 +1,13 @@
 /* lock.h: a lock of one word that spins briefly and then sleeps (futex). Works before any
  * constructor, in signal-free contexts, and can be reset in the child of a fork.
  *
- * Lock order (a lock is only taken while those above it, or none, are held):
- *   process -> settings -> thread rows -> central[heap][class] -> l25 resize -> l25 shard -> big upkeep
- *   -> big stripe -> superslab -> frames -> registry -> log
- */
+ *   FREE (0) --take: CAS acquire--> HELD (1) --somebody waits--> HELD, AWAITED (2)
+ *      ^------------------ give: exchange release; wakes one if it was 2 -----'
+ *
+ * Lock order, outermost first (README.md says why; fork takes all in this order, process.c):
+ *   thread rows -> unused caches -> magazine[class] -> central[heap][class] -> l25 resize -> l25 shard
+ *   -> big upkeep -> big stripe -> superslab -> frames -> registry
+ * Arrays of locks in ascending order. start, settings and log stand alone: log is only tried. */
 #ifndef HAK_LOCK_H
 #define HAK_LOCK_H
 

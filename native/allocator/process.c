@@ -34,6 +34,7 @@ static void after_fork_in_child(void)
         return;
     is_holding = false;
     heap_after_fork(tls_cache); /* again, if another's handler allocated before: does no harm */
+    HAK_ASSERT(heap_is_valid());
     purger_after_fork();
 }
 

@@ -173,6 +173,17 @@ void registry_remove(struct chunk *chunk)
     lock_release(&registry_lock);
 }
 
+bool registry_is_valid(void)
+{
+    lock_acquire(&registry_lock);
+    uint32_t ever = atomic_load_explicit(&entries_ever, memory_order_relaxed), unused = 0;
+    bool valid = ever <= capacity && segment_count > 0 && capacity == first_segment_entries << (segment_count - 1);
+    for (struct chunk *chunk = free_chunks; chunk && valid; chunk = chunk->next)
+        valid = ++unused <= ever && chunk_kind(chunk) == CHUNK_NONE && registry_chunk_at(chunk->entry_index) == chunk;
+    lock_release(&registry_lock);
+    return valid;
+}
+
 void registry_reset_locks(void)
 {
     lock_reset(&registry_lock);

@@ -6,6 +6,9 @@
  *   descriptors: segment 0 has registry.initial_entries, segment k as many as all before it; segments
  *   are mapped, never moved, copied or freed. Free descriptors are linked and taken again.
  *
+ * Invariants (registry_is_valid): the segments have `capacity` entries, of which entries_ever were handed out;
+ * those in the list of free ones are of no kind, and none is in it twice.
+ *
  * Readers are lock-free: a word is stored (release) after the chunk is initialised, loaded (acquire).
  * It is cleared before a chunk goes away, which happens only when no block of it is out, so whoever
  * holds a valid block finds its chunk. Writers hold registry_lock. */
@@ -44,6 +47,7 @@ void registry_remove(struct chunk *chunk);
 /* The index-th descriptor ever handed out, in use or not; NULL beyond the last. For walks. */
 struct chunk *registry_chunk_at(uint32_t index);
 
+bool registry_is_valid(void);
 void registry_reset_locks(void);
 void registry_acquire_locks(void);
 void registry_release_locks(void);

@@ -238,10 +238,13 @@ void settings_store(const double *values, bool at_start)
     }
     double current[TUNABLE_COUNT];
     settings_load(current);
-    for (unsigned c = 0; !at_start && c < CONSTRAINT_COUNT; c++) {
-        if (!holds(c, next)) {
-            next[constraints[c].lower] = current[constraints[c].lower];
-            next[constraints[c].upper] = current[constraints[c].upper];
+    /* What is left as it was may break another constraint: rounds as above. */
+    for (unsigned round = 0; !at_start && round < CONSTRAINT_COUNT; round++) {
+        for (unsigned c = 0; c < CONSTRAINT_COUNT; c++) {
+            if (!holds(c, next)) {
+                next[constraints[c].lower] = current[constraints[c].lower];
+                next[constraints[c].upper] = current[constraints[c].upper];
+            }
         }
     }
     for (unsigned i = 0; i < TUNABLE_COUNT; i++) {
@@ -258,4 +261,16 @@ void settings_load(double *values)
         int64_t word = atomic_load_explicit(field_of(i), memory_order_relaxed);
         values[i] = rows[i].type == HAK_TYPE_REAL ? (double)word / REAL_UNIT : (double)word;
     }
+}
+
+bool settings_is_valid(void)
+{
+    double values[TUNABLE_COUNT];
+    bool valid = true;
+    settings_load(values);
+    for (unsigned i = 0; i < TUNABLE_COUNT; i++)
+        valid &= values[i] >= rows[i].minimum && values[i] <= rows[i].maximum;
+    for (unsigned c = 0; c < CONSTRAINT_COUNT; c++)
+        valid &= holds(c, values);
+    return valid;
 }

@@ -1,6 +1,11 @@
 /* settings.h: the tunables as the allocator acts on them, generated from tunables.def, and where they
  * come from: built-in defaults, then the environment (once, at start), then the control block (live).
  *
+ *   defaults -> environment -> requested [generation 6 | generation 7] --copy, recheck, clamp--> settings
+ *   (table)     (once)          two slots of the control block                                   one word each
+ *
+ * Invariant (settings_is_valid): each word lies in its tunable's range, and every constraint holds.
+ *
  * `settings` is process-wide and written only under settings_lock by settings_adopt; components that
  * run under their own lock read single fields of it relaxed (each field is one word, always in range).
  * A thread's cache derives its own limits from it when it adopts a generation. */
@@ -49,5 +54,7 @@ double settings_default(enum tunable tunable);
 void settings_store(const double *values, bool at_start);
 /* What is current, as doubles. */
 void settings_load(double *values);
+/* Only meaningful while nobody stores. */
+bool settings_is_valid(void);
 
 #endif

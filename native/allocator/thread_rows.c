@@ -92,6 +92,16 @@ void thread_rows_after_fork(struct telemetry_thread *survivor, uint32_t thread_i
     telemetry_set(&telemetry->global.threads, survivor ? 1 : 0);
 }
 
+bool thread_rows_is_valid(void)
+{
+    lock_acquire(&rows_lock);
+    bool valid = rows_in_use >= 1 && rows_in_use <= TELEMETRY_MAX_THREADS && lowest_free >= 1;
+    for (uint32_t i = 1; i < lowest_free && i < rows_in_use; i++)
+        valid &= telemetry_get(&telemetry->threads[i].thread_id) != 0;
+    lock_release(&rows_lock);
+    return valid;
+}
+
 void thread_rows_acquire_locks(void)
 {
     lock_acquire(&rows_lock);
