@@ -11,7 +11,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -165,15 +164,6 @@ int hak_reader_open(struct hak_reader *reader, const char *path, char *error)
     code = check_file(reader, path, error);
     if (reader->header.access != HAK_ACCESS_WRITE)
         reader->writable = 0;
-    if (code == HAK_OK && reader->writable) {
-        const struct hak_section_entry *requested = &reader->header.section[HAK_SECTION_REQUESTED];
-        reader->map_bytes = requested->offset + 2ull * requested->count * sizeof(double);
-        reader->map = mmap(NULL, reader->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, reader->descriptor, 0);
-        if (reader->map == MAP_FAILED) {
-            reader->map = NULL;
-            code = reader_fail(error, HAK_ERROR_SYSTEM, "cannot map %s: %s", path, strerror(errno));
-        }
-    }
     if (code != HAK_OK)
         close(reader->descriptor);
     else
@@ -183,12 +173,9 @@ int hak_reader_open(struct hak_reader *reader, const char *path, char *error)
 
 void hak_reader_close(struct hak_reader *reader)
 {
-    if (reader->map)
-        munmap(reader->map, reader->map_bytes);
     pthread_mutex_destroy(&reader->set_lock);
     close(reader->descriptor);
     reader->descriptor = -1;
-    reader->map = NULL;
 }
 
 /* ---- liveness ------------------------------------------------------------------------------- */

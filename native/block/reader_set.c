@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -215,43 +216,70 @@ static void unlock_file(struct hak_reader *reader)
     fcntl(reader->descriptor, F_OFD_SETLK, &lock);
 }
 
-static int set_locked(struct proposal *proposal, uint64_t *generation, char *error)
+static int fail_write(const struct hak_reader *reader, char *error)
 {
-    struct hak_reader *reader = proposal->reader;
+    return reader_fail(error, HAK_ERROR_SYSTEM, "cannot write the settings of process %u: %s", reader->header.pid,
+                       strerror(errno));
+}
+
+static int write_at(struct hak_reader *reader, const void *source, size_t bytes, uint64_t offset, char *error)
+{
+    ssize_t written;
+    do
+        written = pwrite(reader->descriptor, source, bytes, (off_t)offset);
+    while (written < 0 && errno == EINTR);
+    if (written >= 0 && (size_t)written != bytes)
+        errno = ENOSPC;
+    return written == (ssize_t)bytes ? HAK_OK : fail_write(reader, error);
+}
+
+/* A write must not make a file that was cut short longer, nor end us by SIGXFSZ. */
+static int check_size(struct hak_reader *reader, char *error)
+{
     struct stat status;
+    struct rlimit limit;
     if (fstat(reader->descriptor, &status) != 0 || (uint64_t)status.st_size < reader->header.total_bytes)
         return reader_fail(error, HAK_ERROR_DAMAGED,
                            "the control block of process %u is damaged: its file was cut short", reader->header.pid);
-    struct hak_header *header = (void *)reader->map;
-    uint32_t tunables = reader->header.section[HAK_SECTION_TUNABLE].count;
-    shared_word *requested = (void *)(reader->map + reader->header.section[HAK_SECTION_REQUESTED].offset);
-    uint64_t now = atomic_load_explicit(&header->generation, memory_order_acquire);
-    shared_word *target = requested + ((now + 1) & 1) * tunables;
-    proposal->current = requested + (now & 1) * tunables;
-    int code = check_proposal(proposal, error);
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < reader->header.total_bytes) {
+        errno = EFBIG;
+        return fail_write(reader, error);
+    }
+    return HAK_OK;
+}
+
+static int set_locked(struct proposal proposal, uint64_t *generation, char *error)
+{
+    struct hak_reader *reader = proposal.reader;
+    const struct hak_section_entry *requested = &reader->header.section[HAK_SECTION_REQUESTED];
+    double current[READER_MOST_TUNABLES];
+    uint64_t now, slot_bytes = requested->count * sizeof *current;
+    int code = check_size(reader, error);
+    if (code == HAK_OK)
+        code = hak_reader_requested(reader, current, READER_MOST_TUNABLES, &now, error);
+    proposal.current = (const void *)current;
+    if (code == HAK_OK)
+        code = check_proposal(&proposal, error);
     if (code != HAK_OK)
         return code;
-    for (uint32_t i = 0; i < tunables; i++) {
-        double value = load_value(proposal->current, i);
-        uint64_t word;
-        memcpy(&word, &value, sizeof word);
-        __atomic_store_n(&target[i], word, __ATOMIC_RELEASE); /* pairs with hak_block_copy_requested */
-    }
-    for (uint32_t i = 0; i < proposal->count; i++) {
-        uint64_t word;
-        memcpy(&word, &proposal->value[i], sizeof word);
-        __atomic_store_n(&target[proposal->index[i]], word, __ATOMIC_RELEASE);
-    }
-    atomic_store_explicit(&header->setter, (now + 1) << 32 | (uint32_t)getpid(), memory_order_relaxed);
-    atomic_store_explicit(&header->generation, now + 1, memory_order_release);
-    *generation = now + 1;
-    return HAK_OK;
+    for (uint32_t i = 0; i < proposal.count; i++)
+        current[proposal.index[i]] = proposal.value[i];
+    /* In this order: who sees a word of a later set sees, afterwards, the generation that preceded it. */
+    const uint64_t next = now + 1, setter = next << 32 | (uint32_t)getpid();
+    code = write_at(reader, current, slot_bytes, requested->offset + (next & 1) * slot_bytes, error);
+    if (code == HAK_OK)
+        code = write_at(reader, &setter, sizeof setter, offsetof(struct hak_header, setter), error);
+    if (code == HAK_OK)
+        code = write_at(reader, &next, sizeof next, offsetof(struct hak_header, generation), error);
+    if (code == HAK_OK)
+        *generation = next;
+    return code;
 }
 
 int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
                    uint64_t *generation, char *error)
 {
-    if (!reader->map)
+    if (!reader->writable)
         return reader_fail(error, HAK_ERROR_READ_ONLY,
                            "process %u opens its settings for reading only: start it with HAKMEM_CONTROL=write",
                            reader->header.pid);
@@ -266,7 +294,7 @@ int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const doubl
         return reader_fail(error, HAK_ERROR_SYSTEM, "another thread is still setting process %u", reader->header.pid);
     code = lock_file(reader, error);
     if (code == HAK_OK) {
-        code = set_locked(&proposal, generation, error);
+        code = set_locked(proposal, generation, error);
         unlock_file(reader);
     }
     pthread_mutex_unlock(&reader->set_lock);

@@ -17,9 +17,10 @@
  * All numbers of tunables are doubles (integers to 2^53 are exact), all metric words are 64 bit.
  *
  * Memory orders of the words that change:
- *   requested slot    the inactive one is written by a setter that holds the OFD lock, release; then
- *   generation        store release by the setter; publisher and readers load acquire, copy with
- *                     acquire loads, recheck: no stand-alone fence is needed
+ *   requested slot    the inactive one is written by a setter that holds the OFD lock, by pwrite; then
+ *   generation        by the setter, one aligned word, by a further pwrite (in this order on x86-64);
+ *                     publisher and readers load acquire, copy with acquire loads, recheck: no
+ *                     stand-alone fence is needed, and a word seen half-written fails the recheck
  *   setter            relaxed, before the generation it names; 0: nobody said
  *   effective         by the publisher, while the top bit of effective_generation is set; then
  *   effective_generation  store release (readers load acquire, copy, recheck)

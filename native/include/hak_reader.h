@@ -3,10 +3,10 @@
  * the block is trusted: offsets, counts and strings are checked and copied at open; a bad block is
  * an error, never a wild read. All functions are thread-safe for one reader, except close.
  *
- * Everything is read with pread, never through a mapping: a file that shrinks while it is read gives
- * a short read (HAK_ERROR_DAMAGED) instead of SIGBUS, holes stay holes, and each call takes a page
- * reference, a full barrier between the words of one call and those of the next. Only a set writes
- * through a mapping, because its words need real atomics; it looks at the size first.
+ * Everything is read with pread and written with pwrite, never through a mapping: a file that shrinks
+ * meanwhile gives a short read (HAK_ERROR_DAMAGED) instead of SIGBUS, holes stay holes, and each call
+ * takes a page reference, a full barrier between the words of one call and those of the next. A set
+ * writes the slot that is not in force in one call and the generation, an aligned word, in another.
  *
  * Return values: 0 or a count on success, else a negative enum hak_error, with one line of text in
  * `error` that names the thing, the value and the remedy. */
@@ -37,8 +37,6 @@ enum hak_error {
 struct hak_reader {
     int descriptor; /* reads go through it, and the OFD lock of a setter */
     int writable;
-    char *map; /* header to the end of REQUESTED, for setters; NULL unless writable */
-    uint64_t map_bytes;
     pthread_mutex_t set_lock; /* between threads, whom one descriptor's OFD lock does not part */
     struct hak_header header; /* checked copy: identity and sections; its atomics are not used */
 };
