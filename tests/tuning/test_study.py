@@ -193,6 +193,25 @@ def test_where_the_defaults_fail_nothing_is_better(tmp_path: Path) -> None:
     ] * 2
 
 
+def test_a_pair_of_two_builds_does_not_count(tmp_path: Path) -> None:
+    class Rebuilt(FakeMeasurer):
+        """The allocator is built anew in the middle of the second pair, and is much faster then."""
+
+        def __call__(self, trial: Trial, *, warm_bytes: int | None = None) -> TrialResult:
+            result = super().__call__(trial)
+            if len(self.trials) <= 3:
+                return result
+            software = dataclasses.replace(result.software, allocator_checksum="another build")
+            rate = 10 * result.operations_per_s
+            return dataclasses.replace(result, software=software, operations_per_s=rate)
+
+    study = open_study(tmp_path, Rebuilt(same, noise=0.001), SMALL.replace("trials = 5", "trials = 1"))
+    study.run()
+    (one,) = study.list_candidates()
+    assert one.pairs == len(study.results) / 2 - 1
+    assert one.values[0] == pytest.approx(1.0, abs=0.01)
+
+
 def test_a_pareto_study_finds_a_front_and_stops_what_is_dominated(tmp_path: Path) -> None:
     def rule(settings: Mapping[str, Value]) -> tuple[float, float]:
         throughput, memory = trade(settings)

@@ -59,7 +59,7 @@ class PairRunner:
                     return None, f"{work.name}: {result.status}: {result.reason}"
             for place, measure in enumerate(measures):
                 sides = [measure.read(found[side]) for side in (True, False)]
-                counts = found[False].is_measured and all(math.isfinite(side) and side > 0 for side in sides)
+                counts = _are_alike(found) and all(math.isfinite(side) and side > 0 for side in sides)
                 logs[place] += math.log(sides[0] / sides[1]) if counts else math.nan
         return [total / len(works) for total in logs], ""
 
@@ -73,3 +73,12 @@ class PairRunner:
         self._memory.learn(result)
         self._on_run(result, number, index)
         return result
+
+
+def _are_alike(found: Mapping[bool, TrialResult]) -> bool:
+    """Whether two sides make a pair: one machine, one build of the allocator and of the runner."""
+    origins = {
+        (side.machine.id, side.software.allocator_checksum, side.software.runner_checksum)
+        for side in found.values()
+    }
+    return len(origins) == 1 and all(side.is_measured for side in found.values())
