@@ -72,8 +72,8 @@ static inline void extend_high(struct bin *bin)
 static inline uint32_t flush_blocks(const struct bin *bin)
 {
     int64_t count = clamp_int64((int64_t)bin->capacity * SETTING(tls_refill_percent) / 100, 1, fill_of(bin));
-    int32_t surplus = fill_of(bin) - swing_of(bin);
-    return (uint32_t)(bin->is_settled || surplus <= 0 || count < surplus ? count : surplus);
+    int64_t surplus = fill_of(bin) - swing_of(bin), least = (count + 3) / 4; /* not block by block */
+    return (uint32_t)(bin->is_settled ? count : clamp_int64(surplus, least, count));
 }
 
 #endif
