@@ -1,6 +1,7 @@
 /* central.c: refills from and returns to slabs; remote frees. */
 #include "central.h"
 
+#include "block_bits.h"
 #include "clock.h"
 #include "events.h"
 #include "integrity.h"
@@ -34,7 +35,7 @@ unsigned central_heap_count(void)
 
 static bool has_blocks(const struct slab *slab)
 {
-    return slab->free_list || slab->bump < size_classes[slab->class_index].span_blocks;
+    return slab->free_count || slab->bump < size_classes[slab->class_index].span_blocks;
 }
 
 static void list_slab_locked(struct central *central, struct slab *slab)
@@ -65,6 +66,7 @@ static void settle_slab_locked(const struct actor *actor, struct central *centra
     if (slab->used == 0) {
         if (slab->is_listed)
             unlist_slab_locked(central, slab);
+        block_bits_clear(slab);
         telemetry_add(&telemetry->classes[class_index].slabs, -(int64_t)slab->span_slabs);
         telemetry_add(&telemetry->classes[class_index].blocks, -(int64_t)size_classes[class_index].span_blocks);
         superslab_release(actor, slab, clock_now_ms(actor));
@@ -86,15 +88,11 @@ static uint32_t drain_locked(const struct actor *actor, struct central *central)
         drained += count;
         if (UNLIKELY(SETTING(check_level) >= 2))
             count = integrity_check_chain(actor, slab, &first, count);
-        if (slab->free_list && first) {
-            void **last = first;
-            while (*last)
-                last = *last;
-            *last = slab->free_list;
+        while (count--) {
+            void *block = first;
+            first = *(void **)block; /* its bit is another line: nothing of the block is needed later */
+            slab->used -= block_bits_put(slab, block);
         }
-        if (LIKELY(first != NULL))
-            slab->free_list = first;
-        slab->used -= count;
         settle_slab_locked(actor, central, slab);
         slab = next;
     }
@@ -116,11 +114,7 @@ static void drain_if_many_locked(const struct actor *actor, struct telemetry_thr
 static unsigned take_from_slab(struct slab *slab, void **out, unsigned wanted)
 {
     const struct size_class *class = &size_classes[slab->class_index];
-    unsigned got = 0;
-    while (got < wanted && slab->free_list) {
-        out[got++] = slab->free_list;
-        slab->free_list = *(void **)slab->free_list;
-    }
+    unsigned got = block_bits_take(slab, out, wanted);
     unsigned fresh = wanted - got;
     if (fresh > class->span_blocks - slab->bump)
         fresh = class->span_blocks - slab->bump;
@@ -173,8 +167,6 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
             lock_acquire(&central->lock);
             list_slab_locked(central, slab);
         }
-        if (UNLIKELY(SETTING(check_level) >= 2))
-            integrity_check_list_locked(actor, slab);
         got += take_from_slab(slab, out + got, wanted - got);
         if (!has_blocks(slab))
             unlist_slab_locked(central, slab);
@@ -250,9 +242,7 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
             remote++;
             continue;
         }
-        *(void **)block = slab->free_list;
-        slab->free_list = block;
-        slab->used--;
+        slab->used -= block_bits_put(slab, block);
         if (slab->used == 0 || !slab->is_listed)
             settle_slab_locked(actor, central, slab);
     }
@@ -283,18 +273,11 @@ void central_drain_all(const struct actor *actor)
     }
 }
 
-static bool slab_is_valid(const struct slab *slab, unsigned heap, unsigned class_index)
+static bool slab_is_valid(struct slab *slab, unsigned heap, unsigned class_index)
 {
-    const struct size_class *class = &size_classes[class_index];
-    const char *start = slab_start((struct slab *)slab);
-    uint32_t free_blocks = 0;
-    for (void *block = slab->free_list; block; block = *(void **)block) {
-        size_t offset = (size_t)((char *)block - start);
-        if (offset % class->bytes || offset / class->bytes >= slab->bump || ++free_blocks > slab->bump)
-            return false;
-    }
     return slab->state == SLAB_CLASS && slab->heap == heap && slab->class_index == class_index && slab->used > 0 &&
-           slab->is_listed && has_blocks(slab) && slab->used + free_blocks == slab->bump;
+           slab->is_listed && has_blocks(slab) && slab->used + slab->free_count == slab->bump &&
+           block_bits_are_valid(slab);
 }
 
 bool central_is_valid(void)

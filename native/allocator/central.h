@@ -2,7 +2,7 @@
  * free blocks. The only backend of tiny and mid blocks.
  *
  *   central[heap][class]:  lock | partial -> slab <-> slab ...        | pending -> slab -> slab
- *                                  (free_list, bump: blocks to take)     (remote_head: blocks freed by
+ *                                  (block bits, bump: blocks to take)    (remote_head: blocks freed by
  *                                                                         threads of other heaps)
  *
  * There are as many heaps as processors (at most 8); a thread keeps the heap it was given at birth. A

@@ -11,9 +11,10 @@ enum slab_state { SLAB_FREE, SLAB_CLASS, SLAB_L25, SLAB_INTERIOR };
 
 struct slab {
     /* The owner's line: under the lock of central[heap][class], or of the L2.5 shard. */
-    _Alignas(CACHE_LINE) void *free_list; /* blocks given back, linked through their first word */
-    uint32_t used;                        /* blocks at users, in caches, in flight */
-    uint32_t bump;                        /* blocks from here on were never handed out */
+    _Alignas(CACHE_LINE) uint32_t free_count; /* blocks given back: block_bits.h */
+    uint32_t first_word; /* of their bits: none is set before it */
+    uint32_t used;       /* blocks at users, in caches, in flight */
+    uint32_t bump;       /* blocks from here on were never handed out */
     struct slab *next, *previous;
     uint8_t is_listed;
     uint8_t is_zeroed; /* at acquisition: its pages were never touched, or were purged */
@@ -32,6 +33,8 @@ struct slab {
     struct slab *pending_next; /* owned by whoever made remote_head non-empty */
 };
 _Static_assert(sizeof(struct slab) == 2 * CACHE_LINE, "an owner line and a remote line");
+
+#define BLOCK_BIT_WORDS (SLAB_BYTES / 8 / 64) /* a slab; no span has more blocks than 8 bytes each in one */
 
 struct chunk {
     char *base;
@@ -53,6 +56,7 @@ struct chunk {
     struct chunk *bucket_next, *bucket_previous, *list_next, *list_previous;
     uint32_t uses;              /* how often it was taken from the cache */
     _Atomic uint32_t big_state; /* at the user, cached or neither: a free claims it by CAS */
+    uint64_t *block_bits;       /* block_bits.h; stays with the descriptor */
     _Atomic(_Atomic uint64_t *) free_bits; /* integrity.h; stays with the descriptor. Store release, load acquire */
     _Alignas(CACHE_LINE) struct slab slabs[SLABS_PER_CHUNK]; /* CHUNK_SLABS only; untouched otherwise */
 };

@@ -1,4 +1,4 @@
-/* integrity.c: bits of free blocks and the links between them. */
+/* integrity.c: bits of free blocks; links of blocks on their way to another heap. */
 #include "integrity.h"
 
 #include "checks.h"
@@ -102,25 +102,6 @@ unsigned integrity_check_bin(const struct actor *actor, int64_t level, unsigned 
     if (level < 3 && flushed < kept)
         integrity_forget(blocks + flushed, kept - flushed);
     return kept;
-}
-
-void integrity_check_list_locked(const struct actor *actor, struct slab *slab)
-{
-    const struct size_class *class = &size_classes[slab->class_index];
-    char *start = slab_start(slab), *end = start + (size_t)slab->bump * class->bytes;
-    uint32_t expected = slab->bump - slab->used, good = 0;
-    void **link = &slab->free_list;
-    while (*link && good < expected && is_block_of(slab, start, *link) && (char *)*link < end) {
-        link = *link;
-        good++;
-    }
-    if (good == expected && *link == NULL)
-        return;
-    /* A wrong link stands in the block before it. */
-    const void *written = link == &slab->free_list ? (const void *)start : (const void *)link;
-    *link = NULL;
-    slab->used += expected - good;
-    check_failed(actor, "malloc", written, CAUSE_OVERWRITTEN);
 }
 
 uint32_t integrity_check_chain(const struct actor *actor, struct slab *slab, void **first, uint32_t count)

@@ -1,5 +1,5 @@
 /* integrity.h: what check.level 2 and 3 look at: a bit for each block that is known to be free, and the
- * links of free lists.
+ * links of blocks on their way to another heap.
  *
  *   chunk->free_bits --> | bit 0 | bit 1 | ...            one bit every 8 bytes of the chunk's 2 MiB: 32 KiB,
  *                           base+0   base+8                mapped when a check first needs it, never moved
@@ -28,10 +28,8 @@ void integrity_forget(void *const *blocks, unsigned count);
 bool integrity_note_free(struct chunk *chunk, const void *block);
 bool integrity_is_free(const struct chunk *chunk, const void *block);
 
-/* Under the lock of the slab's central: looks at every link of its free list; cuts it before the first that
- * is wrong and counts what was lost as used, for good. */
-void integrity_check_list_locked(const struct actor *actor, struct slab *slab);
-/* The same for `count` linked blocks that other heaps freed, from *first. Returns how many are good. */
+/* Looks at the links of `count` blocks that other heaps freed, from *first; cuts them before the first that
+ * is wrong. Returns how many are good: the others count as used, for good. */
 uint32_t integrity_check_chain(const struct actor *actor, struct slab *slab, void **first, uint32_t count);
 
 /* No bit is set in slabs [first, first + count). */

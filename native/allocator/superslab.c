@@ -298,7 +298,7 @@ struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, e
     if (!slab)
         return NULL;
     HAK_ASSERT(atomic_load_explicit(&slab->remote_head, memory_order_relaxed) == 0);
-    slab->free_list = NULL;
+    slab->free_count = slab->first_word = 0;
     slab->used = slab->bump = 0;
     slab->next = slab->previous = NULL;
     slab->is_listed = 0;

@@ -13,7 +13,9 @@ struct chunk *superslab_map_chunk(const struct actor *actor)
         return NULL;
     bool is_zeroed;
     chunk->frames = 0;
-    chunk->base = frames_acquire(1, CHUNK_BYTES, &is_zeroed);
+    if (!chunk->block_bits)
+        chunk->block_bits = os_map(SLABS_PER_CHUNK * BLOCK_BIT_WORDS * sizeof *chunk->block_bits);
+    chunk->base = chunk->block_bits ? frames_acquire(1, CHUNK_BYTES, &is_zeroed) : NULL;
     if (!chunk->base) {
         registry_remove(chunk);
         return NULL;

@@ -26,7 +26,7 @@ HOLDS(LAST_LINE(central, pending_blocks) == LINE(central, pending));
 STANDS_ALONE(slab);
 HOLDS(LINE(slab, remote_head) > LAST_LINE(slab, idle_since_ms));
 HOLDS(LAST_LINE(slab, pending_next) == LINE(slab, remote_head));
-HOLDS(LINE(slab, free_list) == LAST_LINE(slab, idle_since_ms));
+HOLDS(LINE(slab, free_count) == LAST_LINE(slab, idle_since_ms));
 HOLDS(offsetof(struct chunk, slabs) % CACHE_LINE == 0);
 #endif
 

@@ -2,9 +2,11 @@
  * (HAKMEM_CHECK_LEVEL, HAKMEM_CHECK_ACTION). Ends with the number of checks that failed, if it comes to
  * that; the allocator must then be whole.
  * usage: misuse CASE | misuse --list */
+#include "central.h"
 #include "check.h"
 #include "hakmem.h"
 #include "heap.h"
+#include "registry.h"
 #include "telemetry.h"
 
 #include <pthread.h>
@@ -143,20 +145,17 @@ static void usable_size_of_a_foreign_address(void)
     CHECK(hak_malloc_usable_size(in_data + 16) == 0);
 }
 
-/* Writes to a block after its free, when it carries its slab's list. */
-static void free_list_overwritten(void)
+/* Writes to blocks after their free, while they are linked on their way to another heap. */
+static void remote_chain_overwritten(void)
 {
-    char *blocks[MANY];
-    for (int i = 0; i < MANY; i++)
+    void *blocks[8];
+    for (int i = 0; i < 8; i++)
         blocks[i] = hak_malloc(200);
-    for (int i = 1; i < MANY; i++)
-        hak_free(blocks[i]);
+    struct slab *slab = slab_of(registry_find(blocks[0]), blocks[0]);
+    static struct telemetry_thread_class row;
+    central_give(NULL, &row, (slab->heap + 1u) % MAX_HEAPS, slab->class_index, blocks + 1, 7);
+    memset(blocks[4], 0x5a, 16);
     hak_trim();
-    memset(blocks[MANY / 2], 0x5a, 16);
-    for (int i = 1; i < MANY; i++)
-        blocks[i] = hak_malloc(200);
-    for (int i = 0; i < MANY; i++)
-        hak_free(blocks[i]);
 }
 
 static const struct {
@@ -182,7 +181,7 @@ static const struct {
     CASE(realloc_of_a_freed_large_block),
     CASE(realloc_of_a_foreign_address),
     CASE(usable_size_of_a_foreign_address),
-    CASE(free_list_overwritten),
+    CASE(remote_chain_overwritten),
 };
 
 int main(int count, char **words)

@@ -37,7 +37,7 @@ CASES = {
     "realloc_of_a_freed_large_block": (1, FREED, "byte 0 of a block of 524288 bytes"),
     "realloc_of_a_foreign_address": (1, FOREIGN, "/misuse"),
     "usable_size_of_a_foreign_address": (1, FOREIGN, "/misuse"),
-    "free_list_overwritten": (2, OVERWRITTEN, "of a block of 224 bytes"),
+    "remote_chain_overwritten": (2, OVERWRITTEN, "of a block of 224 bytes"),
 }
 NOTICED = [(case, level) for case, (lowest, _, _) in CASES.items() for level in range(lowest, 4)]
 

@@ -18,7 +18,7 @@ ALLOCATOR_LAYERS = (
     ("tls_cache", "bin_limits", "bin_marks"),
     ("l25_pool", "l25_shard", "big_cache", "big_table"),
     ("magazine",),
-    ("central",),
+    ("central", "block_bits"),
     ("superslab", "superslab_map", "superslab_purge", "superslab_lists"),
     ("registry", "frames", "checks", "integrity"),
     ("chunk", "slab_runs", "thread_rows"),

@@ -1,0 +1,82 @@
+/* block_bits.h: which blocks of a slab are free in its central list: a bit each, beside the chunk's
+ * descriptor. Only for central.c, under the lock of the slab's central.
+ *
+ *   chunk->block_bits --> | slab 0: 1 KiB | slab 1 | ... slab 31 |    mapped with the first use of the
+ *                           bit i: block i of the slab                descriptor, for ever its own
+ *
+ * A list linked through the blocks would have to be followed from one to the next, each of them cold:
+ * of a program that frees much and allocates much again, that was two fifths of the time. So no free
+ * block is read or written here, blocks leave by ascending address, what a program writes to a block it
+ * freed breaks nothing, and a block that is put a second time is noticed.
+ *
+ * Invariants: free_count bits are set, none of them before first_word or at bump and above. A slab that
+ * is released has none. */
+#ifndef HAK_BLOCK_BITS_H
+#define HAK_BLOCK_BITS_H
+
+#include "chunk.h"
+#include "size_class.h"
+
+#include <string.h>
+
+static inline uint64_t *block_bits_of(struct slab *slab)
+{
+    return slab_chunk(slab)->block_bits + slab->index * BLOCK_BIT_WORDS;
+}
+
+/* False: it is there already. */
+static inline bool block_bits_put(struct slab *slab, const void *block)
+{
+    size_t offset = (size_t)((const char *)block - slab_start(slab));
+    uint32_t index = (uint32_t)(offset * size_classes[slab->class_index].reciprocal >> 40), word = index / 64;
+    uint64_t *bits = block_bits_of(slab) + word, bit = UINT64_C(1) << (index % 64);
+    if (UNLIKELY(*bits & bit))
+        return false;
+    *bits |= bit;
+    if (word < slab->first_word || slab->free_count == 0)
+        slab->first_word = word;
+    slab->free_count++;
+    return true;
+}
+
+/* At most `wanted`, so that popping from the end of out[] gives ascending addresses. */
+static inline unsigned block_bits_take(struct slab *slab, void **out, unsigned wanted)
+{
+    unsigned got = slab->free_count < wanted ? slab->free_count : wanted;
+    if (got == 0)
+        return 0;
+    uint64_t *first = block_bits_of(slab), *word = first + slab->first_word, bits = *word;
+    for (unsigned i = got; i-- > 0; bits &= bits - 1) {
+        while (bits == 0) {
+            *word++ = 0;
+            bits = *word;
+        }
+        size_t index = (size_t)(word - first) * 64 + (unsigned)__builtin_ctzll(bits);
+        out[i] = slab_start(slab) + index * size_classes[slab->class_index].bytes;
+    }
+    *word = bits;
+    slab->first_word = (uint32_t)(word - first);
+    slab->free_count -= got;
+    return got;
+}
+
+static inline void block_bits_clear(struct slab *slab)
+{
+    memset(block_bits_of(slab), 0, (slab->bump + 63) / 64 * sizeof(uint64_t));
+    slab->free_count = 0;
+}
+
+static inline bool block_bits_are_valid(struct slab *slab)
+{
+    const uint64_t *bits = block_bits_of(slab);
+    uint32_t count = 0, beyond = 0;
+    for (unsigned word = 0; word < BLOCK_BIT_WORDS; word++) {
+        for (uint64_t rest = bits[word]; rest; rest &= rest - 1) {
+            count++;
+            beyond += word < slab->first_word || word * 64 + (unsigned)__builtin_ctzll(rest) >= slab->bump;
+        }
+    }
+    return count == slab->free_count && beyond == 0;
+}
+
+#endif
