@@ -6,12 +6,14 @@ import contextlib
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import psutil
 import pytest
 
+from workbench.control import ControlBlock
 from workbench.errors import CannotPreload, WorkerFailed
-from workbench.processes import Program
+from workbench.processes import Program, RunSpec, Worker
 
 CAP_S = 60.0
 SLEEPER = [sys.executable, "-c", "print('started', flush=True); import time; time.sleep(3600)"]
@@ -27,6 +29,28 @@ def test_it_can_be_attached_to_and_tuned() -> None:
         assert program.stop() == -signal.SIGTERM
         assert not block.alive()
     assert program.poll() == -signal.SIGTERM
+
+
+def test_the_block_is_the_programs_and_not_the_runners_that_becomes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with (
+        Worker.start(RunSpec("pair", seconds=600)) as runner,
+        Program.start(SLEEPER) as program,
+    ):
+        opened = []
+
+        class FirstTheRunners(ControlBlock):
+            @classmethod
+            def open(cls, target: Any, kind: str = "hakmem") -> Any:
+                opened.append(target)
+                return ControlBlock.open(runner.pid if len(opened) == 1 else target)
+
+        monkeypatch.setattr("workbench.processes.program.ControlBlock", FirstTheRunners)
+        with program.open_block() as block:
+            assert block.info.pid == program.pid
+            assert "--die-with-parent" not in block.info.command
+        assert len(opened) >= 2
 
 
 def test_what_it_wrote_can_be_read() -> None:

@@ -14,6 +14,7 @@ from typing import IO
 from workbench.control import ControlBlock, Value
 from workbench.errors import NoProcess, WorkerFailed
 from workbench.processes.launcher import spawn
+from workbench.processes.native_files import RUNNER
 from workbench.processes.preload import check_preloadable, preload_environment
 
 _POLL_S = 0.01
@@ -82,7 +83,11 @@ class Program:
             # Ended is asked first: a program that ended since can have left its last words.
             is_over = self.poll() is not None or time.monotonic() >= deadline
             with contextlib.suppress(NoProcess):
-                return ControlBlock.open(self.pid)
+                block = ControlBlock.open(self.pid)
+                # The runner has a block of its own until it becomes the program; what is set there is lost.
+                if not block.info.command.startswith(f"{RUNNER} --die-with-parent "):
+                    return block
+                block.close()
             if is_over:
                 said = self.output_tail().strip().splitlines()
                 last = f"; it said: {said[-1]}" if said else ""
