@@ -9,14 +9,8 @@ enum { TAIL_BYTES = 8, MOST_BYTES = 16384, FEW_EVENTS = 8 };
 
 static struct hak_block block;
 static struct hak_reader *reader;
-static char path[] = "/dev/shm/fuzz_block-XXXXXX";
+static char path[256]; /* in TMPDIR: libFuzzer ends without a word, and who started it clears up */
 static int descriptor = -1;
-
-static void remove_file(void)
-{
-    unlink(path);
-    hak_block_retire(&block);
-}
 
 /* Room for the first few descriptors of a block must be enough to reach every field. */
 int LLVMFuzzerInitialize(int *count, char ***arguments);
@@ -31,8 +25,12 @@ int LLVMFuzzerInitialize(int *count, char ***arguments)
     for (uint64_t i = 0; i < FEW_EVENTS + 3; i++)
         hak_block_append_event(&block, &(struct hak_event){.operation = i});
     reader = aligned_alloc(_Alignof(struct hak_reader), sizeof *reader);
+    const char *folder = getenv("TMPDIR");
+    snprintf(path, sizeof path, "%s/fuzz_block-XXXXXX", folder ? folder : "/dev/shm");
     descriptor = mkstemp(path);
-    CHECK(reader && descriptor >= 0 && atexit(remove_file) == 0);
+    CHECK(reader && descriptor >= 0);
+    hak_block_retire(&block); /* its mapping stays, and what is copied from it lives */
+    atomic_store(&block.header->state, HAK_STATE_LIVE);
     return 0;
 }
 

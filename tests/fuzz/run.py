@@ -12,10 +12,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from workbench.control import sweep_dead_blocks
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
@@ -23,6 +26,7 @@ BUILD = REPOSITORY / "build" / "fuzz"
 FINDINGS = BUILD / "findings"
 NATIVE = {"fuzz_api": 2000, "fuzz_block": 9000}  # and the longest input, in bytes
 PYTHON = {"fuzz_traces": 4096, "fuzz_recordings": 4096}
+IN_MEMORY = Path("/dev/shm")
 KEPT_BYTES = 50_000  # of each target, at most
 # Beside the time asked for: start, imports, and the corpus read once.
 SPARE_S = 300
@@ -64,14 +68,8 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def fuzz(name: str, seconds: int) -> str:
-    """One line on how it went; it begins with the target's name, and a failure ends with `found`."""
-    FINDINGS.mkdir(parents=True, exist_ok=True)
-    longest = (NATIVE | PYTHON)[name]
-    words = [f"-max_total_time={seconds}", f"-max_len={longest}", "-rss_limit_mb=2048", "-timeout=60"]
-    command = [*_command(name), *words, f"-artifact_prefix={FINDINGS}/{name}-", str(_folder(name))]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("HAKMEM_")}
-    done = subprocess.run(
+def _run(command: list[str], environment: dict[str, str], seconds: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command,
         env=environment,
         stderr=subprocess.STDOUT,
@@ -81,6 +79,17 @@ def fuzz(name: str, seconds: int) -> str:
         timeout=seconds + SPARE_S,
         check=False,
     )
+
+
+def fuzz(name: str, seconds: int) -> str:
+    """One line on how it went; it begins with the target's name, and a failure ends with `found`."""
+    FINDINGS.mkdir(parents=True, exist_ok=True)
+    longest = (NATIVE | PYTHON)[name]
+    words = [f"-max_total_time={seconds}", f"-max_len={longest}", "-rss_limit_mb=2048", "-timeout=60"]
+    command = [*_command(name), *words, f"-artifact_prefix={FINDINGS}/{name}-", str(_folder(name))]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("HAKMEM_")}
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as scratch:
+        done = _run(command, environment | {"TMPDIR": scratch}, seconds)
     (BUILD / f"{name}.log").write_text(done.stdout, encoding="utf-8")
     lines = done.stdout.splitlines()
     if done.returncode != 0:
@@ -124,6 +133,7 @@ def main() -> int:
     with ThreadPoolExecutor(2) as workers:
         lines = list(workers.map(lambda name: fuzz(name, wanted.seconds), names))
     print(*lines, sep="\n")  # noqa: T201
+    sweep_dead_blocks()  # those of the targets, which libFuzzer ends without a word
     if wanted.keep:
         for name in names:
             keep(name)
