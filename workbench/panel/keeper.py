@@ -14,7 +14,7 @@ from workbench.recording import Change, Column, Recording, Sample, SessionWriter
 from workbench.units import format_rough
 
 # Sizes are shown in such steps, so that they are not told anew with every sample.
-SHOWN_BYTES = 50 * 1024
+SHOWN_BYTES = 10 * 1024
 
 
 class SessionKeeper:
