@@ -192,9 +192,11 @@ def _list_family(pid: int) -> list[int]:
     """It, its children and theirs, as far as they still run."""
     family = [pid]
     for member in family:
-        for path in Path(f"/proc/{member}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                family += [int(word) for word in path.read_text(encoding="ascii").split()]
+        # Any of them may end at any moment, also while its folder is listed.
+        with contextlib.suppress(OSError):
+            for path in Path(f"/proc/{member}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    family += [int(word) for word in path.read_text(encoding="ascii").split()]
     return family
 
 
