@@ -8,23 +8,13 @@ docs/benchmarks.md is made from the results, too.
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
-
+from benchmarks.benchmark import Benchmark
 from benchmarks.declared import (
-    DOCUMENT,
     compare_two,
-    cut_plan,
-    describe_command,
     describe_conditions,
     format_ratio,
-    open_results,
-    replace_between,
-    run_with_progress,
     write_table,
 )
-from workbench.errors import WorkbenchError
 from workbench.experiments import (
     MEASURES,
     THROUGHPUT,
@@ -32,18 +22,15 @@ from workbench.experiments import (
     ComparisonPlan,
     Measure,
     Results,
-    read_comparison_plan,
 )
 from workbench.units import MIB
 
-_PLAN = Path(__file__).with_name("adaptive.toml")
 _ADAPTIVE = "adaptive"
 _MEAN_RESIDENT, _CACHED = (
     next(measure for measure in MEASURES if measure.name == name) for name in ("mean resident", "cached")
 )
 # What is claimed: the interval of speed reaches so near to the faster, mean memory is so near to the smaller.
 _LEAST_SPEED, _MOST_MEMORY = 0.98, 1.10
-_STATUS_WRONG, _STATUS_INTERRUPTED = 2, 130
 
 
 def write_report(plan: ComparisonPlan, results: Results, command: str) -> str:
@@ -115,39 +102,8 @@ def _join(values: dict[str, float], fixed: list[str], unit: float) -> str:
     return ", ".join(f"{values[name] / unit:.1f}" if name in values else "–" for name in (_ADAPTIVE, *fixed))
 
 
-def run(words: argparse.Namespace) -> int:
-    declared = read_comparison_plan(_PLAN)
-    plan = cut_plan(declared, words.rounds, words.seconds, words.only)
-    plan.check()
-    results = open_results(plan, "adaptive", words.results)
-    print(f"{sum(1 for _ in plan.list_cells())} runs; results in {results.path}", flush=True)
-    if not run_with_progress(plan, results, "make bench-adaptive"):
-        print(f"stopped after {len(results)} runs; the same command goes on", file=sys.stderr)
-        return _STATUS_INTERRUPTED
-    report = write_report(plan, results, words.command)
-    (results.path / "report.md").write_text(report + "\n", encoding="utf-8")
-    print(report)
-    if words.document or plan == declared:
-        replace_between(DOCUMENT, "adaptive", report)
-        print("\nwritten to docs/benchmarks.md")
-    return 0
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, help="instead of the plan's")
-    parser.add_argument("--seconds", type=float, help="length of a run, instead of the plan's")
-    parser.add_argument("--only", default="", help="beginnings of names, separated by commas")
-    parser.add_argument("--results", type=Path, help="folder; by default one for this plan and these builds")
-    parser.add_argument("--document", action="store_true", help="write to docs/ even if it is cut short")
-    words = parser.parse_args()
-    words.command = describe_command("make bench-adaptive", words)
-    try:
-        sys.exit(run(words))
-    except WorkbenchError as error:
-        print(f"make bench-adaptive: {error}", file=sys.stderr)
-        sys.exit(_STATUS_WRONG)
+BENCHMARK = Benchmark("adaptive", "make bench-adaptive", write_report)
 
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
 import os
 import re
-import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -153,12 +151,6 @@ def describe_conditions(results: Results) -> str:
         f"source {revision[:18]}. Ended on {day}; load average before the runs: median "
         f"{loads[len(loads) // 2]:.1f}, highest {loads[-1]:.1f}."
     )
-
-
-def describe_command(name: str, words: argparse.Namespace) -> str:
-    """The command with the sizes it was given."""
-    sizes = {"ROUNDS": words.rounds, "SECONDS": words.seconds, "ONLY": words.only}
-    return " ".join([name, *(f"{size}={shlex.quote(str(value))}" for size, value in sizes.items() if value)])
 
 
 def _resize(work: Work, seconds: float) -> Work:

@@ -8,34 +8,17 @@ docs/benchmarks.md is made from the results, too.
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
-
-from benchmarks.declared import (
-    DOCUMENT,
-    cut_plan,
-    describe_conditions,
-    format_ratio,
-    open_results,
-    replace_between,
-    run_with_progress,
-    write_table,
-)
-from workbench.errors import WorkbenchError
+from benchmarks.benchmark import Benchmark
+from benchmarks.declared import describe_conditions, format_ratio, write_table
 from workbench.experiments import (
     MEASURES,
     THROUGHPUT,
     ComparisonPlan,
     Results,
     conclude,
-    read_comparison_plan,
 )
 
-_PLAN = Path(__file__).with_name("thp.toml")
-_COMMAND = ".venv/bin/python -m benchmarks.thp"
 _RESIDENT = next(measure for measure in MEASURES if measure.name == "mean resident")
-_STATUS_WRONG, _STATUS_INTERRUPTED = 2, 130
 
 
 def write_report(plan: ComparisonPlan, results: Results, command: str) -> str:
@@ -56,42 +39,8 @@ def write_report(plan: ComparisonPlan, results: Results, command: str) -> str:
     )
 
 
-def describe_command(words: argparse.Namespace) -> str:
-    """The command with the sizes it was given."""
-    sizes = {"--rounds": words.rounds, "--seconds": words.seconds, "--only": words.only}
-    return " ".join([_COMMAND, *(f"{option} {value}" for option, value in sizes.items() if value)])
-
-
-def run(words: argparse.Namespace) -> int:
-    declared = read_comparison_plan(_PLAN)
-    plan = cut_plan(declared, words.rounds, words.seconds, words.only)
-    plan.check()
-    results = open_results(plan, "thp", words.results)
-    print(f"{sum(1 for _ in plan.list_cells())} runs; results in {results.path}", flush=True)
-    if not run_with_progress(plan, results, "defaults"):
-        print(f"stopped after {len(results)} runs; the same command goes on", file=sys.stderr)
-        return _STATUS_INTERRUPTED
-    report = write_report(plan, results, describe_command(words))
-    print(report)
-    if words.document or plan == declared:
-        replace_between(DOCUMENT, "thp", report)
-        print("\nwritten to docs/benchmarks.md")
-    return 0
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, help="instead of the plan's")
-    parser.add_argument("--seconds", type=float, help="length of a run, instead of the plan's")
-    parser.add_argument("--only", default="", help="beginnings of names, separated by commas")
-    parser.add_argument("--results", type=Path, help="folder; by default one for this plan and these builds")
-    parser.add_argument("--document", action="store_true", help="write to docs/ even if it is cut short")
-    try:
-        sys.exit(run(parser.parse_args()))
-    except WorkbenchError as error:
-        print(f"thp: {error}", file=sys.stderr)
-        sys.exit(_STATUS_WRONG)
+BENCHMARK = Benchmark("thp", ".venv/bin/python -m benchmarks.thp", write_report)
 
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main()

@@ -142,7 +142,7 @@ def _tidy(source: Path, target: Path, folder: Path, scenario: Scenario) -> None:
 
 def _shorten(word: str, folder: Path) -> str:
     """A word of the command without the folder that the scenario ran in."""
-    return word.replace(f"{folder}/work/", "").replace(str(folder), ".")
+    return word.replace(f"{folder / 'work'}/", "").replace(str(folder), ".")
 
 
 def _make_card(scenario: Scenario, path: Path) -> Card:
