@@ -25,12 +25,12 @@ void *hak_calloc(size_t count, size_t bytes)
 
 void *hak_realloc(void *block, size_t bytes)
 {
-    return heap_realloc(block, bytes, CALL_SITE);
+    return fast_realloc(block, bytes, CALL_SITE);
 }
 
 void *hak_reallocarray(void *block, size_t count, size_t bytes)
 {
-    return heap_reallocarray(block, count, bytes, CALL_SITE);
+    return fast_reallocarray(block, count, bytes, CALL_SITE);
 }
 
 int hak_posix_memalign(void **out, size_t alignment, size_t bytes)
@@ -73,7 +73,7 @@ void hak_free_aligned_sized(void *block, size_t alignment, size_t bytes)
 
 size_t hak_malloc_usable_size(const void *block)
 {
-    return heap_usable_size(block);
+    return fast_usable_size(block);
 }
 
 const char *hak_control_path(void)

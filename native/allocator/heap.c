@@ -225,11 +225,10 @@ static struct block_info find_block(const void *block)
     struct slab *slab = slab_of(chunk, block);
     size_t offset = (size_t)((const char *)block - slab_start(slab));
     if (slab->state == SLAB_CLASS) {
-        const struct size_class *class = &size_classes[slab->class_index];
-        uint64_t index = offset * class->reciprocal >> 40;
-        if (index * class->bytes != offset)
+        const struct block_shape *shape = block_shape(class_key(slab->class_index));
+        if (!is_block_start(shape, block))
             return no_block(CAUSE_MISALIGNED);
-        return (struct block_info){.kind = BLOCK_CLASS, .chunk = chunk, .slab = slab, .usable_bytes = class->bytes};
+        return (struct block_info){.kind = BLOCK_CLASS, .chunk = chunk, .slab = slab, .usable_bytes = shape->bytes};
     }
     if (slab->state != SLAB_L25)
         return no_block(CAUSE_FOREIGN);

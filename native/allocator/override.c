@@ -39,12 +39,12 @@ EXPORT void *calloc(size_t count, size_t bytes)
 
 EXPORT void *realloc(void *block, size_t bytes)
 {
-    return heap_realloc(block, bytes, CALL_SITE);
+    return fast_realloc(block, bytes, CALL_SITE);
 }
 
 EXPORT void *reallocarray(void *block, size_t count, size_t bytes)
 {
-    return heap_reallocarray(block, count, bytes, CALL_SITE);
+    return fast_reallocarray(block, count, bytes, CALL_SITE);
 }
 
 EXPORT int posix_memalign(void **out, size_t alignment, size_t bytes)
@@ -74,7 +74,7 @@ EXPORT void *pvalloc(size_t bytes)
 
 EXPORT size_t malloc_usable_size(void *block)
 {
-    return heap_usable_size(block);
+    return fast_usable_size(block);
 }
 
 EXPORT int malloc_trim(size_t keep_bytes)

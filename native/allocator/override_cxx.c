@@ -35,22 +35,17 @@ static COLD void *find_in_runtime(const char *name)
     abort();
 }
 
-static inline void *allocate(size_t bytes, void *call_site)
-{
-    return UNLIKELY(bytes > TINY_MAX_BYTES) ? heap_malloc(bytes, call_site) : fast_malloc(bytes);
-}
-
 #define NEW(name)                                                                                    \
     EXPORT void *name(size_t bytes)                                                                  \
     {                                                                                                \
-        void *block = allocate(bytes, CALL_SITE);                                                    \
+        void *block = fast_malloc_at(bytes, CALL_SITE);                                              \
         return LIKELY(block != NULL) ? block : ((void *(*)(size_t))find_in_runtime(#name))(bytes);   \
     }
 #define NEW_NOTHROW(name)                                                                            \
     EXPORT void *name(size_t bytes, const void *nothrow)                                             \
     {                                                                                                \
         typedef void *operator(size_t, const void *);                                                \
-        void *block = allocate(bytes, CALL_SITE);                                                    \
+        void *block = fast_malloc_at(bytes, CALL_SITE);                                              \
         return LIKELY(block != NULL) ? block : ((operator *)find_in_runtime(#name))(bytes, nothrow); \
     }
 #define NEW_ALIGNED(name)                                                                            \

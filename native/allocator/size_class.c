@@ -11,6 +11,14 @@ const struct size_class size_classes[SIZE_CLASS_COUNT] = {
 #undef HAK_SIZE_CLASS
 };
 
+const struct block_shape block_shapes[] = {
+    {0},
+#define HAK_SIZE_CLASS(bytes, group, span_slabs) {UINT64_MAX / (bytes) + 1, bytes, SLAB_BYTES * (span_slabs) - 1},
+#include "size_classes.def"
+#include "size_classes.def"
+#undef HAK_SIZE_CLASS
+};
+
 #define ALL(route) {route, route, route, route, route, route, route, route}
 const uint8_t route_profiles[4][ROUTE_GROUP_COUNT] = {
     ALL(ROUTE_TINY_FIRST), /* conservative */

@@ -39,6 +39,24 @@ static inline unsigned class_of_key(uint16_t key)
     return key / BIN_BYTES - 1;
 }
 
+/* What the fast paths need to know of the block at an address, by the key of its slab. Keys beyond the last
+ * class begin again with the first; NO_CLASS_KEY has no block. */
+struct block_shape {
+    uint64_t inverse; /* ceil(2^64 / bytes); 0: no block */
+    uint32_t bytes;
+    uint32_t span_mask; /* offset in a span = address & span_mask: spans are aligned to their size */
+};
+extern const struct block_shape block_shapes[1 + 2 * SIZE_CLASS_COUNT] __attribute__((visibility("hidden")));
+static inline const struct block_shape *block_shape(uint16_t key)
+{
+    return (const struct block_shape *)((const char *)block_shapes + key / (BIN_BYTES / sizeof *block_shapes));
+}
+/* offset % bytes == 0, for both below 2^32 (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019). */
+static inline bool is_block_start(const struct block_shape *shape, const void *address)
+{
+    return ((uintptr_t)address & shape->span_mask) * shape->inverse < shape->inverse;
+}
+
 /* tiny_class_tables[route_profile][(bytes + 7) / 8]: the key of the class that serves a request of up to 1 KiB;
  * a class of the tiny path or, where the profile says POOL_ONLY, the smallest of mid. */
 #define TINY_TABLE_ENTRIES (TINY_MAX_BYTES / 8 + 1)

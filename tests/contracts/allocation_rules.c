@@ -198,6 +198,27 @@ RULE(realloc_keeps_the_content)
     }
 }
 
+/* Across all small classes, with everything that was in the block. */
+RULE(realloc_keeps_small_blocks_whole)
+{
+    for (size_t from = 1; from <= 1100; from += from < 300 ? 1 : 37) {
+        for (size_t to = 1; to <= 1100; to += to < 300 ? 3 : 41) {
+            unsigned char *block = malloc(from), *neighbour = malloc(to);
+            CHECK(block != NULL && neighbour != NULL);
+            fill(block, from, 1);
+            fill(neighbour, to, 2);
+            errno = 4711;
+            block = realloc(block, to);
+            CHECK(block != NULL && errno == 4711);
+            CHECK(is_filled(block, from < to ? from : to, 1));
+            memset(block, 0x55, malloc_usable_size(block));
+            CHECK(is_filled(neighbour, to, 2));
+            free(block);
+            free(neighbour);
+        }
+    }
+}
+
 RULE(realloc_grows_step_by_step)
 {
     size_t bytes = 1;

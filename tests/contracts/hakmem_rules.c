@@ -42,6 +42,20 @@ RULE(free_aligned_sized_frees_what_aligned_alloc_gave)
     CHECK(mallinfo2().uordblks <= live);
 }
 
+/* From half of what a block holds on, and wherever no smaller block would serve. */
+RULE(small_blocks_change_their_size_where_they_lie)
+{
+    for (size_t bytes = 1; bytes <= 32768; bytes += 1 + bytes / 8) {
+        unsigned char *start = malloc(bytes), *block = start;
+        size_t usable = malloc_usable_size(block);
+        for (size_t other = usable; other >= usable / 2; other -= 1 + usable / 16)
+            CHECK((block = realloc(block, other)) == start && malloc_usable_size(block) == usable);
+        for (size_t other = usable; usable == 8 && other > 0; other--)
+            CHECK((block = realloc(block, other)) == start);
+        free(block);
+    }
+}
+
 /* The slabs behind a block that shrank stay free: nobody else asks for any here. */
 RULE(large_blocks_change_their_size_where_they_lie)
 {

@@ -1,5 +1,8 @@
 /* hit_path.c: the patterns whose instructions are counted, on malloc and free as preloaded.
- * usage: hit_path pair|mid|mixed256|mixed8192|batch OPERATIONS   (an operation: a malloc and its free) */
+ * usage: hit_path pair|mid|mixed256|mixed8192|batch OPERATIONS   (an operation: a malloc and its free)
+ *        hit_path usable|resize|move OPERATIONS   (an operation: a malloc_usable_size; a realloc in place; one
+ *                                                  from 100 to 220 bytes or back) */
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +53,24 @@ static void batch(long operations)
     }
 }
 
+static void usable(long operations)
+{
+    void *block = malloc(100);
+    for (long i = 0; i < operations; i++) {
+        volatile size_t bytes = malloc_usable_size(block);
+        (void)bytes;
+    }
+    free(block);
+}
+
+static void resize(long operations, size_t smaller, size_t larger)
+{
+    void *block = malloc(larger);
+    for (long i = 0; i < operations; i++)
+        block = realloc(block, i & 1 ? larger : smaller);
+    free(block);
+}
+
 int main(int count, char **words)
 {
     long operations = count == 3 ? atol(words[2]) : 0;
@@ -65,5 +86,11 @@ int main(int count, char **words)
         mixed(operations, 8192);
     else if (strcmp(words[1], "batch") == 0)
         batch(operations);
+    else if (strcmp(words[1], "usable") == 0)
+        usable(operations);
+    else if (strcmp(words[1], "resize") == 0)
+        resize(operations, 70, 110);
+    else if (strcmp(words[1], "move") == 0)
+        resize(operations, 100, 220);
     return 0;
 }

@@ -140,9 +140,37 @@ static void realloc_of_a_foreign_address(void)
     CHECK(hak_realloc(in_data + 16, 100) == NULL);
 }
 
+static void realloc_inside_a_tiny_block(void)
+{
+    char *block = hak_malloc(100);
+    CHECK(hak_realloc(block + 8, 50) == NULL);
+    hak_free(block);
+}
+
+static void realloc_inside_a_mid_block(void)
+{
+    char *block = hak_malloc(20000);
+    CHECK(hak_realloc(block + 8192, 30000) == NULL);
+    hak_free(block);
+}
+
 static void usable_size_of_a_foreign_address(void)
 {
     CHECK(hak_malloc_usable_size(in_data + 16) == 0);
+}
+
+static void usable_size_inside_a_tiny_block(void)
+{
+    char *block = hak_malloc(100);
+    CHECK(hak_malloc_usable_size(block + 16) == 0);
+    hak_free(block);
+}
+
+static void usable_size_of_an_odd_address(void)
+{
+    char *block = hak_malloc(100);
+    CHECK(hak_malloc_usable_size(block + 3) == 0);
+    hak_free(block);
 }
 
 /* Writes to blocks after their free, while they are linked on their way to another heap. */
@@ -180,7 +208,11 @@ static const struct {
     CASE(realloc_of_a_freed_tiny_block),
     CASE(realloc_of_a_freed_large_block),
     CASE(realloc_of_a_foreign_address),
+    CASE(realloc_inside_a_tiny_block),
+    CASE(realloc_inside_a_mid_block),
     CASE(usable_size_of_a_foreign_address),
+    CASE(usable_size_inside_a_tiny_block),
+    CASE(usable_size_of_an_odd_address),
     CASE(remote_chain_overwritten),
 };
 

@@ -36,7 +36,11 @@ CASES = {
     "realloc_of_a_freed_tiny_block": (3, FREED, "byte 0 of a block of 112 bytes"),
     "realloc_of_a_freed_large_block": (1, FREED, "byte 0 of a block of 524288 bytes"),
     "realloc_of_a_foreign_address": (1, FOREIGN, "/misuse"),
+    "realloc_inside_a_tiny_block": (1, MISALIGNED, "byte 8 of a block of 112 bytes"),
+    "realloc_inside_a_mid_block": (1, MISALIGNED, "byte 8192 of a block of 20480 bytes"),
     "usable_size_of_a_foreign_address": (1, FOREIGN, "/misuse"),
+    "usable_size_inside_a_tiny_block": (1, MISALIGNED, "byte 16 of a block of 112 bytes"),
+    "usable_size_of_an_odd_address": (1, MISALIGNED, "byte 3 of a block of 112 bytes"),
     "remote_chain_overwritten": (2, OVERWRITTEN, "of a block of 224 bytes"),
 }
 NOTICED = [(case, level) for case, (lowest, _, _) in CASES.items() for level in range(lowest, 4)]
