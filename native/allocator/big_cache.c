@@ -39,7 +39,7 @@ bool big_cache_start(void)
 
 size_t big_cache_block_bytes(const struct chunk *chunk)
 {
-    return chunk->requested_bytes;
+    return chunk->requested_bytes - chunk->color_bytes;
 }
 
 bool big_cache_is_at_user(const struct chunk *chunk)
@@ -180,16 +180,27 @@ static struct chunk *map_run(const struct actor *actor, size_t bytes, size_t ali
     return chunk;
 }
 
-/* The block of a chunk that becomes the user's. */
-static void *hand_out(struct chunk *chunk, size_t bytes, uint64_t call_site)
+/* Which line of its first page a block starts on, where there is room for that: by its place in the range, so
+ * that runs repeat. The multiplier spreads neighbours whatever the distance between them. */
+static uint32_t color_of(const struct chunk *chunk, size_t bytes, size_t alignment)
 {
+    uint32_t frame = (uint32_t)(((uintptr_t)chunk->base - (uintptr_t)os_range.base) / CHUNK_BYTES);
+    uint32_t color_bytes = (frame * UINT32_C(0x9e3779b1) >> 26) * CACHE_LINE;
+    bool has_room = bytes + color_bytes <= (size_t)chunk->frames * CHUNK_BYTES;
+    return alignment <= CACHE_LINE && has_room ? color_bytes : 0;
+}
+
+/* The block of a chunk that becomes the user's; bytes: from the chunk's start on. */
+static void *hand_out(struct chunk *chunk, uint32_t color_bytes, size_t bytes, uint64_t call_site)
+{
+    chunk->color_bytes = color_bytes;
     chunk->requested_bytes = bytes;
     chunk->call_site = call_site;
     if (bytes > chunk->touched_bytes)
         set_touched(chunk, bytes);
     atomic_store_explicit(&chunk->big_state, BIG_AT_USER, memory_order_relaxed);
     count_live(1, (int64_t)bytes);
-    return chunk->base;
+    return big_block(chunk);
 }
 
 static bool is_reasonable(size_t bytes)
@@ -205,8 +216,9 @@ void *big_cache_allocate(const struct actor *actor, size_t bytes, size_t alignme
     size_t wanted = round_up(bytes ? bytes : 1, PAGE_BYTES);
     uint64_t frames = round_up(wanted, CHUNK_BYTES) / CHUNK_BYTES;
     telemetry_add(&telemetry->global.big_lookups, 1);
-    struct chunk *chunk =
-        frames > UINT32_MAX / 2 ? NULL : big_table_take((uint32_t)frames, alignment, call_site, &is_same_site);
+    struct big_request request = {
+        .frames = (uint32_t)frames, .bytes = wanted, .alignment = alignment, .call_site = call_site};
+    struct chunk *chunk = frames > UINT32_MAX / 2 ? NULL : big_table_take(&request, &is_same_site);
     if (chunk) {
         *is_zeroed = false;
         chunk->uses = is_same_site ? chunk->uses + 1 : 1;
@@ -214,7 +226,10 @@ void *big_cache_allocate(const struct actor *actor, size_t bytes, size_t alignme
     } else {
         chunk = map_run(actor, wanted, alignment, is_zeroed);
     }
-    return chunk ? hand_out(chunk, wanted, call_site) : NULL;
+    if (!chunk)
+        return NULL;
+    uint32_t color_bytes = color_of(chunk, bytes, alignment);
+    return hand_out(chunk, color_bytes, round_up((bytes ? bytes : 1) + color_bytes, PAGE_BYTES), call_site);
 }
 
 bool big_cache_free(const struct actor *actor, struct chunk *chunk)
@@ -262,7 +277,7 @@ static void *resize_in_place(struct chunk *chunk, size_t bytes)
     if (has_surplus && os_purge(chunk->base + bytes, chunk->touched_bytes - bytes))
         set_touched(chunk, bytes);
     set_requested(chunk, bytes);
-    return chunk->base;
+    return big_block(chunk);
 }
 
 /* Where the system does not move a run at once it does so frame by frame: each is of one mapping. */
@@ -304,7 +319,7 @@ static void *resize_by_moving(const struct actor *actor, struct chunk *chunk, si
         set_touched(target, chunk->touched_bytes);
     set_touched(chunk, 0);
     count_live(-1, -(int64_t)chunk->requested_bytes);
-    void *block = hand_out(target, bytes, chunk->call_site);
+    void *block = hand_out(target, chunk->color_bytes, bytes, chunk->call_site);
     unmap(actor, chunk);
     return block;
 }
@@ -313,14 +328,14 @@ void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t by
 {
     if (!is_reasonable(bytes) || !big_cache_is_at_user(chunk))
         return NULL;
-    size_t wanted = round_up(bytes ? bytes : 1, PAGE_BYTES);
+    size_t wanted = round_up((bytes ? bytes : 1) + chunk->color_bytes, PAGE_BYTES);
     if (wanted <= (size_t)chunk->frames * CHUNK_BYTES)
         return resize_in_place(chunk, wanted);
     size_t touched_bytes = chunk->touched_bytes;
     if (superslab_extend_big(chunk, wanted)) {
         telemetry_add(&telemetry->global.committed_bytes, (int64_t)chunk->touched_bytes - (int64_t)touched_bytes);
         set_requested(chunk, wanted);
-        return chunk->base;
+        return big_block(chunk);
     }
     return resize_by_moving(actor, chunk, wanted);
 }

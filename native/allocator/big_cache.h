@@ -9,11 +9,16 @@
  * buckets doubles the buckets; nothing is ever evicted because two keys share a bucket. Buckets far too
  * many for a second halve, down to big.initial_buckets.
  *
- * A request takes a cached block of its class and call site, else of its class; at least as large, at
- * most twice as many frames. The user may use the requested bytes, page rounded. An entry leaves for
+ * A request takes a cached block of its class and call site, else of its class, else of the class above; at
+ * least as large, at most twice as many frames, and the one whose touched pages suit best. The user may use
+ * the requested bytes, page rounded. An entry leaves for
  * good when it was idle for ss.purge_delay_ms (0: is not kept at all), or by a limit, as big.policy says:
  * its pages go to the system, its frames to whoever asks next. So all that is cached counts as not yet
  * purged, by the bytes that its users asked for.
+ *
+ * A block does not start with its first frame but on the line of the first page that the frame's number
+ * says (its color, at most 4032 bytes; none if the block would need another frame or asked for an alignment above a
+ * line). Blocks that all start with a page meet in the same sets of every cache: page by page, row by row.
  *
  * Locks as in big_table.h: one stripe for a hit. Never held across a system call. */
 #ifndef HAK_BIG_CACHE_H
@@ -34,7 +39,7 @@ bool big_cache_is_at_user(const struct chunk *chunk);
 /* What the user may use of a block: malloc_usable_size. */
 size_t big_cache_block_bytes(const struct chunk *chunk);
 /* Changes the size of a block at the user, in place or by moving its pages (never by copying); the
- * block, perhaps elsewhere, aligned to 2 MiB, or NULL if neither works (nothing changed). */
+ * block, perhaps elsewhere, as far into its frame as before, or NULL if neither works (nothing changed). */
 void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t bytes);
 
 /* Gives the pages of entries idle for ss.purge_delay_ms back (all: everything). Returns the bytes. */

@@ -19,22 +19,18 @@
 #define HAK_BIG_TABLE_H
 
 #include "big_cache.h"
-#include "lock.h"
 
 #define BIG_STRIPE_COUNT 64
 #define BIG_MAX_BUCKETS (1u << 20)
 
 enum big_state { BIG_NEITHER, BIG_AT_USER, BIG_CACHED };
 
-struct stripe {
-    _Alignas(CACHE_LINE) struct lock lock;
-    uint32_t buckets;
-    _Atomic uint32_t entries;
-    _Atomic uint32_t oldest_ms; /* since when the oldest is idle */
-    struct chunk *oldest, *newest;
-    uint32_t class_counts[BIG_CLASS_COUNT];
+/* What an allocation looks for: frames (to twice as many), whole pages of bytes, an alignment. */
+struct big_request {
+    uint32_t frames;
+    size_t bytes, alignment;
+    uint64_t call_site;
 };
-_Static_assert(sizeof(struct stripe) == CACHE_LINE, "one line a stripe");
 
 bool big_table_start(uint32_t buckets);
 
@@ -47,9 +43,10 @@ static inline unsigned big_class(uint32_t frames)
 
 /* Puts a chunk in: idle_since_ms, call_site, touched_bytes are set, it is in no list. */
 void big_table_insert(struct chunk *chunk);
-/* Takes a block of `frames` to twice as many frames out: of the same class and call site, else of the
- * same class (*is_same_site tells). NULL: none. */
-struct chunk *big_table_take(uint32_t frames, size_t alignment, uint64_t call_site, bool *is_same_site);
+/* Takes a block of the request's frames to twice as many out: of the same class and call site
+ * (*is_same_site tells), else of the same class, else of the class above; of several the one whose touched
+ * pages suit best (big_stripe.h). NULL: none. */
+struct chunk *big_table_take(const struct big_request *request, bool *is_same_site);
 /* Takes the one out that policy (enum big_policy) says should leave first. LRU: the longest idle, as far
  * as the clock tells. LFU: the least used of the 4 longest idle of each of 8 stripes. NULL: none. */
 struct chunk *big_table_take_victim(int policy, uint32_t now_ms);

@@ -81,14 +81,14 @@ static int describe_address(char *text, const void *address)
     const struct chunk *chunk = control_block.header ? registry_find(address) : NULL;
     if (!chunk)
         return describe_foreign(text, address);
-    size_t offset = (size_t)((const char *)address - chunk->base);
     if (chunk_kind(chunk) == CHUNK_BIG)
-        return snprintf(text, TEXT_BYTES, "it is byte %zu of a big block of %zu bytes at %p", offset,
-                        chunk->requested_bytes, (void *)chunk->base);
+        return snprintf(text, TEXT_BYTES, "it is byte %td of a big block of %zu bytes at %p",
+                        (const char *)address - big_block(chunk), chunk->requested_bytes - chunk->color_bytes,
+                        (void *)big_block(chunk));
     if (chunk_kind(chunk) != CHUNK_SLABS)
         return snprintf(text, TEXT_BYTES, "it is in a chunk that is being given back");
     struct slab *slab = slab_of((struct chunk *)(uintptr_t)chunk, address);
-    offset = (size_t)((const char *)address - slab_start(slab));
+    size_t offset = (size_t)((const char *)address - slab_start(slab));
     if (slab->state == SLAB_CLASS) {
         size_t bytes = size_classes[slab->class_index].bytes;
         return snprintf(text, TEXT_BYTES, "it is byte %zu of a block of %zu bytes at %p", offset % bytes, bytes,

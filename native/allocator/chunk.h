@@ -51,10 +51,12 @@ struct chunk {
     struct chunk *next, *previous;
     /* CHUNK_BIG only (big_cache.h): */
     uint64_t call_site;
-    size_t requested_bytes; /* at the user, page rounded */
+    size_t requested_bytes; /* from the start to the end of the block at the user, page rounded */
     size_t touched_bytes;   /* may be resident: at most this from the start */
+    uint32_t color_bytes; /* from the start to the block at the user (big_cache.h) */
+    uint32_t hash; /* of its key, while it is in the table */
+    uint32_t uses; /* how often it was taken from the cache */
     struct chunk *bucket_next, *bucket_previous, *list_next, *list_previous;
-    uint32_t uses;              /* how often it was taken from the cache */
     _Atomic uint32_t big_state; /* at the user, cached or neither: a free claims it by CAS */
     uint64_t *block_bits;       /* block_bits.h; stays with the descriptor */
     _Atomic(_Atomic uint64_t *) free_bits; /* integrity.h; stays with the descriptor. Store release, load acquire */
@@ -80,6 +82,11 @@ static inline struct slab *slab_of(struct chunk *chunk, const void *address)
 static inline struct chunk *slab_chunk(struct slab *slab)
 {
     return (struct chunk *)((char *)(slab - slab->index) - offsetof(struct chunk, slabs));
+}
+
+static inline char *big_block(const struct chunk *chunk)
+{
+    return chunk->base + chunk->color_bytes;
 }
 
 static inline char *slab_start(struct slab *slab)

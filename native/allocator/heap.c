@@ -136,6 +136,19 @@ static void *allocate(struct tls_cache *cache, size_t bytes, void *call_site, bo
     return block;
 }
 
+/* For what outgrew its block, and is likely to go on growing. */
+static void *allocate_growing(struct tls_cache *cache, size_t bytes, void *call_site)
+{
+    bool is_zeroed;
+    if (bytes > MID_MAX_BYTES && bytes <= L25_MAX_BYTES) {
+        after_large(cache);
+        void *block = l25_pool_allocate_growing(actor_of(cache), bytes);
+        if (LIKELY(block))
+            return block;
+    }
+    return allocate(cache, bytes, call_site, &is_zeroed);
+}
+
 static void *finish(struct tls_cache *cache, void *block, size_t bytes)
 {
     if (UNLIKELY(cache->is_maintenance_due)) {
@@ -218,7 +231,7 @@ static struct block_info find_block(const void *block)
     if (!chunk)
         return no_block(CAUSE_FOREIGN);
     if (chunk_kind(chunk) == CHUNK_BIG) {
-        if (block != chunk->base)
+        if (block != big_block(chunk))
             return no_block(CAUSE_MISALIGNED);
         return (struct block_info){.kind = BLOCK_BIG, .chunk = chunk, .usable_bytes = big_cache_block_bytes(chunk)};
     }
@@ -340,7 +353,8 @@ void *heap_realloc(void *block, size_t bytes, void *call_site)
         return block;
     }
     bool is_zeroed;
-    void *other = finish(cache, allocate(cache, bytes, call_site, &is_zeroed), bytes);
+    void *other = finish(cache, bytes > info.usable_bytes ? allocate_growing(cache, bytes, call_site)
+                                                          : allocate(cache, bytes, call_site, &is_zeroed), bytes);
     if (!other)
         return NULL;
     memcpy(other, block, bytes < info.usable_bytes ? bytes : info.usable_bytes);

@@ -254,30 +254,46 @@ static struct slab *take_from_others(unsigned class_index, struct shard *own, bo
     return NULL;
 }
 
-static NOINLINE struct slab *take_slow(const struct actor *actor, unsigned class_index, struct shard *own)
+static NOINLINE struct slab *take_slow(const struct actor *actor, unsigned class_index, struct shard *own,
+                                       bool is_growing)
 {
+    unsigned span_slabs = 1u << class_index, room_slabs = is_growing ? 1u << (L25_CLASS_COUNT - 1) : span_slabs;
     struct slab *slab = take_from_others(class_index, own, false);
     if (!slab)
-        slab = superslab_acquire(actor, 1u << class_index, SLAB_L25, class_index, 0);
+        slab = superslab_acquire_with_room(actor, span_slabs, room_slabs, SLAB_L25, class_index, 0);
     if (!slab)
         slab = take_from_others(class_index, own, true);
     /* Free blocks of other classes may hold the room that this one needs. */
     if (!slab && l25_pool_purge(actor, clock_now_ms(actor), true))
-        slab = superslab_acquire(actor, 1u << class_index, SLAB_L25, class_index, 0);
+        slab = superslab_acquire(actor, span_slabs, SLAB_L25, class_index, 0);
     if (slab)
         l25_add_live_bytes((int64_t)l25_class_bytes(class_index));
     return slab;
 }
 
-void *l25_pool_allocate(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed)
+/* The longest block above a class that waits. */
+static struct slab *pop_longer_locked(struct shard *shard, unsigned class_index)
 {
-    size_t need = bytes > alignment ? bytes : alignment; /* spans are aligned to their size */
-    if (need > L25_MAX_BYTES)
-        return NULL;
-    unsigned class_index = l25_class_for(need);
+    struct slab *slab = NULL;
+    for (unsigned longer = L25_CLASS_COUNT - 1; longer > class_index && !slab; longer--)
+        slab = shard_pop_locked(shard, longer);
+    return slab;
+}
+
+/* Cuts a block to the length of its class; what was behind it is free to grow over. */
+static void cut_to_class(const struct actor *actor, struct slab *slab, unsigned class_index)
+{
+    superslab_resize(actor, slab, 1u << class_index, false, clock_now_ms(actor));
+    slab->class_index = (uint8_t)class_index;
+}
+
+static void *allocate(const struct actor *actor, unsigned class_index, bool is_growing, bool *is_zeroed)
+{
     bool look_due = false;
     struct shard *shard = lock_near(actor, &look_due);
-    struct slab *slab = shard_pop_locked(shard, class_index);
+    struct slab *slab = is_growing ? pop_longer_locked(shard, class_index) : NULL;
+    if (!slab)
+        slab = shard_pop_locked(shard, class_index);
     if (slab) {
         shard_debit_locked(shard, (int64_t)l25_class_bytes(class_index));
         shard_publish_free_bytes_locked(shard);
@@ -285,16 +301,30 @@ void *l25_pool_allocate(const struct actor *actor, size_t bytes, size_t alignmen
     look_due |= count_locked(shard, true);
     lock_release(&shard->lock);
     if (UNLIKELY(!slab))
-        slab = take_slow(actor, class_index, shard);
+        slab = take_slow(actor, class_index, shard, is_growing);
     if (UNLIKELY(look_due))
         look_at_load(actor);
     if (!slab)
         return NULL;
+    if (slab->class_index != class_index)
+        cut_to_class(actor, slab, class_index);
     *is_zeroed = slab->is_zeroed;
     slab->is_zeroed = false;
     /* Of an L2.5 slab: 1 at the user, 0 free; decides which of two frees is the first. */
     __atomic_store_n(&slab->used, 1, __ATOMIC_RELAXED);
     return slab_start(slab);
+}
+
+void *l25_pool_allocate(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed)
+{
+    size_t need = bytes > alignment ? bytes : alignment; /* spans are aligned to their size */
+    return need <= L25_MAX_BYTES ? allocate(actor, l25_class_for(need), false, is_zeroed) : NULL;
+}
+
+void *l25_pool_allocate_growing(const struct actor *actor, size_t bytes)
+{
+    bool is_zeroed;
+    return bytes <= L25_MAX_BYTES ? allocate(actor, l25_class_for(bytes), true, &is_zeroed) : NULL;
 }
 
 bool l25_pool_free(const struct actor *actor, struct slab *slab)

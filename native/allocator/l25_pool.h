@@ -28,6 +28,10 @@ bool l25_pool_start(void);
 
 /* NULL: above 1 MiB, or no memory. */
 void *l25_pool_allocate(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed);
+/* For a block that outgrew another, and is likely to go on: at the start of a longer one that waits, whose rest
+ * is then free for it to grow over; else, if none of its own class waits, where 1 MiB is free in a chunk that is
+ * there. So what grew once finds that way again without a copy. */
+void *l25_pool_allocate_growing(const struct actor *actor, size_t bytes);
 /* False: the block is not at the user (double free). */
 bool l25_pool_free(const struct actor *actor, struct slab *slab);
 /* Makes a block at the user fit `bytes` where it lies: longer over free slabs behind it (superslab_resize),

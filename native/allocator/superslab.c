@@ -106,6 +106,7 @@ static void take_run_locked(const struct actor *actor, struct chunk *chunk, unsi
 /* What one acquisition looks for, and where it was found. */
 struct search {
     unsigned order, hint; /* hint: index into the next two */
+    unsigned room_order;  /* of the free run it is to start: more than order where it is to grow */
     enum acquire_stage stage;
     uint32_t scanned[ACQUIRE_STAGE_COUNT];
 };
@@ -148,11 +149,11 @@ static struct slab *take_last_locked(const struct actor *actor, struct search *s
 /* Recycled slabs first if ss.empty_reuse. */
 static struct slab *take_from_locked(const struct actor *actor, struct search *search, struct chunk *chunk)
 {
-    uint32_t candidates = SETTING(ss_empty_reuse) ? runs_in(chunk->dirty_mask, search->order) : 0;
+    uint32_t candidates = SETTING(ss_empty_reuse) ? runs_in(chunk->dirty_mask, search->room_order) : 0;
     if (candidates)
         search->stage = search->stage == ACQUIRE_NEW ? ACQUIRE_NEW : ACQUIRE_RECYCLED;
     else
-        candidates = runs_in(chunk->free_mask, search->order);
+        candidates = runs_in(chunk->free_mask, search->room_order);
     unsigned first = (unsigned)__builtin_ctz(candidates);
     struct slab *slab = &chunk->slabs[first];
     slab->is_zeroed = (chunk->dirty_mask & run_mask(search->order, first)) == 0;
@@ -165,9 +166,9 @@ static struct slab *take_from_locked(const struct actor *actor, struct search *s
 static struct chunk *find_recycled_locked(struct search *search)
 {
     uint32_t *scanned = &search->scanned[ACQUIRE_RECYCLED], limit = (uint32_t)SETTING(ss_empty_scan_limit);
-    for (unsigned run = search->order; SETTING(ss_empty_reuse) && run < RUN_ORDERS; run++)
+    for (unsigned run = search->room_order; SETTING(ss_empty_reuse) && run < RUN_ORDERS; run++)
         for (struct chunk *chunk = lists[TIER_HOT][run]; chunk && *scanned < limit; chunk = chunk->next, ++*scanned)
-            if (chunk->dirty_mask && runs_in(chunk->dirty_mask, search->order))
+            if (chunk->dirty_mask && runs_in(chunk->dirty_mask, search->room_order))
                 return ++*scanned, chunk;
     return NULL;
 }
@@ -182,7 +183,7 @@ static struct chunk *find_hinted_locked(struct search *search)
 /* The tightest chunk of a tier that has room. */
 static struct chunk *find_tightest_locked(enum tier tier, struct search *search)
 {
-    for (unsigned run = search->order; run < RUN_ORDERS; run++) {
+    for (unsigned run = search->room_order; run < RUN_ORDERS; run++) {
         search->scanned[ACQUIRE_MASK]++;
         if (lists[tier][run])
             return lists[tier][run];
@@ -230,6 +231,18 @@ static struct slab *find_locked(const struct actor *actor, struct search *search
     return chunk ? take_from_locked(actor, search, chunk) : NULL;
 }
 
+/* Where it could grow to the whole of a longer run, in chunks that are there and serve. */
+static struct slab *find_with_room_locked(const struct actor *actor, struct search *search)
+{
+    search->stage = ACQUIRE_MASK;
+    struct chunk *chunk = find_recycled_locked(search);
+    if (!chunk)
+        chunk = find_tightest_locked(TIER_HOT, search);
+    if (!chunk)
+        chunk = find_tightest_locked(TIER_FREE, search);
+    return chunk ? take_from_locked(actor, search, chunk) : NULL;
+}
+
 /* Takes the lock held, drops it while the chunk is mapped. */
 static struct slab *take_from_new_chunk_locked(const struct actor *actor, struct search *search)
 {
@@ -272,7 +285,10 @@ static void count_acquisition(const struct actor *actor, const struct search *se
 static struct slab *find_slab(const struct actor *actor, struct search *search)
 {
     lock_acquire(&superslab_shared.lock);
-    struct slab *slab = find_locked(actor, search);
+    struct slab *slab = search->room_order > search->order ? find_with_room_locked(actor, search) : NULL;
+    search->room_order = search->order;
+    if (!slab)
+        slab = find_locked(actor, search);
     if (!slab)
         slab = take_from_new_chunk_locked(actor, search);
     lock_release(&superslab_shared.lock);
@@ -293,7 +309,14 @@ static void set_class_of_slabs(struct chunk *chunk, struct slab *slab, uint16_t 
 struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, enum slab_state state,
                                unsigned class_index, unsigned heap)
 {
-    struct search search = {.order = log2_floor(span_slabs), .hint = hint_of(state, class_index)};
+    return superslab_acquire_with_room(actor, span_slabs, span_slabs, state, class_index, heap);
+}
+
+struct slab *superslab_acquire_with_room(const struct actor *actor, unsigned span_slabs, unsigned room_slabs,
+                                         enum slab_state state, unsigned class_index, unsigned heap)
+{
+    struct search search = {
+        .order = log2_floor(span_slabs), .hint = hint_of(state, class_index), .room_order = log2_floor(room_slabs)};
     struct slab *slab = find_slab(actor, &search);
     if (!slab)
         return NULL;
@@ -317,7 +340,7 @@ struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, e
     return slab;
 }
 
-void superslab_release(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms)
+static void release(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms, bool may_demote)
 {
     struct chunk *chunk = slab_chunk(slab);
     unsigned span_slabs = slab->span_slabs, hint = hint_of(slab->state, slab->class_index);
@@ -339,10 +362,20 @@ void superslab_release(const struct actor *actor, struct slab *slab, uint32_t id
         chunk->idle_since_ms = idle_since_ms;
     last_released[hint] = slab;
     telemetry_add(&telemetry->global.busy_slabs, -(int64_t)span_slabs);
-    if (!chunk->is_purging)
+    if (!chunk->is_purging && may_demote)
         chunk_update_tier_locked(actor, chunk);
     chunk_list_locked(chunk);
     lock_release(&superslab_shared.lock);
+}
+
+void superslab_release(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms)
+{
+    release(actor, slab, idle_since_ms, true);
+}
+
+void superslab_release_rest(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms)
+{
+    release(actor, slab, idle_since_ms, false);
 }
 
 bool superslab_is_valid(void)

@@ -41,12 +41,16 @@ bool superslab_start(void);
  * no memory, or ss.max_chunks reached. now_ms: the caller's clock (time or operations). */
 struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, enum slab_state state,
                                unsigned class_index, unsigned heap);
+/* As above, if possible at the start of room_slabs free ones that it can grow over; that alone maps no chunk
+ * and takes no DRAINING one, so that what does not grow after all packs as densely as ever. */
+struct slab *superslab_acquire_with_room(const struct actor *actor, unsigned span_slabs, unsigned room_slabs,
+                                         enum slab_state state, unsigned class_index, unsigned heap);
 /* Gives a span back that was idle since then; no block of it may be out. */
 void superslab_release(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms);
 
 /* Makes a span at the user longer or shorter where it lies; false: it is not aligned for that, or what is
- * behind it is in use (or, if only_dirty, was never touched), or its chunk takes frees only. The caller
- * tells the slab's class. */
+ * behind it is in use (or, if only_dirty, was never touched). In a DRAINING chunk,
+ * too: it would not empty sooner. The caller tells the slab's class. */
 bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned span_slabs, bool only_dirty,
                       uint32_t now_ms);
 

@@ -21,6 +21,8 @@ void chunk_set_tier_locked(const struct actor *actor, struct chunk *chunk, enum 
 /* After slabs came back: demotes, but keeps the last HOT chunk. */
 void chunk_update_tier_locked(const struct actor *actor, struct chunk *chunk);
 uint32_t superslab_chunk_count_locked(void);
+/* As superslab_release, of what was behind a span that stays: leaves the tier alone, as the span may grow again. */
+void superslab_release_rest(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms);
 void superslab_add_committed(int64_t slabs);
 
 #endif

@@ -8,8 +8,16 @@
 #include "superslab_lists.h"
 #include "telemetry.h"
 
+/* A DRAINING chunk whose span has grown past ss.drain_percent serves again. */
+static void promote_locked(const struct actor *actor, struct chunk *chunk)
+{
+    unsigned busy = SLABS_PER_CHUNK - (unsigned)__builtin_popcount(chunk->free_mask);
+    if (chunk->tier == TIER_DRAINING && busy * 100 > (unsigned)SETTING(ss_drain_percent) * SLABS_PER_CHUNK)
+        chunk_set_tier_locked(actor, chunk, TIER_HOT, CAUSE_NONE);
+}
+
 /* Only to where a span of that length may start: blocks of a class are aligned to their size. */
-static bool grow(struct slab *slab, unsigned span_slabs, bool only_dirty)
+static bool grow(const struct actor *actor, struct slab *slab, unsigned span_slabs, bool only_dirty)
 {
     struct chunk *chunk = slab_chunk(slab);
     unsigned had = slab->span_slabs;
@@ -17,12 +25,13 @@ static bool grow(struct slab *slab, unsigned span_slabs, bool only_dirty)
         return false;
     uint32_t added = slabs_mask(slab->index + had, span_slabs - had);
     lock_acquire(&superslab_shared.lock);
-    bool is_free = chunk->tier == TIER_HOT && !chunk->is_purging && ((only_dirty ? chunk->dirty_mask : chunk->free_mask) & added) == added;
+    bool is_free = !chunk->is_purging && ((only_dirty ? chunk->dirty_mask : chunk->free_mask) & added) == added;
     if (is_free) {
         superslab_add_committed((int64_t)__builtin_popcount(added & ~chunk->dirty_mask));
         chunk_unlist_locked(chunk);
         chunk->free_mask &= ~added;
         chunk->dirty_mask &= ~added;
+        promote_locked(actor, chunk);
         chunk_list_locked(chunk);
         telemetry_add(&telemetry->global.busy_slabs, span_slabs - had);
     }
@@ -38,7 +47,7 @@ bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned spa
                       uint32_t now_ms)
 {
     unsigned had = slab->span_slabs;
-    if (span_slabs > had && !grow(slab, span_slabs, only_dirty))
+    if (span_slabs > had && !grow(actor, slab, span_slabs, only_dirty))
         return false;
     slab->span_slabs = (uint8_t)span_slabs;
     if (span_slabs < had) { /* the rest becomes a span of its own and goes */
@@ -46,7 +55,7 @@ bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned spa
         rest->span_slabs = (uint8_t)(had - span_slabs);
         rest->class_index = slab->class_index;
         rest->state = SLAB_L25;
-        superslab_release(actor, rest, now_ms);
+        superslab_release_rest(actor, rest, now_ms);
     }
     return true;
 }

@@ -34,7 +34,7 @@ HOLDS(offsetof(struct chunk, slabs) % CACHE_LINE == 0);
 STANDS_ALONE(magazine);
 #endif
 
-#ifdef IN_BIG_TABLE
+#ifdef IN_BIG_STRIPE
 STANDS_ALONE(stripe);
 HOLDS(sizeof totals % CACHE_LINE == 0);
 #endif

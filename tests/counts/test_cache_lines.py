@@ -19,7 +19,7 @@ CACHE_LINE = 64
 SOURCES = {
     "IN_CENTRAL": "allocator/central.c",
     "IN_MAGAZINE": "allocator/magazine.c",
-    "IN_BIG_TABLE": "allocator/big_table.c",
+    "IN_BIG_STRIPE": "allocator/big_stripe.c",
     "IN_L25_SHARD": "allocator/l25_shard.c",
     "IN_TLS_CACHE": "allocator/tls_cache.c",
     "IN_WRITER": "block/writer.c",
@@ -30,9 +30,17 @@ READ_MOSTLY = (
     "current_generation", "heap_count", "bucket_count", "placed_by", "shard_count", "os_process_word",
 )  # fmt: skip
 # Written in a steady state, by any thread.
-WRITTEN = ("totals", "l25_holders", "class_stripes", "superslab_shared", "lists", "frames_lock")
+WRITTEN = (
+    "totals",
+    "victim_rotor",
+    "l25_holders",
+    "big_class_stripes",
+    "superslab_shared",
+    "lists",
+    "frames_lock",
+)
 # Arrays whose items belong to different locks.
-ARRAYS = ("centrals", "magazines", "stripes", "l25_shards", "tls_cache_none")
+ARRAYS = ("centrals", "magazines", "big_stripes", "l25_shards", "tls_cache_none")
 
 
 @cache

@@ -336,6 +336,32 @@ static void check_resizing(void)
     CHECK(live_bytes() == 0 && superslab_is_valid());
 }
 
+/* What outgrew its block starts where a longer one waits, and grows over the rest of it. */
+static void check_growing(void)
+{
+    uint64_t live = live_bytes();
+    char *longest = take(&actor, 1024 * KIB), *shorter = take(&actor, 128 * KIB), *fitting = take(&actor, 64 * KIB);
+    give(&actor, shorter);
+    give(&actor, fitting);
+    give(&actor, longest);
+    uint64_t free_before = free_bytes();
+    char *block = l25_pool_allocate_growing(&actor, 40 * KIB);
+    CHECK(block == longest && l25_pool_block_bytes(slab_at(block)) == 64 * KIB);
+    CHECK(free_bytes() == free_before - 1024 * KIB && l25_pool_is_valid() && superslab_is_valid());
+    for (size_t bytes = 128 * KIB; bytes <= 1024 * KIB; bytes *= 2)
+        CHECK(l25_pool_resize(&actor, slab_at(block), bytes) && l25_pool_block_bytes(slab_at(block)) == bytes);
+    char *second = l25_pool_allocate_growing(&actor, 64 * KIB), *third = l25_pool_allocate_growing(&actor, 64 * KIB);
+    CHECK(second == shorter && third == fitting); /* as far as there are longer ones */
+    char *none = l25_pool_allocate_growing(&actor, 512 * KIB);
+    CHECK(none && slab_at(none)->span_slabs == 8 && l25_pool_allocate_growing(&actor, MIB + 1) == NULL);
+    give(&actor, block);
+    give(&actor, second);
+    give(&actor, third);
+    give(&actor, none);
+    purge_all();
+    CHECK(live_bytes() <= live && superslab_is_valid());
+}
+
 int main(void)
 {
     start_on_operations();
@@ -350,6 +376,7 @@ int main(void)
     check_exhaustion();
     check_threads();
     check_resizing();
+    check_growing();
     puts("l25_pool: ok");
     return 0;
 }

@@ -15,6 +15,7 @@ PROGRAMS = {
     "tls_cache": [],
     "l25_pool": [],
     "big_cache": [],
+    "big_fit": [],
     "stress": ["--operations", "100000", "--threads", "3", "--seed", "7"],
 }
 

@@ -16,7 +16,7 @@ ALLOCATOR_LAYERS = (
     ("heap", "heap_upkeep", "purger"),
     ("lifecycle",),
     ("tls_cache", "bin_limits", "bin_marks"),
-    ("l25_pool", "l25_shard", "big_cache", "big_table"),
+    ("l25_pool", "l25_shard", "big_cache", "big_table", "big_stripe"),
     ("magazine",),
     ("central", "block_bits"),
     ("superslab", "superslab_map", "superslab_purge", "superslab_lists"),
