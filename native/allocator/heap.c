@@ -370,21 +370,26 @@ void *heap_reallocarray(void *block, size_t count, size_t bytes, void *call_site
     return heap_realloc(block, total, call_site);
 }
 
-/* The smallest class of at least `bytes` whose every block is aligned, or SIZE_CLASS_COUNT. */
+/* The smallest class of at least `bytes`, a multiple of the alignment up to 32 KiB, whose every block is aligned.
+ * Four classes a doubling: it is at most three beyond the one that serves so many bytes. */
 static unsigned aligned_class(size_t alignment, size_t bytes)
 {
-    for (unsigned c = 0; c < SIZE_CLASS_COUNT; c++)
-        if (size_classes[c].bytes >= bytes && size_classes[c].bytes % alignment == 0)
-            return c;
-    return SIZE_CLASS_COUNT;
+    unsigned class_index = bytes <= TINY_MAX_BYTES
+                               ? class_of_key(tiny_class_tables[PROFILE_CONSERVATIVE][(bytes + 7) / 8])
+                               : mid_class(bytes);
+    while (size_classes[class_index].bytes & (alignment - 1))
+        class_index++;
+    return class_index;
 }
 
 static void *try_memalign(struct tls_cache *cache, size_t alignment, size_t bytes, void *call_site)
 {
     bool is_zeroed;
+    if (UNLIKELY(!cache->is_real) && !lifecycle_is_started())
+        return NULL;
     size_t at_least = bytes > alignment ? bytes : alignment;
     if (at_least <= MID_MAX_BYTES)
-        return allocate_class(cache, aligned_class(alignment, bytes ? bytes : 1));
+        return allocate_class(cache, aligned_class(alignment, round_up(at_least, alignment)));
     if (at_least <= L25_MAX_BYTES)
         return allocate_l25(cache, at_least, alignment, &is_zeroed);
     return allocate_big(cache, at_least, alignment, call_site, &is_zeroed);

@@ -1,7 +1,8 @@
 /* hit_path.c: the patterns whose instructions are counted, on malloc and free as preloaded.
  * usage: hit_path pair|mid|mixed256|mixed8192|batch OPERATIONS   (an operation: a malloc and its free)
  *        hit_path usable|resize|move OPERATIONS   (an operation: a malloc_usable_size; a realloc in place; one
- *                                                  from 100 to 220 bytes or back) */
+ *                                                  from 100 to 220 bytes or back)
+ *        hit_path aligned OPERATIONS               (an operation: an aligned_alloc of 100 bytes at 64 and its free) */
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -71,6 +72,14 @@ static void resize(long operations, size_t smaller, size_t larger)
     free(block);
 }
 
+static void aligned(long operations)
+{
+    for (long i = 0; i < operations; i++) {
+        void *volatile block = aligned_alloc(64, 100);
+        free(block);
+    }
+}
+
 int main(int count, char **words)
 {
     long operations = count == 3 ? atol(words[2]) : 0;
@@ -92,5 +101,7 @@ int main(int count, char **words)
         resize(operations, 70, 110);
     else if (strcmp(words[1], "move") == 0)
         resize(operations, 100, 220);
+    else if (strcmp(words[1], "aligned") == 0)
+        aligned(operations);
     return 0;
 }
