@@ -14,6 +14,7 @@
 #define CHUNK_SHIFT 21
 #define PAGE_BYTES ((size_t)4096)
 #define CACHE_LINE 64
+#define MAX_HEAPS 8 /* central.h */
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)

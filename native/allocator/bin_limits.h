@@ -30,7 +30,7 @@ static inline struct limits class_limits(unsigned class_index)
 
 /* A thread's first refill of a class is small: most threads use most classes once or never, and what they
  * take but do not use keeps others from sharing its pages. */
-#define FIRST_REFILL_BYTES 1280
+#define FIRST_REFILL_BYTES 1024
 
 static inline unsigned refill_blocks(const struct bin *bin, bool is_first)
 {

@@ -24,8 +24,8 @@ static unsigned heap_count = 1;
 
 void central_start(void)
 {
-    uint32_t cpus = os_cpu_count();
-    heap_count = cpus < MAX_HEAPS ? cpus : MAX_HEAPS;
+    uint32_t twice = 2 * os_cpu_count();
+    heap_count = twice < MAX_HEAPS ? twice : MAX_HEAPS;
 }
 
 unsigned central_heap_count(void)

@@ -5,9 +5,10 @@
  *                                  (block bits, bump: blocks to take)    (remote_head: blocks freed by
  *                                                                         threads of other heaps)
  *
- * There are as many heaps as processors (at most 8); a thread keeps the heap it was given at birth. A
- * slab belongs to one heap and class until its last block came back, so whoever holds a block of it
- * reads heap and class plainly.
+ * There are twice as many heaps as processors (at most 8), so that a thread which has to wait with a lock in
+ * its hands is seldom in the way. A thread keeps the heap it was given at birth: the lowest of those with the
+ * fewest threads (lifecycle.c). A slab belongs to one heap and class until its last block came back, so
+ * whoever holds a block of it reads heap and class plainly.
  *
  * A block freed under another heap is not pushed under that heap's lock: blocks are grouped by slab
  * (remote.batch) and put on the slab's remote list by one CAS a group. Who finds the list empty links
@@ -23,8 +24,6 @@
 #include "base.h"
 #include "superslab.h"
 #include "telemetry.h"
-
-#define MAX_HEAPS 8
 
 void central_start(void);
 unsigned central_heap_count(void);

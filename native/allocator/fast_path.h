@@ -28,7 +28,7 @@ static inline __attribute__((always_inline)) const struct block_shape *shape_of(
 static __attribute__((noinline)) void *malloc_above_tiny_at(size_t bytes, void *call_site)
 {
     if (bytes <= tls_cache->mid_max_bytes) {
-        struct bin *bin = &tls_cache->bins[mid_class(bytes) + 1];
+        struct bin *bin = &tls_cache->bins[mid_class(bytes)];
         return bin_may_pop(bin) ? bin_pop(bin) : heap_malloc_cached(bytes);
     }
     return heap_malloc(bytes, call_site);
@@ -38,7 +38,7 @@ static __attribute__((noinline)) void *malloc_above_tiny_at(size_t bytes, void *
 static __attribute__((noinline)) void *malloc_above_tiny(size_t bytes)
 {
     if (bytes <= tls_cache->mid_max_bytes) {
-        struct bin *bin = &tls_cache->bins[mid_class(bytes) + 1];
+        struct bin *bin = &tls_cache->bins[mid_class(bytes)];
         return bin_may_pop(bin) ? bin_pop(bin) : heap_malloc_cached(bytes);
     }
     return heap_malloc(bytes, __builtin_return_address(0));

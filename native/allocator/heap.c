@@ -12,6 +12,7 @@
 #include "l25_pool.h"
 #include "lifecycle.h"
 #include "magazine.h"
+#include "outbox.h"
 #include "purger.h"
 #include "settings.h"
 #include "superslab.h"
@@ -53,7 +54,7 @@ static const struct actor *actor_of(const struct tls_cache *cache)
 static void *allocate_class(struct tls_cache *cache, unsigned class_index)
 {
     if (LIKELY(cache->is_real)) {
-        struct bin *bin = &cache->bins[class_index + 1];
+        struct bin *bin = &cache->bins[class_index];
         if (!bin_may_pop(bin))
             return tls_cache_allocate(cache, class_index);
         void *popped = bin_pop(bin);
@@ -271,7 +272,10 @@ static bool free_class_block(struct tls_cache *cache, const struct block_info *i
     if (LIKELY(cache->is_real)) {
         if (UNLIKELY(cache->check_level >= 3) && !integrity_note_free(info->chunk, block))
             return false;
-        tls_cache_free(cache, class_index, block);
+        if (class_index < OUTBOX_COUNT && info->slab->heap != cache->heap)
+            outbox_put(cache, class_index, block);
+        else
+            tls_cache_free(cache, class_index, block);
     } else if (SETTING(check_level) < 2 || integrity_check_bin(NULL, 2, class_index, &block, 1, 1)) {
         central_give(NULL, &no_row, 0, class_index, &block, 1);
     }

@@ -16,10 +16,30 @@
 static struct lock start_lock;
 static _Atomic bool is_started; /* store release under start_lock */
 static pthread_key_t exit_key;
-static _Atomic unsigned next_heap;
+static struct lock heaps_lock;
+static uint32_t threads_of_heap[MAX_HEAPS]; /* under heaps_lock */
 
 /* Stands in for the cache of a thread whose destructors run: nothing is attached any more. */
 static struct tls_cache ended;
+
+/* The lowest of the heaps with the fewest threads: a thread that follows another finds its slabs. */
+static unsigned join_heap(void)
+{
+    unsigned least = 0;
+    lock_acquire(&heaps_lock);
+    for (unsigned heap = 1; heap < central_heap_count(); heap++)
+        least = threads_of_heap[heap] < threads_of_heap[least] ? heap : least;
+    threads_of_heap[least]++;
+    lock_release(&heaps_lock);
+    return least;
+}
+
+static void leave_heap(unsigned heap)
+{
+    lock_acquire(&heaps_lock);
+    threads_of_heap[heap]--;
+    lock_release(&heaps_lock);
+}
 
 static void end_thread(void *value)
 {
@@ -28,7 +48,9 @@ static void end_thread(void *value)
     if (!cache->is_real)
         return;
     tls_cache = &ended;
+    unsigned heap = cache->heap; /* once destroyed, it may be another thread's */
     tls_cache_destroy(cache);
+    leave_heap(heap);
 }
 
 static bool start_system(void)
@@ -78,10 +100,12 @@ struct tls_cache *lifecycle_attach(void)
         return tls_cache;
     if (tls_cache == &ended || !lifecycle_start())
         return &tls_cache_none;
-    unsigned heap = atomic_fetch_add_explicit(&next_heap, 1, memory_order_relaxed) % central_heap_count();
+    unsigned heap = join_heap();
     struct tls_cache *cache = tls_cache_create(heap);
-    if (!cache)
+    if (!cache) {
+        leave_heap(heap);
         return &tls_cache_none;
+    }
     tls_cache = cache;
     pthread_setspecific(exit_key, cache); /* may allocate: the cache is in place */
     return cache;
@@ -90,4 +114,7 @@ struct tls_cache *lifecycle_attach(void)
 void lifecycle_after_fork(void)
 {
     lock_reset(&start_lock);
+    lock_reset(&heaps_lock);
+    for (unsigned heap = 0; heap < MAX_HEAPS; heap++)
+        threads_of_heap[heap] = tls_cache->is_real && tls_cache->heap == heap;
 }

@@ -12,26 +12,45 @@ struct magazine {
     void **blocks;         /* MAGAZINE_MAX_BLOCKS, mapped at the first put */
 };
 
-static struct magazine magazines[SIZE_CLASS_COUNT];
+/* One a class; of classes below a cache line one for each heap, those of heaps above 0 at the end. */
+#define MAGAZINE_COUNT (SIZE_CLASS_COUNT + (MAX_HEAPS - 1) * OUTBOX_COUNT)
+static struct magazine magazines[MAGAZINE_COUNT];
 /* Counts of upkeep; written by several, so only roughly right. */
 static struct telemetry_thread_class no_row;
 
-static void publish_locked(const struct magazine *magazine, unsigned class_index)
+static struct magazine *magazine_of(unsigned heap, unsigned class_index)
 {
-    telemetry_set(&telemetry->classes[class_index].in_magazine, magazine->fill);
+    if (class_index >= OUTBOX_COUNT || heap == 0)
+        return &magazines[class_index];
+    return &magazines[SIZE_CLASS_COUNT + (heap - 1) * OUTBOX_COUNT + class_index];
 }
 
-unsigned magazine_take(unsigned class_index, void **out, unsigned wanted)
+static unsigned class_of(unsigned index)
 {
-    struct magazine *magazine = &magazines[class_index];
+    return index < SIZE_CLASS_COUNT ? index : (index - SIZE_CLASS_COUNT) % OUTBOX_COUNT;
+}
+
+static unsigned heap_of(unsigned index)
+{
+    return index < SIZE_CLASS_COUNT ? 0 : (index - SIZE_CLASS_COUNT) / OUTBOX_COUNT + 1;
+}
+
+static void change_fill_locked(struct magazine *magazine, unsigned class_index, int64_t blocks)
+{
+    magazine->fill += (unsigned)blocks;
+    telemetry_add(&telemetry->classes[class_index].in_magazine, blocks);
+}
+
+unsigned magazine_take(unsigned heap, unsigned class_index, void **out, unsigned wanted)
+{
+    struct magazine *magazine = magazine_of(heap, class_index);
     lock_acquire(&magazine->lock);
     unsigned got = wanted < magazine->fill ? wanted : magazine->fill;
     if (got) {
-        magazine->fill -= got;
+        change_fill_locked(magazine, class_index, -(int64_t)got);
         if (magazine->fill < magazine->lowest)
             magazine->lowest = magazine->fill;
         memcpy(out, magazine->blocks + magazine->fill, got * sizeof *out);
-        publish_locked(magazine, class_index);
     }
     lock_release(&magazine->lock);
     if (got)
@@ -39,9 +58,9 @@ unsigned magazine_take(unsigned class_index, void **out, unsigned wanted)
     return got;
 }
 
-unsigned magazine_put(unsigned class_index, void *const *blocks, unsigned count, unsigned limit)
+unsigned magazine_put(unsigned heap, unsigned class_index, void *const *blocks, unsigned count, unsigned limit)
 {
-    struct magazine *magazine = &magazines[class_index];
+    struct magazine *magazine = magazine_of(heap, class_index);
     unsigned kept = 0;
     lock_acquire(&magazine->lock);
     if (!magazine->blocks)
@@ -49,8 +68,7 @@ unsigned magazine_put(unsigned class_index, void *const *blocks, unsigned count,
     if (magazine->blocks && magazine->fill < limit) {
         kept = limit - magazine->fill < count ? limit - magazine->fill : count;
         memcpy(magazine->blocks + magazine->fill, blocks + (count - kept), kept * sizeof *blocks);
-        magazine->fill += kept;
-        publish_locked(magazine, class_index);
+        change_fill_locked(magazine, class_index, kept);
     }
     lock_release(&magazine->lock);
     if (kept)
@@ -65,9 +83,8 @@ static unsigned take_oldest(struct magazine *magazine, unsigned class_index, voi
     unsigned got = wanted < magazine->fill ? wanted : magazine->fill;
     if (got) {
         memcpy(out, magazine->blocks, got * sizeof *out);
-        magazine->fill -= got;
+        change_fill_locked(magazine, class_index, -(int64_t)got);
         memmove(magazine->blocks, magazine->blocks + got, magazine->fill * sizeof *out);
-        publish_locked(magazine, class_index);
     }
     magazine->lowest = magazine->fill;
     lock_release(&magazine->lock);
@@ -88,15 +105,15 @@ static unsigned idle_blocks(struct magazine *magazine)
 void magazine_age(const struct actor *actor, bool is_everything)
 {
     void *batch[256];
-    for (unsigned c = 0; c < SIZE_CLASS_COUNT; c++) {
-        struct magazine *magazine = &magazines[c];
+    for (unsigned i = 0; i < MAGAZINE_COUNT; i++) {
+        struct magazine *magazine = &magazines[i];
         unsigned left = is_everything ? MAGAZINE_MAX_BLOCKS : idle_blocks(magazine);
         while (left) {
             unsigned wanted = left < sizeof batch / sizeof *batch ? left : sizeof batch / sizeof *batch;
-            unsigned got = take_oldest(magazine, c, batch, wanted);
+            unsigned got = take_oldest(magazine, class_of(i), batch, wanted);
             if (got == 0)
                 break;
-            central_give(actor, &no_row, 0, c, batch, got);
+            central_give(actor, &no_row, heap_of(i), class_of(i), batch, got);
             left -= got;
         }
     }
@@ -105,13 +122,15 @@ void magazine_age(const struct actor *actor, bool is_everything)
 bool magazine_is_valid(void)
 {
     bool valid = true;
-    for (unsigned c = 0; c < SIZE_CLASS_COUNT; c++) {
-        struct magazine *magazine = &magazines[c];
+    for (unsigned i = 0; i < MAGAZINE_COUNT; i++) {
+        struct magazine *magazine = &magazines[i];
         lock_acquire(&magazine->lock);
         valid &= magazine->lowest <= magazine->fill && magazine->fill <= MAGAZINE_MAX_BLOCKS;
-        for (unsigned i = 0; i < magazine->fill; i++) {
-            struct chunk *chunk = registry_find(magazine->blocks[i]);
-            valid &= chunk && chunk_kind(chunk) == CHUNK_SLABS && slab_of(chunk, magazine->blocks[i])->class_index == c;
+        for (unsigned k = 0; k < magazine->fill; k++) {
+            struct chunk *chunk = registry_find(magazine->blocks[k]);
+            const struct slab *slab = chunk && chunk_kind(chunk) == CHUNK_SLABS ? slab_of(chunk, magazine->blocks[k]) : NULL;
+            valid &= slab && slab->class_index == class_of(i);
+            valid &= slab && (class_of(i) >= OUTBOX_COUNT || slab->heap == heap_of(i));
         }
         lock_release(&magazine->lock);
     }
@@ -120,18 +139,18 @@ bool magazine_is_valid(void)
 
 void magazine_acquire_locks(void)
 {
-    for (unsigned c = 0; c < SIZE_CLASS_COUNT; c++)
-        lock_acquire(&magazines[c].lock);
+    for (unsigned i = 0; i < MAGAZINE_COUNT; i++)
+        lock_acquire(&magazines[i].lock);
 }
 
 void magazine_release_locks(void)
 {
-    for (unsigned c = 0; c < SIZE_CLASS_COUNT; c++)
-        lock_release(&magazines[c].lock);
+    for (unsigned i = 0; i < MAGAZINE_COUNT; i++)
+        lock_release(&magazines[i].lock);
 }
 
 void magazine_reset_locks(void)
 {
-    for (unsigned c = 0; c < SIZE_CLASS_COUNT; c++)
-        lock_reset(&magazines[c].lock);
+    for (unsigned i = 0; i < MAGAZINE_COUNT; i++)
+        lock_reset(&magazines[i].lock);
 }

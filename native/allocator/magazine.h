@@ -8,10 +8,12 @@
  * A bin of `capacity` slots puts blocks here up to a fill of MAGAZINE_BINS * capacity; what is above goes
  * to the central lists. So the magazine follows the bins' capacities and has no setting of its own.
  *
+ * Blocks below a cache line stay with their heap (outbox.h): of their classes there is a magazine a heap.
+ *
  * What nobody took since the last upkeep (the lowest fill) goes to the central lists at the next one,
  * so that slabs of idle blocks become empty.
  *
- * Lock: one a class, below those of thread rows, above central's; held for a copy of pointers. Blocks in
+ * Lock: one each, below those of thread rows, above central's; held for a copy of pointers. Blocks in
  * here are busy to their slab and not `out` to telemetry.
  * Invariant (magazine_is_valid): lowest <= fill <= MAGAZINE_MAX_BLOCKS; every block is of the class. */
 #ifndef HAK_MAGAZINE_H
@@ -23,9 +25,9 @@
 #define MAGAZINE_MAX_BLOCKS (MAGAZINE_BINS * 4096)
 
 /* Takes up to `wanted` blocks, those put last. */
-unsigned magazine_take(unsigned class_index, void **out, unsigned wanted);
+unsigned magazine_take(unsigned heap, unsigned class_index, void **out, unsigned wanted);
 /* Keeps the last of blocks[0..count), as far as the fill stays within `limit`; how many were not kept. */
-unsigned magazine_put(unsigned class_index, void *const *blocks, unsigned count, unsigned limit);
+unsigned magazine_put(unsigned heap, unsigned class_index, void *const *blocks, unsigned count, unsigned limit);
 
 /* Gives the central lists what was not taken since the last call, or everything. */
 void magazine_age(const struct actor *actor, bool is_everything);

@@ -7,13 +7,15 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define CALL_SITE __builtin_return_address(0)
+/* Each fits one cache line of code, if it begins there: a line more is some per cent of a hit. */
+#define ON_A_LINE __attribute__((aligned(CACHE_LINE)))
 
-EXPORT void *malloc(size_t bytes)
+EXPORT ON_A_LINE void *malloc(size_t bytes)
 {
     return fast_malloc(bytes);
 }
 
-EXPORT void free(void *block)
+EXPORT ON_A_LINE void free(void *block)
 {
     fast_free(block);
 }

@@ -12,7 +12,7 @@ const struct size_class size_classes[SIZE_CLASS_COUNT] = {
 };
 
 const struct block_shape block_shapes[] = {
-    {0},
+    [BINS_OFFSET / BIN_BYTES - 1] = {0},
 #define HAK_SIZE_CLASS(bytes, group, span_slabs) {UINT64_MAX / (bytes) + 1, bytes, SLAB_BYTES * (span_slabs) - 1},
 #include "size_classes.def"
 #include "size_classes.def"

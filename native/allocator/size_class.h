@@ -26,17 +26,26 @@ struct size_class {
 };
 extern const struct size_class size_classes[SIZE_CLASS_COUNT];
 
-/* What tables on the fast paths hold for a class: where its bin lies among bins of 64 bytes, of which
- * the first belongs to no class. Scaled, so that the fast paths need no shift. */
+/* What tables on the fast paths hold for a class: where its bin lies in a thread's cache, so that they only
+ * add. The bin at the start belongs to no class. */
 #define BIN_BYTES 64u
+#define BINS_OFFSET 384u
 #define NO_CLASS_KEY 0u
 static inline uint16_t class_key(unsigned class_index)
 {
-    return (uint16_t)((class_index + 1) * BIN_BYTES);
+    return (uint16_t)(BINS_OFFSET + class_index * BIN_BYTES);
 }
+/* Of classes below a cache line there is a second bin: the outbox (outbox.h). */
+#define OUTBOX_COUNT (SIZE_CLASS_48 + 1u)
+static inline uint16_t outbox_key(unsigned class_index)
+{
+    return class_key(SIZE_CLASS_COUNT + class_index);
+}
+/* Of any key but NO_CLASS_KEY. */
 static inline unsigned class_of_key(uint16_t key)
 {
-    return key / BIN_BYTES - 1;
+    unsigned index = (key - BINS_OFFSET) / BIN_BYTES;
+    return index < SIZE_CLASS_COUNT ? index : index - SIZE_CLASS_COUNT;
 }
 
 /* What the fast paths need to know of the block at an address, by the key of its slab. Keys beyond the last
@@ -46,7 +55,7 @@ struct block_shape {
     uint32_t bytes;
     uint32_t span_mask; /* offset in a span = address & span_mask: spans are aligned to their size */
 };
-extern const struct block_shape block_shapes[1 + 2 * SIZE_CLASS_COUNT] __attribute__((visibility("hidden")));
+extern const struct block_shape block_shapes[BINS_OFFSET / BIN_BYTES + 2 * SIZE_CLASS_COUNT] __attribute__((visibility("hidden")));
 static inline const struct block_shape *block_shape(uint16_t key)
 {
     return (const struct block_shape *)((const char *)block_shapes + key / (BIN_BYTES / sizeof *block_shapes));

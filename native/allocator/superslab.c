@@ -13,7 +13,7 @@
 
 #define HINT_COUNT (SIZE_CLASS_COUNT + RUN_ORDERS)
 
-_Atomic uint16_t *class_of_slab;
+_Atomic uint16_t *class_of_slab[MAX_HEAPS];
 
 struct superslab_shared superslab_shared;
 /* Chunks with free slabs, by tier and largest aligned free run; FREE ones stand in [TIER_FREE][5]. */
@@ -23,8 +23,11 @@ bool superslab_start(void)
 {
     if (os_range.bytes == 0)
         return true;
-    class_of_slab = os_map(os_range.bytes / SLAB_BYTES * sizeof *class_of_slab);
-    return class_of_slab != NULL;
+    size_t slabs = os_range.bytes / SLAB_BYTES;
+    _Atomic uint16_t *tables = os_map(MAX_HEAPS * slabs * sizeof *tables);
+    for (unsigned heap = 0; tables && heap < MAX_HEAPS; heap++)
+        class_of_slab[heap] = tables + heap * slabs;
+    return tables != NULL;
 }
 
 static unsigned busy_slabs(const struct chunk *chunk)
@@ -297,13 +300,15 @@ static struct slab *find_slab(const struct actor *actor, struct search *search)
     return slab;
 }
 
-static void set_class_of_slabs(struct chunk *chunk, struct slab *slab, uint16_t value)
+static void set_class_of_slabs(struct chunk *chunk, const struct slab *slab, uint16_t own_key, uint16_t foreign_key)
 {
     if (!chunk->in_range)
         return;
-    size_t first = (size_t)(slab_start(slab) - os_range.base) >> SLAB_SHIFT;
-    for (unsigned i = 0; i < slab->span_slabs; i++)
-        atomic_store_explicit(&class_of_slab[first + i], value, memory_order_relaxed);
+    size_t first = (size_t)(chunk->base - os_range.base) / SLAB_BYTES + slab->index;
+    for (unsigned heap = 0; heap < MAX_HEAPS; heap++)
+        for (unsigned i = 0; i < slab->span_slabs; i++)
+            atomic_store_explicit(&class_of_slab[heap][first + i], heap == slab->heap ? own_key : foreign_key,
+                                  memory_order_relaxed);
 }
 
 struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, enum slab_state state,
@@ -335,7 +340,8 @@ struct slab *superslab_acquire_with_room(const struct actor *actor, unsigned spa
     }
     slab->state = (uint8_t)state;
     if (state == SLAB_CLASS)
-        set_class_of_slabs(slab_chunk(slab), slab, class_key(class_index));
+        set_class_of_slabs(slab_chunk(slab), slab, class_key(class_index),
+                           class_index < OUTBOX_COUNT ? outbox_key(class_index) : class_key(class_index));
     event_log_acquire(search.stage, state == SLAB_CLASS ? class_index : NO_ITEM, slab_chunk(slab)->base, slab->index);
     return slab;
 }
@@ -345,7 +351,7 @@ static void release(const struct actor *actor, struct slab *slab, uint32_t idle_
     struct chunk *chunk = slab_chunk(slab);
     unsigned span_slabs = slab->span_slabs, hint = hint_of(slab->state, slab->class_index);
     if (slab->state == SLAB_CLASS) {
-        set_class_of_slabs(chunk, slab, NO_CLASS_KEY);
+        set_class_of_slabs(chunk, slab, NO_CLASS_KEY, NO_CLASS_KEY);
         integrity_clear_slabs(chunk, slab->index, span_slabs);
     }
     for (unsigned i = 0; i < span_slabs; i++) {

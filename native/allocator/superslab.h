@@ -30,10 +30,11 @@
 #include "chunk.h"
 #include "registry.h"
 
-/* class_of_slab[(address - range.base) >> 16]: key of the size class of the slab there, 0 for anything that
- * is not a block of a size class: what the fast path of free looks at. Written before a block
- * escapes and after the last came back. */
-extern _Atomic uint16_t *class_of_slab;
+/* class_of_slab[heap][(address - range.base) >> 16]: for threads of that heap, the key of the bin for blocks of
+ * the slab there: of its size class, or of the class's outbox if the slab is another heap's; 0 for anything that
+ * is not a block of a size class. What the fast path of free looks at. Written before a block escapes and
+ * after the last came back. */
+extern _Atomic uint16_t *class_of_slab[MAX_HEAPS];
 
 bool superslab_start(void);
 

@@ -1,4 +1,4 @@
-/* tls_cache.c: decisions, refills and flushes of a thread's bins; caches made, kept and reused. */
+/* tls_cache.c: decisions, refills and flushes of a thread's bins. */
 #include "tls_cache.h"
 
 #include "bin_limits.h"
@@ -8,10 +8,9 @@
 #include "control.h"
 #include "events.h"
 #include "integrity.h"
-#include "lock.h"
 #include "magazine.h"
+#include "outbox.h"
 #include "settings.h"
-#include "thread_rows.h"
 
 #include <string.h>
 
@@ -20,23 +19,28 @@
 struct tls_cache tls_cache_none;
 __thread struct tls_cache *tls_cache __attribute__((tls_model("initial-exec"))) = &tls_cache_none;
 
-static struct lock unused_lock;
-static struct tls_cache *unused_caches;
-
 static struct telemetry_thread_class *row_of(struct tls_cache *cache, const struct bin *bin)
 {
     return &cache->row->classes[bin->class_index];
 }
 
-static void publish_fill(struct tls_cache *cache, struct bin *bin)
+void tls_cache_publish_held(struct tls_cache *cache, unsigned class_index)
 {
-    struct telemetry_thread_class *row = row_of(cache, bin);
-    int64_t change = fill_of(bin) - (int64_t)telemetry_get(&row->cached);
+    struct telemetry_thread_class *row = &cache->row->classes[class_index];
+    uint32_t held = (uint32_t)fill_of(&cache->bins[class_index]);
+    if (class_index < OUTBOX_COUNT)
+        held += outbox_fill(cache, class_index);
+    int64_t change = held - (int64_t)telemetry_get(&row->cached);
     if (change == 0)
         return;
-    telemetry_set(&row->cached, (uint64_t)fill_of(bin));
-    cache->cached_bytes += (uint64_t)(change * (int64_t)size_classes[bin->class_index].bytes);
+    telemetry_set(&row->cached, held);
+    cache->cached_bytes += (uint64_t)(change * (int64_t)size_classes[class_index].bytes);
     telemetry_set(&cache->row->cached_bytes, cache->cached_bytes);
+}
+
+static void publish_fill(struct tls_cache *cache, const struct bin *bin)
+{
+    tls_cache_publish_held(cache, bin->class_index);
 }
 
 /* Counts the pops since the last time. */
@@ -63,7 +67,7 @@ static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
     }
     /* The bottom of the stack: what was not used for longest. */
     unsigned limit = MAGAZINE_BINS * (bin->capacity < BIN_MAX_SLOTS ? bin->capacity : BIN_MAX_SLOTS);
-    unsigned left = magazine_put(bin->class_index, bin->base, count, limit);
+    unsigned left = magazine_put(cache->heap, bin->class_index, bin->base, count, limit);
     if (left)
         central_give(&cache->actor, row, cache->heap, bin->class_index, bin->base, left);
     memmove(bin->base, bin->base + count, (fill - count) * sizeof *bin->base);
@@ -159,7 +163,7 @@ static void adopt_route_and_checks(struct tls_cache *cache)
     cache->route_profile = (uint8_t)SETTING(route_profile);
     cache->check_level = (uint8_t)SETTING(check_level);
     set_fast_paths(cache);
-    for (unsigned i = 1; former_level >= 3 && cache->check_level < 3 && i < BIN_COUNT; i++)
+    for (unsigned i = 0; former_level >= 3 && cache->check_level < 3 && i < BIN_COUNT + OUTBOX_COUNT; i++)
         integrity_forget(cache->bins[i].base, (unsigned)fill_of(&cache->bins[i]));
 }
 
@@ -171,7 +175,7 @@ static void adopt(struct tls_cache *cache)
         return;
     cache->generation = generation;
     adopt_route_and_checks(cache);
-    for (unsigned i = 1; i < BIN_COUNT; i++) {
+    for (unsigned i = 0; i < BIN_COUNT; i++) {
         struct bin *bin = &cache->bins[i];
         if (!is_used(bin))
             continue;
@@ -200,7 +204,8 @@ static void look_at_clock(struct tls_cache *cache)
     if (period_ms == 0 || (int32_t)(now_ms - cache->last_sweep_ms) < (int32_t)period_ms)
         return;
     cache->last_sweep_ms = now_ms;
-    for (unsigned i = 1; i < BIN_COUNT; i++)
+    outbox_flush_all(cache);
+    for (unsigned i = 0; i < BIN_COUNT; i++)
         if (is_used(&cache->bins[i]))
             decide(cache, &cache->bins[i]);
 }
@@ -219,7 +224,8 @@ static void look_around(struct tls_cache *cache)
 static void reclaim_idle(struct tls_cache *cache, const struct bin *growing)
 {
     cache->fresh_slabs = 0;
-    for (unsigned i = 1; i < BIN_COUNT; i++) {
+    outbox_flush_all(cache);
+    for (unsigned i = 0; i < BIN_COUNT; i++) {
         struct bin *bin = &cache->bins[i];
         if (!is_used(bin))
             continue;
@@ -242,7 +248,7 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
     count_exchange(cache, bin);
     look_at_clock(cache);
     unsigned wanted = refill_blocks(bin, telemetry_get(&row->refills) == 0);
-    unsigned got = magazine_take(bin->class_index, bin->base, wanted);
+    unsigned got = magazine_take(cache->heap, bin->class_index, bin->base, wanted);
     telemetry_bump(&row->from_magazine, got);
     if (!got)
         got = central_take(&cache->actor, row, cache->heap, bin->class_index, bin->base, wanted,
@@ -262,7 +268,7 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
 static void share_out_grants(struct tls_cache *cache)
 {
     cache->grant = ALLOCATIONS_PER_LOOK / cache->used_bins;
-    for (unsigned i = 1; i < BIN_COUNT; i++)
+    for (unsigned i = 0; i < BIN_COUNT; i++)
         if (is_used(&cache->bins[i]) && cache->bins[i].granted > cache->grant)
             account(cache, &cache->bins[i]);
 }
@@ -270,7 +276,7 @@ static void share_out_grants(struct tls_cache *cache)
 /* The first use of a class by the thread: threads that never use a class pay nothing for it. */
 static void open_bin(struct tls_cache *cache, struct bin *bin)
 {
-    bin->class_index = (uint8_t)(bin - cache->bins - 1);
+    bin->class_index = (uint8_t)(bin - cache->bins);
     uint32_t capacity = class_limits(bin->class_index).initial;
     void **slots = slots_for(cache, bin, capacity);
     if (!slots) {
@@ -317,7 +323,7 @@ static void prewarm_bin(struct tls_cache *cache, struct bin *bin, int64_t slots)
 
 void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
 {
-    struct bin *bin = &cache->bins[class_index + 1];
+    struct bin *bin = &cache->bins[class_index];
     if (UNLIKELY(!is_used(bin)))
         open_bin(cache, bin);
     if (bin->countdown) /* 0: the fast path counted this allocation */
@@ -341,7 +347,7 @@ void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
 
 void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
 {
-    struct bin *bin = &cache->bins[class_index + 1];
+    struct bin *bin = &cache->bins[class_index];
     if (UNLIKELY(!is_used(bin)))
         open_bin(cache, bin);
     account(cache, bin);
@@ -377,12 +383,14 @@ void tls_cache_poll(struct tls_cache *cache)
 
 void tls_cache_publish(struct tls_cache *cache)
 {
-    for (unsigned i = 1; i < BIN_COUNT; i++) {
+    for (unsigned i = 0; i < BIN_COUNT; i++) {
         if (!is_used(&cache->bins[i]))
             continue;
         account(cache, &cache->bins[i]);
         publish_fill(cache, &cache->bins[i]);
     }
+    for (unsigned class_index = 0; class_index < OUTBOX_COUNT; class_index++)
+        tls_cache_publish_held(cache, class_index);
 }
 
 void tls_cache_look(struct tls_cache *cache)
@@ -393,74 +401,32 @@ void tls_cache_look(struct tls_cache *cache)
 
 unsigned tls_cache_flush(struct tls_cache *cache)
 {
-    unsigned flushed = 0;
-    for (unsigned i = 1; i < BIN_COUNT; i++)
+    unsigned flushed = outbox_flush_all(cache);
+    for (unsigned i = 0; i < BIN_COUNT; i++)
         if (is_used(&cache->bins[i]))
             flushed += close_bin(cache, &cache->bins[i]);
     return flushed;
 }
 
-struct tls_cache *tls_cache_create(unsigned heap)
+void tls_cache_begin(struct tls_cache *cache)
 {
-    lock_acquire(&unused_lock);
-    struct tls_cache *cache = unused_caches;
-    if (cache)
-        unused_caches = cache->next_unused;
-    lock_release(&unused_lock);
-    if (!cache)
-        cache = os_map(sizeof *cache);
-    if (!cache)
-        return NULL;
-    cache->actor = (struct actor){.thread_id = os_thread_id()};
-    cache->row = thread_rows_acquire(cache->actor.thread_id, &cache->spare_row);
-    if (!cache->row)
-        return NULL; /* the cache is lost, as is all hope: there is no page left */
     cache->generation = control_adopt(&cache->actor);
     cache->check_level = 0;
     adopt_route_and_checks(cache);
     cache->used_bins = 0;
-    cache->class_of_slab = class_of_slab;
-    cache->range_base = (uintptr_t)os_range.base;
-    cache->heap = (uint8_t)heap;
-    cache->is_real = 1;
-    cache->is_maintenance_due = SETTING(purge_background) != 0; /* heap.c starts the thread */
     cache->cached_bytes = 0;
     cache->last_sweep_ms = cache->last_maintenance_ms = clock_now_ms(&cache->actor);
     cache->next_look = OPERATIONS_PER_LOOK;
     telemetry_set(&cache->row->adopted, cache->generation);
     int64_t prewarm_slots = SETTING(tls_prewarm_slots);
-    for (unsigned i = 1; prewarm_slots && i < BIN_COUNT; i++)
+    for (unsigned i = 0; prewarm_slots && i < BIN_COUNT; i++)
         prewarm_bin(cache, &cache->bins[i], prewarm_slots);
-    event_append(&cache->actor, EVENT_THREAD_START, CAUSE_NONE, NO_ITEM, 0,
-                 (double)telemetry_get(&telemetry->global.threads));
-    return cache;
-}
-
-void tls_cache_destroy(struct tls_cache *cache)
-{
-    tls_cache_flush(cache);
-    thread_rows_release(cache->row);
-    event_append(&cache->actor, EVENT_THREAD_EXIT, CAUSE_EXIT, NO_ITEM, 0,
-                 (double)telemetry_get(&telemetry->global.threads));
-    cache->row = NULL;
-    lock_acquire(&unused_lock);
-    cache->next_unused = unused_caches;
-    unused_caches = cache;
-    lock_release(&unused_lock);
-}
-
-void tls_cache_after_fork(struct tls_cache *survivor)
-{
-    lock_reset(&unused_lock);
-    if (survivor->is_real)
-        survivor->actor.thread_id = os_thread_id();
-    thread_rows_after_fork(survivor->is_real ? survivor->row : NULL, os_thread_id());
 }
 
 bool tls_cache_is_valid(const struct tls_cache *cache)
 {
-    bool valid = cache->bins[0].top == cache->bins[0].limit;
-    for (unsigned i = 1; i < BIN_COUNT; i++) {
+    bool valid = cache->none.top == cache->none.limit && outboxes_are_valid(cache);
+    for (unsigned i = 0; i < BIN_COUNT; i++) {
         const struct bin *bin = &cache->bins[i];
         if (!is_used(bin))
             continue;
@@ -469,20 +435,8 @@ bool tls_cache_is_valid(const struct tls_cache *cache)
         valid &= bin->countdown > 0 && bin->countdown <= bin->granted && bin->granted <= cache->grant;
         for (void **slot = bin->base; slot < bin->top; slot++) {
             struct chunk *chunk = registry_find(*slot);
-            valid &= chunk && chunk_kind(chunk) == CHUNK_SLABS && slab_of(chunk, *slot)->class_index == i - 1;
+            valid &= chunk && chunk_kind(chunk) == CHUNK_SLABS && slab_of(chunk, *slot)->class_index == i;
         }
     }
     return valid;
-}
-
-void tls_cache_acquire_locks(void)
-{
-    thread_rows_acquire_locks();
-    lock_acquire(&unused_lock);
-}
-
-void tls_cache_release_locks(void)
-{
-    lock_release(&unused_lock);
-    thread_rows_release_locks();
 }

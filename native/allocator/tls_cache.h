@@ -19,7 +19,7 @@
  * A bin without slots (base NULL) was not used yet: the stand-in's and a new thread's bins are like
  * that, and read as empty and full at once. Its capacity is published as 0.
  *
- * Single-threaded but for the telemetry row. Bin 0 is always empty and full: what is no block of a
+ * Single-threaded but for the telemetry row. The bin `none` is always empty and full: what is no block of a
  * size class falls through to the slow path. The fast path is in fast_path.h. */
 #ifndef HAK_TLS_CACHE_H
 #define HAK_TLS_CACHE_H
@@ -28,9 +28,10 @@
 #include "size_class.h"
 #include "telemetry.h"
 
-#define BIN_COUNT (SIZE_CLASS_COUNT + 1) /* bin = class + 1 */
+#define BIN_COUNT SIZE_CLASS_COUNT       /* outboxes follow */
 #define BIN_MAX_SLOTS 4096               /* the range's maximum: tls.max_slots stays live */
 #define BIN_SMALL_SLOTS 64               /* up to here slots lie in the cache itself */
+#define OUTBOX_SLOTS 64                  /* some groups of remote.batch blocks */
 #define ALLOCATIONS_PER_LOOK 4096
 #define MAINTENANCE_PERIOD_MS 100        /* how often a busy thread looks after idle memory */
 
@@ -49,17 +50,20 @@ struct bin {
 };
 _Static_assert(sizeof(struct bin) == CACHE_LINE && CACHE_LINE == BIN_BYTES, "one bin, one cache line");
 
+/* What the fast paths reach lies in the first 128 bytes, or begins there: such offsets are one byte of an
+ * instruction, and malloc and free fit a cache line each (tests/counts). */
 struct tls_cache {
-    _Alignas(CACHE_LINE) struct actor actor;
+    struct bin none; /* of NO_CLASS_KEY: always empty and full */
     /* What the fast paths read; constant between settings. */
-    const _Atomic uint16_t *class_of_slab;
+    const _Atomic uint16_t *class_of_slab; /* as the cache's heap sees it */
     uintptr_t range_base;
     uint64_t range_limit; /* range bytes / 8: fast_path.h */
     size_t mid_max_bytes; /* MID_MAX_BYTES, or 0 where mid blocks take the slow path */
-    uint8_t is_real;      /* 0: the stand-in of threads without a cache */
-    uint8_t heap;
     uint16_t tiny_table[TINY_TABLE_ENTRIES]; /* a copy of the route profile's in force: one load less */
-    _Alignas(CACHE_LINE) struct bin bins[BIN_COUNT];
+    uint8_t is_real;                         /* 0: the stand-in of threads without a cache */
+    uint8_t heap;
+    struct actor actor;
+    struct bin bins[BIN_COUNT + OUTBOX_COUNT];
     uint32_t used_bins, grant; /* bins with slots; countdown that each of them gets */
     uint64_t generation; /* of the settings acted on */
     uint64_t next_look;  /* operations at which the clock is looked at again */
@@ -72,8 +76,18 @@ struct tls_cache {
     struct telemetry_thread *row, *spare_row;
     void **large_slots; /* BIN_COUNT * BIN_MAX_SLOTS, mapped when a bin first outgrows the small ones */
     struct tls_cache *next_unused;
+    /* First, so that they share pages with slots that most threads use. */
+    void *outbox_slots[OUTBOX_COUNT][OUTBOX_SLOTS];
     void *small_slots[BIN_COUNT][BIN_SMALL_SLOTS];
 };
+
+_Static_assert(offsetof(struct tls_cache, none) == NO_CLASS_KEY && offsetof(struct tls_cache, bins) == BINS_OFFSET,
+               "keys are offsets");
+
+static inline struct bin *outbox_of(struct tls_cache *cache, unsigned class_index)
+{
+    return &cache->bins[BIN_COUNT + class_index];
+}
 
 /* False: the bin is at its floor, or a tick is due (then countdown is 0, and the allocation that asked
  * is counted): take the slow path. */
@@ -84,7 +98,7 @@ static inline bool bin_may_pop(struct bin *bin)
 
 static inline struct bin *bin_of_key(struct tls_cache *cache, uint16_t key)
 {
-    return (struct bin *)((char *)cache->bins + key);
+    return (struct bin *)((char *)cache + key);
 }
 
 static inline void *bin_pop(struct bin *bin)
@@ -109,6 +123,8 @@ extern __thread struct tls_cache *tls_cache __attribute__((tls_model("initial-ex
 
 /* A cache for the calling thread, or NULL: no memory. Does not set tls_cache. */
 struct tls_cache *tls_cache_create(unsigned heap);
+/* The first thing of it: settings adopted, in the bins nothing but what tls.prewarm_slots asks for. */
+void tls_cache_begin(struct tls_cache *cache);
 /* Gives all blocks back, retires the telemetry row, keeps the memory for another thread. */
 void tls_cache_destroy(struct tls_cache *cache);
 /* In a forked child: all caches but the survivor's are forgotten (their blocks stay out). */
@@ -122,8 +138,9 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block);
 void tls_cache_poll(struct tls_cache *cache);
 /* The same look, of a thread that waits: nothing is counted. */
 void tls_cache_look(struct tls_cache *cache);
-/* Brings the thread's telemetry up to this moment. */
+/* Brings the thread's telemetry up to this moment; of what it holds, of one class. */
 void tls_cache_publish(struct tls_cache *cache);
+void tls_cache_publish_held(struct tls_cache *cache, unsigned class_index);
 /* Gives every cached block back and forgets what was adapted. Returns how many blocks. */
 unsigned tls_cache_flush(struct tls_cache *cache);
 

@@ -49,9 +49,9 @@ HOLDS(_Alignof(struct shard) == 2 * CACHE_LINE);
 STANDS_ALONE(tls_cache);
 STANDS_ALONE(bin);
 /* All that a hit of malloc or free touches of a bin is on its one line; the words of the cache that both
- * read are on its first, beside the start of the table of classes. */
+ * read are on one, beside the start of the table of classes. */
 HOLDS(LINE(bin, top) == LAST_LINE(bin, countdown));
-HOLDS(LAST_LINE(tls_cache, mid_max_bytes) == 0);
+HOLDS(LINE(tls_cache, class_of_slab) == 1 && LAST_LINE(tls_cache, mid_max_bytes) == 1);
 HOLDS(LINE(tls_cache, bins) > LAST_LINE(tls_cache, tiny_table));
 /* Threads write their rows of the telemetry without a lock. */
 STANDS_ALONE(telemetry_thread);

@@ -70,7 +70,7 @@ int main(void)
         for (unsigned i = 0; i < 3000; i++)
             hak_free(blocks[i]);
     }
-    const struct bin *bin = &tls_cache->bins[SIZE_CLASS_64 + 1];
+    const struct bin *bin = &tls_cache->bins[SIZE_CLASS_64];
     CHECK(bin->capacity == 2048);
     allocations_until(set_one("tls.max_slots", 128), one_size, 1);
     CHECK(bin->capacity == 128 && bin->top - bin->base <= 128);

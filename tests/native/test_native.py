@@ -13,6 +13,7 @@ PROGRAMS = {
     "children": [],
     "telemetry_table": [],
     "tls_cache": [],
+    "outbox": [],
     "l25_pool": [],
     "big_cache": [],
     "big_fit": [],

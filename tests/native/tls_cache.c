@@ -15,7 +15,7 @@ static void *blocks[MANY];
 
 static struct bin *bin_of(unsigned class_index)
 {
-    return &tls_cache->bins[class_index + 1];
+    return &tls_cache->bins[class_index];
 }
 
 static void burst(size_t bytes, unsigned count, unsigned rounds)

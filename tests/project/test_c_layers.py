@@ -15,7 +15,7 @@ ALLOCATOR_LAYERS = (
     ("fast_path", "statistics"),
     ("heap", "heap_upkeep", "purger"),
     ("lifecycle",),
-    ("tls_cache", "bin_limits", "bin_marks"),
+    ("tls_cache", "tls_cache_threads", "bin_limits", "bin_marks", "outbox"),
     ("l25_pool", "l25_shard", "big_cache", "big_table", "big_stripe"),
     ("magazine",),
     ("central", "block_bits"),

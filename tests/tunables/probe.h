@@ -33,7 +33,7 @@ void burst(size_t bytes, unsigned count, unsigned rounds);
 void in_new_thread(void (*work)(void));
 static inline struct bin *bin_of(unsigned class_index)
 {
-    return &tls_cache->bins[class_index + 1];
+    return &tls_cache->bins[class_index];
 }
 
 enum { MOST_BLOCKS = 20000 };

@@ -1,0 +1,70 @@
+/* tls_cache_threads.c: caches made for threads, kept when they end, reused. */
+#include "control.h"
+#include "events.h"
+#include "lock.h"
+#include "settings.h"
+#include "superslab.h"
+#include "thread_rows.h"
+#include "tls_cache.h"
+
+static struct lock unused_lock;
+static struct tls_cache *unused_caches;
+
+struct tls_cache *tls_cache_create(unsigned heap)
+{
+    lock_acquire(&unused_lock);
+    struct tls_cache *cache = unused_caches;
+    if (cache)
+        unused_caches = cache->next_unused;
+    lock_release(&unused_lock);
+    if (!cache)
+        cache = os_map(sizeof *cache);
+    if (!cache)
+        return NULL;
+    cache->actor = (struct actor){.thread_id = os_thread_id()};
+    cache->row = thread_rows_acquire(cache->actor.thread_id, &cache->spare_row);
+    if (!cache->row)
+        return NULL; /* the cache is lost, as is all hope: there is no page left */
+    cache->class_of_slab = class_of_slab[heap];
+    cache->range_base = (uintptr_t)os_range.base;
+    cache->heap = (uint8_t)heap;
+    cache->is_real = 1;
+    cache->is_maintenance_due = SETTING(purge_background) != 0; /* heap.c starts the thread */
+    tls_cache_begin(cache);
+    event_append(&cache->actor, EVENT_THREAD_START, CAUSE_NONE, NO_ITEM, 0,
+                 (double)telemetry_get(&telemetry->global.threads));
+    return cache;
+}
+
+void tls_cache_destroy(struct tls_cache *cache)
+{
+    tls_cache_flush(cache);
+    thread_rows_release(cache->row);
+    event_append(&cache->actor, EVENT_THREAD_EXIT, CAUSE_EXIT, NO_ITEM, 0,
+                 (double)telemetry_get(&telemetry->global.threads));
+    cache->row = NULL;
+    lock_acquire(&unused_lock);
+    cache->next_unused = unused_caches;
+    unused_caches = cache;
+    lock_release(&unused_lock);
+}
+
+void tls_cache_after_fork(struct tls_cache *survivor)
+{
+    lock_reset(&unused_lock);
+    if (survivor->is_real)
+        survivor->actor.thread_id = os_thread_id();
+    thread_rows_after_fork(survivor->is_real ? survivor->row : NULL, os_thread_id());
+}
+
+void tls_cache_acquire_locks(void)
+{
+    thread_rows_acquire_locks();
+    lock_acquire(&unused_lock);
+}
+
+void tls_cache_release_locks(void)
+{
+    lock_release(&unused_lock);
+    thread_rows_release_locks();
+}
