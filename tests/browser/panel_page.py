@@ -6,6 +6,7 @@ import re
 from itertools import count
 
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PageTimeoutError
 
 from tests.browser.conftest import TOKEN, Lab
 
@@ -18,6 +19,20 @@ COUNT_SUBSHELLS = """() => {
     const text = typeof content === "string" ? content : decoder.decode(content);
     if (text.includes('"create_subshell_request"')) window.subshells += 1;
     return original.call(this, content);
+  };
+}"""
+
+DESCRIBE = """() => {
+  const root = document.querySelector(".hak-panel");
+  if (!root) return { panel: "none on the page", hidden: document.hidden };
+  const grid = root.querySelector(".hak-charts").hakGrid;
+  const text = (name) => root.querySelector(name).textContent;
+  const { top, bottom, width } = grid.element.getBoundingClientRect();
+  return {
+    state: root.dataset.state, frames: root.dataset.frames, hidden: document.hidden,
+    plotly: Boolean(grid.plotly), charts: grid.charts.size, ...grid.describe(),
+    box: [top, bottom, width].map(Math.round), window: [innerWidth, innerHeight],
+    status: text(".hak-status"), error: text(".hak-error span"),
   };
 }"""
 
@@ -91,23 +106,36 @@ class PanelPage:
         """Waits until the log has a line."""
         expect(self.panel.get_by_role("log")).to_contain_text(re.compile(pattern), timeout=30_000)
 
-    def await_frames(self, more: int = 3) -> None:
-        """Waits until so many more frames are drawn."""
+    def await_frames(self, more: int = 3, timeout_s: float = 60.0) -> None:
+        """Waits until so many more frames are drawn; tells how the panel stands if they are not."""
         # The panel's own count starts again when JupyterLab makes an output's elements anew, so what is
         # waited for is its steps. Polled by time: a page behind another gets no animation frames.
-        self.page.wait_for_function(
-            """(wanted) => {
-                const drawn = Number(document.querySelector('.hak-panel')?.dataset.frames || 0);
-                const seen = (window.framesSeen ??= { key: null });
-                if (seen.key !== wanted.key) Object.assign(seen, { key: wanted.key, last: drawn, steps: 0 });
-                seen.steps += drawn >= seen.last ? drawn - seen.last : drawn;
-                seen.last = drawn;
-                return seen.steps >= wanted.more;
-            }""",
-            arg={"key": next(self._waits), "more": more},
-            polling=100,
-            timeout=60_000,
-        )
+        try:
+            self.page.wait_for_function(
+                """(wanted) => {
+                    const drawn = Number(document.querySelector('.hak-panel')?.dataset.frames || 0);
+                    const seen = (window.framesSeen ??= { key: null });
+                    const isNew = seen.key !== wanted.key;
+                    if (isNew) Object.assign(seen, { key: wanted.key, last: drawn, steps: 0 });
+                    // Whoever waits for charts and sees none scrolls to them.
+                    const visible = document.querySelector('.hak-charts')?.hakGrid.describe().visible;
+                    seen.blind = visible?.length ? 0 : (seen.blind || 0) + 1;
+                    const chart = document.querySelector('.hak-chart');
+                    if (seen.blind >= 10) chart?.scrollIntoView({ block: 'center' });
+                    seen.steps += drawn >= seen.last ? drawn - seen.last : drawn;
+                    seen.last = drawn;
+                    return seen.steps >= wanted.more;
+                }""",
+                arg={"key": next(self._waits), "more": more},
+                polling=100,
+                timeout=timeout_s * 1000,
+            )
+        except PageTimeoutError as error:
+            raise AssertionError(f"no {more} more frames in {timeout_s:g} s: {self.describe()}") from error
+
+    def describe(self) -> dict[str, object]:
+        """How the panel stands, for whoever looks why a test failed."""
+        return dict(self.page.evaluate(DESCRIBE))
 
     def trace_points(self, title: str, name: str) -> int:
         """How many points a line of a chart has on the screen now."""

@@ -7,6 +7,7 @@ import numpy as np
 from tests.panel.conftest import Desk, read_chart
 from workbench.control.testing import MadeUpBlock
 from workbench.panel.frames import ACK_TIMEOUT_S, FORGET_AFTER_S, FrameMaker, ViewBook
+from workbench.panel.pump import PLOTLY_INTERVAL_S
 from workbench.plots import build_charts
 from workbench.recording import Column, History
 
@@ -150,6 +151,81 @@ def test_a_view_that_comes_later_gets_everything(desk: Desk, pond: MadeUpBlock) 
     frame, buffer = next(m for m in desk.messages if m[0]["type"] == "frame")
     assert buffer is not None
     assert len(read_chart(frame, buffer, "Level")["time_s"]) >= 20
+
+
+def test_a_view_whose_hello_is_lost_gets_everything(desk: Desk, pond: MadeUpBlock) -> None:
+    attach(desk, pond, ALL)
+    desk.messages.clear()
+    desk.ask("view", view="b", visible=["Level"], width=300, span=0, zooms=[])
+    desk.step()
+    assert desk.state("log_restart")
+    assert desk.state("controls")
+    desk.messages.clear()
+    desk.ask("view", view="b", visible=["Level"], width=300, span=0, zooms=[])
+    desk.step(0.3)
+    assert not any("controls" in content for content, _ in desk.messages)
+
+
+def test_a_hello_that_is_overtaken_takes_nothing_away(desk: Desk, pond: MadeUpBlock) -> None:
+    # The first messages of a page go to the kernel's main thread, the next to a thread of their own.
+    desk.ask("attach", path=str(pond.path))
+    desk.ask("view", visible=["Level"], width=400, span=120, zooms=[])
+    desk.ask("hello")
+    assert show_level(desk, pond, 2, "a") >= 15
+
+
+def test_a_view_that_says_again_what_it_shows_gets_a_frame(desk: Desk, pond: MadeUpBlock) -> None:
+    # Frames were lost on their way, or their answers; a chart that stands still is sent anew.
+    attach(desk, pond, ["Level"])
+    desk.step(0.1)
+    desk.messages.clear()
+    desk.step(ACK_TIMEOUT_S + 0.1)
+    desk.ask("view", visible=["Level"], width=400, span=120, zooms=[])
+    desk.step(0.01)
+    assert len(desk.frames()) >= 1
+
+
+def test_a_page_loaded_again_need_not_wait_for_the_old_one(desk: Desk, pond: MadeUpBlock) -> None:
+    # A page that is left says no goodbye: its view stands there with two frames unanswered.
+    attach(desk, pond, ["Level"])
+    show_level(desk, pond, 3, "a")
+    show_level(desk, pond, 0.5)
+    assert len(desk.pump.book.views["a"].in_flight) == 2
+    desk.ask("hello", view="b")
+    desk.ask("view", view="b", visible=["Level"], width=300, span=0, zooms=[])
+    show_level(desk, pond, ACK_TIMEOUT_S, "b")
+    assert show_level(desk, pond, 5, "b") >= 45
+    show_level(desk, pond, FORGET_AFTER_S, "b")
+    assert set(desk.pump.book.views) == {"b"}
+
+
+def test_what_is_asked_again_and_again_is_sent_once(desk: Desk, pond: MadeUpBlock) -> None:
+    # A kernel that was busy with a cell finds all of it at once.
+    attach(desk, pond, ALL)
+    desk.messages.clear()
+    for _ in range(20):
+        desk.ask("hello")
+        desk.ask("plotly")
+    desk.step(0.3)
+    kinds = [content["type"] for content, _ in desk.messages]
+    assert (kinds.count("state"), kinds.count("plotly")) == (1, 1)
+    # Asked within a moment of it, perhaps by a page that came just too late: it is sent, once, soon.
+    for _ in range(3):
+        desk.ask("plotly")
+        desk.step(0.1)
+    desk.step(PLOTLY_INTERVAL_S)
+    desk.step(PLOTLY_INTERVAL_S)
+    assert [content["type"] for content, _ in desk.messages].count("plotly") == 2
+
+
+def test_a_lost_state_can_be_told_from_its_number(desk: Desk, pond: MadeUpBlock) -> None:
+    attach(desk, pond, ALL)
+    for depth in range(5, 9):
+        desk.session.settings.set_one("pond.depth", f"{depth} m")
+        desk.step(0.3)
+    numbers = [content["number"] for content, _ in desk.messages if content["type"] == "state"]
+    assert len(numbers) >= 5
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def test_an_error_of_a_request_is_shown_and_the_pump_goes_on(desk: Desk) -> None:

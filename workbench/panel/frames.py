@@ -47,8 +47,11 @@ class ViewBook:
         self.timeouts = 0
 
     def note_hello(self, view: str, now_s: float) -> None:
-        """A view came, or came back."""
-        self.views[view] = View(now_s)
+        """A view came, came back, or asks for everything again. What it said it shows still holds."""
+        entry = self.views.setdefault(view, View(now_s))
+        entry.seen_s = now_s
+        entry.is_late = False
+        entry.in_flight.clear()
 
     def note_bye(self, view: str) -> None:
         """A view was closed."""

@@ -19,6 +19,8 @@ from workbench.panel.widget import pack_plotly
 
 SAMPLE_INTERVAL_S = 0.08
 STATE_INTERVAL_S = 0.2
+# Plotly's script is more than a megabyte, and goes to all views.
+PLOTLY_INTERVAL_S = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Pump:
         self.book = ViewBook()
         self.frames_sent = 0
         self.messages_sent = 0
+        self._states_sent = 0
         self._views = views
         self._state = state
         self._actions = actions
@@ -70,6 +73,9 @@ class Pump:
         self._is_acting = False
         self._next_sample_s = 0.0
         self._next_state_s = 0.0
+        self._next_plotly_s = 0.0
+        self._is_plotly_wanted = False
+        self._is_baseline_wanted = False
         self._recorder: object = None
         self._thread: threading.Thread | None = None
 
@@ -130,6 +136,13 @@ class Pump:
         if now_s >= self._next_state_s:
             self._next_state_s = now_s + STATE_INTERVAL_S
             self._guard(self._send_state)
+        if self._is_baseline_wanted:
+            self._is_baseline_wanted = False
+            self._guard(self.send_baseline)
+        if self._is_plotly_wanted and now_s >= self._next_plotly_s:
+            self._is_plotly_wanted = False
+            self._next_plotly_s = now_s + PLOTLY_INTERVAL_S
+            self._guard(lambda: self._push({"type": "plotly"}, pack_plotly()))
         self._guard(lambda: self._send_frame(now_s))
 
     def _guard(self, action: Callable[[], None]) -> None:
@@ -152,22 +165,27 @@ class Pump:
                 self.book.note_hello(view, now_s)
                 self._push({"type": "who"})
         elif kind == "view":
+            if view not in self.book.views:  # what it said before was lost
+                self._welcome(view, now_s)
             self.book.note_view(view, message, now_s)
             self._maker.forget()
         elif kind == "hello":
-            self.book.note_hello(view, now_s)
-            self._maker.forget()
-            self._state.forget()
-            if self.session.pinned is not None:
-                self.send_baseline()
+            self._welcome(view, now_s)
         elif kind == "bye":
             self.book.note_bye(view)
         elif kind == "plotly":
-            self._push({"type": "plotly"}, pack_plotly())
+            self._is_plotly_wanted = True
         elif kind in self._actions:
             self._act(kind, message)
         else:
             raise WorkbenchError(f"the panel has no action {kind!r}; load the page again")
+
+    def _welcome(self, view: str, now_s: float) -> None:
+        """Everything is sent anew; a view may ask for it as often as it likes."""
+        self.book.note_hello(view, now_s)
+        self._maker.forget()
+        self._state.forget()
+        self._is_baseline_wanted = self.session.pinned is not None
 
     def _act(self, kind: str, message: Mapping[str, Any]) -> None:
         """Does what was asked; an error and a message of success never stand beside each other."""
@@ -191,7 +209,9 @@ class Pump:
         if entries:
             changed["log"] = [asdict(entry) for entry in entries]
         if changed:
-            self._push({"type": "state", **changed})
+            # By the number a view tells that it missed one, and asks for all of it.
+            self._states_sent += 1
+            self._push({"type": "state", "number": self._states_sent, **changed})
 
     def _send_frame(self, now_s: float) -> None:
         target = self.session.target

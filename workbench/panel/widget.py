@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import gzip
+import uuid
 from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
 import anywidget
+import traitlets
 from plotly.offline import get_plotlyjs
 
 # In this order: each file uses only what stands in those before it.
@@ -26,6 +28,7 @@ SCRIPT_FILES = (
     "journal.js",
     "record.js",
     "tuner.js",
+    "watch.js",
     "main.js",
 )
 
@@ -58,9 +61,12 @@ class PanelWidget(anywidget.AnyWidget):
     # The files are read, not named: a path would make anywidget watch them with a thread of its own.
     _esm = read_script()
     _css = read_style()
+    # By it a view finds its own model, whose messages it may have to take itself: see watch.js.
+    _panel_id = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
-        super().__init__()
+        panel_id = uuid.uuid4().hex
+        super().__init__(model_id=panel_id, _panel_id=panel_id)
         self._on_message = on_message
         self.on_msg(self._receive)
 

@@ -1,12 +1,19 @@
 // main.js: one view of the panel. A view says hello, gets the whole state and then what changes.
 // Frames are drawn one after the other and acknowledged, so that the kernel never runs ahead.
 
+// The script of the charts is large: on a slow connection it is on its way for some time.
+const PLOTLY_PATIENCE_MS = 5000;
+const LOOKS_UNTIL_TOLD = 3;
+
 class PanelView {
   constructor(model, root) {
     this.model = model;
     this.id = Math.random().toString(36).slice(2, 10);
     this.pending = new Map(); // newest data of each chart that waits to be drawn, by title
     this.isDrawing = false;
+    this.hasState = false; // whether all of the state came; a part of it may have been meant for another view
+    this.unanswered = 0;
+    this.hasFrame = false; // whether a frame came since the last look
     const send = (content) => this.send(content);
     this.bar = new WorkloadBar(send);
     this.journal = new Journal(send);
@@ -50,16 +57,12 @@ class PanelView {
     this.onMessage = (content, buffers) => this.receive(content, buffers);
     model.on("msg:custom", this.onMessage);
     this.send({ type: "hello" });
-    requestPlotly(send).then(
-      (plotly) => {
-        this.charts.plotly = plotly;
-        this.report();
-      },
-      (error) => this.journal.setError(`The charts' script did not load: ${error}`),
-    );
+    this.loadPlotly();
+    this.watch = new Watch(() => this.askAgain());
   }
 
   close() {
+    this.watch.close();
     this.model.off("msg:custom", this.onMessage);
     clearTimeout(this.reporting);
     this.charts.close();
@@ -76,6 +79,40 @@ class PanelView {
     } catch (error) {
       this.journal.setError(`The kernel cannot be reached: ${error}`);
     }
+  }
+
+  loadPlotly() {
+    this.plotlyAsked = performance.now();
+    requestPlotly((content) => this.send(content)).then(
+      (plotly) => {
+        if (this.charts.plotly) return;
+        this.charts.plotly = plotly;
+        this.report();
+      },
+      (error) => this.journal.setError(`The charts' script did not load: ${error}`),
+    );
+  }
+
+  // Asks again for what did not come; returns whether anything is missing.
+  askAgain() {
+    const { hasFrame } = this;
+    this.hasFrame = false;
+    if (!this.hasState) {
+      this.unanswered += 1;
+      if (this.unanswered === LOOKS_UNTIL_TOLD) {
+        this.journal.setStatus({ text: "no answer from the kernel yet: it is busy with a cell, or the panel's cell must be run again" });
+      }
+      hearDirectly(this.model).catch((error) => console.warn(`The panel's model was not found: ${error}`));
+      this.send({ type: "hello" });
+    }
+    if (!this.charts.plotly) {
+      if (performance.now() - this.plotlyAsked > PLOTLY_PATIENCE_MS) this.loadPlotly();
+      return true;
+    }
+    const isMoving = ["running", "attached"].includes(this.root.dataset.state);
+    const lacksFrames = isMoving && !hasFrame && this.charts.describe().visible.length > 0;
+    if (lacksFrames) this.report();
+    return lacksFrames || !this.hasState;
   }
 
   showHelp(tunable) {
@@ -110,7 +147,21 @@ class PanelView {
     }
   }
 
+  // Each state tells what changed since the one before it: if that was lost, all of it is asked for.
+  noteNumber(state) {
+    const isNext = state.number === this.stateNumber + 1;
+    this.stateNumber = state.number;
+    if (state.log_restart) {
+      this.hasState = true;
+      this.unanswered = 0;
+    } else if (this.hasState && !isNext && !state.closed) {
+      this.hasState = false;
+      this.send({ type: "hello" });
+    }
+  }
+
   applyState(state) {
+    this.noteNumber(state);
     if (state.catalogue) this.bar.setCatalogue(state.catalogue);
     if (state.traces) this.bar.setTraces(state.traces);
     if (state.allocators) this.bar.setAllocators(state.allocators);
@@ -135,7 +186,10 @@ class PanelView {
     if (state.markers) this.charts.setMarkers(state.markers);
     if (state.log_restart) this.journal.clearLog();
     if (state.log) this.journal.addEntries(state.log);
-    if (state.closed) this.root.classList.add("hak-closed");
+    if (state.closed) {
+      this.root.classList.add("hak-closed");
+      this.watch.close();
+    }
   }
 
   readBaseline(content, buffer) {
@@ -156,6 +210,7 @@ class PanelView {
   // Of frames that come faster than they are drawn, only the newest data of each chart is kept. A hidden
   // page, whose timers hardly run, keeps none: it gets all charts anew when it is looked at again.
   queueFrame(frame, buffer) {
+    this.hasFrame = true;
     if (document.hidden) {
       this.pending.clear();
       this.send({ type: "ack", frame: frame.number });

@@ -3,6 +3,7 @@
 
 const PLOTLY_KEY = "__hakmemPlotly";
 
+// Can be called again while nothing came: the kernel sends the script once, however often it is asked.
 function requestPlotly(send) {
   if (!window[PLOTLY_KEY]) {
     const slot = {};
@@ -10,14 +11,14 @@ function requestPlotly(send) {
     window[PLOTLY_KEY] = slot;
   }
   const slot = window[PLOTLY_KEY];
-  if (!slot.loaded) send({ type: "plotly" });
+  if (!slot.isLoading) send({ type: "plotly" });
   return slot.promise;
 }
 
 async function receivePlotly(buffer) {
   const slot = window[PLOTLY_KEY];
-  if (!slot || slot.loaded) return;
-  slot.loaded = true;
+  if (!slot || slot.isLoading) return;
+  slot.isLoading = true;
   try {
     const packed = new Blob([buffer]).stream();
     const source = await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).text();
@@ -28,7 +29,7 @@ async function receivePlotly(buffer) {
     if (before) window.Plotly = before;
     slot.resolve(plotly);
   } catch (error) {
-    slot.loaded = false;
+    window[PLOTLY_KEY] = null; // whoever asks again begins anew
     slot.reject(error);
   }
 }
