@@ -136,7 +136,8 @@ static void finish(struct workload_lane *lane)
 
 const struct workload workload_producer_consumer = {
     .name = "producer_consumer",
-    .help = "Half of the threads allocate, the others free, in batches (xmalloc-test, Lever and Boreham 2000).",
+    .help = "Half of the threads allocate, the others free, in batches; an odd last thread does both "
+            "(xmalloc-test, Lever and Boreham 2000).",
     .stresses = "Frees by other threads only, of mixed sizes, many at a time.",
     .operation = "one block handed over (two allocations of one thread, or two frees of another)",
     .parameters = parameters,

@@ -200,7 +200,7 @@ static void finish(struct workload_lane *lane)
 
 const struct workload workload_remote = {
     .name = "remote",
-    .help = "Pairs of threads: one allocates, the other frees.",
+    .help = "Pairs of threads: one allocates, the other frees; an odd last thread does both.",
     .stresses = "Frees by another thread: how blocks find their way back.",
     .operation = "one block handed over (two allocations of one thread, or two frees of the other)",
     .parameters = parameters,

@@ -27,6 +27,7 @@ FIELDS = {
     "operations_per_s",
     "peak_resident_bytes",
     "tunables",
+    "effective",
     "events",
     "status",
 }
@@ -43,7 +44,12 @@ def test_report_has_every_field() -> None:
     assert report["elapsed_s"] > 0
     assert report["operations_per_s"] > 0
     assert report["peak_resident_bytes"] > 2**20
-    assert report["tunables"]["tls.grow_percent"] == 60
+    assert report["tunables"] == {"tls.grow_percent": 60}
+    # What was asked for, and what it ran with: all of it.
+    defaults = {
+        entry["name"]: entry["default"] for entry in run_workbench("tunables", "--json").json["tunables"]
+    }
+    assert report["effective"] == defaults | {"tls.grow_percent": 60}
     assert report["events"]["THREAD_START"] >= 1
 
 

@@ -23,6 +23,23 @@ def test_one_line_of_json_a_sample(program: Program) -> None:
     assert second["tls.capacity"]["by_group"]
 
 
+def test_events_since_the_sample_before(program: Program) -> None:
+    options = ["--json", "--interval", "0.05"]
+    with start([WORKBENCH, "watch", program.pid, *options]) as watch:
+        assert watch.stdout is not None
+        first = json.loads(watch.stdout.readline())["blocks"]["hakmem"]
+        assert 1 <= len(first["events"]) <= 8
+        assert first["event_counts"] == {}
+        assert run_workbench("set", program.pid, "tls.grow_percent=61").status == 0
+        program.allocate(100_000)
+        sample = first
+        while "TUNABLE_ADOPT" not in sample["event_counts"]:
+            sample = json.loads(watch.stdout.readline())["blocks"]["hakmem"]
+        assert 1 <= len(sample["events"]) <= 100
+        assert sum(sample["event_counts"].values()) >= len(sample["events"])
+        watch.terminate()
+
+
 def test_ends_with_the_process(program: Program) -> None:
     with start([WORKBENCH, "watch", program.pid, "--json", "--interval", "3600"]) as watch:
         assert watch.stdout is not None

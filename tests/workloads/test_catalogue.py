@@ -48,6 +48,11 @@ def test_values_out_of_range_are_refused(workload: Workload, parameter: Paramete
     assert f"{parameter.minimum:.0f} to {parameter.maximum:.0f} {parameter.unit}" in text
 
 
+@pytest.mark.parametrize("name", ["remote", "producer_consumer"])
+def test_what_an_odd_thread_does_is_said(name: str) -> None:
+    assert "an odd last thread does both" in get_workload(name).help
+
+
 def test_values_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(BadParameter, match="larson: min_size must not be above max_size"):
         get_workload("larson").complete_parameters({"min_size": 100, "max_size": 99})

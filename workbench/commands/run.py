@@ -119,6 +119,7 @@ def _describe(spec: RunSpec, outcome: Outcome) -> dict[str, object]:
         "operations_per_s": outcome.operations_per_s,
         "peak_resident_bytes": outcome.peak_resident_bytes,
         "tunables": spec.tunables,
+        "effective": outcome.effective,
         "events": outcome.events,
         "status": outcome.status,
         "message": outcome.message,

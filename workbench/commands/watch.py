@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import click
@@ -18,20 +20,50 @@ from rich.text import Text
 from workbench.commands.arguments import find_process_blocks, kind_option, pid_argument
 from workbench.commands.output import json_option, print_json
 from workbench.commands.sample import Reading, read_metrics
-from workbench.control import Adoption, ControlBlock, Snapshot
+from workbench.control import Adoption, ControlBlock, Event, Snapshot
 from workbench.units import format_rough
 
 _GROUPS_SHOWN = 8
+_EVENTS_SHOWN = 8
+# A busy process writes more than anybody reads; all are counted.
+_EVENTS_TOLD = 100
 
 
 @dataclass(frozen=True)
 class BlockSample:
-    """What one block of the process showed at one moment."""
+    """What one block of the process showed at one moment; its events are those since the sample before."""
 
     kind: str
     snapshot: Snapshot
     readings: list[Reading]
     adoption: Adoption
+    events: list[Event]
+    event_counts: Counter[str]
+
+
+class BlockFollower:
+    """Samples one block again and again."""
+
+    def __init__(self, block: ControlBlock) -> None:
+        self._block = block
+        self._before: Snapshot | None = None
+        self._cursor = 0
+
+    def take(self) -> BlockSample:
+        """One sample; the first has a few of the events from before, and counts none."""
+        block = self._block
+        batch = block.events(self._cursor)
+        self._cursor = batch.cursor
+        counts: Counter[str] = Counter()
+        if self._before is not None:
+            counts.update(batch.counts())
+            counts.update({"lost": batch.lost} if batch.lost else {})
+        told = _EVENTS_SHOWN if self._before is None else _EVENTS_TOLD
+        events = list(dataclasses.replace(batch, records=batch.records[-told:]))
+        snapshot = block.snapshot()
+        readings = read_metrics(block.metrics, snapshot, self._before)
+        self._before = snapshot
+        return BlockSample(block.info.kind, snapshot, readings, block.adoption(), events, counts)
 
 
 @click.command()
@@ -52,7 +84,10 @@ class BlockSample:
 def watch(
     pid: int, kind: str | None, interval_s: float, count: int | None, show_all: bool, as_json: bool
 ) -> None:
-    """Watch a process live, until it ends or Ctrl-C; with --json, one line a sample."""
+    """Watch a process live, its metrics and latest events, until it ends or Ctrl-C.
+
+    With --json, one line a sample: events are the latest since the sample before, event_counts all of them.
+    """
     with contextlib.ExitStack() as stack:
         infos = find_process_blocks(pid, kind)
         blocks = [stack.enter_context(ControlBlock.open(info.path)) for info in infos]
@@ -77,13 +112,11 @@ def _sample(
     pid: int, blocks: list[ControlBlock], interval_s: float, count: int | None
 ) -> Iterator[list[BlockSample]]:
     """Sample all blocks until the process ends or there are `count`."""
-    before: list[Snapshot | None] = [None] * len(blocks)
+    followers = [BlockFollower(block) for block in blocks]
     taken = 0
     with _open_end(pid) as end:
         while all(block.alive() for block in blocks):
-            sample = [_sample_block(block, since) for block, since in zip(blocks, before, strict=True)]
-            before = [part.snapshot for part in sample]
-            yield sample
+            yield [follower.take() for follower in followers]
             taken += 1
             if taken == count:
                 return
@@ -104,13 +137,6 @@ def _open_end(pid: int) -> Iterator[list[int]]:
         os.close(descriptor)
 
 
-def _sample_block(block: ControlBlock, since: Snapshot | None) -> BlockSample:
-    snapshot = block.snapshot()
-    return BlockSample(
-        block.info.kind, snapshot, read_metrics(block.metrics, snapshot, since), block.adoption()
-    )
-
-
 def _print_json(pid: int, sample: list[BlockSample]) -> None:
     blocks = {
         part.kind: {
@@ -122,6 +148,8 @@ def _print_json(pid: int, sample: list[BlockSample]) -> None:
                 | ({"by_group": reading.groups} if reading.groups else {})
                 for reading in part.readings
             },
+            "events": [_describe_event(event) for event in part.events],
+            "event_counts": part.event_counts,
         }
         for part in sample
     }
@@ -129,14 +157,32 @@ def _print_json(pid: int, sample: list[BlockSample]) -> None:
     sys.stdout.flush()
 
 
+def _describe_event(event: Event) -> dict[str, object]:
+    fields = ("time_s", "thread", "operation", "kind", "item", "old_value", "new_value", "cause")
+    return {name: getattr(event, name) for name in fields}
+
+
 def _show_live(title: str, samples: Iterator[list[BlockSample]], show_all: bool) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     started_s: float | None = None
+    latest: deque[Event] = deque(maxlen=_EVENTS_SHOWN)
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         for sample in samples:
             now_s = sample[0].snapshot.time_s
             started_s = now_s if started_s is None else started_s
-            live.update(_draw(title, now_s - started_s, sample, show_all), refresh=True)
+            latest.extend(event for part in sample for event in part.events)
+            shown = _draw(title, now_s - started_s, sample, show_all)
+            live.update(Group(shown, _draw_events(latest, now_s)), refresh=True)
+
+
+def _draw_events(latest: Iterable[Event], now_s: float) -> RenderableType:
+    table = Table(
+        "", "", box=None, pad_edge=False, show_header=False, title="latest events", title_justify="left"
+    )
+    for event in reversed(list(latest)):
+        age = format_rough(max(0.0, now_s - event.time_s), "s")
+        table.add_row(f"{age} ago", Text(str(event), no_wrap=True, overflow="ellipsis"))
+    return table if table.row_count else Text("no events yet")
 
 
 def _draw(title: str, elapsed_s: float, sample: list[BlockSample], show_all: bool) -> RenderableType:
@@ -180,4 +226,5 @@ def _format_line(sample: list[BlockSample], show_all: bool) -> str:
             if reading.metric.kind == "counter" and reading.rate is not None:
                 value, unit = reading.rate, f"{unit}/s"
             words.append(f"{reading.metric.name}={format_rough(value, unit)}")
+        words += [f"{kind}+{count}" for kind, count in sorted(part.event_counts.items())]
     return "  ".join(words)

@@ -194,4 +194,5 @@ class InProcessRun:
             checksum=f"{told.checksum:016x}",
             events=self._tally.counts,
             last_events=self._tally.last_lines,
+            effective=self._allocator_block.effective().values,
         )

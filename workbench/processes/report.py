@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.control import ControlBlock
+from workbench.control import ControlBlock, Value
 from workbench.processes.specification import Outcome
 
 
@@ -29,6 +29,7 @@ class Observation:
     peak_resident_bytes: int = 0
     events: Mapping[str, int] = field(default_factory=dict)
     last_events: tuple[str, ...] = ()
+    effective: Mapping[str, Value] = field(default_factory=dict)
 
 
 def read_progress(block: ControlBlock) -> float:
@@ -59,6 +60,7 @@ def judge(observation: Observation) -> Outcome:
         stderr_tail=tail,
         events=observation.events,
         last_events=observation.last_events,
+        effective=observation.effective,
         latency_ns=_read_latency(told.get("latency", {})),
         latency_histograms=_read_histograms(told.get("latency", {})),
     )

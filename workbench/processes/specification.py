@@ -157,6 +157,8 @@ class Outcome:
         How many of each kind the allocator's block told.
     last_events : tuple of str
         The latest of them, one line each, oldest first.
+    effective : mapping of str to Value
+        All of hakmem's tunables as they were in effect at the end; empty for other allocators.
     latency_ns : mapping of str to float
         With `samples_latency`, of the calls malloc (calloc and aligned_alloc too), realloc and free,
         those that were made: "malloc_count" (calls timed), "malloc_p50", "malloc_p99", "malloc_p99_9",
@@ -177,6 +179,7 @@ class Outcome:
     stderr_tail: str = ""
     events: Mapping[str, int] = field(default_factory=dict)
     last_events: tuple[str, ...] = ()
+    effective: Mapping[str, Value] = field(default_factory=dict)
     latency_ns: Mapping[str, float] = field(default_factory=dict)
     latency_histograms: Mapping[str, tuple[tuple[float, int], ...]] = field(default_factory=dict)
 

@@ -241,6 +241,9 @@ class Worker:
             snapshot = self._workload_block.snapshot()
             observation.operations = int(snapshot.fold("workload.operations"))
             observation.elapsed_s = snapshot.fold("workload.elapsed_ms") / 1e3
+        if self._allocator_block is not None:
+            with contextlib.suppress(WorkbenchError):
+                observation.effective = self._allocator_block.effective().values
         _remove_blocks(self._workload_block, self._allocator_block)
         self._outcome = judge(observation)
         self._ended.set()
