@@ -67,6 +67,10 @@ class PanelWidget(anywidget.AnyWidget):
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
         panel_id = uuid.uuid4().hex
         super().__init__(model_id=panel_id, _panel_id=panel_id)
+        # ipykernel 7.4 hands the messages of views to the subshell that its thread thinks it serves when the
+        # pump sends, not to the one they name. After a page was loaded again that may be one which JupyterLab
+        # has closed, and every message is refused from then on. Without this the name in the message counts.
+        self.comm._reply_subshell_for = None
         self._on_message = on_message
         self.on_msg(self._receive)
 
