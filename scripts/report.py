@@ -53,8 +53,8 @@ pre, code { font: 13px/1.45 ui-monospace, "DejaVu Sans Mono", monospace; }
 .output_subarea, .text_cell_render { overflow-x: auto; }
 .output_stderr pre { color: #8a4b08; }
 .output_error pre { color: #a11d33; }
-table, table[border] { border: 0; border-collapse: collapse; font-size: 12.5px; margin: .6rem 0; }
-th, td { padding: .25rem .55rem; border: 0; border-bottom: 1px solid #e3e8ed; text-align: right;
+table, table[border] { border: 0; border-collapse: collapse; font-size: 12px; margin: .6rem 0; }
+th, td { padding: .25rem .4rem; border: 0; border-bottom: 1px solid #e3e8ed; text-align: right;
          vertical-align: top; white-space: nowrap; }
 th { background: #f5f7f9; }
 td.words, th.words { text-align: left; }

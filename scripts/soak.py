@@ -480,12 +480,14 @@ def main() -> int:
     if unknown:
         parser.error(f"no row is named {', '.join(sorted(unknown))}")
     LOGS.mkdir(parents=True, exist_ok=True)
-    outcomes = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     is_all_kept = True
     for row in ROWS:
         if wanted.rows and row.name not in wanted.rows:
             continue
-        outcomes[row.name] = outcome = attempt(row, wanted.size)
+        outcome = attempt(row, wanted.size)
+        # Read only now: others may run rows of their own meanwhile.
+        outcomes = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+        outcomes[row.name] = outcome
         is_all_kept = is_all_kept and outcome["kept"]
         print(f"{row.name}: {'' if outcome['kept'] else 'NOT KEPT: '}{outcome['figure']}", flush=True)
         KEPT.write_text(json.dumps(outcomes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
