@@ -200,3 +200,10 @@ def test_status_lines() -> None:
     )
     assert write_status(Status("idle")).startswith("ready")
     assert [format_rate(rate) for rate in (12, 870e3, 2.5e9)] == ["12", "870 k", "2.5 G"]
+
+
+def test_what_is_told_by_class_has_a_chart_of_its_own(own: ControlBlock) -> None:
+    # Nine lines can be read; eighteen, in the same colours twice, cannot.
+    charts = [metric.chart for metric in own.metrics.values() if metric.chart and "class" in metric.axes]
+    assert charts
+    assert len(charts) == len(set(charts))
