@@ -68,8 +68,6 @@ static void remember_settings(void)
 bool l25_pool_start(void)
 {
     int64_t count = SETTING(l25_initial_shards), most = SETTING(l25_max_shards);
-    for (uint32_t i = 0; i < L25_MAX_SHARDS; i++)
-        l25_shards[i].visits_left = L25_VISITS_A_LOOK;
     remember_settings();
     start_window(clock_now_ms(NULL));
     publish_count(power_of_two_at_most(count < most ? count : most));
@@ -345,11 +343,8 @@ bool l25_pool_free(const struct actor *actor, struct slab *slab)
     } else {
         shard_push_locked(shard, slab);
         shard_publish_free_bytes_locked(shard);
-        if (UNLIKELY(--shard->visits_left == 0)) {
-            shard->visits_left = L25_VISITS_A_LOOK;
-            if (delay_ms > 0)
-                surplus = shard_detach_idle_locked(shard, now_ms, delay_ms, SURPLUS_BLOCKS);
-        }
+        if (UNLIKELY(++shard->visits % L25_VISITS_A_LOOK == 0) && delay_ms > 0)
+            surplus = shard_detach_idle_locked(shard, now_ms, delay_ms, SURPLUS_BLOCKS);
     }
     lock_release(&shard->lock);
     if (UNLIKELY(surplus != NULL))

@@ -7,7 +7,8 @@
  * Invariants (shard_is_valid_locked): a listed slab has state L25 and used == 0; free_bytes is the sum of
  * what is listed; a list that is not empty has its bit in l25_holders; 0 <= credit_bytes <= 1 MiB.
  *
- * Written under the shard's lock, but for what is marked atomic: relaxed, others may look. */
+ * Written under the shard's lock, but for what is marked atomic: relaxed, others may look. A shard begins as
+ * zeros: the pages of those never used are never touched. */
 #ifndef HAK_L25_SHARD_H
 #define HAK_L25_SHARD_H
 
@@ -16,13 +17,13 @@
 #include "telemetry.h"
 
 #define L25_CREDIT_MAX_BYTES ((int64_t)L25_MAX_BYTES)
-#define L25_VISITS_A_LOOK 64 /* frees in a shard between two looks for idle blocks */
+#define L25_VISITS_A_LOOK 64u /* frees in a shard between two looks for idle blocks */
 #define L25_HOLDER_WORDS (L25_MAX_SHARDS / 64)
 
 struct shard {
     _Alignas(2 * CACHE_LINE) struct lock lock;
     uint32_t marked;          /* bit c: l25_holders[c] says that this shard may hold blocks of class c */
-    uint32_t visits_left;     /* until the next look for idle blocks */
+    uint32_t visits;          /* frees so far */
     uint32_t allocations_due; /* of this window, at which the load of all shards is looked at */
     _Atomic uint32_t epoch;   /* the window that the next two count in */
     _Atomic uint32_t allocations, operations;
