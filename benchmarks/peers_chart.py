@@ -16,7 +16,7 @@ from benchmarks.peers_tables import OURS, Row
 from workbench.errors import BadParameter
 
 _WIDTH_PX, _ROW_PX, _FRAME_PX = 900, 17, 130
-_LEAST_SHARE, _MOST_SHARE = 0.1, 4.0
+_LEAST_SHARE, _MOST_SHARE = 0.1, 10.0
 _AHEAD, _BEHIND, _LEVEL = "#2a9d8f", "#c9506a", "#7d8b99"
 _PEER_MARKS = {"glibc": "line-ns-open", "jemalloc": "x-thin-open", "tcmalloc": "circle-open",
                "mimalloc2": "diamond-open", "mimalloc3": "square-open"}  # fmt: skip
@@ -61,7 +61,7 @@ def _build_figure(rows: Sequence[Row]) -> go.Figure:
     figure.update_xaxes(
         type="log",
         range=[math.log10(_LEAST_SHARE), math.log10(_MOST_SHARE)],
-        tickvals=[0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4],
+        tickvals=[0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10],
         title_text="speed, as a share of the best peer's (95 % interval); what lies outside is not drawn",
     )
     order = [_label(row) for row in rows][::-1]
