@@ -154,7 +154,7 @@ fuzz: check-packages setup ## Fuzz allocator and readers from the kept corpus; F
 	$(BIN)/python tests/fuzz/run.py $(FUZZ_SECONDS) $(FUZZ_KEEP)
 
 .PHONY: soak-packages
-soak-packages: ## (part of soak) See to CPython's own tests, too.
+soak-packages: ## (part of soak) See to what CPython's and Redis's own tests need, too.
 	@scripts/debian_packages.sh soak
 
 # Four hours at full size; ROWS="larson tsan" runs some of it. Figures go to docs/reliability.md.

@@ -72,11 +72,13 @@ need_bench() {
     need perl has_command perl
 }
 
-# CPython's own tests, for the system's Python.
+# CPython's own tests, for the system's Python; Redis's are in Tcl and come as a source package.
 has_python_tests() { /usr/bin/python3 -c 'import test.test_mmap' 2>/dev/null; }
 need_soak() {
     need "libpython$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite" \
         has_python_tests
+    need dpkg-dev has_command dpkg-source
+    need tcl has_command tclsh
 }
 
 # What `workbench datasets rebuild` records; nothing else needs them.

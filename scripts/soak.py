@@ -18,41 +18,23 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from workbench.processes import preload_environment
-from workbench.processes.allocators import run_environment
+from scripts.soak_runs import BUILD, LOGS, REPOSITORY, NotKept, preloaded, run_logged
+from scripts.soak_suites import run_cpython, run_redis
 from workbench.processes.native_files import RUNNER
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-BUILD = REPOSITORY / "build"
-LOGS = BUILD / "soak"
 KEPT = REPOSITORY / "docs" / "soak.json"
 PAGE = REPOSITORY / "docs" / "reliability.md"
 BEGINS, ENDS = "<!-- the table of the last soak begins -->", "<!-- and ends -->"
 
 SANITIZERS = {"asan": "address", "ubsan": "undefined", "tsan": "thread"}
 LARSON = {"min_size": 8, "max_size": 128, "blocks": 1024, "rounds": 1}
-CPYTHON = "/usr/bin/python3"
-CPYTHON_MODULES = {
-    "short": "test_fork1 test_thread test_mmap test_ctypes test_threading test_subprocess",
-    "full": "test_array test_asyncio test_bigmem test_buffer test_bytes test_codecs "
-    "test_concurrent_futures test_ctypes test_deque test_dict test_exceptions test_faulthandler "
-    "test_fork1 test_gc test_io test_itertools test_json test_list test_memoryview test_mmap "
-    "test_multiprocessing_fork test_multiprocessing_spawn test_os test_pickle test_posix "
-    "test_re test_set test_signal test_socket test_sort test_sqlite3 test_struct "
-    "test_subprocess test_thread test_threading test_unicode test_weakref test_xml_etree "
-    "test_zlib",
-}
-
-
-class NotKept(Exception):  # noqa: N818 (a word like those of workbench.errors)
-    """A row's promise was not kept; the message says how."""
 
 
 @dataclass(frozen=True)
@@ -78,42 +60,6 @@ class Row:
 # ---- running ----------------------------------------------------------------------------------------
 
 
-def run_logged(
-    name: str, command: Sequence[str | Path], cap_s: float, environment: Mapping[str, str] | None = None
-) -> str:
-    """What a command printed, also kept in the row's log.
-
-    Raises
-    ------
-    NotKept
-        If its status is not 0, or it took too long.
-    """
-    base = {key: value for key, value in os.environ.items() if not key.startswith("HAKMEM_")}
-    words = [str(word) for word in command]
-    with (LOGS / f"{name}.log").open("a", encoding="utf-8") as log:
-        print("$", *words, file=log, flush=True)
-        try:
-            done = subprocess.run(
-                words,
-                env=base | dict(environment or {}),
-                cwd=REPOSITORY,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=cap_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise NotKept(f"{Path(words[0]).name} did not end in {cap_s:.0f} s") from None
-        log.write(done.stdout)
-    if done.returncode != 0:
-        last = (done.stdout.strip().splitlines() or [""])[-1]
-        raise NotKept(f"{Path(words[0]).name} ended with status {done.returncode}: {last[:200]}")
-    return done.stdout
-
-
 def build(folder: str, *options: str, target: str = "all") -> Path:
     """Folder of a build of the native parts that is up to date."""
     path = BUILD / folder
@@ -121,11 +67,6 @@ def build(folder: str, *options: str, target: str = "all") -> Path:
     run_logged("build", configure, 600)
     run_logged("build", ["cmake", "--build", str(path), "--target", target], 1800)
     return path
-
-
-def preloaded(settings: Mapping[str, Any] | None = None) -> dict[str, str]:
-    """The environment of a program under the allocator."""
-    return dict(preload_environment(dict(settings or {}), run_environment(None)))
 
 
 def run_workload(row: str, workload: str, *, seed: int, cap_s: float, **options: Any) -> dict[str, Any]:
@@ -347,25 +288,6 @@ def run_fuzzers(size: str) -> str:
     return f"{', '.join(f'{name} {count}' for name, count in counts)} inputs in {seconds} s each, no finding"
 
 
-def run_cpython(size: str) -> str:
-    """CPython's own tests, as Debian packages them: each module must end as it does without the preload."""
-    modules = CPYTHON_MODULES[size].split()
-    verdicts = []
-    for environment in ({}, preloaded()):
-        command = [CPYTHON, "-m", "test", "-j2", "--timeout", "1200", *modules]
-        try:
-            said = run_logged("cpython", command, 7200, environment | {"PYTHONMALLOC": "malloc"})
-        except NotKept:  # a module may fail here for reasons of the machine: then it does so both ways
-            said = (LOGS / "cpython.log").read_text(encoding="utf-8").rpartition("\n$ ")[2]
-        verdicts.append(dict(re.findall(r"\] (test_\w+) (passed|failed|skipped|crashed|timed out)", said)))
-    without, under = verdicts
-    different = {name for name in modules if without.get(name) != under.get(name)}
-    if different:
-        raise NotKept(f"another verdict: {', '.join(sorted(different))}")
-    passed = sum(verdict == "passed" for verdict in under.values())
-    return f"{len(under)} modules, same verdict with and without ({passed} passed)"
-
-
 def run_programs(_: str) -> str:
     """SQLite, Redis, Perl, git, compilers and Python under the preload, our scripts of them."""
     command = [
@@ -416,6 +338,7 @@ ROWS = (
     ),
     Row("fuzz", "fuzzing of the allocator and of all readers", "`tests/fuzz/`", run_fuzzers),
     Row("cpython", "CPython's tests with PYTHONMALLOC=malloc", "`libpython3-testsuite`", run_cpython),
+    Row("redis", "Redis's own tests, the program as installed", "its `runtest`", run_redis),
     Row(
         "programs",
         "programs and the rules of the C library",

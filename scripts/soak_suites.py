@@ -1,0 +1,185 @@
+"""Rows of `make soak` that run other programs' own tests: each must end as it does without the preload.
+
+CPython's are a package of Debian's. Redis's are in its source package alone: that of the very version that is
+installed comes once from where this machine has its packages from, and stays in build/suites.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.soak_runs import BUILD, NotKept, preloaded, run_logged
+
+SUITES = BUILD / "suites"
+CPYTHON = "/usr/bin/python3"
+CPYTHON_MODULES = {
+    "short": "test_fork1 test_thread test_mmap test_ctypes test_threading test_subprocess",
+    "full": "test_array test_asyncio test_bigmem test_buffer test_bytes test_codecs "
+    "test_concurrent_futures test_ctypes test_deque test_dict test_exceptions test_faulthandler "
+    "test_fork1 test_gc test_io test_itertools test_json test_list test_memoryview test_mmap "
+    "test_multiprocessing_fork test_multiprocessing_spawn test_os test_pickle test_posix "
+    "test_re test_set test_signal test_socket test_sort test_sqlite3 test_struct "
+    "test_subprocess test_thread test_threading test_unicode test_weakref test_xml_etree "
+    "test_zlib",
+}
+
+REDIS_UNITS = {
+    "short": "unit/type/incr unit/type/set unit/sort unit/bitops unit/geo unit/hyperloglog",
+    # The long ones first: each client takes the next unit.
+    "full": "integration/aof unit/scripting unit/functions unit/type/list-3 unit/type/stream unit/multi "
+    "unit/expire integration/rdb unit/dump unit/keyspace unit/scan unit/protocol unit/info "
+    "unit/type/string unit/type/incr unit/type/list unit/type/list-2 unit/type/set unit/type/zset "
+    "unit/type/hash unit/type/stream-cgroups unit/sort unit/other unit/quit unit/pubsub "
+    "unit/slowlog unit/limits unit/bitops unit/bitfield unit/geo unit/hyperloglog unit/lazyfree",
+}
+# Judged by the sizes of jemalloc's classes, not by what Redis does.
+REDIS_ASIDE = {"trim on SET with big value"}  # a string of 33000 bytes may hold 42000, here it holds 64 KiB
+REDIS_TRIES = 3  # many cases are measured in milliseconds and fail by chance on a busy machine
+
+
+def run_cpython(size: str) -> str:
+    """CPython's own tests, as Debian packages them: each module must end as it does without the preload."""
+    modules = CPYTHON_MODULES[size].split()
+    verdicts = []
+    for environment in ({}, preloaded()):
+        command = [CPYTHON, "-m", "test", "-j2", "--timeout", "1200", *modules]
+        given = environment | {"PYTHONMALLOC": "malloc"}
+        # A module may fail here for reasons of the machine: then it does so both ways.
+        said = run_logged("cpython", command, 7200, given, may_fail=True)
+        verdicts.append(dict(re.findall(r"\] (test_\w+) (passed|failed|skipped|crashed|timed out)", said)))
+    without, under = verdicts
+    different = {name for name in modules if without.get(name) != under.get(name)}
+    if different:
+        raise NotKept(f"another verdict: {', '.join(sorted(different))}")
+    passed = sum(verdict == "passed" for verdict in under.values())
+    return f"{len(under)} modules, same verdict with and without ({passed} passed)"
+
+
+# ---- Redis ------------------------------------------------------------------------------------------
+
+
+def fetch_source(row: str, package: str) -> Path:
+    """Folder of the unpacked source of an installed package, of the same version.
+
+    Raises
+    ------
+    NotKept
+        If it is not installed, or its source cannot be had.
+    """
+    fields = "${source:Package} ${source:Version}"
+    name, version = run_logged(row, ["dpkg-query", "-W", "-f", fields, package], 60).split()
+    folder = SUITES / f"{name}_{version.rpartition(':')[2]}"
+    whole = folder / "unpacked"
+    if not whole.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "lists" / "partial").mkdir(parents=True)
+        origin = f"Origin: {platform.freedesktop_os_release()['NAME'].split()[0]}"
+        entry = "deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)"
+        command = ["apt-get", "indextargets", "--format", entry, "Created-By: Packages", origin]
+        entries = sorted(set(run_logged(row, command, 60).splitlines()))
+        (folder / "sources.list").write_text("".join(f"{line}\n" for line in entries), encoding="utf-8")
+        apt = ["apt-get", "-q", "-o", f"Dir::Etc::sourcelist={folder / 'sources.list'}"]
+        apt += ["-o", "Dir::Etc::sourceparts=/dev/null", "-o", f"Dir::State::lists={folder / 'lists'}"]
+        run_logged(row, [*apt, "update"], 600)
+        run_logged(row, [*apt, "--only-source", "source", f"{name}={version}"], 900, folder=folder)
+        unpacked = next(path for path in folder.iterdir() if (path / "debian").is_dir())
+        unpacked.rename(whole)
+    return whole
+
+
+@dataclass
+class RedisRun:
+    """One way to run the tests.
+
+    Parameters
+    ----------
+    name : str
+        Of its folder.
+    environment : dict of str to str
+        Beside this process's own.
+    port : int
+        The first of 3000 that its servers take.
+    """
+
+    name: str
+    environment: dict[str, str]
+    port: int
+    cases: Counter[str] = field(default_factory=Counter)
+    failed: set[tuple[str, str]] = field(default_factory=set)  # unit, case
+
+    def prepare(self, source: Path) -> None:
+        """A copy of the tests, with the installed programs where they look for built ones."""
+        self.folder = SUITES / f"redis_{self.name}"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(source, self.folder, symlinks=True)
+        for program in ("server", "cli", "benchmark", "check-aof", "check-rdb", "sentinel"):
+            if found := shutil.which(f"redis-{program}"):
+                (self.folder / "src" / f"redis-{program}").symlink_to(found)
+
+    def run(self, units: Iterable[str]) -> tuple[Counter[str], set[tuple[str, str]]]:
+        """How often each case was seen, and those that failed.
+
+        Raises
+        ------
+        NotKept
+            If the tests did not come to their end.
+        """
+        words = ["./runtest", "--clients", "6", "--baseport", str(self.port), "--portcount", "3000"]
+        words += [word for unit in units for word in ("--single", unit)]
+        said = run_logged(
+            f"redis_{self.name}", words, 7200, self.environment, folder=self.folder, may_fail=True
+        )
+        said = re.sub(r"\x1b\[[\d;]*m", "", said)
+        if "The End" not in said:
+            raise NotKept(f"the tests {self.name} the preload ended early, see redis_{self.name}.log")
+        ended = re.findall(r"^\[ok\]: (.*?)(?: \(\d+ ms\))?$", said, flags=re.MULTILINE)
+        failed = re.findall(r"^\[err\]: (.*) in tests/(\S+)\.tcl$", said, flags=re.MULTILINE)
+        return Counter([*ended, *(case for case, _ in failed)]), {(unit, case) for case, unit in failed}
+
+    def run_first(self, units: Iterable[str]) -> None:
+        """All of them."""
+        self.cases, self.failed = self.run(units)
+
+    def run_again(self, cases: set[tuple[str, str]]) -> None:
+        """The units of these, as far as they failed: a case that passes now has passed."""
+        if units := sorted({unit for unit, _ in cases & self.failed}):
+            _, failed = self.run(units)
+            self.failed -= {(unit, case) for unit, case in self.failed - failed if unit in units}
+
+
+def run_redis(size: str) -> str:
+    """Redis's own tests on the installed server: each case must end as it does without the preload."""
+    source = fetch_source("redis", "redis-tools")
+    units = REDIS_UNITS[size].split()
+    without, under = RedisRun("without", {}, 21000), RedisRun("with", preloaded(), 25000)
+    runs = (without, under)
+    for run in runs:
+        run.prepare(source)
+    # Both at once: most of their time they wait.
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda run: run.run_first(units), runs))
+    if without.cases != under.cases:
+        other = sorted((without.cases - under.cases) + (under.cases - without.cases))
+        raise NotKept(f"{len(other)} cases were run in one way only, as {other[0]!r}")
+    first = [len(run.failed) for run in runs]
+    for _ in range(REDIS_TRIES - 1):
+        different = {case for case in without.failed ^ under.failed if case[1] not in REDIS_ASIDE}
+        for run in runs:
+            run.run_again(different)
+    different = {case for case in without.failed ^ under.failed if case[1] not in REDIS_ASIDE}
+    if different:
+        raise NotKept(f"another verdict: {', '.join(f'{unit}: {case}' for unit, case in sorted(different))}")
+    both = len(without.failed & under.failed)
+    aside = len({case for _, case in under.failed} & REDIS_ASIDE)
+    return (
+        f"{under.cases.total()} test cases of {len(units)} units, same verdict with and without ({both} fail "
+        f"both ways; before other tries {first[1]} with and {first[0]} without); "
+        f"{aside} aside that judges jemalloc's sizes"
+    )
