@@ -6,6 +6,7 @@
 #include "component_fixture.h"
 #include "hakmem.h"
 #include "heap.h"
+#include "tls_cache.h"
 
 #include <pthread.h>
 #include <sys/wait.h>
@@ -31,6 +32,36 @@ static void *work(void *seed)
     for (int i = 0; i < HELD; i++)
         hak_free(held[i]);
     return NULL;
+}
+
+static pthread_barrier_t together;
+
+/* Each cache gets the slots of bins that outgrew those in it: once for ever, whichever thread comes to that. */
+static void *outgrow(void *alone)
+{
+    enum { ROUNDS = 100 };
+    static _Thread_local void *many[4 * BIN_SMALL_SLOTS];
+    for (int round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < sizeof many / sizeof *many; i++)
+            CHECK((many[i] = hak_malloc(100)) != NULL);
+        for (size_t i = 0; i < sizeof many / sizeof *many; i++)
+            hak_free(many[i]);
+    }
+    CHECK(tls_cache->large_slots != NULL);
+    if (!alone)
+        pthread_barrier_wait(&together); /* none takes over the cache of another */
+    return NULL;
+}
+
+static void outgrow_all(void)
+{
+    pthread_t threads[THREADS];
+    CHECK(pthread_barrier_init(&together, NULL, THREADS) == 0);
+    outgrow(&together);
+    for (size_t i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, outgrow, NULL) == 0);
+    for (size_t i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
 static void do_round(int round)
@@ -69,6 +100,7 @@ int main(int count, char **arguments)
 {
     int rounds = count > 1 ? atoi(arguments[1]) : 600;
     long first_pages = 0, first_mappings = 0, most_pages = 0, most_mappings = 0;
+    outgrow_all();
     for (int round = 0; round < WARM_ROUNDS + rounds; round++) {
         long pages, mappings;
         do_round(round);
