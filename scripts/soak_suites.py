@@ -31,7 +31,7 @@ CPYTHON_MODULES = {
 }
 
 REDIS_UNITS = {
-    "short": "unit/type/incr unit/type/set unit/sort unit/bitops unit/geo unit/hyperloglog",
+    "short": "unit/type/incr unit/type/hash unit/type/list-2 unit/keyspace unit/scan unit/sort unit/protocol",
     # The long ones first: each client takes the next unit.
     "full": "integration/aof unit/scripting unit/functions unit/type/list-3 unit/type/stream unit/multi "
     "unit/expire integration/rdb unit/dump unit/keyspace unit/scan unit/protocol unit/info "
