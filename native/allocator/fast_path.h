@@ -34,7 +34,8 @@ static __attribute__((noinline)) void *malloc_above_tiny_at(size_t bytes, void *
     return heap_malloc(bytes, call_site);
 }
 
-/* Ends in a jump, so that its caller's return address is the program's: the fast path need not load it. */
+/* Ends in a jump, so that its caller's return address is the program's: the fast path need not load it. Not
+ * made of the one above: gcc then loads it for every block, and a mid block's golden count tells. */
 static __attribute__((noinline)) void *malloc_above_tiny(size_t bytes)
 {
     if (bytes <= tls_cache->mid_max_bytes) {

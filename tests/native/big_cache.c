@@ -1,28 +1,8 @@
 /* big_cache.c: the BigCache: what it keeps and finds again, its buckets, what leaves first, resizing. */
-#include "component_fixture.h"
-
+#include "big_fixture.h"
 #include "big_table.h"
-#include "clock.h"
 
 #include <pthread.h>
-
-#define MIB ((size_t)1 << 20)
-#define GLOBAL(field) telemetry_get(&telemetry->global.field)
-
-static struct actor actor = {.thread_id = 1};
-
-static void *take(size_t bytes, uint64_t call_site)
-{
-    bool is_zeroed;
-    void *block = big_cache_allocate(&actor, bytes, 1, call_site, &is_zeroed);
-    CHECK(block && big_block(registry_find(block)) == block);
-    return block;
-}
-
-static void give(void *block)
-{
-    CHECK(big_cache_free(&actor, registry_find(block)));
-}
 
 /* A test's tunables; all at once, then the component is told. */
 static void set(enum tunable tunable, double value)

@@ -1,26 +1,5 @@
 /* big_fit.c: which cached block the BigCache gives a request, and where in its frames a block starts. */
-#include "component_fixture.h"
-
-#include "big_cache.h"
-#include "clock.h"
-
-#define MIB ((size_t)1 << 20)
-#define GLOBAL(field) telemetry_get(&telemetry->global.field)
-
-static struct actor actor = {.thread_id = 1};
-
-static void *take(size_t bytes, uint64_t call_site)
-{
-    bool is_zeroed;
-    void *block = big_cache_allocate(&actor, bytes, 1, call_site, &is_zeroed);
-    CHECK(block && big_block(registry_find(block)) == block);
-    return block;
-}
-
-static void give(void *block)
-{
-    CHECK(big_cache_free(&actor, registry_find(block)));
-}
+#include "big_fixture.h"
 
 static void purge_all(void)
 {
