@@ -47,6 +47,7 @@ struct chunk {
     uint8_t in_range;
     uint8_t is_patchwork; /* BIG: pages were moved here, it consists of several mappings */
     uint8_t is_purging; /* its clean-up runs without the lock; not to be released meanwhile */
+    uint8_t is_huge;    /* huge pages were asked for by os.thp = dense: not any more once memory is given back */
     uint32_t idle_since_ms; /* low 32 bits: the last time a slab became free */
     struct chunk *next, *previous;
     /* CHUNK_BIG only (big_cache.h): */

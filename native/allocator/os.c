@@ -131,10 +131,9 @@ bool os_renew(void *start, size_t bytes)
     return true;
 }
 
-void os_advise_huge_pages(void *start, size_t bytes, int mode)
+void os_advise_huge_pages(void *start, size_t bytes, bool are_wanted)
 {
-    if (mode != 1)
-        advise(start, bytes, mode == 0 ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+    advise(start, bytes, are_wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 #ifndef MADV_POPULATE_WRITE

@@ -37,8 +37,7 @@ enum os_move { OS_MOVED, OS_REFUSED, OS_LOST };
 enum os_move os_move_pages(void *from, void *to, size_t bytes);
 /* As os_purge, for what was a target of moves: one mapping with its neighbours again. False: as LOST. */
 bool os_renew(void *start, size_t bytes);
-/* mode: 0 never, 1 the system's default, 2 always (tunable os.thp). */
-void os_advise_huge_pages(void *start, size_t bytes, int mode);
+void os_advise_huge_pages(void *start, size_t bytes, bool are_wanted);
 
 /* Makes pages present that will be written; false where a page cannot be had (a full tmpfs), which
  * would be SIGBUS at the first touch. True on systems that cannot tell. */

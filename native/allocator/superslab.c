@@ -253,7 +253,7 @@ static struct slab *take_from_new_chunk_locked(const struct actor *actor, struct
     if (limit && count >= limit)
         return NULL;
     lock_release(&superslab_shared.lock);
-    struct chunk *chunk = superslab_map_chunk(actor);
+    struct chunk *chunk = superslab_map_chunk(actor, search->hint < SIZE_CLASS_COUNT);
     lock_acquire(&superslab_shared.lock);
     if (!chunk)
         return NULL;

@@ -59,8 +59,9 @@ bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned spa
  * Returns the bytes given back. Takes and drops the lock; system calls are made without it. */
 size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everything);
 
-/* A chunk of 32 free slabs, HOT, registered, in no list yet; NULL on failure. */
-struct chunk *superslab_map_chunk(const struct actor *actor);
+/* A chunk of 32 free slabs, HOT, registered, in no list yet; NULL on failure. is_for_class: wanted for blocks of
+ * a size class. */
+struct chunk *superslab_map_chunk(const struct actor *actor, bool is_for_class);
 /* A run of whole frames for a big block, aligned to `alignment` (a power of two), registered as
  * CHUNK_BIG; NULL on failure. *is_zeroed: its pages are known to be zero. */
 struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed);

@@ -6,7 +6,32 @@
 #include "slab_runs.h"
 #include "telemetry.h"
 
-struct chunk *superslab_map_chunk(const struct actor *actor)
+enum thp_choice { THP_NEVER, THP_DEFAULT, THP_ALWAYS, THP_DENSE }; /* of the tunable os.thp */
+#define DENSE_PERCENT 75
+
+/* Whether blocks fill the slabs of size classes, of which there is a chunk's worth or more: most of a further
+ * chunk will be used then, so that a huge page costs little memory; it costs a seventh of the page faults it
+ * saves. A hint: the counts are also other processes' to read, and may be read while they change. */
+static bool are_slabs_dense(void)
+{
+    int64_t out_bytes = 0, slab_bytes = 0;
+    for (unsigned i = 0; i < SIZE_CLASS_COUNT; i++) {
+        out_bytes += (int64_t)telemetry_get(&telemetry->classes[i].out) * size_classes[i].bytes;
+        slab_bytes += (int64_t)telemetry_get(&telemetry->classes[i].blocks) * size_classes[i].bytes;
+    }
+    return slab_bytes >= (int64_t)CHUNK_BYTES && out_bytes >= slab_bytes / 100 * DENSE_PERCENT;
+}
+
+/* Before its pages are touched. */
+static void advise_huge_pages(struct chunk *chunk, bool is_for_class)
+{
+    int64_t choice = SETTING(os_thp);
+    chunk->is_huge = choice == THP_DENSE && is_for_class && are_slabs_dense();
+    if (choice == THP_NEVER || choice == THP_ALWAYS || chunk->is_huge)
+        os_advise_huge_pages(chunk->base, CHUNK_BYTES, choice != THP_NEVER);
+}
+
+struct chunk *superslab_map_chunk(const struct actor *actor, bool is_for_class)
 {
     struct chunk *chunk = registry_new_chunk(actor);
     if (!chunk)
@@ -32,7 +57,7 @@ struct chunk *superslab_map_chunk(const struct actor *actor)
         chunk->slabs[i] = (struct slab){.index = (uint8_t)i};
     if (!is_zeroed)
         telemetry_add(&telemetry->global.committed_bytes, (int64_t)CHUNK_BYTES);
-    os_advise_huge_pages(chunk->base, CHUNK_BYTES, (int)SETTING(os_thp));
+    advise_huge_pages(chunk, is_for_class);
     if (!registry_publish(chunk)) {
         frames_release(chunk->base, 1, is_zeroed);
         registry_remove(chunk);

@@ -99,6 +99,10 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
     }
     lock_release(&superslab_shared.lock);
 
+    if (chunk->is_huge) { /* the system would make its pages huge again, idle ones too */
+        os_advise_huge_pages(chunk->base, CHUNK_BYTES, false);
+        chunk->is_huge = 0;
+    }
     uint32_t refused = claimed ? purge_slabs(chunk, claimed) : 0;
     int64_t purged = __builtin_popcount(claimed & ~refused);
     superslab_add_committed(-purged);

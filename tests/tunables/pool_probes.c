@@ -236,6 +236,36 @@ static const struct chunk *map_a_chunk(void)
     return NULL;
 }
 
+/* The chunk of the first block of `bytes` that makes the process grow. */
+static const struct chunk *fill_a_chunk(size_t bytes, unsigned *count)
+{
+    for (uint64_t before = GLOBAL(acquired_new); GLOBAL(acquired_new) == before; ++*count) {
+        CHECK(*count < MOST_BLOCKS);
+        CHECK((blocks[*count] = hak_malloc(bytes)) != NULL);
+    }
+    return registry_find(blocks[*count - 1]);
+}
+
+static void check_dense(bool has_thp)
+{
+    unsigned count = 0;
+    set(TUNABLE_os_thp, 3);
+    for (unsigned i = 0; i < SIZE_CLASS_COUNT; i++) /* a span of every class, hardly used */
+        CHECK((blocks[count++] = hak_malloc(size_classes[i].bytes)) != NULL);
+    CHECK(!chunk_has_flag(map_a_chunk(), " hg"));
+    CHECK(!chunk_has_flag(fill_a_chunk(1024, &count), " hg"));
+    const struct chunk *chunk;
+    do
+        chunk = fill_a_chunk(1024, &count);
+    while (has_thp && !chunk_has_flag(chunk, " hg"));
+    CHECK(!chunk_has_flag(map_a_chunk(), " hg")); /* for larger blocks, whose pages may stay untouched */
+    while (count)
+        hak_free(blocks[--count]);
+    set(TUNABLE_ss_retain_chunks, 1024);
+    heap_trim(); /* what was given back stays so */
+    CHECK(chunk_kind(chunk) == CHUNK_SLABS && !chunk_has_flag(chunk, " hg"));
+}
+
 PROBE(os_thp)
 {
     struct stat status;
@@ -252,4 +282,5 @@ PROBE(os_thp)
     calls = GLOBAL(madvise_calls);
     chunk = map_a_chunk();
     CHECK(GLOBAL(madvise_calls) == calls + 1 && chunk_has_flag(chunk, " hg") == has_thp);
+    check_dense(has_thp);
 }
