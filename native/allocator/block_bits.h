@@ -66,6 +66,36 @@ static inline void block_bits_clear(struct slab *slab)
     slab->free_count = 0;
 }
 
+/* Of blocks [first, beyond). */
+static inline bool block_bits_are_set(const uint64_t *bits, uint32_t first, uint32_t beyond)
+{
+    while (first < beyond) {
+        uint32_t offset = first % 64, count = beyond - first < 64 - offset ? beyond - first : 64 - offset;
+        uint64_t mask = UINT64_MAX >> (64 - count) << offset;
+        if ((bits[first / 64] & mask) != mask)
+            return false;
+        first += count;
+    }
+    return true;
+}
+
+/* Pages of the slab that no block is on which was taken, and that were touched: bit i = page i. A slab of size
+ * classes has at most 64. */
+static inline uint64_t block_bits_idle_pages(struct slab *slab)
+{
+    const struct size_class *class = &size_classes[slab->class_index];
+    const uint64_t *bits = block_bits_of(slab);
+    uint64_t pages = 0;
+    for (unsigned page = 0; page < slab->span_slabs * (SLAB_BYTES / PAGE_BYTES); page++) {
+        uint32_t start = page * (uint32_t)PAGE_BYTES, end = start + (uint32_t)PAGE_BYTES;
+        uint32_t first = start / class->bytes, beyond = (end + class->bytes - 1) / class->bytes;
+        bool is_untouched = slab->is_zeroed && start >= slab->bump * class->bytes;
+        if (!is_untouched && block_bits_are_set(bits, first, beyond < slab->bump ? beyond : slab->bump))
+            pages |= UINT64_C(1) << page;
+    }
+    return pages;
+}
+
 static inline bool block_bits_are_valid(struct slab *slab)
 {
     const uint64_t *bits = block_bits_of(slab);

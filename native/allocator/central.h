@@ -1,9 +1,10 @@
 /* central.h: the shared pool behind the thread caches: for each heap and size class, slabs that have
  * free blocks. The only backend of tiny and mid blocks.
  *
- *   central[heap][class]:  lock | partial -> slab <-> slab ...        | pending -> slab -> slab
- *                                  (block bits, bump: blocks to take)    (remote_head: blocks freed by
- *                                                                         threads of other heaps)
+ *   central[heap][class]:  lock | PARTIAL -> slab <-> slab ...        | pending -> slab -> slab
+ *                               | COLD    -> slab <-> slab ...             (remote_head: blocks freed by
+ *                               | PURGING -> slab ...                       threads of other heaps)
+ *                                  (block bits, bump: blocks to take)
  *
  * There are twice as many heaps as processors (at most 8), so that a thread which has to wait with a lock in
  * its hands is seldom in the way. A thread keeps the heap it was given at birth: the lowest of those with the
@@ -16,8 +17,14 @@
  * list, so a slab is linked once. Drains happen when the partial list is empty or, if
  * remote.drain_enable, when more than remote.drain_threshold blocks are pending.
  *
+ * Pages on which no block is out of slabs that were not touched for ss.purge_delay_ms are given back, also while
+ * other pages of the slab are in use: few survivors of a burst would keep 64 KiB each otherwise. Such a slab is
+ * COLD, and serves when no other does. The system is called without the lock: meanwhile the slab is PURGING,
+ * blocks of it may come back, none is taken.
+ *
  * Invariants (central_is_valid): slab.used = blocks of it at users, in caches, in flight or on its
- * remote list; a slab is in `partial` <=> it has a free or never used block; used == 0 returns it. */
+ * remote list; a slab is in a list <=> it has a free or never used block; purged pages <=> it is COLD; used == 0
+ * returns it. */
 #ifndef HAK_CENTRAL_H
 #define HAK_CENTRAL_H
 
@@ -41,9 +48,15 @@ void central_count_out(unsigned class_index, int64_t blocks);
 /* Drains what other heaps freed, in every class of every heap, so that idle slabs can go. */
 void central_drain_all(const struct actor *actor);
 
+/* Gives idle pages of slabs in use back (all of them if `everything`); returns the bytes. Takes and drops
+ * locks. */
+size_t central_purge(const struct actor *actor, uint32_t now_ms, bool everything);
+
 bool central_is_valid(void);
 void central_acquire_locks(void);
 void central_release_locks(void);
 void central_reset_locks(void);
+/* In the child: slabs that another thread of the parent was purging are in use again. After superslab_after_fork. */
+void central_after_fork(void);
 
 #endif

@@ -7,6 +7,9 @@
 enum tier { TIER_HOT, TIER_DRAINING, TIER_FREE };
 enum chunk_kind { CHUNK_NONE, CHUNK_SLABS, CHUNK_BIG };
 #define NO_RUN 6u /* best_run of a chunk that is in no list */
+/* Of a central (central.h). */
+enum slab_list { SLAB_UNLISTED, SLAB_PARTIAL, SLAB_COLD, SLAB_PURGING, SLAB_LIST_COUNT };
+enum slab_activity { SLAB_TOUCHED, SLAB_IDLE, SLAB_LOOKED_THROUGH };
 enum slab_state { SLAB_FREE, SLAB_CLASS, SLAB_L25, SLAB_INTERIOR };
 
 struct slab {
@@ -16,7 +19,7 @@ struct slab {
     uint32_t used;       /* blocks at users, in caches, in flight */
     uint32_t bump;       /* blocks from here on were never handed out */
     struct slab *next, *previous;
-    uint8_t is_listed;
+    uint8_t list;      /* enum slab_list */
     uint8_t is_zeroed; /* at acquisition: its pages were never touched, or were purged */
     /* Written before a block escapes, plain reads by anyone who holds a block of it. */
     uint8_t state;       /* enum slab_state */
@@ -26,7 +29,9 @@ struct slab {
     uint8_t heap;
     uint8_t index;         /* in its chunk */
     uint32_t chunk_entry;  /* of the registry */
-    uint32_t idle_since_ms; /* L25: when it was freed, low 32 bits */
+    uint32_t idle_since_ms; /* low 32 bits. L25: when it was freed; CLASS: when it was first seen IDLE */
+    uint64_t purged_pages;  /* CLASS: bit i: page i was given back since blocks were last taken */
+    uint8_t activity;       /* CLASS: enum slab_activity, of blocks taken and given back */
     /* The remote line: anybody. remote_head: push CAS and take-all exchange acq_rel; the address
      * of the first block in the low 48 bits, how many are linked behind it above (central.c). */
     _Alignas(CACHE_LINE) _Atomic uint64_t remote_head;
@@ -47,7 +52,8 @@ struct chunk {
     uint8_t in_range;
     uint8_t is_patchwork; /* BIG: pages were moved here, it consists of several mappings */
     uint8_t is_purging; /* its clean-up runs without the lock; not to be released meanwhile */
-    uint8_t is_huge;    /* huge pages were asked for by os.thp = dense: not any more once memory is given back */
+    /* Huge pages were asked for by os.thp = dense: not any more once memory is given back. Relaxed exchange. */
+    _Atomic uint8_t is_huge;
     uint32_t idle_since_ms; /* low 32 bits: the last time a slab became free */
     struct chunk *next, *previous;
     /* CHUNK_BIG only (big_cache.h): */

@@ -50,6 +50,7 @@ void heap_maintain(struct tls_cache *cache)
     if (is_purge_due(now_ms)) {
         magazine_age(actor, SETTING(ss_purge_delay_ms) == 0);
         central_drain_all(actor);
+        central_purge(actor, now_ms, false);
         big_cache_purge(actor, now_ms, false);
         l25_pool_purge(actor, now_ms, false);
         superslab_purge(actor, now_ms, false);
@@ -72,7 +73,7 @@ size_t heap_trim(void)
     magazine_age(actor, true);
     central_drain_all(actor);
     uint32_t now_ms = clock_now_ms(actor);
-    size_t purged = big_cache_purge(actor, now_ms, true);
+    size_t purged = central_purge(actor, now_ms, true) + big_cache_purge(actor, now_ms, true);
     l25_pool_purge(actor, now_ms, true); /* to chunks, whose bytes are counted next */
     purged += superslab_purge(actor, now_ms, true);
     HAK_ASSERT(heap_is_valid());
@@ -115,6 +116,7 @@ void heap_after_fork(struct tls_cache *survivor)
     magazine_reset_locks();
     control_after_fork();
     superslab_after_fork();
+    central_after_fork();
     tls_cache_after_fork(survivor);
     lifecycle_after_fork();
     telemetry_add(&telemetry->global.forks, 1);

@@ -329,7 +329,9 @@ struct slab *superslab_acquire_with_room(const struct actor *actor, unsigned spa
     slab->free_count = slab->first_word = 0;
     slab->used = slab->bump = 0;
     slab->next = slab->previous = NULL;
-    slab->is_listed = 0;
+    slab->list = SLAB_UNLISTED;
+    slab->activity = SLAB_TOUCHED;
+    slab->purged_pages = 0;
     slab->class_index = (uint8_t)class_index;
     slab->span_slabs = (uint8_t)span_slabs;
     slab->head_offset = 0;

@@ -59,6 +59,10 @@ bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned spa
  * Returns the bytes given back. Takes and drops the lock; system calls are made without it. */
 size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everything);
 
+/* Gives pages of a slab in use back, by their bits; returns those that were. No lock is needed: it is the
+ * caller's that nobody takes a block of them meanwhile. */
+uint64_t superslab_purge_pages(struct slab *slab, uint64_t pages);
+
 /* A chunk of 32 free slabs, HOT, registered, in no list yet; NULL on failure. is_for_class: wanted for blocks of
  * a size class. */
 struct chunk *superslab_map_chunk(const struct actor *actor, bool is_for_class);

@@ -26,8 +26,9 @@ static bool are_slabs_dense(void)
 static void advise_huge_pages(struct chunk *chunk, bool is_for_class)
 {
     int64_t choice = SETTING(os_thp);
-    chunk->is_huge = choice == THP_DENSE && is_for_class && are_slabs_dense();
-    if (choice == THP_NEVER || choice == THP_ALWAYS || chunk->is_huge)
+    bool is_huge = choice == THP_DENSE && is_for_class && are_slabs_dense();
+    atomic_store_explicit(&chunk->is_huge, is_huge, memory_order_relaxed);
+    if (choice == THP_NEVER || choice == THP_ALWAYS || is_huge)
         os_advise_huge_pages(chunk->base, CHUNK_BYTES, choice != THP_NEVER);
 }
 

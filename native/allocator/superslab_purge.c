@@ -60,23 +60,29 @@ bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned spa
     return true;
 }
 
-/* Purges the claimed slabs run by run; returns those that the system refused. */
-static uint32_t purge_slabs(struct chunk *chunk, uint32_t claimed)
+/* Purges the units of `unit_bytes` from `start` on whose bits are set, run by run; returns those the system
+ * refused. */
+static uint64_t purge_units(struct chunk *chunk, char *start, size_t unit_bytes, uint64_t units)
 {
-    uint32_t refused = 0;
-    for (unsigned first = 0; first < SLABS_PER_CHUNK;) {
-        if (!(claimed >> first & 1)) {
-            first++;
-            continue;
-        }
-        unsigned count = 1;
-        while (first + count < SLABS_PER_CHUNK && (claimed >> (first + count) & 1))
-            count++;
-        if (!os_purge(chunk->base + first * SLAB_BYTES, count * SLAB_BYTES))
-            refused |= slabs_mask(first, count);
-        first += count;
+    uint64_t refused = 0;
+    /* The system would make pages huge again, idle ones too. */
+    if (atomic_exchange_explicit(&chunk->is_huge, 0, memory_order_relaxed))
+        os_advise_huge_pages(chunk->base, CHUNK_BYTES, false);
+    while (units) {
+        unsigned first = (unsigned)__builtin_ctzll(units);
+        uint64_t from_first = units >> first;
+        unsigned count = ~from_first ? (unsigned)__builtin_ctzll(~from_first) : 64;
+        uint64_t run = (UINT64_MAX >> (64 - count)) << first;
+        if (!os_purge(start + first * unit_bytes, count * unit_bytes))
+            refused |= run;
+        units &= ~run;
     }
     return refused;
+}
+
+uint64_t superslab_purge_pages(struct slab *slab, uint64_t pages)
+{
+    return pages & ~purge_units(slab_chunk(slab), slab_start(slab), PAGE_BYTES, pages);
 }
 
 /* Purges one chunk's idle slabs; lets the chunk go if it is FREE and not retained. Takes the lock held,
@@ -99,11 +105,7 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
     }
     lock_release(&superslab_shared.lock);
 
-    if (chunk->is_huge) { /* the system would make its pages huge again, idle ones too */
-        os_advise_huge_pages(chunk->base, CHUNK_BYTES, false);
-        chunk->is_huge = 0;
-    }
-    uint32_t refused = claimed ? purge_slabs(chunk, claimed) : 0;
+    uint32_t refused = (uint32_t)purge_units(chunk, chunk->base, SLAB_BYTES, claimed);
     int64_t purged = __builtin_popcount(claimed & ~refused);
     superslab_add_committed(-purged);
     if (purged)

@@ -1,7 +1,7 @@
 /* memory.c: what stays resident: after a burst, after threads, in threads that did little. One behaviour a
  * process, so that none inherits another's pages.
  *
- * usage: memory burst | thread-exit | many-threads */
+ * usage: memory burst | survivors | thread-exit | many-threads */
 #include "component_fixture.h"
 #include "hakmem.h"
 #include "heap.h"
@@ -94,10 +94,27 @@ static bool is_back(size_t base_bytes, size_t live_bytes)
     return resident_bytes() <= base_bytes + live_bytes + live_bytes / 10 + 8 * MIB + cached_bytes();
 }
 
+/* Until what is live, and what caches may hold, is all that is resident. */
+static void wait_until_back(size_t base_bytes, size_t live_bytes)
+{
+    bool by_operations = getenv("HAKMEM_PURGE_BACKGROUND") == NULL; /* no thread purges: calls do */
+    double freed_s = now_s();
+    while (!is_back(base_bytes, live_bytes)) {
+        if (now_s() - freed_s > POLL_LIMIT_S)
+            fprintf(stderr, "resident %zu MiB, base %zu, cached %zu\n", resident_bytes() / MIB, base_bytes / MIB,
+                    cached_bytes() / MIB);
+        CHECK(now_s() - freed_s <= POLL_LIMIT_S);
+        for (unsigned i = 0; by_operations && i < 10000; i++)
+            hak_free(hak_malloc(100));
+        struct timespec pause = {.tv_nsec = 10000000};
+        nanosleep(&pause, NULL);
+    }
+    printf("back after %.2f s, caches hold %.1f MiB\n", now_s() - freed_s, (double)cached_bytes() / (double)MIB);
+}
+
 /* 64 MiB live on, 1 GiB comes and goes in threads that stay. */
 static void check_burst(void)
 {
-    bool by_operations = getenv("HAKMEM_PURGE_BACKGROUND") == NULL; /* no thread purges: calls do */
     enum { LIVE_BLOCKS = 1024 };
     static void *live[LIVE_BLOCKS];
     pthread_t threads[THREADS];
@@ -114,24 +131,55 @@ static void check_burst(void)
     pthread_barrier_wait(&barrier);
     size_t peak_bytes = resident_bytes();
     pthread_barrier_wait(&barrier);
-    double freed_s = now_s();
     CHECK(peak_bytes - base_bytes >= 1024 * MIB);
-    while (!is_back(base_bytes, LIVE_BLOCKS * 64 * KIB)) {
-        if (now_s() - freed_s > POLL_LIMIT_S)
-            fprintf(stderr, "resident %zu MiB, base %zu, cached %zu\n", resident_bytes() / MIB, base_bytes / MIB,
-                    cached_bytes() / MIB);
-        CHECK(now_s() - freed_s <= POLL_LIMIT_S);
-        for (unsigned i = 0; by_operations && i < 10000; i++)
-            hak_free(hak_malloc(100));
-        struct timespec pause = {.tv_nsec = 10000000};
-        nanosleep(&pause, NULL);
-    }
-    printf("back after %.2f s, caches hold %.1f MiB\n", now_s() - freed_s, (double)cached_bytes() / (double)MIB);
+    wait_until_back(base_bytes, LIVE_BLOCKS * 64 * KIB);
     pthread_barrier_wait(&barrier);
     for (unsigned i = 0; i < THREADS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
     for (unsigned i = 0; i < LIVE_BLOCKS; i++)
         hak_free(live[i]);
+}
+
+/* ---- a few survivors in every slab ---------------------------------------------------------------- */
+
+enum { SURVIVOR_BYTES = 1000, SURVIVORS_OF = 100, SURVIVOR_BLOCKS = 131072 };
+
+static bool is_whole(const unsigned char *block, unsigned char content)
+{
+    for (unsigned i = 0; i < SURVIVOR_BYTES; i++)
+        if (block[i] != content)
+            return false;
+    return true;
+}
+
+/* One block of a hundred survives, in nearly every slab: a page each is what they may keep. Twice, as blocks
+ * are taken again from pages that were given back. */
+static void check_survivors(void)
+{
+    static unsigned char *blocks[SURVIVOR_BLOCKS];
+    hak_free(hak_malloc(1));
+    size_t base_bytes = resident_bytes();
+    for (unsigned round = 1; round <= 2; round++) {
+        for (unsigned i = 0; i < SURVIVOR_BLOCKS; i++)
+            if (i % SURVIVORS_OF || round == 1)
+                blocks[i] = memset(hak_malloc(SURVIVOR_BYTES), (int)round, SURVIVOR_BYTES);
+        CHECK(resident_bytes() - base_bytes >= SURVIVOR_BLOCKS * KIB);
+        for (unsigned i = 0; i < SURVIVOR_BLOCKS; i++) {
+            CHECK(is_whole(blocks[i], i % SURVIVORS_OF ? (unsigned char)round : 1));
+            if (i % SURVIVORS_OF)
+                hak_free(blocks[i]);
+        }
+        wait_until_back(base_bytes, SURVIVOR_BLOCKS / SURVIVORS_OF * PAGE_BYTES);
+        CHECK(telemetry_get(&telemetry->global.busy_slabs) > SURVIVOR_BLOCKS / 64 / 4);
+        CHECK(telemetry_get(&telemetry->global.committed_bytes) <= resident_bytes());
+        CHECK(heap_is_valid());
+    }
+    for (unsigned i = 0; i < SURVIVOR_BLOCKS; i += SURVIVORS_OF) {
+        CHECK(is_whole(blocks[i], 1));
+        hak_free(blocks[i]);
+    }
+    hak_trim();
+    CHECK(telemetry_get(&telemetry->global.busy_slabs) == 0 && telemetry_get(&telemetry->global.committed_bytes) == 0);
 }
 
 /* ---- threads ------------------------------------------------------------------------------------ */
@@ -210,6 +258,8 @@ int main(int argument_count, char **arguments)
     const char *behaviour = argument_count == 2 ? arguments[1] : "";
     if (strcmp(behaviour, "burst") == 0)
         check_burst();
+    else if (strcmp(behaviour, "survivors") == 0)
+        check_survivors();
     else if (strcmp(behaviour, "thread-exit") == 0)
         check_thread_exit();
     else if (strcmp(behaviour, "many-threads") == 0)
