@@ -1,10 +1,12 @@
-/* children.c: children made without the handlers of fork, the purging thread and its children, and names of
- * call sites. */
+/* children.c: children made without the handlers of fork, the purging thread and its children, forks while pages
+ * are given back, and names of call sites. */
 #include "call_site.h"
+#include "chunk.h"
 #include "component_fixture.h"
 #include "hakmem.h"
 #include "heap.h"
 #include "purger.h"
+#include "registry.h"
 #include "tls_cache.h"
 
 #include <dirent.h>
@@ -36,6 +38,12 @@ static bool poll_until(bool (*is_so)(void))
 }
 
 static atomic_bool is_over;
+static atomic_uint trims;
+
+static bool has_trimmed(void)
+{
+    return atomic_load(&trims) > 0;
+}
 
 static void *churn(void *unused)
 {
@@ -158,6 +166,66 @@ static void test_purging_thread(void)
     set_tunable(TUNABLE_ss_purge_delay_ms, 1000);
 }
 
+enum { SURVIVORS = 200, AMONG = 40 };
+static void *survivors[SURVIVORS];
+
+/* Survivors keep slabs in use whose other pages go back again and again. */
+static void *purge_pages(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&is_over)) {
+        static void *blocks[SURVIVORS * AMONG];
+        for (int i = 0; i < SURVIVORS * AMONG; i++)
+            memset(blocks[i] = hak_malloc(1000), 1, 1000);
+        for (int i = 0; i < SURVIVORS * AMONG; i++) {
+            if (i % AMONG == 0 && !survivors[i / AMONG])
+                survivors[i / AMONG] = blocks[i];
+            else
+                hak_free(blocks[i]);
+        }
+        hak_trim();
+        atomic_fetch_add(&trims, 1);
+    }
+    return NULL;
+}
+
+/* What is empty went back, also what was being purged at the fork. */
+static void check_nothing_is_lost(void)
+{
+    struct chunk *chunk;
+    for (uint32_t i = 0; (chunk = registry_chunk_at(i)) != NULL; i++)
+        for (unsigned k = 0; chunk_kind(chunk) == CHUNK_SLABS && k < SLABS_PER_CHUNK; k++)
+            CHECK(chunk->slabs[k].state != SLAB_CLASS || chunk->slabs[k].used > 0);
+}
+
+static void test_fork_while_pages_go(void)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, purge_pages, NULL) == 0);
+    CHECK(poll_until(has_trimmed));
+    for (int i = 0; i < 100; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(60);
+            use_everything();
+            for (int k = 0; k < SURVIVORS; k++)
+                hak_free(survivors[k]);
+            hak_trim();
+            check_nothing_is_lost();
+            CHECK(heap_is_valid());
+            _exit(0);
+        }
+        wait_for_child(child);
+    }
+    atomic_store(&is_over, true);
+    CHECK(pthread_join(thread, NULL) == 0 && heap_is_valid());
+    atomic_store(&is_over, false);
+    for (int k = 0; k < SURVIVORS; k++)
+        hak_free(survivors[k]);
+    hak_trim();
+    check_nothing_is_lost();
+}
+
 static void test_call_sites(void)
 {
     extern char __executable_start; /* the linker's name for the base of this program */
@@ -175,6 +243,7 @@ int main(void)
     test_call_sites();
     test_child_of_clone();
     test_purging_thread();
+    test_fork_while_pages_go();
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, churn, NULL) == 0);
     for (int i = 0; i < 50; i++) { /* fork itself, while another allocates and purges */
