@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/survivors.py [--allocators hakmem,glibc,...] [--wait 15]
 
 In a process of its own: 128 MiB of blocks of one size are allocated and written, all but every hundredth are
-freed in the order they were made. Then the process allocates and frees a thousand small blocks every 10 ms,
-so that allocators without a thread of their own can do their upkeep. Prints a table of what is resident more
-than before the burst. Bytes, so a busy machine does not matter.
+freed in the order they were made. Then the process goes on working, so that allocators without a thread of
+their own can do their upkeep: it allocates 2000 blocks of 16 to 5015 bytes and frees them, again and again.
+Prints a table of what is resident more than before the burst. Bytes, so a busy machine does not matter.
 """
 
 from __future__ import annotations
@@ -78,9 +78,10 @@ def _measure_here(size_bytes: int, wait_s: float) -> int:
             library.free(blocks[i])
     end_s = time.monotonic() + wait_s
     while time.monotonic() < end_s:
-        for _ in range(1000):
-            library.free(library.malloc(100))
-        time.sleep(0.01)
+        work = [library.malloc(16 + 7 * i % 5000) for i in range(2000)]
+        for block in work:
+            library.free(block)
+        time.sleep(0.02)
     return _read_resident_bytes() - before_bytes
 
 
