@@ -72,7 +72,7 @@ bench-packages: ## (part of bench) See to the programs and peers that are measur
 SIZES = $(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: bench
-bench: bench-packages setup ## Compare with the peers, 25 minutes; shorter: ROUNDS=3 SECONDS=0.1 ONLY=pair,batch.
+bench: bench-packages setup ## Compare with the peers, 30 minutes; shorter: ROUNDS=3 SECONDS=0.1 ONLY=pair,batch.
 	$(BIN)/python -m benchmarks.peers $(SIZES)
 
 .PHONY: bench-adaptive

@@ -19,8 +19,8 @@ HOLDS(CACHE_LINE == 64);
 #ifdef IN_CENTRAL
 /* Refills under the lock on one line, frees of other heaps on another. */
 STANDS_ALONE(central);
-HOLDS(LINE(central, lock) == LAST_LINE(central, partial));
-HOLDS(LINE(central, pending) > LAST_LINE(central, partial));
+HOLDS(LINE(central, lock) == LAST_LINE(central, lists));
+HOLDS(LINE(central, pending) > LAST_LINE(central, lists));
 HOLDS(LAST_LINE(central, pending_blocks) == LINE(central, pending));
 /* The same in each slab. */
 STANDS_ALONE(slab);
