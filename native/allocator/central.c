@@ -2,21 +2,13 @@
 #include "central.h"
 
 #include "block_bits.h"
+#include "central_lists.h"
 #include "clock.h"
 #include "events.h"
 #include "integrity.h"
-#include "lock.h"
 #include "settings.h"
 
-struct central {
-    _Alignas(CACHE_LINE) struct lock lock;
-    struct slab *lists[SLAB_LIST_COUNT]; /* under the lock, as `next` and `previous` of the slabs in them */
-    /* On a line of their own: written by other heaps. */
-    _Alignas(CACHE_LINE) _Atomic(struct slab *) pending; /* push CAS release, take-all exchange acquire */
-    _Atomic uint32_t pending_blocks;                     /* relaxed, a hint */
-};
-
-static struct central centrals[MAX_HEAPS][SIZE_CLASS_COUNT];
+struct central centrals[MAX_HEAPS][SIZE_CLASS_COUNT];
 static unsigned heap_count = 1;
 
 #define ADDRESS_BITS 48
@@ -38,7 +30,7 @@ static bool has_blocks(const struct slab *slab)
     return slab->free_count || slab->bump < size_classes[slab->class_index].span_blocks;
 }
 
-static void list_slab_locked(struct central *central, struct slab *slab, enum slab_list list)
+void central_list_locked(struct central *central, struct slab *slab, enum slab_list list)
 {
     struct slab **head = &central->lists[list];
     slab->list = (uint8_t)list;
@@ -49,7 +41,7 @@ static void list_slab_locked(struct central *central, struct slab *slab, enum sl
     *head = slab;
 }
 
-static void unlist_slab_locked(struct central *central, struct slab *slab)
+void central_unlist_locked(struct central *central, struct slab *slab)
 {
     if (slab->previous)
         slab->previous->next = slab->next;
@@ -60,7 +52,7 @@ static void unlist_slab_locked(struct central *central, struct slab *slab)
     slab->list = SLAB_UNLISTED;
 }
 
-static void set_purged_pages(struct slab *slab, uint64_t pages)
+void central_set_purged_pages(struct slab *slab, uint64_t pages)
 {
     int64_t change = __builtin_popcountll(slab->purged_pages) - __builtin_popcountll(pages);
     telemetry_add(&telemetry->global.committed_bytes, change * (int64_t)PAGE_BYTES);
@@ -73,22 +65,21 @@ static void put_block_locked(struct slab *slab, const void *block)
     slab->activity = SLAB_TOUCHED;
 }
 
-/* After blocks came back to `slab`: lists it, or returns it if nothing of it is out. */
-static void settle_slab_locked(const struct actor *actor, struct central *central, struct slab *slab)
+void central_settle_locked(const struct actor *actor, struct central *central, struct slab *slab)
 {
     unsigned class_index = slab->class_index;
     if (slab->list == SLAB_PURGING)
         return; /* it is settled after that */
     if (slab->used == 0) {
         if (slab->list)
-            unlist_slab_locked(central, slab);
-        set_purged_pages(slab, 0); /* what superslab.h releases counts as touched */
+            central_unlist_locked(central, slab);
+        central_set_purged_pages(slab, 0); /* what superslab.h releases counts as touched */
         block_bits_clear(slab);
         telemetry_add(&telemetry->classes[class_index].slabs, -(int64_t)slab->span_slabs);
         telemetry_add(&telemetry->classes[class_index].blocks, -(int64_t)size_classes[class_index].span_blocks);
         superslab_release(actor, slab, clock_now_ms(actor));
     } else if (!slab->list) {
-        list_slab_locked(central, slab, SLAB_PARTIAL);
+        central_list_locked(central, slab, SLAB_PARTIAL);
     }
 }
 
@@ -110,7 +101,7 @@ static uint32_t drain_locked(const struct actor *actor, struct central *central)
             first = *(void **)block; /* its bit is another line: nothing of the block is needed later */
             put_block_locked(slab, block);
         }
-        settle_slab_locked(actor, central, slab);
+        central_settle_locked(actor, central, slab);
         slab = next;
     }
     atomic_fetch_sub_explicit(&central->pending_blocks, drained, memory_order_relaxed);
@@ -167,9 +158,9 @@ static struct slab *first_with_blocks_locked(struct central *central)
     struct slab *slab = central->lists[SLAB_PARTIAL];
     if (slab || !(slab = central->lists[SLAB_COLD]))
         return slab;
-    unlist_slab_locked(central, slab);
-    set_purged_pages(slab, 0);
-    list_slab_locked(central, slab, SLAB_PARTIAL);
+    central_unlist_locked(central, slab);
+    central_set_purged_pages(slab, 0);
+    central_list_locked(central, slab, SLAB_PARTIAL);
     return slab;
 }
 
@@ -195,11 +186,11 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
                 return 0;
             *fresh_slabs += slab->is_zeroed ? slab->span_slabs : 0;
             lock_acquire(&central->lock);
-            list_slab_locked(central, slab, SLAB_PARTIAL);
+            central_list_locked(central, slab, SLAB_PARTIAL);
         }
         got += take_from_slab(slab, out + got, wanted - got);
         if (!has_blocks(slab))
-            unlist_slab_locked(central, slab);
+            central_unlist_locked(central, slab);
     }
     lock_release(&central->lock);
     central_count_out(class_index, got);
@@ -274,7 +265,7 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
         }
         put_block_locked(slab, block);
         if (slab->used == 0 || !slab->list)
-            settle_slab_locked(actor, central, slab);
+            central_settle_locked(actor, central, slab);
     }
     drain_if_many_locked(actor, row, central, class_index);
     lock_release(&central->lock);
@@ -302,107 +293,6 @@ void central_drain_all(const struct actor *actor)
         }
     }
 }
-
-/* ---- pages of slabs in use ------------------------------------------------------------------ */
-
-#define PURGE_BATCH 32u   /* slabs taken out of use at a time */
-#define PURGE_PERCENT 12u /* of a slab's pages: for less no system call is made */
-
-static _Atomic uint32_t last_look_ms; /* relaxed: a look more or less does no harm */
-
-/* Ten times a second at most, and no more often than slabs can have been idle for the delay; once a second. */
-static bool is_look_due(uint32_t now_ms, int64_t delay_ms)
-{
-    uint32_t last = atomic_load_explicit(&last_look_ms, memory_order_relaxed);
-    if ((int32_t)(now_ms - last) < clamp_int64(delay_ms, 100, 1000))
-        return false;
-    return atomic_compare_exchange_strong_explicit(&last_look_ms, &last, now_ms, memory_order_relaxed,
-                                                   memory_order_relaxed);
-}
-
-/* Not touched for so long, and not looked through since. */
-static bool is_idle_locked(struct slab *slab, uint32_t now_ms, int64_t delay_ms)
-{
-    if (slab->activity == SLAB_TOUCHED) {
-        slab->activity = SLAB_IDLE;
-        slab->idle_since_ms = now_ms;
-    }
-    return slab->activity == SLAB_IDLE && (int32_t)(now_ms - slab->idle_since_ms) >= delay_ms;
-}
-
-/* Moves slabs to PURGING, where nobody takes blocks of them. */
-static unsigned claim_idle_locked(struct central *central, struct slab **claimed, uint64_t *pages, uint32_t now_ms,
-                                  int64_t delay_ms)
-{
-    unsigned count = 0;
-    for (enum slab_list list = SLAB_PARTIAL; list <= SLAB_COLD; list++)
-        for (struct slab *slab = central->lists[list], *next; slab && count < PURGE_BATCH; slab = next) {
-            next = slab->next;
-            if (!is_idle_locked(slab, now_ms, delay_ms))
-                continue;
-            slab->activity = SLAB_LOOKED_THROUGH;
-            pages[count] = block_bits_idle_pages(slab) & ~slab->purged_pages;
-            unsigned enough = slab->span_slabs * (SLAB_BYTES / PAGE_BYTES) * PURGE_PERCENT / 100;
-            if ((unsigned)__builtin_popcountll(pages[count]) <= enough)
-                continue;
-            unlist_slab_locked(central, slab);
-            list_slab_locked(central, slab, SLAB_PURGING);
-            claimed[count++] = slab;
-        }
-    return count;
-}
-
-static void end_purge_locked(const struct actor *actor, struct central *central, struct slab *slab)
-{
-    unlist_slab_locked(central, slab);
-    if (slab->used && slab->purged_pages)
-        list_slab_locked(central, slab, SLAB_COLD);
-    else
-        settle_slab_locked(actor, central, slab);
-}
-
-static size_t purge_central(const struct actor *actor, struct central *central, uint32_t now_ms, int64_t delay_ms)
-{
-    struct slab *claimed[PURGE_BATCH];
-    uint64_t pages[PURGE_BATCH];
-    size_t purged = 0;
-    unsigned count;
-    do {
-        lock_acquire(&central->lock);
-        count = claim_idle_locked(central, claimed, pages, now_ms, delay_ms);
-        lock_release(&central->lock);
-        for (unsigned i = 0; i < count; i++)
-            pages[i] = superslab_purge_pages(claimed[i], pages[i]);
-        if (!count)
-            break;
-        lock_acquire(&central->lock);
-        for (unsigned i = 0; i < count; i++) {
-            purged += (size_t)__builtin_popcountll(pages[i]);
-            set_purged_pages(claimed[i], claimed[i]->purged_pages | pages[i]);
-            end_purge_locked(actor, central, claimed[i]);
-        }
-        lock_release(&central->lock);
-    } while (count == PURGE_BATCH);
-    return purged * PAGE_BYTES;
-}
-
-size_t central_purge(const struct actor *actor, uint32_t now_ms, bool everything)
-{
-    int64_t delay_ms = everything ? 0 : SETTING(ss_purge_delay_ms);
-    size_t purged = 0;
-    if (!everything && (delay_ms < 0 || !is_look_due(now_ms, delay_ms)))
-        return 0;
-    for (unsigned heap = 0; heap < heap_count; heap++)
-        for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
-            size_t bytes = purge_central(actor, &centrals[heap][class_index], now_ms, delay_ms);
-            if (bytes)
-                event_append(actor, EVENT_PURGE, CAUSE_IDLE, class_index, 0, (double)bytes);
-            purged += bytes;
-        }
-    return purged;
-}
-
-/* ---- as a whole ----------------------------------------------------------------------------- */
 
 static bool slab_is_valid(struct slab *slab, unsigned heap, unsigned class_index)
 {
@@ -447,14 +337,4 @@ void central_reset_locks(void)
     for (unsigned heap = 0; heap < heap_count; heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++)
             lock_reset(&centrals[heap][class_index].lock);
-}
-
-void central_after_fork(void)
-{
-    for (unsigned heap = 0; heap < heap_count; heap++)
-        for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
-            struct central *central = &centrals[heap][class_index];
-            while (central->lists[SLAB_PURGING])
-                end_purge_locked(NULL, central, central->lists[SLAB_PURGING]);
-        }
 }

@@ -18,7 +18,7 @@ ALLOCATOR_LAYERS = (
     ("tls_cache", "tls_cache_threads", "bin_limits", "bin_marks", "outbox"),
     ("l25_pool", "l25_shard", "big_cache", "big_table", "big_stripe"),
     ("magazine",),
-    ("central", "block_bits"),
+    ("central", "central_purge", "central_lists", "block_bits"),
     ("superslab", "superslab_map", "superslab_purge", "superslab_lists"),
     ("registry", "frames", "checks", "integrity"),
     ("chunk", "slab_runs", "thread_rows"),

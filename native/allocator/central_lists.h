@@ -1,0 +1,26 @@
+/* central_lists.h: a heap's slabs of one class and the lists they are in (central.h), for the files of central.h
+ * alone. Everything _locked: under the lock of that central. */
+#ifndef HAK_CENTRAL_LISTS_H
+#define HAK_CENTRAL_LISTS_H
+
+#include "central.h"
+#include "lock.h"
+
+struct central {
+    _Alignas(CACHE_LINE) struct lock lock;
+    struct slab *lists[SLAB_LIST_COUNT]; /* under the lock, as `next` and `previous` of the slabs in them */
+    /* On a line of their own: written by other heaps. */
+    _Alignas(CACHE_LINE) _Atomic(struct slab *) pending; /* push CAS release, take-all exchange acquire */
+    _Atomic uint32_t pending_blocks;                     /* relaxed, a hint */
+};
+
+extern struct central centrals[MAX_HEAPS][SIZE_CLASS_COUNT];
+
+void central_list_locked(struct central *central, struct slab *slab, enum slab_list list);
+void central_unlist_locked(struct central *central, struct slab *slab);
+/* After blocks came back to it: lists it, or returns it if nothing of it is out. */
+void central_settle_locked(const struct actor *actor, struct central *central, struct slab *slab);
+/* Says which of its pages are given back, and tells telemetry. */
+void central_set_purged_pages(struct slab *slab, uint64_t pages);
+
+#endif
