@@ -13,6 +13,7 @@ from tests.browser.panel_page import PanelPage
 HELLO = '"type": ?"hello"'
 PLOTLY = '"type": ?"plotly"'
 VIEW = '"type": ?"view"'
+RECORD = '"type": ?"record"'
 LOG = '"type": ?"state".*"log".*you: tls'
 # Loses the first message that fits each pattern of window.lose, sent ("out") or received ("in").
 LOSE_MESSAGES = """(lose) => {
@@ -85,5 +86,28 @@ def test_a_page_too_slow_for_its_widget_hears_nevertheless(page: Page, lab: Lab)
     panel.open("01_live_tuning.ipynb", run_cells=1)
     panel.start("phases", Threads="1")
     panel.await_frames(3)
+    panel.button("Stop").click()
+    panel.expect_status("stopped after")
+
+
+def test_what_was_chosen_is_shown_until_it_is_answered(page: Page, lab: Lab) -> None:
+    page.add_init_script(f"({LOSE_MESSAGES})([])")
+    panel = PanelPage(page, lab)
+    panel.open("01_live_tuning.ipynb", run_cells=1)
+    panel.start("phases", Threads="1")
+    panel.await_frames(3)
+    record = panel.panel.get_by_label("Record", exact=True)
+    page.evaluate("(pattern) => window.lose.push(['out', pattern])", RECORD)
+    record.uncheck()
+    # States that say it is on go on to come: they tell its size.
+    strip = panel.panel.get_by_role("group", name="Recording", exact=True)
+    size = strip.inner_text()
+    expect(strip).not_to_have_text(size)
+    assert not record.is_checked()
+    assert count_lost(panel) == 1
+    # Nobody answers: then it is shown as it is.
+    expect(record).to_be_checked()
+    record.uncheck()
+    panel.expect_log("recording is off; what was recorded is kept")
     panel.button("Stop").click()
     panel.expect_status("stopped after")

@@ -33,6 +33,7 @@ class SessionKeeper:
         self._writer: SessionWriter | None = None
         self._target: Target | None = None
         self._told_problem = ""
+        self._switches = 0
 
     def begin(self, target: Target) -> None:
         """A session begins: records it, unless that is switched off."""
@@ -49,6 +50,7 @@ class SessionKeeper:
         BadParameter
             If there is no folder for recordings.
         """
+        self._switches += 1
         if self.folder is None:
             raise BadParameter("this panel has no folder for recordings")
         self.is_on = is_on
@@ -105,6 +107,7 @@ class SessionKeeper:
         size = writer.size_bytes // SHOWN_BYTES * SHOWN_BYTES if writer is not None else 0
         return {
             "is_on": self.is_on,
+            "switches": self._switches,
             "is_possible": self.folder is not None,
             "is_recording": writer is not None and writer.is_recording,
             "name": self.latest.name if self.latest is not None else "",

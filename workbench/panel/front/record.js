@@ -1,14 +1,21 @@
 // record.js: the recording, beside the status line: whether it goes on, its name and size, a notebook of it.
 
+// What a person chose is shown until it is answered, or for so long: states that were on their way would turn it back.
+const ANSWER_MS = 5000;
+
 class RecordStrip {
   constructor(send) {
     this.send = send;
+    this.askedAt = -Infinity;
     this.text = make("span", { class: "hak-record-text" });
     this.dot = make("span", { class: "hak-record-dot" });
     this.toggle = make("input", {
       type: "checkbox",
       "aria-label": "Record",
-      onchange: () => this.send({ type: "record", on: this.toggle.checked }),
+      onchange: () => {
+        this.askedAt = performance.now();
+        this.send({ type: "record", on: this.toggle.checked });
+      },
     });
     this.save = make(
       "button",
@@ -25,10 +32,15 @@ class RecordStrip {
     this.element.hidden = true;
   }
 
-  // recording: {is_on, is_possible, is_recording, name, path, size, problem, can_save}
+  // recording: {is_on, switches, is_possible, is_recording, name, path, size, problem, can_save}
   setRecording(recording) {
     this.element.hidden = !recording.is_possible;
-    this.toggle.checked = recording.is_on;
+    const isAnswered = recording.switches !== this.switches || performance.now() - this.askedAt > ANSWER_MS;
+    this.switches = recording.switches;
+    if (isAnswered) {
+      this.askedAt = -Infinity;
+      this.toggle.checked = recording.is_on;
+    }
     this.dot.dataset.state = recording.problem ? "ended" : recording.is_recording ? "on" : "off";
     const what = recording.problem ? "ended early" : [recording.size, recording.name.replace(/\.session$/, "")].filter(Boolean).join(" · ");
     setText(this.text, what);
