@@ -43,6 +43,8 @@ void central_list_locked(struct central *central, struct slab *slab, enum slab_l
 
 void central_unlist_locked(struct central *central, struct slab *slab)
 {
+    if (central->cursor == slab)
+        central->cursor = slab->next;
     if (slab->previous)
         slab->previous->next = slab->next;
     else
@@ -96,7 +98,7 @@ static uint32_t drain_locked(const struct actor *actor, struct central *central)
         drained += count;
         if (UNLIKELY(SETTING(check_level) >= 2))
             count = integrity_check_chain(actor, slab, &first, count);
-        while (count--) {
+        while (count-- && first) { /* a block freed twice may have ended its chain */
             void *block = first;
             first = *(void **)block; /* its bit is another line: nothing of the block is needed later */
             put_block_locked(slab, block);
@@ -152,12 +154,12 @@ void central_count_out(unsigned class_index, int64_t blocks)
     telemetry_add(&telemetry->global.handed_out_bytes, blocks * (int64_t)size_classes[class_index].bytes);
 }
 
-/* Rather of one whose pages are resident. */
-static struct slab *first_with_blocks_locked(struct central *central)
+/* NULL: there is no COLD one. */
+static struct slab *warm_up_locked(struct central *central)
 {
-    struct slab *slab = central->lists[SLAB_PARTIAL];
-    if (slab || !(slab = central->lists[SLAB_COLD]))
-        return slab;
+    struct slab *slab = central->lists[SLAB_COLD];
+    if (!slab)
+        return NULL;
     central_unlist_locked(central, slab);
     central_set_purged_pages(slab, 0);
     central_list_locked(central, slab, SLAB_PARTIAL);
@@ -172,14 +174,17 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
     lock_acquire(&central->lock);
     drain_if_many_locked(actor, row, central, class_index);
     while (got < wanted) {
-        struct slab *slab = first_with_blocks_locked(central);
+        struct slab *slab = central->lists[SLAB_PARTIAL];
         if (!slab) {
             uint32_t drained = drain_locked(actor, central);
             telemetry_bump(&row->remote_received, drained);
-            if (first_with_blocks_locked(central))
+            if (central->lists[SLAB_PARTIAL])
                 continue;
             if (got)
                 break; /* enough for now: rather a smaller refill than a further slab */
+            slab = warm_up_locked(central);
+        }
+        if (!slab) {
             lock_release(&central->lock);
             slab = acquire_slab(actor, heap, class_index);
             if (!slab)

@@ -52,6 +52,9 @@ void central_drain_all(const struct actor *actor);
  * locks. */
 size_t central_purge(const struct actor *actor, uint32_t now_ms, bool everything);
 
+/* Settings were adopted; the clock may be another. */
+void central_settings_changed(void);
+
 bool central_is_valid(void);
 void central_acquire_locks(void);
 void central_release_locks(void);

@@ -9,6 +9,7 @@
 struct central {
     _Alignas(CACHE_LINE) struct lock lock;
     struct slab *lists[SLAB_LIST_COUNT]; /* under the lock, as `next` and `previous` of the slabs in them */
+    struct slab *cursor; /* of the walk of central_purge.c: where it goes on */
     /* On a line of their own: written by other heaps. */
     _Alignas(CACHE_LINE) _Atomic(struct slab *) pending; /* push CAS release, take-all exchange acquire */
     _Atomic uint32_t pending_blocks;                     /* relaxed, a hint */

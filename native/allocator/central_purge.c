@@ -1,27 +1,23 @@
 /* central_purge.c: pages of slabs in use that no block in use lies on, given back (central.h). */
 #include "block_bits.h"
 #include "central_lists.h"
+#include "clock.h"
 #include "events.h"
 #include "settings.h"
 
 #define PURGE_BATCH 32u /* slabs taken out of use at a time */
+#define LOOK_BATCH 256u /* slabs looked at before others may have the lock */
 #define PURGE_PART 8u   /* of a slab's pages: for less no system call is made */
 
+/* As often as a slab can have become idle since: after the delay, but not more often than upkeep comes by, and
+ * once a second at least. */
 #define LOOK_PERIOD_MIN_MS 100
 #define LOOK_PERIOD_MAX_MS 1000
 
 static _Atomic uint32_t last_look_ms; /* relaxed: a look more or less does no harm */
-
-/* As often as a slab can have become idle since: after the delay, but not more often than upkeep comes by, and
- * once a second at least. */
-static bool is_look_due(uint32_t now_ms, int64_t delay_ms)
-{
-    uint32_t last = atomic_load_explicit(&last_look_ms, memory_order_relaxed);
-    if ((int32_t)(now_ms - last) < clamp_int64(delay_ms, LOOK_PERIOD_MIN_MS, LOOK_PERIOD_MAX_MS))
-        return false;
-    return atomic_compare_exchange_strong_explicit(&last_look_ms, &last, now_ms, memory_order_relaxed,
-                                                   memory_order_relaxed);
-}
+/* One thread walks at a time. The only lock that is held while the system is called: nobody waits for it but
+ * who walks for everything, for want of memory, and needs what is being purged in use again. */
+static struct lock walk_lock;
 
 /* Not touched for so long, and not looked through since. */
 static bool is_idle_locked(struct slab *slab, uint32_t now_ms, int64_t delay_ms)
@@ -33,71 +29,78 @@ static bool is_idle_locked(struct slab *slab, uint32_t now_ms, int64_t delay_ms)
     return slab->activity == SLAB_IDLE && (int32_t)(now_ms - slab->idle_since_ms) >= delay_ms;
 }
 
-/* Moves slabs to PURGING, where nobody takes blocks of them. */
+/* Moves idle slabs from the cursor on to PURGING, where nobody takes blocks of them. */
 static unsigned claim_idle_locked(struct central *central, struct slab **claimed, uint64_t *pages, uint32_t now_ms,
                                   int64_t delay_ms)
 {
     unsigned count = 0;
-    for (enum slab_list list = SLAB_PARTIAL; list <= SLAB_COLD; list++)
-        for (struct slab *slab = central->lists[list], *next; slab && count < PURGE_BATCH; slab = next) {
-            next = slab->next;
-            if (!is_idle_locked(slab, now_ms, delay_ms))
-                continue;
-            slab->activity = SLAB_LOOKED_THROUGH;
-            pages[count] = block_bits_idle_pages(slab) & ~slab->purged_pages;
-            unsigned idle_pages = (unsigned)__builtin_popcountll(pages[count]);
-            if (idle_pages * PURGE_PART < slab->span_slabs * (SLAB_BYTES / PAGE_BYTES))
-                continue;
-            central_unlist_locked(central, slab);
-            central_list_locked(central, slab, SLAB_PURGING);
-            claimed[count++] = slab;
-        }
+    for (unsigned looked = 0; central->cursor && looked < LOOK_BATCH && count < PURGE_BATCH; looked++) {
+        struct slab *slab = central->cursor;
+        central->cursor = slab->next;
+        if (!is_idle_locked(slab, now_ms, delay_ms))
+            continue;
+        slab->activity = SLAB_LOOKED_THROUGH;
+        pages[count] = block_bits_idle_pages(slab) & ~slab->purged_pages;
+        unsigned idle_pages = (unsigned)__builtin_popcountll(pages[count]);
+        if (idle_pages * PURGE_PART < slab->span_slabs * (SLAB_BYTES / PAGE_BYTES))
+            continue;
+        central_unlist_locked(central, slab);
+        central_list_locked(central, slab, SLAB_PURGING);
+        claimed[count++] = slab;
+    }
     return count;
 }
 
-static void end_purge_locked(const struct actor *actor, struct central *central, struct slab *slab)
+/* It is in no list. */
+static void put_in_use_locked(const struct actor *actor, struct central *central, struct slab *slab)
 {
-    central_unlist_locked(central, slab);
     if (slab->used && slab->purged_pages)
         central_list_locked(central, slab, SLAB_COLD);
     else
         central_settle_locked(actor, central, slab);
 }
 
-static size_t purge_central(const struct actor *actor, struct central *central, uint32_t now_ms, int64_t delay_ms)
+static unsigned end_purge_locked(const struct actor *actor, struct central *central, struct slab *slab, uint64_t purged,
+                                 uint64_t wanted)
 {
-    struct slab *claimed[PURGE_BATCH];
-    uint64_t pages[PURGE_BATCH];
-    size_t purged = 0;
-    unsigned count;
-    do {
-        lock_acquire(&central->lock);
-        count = claim_idle_locked(central, claimed, pages, now_ms, delay_ms);
-        lock_release(&central->lock);
-        for (unsigned i = 0; i < count; i++)
-            pages[i] = superslab_purge_pages(claimed[i], pages[i]);
-        if (!count)
-            break;
-        lock_acquire(&central->lock);
-        for (unsigned i = 0; i < count; i++) {
-            purged += (size_t)__builtin_popcountll(pages[i]);
-            central_set_purged_pages(claimed[i], claimed[i]->purged_pages | pages[i]);
-            end_purge_locked(actor, central, claimed[i]);
-        }
-        lock_release(&central->lock);
-    } while (count == PURGE_BATCH);
-    return purged * PAGE_BYTES;
+    if (purged != wanted) /* refused: to be tried again */
+        slab->activity = SLAB_TOUCHED;
+    central_set_purged_pages(slab, slab->purged_pages | purged);
+    central_unlist_locked(central, slab);
+    put_in_use_locked(actor, central, slab);
+    return (unsigned)__builtin_popcountll(purged);
 }
 
-size_t central_purge(const struct actor *actor, uint32_t now_ms, bool everything)
+/* What is listed meanwhile is in front of the cursor's place: the walk ends. */
+static size_t purge_list(const struct actor *actor, struct central *central, enum slab_list list, uint32_t now_ms,
+                         int64_t delay_ms)
 {
-    int64_t delay_ms = everything ? 0 : SETTING(ss_purge_delay_ms);
+    struct slab *claimed[PURGE_BATCH];
+    uint64_t wanted[PURGE_BATCH], purged[PURGE_BATCH];
+    size_t pages = 0;
+    lock_acquire(&central->lock);
+    central->cursor = central->lists[list];
+    while (central->cursor) {
+        unsigned count = claim_idle_locked(central, claimed, wanted, now_ms, delay_ms);
+        lock_release(&central->lock);
+        for (unsigned i = 0; i < count; i++)
+            purged[i] = superslab_purge_pages(claimed[i], wanted[i]);
+        lock_acquire(&central->lock);
+        for (unsigned i = 0; i < count; i++)
+            pages += end_purge_locked(actor, central, claimed[i], purged[i], wanted[i]);
+    }
+    lock_release(&central->lock);
+    return pages * PAGE_BYTES;
+}
+
+static size_t walk(const struct actor *actor, uint32_t now_ms, int64_t delay_ms)
+{
     size_t purged = 0;
-    if (!everything && (delay_ms < 0 || !is_look_due(now_ms, delay_ms)))
-        return 0;
     for (unsigned heap = 0; heap < central_heap_count(); heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
-            size_t bytes = purge_central(actor, &centrals[heap][class_index], now_ms, delay_ms);
+            struct central *central = &centrals[heap][class_index];
+            size_t bytes = purge_list(actor, central, SLAB_PARTIAL, now_ms, delay_ms) +
+                           purge_list(actor, central, SLAB_COLD, now_ms, delay_ms);
             if (bytes)
                 event_append(actor, EVENT_PURGE, CAUSE_IDLE, class_index, 0, (double)bytes);
             purged += bytes;
@@ -105,12 +108,39 @@ size_t central_purge(const struct actor *actor, uint32_t now_ms, bool everything
     return purged;
 }
 
+size_t central_purge(const struct actor *actor, uint32_t now_ms, bool everything)
+{
+    int64_t delay_ms = everything ? INT32_MIN : SETTING(ss_purge_delay_ms);
+    if (everything)
+        lock_acquire(&walk_lock);
+    else if (delay_ms < 0 ||
+             !clock_is_due(&last_look_ms, now_ms, clamp_int64(delay_ms, LOOK_PERIOD_MIN_MS, LOOK_PERIOD_MAX_MS)) ||
+             !lock_try(&walk_lock))
+        return 0;
+    size_t purged = walk(actor, now_ms, delay_ms);
+    lock_release(&walk_lock);
+    return purged;
+}
+
+void central_settings_changed(void)
+{
+    atomic_store_explicit(&last_look_ms, 0, memory_order_relaxed);
+}
+
 void central_after_fork(void)
 {
+    lock_reset(&walk_lock);
     for (unsigned heap = 0; heap < central_heap_count(); heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
             struct central *central = &centrals[heap][class_index];
-            while (central->lists[SLAB_PURGING])
-                end_purge_locked(NULL, central, central->lists[SLAB_PURGING]);
+            struct slab *slab = central->lists[SLAB_PURGING];
+            central->lists[SLAB_PURGING] = NULL;
+            while (slab) {
+                struct slab *next = slab->next;
+                slab->list = SLAB_UNLISTED;
+                slab->activity = SLAB_TOUCHED;
+                put_in_use_locked(NULL, central, slab);
+                slab = next;
+            }
         }
 }

@@ -29,11 +29,7 @@ static bool is_purge_due(uint32_t now_ms)
 {
     if (SETTING(ss_purge_delay_ms) == 0)
         return true;
-    uint32_t last = atomic_load_explicit(&last_purge_ms, memory_order_relaxed);
-    if ((int32_t)(now_ms - last) < MAINTENANCE_PERIOD_MS)
-        return false;
-    return atomic_compare_exchange_strong_explicit(&last_purge_ms, &last, now_ms, memory_order_relaxed,
-                                                   memory_order_relaxed);
+    return clock_is_due(&last_purge_ms, now_ms, MAINTENANCE_PERIOD_MS);
 }
 
 void heap_maintain(struct tls_cache *cache)
@@ -45,6 +41,8 @@ void heap_maintain(struct tls_cache *cache)
         atomic_store_explicit(&applied_generation, generation, memory_order_relaxed);
         l25_pool_settings_changed(actor);
         big_cache_settings_changed(actor);
+        central_settings_changed();
+        atomic_store_explicit(&last_purge_ms, 0, memory_order_relaxed);
     }
     uint32_t now_ms = clock_now_ms(actor);
     if (is_purge_due(now_ms)) {

@@ -7,7 +7,8 @@
  * Lock order, outermost first (README.md says why; fork takes all in this order, process.c):
  *   thread rows -> unused caches -> magazine[class] -> central[heap][class] -> l25 resize -> l25 shard
  *   -> big upkeep -> big stripe -> superslab -> frames -> registry
- * Arrays of locks in ascending order. start, settings and log stand alone: log is only tried. */
+ * Arrays of locks in ascending order. start, settings and log stand alone: log is only tried. The walk of
+ * central_purge.c comes before all: it alone is held while the system is called, and not taken by fork. */
 #ifndef HAK_LOCK_H
 #define HAK_LOCK_H
 

@@ -10,6 +10,7 @@ import pytest
 
 PROGRAMS = {
     "adoption": [],
+    "clock": [],
     "children": [],
     "telemetry_table": [],
     "tls_cache": [],
