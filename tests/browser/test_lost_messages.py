@@ -106,7 +106,7 @@ def test_what_was_chosen_is_shown_until_it_is_answered(page: Page, lab: Lab) -> 
     assert not record.is_checked()
     assert count_lost(panel) == 1
     # Nobody answers: then it is shown as it is.
-    expect(record).to_be_checked()
+    expect(record).to_be_checked(timeout=25_000)
     record.uncheck()
     panel.expect_log("recording is off; what was recorded is kept")
     panel.button("Stop").click()
