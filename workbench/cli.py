@@ -73,13 +73,21 @@ def _refuse(message: str) -> int:
 def _give_up(error: OSError) -> int:
     # A full disk, a folder without permission: not wrong input, and no fault to trace.
     _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
     return STATUS_FAILED
 
 
 def _abandon_output() -> int:
+    _drop_output()
+    return STATUS_CLOSED_PIPE
+
+
+def _drop_output() -> None:
     # The interpreter flushes at exit and would complain once more.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return STATUS_CLOSED_PIPE
 
 
 def _show_version(ctx: click.Context, parameter: click.Parameter, is_wanted: bool) -> None:
