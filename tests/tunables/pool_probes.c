@@ -101,8 +101,8 @@ PROBE(ss_purge_delay_ms)
     set(TUNABLE_ss_purge_delay_ms, -1);
     pass_ms(3000);
     CHECK(GLOBAL(big_entries) == 1);
-    set(TUNABLE_ss_purge_delay_ms, 500);
     uint64_t purged = GLOBAL(purged_bytes), cursor = event_cursor();
+    set(TUNABLE_ss_purge_delay_ms, 500); /* what is idle for longer goes at once */
     pass_ms(800);
     CHECK(GLOBAL(big_entries) == 0 && GLOBAL(purged_bytes) >= purged + 3 * MIB);
     CHECK(count_events(cursor, EVENT_PURGE, NULL) > 0);
