@@ -17,6 +17,9 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
+from workbench.errors import WorkbenchError
 from workbench.processes import allocators, get_allocator
 from workbench.processes.allocators import run_environment
 
@@ -28,9 +31,7 @@ _TIMEOUT_S = 300
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     at_hand = [allocator.name for allocator in allocators() if allocator.available]
     parser.add_argument("--allocators", default=",".join(at_hand))
     parser.add_argument("--wait", type=float, default=15, help="seconds from the last free to the reading")
@@ -40,19 +41,23 @@ def main() -> None:
         print(_measure_here(arguments.child, arguments.wait))
         return
     names = arguments.allocators.split(",")
+    try:
+        libraries = [get_allocator(name).library for name in names]
+    except WorkbenchError as error:
+        parser.error(str(error))
     print(f"| MiB resident, blocks of | {' | '.join(names)} | survivors |")
     print("| --- |" + " ---: |" * (len(names) + 1))
     for size_bytes in _SIZES_BYTES:
-        cells = [f"{_measure(name, size_bytes, arguments.wait) / 2**20:.1f}" for name in names]
+        cells = [f"{_measure(library, size_bytes, arguments.wait) / 2**20:.1f}" for library in libraries]
         survivors = _BURST_BYTES // size_bytes // _SURVIVES_EVERY
         print(f"| {size_bytes} B | {' | '.join(cells)} | {survivors * size_bytes / 2**20:.1f} |", flush=True)
 
 
-def _measure(name: str, size_bytes: int, wait_s: float) -> int:
+def _measure(library: Path | None, size_bytes: int, wait_s: float) -> int:
     command = [sys.executable, __file__, "--child", str(size_bytes), "--wait", str(wait_s)]
     run = subprocess.run(
         command,
-        env=run_environment(get_allocator(name).library),
+        env=run_environment(library),
         capture_output=True,
         text=True,
         check=True,
@@ -69,7 +74,8 @@ def _measure_here(size_bytes: int, wait_s: float) -> int:
     count = _BURST_BYTES // size_bytes
     blocks = (ctypes.c_void_p * count)()
     ctypes.memset(blocks, 1, ctypes.sizeof(blocks))
-    before_bytes = _read_resident_bytes()
+    process = psutil.Process()
+    before_bytes = process.memory_full_info().uss
     for i in range(count):
         blocks[i] = library.malloc(size_bytes)
         ctypes.memset(blocks[i], 1, size_bytes)
@@ -82,14 +88,7 @@ def _measure_here(size_bytes: int, wait_s: float) -> int:
         for block in work:
             library.free(block)
         time.sleep(0.02)
-    return _read_resident_bytes() - before_bytes
-
-
-def _read_resident_bytes() -> int:
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
-        if line.startswith("Rss:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("the kernel tells no resident size in /proc/self/smaps_rollup")
+    return int(process.memory_full_info().uss - before_bytes)
 
 
 if __name__ == "__main__":

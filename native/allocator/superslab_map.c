@@ -10,8 +10,8 @@ enum thp_choice { THP_NEVER, THP_DEFAULT, THP_ALWAYS, THP_DENSE }; /* of the tun
 #define DENSE_PERCENT 75
 
 /* Whether blocks fill the slabs of size classes, of which there is a chunk's worth or more: most of a further
- * chunk will be used then, so that a huge page costs little memory; it costs a seventh of the page faults it
- * saves. A hint: the counts are also other processes' to read, and may be read while they change. */
+ * chunk will be used then, so that a huge page, one fault instead of 512, costs little memory. A hint: the counts
+ * may be read while they change. */
 static bool are_slabs_dense(void)
 {
     int64_t out_bytes = 0, slab_bytes = 0;
