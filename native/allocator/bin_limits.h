@@ -28,6 +28,14 @@ static inline struct limits class_limits(unsigned class_index)
     return limits;
 }
 
+/* A bin that its thread only fills, or only empties, hits nothing: its slots save but exchanges, of which a
+ * block's share is small before the bin is large, and what it holds serves nobody. */
+static inline uint32_t one_way_maximum(const struct limits *limits)
+{
+    int64_t slots = limits->maximum * SETTING(tls_one_way_percent) / 100;
+    return (uint32_t)clamp_int64(slots, limits->initial, limits->maximum);
+}
+
 /* A thread's first refill of a class is small: most threads use most classes once or never, and what they
  * take but do not use keeps others from sharing its pages. */
 #define FIRST_REFILL_BYTES 1024

@@ -36,7 +36,7 @@ static inline void start_period(struct bin *bin)
 {
     bin->adjust = 0;
     bin->low = bin->high = fill_of(bin);
-    bin->exchanges = 0;
+    bin->exchanges = bin->flushes = 0;
     bin->is_settled = 0;
     set_marks(bin);
 }
@@ -46,6 +46,15 @@ static inline int32_t swing_of(const struct bin *bin)
 {
     int32_t swing = bin->high - bin->low;
     return swing > 0 ? swing - (step_of(bin) - 1) : 0;
+}
+
+/* Of so many exchanges all are hardly of one kind by chance. */
+#define ONE_WAY_EXCHANGES 4
+
+/* The thread only took blocks of the class, or only freed them: other threads do the rest. */
+static inline bool is_one_way(const struct bin *bin)
+{
+    return bin->exchanges >= ONE_WAY_EXCHANGES && (bin->flushes == 0 || bin->flushes == bin->exchanges);
 }
 
 static inline void note_swing(struct bin *bin)

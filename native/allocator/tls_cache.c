@@ -118,13 +118,16 @@ static void resize_bin(struct tls_cache *cache, struct bin *bin, uint32_t capaci
 static void decide(struct tls_cache *cache, struct bin *bin)
 {
     struct limits limits = class_limits(bin->class_index);
+    uint32_t maximum = is_one_way(bin) ? one_way_maximum(&limits) : limits.maximum;
     int64_t capacity = bin->capacity ? bin->capacity : 1;
     int64_t usage_percent = (int64_t)swing_of(bin) * 100 / capacity;
     telemetry_set(&row_of(cache, bin)->high_water, (uint64_t)clamp_int64(bin->high + bin->adjust, 0, bin->capacity));
     if (!SETTING(tls_adaptive))
         resize_bin(cache, bin, limits.initial, CAUSE_TUNABLE);
-    else if (usage_percent > SETTING(tls_grow_percent) && bin->capacity < limits.maximum)
-        resize_bin(cache, bin, (uint32_t)clamp_int64(capacity * 2, limits.minimum, limits.maximum), CAUSE_USAGE);
+    else if (bin->capacity > maximum)
+        resize_bin(cache, bin, (uint32_t)clamp_int64(capacity / 2, maximum, limits.maximum), CAUSE_ONE_WAY);
+    else if (usage_percent > SETTING(tls_grow_percent) && bin->capacity < maximum)
+        resize_bin(cache, bin, (uint32_t)clamp_int64(capacity * 2, limits.minimum, maximum), CAUSE_USAGE);
     else if (usage_percent < SETTING(tls_shrink_percent) && bin->capacity > limits.minimum)
         resize_bin(cache, bin, (uint32_t)clamp_int64(capacity / 2, limits.minimum, limits.maximum), CAUSE_USAGE);
     else if (bin->exchanges)
@@ -134,8 +137,9 @@ static void decide(struct tls_cache *cache, struct bin *bin)
     publish_fill(cache, bin);
 }
 
-static void count_exchange(struct tls_cache *cache, struct bin *bin)
+static void count_exchange(struct tls_cache *cache, struct bin *bin, bool is_flush)
 {
+    bin->flushes += is_flush;
     if (++bin->exchanges >= SETTING(tls_adapt_refills))
         decide(cache, bin);
 }
@@ -245,7 +249,7 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
     int32_t virtual_fill = -bin->adjust;
     if (virtual_fill < bin->low)
         bin->low = virtual_fill;
-    count_exchange(cache, bin);
+    count_exchange(cache, bin, false);
     look_at_clock(cache);
     unsigned wanted = refill_blocks(bin, telemetry_get(&row->refills) == 0);
     unsigned got = magazine_take(cache->heap, bin->class_index, bin->base, wanted);
@@ -358,7 +362,7 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
     if (fill_of(bin) >= (int32_t)bin->capacity) {
         if (fill_of(bin) - bin->adjust > bin->high)
             bin->high = fill_of(bin) - bin->adjust;
-        count_exchange(cache, bin);
+        count_exchange(cache, bin, true);
         if (bin->capacity == 0) {
             if (LIKELY(cache->check_level < 2) ||
                 integrity_check_bin(&cache->actor, cache->check_level, class_index, &block, 1, 1))

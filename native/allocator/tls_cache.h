@@ -44,7 +44,7 @@ struct bin {
     /* Of the period since the last decision, in blocks: virtual fill = fill - adjust. */
     int32_t adjust; /* what refills added minus what flushes removed */
     int32_t low, high;
-    uint16_t exchanges; /* refills and flushes */
+    uint16_t exchanges, flushes; /* refills and flushes; flushes alone */
     uint8_t is_settled; /* the swing already proves growth */
     uint8_t class_index;
 };

@@ -59,7 +59,7 @@ PROBE(tls_max_slots)
     CHECK(capacity_of(SIZE_CLASS_64) == 2048);
     set(TUNABLE_tls_max_slots, 128);
     CHECK(capacity_of(SIZE_CLASS_64) == 128 && telemetry_get(&row_of(SIZE_CLASS_64)->cached) <= 128);
-    burst(64, 3000, 60);
+    burst(64, 300, 600);
     CHECK(capacity_of(SIZE_CLASS_64) == 128);
 }
 
@@ -189,6 +189,46 @@ PROBE(tls_reclaim_slabs)
     set(TUNABLE_tls_reclaim_slabs, 16);
     hak_trim();
     CHECK(cached_after_growth() == 0);
+}
+
+/* Takes blocks[from..to) and frees none. */
+static void take_only(unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        CHECK((blocks[i] = hak_malloc(64)) != NULL);
+}
+
+static void free_only(unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        hak_free(blocks[i]);
+}
+
+static void check_frees_stay_below_a_fifth(void)
+{
+    free_only(0, 8000);
+    CHECK(capacity_of(SIZE_CLASS_64) == 2048 * 20 / 100);
+}
+
+PROBE(tls_one_way_percent)
+{
+    set(TUNABLE_tls_adapt_ms, 0);
+    set(TUNABLE_tls_adapt_refills, 4);
+    take_only(0, 8000);
+    CHECK(capacity_of(SIZE_CLASS_64) == 2048 * 20 / 100);
+    in_new_thread(check_frees_stay_below_a_fifth);
+    set(TUNABLE_tls_one_way_percent, 100);
+    take_only(0, 8000);
+    CHECK(capacity_of(SIZE_CLASS_64) == 2048);
+    uint64_t cursor = event_cursor();
+    set(TUNABLE_tls_one_way_percent, 5);
+    take_only(8000, MOST_BLOCKS);
+    struct hak_event last;
+    CHECK(count_events(cursor, EVENT_TLS_SHRINK, &last) == 5 && last.cause == CAUSE_ONE_WAY);
+    CHECK(capacity_of(SIZE_CLASS_64) == 2048 * 5 / 100);
+    free_only(0, MOST_BLOCKS);
+    burst(64, 600, 60); /* both ways: what it takes and frees between decisions */
+    CHECK(capacity_of(SIZE_CLASS_64) > 600);
 }
 
 PROBE(mid_ring_slots)
