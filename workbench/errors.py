@@ -129,7 +129,13 @@ def describe_unknown(what: str, name: str, known: Iterable[str]) -> str:
         The names there are.
     """
     names = list(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    nearest = suggest_nearest(name, names)
     if nearest:
-        return f"unknown {what} '{name}': did you mean '{nearest[0]}'?"
+        return f"unknown {what} '{name}': {nearest}"
     return f"unknown {what} '{name}': there is {', '.join(names) if names else 'none'}"
+
+
+def suggest_nearest(name: str, known: Iterable[str]) -> str:
+    """Ask whether the nearest name that exists was meant; empty: none is near."""
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean '{nearest[0]}'?" if nearest else ""

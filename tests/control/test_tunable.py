@@ -45,8 +45,13 @@ def test_text_becomes_a_value_of_the_right_type(name: str, text: str, value: Val
         ("pond.depth", "3 KiB", BadParameter, "pond.depth: '3 KiB' is not in m; give 1 to 40 m"),
         ("pond.volume", "2 TiB", OutOfRange, "is out of range: 0 bytes to 1 TiB"),
         ("pond.frozen", "maybe", BadParameter, "pond.frozen = 'maybe' is neither on nor off"),
-        ("fish.colour", "gren", OutOfRange, "fish.colour = gren is no choice (blue, green, brown): "),
-        ("fish.colour", "gren", OutOfRange, "did you mean 'green'?"),
+        (
+            "fish.colour",
+            "gren",
+            OutOfRange,
+            "fish.colour = gren is none of blue, green, brown: did you mean 'green'?",
+        ),
+        ("fish.colour", "yolk", OutOfRange, "fish.colour = yolk is none of blue, green, brown"),
         ("fish.colour", 1, BadParameter, "fish.colour = 1 is not a name; give one of blue, green, brown"),
     ],
 )

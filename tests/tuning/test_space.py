@@ -111,7 +111,7 @@ def test_ranges_and_scales_are_the_descriptors() -> None:
         ({"tls.grow_percent": [60, "x"]}, "tls.grow_percent"),
         ({"ss.purge_delay_ms": Bounds(0, 100, True)}, "cannot begin at 0"),
         ({"route.profile": Bounds(0, 1)}, "it has no range; list its values: conservative, hot"),
-        ({"route.profile": ["cold"]}, "cold is no choice"),
+        ({"route.profile": ["cold"]}, "cold is none of"),
         ({"tls.max_slots": Bounds(1, 32)}, "tls.initial_slots <= tls.max_slots"),
         ({"tls.max_slots": [32, 256]}, "tls.max_slots = 32 breaks"),
         ({"tls.max_slots": [64, 256], "tls.min_slots": Bounds()}, "both are searched"),

@@ -121,7 +121,7 @@ WRONG_SEARCH = [
     ('"tls.grow_percent" = { scale = 3 }', "scale: 3 is not a word"),
     ('"tls.grow_percent" = []', "there are no values"),
     ('"tls.grow_percent" = [[60]]', "[60] is not a value"),
-    ('"route.profile" = ["cold"]', "cold is no choice"),
+    ('"route.profile" = ["cold"]', "cold is none of"),
     ('"tls.max_slots" = { to = 32 }', "no values of these ranges keep tls.initial_slots <= tls.max_slots"),
 ]
 WRONG_HELD_OUT = [

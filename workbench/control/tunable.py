@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from workbench.errors import BadParameter, OutOfRange, describe_unknown
+from workbench.errors import BadParameter, OutOfRange, suggest_nearest
 from workbench.units import format_number, format_quantity, parse_quantity
 
 #: An int for "int", a float for "real", a bool for "bool", the name of the choice for "choice".
@@ -143,8 +143,10 @@ class Tunable:
     def _choice_word(self, name: str) -> float:
         lowered = [choice.lower() for choice in self.choices]
         if name.lower() not in lowered:
-            unknown = describe_unknown("choice", name, self.choices)
-            raise OutOfRange(f"{self.name} = {name} is no choice ({self.describe_range()}): {unknown}")
+            nearest = suggest_nearest(name, self.choices)
+            raise OutOfRange(
+                f"{self.name} = {name} is none of {self.describe_range()}" + (nearest and f": {nearest}")
+            )
         return float(lowered.index(name.lower()))
 
     def _check_number(self, number: float) -> float:
