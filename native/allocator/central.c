@@ -118,7 +118,9 @@ static void drain_if_many_locked(const struct actor *actor, struct telemetry_thr
         return;
     uint32_t drained = drain_locked(actor, central);
     telemetry_bump(&row->remote_received, drained);
-    event_append(actor, EVENT_REMOTE_DRAIN, CAUSE_LOAD, class_index, 0, drained);
+    uint32_t told = event_sum_add(&central->drained_blocks, actor, drained);
+    if (told)
+        event_append(actor, EVENT_REMOTE_DRAIN, CAUSE_LOAD, class_index, 0, told);
 }
 
 static unsigned take_from_slab(struct slab *slab, void **out, unsigned wanted)

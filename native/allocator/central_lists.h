@@ -4,12 +4,14 @@
 #define HAK_CENTRAL_LISTS_H
 
 #include "central.h"
+#include "events.h"
 #include "lock.h"
 
 struct central {
     _Alignas(CACHE_LINE) struct lock lock;
     struct slab *lists[SLAB_LIST_COUNT]; /* under the lock, as `next` and `previous` of the slabs in them */
     struct slab *cursor; /* of the walk of central_purge.c: where it goes on */
+    struct event_sum drained_blocks; /* REMOTE_DRAIN; under the lock */
     /* On a line of their own: written by other heaps. */
     _Alignas(CACHE_LINE) _Atomic(struct slab *) pending; /* push CAS release, take-all exchange acquire */
     _Atomic uint32_t pending_blocks;                     /* relaxed, a hint */

@@ -1,6 +1,7 @@
 /* events.c: the allocator's end of the event ring, and the published log lines printed from it. */
 #include "events.h"
 
+#include "clock.h"
 #include "control.h"
 #include "lock.h"
 #include "os.h"
@@ -57,6 +58,17 @@ void event_append_detail(const struct actor *actor, enum event_kind kind, enum e
         .detail = detail,
     };
     hak_block_append_event(&control_block, &event);
+}
+
+uint32_t event_sum_add(struct event_sum *sum, const struct actor *actor, uint32_t count)
+{
+    uint32_t now_ms = clock_now_ms(actor), told;
+    sum->untold += count;
+    if (sum->last_ms && now_ms - sum->last_ms < EVENT_SUM_PERIOD_MS)
+        return 0;
+    told = sum->untold;
+    *sum = (struct event_sum){.last_ms = now_ms};
+    return told;
 }
 
 void event_log_open(void)

@@ -43,6 +43,15 @@ void event_append(const struct actor *actor, enum event_kind kind, enum event_ca
 void event_append_detail(const struct actor *actor, enum event_kind kind, enum event_cause cause, uint32_t item,
                          double old_value, double new_value, uint32_t detail);
 
+/* What may happen thousands of times a second is told in sums: else it would push all else out of the ring.
+ * Under the caller's lock. */
+#define EVENT_SUM_PERIOD_MS 100
+struct event_sum {
+    uint32_t untold, last_ms; /* last_ms: when the last was told; 0: never */
+};
+/* What an event is to tell now, with `count`; 0: none is due. */
+uint32_t event_sum_add(struct event_sum *sum, const struct actor *actor, uint32_t count);
+
 /* Where the shared pool found a slab, in the order in which it looks. */
 enum acquire_stage { ACQUIRE_LAST, ACQUIRE_RECYCLED, ACQUIRE_HINT, ACQUIRE_MASK, ACQUIRE_NEW, ACQUIRE_STAGE_COUNT };
 /* Prints it if log.acquire asks for it. With no lock held. class_index: NO_ITEM for a block of L2.5. */

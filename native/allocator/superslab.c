@@ -267,7 +267,7 @@ static struct slab *take_from_new_chunk_locked(const struct actor *actor, struct
     return take_from_locked(actor, search, chunk);
 }
 
-static void count_acquisition(const struct actor *actor, const struct search *search)
+static void count_acquisition(const struct search *search)
 {
     struct telemetry_global *global = &telemetry->global;
     _Atomic uint64_t *const acquired[ACQUIRE_STAGE_COUNT] = {
@@ -281,8 +281,6 @@ static void count_acquisition(const struct actor *actor, const struct search *se
     for (unsigned stage = 0; stage < ACQUIRE_NEW; stage++)
         if (search->scanned[stage])
             telemetry_add(scanned[stage], search->scanned[stage]);
-    if (search->stage <= ACQUIRE_RECYCLED)
-        event_append(actor, EVENT_SS_REUSE, CAUSE_NONE, NO_ITEM, 0, 1u << search->order);
 }
 
 static struct slab *find_slab(const struct actor *actor, struct search *search)
@@ -294,9 +292,14 @@ static struct slab *find_slab(const struct actor *actor, struct search *search)
         slab = find_locked(actor, search);
     if (!slab)
         slab = take_from_new_chunk_locked(actor, search);
+    uint32_t reused_slabs = 0;
+    if (slab && search->stage <= ACQUIRE_RECYCLED)
+        reused_slabs = event_sum_add(&superslab_shared.reused_slabs, actor, 1u << search->order);
     lock_release(&superslab_shared.lock);
+    if (reused_slabs)
+        event_append(actor, EVENT_SS_REUSE, CAUSE_NONE, NO_ITEM, 0, reused_slabs);
     if (slab)
-        count_acquisition(actor, search);
+        count_acquisition(search);
     return slab;
 }
 

@@ -12,6 +12,7 @@
 extern struct superslab_shared {
     _Alignas(CACHE_LINE) struct lock lock;
     uint32_t tier_counts[TIER_COUNT]; /* chunks, under the lock */
+    struct event_sum reused_slabs;    /* SS_REUSE */
 } superslab_shared;
 
 /* Out of the list it is in, if any; into the one of its tier and largest free run, unless it is being purged. */

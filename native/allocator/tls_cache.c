@@ -107,11 +107,22 @@ static void resize_bin(struct tls_cache *cache, struct bin *bin, uint32_t capaci
         bin->top = slots + fill;
     }
     bin->capacity = capacity;
+    bin->is_keep_told = 0;
     telemetry_set(&row_of(cache, bin)->capacity, capacity);
     enum event_kind kind = bin->class_index >= TINY_CLASS_COUNT ? EVENT_RING_RESIZE
                            : capacity > old_capacity            ? EVENT_TLS_GROW
                                                                 : EVENT_TLS_SHRINK;
     event_append(&cache->actor, kind, cause, bin->class_index, old_capacity, capacity);
+}
+
+/* A busy bin decides thousands of times a second: told each time, it would push all else out of the ring. */
+static void tell_keep(struct tls_cache *cache, struct bin *bin, int64_t usage_percent)
+{
+    if (bin->is_keep_told)
+        return;
+    bin->is_keep_told = 1;
+    event_append_detail(&cache->actor, EVENT_TLS_KEEP, CAUSE_USAGE, bin->class_index, bin->capacity, bin->capacity,
+                        (uint32_t)usage_percent);
 }
 
 /* Grows, shrinks or keeps a bin by what was noted since the last decision. */
@@ -121,6 +132,7 @@ static void decide(struct tls_cache *cache, struct bin *bin)
     uint32_t maximum = is_one_way(bin) ? one_way_maximum(&limits) : limits.maximum;
     int64_t capacity = bin->capacity ? bin->capacity : 1;
     int64_t usage_percent = (int64_t)swing_of(bin) * 100 / capacity;
+    telemetry_bump(&row_of(cache, bin)->decisions, 1);
     telemetry_set(&row_of(cache, bin)->high_water, (uint64_t)clamp_int64(bin->high + bin->adjust, 0, bin->capacity));
     if (!SETTING(tls_adaptive))
         resize_bin(cache, bin, limits.initial, CAUSE_TUNABLE);
@@ -131,8 +143,7 @@ static void decide(struct tls_cache *cache, struct bin *bin)
     else if (usage_percent < SETTING(tls_shrink_percent) && bin->capacity > limits.minimum)
         resize_bin(cache, bin, (uint32_t)clamp_int64(capacity / 2, limits.minimum, limits.maximum), CAUSE_USAGE);
     else if (bin->exchanges)
-        event_append_detail(&cache->actor, EVENT_TLS_KEEP, CAUSE_USAGE, bin->class_index, bin->capacity, bin->capacity,
-                            (uint32_t)usage_percent);
+        tell_keep(cache, bin, usage_percent);
     start_period(bin);
     publish_fill(cache, bin);
 }
@@ -209,9 +220,11 @@ static void look_at_clock(struct tls_cache *cache)
         return;
     cache->last_sweep_ms = now_ms;
     outbox_flush_all(cache);
-    for (unsigned i = 0; i < BIN_COUNT; i++)
+    for (unsigned i = 0; i < BIN_COUNT; i++) {
+        cache->bins[i].is_keep_told = 0;
         if (is_used(&cache->bins[i]))
             decide(cache, &cache->bins[i]);
+    }
 }
 
 static void look_around(struct tls_cache *cache)

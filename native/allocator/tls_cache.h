@@ -47,6 +47,7 @@ struct bin {
     uint16_t exchanges, flushes; /* refills and flushes; flushes alone */
     uint8_t is_settled; /* the swing already proves growth */
     uint8_t class_index;
+    uint8_t is_keep_told; /* TLS_KEEP was appended since the last change, and the last sweep */
 };
 _Static_assert(sizeof(struct bin) == CACHE_LINE && CACHE_LINE == BIN_BYTES, "one bin, one cache line");
 
