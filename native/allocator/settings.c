@@ -18,7 +18,7 @@ struct settings settings;
 #define TEXT_OF(token) #token
 
 struct row {
-    const char *name, *choices, *alias;
+    const char *name, *unit, *choices, *alias;
     const char *shipped; /* HAK_DEFAULT_<field> of an exported header, or that name itself if undefined */
     int type, effect;
     double minimum, maximum, default_value;
@@ -26,7 +26,8 @@ struct row {
 
 static const struct row rows[TUNABLE_COUNT] = {
 #define HAK_TUNABLE(field, name, group, unit, type, scale, effect, minimum, maximum, default, choices, alias, help)         \
-    {name, choices, alias, TEXT(HAK_DEFAULT_##field), HAK_TYPE_##type, HAK_EFFECT_##effect, minimum, maximum, default},
+    {name,    unit,    HAK_TYPE_##type == HAK_TYPE_BOOL ? "off,on" : choices, alias, TEXT(HAK_DEFAULT_##field), \
+     HAK_TYPE_##type, HAK_EFFECT_##effect, minimum, maximum, default},
 #define HAK_CONSTRAINT(...)
 #include "tunables.def"
 #undef HAK_TUNABLE
@@ -44,29 +45,7 @@ static const struct {
 };
 #define CONSTRAINT_COUNT (sizeof constraints / sizeof *constraints)
 
-/* Decimal with an optional fraction and sign; false if anything else is there. */
-static bool parse_number(const char *text, double *out)
-{
-    bool negative = *text == '-';
-    if (negative || *text == '+')
-        text++;
-    double value = 0, place = 1;
-    bool digits = false, fraction = false;
-    for (; *text; text++) {
-        if (*text == '.' && !fraction) {
-            fraction = true;
-        } else if (*text >= '0' && *text <= '9') {
-            digits = true;
-            value = value * 10 + (*text - '0');
-            if (fraction)
-                place *= 10;
-        } else {
-            return false;
-        }
-    }
-    *out = (negative ? -value : value) / place;
-    return digits;
-}
+static const char byte_units[] = "KiB,MiB,GiB";
 
 /* The index of `text` in a comma separated list, or -1. */
 static int find_choice(const char *choices, const char *text)
@@ -82,16 +61,43 @@ static int find_choice(const char *choices, const char *text)
     return -1;
 }
 
-static bool parse_value(const struct row *row, const char *text, double *out)
+/* Decimal with an optional fraction and sign, of bytes with an optional unit; false if anything else is there. */
+static bool parse_number(const char *text, bool is_bytes, double *out)
 {
-    if (row->type == HAK_TYPE_CHOICE) {
-        int index = find_choice(row->choices, text);
-        if (index >= 0) {
-            *out = index;
-            return true;
+    bool negative = *text == '-';
+    if (negative || *text == '+')
+        text++;
+    double value = 0, place = 1;
+    bool digits = false, fraction = false;
+    for (; *text; text++) {
+        if (*text == '.' && !fraction) {
+            fraction = true;
+        } else if (*text >= '0' && *text <= '9') {
+            digits = true;
+            value = value * 10 + (*text - '0');
+            if (fraction)
+                place *= 10;
+        } else {
+            break;
         }
     }
-    return parse_number(text, out) && *out >= row->minimum && *out <= row->maximum &&
+    int unit = is_bytes && *text ? find_choice(byte_units, text + (*text == ' ')) : -1;
+    if (*text && unit < 0)
+        return false;
+    for (; unit >= 0; unit--)
+        value *= 1024;
+    *out = (negative ? -value : value) / place;
+    return digits;
+}
+
+static bool parse_value(const struct row *row, const char *text, double *out)
+{
+    int index = find_choice(row->choices, text);
+    if (index >= 0) {
+        *out = index;
+        return true;
+    }
+    return parse_number(text, strcmp(row->unit, "bytes") == 0, out) && *out >= row->minimum && *out <= row->maximum &&
            (row->type == HAK_TYPE_REAL || *out == (double)(int64_t)*out);
 }
 
@@ -114,6 +120,60 @@ static void complain(const char *variable, const char *text, const char *why)
     append(line, sizeof line, "\n");
     if (write(STDERR_FILENO, line, strlen(line)) < 0)
         return; /* nobody listens */
+}
+
+static void append_number(char *line, size_t capacity, double value)
+{
+    char digits[32];
+    size_t place = sizeof digits;
+    uint64_t hundredths = (uint64_t)((value < 0 ? -value : value) * 100 + 0.5), whole = hundredths / 100;
+    digits[--place] = 0;
+    if (hundredths % 100) {
+        digits[--place] = (char)('0' + hundredths % 10);
+        digits[--place] = (char)('0' + hundredths / 10 % 10);
+        digits[--place] = '.';
+    }
+    do
+        digits[--place] = (char)('0' + whole % 10);
+    while (whole /= 10);
+    if (value < 0)
+        digits[--place] = '-';
+    append(line, capacity, digits + place);
+}
+
+/* As the workbench writes it: 512 KiB, 0.25. */
+static void append_bound(char *line, size_t capacity, const struct row *row, double value)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB"};
+    unsigned unit = 0;
+    bool is_bytes = strcmp(row->unit, "bytes") == 0;
+    for (; is_bytes && unit < 3 && value >= 1024 && (uint64_t)value % 1024 == 0; unit++)
+        value /= 1024;
+    append_number(line, capacity, value);
+    if (is_bytes) {
+        append(line, capacity, " ");
+        append(line, capacity, units[unit]);
+    }
+}
+
+static void complain_of_value(const struct row *row, const char *variable, const char *text)
+{
+    char why[200] = " is none of ";
+    if (*row->choices) {
+        for (const char *choice = row->choices; *choice; choice++)
+            append(why, sizeof why, *choice == ',' ? ", " : (char[]){*choice, 0});
+    } else {
+        strcpy(why, row->type == HAK_TYPE_REAL ? " is no number from " : " is no whole number from ");
+        append_bound(why, sizeof why, row, row->minimum);
+        append(why, sizeof why, " to ");
+        append_bound(why, sizeof why, row, row->maximum);
+        if (strcmp(row->unit, "bytes") != 0 && *row->unit) {
+            append(why, sizeof why, " ");
+            append(why, sizeof why, row->unit);
+        }
+    }
+    append(why, sizeof why, "; ignored");
+    complain(variable, text, why);
 }
 
 /* HAKMEM_ + the name in capitals with _ for . */
@@ -158,7 +218,7 @@ static void apply_variable(const char *variable, double *values, int *access)
         if (parse_value(&rows[i], equals + 1, &value))
             values[i] = value;
         else
-            complain(name, equals + 1, " is out of range (see `workbench tunables`); ignored");
+            complain_of_value(&rows[i], name, equals + 1);
         return;
     }
     complain(name, equals + 1, " is no tunable of this build (see `workbench tunables`); ignored");
