@@ -64,7 +64,7 @@ uint32_t event_sum_add(struct event_sum *sum, const struct actor *actor, uint32_
 {
     uint32_t now_ms = clock_now_ms(actor), told;
     sum->untold += count;
-    if (sum->last_ms && now_ms - sum->last_ms < EVENT_SUM_PERIOD_MS)
+    if (sum->last_ms && (int32_t)(now_ms - sum->last_ms) < EVENT_SUM_PERIOD_MS)
         return 0;
     told = sum->untold;
     *sum = (struct event_sum){.last_ms = now_ms};

@@ -56,6 +56,44 @@ static void test_a_steady_pair_does_not_grow(void)
     CHECK(bin_of(SIZE_CLASS_512)->capacity <= 64);
 }
 
+/* Decisions that change nothing are many: told once a change and a sweep, all counted. */
+static void test_what_stays_is_told_once(void)
+{
+    set_tunable(TUNABLE_tls_adapt_ms, 0); /* no sweep */
+    set_tunable(TUNABLE_tls_max_slots, 64);
+    burst(80, 640, 10);
+    const _Atomic uint64_t *decisions = &tls_cache->row->classes[bin_of(SIZE_CLASS_80)->class_index].decisions;
+    uint64_t cursor = event_cursor(), decided = telemetry_get(decisions);
+    burst(80, 640, 100);
+    CHECK(telemetry_get(decisions) > decided + 100 && count_events(cursor, EVENT_TLS_KEEP, NULL) == 0);
+    set_tunable(TUNABLE_tls_adapt_ms, 60000);
+    struct hak_event last;
+    cursor = event_cursor();
+    pass_ms(60000); /* a sweep, which may have the first of it to decide */
+    burst(80, 640, 100);
+    CHECK(count_events(cursor, EVENT_TLS_KEEP, &last) == 1);
+    CHECK(last.item == bin_of(SIZE_CLASS_80)->class_index && last.new_value == 64 && last.detail > 80);
+    set_tunable(TUNABLE_tls_adapt_ms, 1000);
+    set_tunable(TUNABLE_tls_max_slots, 2048);
+    cursor = event_cursor();
+    burst(80, 640, 100);
+    CHECK(count_events(cursor, EVENT_TLS_GROW, NULL) > 0 && bin_of(SIZE_CLASS_80)->capacity > 64);
+}
+
+static void test_sums_are_told_when_due(void)
+{
+    struct actor actor = {.operations = 5000000};
+    struct event_sum sum = {0};
+    CHECK(event_sum_add(&sum, &actor, 7) == 7); /* the first at once */
+    advance_ms(&actor, EVENT_SUM_PERIOD_MS - 1);
+    CHECK(event_sum_add(&sum, &actor, 2) == 0);
+    struct actor behind = {.operations = 1000};
+    CHECK(event_sum_add(&sum, &behind, 4) == 0);
+    advance_ms(&actor, 1);
+    CHECK(event_sum_add(&sum, &actor, 1) == 7);
+    CHECK(event_sum_add(&sum, &actor, 3) == 0);
+}
+
 static void test_fixed_when_not_adaptive(void)
 {
     set_tunable(TUNABLE_tls_adaptive, 0);
@@ -131,6 +169,8 @@ int main(void)
     hak_free(hak_malloc(1));
     test_hot_grows_cold_shrinks();
     test_a_steady_pair_does_not_grow();
+    test_what_stays_is_told_once();
+    test_sums_are_told_when_due();
     test_fixed_when_not_adaptive();
     test_blocks_freed_elsewhere_come_home();
     test_trim_gives_everything_back();
