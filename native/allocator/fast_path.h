@@ -28,7 +28,7 @@ static inline __attribute__((always_inline)) const struct block_shape *shape_of(
 static __attribute__((noinline)) void *malloc_above_tiny_at(size_t bytes, void *call_site)
 {
     if (bytes <= tls_cache->mid_max_bytes) {
-        struct bin *bin = &tls_cache->bins[mid_class(bytes)];
+        struct bin *bin = bin_of_key(tls_cache, tls_cache->mid_table[(bytes - 1) / MID_STEP_BYTES]);
         return bin_may_pop(bin) ? bin_pop(bin) : heap_malloc_cached(bytes);
     }
     return heap_malloc(bytes, call_site);
@@ -39,7 +39,7 @@ static __attribute__((noinline)) void *malloc_above_tiny_at(size_t bytes, void *
 static __attribute__((noinline)) void *malloc_above_tiny(size_t bytes)
 {
     if (bytes <= tls_cache->mid_max_bytes) {
-        struct bin *bin = &tls_cache->bins[mid_class(bytes)];
+        struct bin *bin = bin_of_key(tls_cache, tls_cache->mid_table[(bytes - 1) / MID_STEP_BYTES]);
         return bin_may_pop(bin) ? bin_pop(bin) : heap_malloc_cached(bytes);
     }
     return heap_malloc(bytes, __builtin_return_address(0));
@@ -119,7 +119,8 @@ static inline void copy_block(void *to, const void *from, size_t bytes)
 static __attribute__((noinline)) void *move_block(void *block, size_t bytes, const struct block_shape *shape)
 {
     struct tls_cache *cache = tls_cache;
-    uint16_t key = bytes <= TINY_MAX_BYTES ? cache->tiny_table[(bytes + 7) / 8] : class_key(mid_class(bytes));
+    uint16_t key =
+        bytes <= TINY_MAX_BYTES ? cache->tiny_table[(bytes + 7) / 8] : cache->mid_table[(bytes - 1) / MID_STEP_BYTES];
     size_t new_bytes = block_shape(key)->bytes;
     if (new_bytes == shape->bytes) /* small already: there is no smaller class for it */
         return block;

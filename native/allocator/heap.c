@@ -96,8 +96,13 @@ static void *allocate_fallback(struct tls_cache *cache, unsigned class_index, bo
     unsigned group = size_classes[class_index].group;
     if (group >= ROUTE_GROUP_COUNT || route_profiles[SETTING(route_profile)][group] == ROUTE_TINY_ONLY)
         return NULL;
-    void *block = allocate_class(cache, SIZE_CLASS_1280);
+    void *block = allocate_class(cache, MID_FIRST_CLASS);
     return block ? block : allocate_l25(cache, MID_MAX_BYTES + 1, 1, is_zeroed);
+}
+
+static unsigned mid_class(size_t bytes)
+{
+    return class_of_key(mid_class_table[(bytes - 1) / MID_STEP_BYTES]);
 }
 
 /* Any request without an alignment of its own. */

@@ -29,9 +29,16 @@ const uint8_t route_profiles[4][ROUTE_GROUP_COUNT] = {
 };
 
 uint16_t tiny_class_tables[4][TINY_TABLE_ENTRIES];
+uint16_t mid_class_table[MID_TABLE_ENTRIES];
 
 void size_class_init_tables(void)
 {
+    unsigned mid_index = MID_FIRST_CLASS;
+    for (unsigned step = TINY_MAX_BYTES / MID_STEP_BYTES; step < MID_TABLE_ENTRIES; step++) {
+        while (size_classes[mid_index].bytes < (step + 1) * MID_STEP_BYTES)
+            mid_index++;
+        mid_class_table[step] = class_key(mid_index);
+    }
     for (unsigned profile = 0; profile < 4; profile++) {
         unsigned class_index = 0;
         for (unsigned entry = 0; entry < TINY_TABLE_ENTRIES; entry++) {
@@ -39,7 +46,7 @@ void size_class_init_tables(void)
                 class_index++;
             unsigned group = size_classes[class_index].group;
             bool pool = route_profiles[profile][group] == ROUTE_POOL_ONLY;
-            tiny_class_tables[profile][entry] = class_key(pool ? (unsigned)SIZE_CLASS_1280 : class_index);
+            tiny_class_tables[profile][entry] = class_key(pool ? (unsigned)MID_FIRST_CLASS : class_index);
         }
     }
 }

@@ -13,6 +13,7 @@ enum {
 
 #define TINY_MAX_BYTES 1024u
 #define TINY_CLASS_COUNT (SIZE_CLASS_1024 + 1)
+#define MID_FIRST_CLASS TINY_CLASS_COUNT
 #define MID_MAX_BYTES 32768u
 #define L25_MAX_BYTES ((size_t)1 << 20)
 #define ROUTE_GROUP_COUNT 8
@@ -73,14 +74,12 @@ extern uint16_t tiny_class_tables[4][TINY_TABLE_ENTRIES];
 enum route { ROUTE_TINY_ONLY, ROUTE_TINY_FIRST, ROUTE_POOL_ONLY };
 extern const uint8_t route_profiles[4][ROUTE_GROUP_COUNT];
 
-void size_class_init_tables(void); /* fills tiny_class_tables; idempotent */
+void size_class_init_tables(void); /* fills both tables; idempotent */
 
-/* The class (not + 1) for 1 KiB < bytes <= 32 KiB: four a doubling. */
-static inline unsigned mid_class(size_t bytes)
-{
-    unsigned exponent = log2_floor((uint64_t)bytes - 1); /* 10..14 */
-    unsigned quarter = (unsigned)(((bytes - 1) >> (exponent - 2)) & 3);
-    return (unsigned)SIZE_CLASS_1280 + (exponent - 10) * 4 + quarter;
-}
+/* mid_class_table[(bytes - 1) / MID_STEP_BYTES]: the key of the class that serves a request of more than 1 KiB, up to
+ * 32 KiB; their blocks are of whole steps. */
+#define MID_STEP_BYTES 128u
+#define MID_TABLE_ENTRIES (MID_MAX_BYTES / MID_STEP_BYTES)
+extern uint16_t mid_class_table[MID_TABLE_ENTRIES];
 
 #endif

@@ -126,7 +126,7 @@ def test_an_empty_trace_has_empty_tables(tmp_path: Path) -> None:
 
 def test_bins() -> None:
     assert SIZE_BOUNDS_BYTES[find_size_class(np.array([0, 8, 9, 48, 49, 1025, 1 << 50]))].tolist() == [
-        8, 8, 16, 48, 64, 1280, 1 << 40,
+        8, 8, 16, 48, 64, 1152, 1 << 40,
     ]  # fmt: skip
     least, most = lifetime_bounds()
     for lifetime in (0, 1, 2, 3, 4, 1023, 1024, 1 << 40):

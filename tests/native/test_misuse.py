@@ -20,7 +20,7 @@ OVERWRITTEN = "was written to after it was freed"
 # Below that level a wrong pointer that looks right is taken at its word, as by every allocator.
 CASES = {
     "double_free_tiny": (2, FREED, "byte 0 of a block of 112 bytes"),
-    "double_free_mid": (2, FREED, "byte 0 of a block of 5120 bytes"),
+    "double_free_mid": (2, FREED, "byte 0 of a block of 5632 bytes"),
     "double_free_large": (1, FREED, "byte 0 of a block of 524288 bytes"),
     "double_free_big": (1, FREED, "byte 0 of a big block of 500"),
     "double_free_in_another_thread": (2, FREED, "byte 0 of a block of 112 bytes"),
@@ -37,7 +37,7 @@ CASES = {
     "realloc_of_a_freed_large_block": (1, FREED, "byte 0 of a block of 524288 bytes"),
     "realloc_of_a_foreign_address": (1, FOREIGN, "/misuse"),
     "realloc_inside_a_tiny_block": (1, MISALIGNED, "byte 8 of a block of 112 bytes"),
-    "realloc_inside_a_mid_block": (1, MISALIGNED, "byte 8192 of a block of 20480 bytes"),
+    "realloc_inside_a_mid_block": (1, MISALIGNED, "byte 8192 of a block of 22528 bytes"),
     "usable_size_of_a_foreign_address": (1, FOREIGN, "/misuse"),
     "usable_size_inside_a_tiny_block": (1, MISALIGNED, "byte 16 of a block of 112 bytes"),
     "usable_size_of_an_odd_address": (1, MISALIGNED, "byte 3 of a block of 112 bytes"),

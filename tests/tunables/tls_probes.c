@@ -278,12 +278,12 @@ PROBE(route_profile)
 {
     CHECK(served(48) == 48 && served(1000) == 1024);
     set(TUNABLE_route_profile, PROFILE_HOT);
-    CHECK(served(48) == 48 && served(500) == 512 && served(1000) == 1280);
-    uint64_t before = telemetry_get(&row_of(SIZE_CLASS_1280)->allocations);
+    CHECK(served(48) == 48 && served(500) == 512 && served(1000) == 1152);
+    uint64_t before = telemetry_get(&row_of(MID_FIRST_CLASS)->allocations);
     set(TUNABLE_route_profile, PROFILE_OFF);
-    CHECK(served(8) == 1280 && served(1000) == 1280);
+    CHECK(served(8) == 1152 && served(1000) == 1152);
     pass_ms(1);
-    CHECK(telemetry_get(&row_of(SIZE_CLASS_1280)->allocations) > before + 500);
+    CHECK(telemetry_get(&row_of(MID_FIRST_CLASS)->allocations) > before + 500);
     set(TUNABLE_route_profile, PROFILE_FULL);
     CHECK(served(48) == 48 && served(1000) == 1024);
 }

@@ -11,9 +11,14 @@ IntArray = npt.NDArray[np.int64]
 
 # The allocator's own classes to 32 KiB (native/tables/size_classes.def), and on in the same steps.
 _LARGEST_BITS = 40
+_TINY_BITS = 10
 SIZE_BOUNDS_BYTES: IntArray = np.array(
     [8, 16, 32, 48, 64]
-    + [(1 << bits) * quarter // 4 for bits in range(6, _LARGEST_BITS) for quarter in (5, 6, 7, 8)],
+    + [
+        (1 << bits) * eighths // 8
+        for bits in range(6, _LARGEST_BITS)
+        for eighths in ((10, 12, 14, 16) if bits < _TINY_BITS else (9, 11, 13, 16))
+    ],
     np.int64,
 )
 #: Number of size classes; the last one has all that is larger.
