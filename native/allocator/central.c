@@ -261,14 +261,14 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
     uint32_t batch = (uint32_t)SETTING(remote_batch), remote = 0, batches = 0;
     central_count_out(class_index, -(int64_t)count);
     struct slab *slab = NULL;
-    const char *start = NULL;
+    uintptr_t start = 0;
     size_t bytes = 0; /* of the slab that the last block was of: most often the next one's too */
     lock_acquire(&central->lock);
     for (unsigned i = 0; i < count; i++) {
-        char *block = blocks[i];
-        if ((size_t)(block - start) >= bytes) {
+        void *block = blocks[i];
+        if ((uintptr_t)block - start >= bytes) {
             slab = slab_of(registry_find(block), block);
-            start = slab_start(slab);
+            start = (uintptr_t)slab_start(slab);
             bytes = (size_t)slab->span_slabs * SLAB_BYTES;
         }
         HAK_ASSERT(slab->state == SLAB_CLASS && slab->class_index == class_index);

@@ -26,7 +26,7 @@ struct row {
 
 static const struct row rows[TUNABLE_COUNT] = {
 #define HAK_TUNABLE(field, name, group, unit, type, scale, effect, minimum, maximum, default, choices, alias, help)         \
-    {name,    unit,    HAK_TYPE_##type == HAK_TYPE_BOOL ? "off,on" : choices, alias, TEXT(HAK_DEFAULT_##field), \
+    {name, unit, HAK_TYPE_##type == HAK_TYPE_BOOL ? "off,on" : choices, alias, TEXT(HAK_DEFAULT_##field), \
      HAK_TYPE_##type, HAK_EFFECT_##effect, minimum, maximum, default},
 #define HAK_CONSTRAINT(...)
 #include "tunables.def"
@@ -45,24 +45,16 @@ static const struct {
 };
 #define CONSTRAINT_COUNT (sizeof constraints / sizeof *constraints)
 
-static const char byte_units[] = "KiB,MiB,GiB";
+static const char *const byte_units[] = {"bytes", "KiB", "MiB", "GiB"}; /* each 1024 of the one before */
+#define BYTE_UNIT_COUNT (sizeof byte_units / sizeof *byte_units)
 
-/* The index of `text` in a comma separated list, or -1. */
-static int find_choice(const char *choices, const char *text)
+static bool is_bytes(const struct row *row)
 {
-    size_t length = strlen(text);
-    for (int index = 0; *choices; index++) {
-        const char *end = strchr(choices, ',');
-        size_t width = end ? (size_t)(end - choices) : strlen(choices);
-        if (width == length && memcmp(choices, text, length) == 0)
-            return index;
-        choices += width + (end != NULL);
-    }
-    return -1;
+    return strcmp(row->unit, "bytes") == 0;
 }
 
 /* Decimal with an optional fraction and sign, of bytes with an optional unit; false if anything else is there. */
-static bool parse_number(const char *text, bool is_bytes, double *out)
+static bool parse_number(const char *text, bool has_byte_unit, double *out)
 {
     bool negative = *text == '-';
     if (negative || *text == '+')
@@ -81,13 +73,30 @@ static bool parse_number(const char *text, bool is_bytes, double *out)
             break;
         }
     }
-    int unit = is_bytes && *text ? find_choice(byte_units, text + (*text == ' ')) : -1;
-    if (*text && unit < 0)
-        return false;
-    for (; unit >= 0; unit--)
-        value *= 1024;
+    if (*text) {
+        unsigned unit = 0;
+        text += *text == ' ';
+        for (; has_byte_unit && unit < BYTE_UNIT_COUNT && strcmp(text, byte_units[unit]) != 0; unit++)
+            value *= 1024;
+        if (!has_byte_unit || unit == BYTE_UNIT_COUNT)
+            return false;
+    }
     *out = (negative ? -value : value) / place;
     return digits;
+}
+
+/* The index of `text` in a comma separated list, or -1. */
+static int find_choice(const char *choices, const char *text)
+{
+    size_t length = strlen(text);
+    for (int index = 0; *choices; index++) {
+        const char *end = strchr(choices, ',');
+        size_t width = end ? (size_t)(end - choices) : strlen(choices);
+        if (width == length && memcmp(choices, text, length) == 0)
+            return index;
+        choices += width + (end != NULL);
+    }
+    return -1;
 }
 
 static bool parse_value(const struct row *row, const char *text, double *out)
@@ -97,7 +106,7 @@ static bool parse_value(const struct row *row, const char *text, double *out)
         *out = index;
         return true;
     }
-    return parse_number(text, strcmp(row->unit, "bytes") == 0, out) && *out >= row->minimum && *out <= row->maximum &&
+    return parse_number(text, is_bytes(row), out) && *out >= row->minimum && *out <= row->maximum &&
            (row->type == HAK_TYPE_REAL || *out == (double)(int64_t)*out);
 }
 
@@ -144,33 +153,30 @@ static void append_number(char *line, size_t capacity, double value)
 /* As the workbench writes it: 512 KiB, 0.25. */
 static void append_bound(char *line, size_t capacity, const struct row *row, double value)
 {
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB"};
     unsigned unit = 0;
-    bool is_bytes = strcmp(row->unit, "bytes") == 0;
-    for (; is_bytes && unit < 3 && value >= 1024 && (uint64_t)value % 1024 == 0; unit++)
+    for (; is_bytes(row) && unit < BYTE_UNIT_COUNT - 1 && value >= 1024 && (uint64_t)value % 1024 == 0; unit++)
         value /= 1024;
     append_number(line, capacity, value);
-    if (is_bytes) {
+    if (is_bytes(row)) {
         append(line, capacity, " ");
-        append(line, capacity, units[unit]);
+        append(line, capacity, byte_units[unit]);
     }
 }
 
 static void complain_of_value(const struct row *row, const char *variable, const char *text)
 {
-    char why[200] = " is none of ";
+    char why[200] = "";
     if (*row->choices) {
+        append(why, sizeof why, " is none of ");
         for (const char *choice = row->choices; *choice; choice++)
             append(why, sizeof why, *choice == ',' ? ", " : (char[]){*choice, 0});
     } else {
-        strcpy(why, row->type == HAK_TYPE_REAL ? " is no number from " : " is no whole number from ");
+        append(why, sizeof why, row->type == HAK_TYPE_REAL ? " is no number from " : " is no whole number from ");
         append_bound(why, sizeof why, row, row->minimum);
         append(why, sizeof why, " to ");
         append_bound(why, sizeof why, row, row->maximum);
-        if (strcmp(row->unit, "bytes") != 0 && *row->unit) {
-            append(why, sizeof why, " ");
-            append(why, sizeof why, row->unit);
-        }
+        append(why, sizeof why, is_bytes(row) || !*row->unit ? "" : " ");
+        append(why, sizeof why, is_bytes(row) ? "" : row->unit);
     }
     append(why, sizeof why, "; ignored");
     complain(variable, text, why);

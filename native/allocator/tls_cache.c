@@ -168,7 +168,6 @@ static void set_fast_paths(struct tls_cache *cache)
         memset(cache->tiny_table, 0, sizeof cache->tiny_table); /* NO_CLASS_KEY */
     else
         memcpy(cache->tiny_table, tiny_class_tables[cache->route_profile], sizeof cache->tiny_table);
-    memcpy(cache->mid_table, mid_class_table, sizeof cache->mid_table);
     cache->range_limit = is_off ? 0 : os_range.bytes / 8;
     cache->mid_max_bytes = is_off ? 0 : MID_MAX_BYTES;
 }
@@ -222,9 +221,10 @@ static void look_at_clock(struct tls_cache *cache)
     cache->last_sweep_ms = now_ms;
     outbox_flush_all(cache);
     for (unsigned i = 0; i < BIN_COUNT; i++) {
+        if (!is_used(&cache->bins[i]))
+            continue;
         cache->bins[i].is_keep_told = 0;
-        if (is_used(&cache->bins[i]))
-            decide(cache, &cache->bins[i]);
+        decide(cache, &cache->bins[i]);
     }
 }
 

@@ -65,7 +65,7 @@ struct tls_cache {
     uint8_t heap;
     struct actor actor;
     struct bin bins[BIN_COUNT + OUTBOX_COUNT];
-    uint16_t mid_table[MID_TABLE_ENTRIES]; /* a copy of mid_class_table, as is tiny_table */
+    uint16_t mid_table[MID_TABLE_ENTRIES]; /* a copy of mid_class_table, for ever */
     uint32_t used_bins, grant; /* bins with slots; countdown that each of them gets */
     uint64_t generation; /* of the settings acted on */
     uint64_t next_look;  /* operations at which the clock is looked at again */

@@ -7,6 +7,8 @@
 #include "thread_rows.h"
 #include "tls_cache.h"
 
+#include <string.h>
+
 static struct lock unused_lock;
 static struct tls_cache *unused_caches;
 
@@ -17,10 +19,12 @@ struct tls_cache *tls_cache_create(unsigned heap)
     if (cache)
         unused_caches = cache->next_unused;
     lock_release(&unused_lock);
-    if (!cache)
+    if (!cache) {
         cache = os_map(sizeof *cache);
-    if (!cache)
-        return NULL;
+        if (!cache)
+            return NULL;
+        memcpy(cache->mid_table, mid_class_table, sizeof cache->mid_table);
+    }
     cache->actor = (struct actor){.thread_id = os_thread_id()};
     cache->row = thread_rows_acquire(cache->actor.thread_id, &cache->spare_row);
     if (!cache->row)
