@@ -9,7 +9,7 @@
  * Invariants (frames_is_valid): taken and dirty frames are committed; a taken one is dirty; no frame below
  * search_from is free. First fit, so that the used part of the range stays short.
  *
- * Lock: frames_lock guards the bitmaps, plainly; it is held across mprotect only for frames never used
+ * Lock: frames_lock guards the bitmaps, plainly; it is held across mmap only for frames never used
  * before. */
 #ifndef HAK_FRAMES_H
 #define HAK_FRAMES_H

@@ -83,11 +83,7 @@ void os_unmap(void *start, size_t bytes)
 
 bool os_commit(void *start, size_t bytes)
 {
-    int saved_errno = errno;
-    count_mapping();
-    bool done = mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
-    errno = saved_errno;
-    return done;
+    return map(start, bytes, PROT_READ | PROT_WRITE, MAP_FIXED) != NULL;
 }
 
 static bool advise(void *start, size_t bytes, int advice)
@@ -117,7 +113,7 @@ enum os_move os_move_pages(void *from, void *to, size_t bytes)
     errno = saved_errno;
     if (done)
         return OS_MOVED;
-    void *filled = map(to, bytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE | MAP_NORESERVE);
+    void *filled = map(to, bytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE);
     if (filled && filled != to) /* a kernel that does not know NOREPLACE */
         unmap(filled, bytes);
     return filled == to ? OS_REFUSED : OS_LOST;
@@ -125,7 +121,7 @@ enum os_move os_move_pages(void *from, void *to, size_t bytes)
 
 bool os_renew(void *start, size_t bytes)
 {
-    if (!map(start, bytes, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_NORESERVE))
+    if (!map(start, bytes, PROT_READ | PROT_WRITE, MAP_FIXED))
         return false;
     telemetry_add(&telemetry->global.purged_bytes, (int64_t)bytes);
     return true;

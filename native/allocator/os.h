@@ -26,7 +26,7 @@ void *os_map(size_t bytes);
 /* The same, aligned to a power of two, for chunks outside the range; os_unmap returns it. */
 void *os_map_aligned(size_t bytes, size_t alignment);
 void os_unmap(void *start, size_t bytes);
-/* Makes a part of the range usable; false on failure. */
+/* Maps a part of the range anew, usable and zero; false on failure. Neighbours become one mapping. */
 bool os_commit(void *start, size_t bytes);
 /* Drops the content: the next touch finds zeros. False if the system refused (content undefined). */
 bool os_purge(void *start, size_t bytes);
