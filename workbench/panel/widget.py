@@ -10,40 +10,13 @@ import functools
 import gzip
 import uuid
 from collections.abc import Callable, Mapping
-from importlib import resources
 from typing import Any
 
 import anywidget
 import traitlets
 from plotly.offline import get_plotlyjs
 
-# In this order: each file uses only what stands in those before it.
-SCRIPT_FILES = (
-    "dom.js",
-    "plotly_loader.js",
-    "charts.js",
-    "controls.js",
-    "actions.js",
-    "bar.js",
-    "journal.js",
-    "record.js",
-    "tuner.js",
-    "watch.js",
-    "main.js",
-)
-
-
-@functools.cache
-def read_script() -> str:
-    """The front end as one module."""
-    folder = resources.files(__package__) / "front"
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPT_FILES)
-
-
-@functools.cache
-def read_style() -> str:
-    """The front end's style sheet."""
-    return (resources.files(__package__) / "front" / "style.css").read_text(encoding="utf-8")
+from workbench.panel.front_end import read_script, read_style
 
 
 @functools.cache

@@ -1,6 +1,8 @@
 // actions.js: presets, undo, redo, reset and export, above the tunables.
 
-class Actions {
+import { fillSelect, make, makeField, setText } from "./dom.js";
+
+export class Actions {
   constructor(send) {
     this.send = send;
     this.preset = make("select", { "aria-label": "Preset", onchange: () => this.choosePreset() });

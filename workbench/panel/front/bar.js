@@ -1,6 +1,8 @@
 // bar.js: what runs: workload, parameters, allocator, threads, seed, or a process to attach to.
 
-class WorkloadBar {
+import { fillSelect, formatClock, make, makeField, setText } from "./dom.js";
+
+export class WorkloadBar {
   constructor(send) {
     this.send = send;
     this.catalogue = [];

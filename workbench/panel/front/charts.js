@@ -1,6 +1,8 @@
 // charts.js: the grid of live charts. One frame brings all lines of the charts that changed; a chart
 // that is out of sight is not drawn. Plotly draws SVG: its WebGL lines crawl without a graphics card.
 
+import { fillSelect, make, setText } from "./dom.js";
+
 const CHART_MARKER_TRACE = "changes";
 const SPANS_S = [
   [30, "30 s"],
@@ -9,7 +11,7 @@ const SPANS_S = [
   [0, "all"],
 ];
 
-class ChartGrid {
+export class ChartGrid {
   constructor(report) {
     this.report = report; // called with nothing when what is in view, its width or zoom changed
     this.charts = new Map();

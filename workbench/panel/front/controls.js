@@ -1,9 +1,11 @@
 // controls.js: the list of tunables, one control a descriptor, in one fold a component.
 // The accessible name of a control is its tunable's name, and nothing else on the page has that name.
 
+import { fillSelect, make, setText } from "./dom.js";
+
 const SETTLE_MS = 700;
 
-class ControlList {
+export class ControlList {
   constructor(send, showHelp) {
     this.send = send;
     this.showHelp = showHelp;

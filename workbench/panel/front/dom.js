@@ -1,6 +1,6 @@
 // dom.js: small helpers to build the panel's elements.
 
-function make(tag, attributes = {}, ...children) {
+export function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
@@ -13,12 +13,12 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
-function setText(node, text) {
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 // A select keeps its chosen value when its options are built anew, if that value is still there.
-function fillSelect(select, options, chosen) {
+export function fillSelect(select, options, chosen) {
   const wanted = chosen === undefined ? select.value : chosen;
   const known = JSON.stringify(options);
   if (select.dataset.options !== known) {
@@ -32,13 +32,13 @@ function fillSelect(select, options, chosen) {
   if ([...select.options].some((option) => option.value === wanted)) select.value = wanted;
 }
 
-function makeField(label, input, hint) {
+export function makeField(label, input, hint) {
   // Said again on the input: the text of a label around a select holds all its options.
   input.setAttribute("aria-label", label);
   return make("label", { class: "hak-field", title: hint }, make("span", {}, label), input);
 }
 
-function formatClock(seconds) {
+export function formatClock(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   const pad = (number) => String(number).padStart(2, "0");
   const hours = Math.floor(whole / 3600);

@@ -1,8 +1,10 @@
 // journal.js: the status line, errors, and the log of changes and capacity events.
 
+import { make, setText } from "./dom.js";
+
 const LOG_LINES = 300;
 
-class Journal {
+export class Journal {
   constructor(send) {
     this.send = send;
     this.text = make("span", { class: "hak-status-text" }, "connecting to the kernel …");

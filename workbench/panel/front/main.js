@@ -1,6 +1,17 @@
 // main.js: one view of the panel. A view says hello, gets the whole state and then what changes.
 // Frames are drawn one after the other and acknowledged, so that the kernel never runs ahead.
 
+import { Actions } from "./actions.js";
+import { WorkloadBar } from "./bar.js";
+import { ChartGrid } from "./charts.js";
+import { ControlList } from "./controls.js";
+import { make } from "./dom.js";
+import { Journal } from "./journal.js";
+import { receivePlotly, requestPlotly } from "./plotly_loader.js";
+import { RecordStrip } from "./record.js";
+import { TunerCard } from "./tuner.js";
+import { hearDirectly, Watch } from "./watch.js";
+
 // The script of the charts is large: on a slow connection it is on its way for some time.
 const PLOTLY_PATIENCE_MS = 5000;
 const LOOKS_UNTIL_TOLD = 3;

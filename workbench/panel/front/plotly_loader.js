@@ -4,7 +4,7 @@
 const PLOTLY_KEY = "__hakmemPlotly";
 
 // Can be called again while nothing came: the kernel sends the script once, however often it is asked.
-function requestPlotly(send) {
+export function requestPlotly(send) {
   if (!window[PLOTLY_KEY]) {
     const slot = {};
     slot.promise = new Promise((resolve, reject) => Object.assign(slot, { resolve, reject }));
@@ -15,7 +15,7 @@ function requestPlotly(send) {
   return slot.promise;
 }
 
-async function receivePlotly(buffer) {
+export async function receivePlotly(buffer) {
   const slot = window[PLOTLY_KEY];
   if (!slot || slot.isLoading) return;
   slot.isLoading = true;

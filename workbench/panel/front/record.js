@@ -1,9 +1,11 @@
 // record.js: the recording, beside the status line: whether it goes on, its name and size, a notebook of it.
 
+import { make, setText } from "./dom.js";
+
 // What a person chose is shown until it is answered, or for so long: states that were on their way would turn it back.
 const ANSWER_MS = 5000;
 
-class RecordStrip {
+export class RecordStrip {
   constructor(send) {
     this.send = send;
     this.askedAt = -Infinity;

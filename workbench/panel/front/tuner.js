@@ -1,8 +1,10 @@
 // tuner.js: a study on the workload that is chosen: begun, watched, stopped, its best applied.
 
+import { fillSelect, formatClock, make, makeField, setText } from "./dom.js";
+
 const TUNER_COLORS = { better: "var(--hak-good)", pruned: "var(--hak-warn)", dominated: "var(--hak-warn)", failed: "var(--hak-bad)" };
 
-class TunerCard {
+export class TunerCard {
   // readSpec: the run as the form above has it.
   constructor(send, readSpec) {
     this.send = send;

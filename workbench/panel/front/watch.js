@@ -4,7 +4,7 @@
 const FIRST_LOOK_MS = 2000;
 const LAST_LOOK_MS = 30000;
 
-class Watch {
+export class Watch {
   // askAgain: asks for what is missing; returns whether anything was.
   constructor(askAgain) {
     this.askAgain = askAgain;
@@ -22,7 +22,7 @@ class Watch {
 
 // anywidget withholds every message of a model that took the page more than two seconds to set up, for as
 // long as the page lives, though its views are drawn. Such a model's messages are taken from its comm.
-async function hearDirectly(model) {
+export async function hearDirectly(model) {
   const id = model.get("_panel_id");
   const owner = await model.widget_manager.get_model(id);
   if (!owner.comm || owner.hakHearsDirectly) return;
