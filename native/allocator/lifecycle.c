@@ -10,6 +10,7 @@
 #include "os.h"
 #include "registry.h"
 #include "superslab.h"
+#include "system_clock.h"
 
 #include <pthread.h>
 
@@ -87,6 +88,7 @@ bool lifecycle_start(void)
 {
     if (lifecycle_is_started())
         return true;
+    system_clock_start();
     lock_acquire(&start_lock);
     bool done = lifecycle_is_started() || start_components();
     atomic_store_explicit(&is_started, done, memory_order_release);

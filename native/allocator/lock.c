@@ -1,10 +1,9 @@
 /* lock.c: the contended half of lock.h. */
 #include "lock.h"
 
-#include <errno.h>
+#include "system_call.h"
+
 #include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define SPINS 100
 
@@ -15,15 +14,11 @@ void lock_acquire_slow(struct lock *lock)
             return;
         __builtin_ia32_pause();
     }
-    int saved_errno = errno;
     while (atomic_exchange_explicit(&lock->state, 2, memory_order_acquire) != 0)
-        syscall(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
-    errno = saved_errno;
+        SYSTEM_CALL(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, 2, NULL);
 }
 
 void lock_wake(struct lock *lock)
 {
-    int saved_errno = errno;
-    syscall(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    errno = saved_errno;
+    SYSTEM_CALL(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
 }

@@ -1,14 +1,13 @@
-/* os.c: os.h by plain system calls, counted, errno kept. */
+/* os.c: os.h by plain system calls (system_call.h), counted. */
 #include "os.h"
 
+#include "system_call.h"
+#include "system_clock.h"
 #include "telemetry.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 struct os_range os_range;
 
@@ -19,19 +18,14 @@ static void count_mapping(void)
 
 static void *map(void *hint, size_t bytes, int protection, int flags)
 {
-    int saved_errno = errno;
     count_mapping();
-    void *start = mmap(hint, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
-    errno = saved_errno;
-    return start == MAP_FAILED ? NULL : start;
+    return system_map(hint, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 }
 
 static void unmap(void *start, size_t bytes)
 {
-    int saved_errno = errno;
     count_mapping();
-    munmap(start, bytes);
-    errno = saved_errno;
+    SYSTEM_CALL(SYS_munmap, start, bytes);
 }
 
 void os_reserve_range(void)
@@ -88,11 +82,8 @@ bool os_commit(void *start, size_t bytes)
 
 static bool advise(void *start, size_t bytes, int advice)
 {
-    int saved_errno = errno;
     telemetry_add(&telemetry->global.madvise_calls, 1);
-    bool done = madvise(start, bytes, advice) == 0;
-    errno = saved_errno;
-    return done;
+    return SYSTEM_CALL(SYS_madvise, start, bytes, advice) == 0;
 }
 
 bool os_purge(void *start, size_t bytes)
@@ -107,11 +98,8 @@ bool os_purge(void *start, size_t bytes)
  * `to` already: it is filled again, but never over what may be there now. */
 enum os_move os_move_pages(void *from, void *to, size_t bytes)
 {
-    int saved_errno = errno;
     count_mapping();
-    bool done = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
-    errno = saved_errno;
-    if (done)
+    if (SYSTEM_CALL(SYS_mremap, from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == (long)to)
         return OS_MOVED;
     void *filled = map(to, bytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE);
     if (filled && filled != to) /* a kernel that does not know NOREPLACE */
@@ -140,10 +128,8 @@ bool os_populate(void *start, size_t bytes)
 {
     uintptr_t first = (uintptr_t)start & ~(PAGE_BYTES - 1);
     size_t length = round_up((uintptr_t)start + bytes - first, PAGE_BYTES);
-    int saved_errno = errno;
-    bool done = madvise((void *)first, length, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
-    errno = saved_errno;
-    return done;
+    long result = SYSTEM_CALL(SYS_madvise, first, length, MADV_POPULATE_WRITE);
+    return result == 0 || result == -EINVAL;
 }
 
 static _Atomic uint32_t always_known = 1;
@@ -166,34 +152,25 @@ void os_watch_for_children(void)
     os_process_word = word;
 }
 
-static uint64_t now_ns(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 uint64_t os_now_ns(void)
 {
-    return now_ns(CLOCK_MONOTONIC);
+    return system_clock_ns(CLOCK_MONOTONIC);
 }
 
 uint64_t os_now_coarse_ms(void)
 {
-    return now_ns(CLOCK_MONOTONIC_COARSE) / 1000000u;
+    return system_clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000u;
 }
 
 uint32_t os_thread_id(void)
 {
-    return (uint32_t)syscall(SYS_gettid);
+    return (uint32_t)SYSTEM_CALL(SYS_gettid);
 }
 
 uint32_t os_cpu_count(void)
 {
     cpu_set_t set;
-    int saved_errno = errno;
-    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof set, &set);
-    errno = saved_errno;
+    long bytes = SYSTEM_CALL(SYS_sched_getaffinity, 0, sizeof set, &set);
     int count = bytes > 0 ? CPU_COUNT_S((size_t)bytes, &set) : 1;
     return count > 0 ? (uint32_t)count : 1;
 }

@@ -1,4 +1,4 @@
-/* os.h: the only place that asks the system for memory, time or identity. Keeps errno.
+/* os.h: the only place that asks the system for memory, time or identity. Leaves errno alone.
  *
  * Address space:  one PROT_NONE range is reserved once (1 TiB, else 64 GiB, else 16 GiB, else none)
  *

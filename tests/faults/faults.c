@@ -81,6 +81,54 @@ static bool is_to_fail(enum kind kind, size_t bytes)
     return true;
 }
 
+/* The allocator's own calls of the system. Those of the file's that are not here cannot fail for want of anything. */
+long __real_system_call(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_system_call(long number, long a, long b, long c, long d, long e, long f);
+
+/* As the system does, the target of a move is unmapped before the move is refused; or not even that was
+ * possible, when everything fails. */
+static void unmap_target(size_t bytes, void *to)
+{
+    CHECK(plan->span != 1 || __real_system_call(SYS_munmap, (long)to, (long)bytes, 0, 0, 0, 0) == 0);
+}
+
+long __wrap_system_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    int saved_errno = errno;
+    bool fails = false;
+    switch (number) {
+    case SYS_mmap:
+        fails = is_to_fail(MMAP, (size_t)b);
+        break;
+    case SYS_munmap:
+        fails = is_to_fail(MUNMAP, (size_t)b);
+        break;
+    case SYS_madvise:
+        fails = is_to_fail(MADVISE, (size_t)b);
+        break;
+    case SYS_mprotect:
+        fails = is_to_fail(MPROTECT, (size_t)b);
+        break;
+    case SYS_mremap:
+        fails = is_to_fail(MREMAP, (size_t)b);
+        if (fails)
+            unmap_target((size_t)c, (void *)e);
+        break;
+    case SYS_openat:
+    case SYS_fallocate:
+    case SYS_ftruncate:
+    case SYS_renameat2:
+    case SYS_pread64:
+        fails = is_to_fail(BLOCK_FILE, 0);
+        break;
+    default:
+        break;
+    }
+    errno = saved_errno;
+    return fails ? -ENOMEM : __real_system_call(number, a, b, c, d, e, f);
+}
+
+/* The same for the writer of blocks, which still calls the C library. */
 void *__real_mmap(void *start, size_t bytes, int protection, int flags, int descriptor, off_t offset);
 void *__wrap_mmap(void *start, size_t bytes, int protection, int flags, int descriptor, off_t offset);
 void *__wrap_mmap(void *start, size_t bytes, int protection, int flags, int descriptor, off_t offset)
@@ -102,8 +150,6 @@ int __wrap_madvise(void *start, size_t bytes, int advice)
     return is_to_fail(MADVISE, bytes) ? -1 : __real_madvise(start, bytes, advice);
 }
 
-/* As the system does, the target of a move is unmapped before the move is refused; or not even that was
- * possible, when everything fails. */
 void *__real_mremap(void *start, size_t bytes, size_t new_bytes, int flags, void *to);
 void *__wrap_mremap(void *start, size_t bytes, size_t new_bytes, int flags, ...);
 void *__wrap_mremap(void *start, size_t bytes, size_t new_bytes, int flags, ...)

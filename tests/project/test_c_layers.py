@@ -34,8 +34,9 @@ LAYER_OF = {name: index for index, row in enumerate(ALLOCATOR_LAYERS) for name i
 FOLDERS = {
     "include": (),
     "tables": (),
-    "block": ("include",),
-    "allocator": ("include", "tables", "block"),
+    "system": (),
+    "block": ("include", "system"),
+    "allocator": ("include", "tables", "system", "block"),
     "workloads": ("include", "block"),
     "recorder": ("include", "block"),
 }
