@@ -238,7 +238,6 @@ FAULTS = (
     "munmap",
     "madvise",
     "mremap",
-    "mprotect",
     "pthread_create",
     "file",
     "any",

@@ -2,12 +2,9 @@
  * For every moment there is: each call of the allocator succeeds or returns NULL with ENOMEM, free keeps
  * errno, every structure stays whole, and once the system gives again everything is to be had again.
  *
- * The linker sends the allocator's system calls through the __wrap_ functions here (CMakeLists.txt), so
- * the allocator itself knows nothing of this.
- *
  * usage: faults KIND SPAN [STEP]     each STEPth moment, a process each; SPAN: how many calls fail, 0: all that follow
  *        faults KIND SPAN at FIRST   one moment, in this process
- *   KIND: mmap munmap madvise mremap mprotect pthread_create any
+ *   KIND: mmap munmap madvise mremap pthread_create any
  *         file:    what makes, sizes, names and opens the file of a control block
  *         reserve: any, and the range is refused, too
  *         limit:   at that moment the process gets limits of what it has: nothing may grow (SPAN 0) */
@@ -20,181 +17,12 @@
 #include "tls_cache.h"
 
 #include "component_fixture.h"
+#include "failing_calls.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <stdarg.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define KIB ((size_t)1024)
-#define MIB (1024 * KIB)
-
-enum kind { MMAP, MUNMAP, MADVISE, MREMAP, MPROTECT, PTHREAD_CREATE, BLOCK_FILE, ANY, RESERVE, LIMIT, KIND_COUNT };
-static const char *const kind_names[KIND_COUNT] = {"mmap", "munmap", "madvise", "mremap", "mprotect", "pthread_create",
-                                                   "file", "any",    "reserve", "limit"};
-
-/* ---- system calls that fail ------------------------------------------------------------------------- */
-
-/* Shared with children: one count goes on in the child of a fork. */
-struct plan {
-    enum kind kind;
-    uint64_t first, span; /* calls [first, first + span) fail, counted from 1; span 0: all from first on */
-    bool is_lifted;       /* the system gives again */
-    uint64_t calls, failures, refusals;
-    bool is_block_shared; /* a child could not have a block of its own: figures are of both */
-};
-static struct plan *plan;
-
-/* Address space and writable memory: as much as there is now, or as much as one likes. */
-static void set_limits(bool is_tight)
-{
-    unsigned long pages = 0;
-    FILE *file = is_tight ? fopen("/proc/self/statm", "r") : NULL;
-    CHECK(!is_tight || (file && fscanf(file, "%lu", &pages) == 1 && fclose(file) == 0));
-    struct rlimit space = {.rlim_cur = is_tight ? pages * 4096 : RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
-    struct rlimit data = {.rlim_cur = is_tight ? 0 : RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
-    CHECK(setrlimit(RLIMIT_AS, &space) == 0 && setrlimit(RLIMIT_DATA, &data) == 0);
-}
-
-static bool is_to_fail(enum kind kind, size_t bytes)
-{
-    if (plan->kind == RESERVE && kind == MMAP && bytes > 1024 * MIB)
-        return true; /* whatever else happens, there is no range */
-    if (plan->is_lifted || (plan->kind != kind && plan->kind < ANY))
-        return false;
-    uint64_t number = __atomic_add_fetch(&plan->calls, 1, __ATOMIC_RELAXED);
-    if (!plan->first || number < plan->first || (plan->span && number >= plan->first + plan->span))
-        return false;
-    __atomic_add_fetch(&plan->failures, 1, __ATOMIC_RELAXED);
-    if (plan->kind == LIMIT) {
-        int saved_errno = errno;
-        if (number == plan->first)
-            set_limits(true);
-        errno = saved_errno;
-        return false; /* the system itself refuses what it must */
-    }
-    errno = ENOMEM;
-    return true;
-}
-
-/* The allocator's own calls of the system. Those of the file's that are not here cannot fail for want of anything. */
-long __real_system_call(long number, long a, long b, long c, long d, long e, long f);
-long __wrap_system_call(long number, long a, long b, long c, long d, long e, long f);
-
-/* As the system does, the target of a move is unmapped before the move is refused; or not even that was
- * possible, when everything fails. */
-static void unmap_target(size_t bytes, void *to)
-{
-    CHECK(plan->span != 1 || __real_system_call(SYS_munmap, (long)to, (long)bytes, 0, 0, 0, 0) == 0);
-}
-
-long __wrap_system_call(long number, long a, long b, long c, long d, long e, long f)
-{
-    int saved_errno = errno;
-    bool fails = false;
-    switch (number) {
-    case SYS_mmap:
-        fails = is_to_fail(MMAP, (size_t)b);
-        break;
-    case SYS_munmap:
-        fails = is_to_fail(MUNMAP, (size_t)b);
-        break;
-    case SYS_madvise:
-        fails = is_to_fail(MADVISE, (size_t)b);
-        break;
-    case SYS_mprotect:
-        fails = is_to_fail(MPROTECT, (size_t)b);
-        break;
-    case SYS_mremap:
-        fails = is_to_fail(MREMAP, (size_t)b);
-        if (fails)
-            unmap_target((size_t)c, (void *)e);
-        break;
-    case SYS_openat:
-    case SYS_fallocate:
-    case SYS_ftruncate:
-    case SYS_renameat2:
-    case SYS_pread64:
-        fails = is_to_fail(BLOCK_FILE, 0);
-        break;
-    default:
-        break;
-    }
-    errno = saved_errno;
-    return fails ? -ENOMEM : __real_system_call(number, a, b, c, d, e, f);
-}
-
-/* The same for the writer of blocks, which still calls the C library. */
-void *__real_mmap(void *start, size_t bytes, int protection, int flags, int descriptor, off_t offset);
-void *__wrap_mmap(void *start, size_t bytes, int protection, int flags, int descriptor, off_t offset);
-void *__wrap_mmap(void *start, size_t bytes, int protection, int flags, int descriptor, off_t offset)
-{
-    return is_to_fail(MMAP, bytes) ? MAP_FAILED : __real_mmap(start, bytes, protection, flags, descriptor, offset);
-}
-
-int __real_munmap(void *start, size_t bytes);
-int __wrap_munmap(void *start, size_t bytes);
-int __wrap_munmap(void *start, size_t bytes)
-{
-    return is_to_fail(MUNMAP, bytes) ? -1 : __real_munmap(start, bytes);
-}
-
-int __real_madvise(void *start, size_t bytes, int advice);
-int __wrap_madvise(void *start, size_t bytes, int advice);
-int __wrap_madvise(void *start, size_t bytes, int advice)
-{
-    return is_to_fail(MADVISE, bytes) ? -1 : __real_madvise(start, bytes, advice);
-}
-
-void *__real_mremap(void *start, size_t bytes, size_t new_bytes, int flags, void *to);
-void *__wrap_mremap(void *start, size_t bytes, size_t new_bytes, int flags, ...);
-void *__wrap_mremap(void *start, size_t bytes, size_t new_bytes, int flags, ...)
-{
-    va_list arguments;
-    va_start(arguments, flags);
-    void *to = va_arg(arguments, void *);
-    va_end(arguments);
-    if (!is_to_fail(MREMAP, bytes))
-        return __real_mremap(start, bytes, new_bytes, flags, to);
-    CHECK(plan->span != 1 || __real_munmap(to, new_bytes) == 0);
-    errno = ENOMEM;
-    return MAP_FAILED;
-}
-
-int __real_mprotect(void *start, size_t bytes, int protection);
-int __wrap_mprotect(void *start, size_t bytes, int protection);
-int __wrap_mprotect(void *start, size_t bytes, int protection)
-{
-    return is_to_fail(MPROTECT, bytes) ? -1 : __real_mprotect(start, bytes, protection);
-}
-
-typedef void *routine(void *);
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, routine *run, void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, routine *run, void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, routine *run, void *argument)
-{
-    return is_to_fail(PTHREAD_CREATE, 0) ? EAGAIN : __real_pthread_create(thread, attributes, run, argument);
-}
-
-/* The writer of blocks makes these by number; all others of its calls cannot fail, or not for want of anything. */
-long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
-long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
-long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
-{
-    bool is_of_file = number == SYS_openat || number == SYS_fallocate || number == SYS_renameat2 || number == SYS_pread64;
-    return is_of_file && is_to_fail(BLOCK_FILE, 0) ? -1 : __real_syscall(number, a, b, c, d, e, f);
-}
-
-int __real_ftruncate(int descriptor, off_t bytes);
-int __wrap_ftruncate(int descriptor, off_t bytes);
-int __wrap_ftruncate(int descriptor, off_t bytes)
-{
-    return is_to_fail(BLOCK_FILE, 0) ? -1 : __real_ftruncate(descriptor, bytes);
-}
 
 /* ---- one call of the allocator, checked ------------------------------------------------------------- */
 
@@ -497,7 +325,7 @@ int main(int argument_count, char **arguments)
         if (strcmp(arguments[1], kind_names[kind]) == 0)
             plan->kind = (enum kind)kind;
     if (plan->kind == KIND_COUNT) {
-        fprintf(stderr, "usage: faults mmap|munmap|madvise|mremap|mprotect|pthread_create|file|any|reserve|limit SPAN [STEP | at FIRST]\n");
+        fprintf(stderr, "usage: faults mmap|munmap|madvise|mremap|pthread_create|file|any|reserve|limit SPAN [STEP | at FIRST]\n");
         return 2;
     }
     plan->span = strtoull(arguments[2], NULL, 10);

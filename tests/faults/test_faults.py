@@ -38,9 +38,7 @@ def test_any_system_call_fails(
     assert int(said.split()[2]) > 80  # moments
 
 
-@pytest.mark.parametrize(
-    "kind", ["mmap", "munmap", "madvise", "mremap", "mprotect", "pthread_create", "file"]
-)
+@pytest.mark.parametrize("kind", ["mmap", "munmap", "madvise", "mremap", "pthread_create", "file"])
 def test_one_kind_fails_from_some_moment_on(native_program: Callable[[str], Path], kind: str) -> None:
     assert run(native_program("faults"), [kind, "0"], {}).startswith("faults: ok")
 
