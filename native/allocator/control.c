@@ -239,6 +239,20 @@ uint64_t control_adopt(const struct actor *actor)
     return current;
 }
 
+bool control_request(enum tunable tunable, double value)
+{
+    double values[TUNABLE_COUNT];
+    uint64_t generation;
+    lock_acquire(&settings_lock);
+    bool done = control_block.header && hak_block_copy_requested(&control_block, values, &generation) == 0;
+    if (done) {
+        values[tunable] = value;
+        hak_block_request(&control_block, values, generation + 1);
+    }
+    lock_release(&settings_lock);
+    return done;
+}
+
 void control_set_shard_count(uint32_t shards)
 {
     hak_block_set_axis_count(&control_block, AXIS_SHARD, shards);

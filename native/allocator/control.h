@@ -9,6 +9,7 @@
 #define HAK_CONTROL_H
 
 #include "base.h"
+#include "settings.h"
 #include "writer.h"
 
 extern struct hak_block control_block;
@@ -29,6 +30,10 @@ static inline uint64_t control_generation(void)
 /* Makes the newest requested settings current, if they are newer than what is. Returns the generation
  * that is current then. Takes settings_lock; cheap when there is nothing to do. */
 uint64_t control_adopt(const struct actor *actor);
+
+/* Asks for one value in this process's memory: for a block that no other process can write, where a set through
+ * the file is not possible. False: there is no block. */
+bool control_request(enum tunable tunable, double value);
 
 void control_set_shard_count(uint32_t shards);
 void control_set_thread_rows(uint32_t rows);

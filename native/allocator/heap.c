@@ -404,12 +404,20 @@ static void *try_memalign(struct tls_cache *cache, size_t alignment, size_t byte
     return allocate_big(cache, at_least, alignment, call_site, &is_zeroed);
 }
 
-void *heap_memalign(size_t alignment, size_t bytes, void *call_site)
+/* As glibc's memalign: up to a power of two that its blocks have at least. */
+static COLD void *allocate_oddly_aligned(size_t alignment, size_t bytes, void *call_site)
 {
-    if (alignment == 0 || (alignment & (alignment - 1)) || alignment > PTRDIFF_MAX) {
+    if (alignment > PTRDIFF_MAX) {
         errno = EINVAL;
         return NULL;
     }
+    return heap_memalign(power_of_two_at_least(alignment < 16 ? 16 : alignment), bytes, call_site);
+}
+
+void *heap_memalign(size_t alignment, size_t bytes, void *call_site)
+{
+    if (UNLIKELY(alignment == 0 || (alignment & (alignment - 1)) || alignment > PTRDIFF_MAX))
+        return allocate_oddly_aligned(alignment, bytes, call_site);
     struct tls_cache *cache = attach();
     void *block = try_memalign(cache, alignment, bytes, call_site);
     if (UNLIKELY(!block) && reclaim(bytes))

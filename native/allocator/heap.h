@@ -22,7 +22,8 @@ void *heap_calloc_cached(size_t bytes);
 void *heap_calloc(size_t count, size_t bytes, void *call_site);
 void *heap_realloc(void *block, size_t bytes, void *call_site);
 void *heap_reallocarray(void *block, size_t count, size_t bytes, void *call_site);
-void *heap_memalign(size_t alignment, size_t bytes, void *call_site); /* a power of two, else EINVAL */
+/* An alignment that is no power of two is rounded up to one, as by glibc's memalign. */
+void *heap_memalign(size_t alignment, size_t bytes, void *call_site);
 int heap_posix_memalign(void **out, size_t alignment, size_t bytes, void *call_site);
 void *heap_valloc(size_t bytes, void *call_site);
 void *heap_pvalloc(size_t bytes, void *call_site);

@@ -1,12 +1,11 @@
 /* override.c: the C library's allocation symbols, and _exit. Only in libhakmem.so. */
 #include "fast_path.h"
+#include "override.h"
 #include "process.h"
 
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
-#define CALL_SITE __builtin_return_address(0)
 /* Each fits one cache line of code, if it begins there: a line more is some per cent of a hit. */
 #define ON_A_LINE __attribute__((aligned(CACHE_LINE)))
 

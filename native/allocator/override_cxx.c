@@ -9,13 +9,12 @@
  * NULL, if nothrow); the exception passes through the frames here, which have nothing to clean up. The
  * runtime is looked up by its library first: what stands next in the search order may be such a pool. */
 #include "fast_path.h"
+#include "override.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
-#define CALL_SITE __builtin_return_address(0)
 
 static COLD void *find_in_runtime(const char *name)
 {

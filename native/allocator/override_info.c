@@ -1,72 +1,83 @@
 /* override_info.c: glibc's calls that tune and describe malloc, mapped to what they mean here. Only in
  * libhakmem.so.
  *
- *   mallopt       1 and the tunable, for what has a counterpart; 0 for the rest, as glibc for what it
- *                 does not know. M_TRIM_THRESHOLD: ss.retain_chunks (-1: ss.purge_delay_ms = -1);
- *                 M_CHECK_ACTION: check.action.
+ *   mallopt       Returns 1, as glibc does for every parameter, even an unknown one; but 0 for M_MXFAST
+ *                 outside 0 to 160.
+ *                 With an effect: M_TRIM_THRESHOLD sets ss.retain_chunks (-1: ss.purge_delay_ms = -1);
+ *                 M_CHECK_ACTION sets check.action.
+ *                 Without: M_MXFAST, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_TEST and M_ARENA_MAX
+ *                 say how glibc's heaps and lists are laid out, which are not here. M_PERTURB would make
+ *                 every allocation longer; check.level = 3 finds more than it does.
  *   mallinfo2     arena: committed outside big blocks; hblks, hblkhd: big blocks at the user; fsmblks:
  *                 threads' caches; uordblks: at the user; fordblks: committed and not at the user;
  *                 keepcost: kept for reuse, which malloc_trim would give back; the rest 0.
  *   mallinfo      the same, cut to int, as its type demands.
  *   malloc_info, malloc_stats   the same figures as XML and as text. */
+#include "control.h"
 #include "hak_reader.h"
+#include "override.h"
 #include "process.h"
+#include "settings.h"
 #include "statistics.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
 #ifndef M_CHECK_ACTION
 #define M_CHECK_ACTION (-5)
 #endif
-#define CHUNK_MIB 2
+#define MOST_FAST_BYTES 160 /* what glibc takes for M_MXFAST */
 
-/* As any other writer would, through the control block. */
-static bool set_tunable(const char *name, double value)
+/* Through the control block's file, where setters take turns; without one, or if it may only be read, in memory. */
+static int set_tunable(enum tunable tunable, double value)
 {
     struct hak_reader reader;
     char error[HAK_ERROR_TEXT_BYTES];
     const char *path = process_control_path();
-    if (!path[0] || hak_reader_open(&reader, path, error) != HAK_OK)
-        return false;
-    struct hak_tunable tunable;
-    uint64_t generation;
-    bool done = false;
-    for (uint32_t i = 0; hak_reader_tunable(&reader, i, &tunable, error) == HAK_OK; i++) {
-        if (strcmp(tunable.name, name) != 0)
-            continue;
-        value = value > tunable.maximum ? tunable.maximum : value;
-        done = hak_reader_set(&reader, &i, &value, 1, &generation, error) == HAK_OK;
-        break;
+    int code = HAK_ERROR_READ_ONLY;
+    if (path[0] && hak_reader_open(&reader, path, error) == HAK_OK) {
+        uint32_t index = tunable;
+        uint64_t generation;
+        code = hak_reader_set(&reader, &index, &value, 1, &generation, error);
+        hak_reader_close(&reader);
     }
-    hak_reader_close(&reader);
-    return done;
+    return code == HAK_OK || control_request(tunable, value);
 }
 
-EXPORT int mallopt(int parameter, int value)
+static int set_option(int parameter, int value)
 {
     switch (parameter) {
     case M_TRIM_THRESHOLD:
         if (value < 0)
-            return set_tunable("ss.purge_delay_ms", -1);
-        return set_tunable("ss.retain_chunks", (double)((unsigned)value / (CHUNK_MIB << 20)));
+            return set_tunable(TUNABLE_ss_purge_delay_ms, -1);
+        return set_tunable(TUNABLE_ss_retain_chunks, (double)((size_t)value / CHUNK_BYTES));
     case M_CHECK_ACTION:
-        return set_tunable("check.action", value & 2 ? 0 : 1);
+        return set_tunable(TUNABLE_check_action, value & 2 ? CHECK_ABORT : CHECK_REFUSE);
+    case M_MXFAST:
+        return value >= 0 && value <= MOST_FAST_BYTES;
     default:
-        return 0;
+        return 1;
     }
 }
 
-EXPORT struct mallinfo2 mallinfo2(void)
+EXPORT int mallopt(int parameter, int value)
+{
+    return set_option(parameter, value);
+}
+
+EXPORT int __libc_mallopt(int parameter, int value)
+{
+    return set_option(parameter, value);
+}
+
+static struct mallinfo2 get_info(void)
 {
     struct heap_statistics now = heap_statistics();
     size_t big_bytes = now.big_bytes + now.big_cached_bytes;
-    struct mallinfo2 info = {
+    return (struct mallinfo2){
         .arena = now.committed_bytes > big_bytes ? now.committed_bytes - big_bytes : 0,
         .hblks = now.big_blocks,
         .hblkhd = now.big_bytes,
@@ -75,7 +86,11 @@ EXPORT struct mallinfo2 mallinfo2(void)
         .fordblks = now.committed_bytes > now.live_bytes ? now.committed_bytes - now.live_bytes : 0,
         .keepcost = now.big_cached_bytes + now.l25_free_bytes,
     };
-    return info;
+}
+
+EXPORT struct mallinfo2 mallinfo2(void)
+{
+    return get_info();
 }
 
 static int cut(size_t value)
@@ -83,9 +98,9 @@ static int cut(size_t value)
     return value > INT_MAX ? INT_MAX : (int)value;
 }
 
-EXPORT struct mallinfo mallinfo(void)
+static struct mallinfo get_narrow_info(void)
 {
-    struct mallinfo2 info = mallinfo2();
+    struct mallinfo2 info = get_info();
     return (struct mallinfo){
         .arena = cut(info.arena),
         .hblks = cut(info.hblks),
@@ -95,6 +110,16 @@ EXPORT struct mallinfo mallinfo(void)
         .fordblks = cut(info.fordblks),
         .keepcost = cut(info.keepcost),
     };
+}
+
+EXPORT struct mallinfo mallinfo(void)
+{
+    return get_narrow_info();
+}
+
+EXPORT struct mallinfo __libc_mallinfo(void)
+{
+    return get_narrow_info();
 }
 
 EXPORT int malloc_info(int options, FILE *stream)

@@ -302,15 +302,26 @@ int hak_block_copy_requested(const struct hak_block *block, double *values, uint
     return -1;
 }
 
-void hak_block_publish_effective(struct hak_block *block, const double *values, uint64_t generation)
+static void store_values(double *section, const double *values, uint32_t count)
 {
-    shared_word *target = (void *)block->effective;
-    atomic_fetch_or_explicit(&block->header->effective_generation, HAK_EFFECTIVE_BUSY, memory_order_relaxed);
-    for (uint32_t i = 0; i < block->tunable_count; i++) {
+    shared_word *target = (void *)section;
+    for (uint32_t i = 0; i < count; i++) {
         uint64_t word;
         memcpy(&word, &values[i], sizeof word);
         __atomic_store_n(&target[i], word, __ATOMIC_RELEASE);
     }
+}
+
+void hak_block_request(struct hak_block *block, const double *values, uint64_t generation)
+{
+    store_values(block->requested + (generation & 1) * block->tunable_count, values, block->tunable_count);
+    atomic_store_explicit(&block->header->generation, generation, memory_order_release);
+}
+
+void hak_block_publish_effective(struct hak_block *block, const double *values, uint64_t generation)
+{
+    atomic_fetch_or_explicit(&block->header->effective_generation, HAK_EFFECTIVE_BUSY, memory_order_relaxed);
+    store_values(block->effective, values, block->tunable_count);
     atomic_store_explicit(&block->header->effective_generation, generation, memory_order_release);
 }
 

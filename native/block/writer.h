@@ -57,7 +57,9 @@ static inline uint64_t hak_block_generation(const struct hak_block *block)
 /* Copies the requested values of one generation; 0 on success, -1 if a setter kept interfering (or
  * died half-way: then the generation did not move and the caller keeps what it had). */
 int hak_block_copy_requested(const struct hak_block *block, double *values, uint64_t *generation);
-/* Callers take turns (hold a lock of their own). */
+/* Callers of these take turns (hold a lock of their own). */
+/* Requests values as a setter does, without the file: `generation` is the next one. */
+void hak_block_request(struct hak_block *block, const double *values, uint64_t generation);
 void hak_block_publish_effective(struct hak_block *block, const double *values, uint64_t generation);
 void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t count);
 

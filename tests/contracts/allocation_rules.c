@@ -321,6 +321,23 @@ RULE(aligned_alloc_and_memalign_align)
     }
 }
 
+/* As glibc: the next power of two, and any alignment will do for 0. */
+RULE(memalign_rounds_odd_alignments_up)
+{
+    const size_t odd[][2] = {{0, 16}, {3, 16}, {24, 32}, {48, 64}, {100, 128}, {1000, 1024}, {5000, 8192}};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        for (size_t bytes = 16; bytes < 3000000; bytes *= 9) {
+            void *block = memalign(hidden(odd[i][0]), bytes);
+            CHECK(block != NULL && is_aligned(block, odd[i][1]));
+            memset(block, 1, bytes);
+            free(block);
+        }
+    }
+    errno = 0;
+    sink = memalign(hidden(SIZE_MAX - 5), 100);
+    CHECK(sink == NULL && errno == EINVAL);
+}
+
 RULE(valloc_gives_whole_pages)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -380,4 +397,55 @@ RULE(the_c_library_gets_its_blocks_here_too)
     free(line);
     free(pieces);
     free(text);
+}
+
+/* glibc refuses one value of one parameter alone. Programs end where mallopt says that it failed. */
+RULE(mallopt_accepts_what_glibc_accepts)
+{
+    const int parameters[] = {M_TRIM_THRESHOLD, M_TOP_PAD,   M_MMAP_THRESHOLD, M_MMAP_MAX, -5,
+                              M_PERTURB,        M_ARENA_TEST, M_ARENA_MAX,      12345};
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++)
+        for (int value = -1; value <= 1 << 20; value += 1 << 18)
+            CHECK(mallopt(parameters[i], value) == 1);
+    CHECK(mallopt(M_MXFAST, 0) == 1 && mallopt(M_MXFAST, 160) == 1);
+    CHECK(mallopt(M_MXFAST, -1) == 0 && mallopt(M_MXFAST, 161) == 0);
+    sink = malloc(100);
+    CHECK(sink != NULL);
+    free(sink);
+}
+
+void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t bytes);
+void *__libc_realloc(void *block, size_t bytes);
+void *__libc_memalign(size_t alignment, size_t bytes);
+void *__libc_valloc(size_t bytes);
+void *__libc_pvalloc(size_t bytes);
+void __libc_free(void *block);
+
+RULE(other_names_of_glibc_mean_the_same_blocks)
+{
+    for (size_t i = 0; i < SIZE_COUNT; i++) {
+        free(__libc_malloc(sizes[i]));
+        free(__libc_calloc(3, sizes[i]));
+        free(__libc_memalign(64, sizes[i]));
+        free(__libc_valloc(sizes[i]));
+        free(__libc_pvalloc(sizes[i]));
+        __libc_free(malloc(sizes[i]));
+        __libc_free(realloc(__libc_malloc(sizes[i]), 2 * sizes[i]));
+        unsigned char *block = __libc_realloc(calloc(1, sizes[i]), 2 * sizes[i]);
+        CHECK(block != NULL && is_zero(block, sizes[i]));
+        free(block);
+    }
+    __libc_free(NULL);
+}
+
+/* Gone from glibc's headers since 2.26; programs that were linked before call it still. */
+__asm__(".symver old_cfree, cfree@GLIBC_2.2.5");
+void old_cfree(void *block);
+
+RULE(cfree_frees)
+{
+    for (size_t i = 0; i < SIZE_COUNT; i++)
+        old_cfree(calloc(1, sizes[i]));
+    old_cfree(NULL);
 }

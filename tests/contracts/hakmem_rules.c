@@ -137,14 +137,6 @@ RULE(malloc_stats_writes_to_standard_error)
     CHECK(strstr(text, "bytes live") && strstr(text, "committed"));
 }
 
-RULE(mallopt_knows_what_has_a_counterpart)
-{
-    CHECK(mallopt(M_TRIM_THRESHOLD, 64 * MIB) == 1);
-    CHECK(mallopt(M_TRIM_THRESHOLD, -1) == 1);
-    CHECK(mallopt(M_MMAP_THRESHOLD, MIB) == 0);
-    CHECK(mallopt(12345, 1) == 0);
-}
-
 /* With M_TRIM_THRESHOLD -1 nothing goes back by itself. */
 RULE(mallopt_minus_one_keeps_memory)
 {
@@ -166,4 +158,15 @@ RULE(mallopt_check_action_refuses)
         free(malloc(64));
     long on_stack[8];
     free(&on_stack[2]);
+}
+
+/* As programs find it that were linked before it left glibc's headers. */
+RULE(cfree_is_found_with_and_without_its_version)
+{
+    void (*frees[])(void *) = {(void (*)(void *))look_up("cfree"),
+                               (void (*)(void *))dlvsym(RTLD_DEFAULT, "cfree", "GLIBC_2.2.5")};
+    for (int i = 0; i < 2; i++) {
+        CHECK(frees[i] != NULL);
+        frees[i](malloc(100));
+    }
 }

@@ -15,8 +15,8 @@ HERE = Path(__file__).parent
 RULES = re.findall(r"^RULE\((\w+)\)", (HERE / "hakmem_rules.c").read_text(), flags=re.MULTILINE)
 
 
-def run_preloaded(command: list[Path | str]) -> subprocess.CompletedProcess[str]:
-    environment = run_environment(get_allocator("hakmem").library)
+def run_preloaded(command: list[Path | str], **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = run_environment(get_allocator("hakmem").library) | variables
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -38,6 +38,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("rule", RULES)
 def test_rule(folder: Path, rule: str) -> None:
     answer = run_preloaded([folder / "hakmem_rules", rule])
+    assert answer.returncode == 0, f"exit {answer.returncode}: {answer.stderr.strip()}"
+
+
+@pytest.mark.parametrize("access", ["off", "read"])
+@pytest.mark.parametrize("rule", ["mallopt_minus_one_keeps_memory", "mallopt_check_action_refuses"])
+def test_mallopt_needs_no_block_that_others_may_write(folder: Path, rule: str, access: str) -> None:
+    answer = run_preloaded([folder / "hakmem_rules", rule], HAKMEM_CONTROL=access)
     assert answer.returncode == 0, f"exit {answer.returncode}: {answer.stderr.strip()}"
 
 

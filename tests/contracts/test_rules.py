@@ -25,17 +25,25 @@ PROGRAMS = {
 }
 
 NO_ERRNO = "sets no errno, or EOVERFLOW, when the size itself is impossible"
+ODD_ALIGNMENT = "refuses an alignment that is no power of two, as C does"
 C_BUILD = "is built as C, where operator new cannot throw: it aborts"
 DIFFERENCES = {
     ("jemalloc", "pvalloc_rounds_up_to_pages"): "5.3.0 has no pvalloc: the block is the C library's",
     ("jemalloc", "realloc_that_fails_keeps_the_block"): NO_ERRNO,
+    ("jemalloc", "memalign_rounds_odd_alignments_up"): ODD_ALIGNMENT,
+    ("jemalloc", "other_names_of_glibc_mean_the_same_blocks"): "5.3.0 of Debian does not export them",
+    ("jemalloc", "cfree_frees"): "5.3.0 of Debian does not export it",
     ("tcmalloc", "calloc_overflow_gives_null_and_enomem"): NO_ERRNO,
+    ("tcmalloc", "memalign_rounds_odd_alignments_up"): "does not always round it up",
+    ("tcmalloc", "mallopt_accepts_what_glibc_accepts"): "says 1 to everything",
+    ("mimalloc2", "memalign_rounds_odd_alignments_up"): ODD_ALIGNMENT,
     ("mimalloc2", "impossible_sizes_give_null_and_enomem"): NO_ERRNO,
     ("mimalloc2", "calloc_overflow_gives_null_and_enomem"): NO_ERRNO,
     ("mimalloc2", "realloc_that_fails_keeps_the_block"): NO_ERRNO,
     ("mimalloc2", "new_throws_bad_alloc"): C_BUILD,
     ("mimalloc2", "new_calls_the_new_handler"): C_BUILD,
     ("mimalloc2", "new_of_aligned_types"): "2.0.9 misaligns new of 256 and 512 bytes alignment",
+    ("mimalloc3", "memalign_rounds_odd_alignments_up"): ODD_ALIGNMENT,
     ("mimalloc3", "impossible_sizes_give_null_and_enomem"): NO_ERRNO,
     ("mimalloc3", "calloc_overflow_gives_null_and_enomem"): NO_ERRNO,
     ("mimalloc3", "realloc_that_fails_keeps_the_block"): NO_ERRNO,

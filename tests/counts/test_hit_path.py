@@ -47,6 +47,7 @@ def count_instructions(program: Path, pattern: str, operations: int) -> int:
     )
     found = re.search(r"Collected : (\d+)", run.stderr)
     assert found, run.stderr
+    assert int(found[1]) >= operations, "the calls were not found by their names"
     return int(found[1])
 
 

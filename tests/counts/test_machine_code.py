@@ -86,3 +86,21 @@ def test_it_leaves_for_the_slow_path_only(name: str) -> None:
 def test_a_locked_instruction_would_be_seen() -> None:
     locked = [name for name, code in disassemble().items() if any(line.startswith("lock") for line in code)]
     assert any(name.startswith(("tls_cache_free", "central_")) for name in locked), locked
+
+
+@pytest.mark.parametrize("library", ["libhakmem.so", "libhakmem-record.so"])
+def test_a_debugger_knows_what_malloc_gives(library: str) -> None:
+    """For each string in an expression gdb calls malloc: with line tables alone it would take it for void."""
+    path = get_allocator("hakmem").library
+    assert path is not None
+    dump = subprocess.run(
+        ["readelf", "--debug-dump=info", path.with_name(library)], capture_output=True, text=True, check=True
+    ).stdout
+    entries = re.split(r"\n <1>", dump)
+    (malloc,) = (
+        entry
+        for entry in entries
+        if re.search(r": malloc\n", entry) and "DW_AT_low_pc" in entry.split("\n <2>")[0]
+    )
+    assert "DW_AT_type" in malloc.split("\n <2>")[0]
+    assert "DW_TAG_formal_parameter" in malloc

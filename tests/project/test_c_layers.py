@@ -10,7 +10,7 @@ from tests.project.tracked_files import list_files, read_text
 # From the top down: a file may include from its own row and the rows after it. Names are those of
 # native/allocator, without suffix.
 ALLOCATOR_LAYERS = (
-    ("override", "override_cxx", "override_info", "api"),
+    ("override", "override_cxx", "override_info", "override_libc", "api"),
     ("process",),
     ("fast_path", "statistics"),
     ("heap", "heap_upkeep", "purger"),

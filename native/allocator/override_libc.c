@@ -1,0 +1,56 @@
+/* override_libc.c: glibc's other names for its allocation calls. Only in libhakmem.so.
+ *
+ * Programs that wrap malloc themselves call glibc's through these (Chromium's shim does), and a block that one
+ * of them gave may come to our free. They mean this allocator even where the program has a malloc of its own:
+ * so nothing here calls malloc by that name.
+ *
+ * cfree has left glibc's headers. Programs linked before 2.26 ask for it with its version (versions.map), as
+ * does dlvsym. Other names have no version here and serve whichever is asked for. */
+#include "fast_path.h"
+#include "override.h"
+
+EXPORT void *__libc_malloc(size_t bytes)
+{
+    return fast_malloc(bytes);
+}
+
+EXPORT void __libc_free(void *block)
+{
+    fast_free(block);
+}
+
+EXPORT void cfree(void *block)
+{
+    fast_free(block);
+}
+__asm__(".symver __libc_free, cfree@GLIBC_2.2.5");
+
+EXPORT void *__libc_calloc(size_t count, size_t bytes)
+{
+    return fast_calloc(count, bytes, CALL_SITE);
+}
+
+EXPORT void *__libc_realloc(void *block, size_t bytes)
+{
+    return fast_realloc(block, bytes, CALL_SITE);
+}
+
+EXPORT void *__libc_memalign(size_t alignment, size_t bytes)
+{
+    return heap_memalign(alignment, bytes, CALL_SITE);
+}
+
+EXPORT int __posix_memalign(void **out, size_t alignment, size_t bytes)
+{
+    return heap_posix_memalign(out, alignment, bytes, CALL_SITE);
+}
+
+EXPORT void *__libc_valloc(size_t bytes)
+{
+    return heap_valloc(bytes, CALL_SITE);
+}
+
+EXPORT void *__libc_pvalloc(size_t bytes)
+{
+    return heap_pvalloc(bytes, CALL_SITE);
+}
