@@ -1,5 +1,11 @@
 """HAKMEM workbench: tune the thresholds of a native memory allocator while it works."""
 
-from importlib.metadata import version as _read_version
+__version__: str
 
-__version__: str = _read_version("hakmem-workbench")
+
+def __getattr__(name: str) -> str:
+    if name != "__version__":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from importlib.metadata import version  # slow to import, and seldom asked for
+
+    return version("hakmem-workbench")

@@ -9,18 +9,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
 import click
 
+from workbench import interrupt
 from workbench.commands import COMMANDS
-from workbench.control import sweep_dead_blocks
-from workbench.errors import WorkbenchError
+from workbench.errors import BadParameter, WorkbenchError, suggest_nearest
 
 STATUS_FAILED = 1
 STATUS_WRONG_INPUT = 2
-STATUS_INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 STATUS_CLOSED_PIPE = 141  # 128 + SIGPIPE
 
 
@@ -43,7 +41,10 @@ class CommandGroup(click.Group):
         except WorkbenchError as error:
             result = _refuse(str(error))
         except click.Abort:
-            result = STATUS_INTERRUPTED
+            result = interrupt.STATUS_INTERRUPTED
+        except click.exceptions.NoArgsIsHelpError as error:  # a group alone, such as `workbench trace`
+            click.echo(error.ctx.get_help() if error.ctx is not None else "")
+            result = 0
         except click.ClickException as error:
             result = _refuse(error.format_message())
         except BrokenPipeError:
@@ -62,7 +63,30 @@ class CommandGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Commands in the order in which one would meet them, not of the alphabet."""
         del ctx
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command, which is when the libraries that it needs are imported."""
+        del ctx
+        place = COMMANDS.get(cmd_name)
+        return None if place is None else place.load()
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant; once it is imported it sees to interrupts itself."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = suggest_nearest(args[0], COMMANDS) or "`workbench --help` lists the commands"
+            raise BadParameter(f"unknown command '{args[0]}': {hint}")
+        found = super().resolve_command(ctx, args)
+        interrupt.raise_again()
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.help) for name, place in COMMANDS.items()])
 
 
 def _refuse(message: str) -> int:
@@ -93,7 +117,9 @@ def _drop_output() -> None:
 def _show_version(ctx: click.Context, parameter: click.Parameter, is_wanted: bool) -> None:
     del parameter
     if is_wanted and not ctx.resilient_parsing:
-        click.echo(f"workbench {metadata.version('hakmem-workbench')}")
+        from workbench import __version__  # slow to import, and seldom asked for
+
+        click.echo(f"workbench {__version__}")
         ctx.exit()
 
 
@@ -116,13 +142,14 @@ def cli(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
         return
+    from workbench.control import sweep_dead_blocks
+
     sweep_dead_blocks()
-
-
-for command in COMMANDS:
-    cli.add_command(command)
 
 
 def main() -> None:
     """Entry point of the `workbench` command."""
-    cli.main(prog_name="workbench")
+    try:
+        cli.main(prog_name="workbench")
+    finally:
+        interrupt.end_at_once()

@@ -116,6 +116,20 @@ class WrongPlan(WorkbenchError):
     """A plan of trials with something wrong in it."""
 
 
+# Kinds of names of which there may be many, and the command that lists them.
+_LISTS = {
+    "allocator": "workbench allocators",
+    "dataset": "workbench datasets",
+    "metric": "workbench metrics PID",
+    "tunable": "workbench tunables",
+    "workload": "workbench workloads",
+}
+_MOST_NAMES_TOLD = 12
+# As difflib counts, twice the common letters by all letters: below it two names have little in common.
+_NEAR = 0.7
+_SHORTEST_PART = 3
+
+
 def describe_unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Word the message for a name that does not exist, with the nearest one that does.
 
@@ -132,10 +146,19 @@ def describe_unknown(what: str, name: str, known: Iterable[str]) -> str:
     nearest = suggest_nearest(name, names)
     if nearest:
         return f"unknown {what} '{name}': {nearest}"
+    if len(names) > _MOST_NAMES_TOLD and what in _LISTS:
+        return f"unknown {what} '{name}': `{_LISTS[what]}` lists the {len(names)} there are"
     return f"unknown {what} '{name}': there is {', '.join(names) if names else 'none'}"
 
 
 def suggest_nearest(name: str, known: Iterable[str]) -> str:
-    """Ask whether the nearest name that exists was meant; empty: none is near."""
-    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    """Ask whether the nearest name that exists was meant; empty: none is near.
+
+    Near is a name with almost the same letters, or the only one of which `name` is a part.
+    """
+    names = list(known)
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=_NEAR)
+    if not nearest and len(name) >= _SHORTEST_PART:
+        whole = [each for each in names if name in each]
+        nearest = whole if len(whole) == 1 else []
     return f"did you mean '{nearest[0]}'?" if nearest else ""

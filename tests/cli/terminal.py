@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -58,6 +63,32 @@ def run_workbench(
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def run_in_terminal(*arguments: object, columns: int, lines: int = 60) -> Finished:
+    """Run the installed command in a terminal of this size; both of its outputs are there."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    environment = {name: text for name, text in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    try:
+        with subprocess.Popen(
+            [WORKBENCH, *map(str, arguments)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment | {"TERM": "xterm"},
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            # How a terminal says that its last user is gone.
+            with contextlib.suppress(OSError):
+                while chunk := os.read(ours, 65536):
+                    shown += chunk
+            status = process.wait(PATIENCE_S)
+    finally:
+        os.close(ours)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    return Finished(status, text.replace("\r\n", "\n").replace("\r", "\n"), "")
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -52,10 +53,10 @@ def test_preload_prints_a_path_and_nothing_else() -> None:
 def test_help_names_every_command() -> None:
     text = run_workbench().stdout
     assert text == run_workbench("--help").stdout
-    names = [command.name for command in COMMANDS]
-    assert len(set(names)) == len(names)
-    assert {"lab", "run", "exec", "set", "record", "replay", "compare", "sweep", "verify"} <= set(names)
-    assert all(f"  {name} " in text for name in names)
+    assert {"lab", "run", "exec", "set", "record", "replay", "compare", "sweep", "verify"} <= set(COMMANDS)
+    for name, place in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(place.help)}$", text, re.MULTILINE)
+        assert place.load().name == name
     assert run_workbench("--version").stdout.startswith("workbench ")
 
 
@@ -69,10 +70,22 @@ def test_a_full_disk_is_said() -> None:
     assert (done.returncode, done.stderr) == (1, "workbench: No space left on device\n")
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
-def test_each_command_explains_itself(invoke: Callable[..., Result], command: object) -> None:
-    name = getattr(command, "name", "")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_itself(invoke: Callable[..., Result], name: str) -> None:
     result = invoke(name, "--help")
     assert result.exit_code == 0
     assert "--json" in result.stdout
     assert f"{name} [OPTIONS]" in result.stdout
+
+
+def test_a_group_alone_explains_itself(invoke: Callable[..., Result]) -> None:
+    result = invoke("trace")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("Usage: ")
+    for line in ("  plot  ", "  summary  "):
+        assert f"\n{line}" in result.stdout
+
+
+def test_json_of_a_group_is_json_of_its_subcommand() -> None:
+    (found,) = run_workbench("datasets", "--json", "verify", "jq").json
+    assert found["name"] == "jq"

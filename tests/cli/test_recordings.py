@@ -40,6 +40,21 @@ def test_they_are_listed_and_shown(invoke: Invoke, folder: Path) -> None:
     assert "nothing is recorded in" in invoke("recordings", "--folder", folder / "none").stdout
 
 
+def test_one_is_found_by_its_name(
+    invoke: Invoke, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("it's one", "it's one.session", folder / "it's one.session"):
+        shown = invoke("recordings", "--folder", folder, "show", name)
+        assert (shown.exit_code, "repeats event for event" in shown.stdout) == (0, True), shown.stderr
+    answer = invoke("recordings", "--json", "--folder", folder, "show", "it's one")
+    assert json.loads(answer.stdout)["operations"] == 1_000_000
+    monkeypatch.setenv("HAKMEM_RECORDINGS", str(folder))
+    assert invoke("recordings", "show", "it's one").exit_code == 0
+    other = invoke("recordings", "--folder", tmp_path, "show", "it's one")
+    assert (other.exit_code, other.stderr.count("\n")) == (2, 1)
+
+
 def test_one_is_repeated_and_made_a_notebook(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
     path = folder / "it's one.session"
     answer = invoke("recordings", "repeat", path, "--into", tmp_path)

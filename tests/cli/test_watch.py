@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
+import re
 import signal
 import subprocess
 
-from tests.cli.terminal import WORKBENCH, Program, run_workbench, start
+import pytest
+
+from tests.cli.terminal import WORKBENCH, Program, run_in_terminal, run_workbench, start
+from workbench.commands.table import text_width
 
 
 def test_one_line_of_json_a_sample(program: Program) -> None:
@@ -79,25 +81,34 @@ def test_closed_pipe_is_tidy(program: Program) -> None:
         watch.stdout = None
 
 
-def test_in_a_terminal(program: Program) -> None:
-    ours, theirs = pty.openpty()
-    try:
-        watch = subprocess.Popen(
-            [WORKBENCH, "watch", str(program.pid), "--count", "2", "--interval", "0.05"],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "60"},
-        )
-        os.close(theirs)
-        shown = b""
-        try:
-            while chunk := os.read(ours, 65536):
-                shown += chunk
-        except OSError:  # how a terminal says that its last user is gone
-            pass
-        assert watch.wait() == 0
-    finally:
-        os.close(ours)
-    for words in (str(program.pid), "tls.capacity", "thread.operations", "per second", "slots"):
-        assert words in shown.decode()
+@pytest.mark.parametrize("columns", [40, 50, 60, 80, 100, 120])
+def test_in_a_terminal(untouched_program: Program, columns: int) -> None:
+    pid = untouched_program.pid
+    options = ["--count", 2, "--interval", "0.02"]
+    shown = run_in_terminal("watch", pid, *options, columns=columns)
+    assert shown.status == 0
+    charted = run_workbench("watch", pid, "--count", 1).stdout.split()[1:]
+    names = [word.partition("=")[0] for word in charted if "=" in word]
+    assert {"tls.capacity", "thread.operations"} <= set(names)
+    values = run_workbench("watch", pid, "--count", 1, "--json").json["blocks"]["hakmem"]["metrics"]
+    for name in names:
+        # The name is whole, and so is the number behind it.
+        found = re.search(rf"^{re.escape(name)} +(\S.*)$", shown.stdout, re.MULTILINE)
+        assert found, (name, shown.stdout)
+        if name == "tls.capacity":
+            assert found[1].startswith(f"{values[name]['value']:.0f} slots")
+    assert str(pid) in shown.stdout
+    assert all(text_width(line) <= columns for line in shown.stdout.splitlines())
+    assert ("per second" in shown.stdout) == (columns >= 50)
+    assert ("by group" in shown.stdout) == (columns >= 80)
+
+
+def test_in_a_low_terminal_what_is_missing_is_said(untouched_program: Program) -> None:
+    options = ["--all", "--count", 2, "--interval", "0.02"]
+    low = run_in_terminal("watch", untouched_program.pid, *options, columns=100, lines=20)
+    high = run_in_terminal("watch", untouched_program.pid, *options, columns=100, lines=200)
+    assert "more lines)" not in high.stdout
+    told = re.search(r"\(a higher terminal shows (\d+) more lines\)", low.stdout)
+    assert told
+    metrics = run_workbench("metrics", untouched_program.pid, "--json").json["metrics"]
+    assert int(told[1]) >= len(metrics) - 20 > 0

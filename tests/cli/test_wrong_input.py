@@ -16,7 +16,15 @@ from workbench.control import ControlBlock, block_directory, find_blocks
 NOBODY = 2**22 + 1  # above the largest number a process can have
 
 CASES: list[tuple[list[object], list[str]]] = [
-    (["frobnicate"], ["frobnicate"]),
+    *[
+        (["watch", NOBODY, "--interval", text], ["--interval", text, "0.02<=x<=3600"])
+        for text in ("0", "-1", "nan", "inf", "-inf")
+    ],
+    *[(["compare", "pair", "--seconds", text], ["seconds", text, "above 0"]) for text in ("nan", "inf")],
+    *[(["replay", "jq", "--seconds", text], ["seconds", text, "above 0"]) for text in ("nan", "inf")],
+    *[(["replay", "jq", "--speed", text], ["speed", text, "0.01"]) for text in ("nan", "inf", "0")],
+    (["frobnicate"], ["frobnicate", "--help"]),
+    (["wacth"], ["wacth", "did you mean 'watch'?"]),
     (["--frobnicate"], ["--frobnicate"]),
     (["ps", "extra"], ["extra"]),
     (["ps", "--jason"], ["--jason", "--json"]),
@@ -69,7 +77,6 @@ CASES: list[tuple[list[object], list[str]]] = [
     (["watch"], ["PID"]),
     (["watch", NOBODY], [str(NOBODY)]),
     (["watch", NOBODY, "--count", "0"], ["--count", "0"]),
-    (["watch", NOBODY, "--interval", "0"], ["--interval", "0"]),
     (["export", NOBODY, "--format", "env"], [str(NOBODY)]),
     (["export", NOBODY], ["--format"]),
     (["lab", "/nowhere.ipynb"], ["/nowhere.ipynb"]),
@@ -84,6 +91,8 @@ def test_is_refused(invoke: Callable[..., Result], arguments: list[object], said
 
 SET_CASES = [
     (["tls.grow_percnt=60"], ["tls.grow_percnt", "tls.grow_percent"]),
+    (["nosuch=1"], ["unknown tunable 'nosuch'", "workbench tunables"]),
+    (["max_slots=512"], ["did you mean 'tls.max_slots'?"]),
     (["tls.grow_percent=100"], ["tls.grow_percent", "100", "50", "99"]),
     (["tls.grow_percent=60.5"], ["tls.grow_percent", "60.5"]),
     (["tls.grow_percent="], ["tls.grow_percent"]),
@@ -102,7 +111,9 @@ SET_CASES = [
 def test_wrong_set_is_refused(
     untouched_program: Program, invoke: Callable[..., Result], arguments: list[str], said: list[str]
 ) -> None:
-    assert_refused(invoke("set", untouched_program.pid, *arguments), *said)
+    result = invoke("set", untouched_program.pid, *arguments)
+    assert_refused(result, *said)
+    assert "nosuch" not in arguments[0] or "did you mean" not in result.stderr
     with ControlBlock.open(untouched_program.pid) as block:
         assert block.requested().generation == 1
 

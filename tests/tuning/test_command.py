@@ -42,6 +42,14 @@ def test_a_study_from_its_file_to_its_end(tmp_path: Path) -> None:
     assert "conservative, hot, off, full" in checked.stdout
     assert not (tmp_path / "study.db").exists()
     assert_refused(run_workbench("tune", path, "--show"), "it has not begun; run `workbench tune")
+    for url in ("sqlite:///{}/typo.db", "sqlite:///file:{}/typo.db?uri=true"):
+        shown = run_workbench("tune", path, "--show", "--storage", url.format(tmp_path))
+        assert_refused(shown, "typo.db", "there is no study 'study'")
+    (tmp_path / "empty.db").touch()
+    shown = run_workbench("tune", path, "--show", "--storage", f"sqlite:///{tmp_path}/empty.db")
+    assert_refused(shown, "there is no study 'study'")
+    assert (tmp_path / "empty.db").stat().st_size == 0
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["empty.db", "study.toml"]
     run = run_workbench("tune", path)
     assert run.status == 0, run.stderr
     assert "2 trials finished of 2" in run.stdout

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import click
 
 from workbench.control import BlockInfo, ControlBlock, Tunable, Value, find_blocks
 from workbench.errors import BadParameter, NoProcess, UnknownTunable, describe_unknown
-from workbench.export import read_defaults
 
 #: The kind that the commands mean when a process has several blocks.
 ALLOCATOR_KIND = "hakmem"
@@ -32,6 +33,17 @@ settings_option = click.option(
     type=click.Path(),
     help="Start with the values of an exported file, in any format; --set goes before it.",
 )
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers, without NaN, which no comparison refuses."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a number and see that it is in the range."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
 
 
 def split_assignments(texts: Iterable[str]) -> dict[str, str]:
@@ -80,6 +92,8 @@ def read_settings(
     """
     values: dict[str, Value] = {}
     if settings_path is not None:
+        from workbench.export import read_defaults  # slow to import, and seldom needed
+
         values |= read_defaults(settings_path, tunables=tunables).values
     return values | parse_assignments(assignments, tunables)
 

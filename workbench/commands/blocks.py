@@ -29,7 +29,13 @@ def ps(as_json: bool) -> None:
         print_json(blocks)
         return
     rows = [(info.pid, info.kind, info.access, info.build, info.command) for info in blocks]
-    print_table(("pid", "kind", "access", "build", "command"), rows, right=("pid",))
+    print_table(
+        ("pid", "kind", "access", "build", "command"),
+        rows,
+        right=("pid",),
+        shortened=("command",),
+        dropped=("build", "access", "kind"),
+    )
 
 
 @click.command()
@@ -69,7 +75,13 @@ def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
     if pid is None:
         rows = [(row[0], *row[2:]) for row in rows]
         columns = (columns[0], *columns[2:])
-    print_table(columns, rows, right=("value", "default"), optional=2)
+    print_table(
+        columns,
+        rows,
+        right=("value", "default"),
+        wrapped=("what it does",),
+        dropped=[name for name in ("what it does", "takes effect", "range", "default") if name in columns],
+    )
     if pid is not None:
         click.echo(
             f"generation {requested.generation}, adopted by {adoption.adopted} of {adoption.threads} threads"
@@ -119,7 +131,13 @@ def metrics(pid: int, kind: str | None, as_json: bool) -> None:
         )
         for reading in readings
     ]
-    print_table(("metric", "value", "what it is", "by group"), rows, right=("value",), optional=1)
+    print_table(
+        ("metric", "value", "what it is", "by group"),
+        rows,
+        right=("value",),
+        wrapped=("what it is", "by group"),
+        dropped=("by group", "what it is"),
+    )
 
 
 def _row(tunable: Tunable, requested: Value, effective: Value) -> tuple[object, ...]:

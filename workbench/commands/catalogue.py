@@ -27,7 +27,13 @@ def workloads(as_json: bool) -> None:
             low, high = format_number(parameter.minimum), format_number(parameter.maximum)
             span = f"{low}..{high} {parameter.unit}".rstrip()
             rows.append((f"  {parameter.name}", format_number(parameter.default), span, parameter.help))
-    print_table(("workload", "default", "range", "what it does"), rows, right=("default",))
+    print_table(
+        ("workload", "default", "range", "what it does"),
+        rows,
+        right=("default",),
+        wrapped=("what it does",),
+        dropped=("range", "default"),
+    )
 
 
 @click.command()
@@ -48,7 +54,7 @@ def allocators(as_json: bool) -> None:
         )
         for allocator in known
     ]
-    print_table(("allocator", "version", "library"), rows)
+    print_table(("allocator", "version", "library"), rows, wrapped=("library",), dropped=("version",))
 
 
 @click.command()

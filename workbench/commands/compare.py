@@ -10,6 +10,7 @@ import click
 from workbench.commands.arguments import set_option, settings_option
 from workbench.commands.output import json_option, print_json
 from workbench.errors import BadParameter
+from workbench.interrupt import ending_at_once
 
 _STATUS_FAILED = 1
 _STATUS_INTERRUPTED = 130
@@ -102,9 +103,10 @@ def compare(
     given only if the 99 % interval of the ratio leaves ±1 %.
     """
     # Statistics and tables are slow to import, and other commands need none.
-    from workbench.commands import comparison
-    from workbench.commands.trials import open_results
-    from workbench.experiments import read_comparison_plan
+    with ending_at_once():
+        from workbench.commands import comparison
+        from workbench.commands.trials import open_results
+        from workbench.experiments import read_comparison_plan
 
     if plan_path is not None:
         given = (workload_names, datasets, allocators, variant_texts, assignments, settings_path, seconds,

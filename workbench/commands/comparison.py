@@ -203,8 +203,15 @@ def print_comparison(comparison: Comparison) -> None:
             )
         )
         previous = key
-    columns = ("workload", "variant", "measure", "median", baseline, "ratio, 95 % interval", "verdict")
-    print_table(columns, rows, right=("median", baseline))
+    baseline_median = f"{baseline} (baseline)"
+    columns = ("workload", "variant", "measure", "median", baseline_median, "ratio, 95 % interval", "verdict")
+    print_table(
+        columns,
+        rows,
+        right=("median", baseline_median),
+        wrapped=("verdict",),
+        dropped=(baseline_median, "median"),
+    )
     for reason, count in comparison.failures.items():
         click.echo(f"failed {count} times: {reason}", err=True)
     if not comparison.is_warm:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from workbench.commands.output import json_option, print_json, print_table
+from workbench.commands.output import json_option, pass_json_on, print_json, print_table
 from workbench.datasets import Card, catalogue, datasets_folder, verify
 from workbench.datasets import rebuild as rebuild_dataset
 from workbench.units import format_rough
@@ -21,6 +21,7 @@ _STATUS_FAILED = 1
 def datasets(ctx: click.Context, as_json: bool) -> None:
     """List the recordings of real programs; `datasets verify` and `datasets rebuild` check and make them."""
     if ctx.invoked_subcommand is not None:
+        pass_json_on(ctx, as_json)
         return
     cards = catalogue()
     if as_json:
@@ -39,7 +40,13 @@ def datasets(ctx: click.Context, as_json: bool) -> None:
         for card in cards.values()
     ]
     columns = ("dataset", "events", "threads", "live at most", "file", "bytes/event", "what ran")
-    print_table(columns, rows, right=columns[1:6])
+    print_table(
+        columns,
+        rows,
+        right=columns[1:6],
+        wrapped=("what ran",),
+        dropped=("bytes/event", "threads", "file", "live at most", "what ran"),
+    )
 
 
 @datasets.command("verify")

@@ -20,6 +20,7 @@ from workbench.export import (
     render_defaults,
     write_defaults,
 )
+from workbench.interrupt import ending_at_once
 
 _FORMAT_HELP = "; ".join(f"{form.name}: {form.help}" for form in FORMATS.values())
 
@@ -52,7 +53,8 @@ def export(
     evidence = None
     if settings_path is not None:
         # What evidence rests on is slow to import, and the settings of a process have none.
-        from workbench.export.evidence_files import read_evidence
+        with ending_at_once():
+            from workbench.export.evidence_files import read_evidence
 
         with ControlBlock.own() as own:
             known = own.tunables

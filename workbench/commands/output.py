@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import math
+import os
+import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any
 
 import click
-import numpy as np
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 
-_UNLIMITED_COLUMNS = 10_000
-_LAST_COLUMN_LEAST = 14
+from workbench.commands.table import Table, lay_out
+
+_DEFAULT_COLUMNS = 80
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def pass_json_on(ctx: click.Context, as_json: bool) -> None:
+    """Have the --json of a group count for the subcommand that follows it."""
+    if as_json and ctx.invoked_subcommand is not None:
+        ctx.default_map = {ctx.invoked_subcommand: {"as_json": True}}
 
 
 def print_json(value: object, *, err: bool = False) -> None:
@@ -32,55 +37,48 @@ def print_table(
     rows: Iterable[Sequence[object]],
     *,
     right: Sequence[str] = (),
-    optional: int = 0,
+    wrapped: Sequence[str] = (),
+    shortened: Sequence[str] = (),
+    dropped: Sequence[str] = (),
     err: bool = False,
 ) -> None:
-    """Print a table as wide as the terminal; into a file or pipe, as wide as its content.
+    """Print a table that fits the terminal; into a file or pipe, as wide as its content.
 
-    The last column takes what room is left. Where that is too little, it is left out if it is one of
-    the `optional` last ones, and then the one before.
+    Parameters
+    ----------
+    columns : sequence of str
+    rows : iterable of sequence
+    right, wrapped, shortened, dropped : sequence of str
+        Columns, as `Table` takes them.
+    err : bool
+        On standard error.
     """
     cells = [[str(cell) for cell in row] for row in rows]
-    console = _make_console(stderr=err)
-    if console.is_terminal:
-        kept = len(columns)
-        while kept > len(columns) - optional and not _has_room(console, columns[: kept - 1], cells):
-            kept -= 1
-        console.print(_make_table(columns[:kept], cells, right))
-        return
-    text = io.StringIO()
-    _make_console(file=text, width=_UNLIMITED_COLUMNS).print(_make_table(columns, cells, right))
-    for line in text.getvalue().splitlines():
-        click.echo(line.rstrip(), err=err)
+    stream = sys.stderr if err else sys.stdout
+    width = terminal_columns(stream)
+    layout = lay_out(Table(columns, cells, right, wrapped, shortened, dropped), width)
+    for number, line in enumerate(layout.lines):
+        is_header = number == 0 and not layout.is_stacked
+        click.echo(click.style(line, bold=True) if is_header and width is not None else line, err=err)
+    if layout.left_out:
+        note = f"(a wider terminal shows: {', '.join(layout.left_out)})"
+        click.echo(textwrap.fill(note, width or _DEFAULT_COLUMNS), err=err)
 
 
-def _make_console(**options: Any) -> Console:
-    return Console(highlight=False, markup=False, emoji=False, **options)
-
-
-def _has_room(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether there is room for another column to the right of these."""
-    options = console.options.update(width=_UNLIMITED_COLUMNS)
-    needed = Measurement.get(console, options, _make_table(columns, rows, ())).maximum
-    return console.width - needed >= _LAST_COLUMN_LEAST
-
-
-def _make_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        justify: Literal["left", "right"] = "right" if column in right else "left"
-        is_last = number == len(columns) - 1
-        table.add_column(column, justify=justify, no_wrap=not is_last, overflow="fold")
-    for row in rows:
-        table.add_row(*row[: len(columns)])
-    return table
+def terminal_columns(stream: IO[str]) -> int | None:
+    """Width of the terminal that a stream goes to; None if it goes to none."""
+    if not stream.isatty():
+        return None
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_COLUMNS
+    except OSError:
+        return _DEFAULT_COLUMNS
 
 
 def _simplify(value: object) -> Any:
-    if isinstance(value, np.ndarray):
-        return _simplify(value.tolist())
-    if isinstance(value, np.generic):
-        return _simplify(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -92,4 +90,6 @@ def _simplify(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
         return {field.name: _simplify(getattr(value, field.name)) for field in fields}
+    if hasattr(value, "tolist"):  # NumPy's arrays and numbers
+        return _simplify(value.tolist())
     return value

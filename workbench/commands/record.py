@@ -22,6 +22,7 @@ from workbench.units import format_rough
 
 _COLUMNS = ("file", "program", "events", "stored", "bytes/event", "threads", "peak live", "end")
 _NUMBERS = _COLUMNS[2:7]
+_DROPPED = ("bytes/event", "stored", "threads", "peak live", "program")
 _MOST_ROWS = 20
 _REMEDIES = {
     f"stopped: {os.strerror(errno.EACCES)}": " (it changed its user: start it as that user)",
@@ -140,7 +141,8 @@ def _describe(outcome: RecordingOutcome) -> dict[str, object]:
 def _print_summary(outcome: RecordingOutcome) -> None:
     """The command's own trace, and of a shell's thousand children those that did most."""
     shown = _choose(outcome.traces)
-    print_table(_COLUMNS, [_row_of(trace) for trace in shown], right=_NUMBERS, err=True)
+    rows = [_row_of(trace) for trace in shown]
+    print_table(_COLUMNS, rows, right=_NUMBERS, wrapped=("end",), dropped=_DROPPED, err=True)
     others = [trace for trace in outcome.traces if trace not in shown]
     if others:
         events = sum(trace.metadata.event_count for trace in others)

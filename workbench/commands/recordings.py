@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from workbench.commands.output import json_option, print_json, print_table
+from workbench.commands.output import json_option, pass_json_on, print_json, print_table
 from workbench.recording import (
     Recording,
     compare_sessions,
@@ -16,9 +16,25 @@ from workbench.recording import (
     find_recordings,
     repeat_session,
 )
+from workbench.recording.layout import SUFFIX
 from workbench.units import format_rough
 
 _STATUS_FAILED = 1
+
+
+def _find_recording(ctx: click.Context, parameter: click.Parameter, name: str) -> Recording:
+    """The recording of that name in the group's --folder, else at that path, else in the usual folder."""
+    del parameter
+    given: Path | None = ctx.obj
+    folder = given or default_folder()
+    inside = [folder / name, folder / f"{name}{SUFFIX}"]
+    places = [*inside, Path(name)] if given is not None else [Path(name), *inside]
+    return Recording.open(next((place for place in places if place.is_dir()), name))
+
+
+recording_argument = click.argument(
+    "recording", metavar="RECORDING", type=click.Path(), callback=_find_recording
+)
 
 
 @click.group(invoke_without_command=True)
@@ -28,8 +44,13 @@ _STATUS_FAILED = 1
 @json_option
 @click.pass_context
 def recordings(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
-    """List the sessions recorded in ./recordings (or $HAKMEM_RECORDINGS), newest first."""
+    """List the sessions recorded in ./recordings (or $HAKMEM_RECORDINGS), newest first.
+
+    RECORDING is the folder of one, or its name as the list shows it.
+    """
     if ctx.invoked_subcommand is not None:
+        ctx.obj = folder
+        pass_json_on(ctx, as_json)
         return
     found = find_recordings(folder)
     if as_json:
@@ -48,15 +69,20 @@ def recordings(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
         )
         for recording in found
     ]
-    print_table(("started", "end", "size", "what", "folder"), rows, right=("size",))
+    print_table(
+        ("started", "end", "size", "what", "folder"),
+        rows,
+        right=("size",),
+        shortened=("what",),
+        dropped=("size", "end", "what"),
+    )
 
 
 @recordings.command()
-@click.argument("path", metavar="FOLDER", type=click.Path())
+@recording_argument
 @json_option
-def show(path: str, as_json: bool) -> None:
+def show(recording: Recording, as_json: bool) -> None:
     """Show what a recording holds: what ran, its changes, and whether it can be repeated exactly."""
-    recording = Recording.open(path)
     steps = recording.steps()
     reasons = explain_inexactness(recording)
     if as_json:
@@ -78,14 +104,14 @@ def show(path: str, as_json: bool) -> None:
 
 
 @recordings.command()
-@click.argument("path", metavar="FOLDER", type=click.Path())
+@recording_argument
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(), help="Write here, not beside the recording."
 )
 @json_option
-def notebook(path: str, output: str | None, as_json: bool) -> None:
+def notebook(recording: Recording, output: str | None, as_json: bool) -> None:
     """Write a notebook that repeats a recorded session and compares the two."""
-    written = Recording.open(path).save_notebook(output)
+    written = recording.save_notebook(output)
     if as_json:
         print_json({"path": written})
     else:
@@ -93,14 +119,13 @@ def notebook(path: str, output: str | None, as_json: bool) -> None:
 
 
 @recordings.command()
-@click.argument("path", metavar="FOLDER", type=click.Path())
+@recording_argument
 @click.option("--into", metavar="DIR", type=click.Path(), help="Where the new recording goes.")
 @json_option
-def repeat(path: str, into: str | None, as_json: bool) -> None:
+def repeat(recording: Recording, into: str | None, as_json: bool) -> None:
     """Run a recorded session again and say how the two agree; status 1 if they do not."""
-    original = Recording.open(path)
-    repeated = repeat_session(original, into)
-    agreement = compare_sessions(original, repeated)
+    repeated = repeat_session(recording, into)
+    agreement = compare_sessions(recording, repeated)
     if as_json:
         print_json(
             {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from workbench.commands.output import json_option, print_json, print_table
+from workbench.interrupt import ending_at_once
 from workbench.units import format_rough
 
 if TYPE_CHECKING:
@@ -40,15 +41,16 @@ def sweep(
 ) -> None:
     """Run the trials of a plan; the same command goes on where it was killed."""
     # Statistics and tables are slow to import, and other commands need none.
-    from workbench.commands.trials import show_progress
-    from workbench.experiments import (
-        Results,
-        check_address,
-        read_plan,
-        run_trials,
-        run_trials_on_cluster,
-        shuffle_trials,
-    )
+    with ending_at_once():
+        from workbench.commands.trials import show_progress
+        from workbench.experiments import (
+            Results,
+            check_address,
+            read_plan,
+            run_trials,
+            run_trials_on_cluster,
+            shuffle_trials,
+        )
 
     plan = read_plan(plan_path)
     if cluster is not None:
@@ -103,7 +105,12 @@ def _report(plan: Plan, results: Results, as_json: bool) -> None:
         if result.is_measured
     ]
     click.echo("the fastest single runs (compare them before you believe in one):")
-    print_table(("workload", "allocator", "throughput", "peak resident", "settings"), rows)
+    print_table(
+        ("workload", "allocator", "throughput", "peak resident", "settings"),
+        rows,
+        wrapped=("settings",),
+        dropped=("peak resident", "allocator"),
+    )
 
 
 def _tell(values: dict[str, object], as_json: bool, words: str) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from workbench.commands.output import json_option, print_json, print_table
 from workbench.datasets import find_trace
+from workbench.interrupt import ending_at_once
 from workbench.traces import Trace
 from workbench.traces.analysis import TraceProfile, profile_trace
 from workbench.units import format_rough
@@ -88,7 +89,8 @@ def summary(file: str, rows: int, as_json: bool) -> None:
 @json_option
 def plot(file: str, output: Path | None, as_json: bool) -> None:
     """Draw all charts of a trace on one HTML page, which needs no network, and print its path."""
-    from workbench.plots.trace_figures import write_page
+    with ending_at_once():
+        from workbench.plots.trace_figures import write_page
 
     path = find_trace(file)
     with Trace.open(path) as opened:
@@ -135,6 +137,7 @@ def _print_sizes(profile: TraceProfile, rows: int) -> None:
             for row in _rows(frame)
         ],
         right=("up to", "allocations", "share", "of bytes", "live at most", "swing"),
+        dropped=("swing", "live at most", "of bytes", "share"),
     )  # fmt: skip
 
 
@@ -172,6 +175,7 @@ def _print_sites(profile: TraceProfile, rows: int) -> None:
             for row in _rows(profile.sites.head(rows))
         ],
         right=("allocations", "share", "mean size", "never freed", "lives (events)"),
+        dropped=("lives (events)", "never freed", "mean size", "share"),
     )  # fmt: skip
 
 
@@ -188,6 +192,7 @@ def _print_phases(profile: TraceProfile) -> None:
             for row in _rows(profile.phases)
         ],
         right=("from event", "events", "seconds", "allocations", "mean size"),
+        dropped=("commonest", "seconds", "mean size", "events"),
     )  # fmt: skip
 
 
@@ -196,7 +201,8 @@ def _print_threads(profile: TraceProfile, rows: int) -> None:
     frame = profile.threads.sort_values("events", ascending=False, kind="stable").head(rows)
     columns = ("thread", "allocations", "reallocs", "frees", "of others", "freed by others")
     fields = ("thread", "allocations", "reallocs", "frees", "frees_of_others", "freed_by_others")
-    print_table(columns, frame[list(fields)].to_numpy().tolist(), right=columns)
+    cells = frame[list(fields)].to_numpy().tolist()
+    print_table(columns, cells, right=columns, dropped=("freed by others", "of others", "reallocs"))
     if len(profile.threads) > rows:
         click.echo(f"and {len(profile.threads) - rows} more")
 
@@ -215,6 +221,7 @@ def _print_reallocs(profile: TraceProfile, rows: int) -> None:
             for row in _rows(frame)
         ],
         right=columns,
+        dropped=("growth", "same class", "shrunk"),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import click
 
 from workbench.commands.output import json_option
 from workbench.errors import BadParameter
+from workbench.interrupt import ending_at_once
 
 _STATUS_INTERRUPTED = 130
 
@@ -61,8 +62,9 @@ def tune(
     wins meets the defaults once more, with seeds and workloads that the search has not seen.
     """
     # Optuna, statistics and tables are slow to import, and other commands need none.
-    from workbench.commands import tuning
-    from workbench.tuning import Study, read_study
+    with ending_at_once():
+        from workbench.commands import tuning
+        from workbench.tuning import Study, read_study
 
     plan = read_study(study_path)
     if (show or checks_only) and (trials is not None or injected or export_path):
@@ -76,7 +78,7 @@ def tune(
         return
     if show and storage is None and plan.storage is None and not Path(study_path).with_suffix(".db").exists():
         raise BadParameter(f"{study_path}: it has not begun; run `workbench tune {study_path}`")
-    study = Study.open(plan, study_path, storage=storage, results=output)
+    study = Study.open(plan, study_path, storage=storage, results=output, must_exist=show)
     is_whole = True
     if not show:
         for settings in tuning.read_injected(injected):

@@ -94,7 +94,9 @@ def print_plan(plan: StudyPlan, as_json: bool) -> None:
         f"{', '.join(work.name for work in plan.works)}; objectives: {', '.join(plan.objectives)}"
     )
     print_table(
-        ("tunable", "searched"), [(each.tunable.name, each.describe()) for each in plan.space.dimensions]
+        ("tunable", "searched"),
+        [(each.tunable.name, each.describe()) for each in plan.space.dimensions],
+        wrapped=("searched",),
     )
 
 
@@ -115,8 +117,14 @@ def print_study(study: Study, as_json: bool) -> None:
     )
     shown = candidates[-_SHOWN_CANDIDATES:]
     rows = [(str(one.number), one.outcome, *_row(one, study), one.reason) for one in shown]
-    columns = ("trial", "outcome", "pairs", *plan.objectives, "settings", "")
-    print_table(columns, rows, right=("trial", "pairs"))
+    columns = ("trial", "outcome", "pairs", *plan.objectives, "settings", "reason")
+    print_table(
+        columns,
+        rows,
+        right=("trial", "pairs"),
+        wrapped=("settings", "reason"),
+        dropped=("reason", "pairs", "outcome"),
+    )
     winners = study.find_winners()
     for one in winners:
         ratios = ", ".join(

@@ -10,6 +10,7 @@ import click
 
 from workbench.commands.output import json_option, print_json, print_table
 from workbench.errors import BadParameter
+from workbench.interrupt import ending_at_once
 
 if TYPE_CHECKING:
     from workbench.experiments import Comparison, ComparisonPlan, Results
@@ -60,9 +61,10 @@ def verify(
     2 if the file has no evidence, was changed, or cannot be tried here; 130 after an interrupt.
     """
     # Statistics and tables are slow to import, and other commands need none.
-    from workbench.commands.trials import open_results
-    from workbench.export.evidence_files import read_evidence
-    from workbench.export.verification import find_differences, find_obstacles, judge, plan_verification
+    with ending_at_once():
+        from workbench.commands.trials import open_results
+        from workbench.export.evidence_files import read_evidence
+        from workbench.export.verification import find_differences, find_obstacles, judge, plan_verification
 
     evidence = read_evidence(path)
     if evidence is None:
@@ -188,7 +190,7 @@ def _print_report(path: str, found: Verification, is_whole: bool) -> None:
             )
         )
     columns = ("workload", "measure", "claimed ratio, 95 %", "claimed", "here, 95 %", "so it is")
-    print_table(columns, rows)
+    print_table(columns, rows, wrapped=("so it is",), dropped=("claimed",))
     for reason, count in comparison.failures.items():
         click.echo(f"failed {count} times: {reason}", err=True)
     if not is_whole:

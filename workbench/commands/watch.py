@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import click
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from workbench.commands.arguments import find_process_blocks, kind_option, pid_argument
+from workbench.commands.arguments import FiniteRange, find_process_blocks, kind_option, pid_argument
 from workbench.commands.output import json_option, print_json
 from workbench.commands.sample import Reading, read_metrics
+from workbench.commands.table import Table, lay_out, shorten
 from workbench.control import Adoption, ControlBlock, Event, Snapshot
 from workbench.units import format_rough
 
@@ -73,7 +73,7 @@ class BlockFollower:
     "--interval",
     "interval_s",
     metavar="SECONDS",
-    type=click.FloatRange(0.02, 3600),
+    type=FiniteRange(0.02, 3600),
     default=1.0,
     show_default=True,
     help="Time between two samples.",
@@ -91,7 +91,7 @@ def watch(
     with contextlib.ExitStack() as stack:
         infos = find_process_blocks(pid, kind)
         blocks = [stack.enter_context(ControlBlock.open(info.path)) for info in infos]
-        title = f"{pid}  {infos[0].command}"
+        title = (str(pid), infos[0].command)
         samples = _sample(pid, blocks, interval_s, count)
         try:
             if as_json:
@@ -162,7 +162,7 @@ def _describe_event(event: Event) -> dict[str, object]:
     return {name: getattr(event, name) for name in fields}
 
 
-def _show_live(title: str, samples: Iterator[list[BlockSample]], show_all: bool) -> None:
+def _show_live(title: tuple[str, str], samples: Iterator[list[BlockSample]], show_all: bool) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     started_s: float | None = None
     latest: deque[Event] = deque(maxlen=_EVENTS_SHOWN)
@@ -171,41 +171,59 @@ def _show_live(title: str, samples: Iterator[list[BlockSample]], show_all: bool)
             now_s = sample[0].snapshot.time_s
             started_s = now_s if started_s is None else started_s
             latest.extend(event for part in sample for event in part.events)
-            shown = _draw(title, now_s - started_s, sample, show_all)
-            live.update(Group(shown, _draw_events(latest, now_s)), refresh=True)
+            width, height = console.size
+            head = f"{title[0]}  {now_s - started_s:.1f} s  (Ctrl-C ends)  {title[1]}"
+            lines = [Text(shorten(head, width), style="bold"), *_draw_metrics(sample, width, show_all)]
+            lines = fit_height(lines, _draw_events(latest, now_s, width), height)
+            live.update(Text("\n", no_wrap=True).join(lines), refresh=True)
 
 
-def _draw_events(latest: Iterable[Event], now_s: float) -> RenderableType:
-    table = Table(
-        "", "", box=None, pad_edge=False, show_header=False, title="latest events", title_justify="left"
-    )
+def fit_height(metrics: list[Text], events: list[Text], height: int) -> list[Text]:
+    """Take away what a terminal of so many lines has no room for, and say so: events first."""
+    room = height - 1  # the cursor has one
+    lines = [*metrics, *events[: max(0, room - len(metrics))]]
+    if len(lines) <= room:
+        return lines
+    hidden = len(lines) - room + 1
+    return [*lines[: max(1, room - 1)], Text(f"(a higher terminal shows {hidden} more lines)", style="dim")]
+
+
+def _draw_events(latest: Iterable[Event], now_s: float, width: int) -> list[Text]:
+    lines = []
     for event in reversed(list(latest)):
         age = format_rough(max(0.0, now_s - event.time_s), "s")
-        table.add_row(f"{age} ago", Text(str(event), no_wrap=True, overflow="ellipsis"))
-    return table if table.row_count else Text("no events yet")
+        lines.append(Text(shorten(f"{age:>8} ago  {event}", width)))
+    return [Text("latest events", style="italic"), *lines] if lines else [Text("no events yet")]
 
 
-def _draw(title: str, elapsed_s: float, sample: list[BlockSample], show_all: bool) -> RenderableType:
-    parts: list[RenderableType] = [
-        Text(f"{title}  {elapsed_s:.1f} s  (Ctrl-C ends)", no_wrap=True, style="bold")
-    ]
+def _draw_metrics(sample: list[BlockSample], width: int, show_all: bool) -> list[Text]:
+    lines: list[Text] = []
     for part in sample:
         adoption = part.adoption
         status = f"{part.kind}: generation {adoption.generation}"
         if adoption.threads:
             status += f", adopted by {adoption.adopted} of {adoption.threads} threads"
-        table = Table("metric", box=None, pad_edge=False, title=status, title_justify="left")
-        table.add_column("value", justify="right", no_wrap=True)
-        table.add_column("per second", justify="right", no_wrap=True)
-        table.add_column("by group", no_wrap=True, overflow="ellipsis")
-        for reading in _choose(part.readings, show_all):
-            metric = reading.metric
-            rate = "" if reading.rate is None else format_rough(reading.rate, f"{metric.unit}/s")
-            table.add_row(
-                metric.name, format_rough(reading.value, metric.unit), rate, _format_groups(reading)
-            )
-        parts.append(table)
-    return Group(*parts)
+        lines.append(Text(shorten(status, width), style="italic"))
+        layout = lay_out(_tabulate(_choose(part.readings, show_all)), width)
+        lines += [Text(line) for line in layout.lines]
+        if not layout.is_stacked:
+            lines[-len(layout.lines)].stylize("bold")
+    return lines
+
+
+def _tabulate(readings: list[Reading]) -> Table:
+    rows = []
+    for reading in readings:
+        metric = reading.metric
+        rate = "" if reading.rate is None else format_rough(reading.rate, f"{metric.unit}/s")
+        rows.append((metric.name, format_rough(reading.value, metric.unit), rate, _format_groups(reading)))
+    return Table(
+        columns=("metric", "value", "per second", "by group"),
+        rows=rows,
+        right=("value", "per second"),
+        shortened=("by group",),
+        dropped=("by group", "per second"),
+    )
 
 
 def _choose(readings: list[Reading], show_all: bool) -> list[Reading]:

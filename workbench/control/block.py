@@ -9,11 +9,9 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from workbench.control.description import read_description
 from workbench.control.discovery import BlockInfo, describe_block, find_path
-from workbench.control.event import EVENT_DTYPE, EventBatch, EventKind
+from workbench.control.event import EVENT_FIELDS, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
 from workbench.control.native import ffi, lib, make_error
 from workbench.control.reader import Reader
@@ -213,6 +211,8 @@ class ControlBlock:
         DamagedBlock
             If the block has become unreadable.
         """
+        import numpy as np
+
         counts = np.empty(max(len(self.axes), 1), dtype=np.uint32)
         needed, time_ns = ffi.new("uint64_t *"), ffi.new("uint64_t *")
         while True:
@@ -249,10 +249,12 @@ class ControlBlock:
         EventBatch
             Possibly empty.
         """
+        import numpy as np
+
         position, lost = ffi.new("uint64_t *", cursor), ffi.new("uint64_t *", 0)
         parts = []
         while limit > 0:
-            records = np.empty(min(limit, _EVENTS_A_CALL), dtype=EVENT_DTYPE)
+            records = np.empty(min(limit, _EVENTS_A_CALL), dtype=EVENT_FIELDS)
             before = position[0]
             count = self._reader.call(
                 lib.hak_reader_events,
@@ -266,7 +268,7 @@ class ControlBlock:
             parts.append(records[:count])
             limit -= count
         return EventBatch(
-            records=np.concatenate(parts) if parts else np.empty(0, dtype=EVENT_DTYPE),
+            records=np.concatenate(parts) if parts else np.empty(0, dtype=EVENT_FIELDS),
             cursor=int(position[0]),
             lost=int(lost[0]),
             kinds=self._kinds,

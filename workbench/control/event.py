@@ -7,32 +7,28 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from workbench.control.metric import Axis
 from workbench.errors import UnknownMetric, describe_unknown
 from workbench.units import format_number, name_column
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
-#: One event as the block stores it (struct hak_event).
-EVENT_DTYPE = np.dtype(
-    [
-        ("sequence", np.uint64),
-        ("time_ns", np.uint64),
-        ("operation", np.uint64),
-        ("old_value", np.float64),
-        ("new_value", np.float64),
-        ("thread", np.uint32),
-        ("kind", np.uint16),
-        ("cause", np.uint16),
-        ("item", np.uint32),
-        ("detail", np.uint32),
-        ("reserved", np.uint64),
-    ]
-)
+#: One event as the block stores it (struct hak_event), in NumPy's terms.
+EVENT_FIELDS = [
+    ("sequence", "uint64"),
+    ("time_ns", "uint64"),
+    ("operation", "uint64"),
+    ("old_value", "float64"),
+    ("new_value", "float64"),
+    ("thread", "uint32"),
+    ("kind", "uint16"),
+    ("cause", "uint16"),
+    ("item", "uint32"),
+    ("detail", "uint32"),
+    ("reserved", "uint64"),
+]
 _NO_ITEM = 0xFFFFFFFF
 
 
@@ -106,7 +102,7 @@ class EventBatch:
 
     Attributes
     ----------
-    records : ndarray of EVENT_DTYPE
+    records : ndarray of EVENT_FIELDS
         The events as stored.
     cursor : int
         Where the next batch begins: pass it to `ControlBlock.events`.
@@ -160,6 +156,8 @@ class EventBatch:
         UnknownMetric
             If the block has no such kind.
         """
+        import numpy as np
+
         known = [kind.name for kind in self.kinds]
         for name in names:
             if name not in known:
@@ -186,6 +184,7 @@ class EventBatch:
             Columns time_s, thread, operation, kind, cause, item, and for each unit that occurs the old
             and the new value: `old_slots`, `new_slots` (NaN in rows of another unit).
         """
+        import numpy as np
         import pandas as pd
 
         records = self.records

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
 
 from workbench.control.metric import Axis, Metric
 from workbench.errors import UnknownMetric, describe_unknown
 from workbench.units import name_column
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
-FloatArray = npt.NDArray[np.float64]
-WordArray = npt.NDArray[np.int64]
+    FloatArray = npt.NDArray[np.float64]
+    WordArray = npt.NDArray[np.int64]
 
 
 class Layout:
@@ -42,7 +42,7 @@ class Layout:
         for metric in metrics.values():
             if not metric.is_derived:
                 shape = tuple(self.counts[axis] for axis in metric.axes)
-                size = int(np.prod(shape, dtype=np.int64))
+                size = math.prod(shape)
                 self.places[metric.name] = (slice(start, start + size), shape)
                 start += size
         self.word_count = start
@@ -57,6 +57,8 @@ class Layout:
 
     def groups(self, axis: str) -> tuple[list[str], npt.NDArray[np.intp]]:
         """Groups of an axis in the order of their first row, and the group's number of each row."""
+        import numpy as np
+
         if axis not in self._groups:
             names = [self.axes[axis].group(row) for row in range(self.counts[axis])]
             order = {name: number for number, name in enumerate(dict.fromkeys(names))}
@@ -69,7 +71,7 @@ class Layout:
         return [described.label(row) for row in range(count)] if described.labels else range(count)
 
 
-class _Values(Mapping[str, WordArray]):
+class _Values(Mapping[str, "WordArray"]):
     def __init__(self, words: WordArray, layout: Layout) -> None:
         self._words = words
         self._layout = layout
@@ -141,7 +143,7 @@ class Snapshot:
                 return self._derive(metric, None)
             values = self._live_rows(metric)
             if metric.fold == "sum":
-                folded = float(values.sum(dtype=np.float64))
+                folded = float(values.sum(dtype=float))
             else:
                 folded = float(values.max()) if values.size else 0.0
             self._folded[name] = folded
@@ -162,6 +164,8 @@ class Snapshot:
         UnknownMetric
             If the block has no such metric.
         """
+        import numpy as np
+
         metric = self.metric(name)
         kept = [axis for axis in metric.axes if axis not in self._layout.thread_axes]
         if not kept:
@@ -221,6 +225,8 @@ class Snapshot:
         threads, adopted : int
             Both 0 if the block does not tell.
         """
+        import numpy as np
+
         for metric in self._layout.metrics.values():
             if metric.role == "adopted" and len(metric.axes) == 1:
                 ids = self._layout.thread_ids.get(metric.axes[0])

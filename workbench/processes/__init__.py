@@ -1,15 +1,19 @@
 """Processes that run under an allocator: which allocators there are, workers, preloaded programs."""
 
+from typing import TYPE_CHECKING
+
 from workbench.processes.allocators import Allocator, allocators, get_allocator
 from workbench.processes.exploration import InProcessRun
 from workbench.processes.memory import name_process, peak_resident_bytes, resident_bytes
 from workbench.processes.preload import check_preloadable, preload_environment
-from workbench.processes.process_trace import RecordedTrace
 from workbench.processes.program import Program
 from workbench.processes.schedule import Schedule, SetPoint, count_operations, set_between_operations
 from workbench.processes.specification import Outcome, RunSpec
-from workbench.processes.trace_recorder import RecordingOutcome, record
 from workbench.processes.worker import Worker, run
+
+if TYPE_CHECKING:
+    from workbench.processes.process_trace import RecordedTrace
+    from workbench.processes.trace_recorder import RecordingOutcome, record
 
 __all__ = [
     "Allocator",
@@ -34,3 +38,12 @@ __all__ = [
     "run",
     "set_between_operations",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # The recorder takes NumPy, pandas and Arrow, slow to import; who only starts programs needs none.
+    if name not in ("RecordedTrace", "RecordingOutcome", "record"):
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from workbench.processes import trace_recorder
+
+    return getattr(trace_recorder, name)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from workbench.control import ControlBlock
 from workbench.errors import BadParameter, WorkbenchError
 from workbench.processes.specification import Outcome, RunSpec
 from workbench.processes.worker import Worker
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 INTERVAL_S = 0.05
 
@@ -108,5 +110,7 @@ def replay(spec: RunSpec, interval_s: float = INTERVAL_S) -> tuple[Outcome, pd.D
 
 def frame_of(points: list[CoursePoint]) -> pd.DataFrame:
     """Points of a course as a table, a row each."""
+    import pandas as pd
+
     names = ("position_s", "elapsed_s", "operations", "live_bytes", "resident_bytes", "fragmentation")
     return pd.DataFrame({name: [getattr(point, name) for point in points] for name in names})

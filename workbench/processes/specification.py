@@ -10,7 +10,6 @@ from workbench.control import ControlBlock, Tunable, Value
 from workbench.errors import BadParameter, OutOfRange
 from workbench.processes.allocators import get_allocator
 from workbench.processes.schedule import Schedule, check_schedule
-from workbench.traces.plan import find_plan
 from workbench.workloads import MAXIMUM_THREADS, REPLAY, get_workload
 
 DEFAULT_SECONDS = 10.0
@@ -65,7 +64,7 @@ class RunSpec:
     def thread_count(self) -> int:
         """Threads it runs with. Of a replay: compiles its trace if that was not done yet."""
         if self.trace is not None and self.threads is None:
-            return find_plan(self.trace).lane_count
+            return _count_lanes(self.trace)
         return get_workload(self.workload).default_threads if self.threads is None else self.threads
 
     @property
@@ -123,7 +122,7 @@ class RunSpec:
             raise BadParameter(f"trace: workload {self.workload} replays none; the workload is replay")
         if self.operations is not None:
             raise BadParameter("operations: a replay is by its loops or by seconds; give one of them")
-        lanes = find_plan(self.trace).lane_count
+        lanes = _count_lanes(self.trace)
         if self.threads not in (None, lanes):
             raise BadParameter(f"threads: {self.threads} is not the {lanes} of the trace; leave it out")
 
@@ -202,6 +201,13 @@ def environment_of(settings: Mapping[str, Value]) -> dict[str, str]:
         known[name].environment: _format_word(known[name], known[name].to_word(value))
         for name, value in settings.items()
     }
+
+
+def _count_lanes(trace: Path) -> int:
+    # Reading traces takes NumPy and Arrow, which are slow to import, and most runs replay none.
+    from workbench.traces.plan import find_plan
+
+    return find_plan(trace).lane_count
 
 
 def _format_word(tunable: Tunable, word: float) -> str:

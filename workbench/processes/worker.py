@@ -22,7 +22,6 @@ from workbench.processes.native_files import LATENCY_RUNNER, RUNNER
 from workbench.processes.report import Observation, judge, read_progress
 from workbench.processes.schedule import write_schedule
 from workbench.processes.specification import Outcome, RunSpec, environment_of
-from workbench.traces.plan import find_plan
 from workbench.workloads import get_workload
 
 _WATCH_S = 0.2  # how often events are drained, before the ring overwrites them
@@ -279,6 +278,8 @@ def _arguments(spec: RunSpec) -> list[str]:
     else:
         words += ["--seconds", repr(spec.length_s)]
     if spec.trace is not None:
+        from workbench.traces.plan import find_plan  # slow to import, and most runs replay none
+
         words += ["--trace-plan", str(find_plan(spec.trace).path)]
     return [*words, *write_schedule(spec.schedule)]
 

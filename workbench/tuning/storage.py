@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import sqlalchemy
 import sqlalchemy.exc
 from sqlalchemy.engine import make_url
 
@@ -24,6 +25,34 @@ _PATIENCE_S = 60
 def sqlite_url(path: Path) -> str:
     """URL of a SQLite file."""
     return f"sqlite:///{path.absolute()}"
+
+
+def require_study(url: str, name: str) -> None:
+    """See that a study is in a database, and make neither.
+
+    Raises
+    ------
+    WrongResults
+        If it is not, or there is no such database.
+    """
+    with tell_storage(url):
+        parsed = make_url(url)
+        file = (parsed.database or "").removeprefix("file:").partition("?")[0]
+        is_there = False
+        # To connect to a SQLite file that is missing is to make it.
+        if parsed.get_backend_name() != "sqlite" or Path(file).is_file():
+            engine = sqlalchemy.create_engine(url)
+            try:
+                with engine.connect() as connection:
+                    is_there = sqlalchemy.inspect(connection).has_table("studies") and bool(
+                        connection.execute(
+                            sqlalchemy.text("SELECT 1 FROM studies WHERE study_name = :name"), {"name": name}
+                        ).first()
+                    )
+            finally:
+                engine.dispose()
+    if not is_there:
+        raise WrongResults(f"{describe_url(url)}: there is no study '{name}'; `workbench tune` begins one")
 
 
 def open_study(

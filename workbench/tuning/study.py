@@ -36,7 +36,14 @@ from workbench.tuning.objective import benefit, direction
 from workbench.tuning.pair_runner import PairRunner
 from workbench.tuning.plan import MOST_TRIALS, StudyPlan
 from workbench.tuning.racing import Standing, find_front, judge_candidate, stack_rounds
-from workbench.tuning.storage import describe_url, make_sampler, open_study, sqlite_url, tell_storage
+from workbench.tuning.storage import (
+    describe_url,
+    make_sampler,
+    open_study,
+    require_study,
+    sqlite_url,
+    tell_storage,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,6 +109,7 @@ class Study:
         storage: str | None = None,
         results: str | os.PathLike[str] | None = None,
         measure: Measurer = run_trial,
+        must_exist: bool = False,
     ) -> Self:
         """Open a study, or begin it.
 
@@ -118,16 +126,20 @@ class Study:
             Another folder for the runs; each machine that works on a study has its own.
         measure : callable
             Runs a trial; another one than `run_trial` is for trying out a study without measuring.
+        must_exist : bool
+            Whether to begin none, and to make no database.
 
         Raises
         ------
         WrongResults
-            If the database or the folder cannot be used, or holds another study.
+            If the database or the folder cannot be used, or holds another study; or none, if it must.
         """
         base = Path(place)
         url = storage or plan.storage or sqlite_url(base.with_suffix(".db"))
         folder = Path(results) if results is not None else base.with_suffix(".results")
         directions = [direction(each) for each in plan.measures]
+        if must_exist:
+            require_study(url, plan.name)
         return cls(plan, open_study(url, plan.name, directions, plan.to_dict()), url, folder, measure)
 
     @property
