@@ -241,7 +241,8 @@ FAULTS = (
     "pthread_create",
     "file",
     "any",
-    "reserve",
+    "occupied",
+    "outside",
     "limit",
 )
 INTEGRITY = {"HAKMEM_CHECK_LEVEL": "3", "HAKMEM_SS_PURGE_DELAY_MS": "0"}

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "events.h"
 #include "lock.h"
+#include "os.h"
 #include "settings.h"
 #include "telemetry.h"
 
@@ -63,8 +64,12 @@ static bool is_overfull(uint32_t buckets)
 static void grow_buckets(const struct actor *actor)
 {
     uint32_t buckets;
-    while (is_overfull(buckets = big_table_buckets()) && buckets < most_buckets())
+    do {
+        buckets = big_table_buckets();
+        if (!is_overfull(buckets) || buckets >= most_buckets())
+            return;
         set_buckets(actor, buckets, 2 * buckets, CAUSE_LOAD);
+    } while (big_table_buckets() != buckets); /* else there is no memory for more */
 }
 
 /* Halves the buckets once they have been far too many for a while; everything: at once. */
@@ -101,11 +106,6 @@ static size_t unmap(const struct actor *actor, struct chunk *chunk)
     size_t bytes = chunk->touched_bytes;
     telemetry_add(&telemetry->global.committed_bytes, -(int64_t)bytes);
     atomic_store_explicit(&chunk->big_state, BIG_NEITHER, memory_order_relaxed);
-    if (chunk->is_patchwork && chunk->in_range) {
-        if (!os_renew(chunk->base, (size_t)chunk->frames * CHUNK_BYTES))
-            return 0; /* stays behind, unused */
-        chunk->touched_bytes = 0;
-    }
     superslab_unmap_big(actor, chunk);
     return bytes;
 }
@@ -163,20 +163,18 @@ static void count_live(int64_t blocks, int64_t bytes)
     telemetry_add(&telemetry->global.handed_out_bytes, bytes);
 }
 
-static struct chunk *map_run(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed)
+static struct chunk *map_run(const struct actor *actor, size_t bytes, size_t alignment)
 {
-    struct chunk *chunk = superslab_map_big(actor, bytes, alignment, is_zeroed);
+    struct chunk *chunk = superslab_map_big(actor, bytes, alignment);
     /* What the cache keeps may be what is missing. */
     if (!chunk && big_cache_purge(actor, clock_now_ms(actor), true))
-        chunk = superslab_map_big(actor, bytes, alignment, is_zeroed);
+        chunk = superslab_map_big(actor, bytes, alignment);
     if (!chunk)
         return NULL;
     chunk->touched_bytes = 0;
     chunk->requested_bytes = 0;
     chunk->uses = 0;
     chunk->is_patchwork = false;
-    /* Frames whose pages the system once refused to take back may be resident anywhere. */
-    set_touched(chunk, *is_zeroed ? 0 : (size_t)chunk->frames * CHUNK_BYTES);
     return chunk;
 }
 
@@ -184,7 +182,7 @@ static struct chunk *map_run(const struct actor *actor, size_t bytes, size_t ali
  * that runs repeat. The multiplier spreads neighbours whatever the distance between them. */
 static uint32_t color_of(const struct chunk *chunk, size_t bytes, size_t alignment)
 {
-    uint32_t frame = (uint32_t)(((uintptr_t)chunk->base - (uintptr_t)os_range.base) / CHUNK_BYTES);
+    uint32_t frame = (uint32_t)(range_offset(chunk->base) / CHUNK_BYTES);
     uint32_t color_bytes = (frame * UINT32_C(0x9e3779b1) >> 26) * CACHE_LINE;
     bool has_room = bytes + color_bytes <= (size_t)chunk->frames * CHUNK_BYTES;
     return alignment <= CACHE_LINE && has_room ? color_bytes : 0;
@@ -219,12 +217,12 @@ void *big_cache_allocate(const struct actor *actor, size_t bytes, size_t alignme
     struct big_request request = {
         .frames = (uint32_t)frames, .bytes = wanted, .alignment = alignment, .call_site = call_site};
     struct chunk *chunk = frames > UINT32_MAX / 2 ? NULL : big_table_take(&request, &is_same_site);
+    *is_zeroed = chunk == NULL;
     if (chunk) {
-        *is_zeroed = false;
         chunk->uses = is_same_site ? chunk->uses + 1 : 1;
         telemetry_add(is_same_site ? &telemetry->global.big_hits : &telemetry->global.big_class_hits, 1);
     } else {
-        chunk = map_run(actor, wanted, alignment, is_zeroed);
+        chunk = map_run(actor, wanted, alignment);
     }
     if (!chunk)
         return NULL;
@@ -295,10 +293,9 @@ static enum os_move move_by_frame(struct chunk *from, struct chunk *to)
 static void *resize_by_moving(const struct actor *actor, struct chunk *chunk, size_t bytes)
 {
     static _Atomic bool is_futile; /* relaxed: this system loses what it refuses to move */
-    bool is_zeroed;
     if (!chunk->in_range || atomic_load_explicit(&is_futile, memory_order_relaxed))
         return NULL;
-    struct chunk *target = map_run(actor, bytes, CHUNK_BYTES, &is_zeroed);
+    struct chunk *target = map_run(actor, bytes, CHUNK_BYTES);
     if (!target)
         return NULL;
     enum os_move moved = OS_REFUSED;
@@ -331,9 +328,7 @@ void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t by
     size_t wanted = round_up((bytes ? bytes : 1) + chunk->color_bytes, PAGE_BYTES);
     if (wanted <= (size_t)chunk->frames * CHUNK_BYTES)
         return resize_in_place(chunk, wanted);
-    size_t touched_bytes = chunk->touched_bytes;
     if (superslab_extend_big(chunk, wanted)) {
-        telemetry_add(&telemetry->global.committed_bytes, (int64_t)chunk->touched_bytes - (int64_t)touched_bytes);
         set_requested(chunk, wanted);
         return big_block(chunk);
     }

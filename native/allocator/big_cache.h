@@ -1,7 +1,7 @@
 /* big_cache.h: blocks above 1 MiB: runs of whole frames, kept when freed in a hash table by
  * (size class, call site), from which the same site's next allocation takes them.
  *
- *   buckets (reserved for 1,048,576 heads, used: a power of two)      lists: one a stripe, oldest
+ *   buckets (room for 1,048,576 heads, used: a power of two)      lists: one a stripe, oldest
  *   [h0] -> chunk -> chunk        stripe = bucket & 63               first; LFU looks at uses
  *   [h1]
  *

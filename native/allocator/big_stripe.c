@@ -2,6 +2,7 @@
 #include "big_stripe.h"
 
 #include "os.h"
+#include "range.h"
 #include "settings.h"
 #include "telemetry.h"
 
@@ -9,7 +10,7 @@
 #define CLOSE_DIVISOR 8   /* an entry with up to 1/8 more pages than wanted ends it */
 
 struct stripe big_stripes[BIG_STRIPE_COUNT];
-static struct chunk **heads; /* BIG_MAX_BUCKETS, touched as far as used */
+static struct chunk **heads; /* usable as far as there are buckets (range.h); without a range BIG_MAX_BUCKETS */
 
 /* A bit a stripe: clear only if it holds no entry of the class. Set and cleared under the stripe's lock;
  * cleared by searches that find nothing, so that a list that empties and fills does not write here. */
@@ -76,8 +77,15 @@ uint32_t big_table_buckets(void)
     return atomic_load_explicit(&bucket_count, memory_order_relaxed);
 }
 
+static bool reach_heads(uint32_t buckets)
+{
+    return !range.base || range_table_reach(RANGE_BIG_HEADS, buckets * sizeof *heads);
+}
+
 bool big_table_set_buckets(uint32_t former, uint32_t buckets)
 {
+    if (!reach_heads(buckets))
+        return false;
     if (!atomic_compare_exchange_strong_explicit(&bucket_count, &former, buckets, memory_order_relaxed,
                                                  memory_order_relaxed))
         return false;
@@ -87,8 +95,8 @@ bool big_table_set_buckets(uint32_t former, uint32_t buckets)
 
 bool big_table_start(uint32_t buckets)
 {
-    heads = os_map(BIG_MAX_BUCKETS * sizeof *heads);
-    if (!heads)
+    heads = range.base ? range_table(RANGE_BIG_HEADS) : os_map(BIG_MAX_BUCKETS * sizeof *heads);
+    if (!heads || !reach_heads(buckets))
         return false;
     for (unsigned i = 0; i < BIG_STRIPE_COUNT; i++)
         big_stripes[i].buckets = buckets;

@@ -10,7 +10,7 @@
  *
  * Buckets are a power of two >= 64, so bucket b and b + buckets have one stripe: doubling or halving is
  * the affair of one stripe at a time. A new number is published (big_table_set_buckets) and each stripe
- * follows when it is next locked. Heads are reserved for the maximum and never move. A change of the
+ * follows when it is next locked. Heads have room for the maximum and never move. A change of the
  * hash function moves entries between stripes: it takes all locks at once.
  *
  * Written under the stripe's lock; atomics are relaxed, others may look. Stripes are locked in ascending

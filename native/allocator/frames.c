@@ -1,13 +1,18 @@
-/* frames.c: three bitmaps over the reserved range: taken, committed, dirty. */
+/* frames.c: two bitmaps over the range: taken, kept. */
 #include "frames.h"
 
 #include "lock.h"
 #include "os.h"
+#include "range.h"
+
+#define FRAME_COUNT ((uint32_t)(RANGE_MAX_BYTES / CHUNK_BYTES))
+#define NO_FRAME UINT32_MAX
 
 static struct lock frames_lock;
-static uint64_t *taken, *committed, *dirty; /* a bit a frame; dirty: may hold other than zeros */
-static uint32_t frame_count;
-static uint32_t search_from; /* no frame below this is free */
+static uint64_t taken[FRAME_COUNT / 64], kept[FRAME_COUNT / 64]; /* a bit a frame */
+static uint32_t frame_limit = FRAME_COUNT; /* none is taken from here on */
+static uint32_t search_from;               /* no frame below this is free */
+static uint32_t kept_count;
 
 static bool get(const uint64_t *bitmap, uint32_t bit)
 {
@@ -24,38 +29,13 @@ static void set_run(uint64_t *bitmap, uint32_t first, uint32_t count, bool value
     }
 }
 
-static bool any_in_run(const uint64_t *bitmap, uint32_t first, uint32_t count, bool value)
+/* The first run of bits that are `value`, from `from` on, of frames aligned so. */
+static uint32_t find_run(const uint64_t *bitmap, bool value, uint32_t from, uint32_t count, uint32_t alignment_frames)
 {
-    for (uint32_t bit = first; bit < first + count; bit++)
-        if (get(bitmap, bit) == value)
-            return true;
-    return false;
-}
-
-bool frames_start(void)
-{
-    frame_count = (uint32_t)(os_range.bytes / CHUNK_BYTES);
-    if (frame_count == 0)
-        return true;
-    size_t words = frame_count / 64;
-    uint64_t *maps = os_map(3 * words * sizeof *maps);
-    if (!maps) {
-        frame_count = 0; /* everything is mapped outside */
-        return true;
-    }
-    taken = maps;
-    committed = maps + words;
-    dirty = maps + 2 * words;
-    return true;
-}
-
-/* First fit from the lowest free frame. UINT32_MAX: none. */
-static uint32_t find_run_locked(uint32_t count, uint32_t alignment_frames)
-{
-    uintptr_t base_frame = (uintptr_t)os_range.base / CHUNK_BYTES;
-    uint32_t frame = search_from;
-    while (frame < frame_count && count <= frame_count - frame) {
-        if (frame % 64 == 0 && taken[frame / 64] == UINT64_MAX) {
+    uintptr_t base_frame = (uintptr_t)range.base / CHUNK_BYTES;
+    uint32_t frame = from;
+    while (frame < frame_limit && count <= frame_limit - frame) {
+        if (frame % 64 == 0 && bitmap[frame / 64] == (value ? 0 : UINT64_MAX)) {
             frame += 64;
             continue;
         }
@@ -65,87 +45,157 @@ static uint32_t find_run_locked(uint32_t count, uint32_t alignment_frames)
             continue;
         }
         uint32_t length = 0;
-        while (length < count && !get(taken, frame + length))
+        while (length < count && get(bitmap, frame + length) == value)
             length++;
         if (length == count)
             return frame;
         frame += length + 1;
     }
-    return UINT32_MAX;
+    return NO_FRAME;
 }
 
-static bool take_run_locked(uint32_t first, uint32_t count, bool *is_zeroed)
+static char *frame_address(uint32_t frame)
 {
-    if (any_in_run(committed, first, count, false)) {
-        if (!os_commit(os_range.base + (size_t)first * CHUNK_BYTES, (size_t)count * CHUNK_BYTES))
-            return false;
-        set_run(committed, first, count, true);
-    }
-    *is_zeroed = !any_in_run(dirty, first, count, true);
+    return range.base + (size_t)frame * CHUNK_BYTES;
+}
+
+static uint32_t frame_of(const char *base)
+{
+    return (uint32_t)(range_offset(base) / CHUNK_BYTES);
+}
+
+static void take_locked(uint32_t first, uint32_t count)
+{
     set_run(taken, first, count, true);
-    set_run(dirty, first, count, true);
     if (search_from >= first && search_from < first + count)
         search_from = first + count;
-    return true;
 }
 
-char *frames_acquire(uint32_t count, size_t alignment, bool *is_zeroed)
+static void untake(uint32_t first, uint32_t count)
 {
-    if (frame_count) {
-        lock_acquire(&frames_lock);
-        uint32_t first = find_run_locked(count, (uint32_t)(alignment / CHUNK_BYTES));
-        bool done = first != UINT32_MAX && take_run_locked(first, count, is_zeroed);
-        lock_release(&frames_lock);
-        if (done)
-            return os_range.base + (size_t)first * CHUNK_BYTES;
-    }
-    *is_zeroed = true;
-    return os_map_aligned((size_t)count * CHUNK_BYTES, alignment);
-}
-
-static bool is_inside(const char *base)
-{
-    return (size_t)((uintptr_t)base - (uintptr_t)os_range.base) < os_range.bytes && frame_count;
-}
-
-bool frames_extend(char *base, uint32_t count, uint32_t wanted, bool *is_zeroed)
-{
-    if (!is_inside(base))
-        return false;
-    uint32_t first = (uint32_t)((size_t)(base - os_range.base) / CHUNK_BYTES) + count;
-    uint32_t added = wanted - count;
-    lock_acquire(&frames_lock);
-    bool done = added <= frame_count - first && !any_in_run(taken, first, added, true) &&
-                take_run_locked(first, added, is_zeroed);
-    lock_release(&frames_lock);
-    return done;
-}
-
-void frames_release(char *base, uint32_t count, bool is_zeroed)
-{
-    if (!is_inside(base)) {
-        os_unmap(base, (size_t)count * CHUNK_BYTES);
-        return;
-    }
-    uint32_t first = (uint32_t)((size_t)(base - os_range.base) / CHUNK_BYTES);
     lock_acquire(&frames_lock);
     set_run(taken, first, count, false);
-    set_run(dirty, first, count, !is_zeroed);
     if (first < search_from)
         search_from = first;
     lock_release(&frames_lock);
 }
 
+/* Maps a run that is taken; false: no memory, or another's mapping is there, and it is free again. */
+static bool map_run(uint32_t first, uint32_t count)
+{
+    enum os_placing placing = os_map_at(frame_address(first), (size_t)count * CHUNK_BYTES);
+    if (placing == OS_PLACED)
+        return true;
+    if (placing == OS_OCCUPIED) {
+        lock_acquire(&frames_lock);
+        frame_limit = first < frame_limit ? first : frame_limit;
+        lock_release(&frames_lock);
+    }
+    untake(first, count);
+    return false;
+}
+
+/* A kept run needs no mapping: *is_mapped. */
+static uint32_t take_run_locked(uint32_t count, uint32_t alignment_frames, bool *is_mapped)
+{
+    uint32_t first = kept_count ? find_run(kept, true, 0, count, alignment_frames) : NO_FRAME;
+    *is_mapped = first != NO_FRAME;
+    if (*is_mapped) {
+        set_run(kept, first, count, false);
+        kept_count -= count;
+        return first;
+    }
+    first = find_run(taken, false, search_from, count, alignment_frames);
+    if (first == NO_FRAME || !range_grow((size_t)(first + count) * CHUNK_BYTES))
+        return NO_FRAME;
+    take_locked(first, count);
+    return first;
+}
+
+/* What the system places by itself lies in the zone only where nothing else is left. The range must not grow over it. */
+static bool keep_out_of_range(const char *base)
+{
+    size_t offset = range_offset(base);
+    if (!range.base || offset >= RANGE_MAX_BYTES)
+        return true;
+    lock_acquire(&frames_lock);
+    bool is_outside = offset >= range_bytes();
+    if (is_outside && frame_of(base) < frame_limit)
+        frame_limit = frame_of(base);
+    lock_release(&frames_lock);
+    return is_outside;
+}
+
+static char *map_outside(size_t bytes, size_t alignment)
+{
+    char *base = os_map_aligned(bytes, alignment);
+    if (!base || keep_out_of_range(base))
+        return base;
+    os_unmap(base, bytes);
+    return NULL;
+}
+
+char *frames_acquire(uint32_t count, size_t alignment)
+{
+    if (range.base && alignment <= RANGE_MAX_BYTES) {
+        bool is_mapped;
+        lock_acquire(&frames_lock);
+        uint32_t first = take_run_locked(count, (uint32_t)(alignment / CHUNK_BYTES), &is_mapped);
+        lock_release(&frames_lock);
+        if (first != NO_FRAME && (is_mapped || map_run(first, count)))
+            return frame_address(first);
+    }
+    return map_outside((size_t)count * CHUNK_BYTES, alignment);
+}
+
+static bool is_free_locked(uint32_t first, uint32_t count)
+{
+    bool is_free = first <= frame_limit && count <= frame_limit - first;
+    for (uint32_t frame = first; is_free && frame < first + count; frame++)
+        is_free = !get(taken, frame);
+    return is_free;
+}
+
+bool frames_extend(char *base, uint32_t count, uint32_t wanted)
+{
+    if (!range_holds(base))
+        return false;
+    uint32_t first = frame_of(base) + count, added = wanted - count;
+    lock_acquire(&frames_lock);
+    bool is_taken = is_free_locked(first, added) && range_grow((size_t)(first + added) * CHUNK_BYTES);
+    if (is_taken)
+        take_locked(first, added);
+    lock_release(&frames_lock);
+    return is_taken && map_run(first, added);
+}
+
+void frames_release(char *base, uint32_t count)
+{
+    size_t bytes = (size_t)count * CHUNK_BYTES;
+    bool is_inside = range_holds(base), is_unmapped = os_unmap(base, bytes);
+    if (is_inside && is_unmapped) {
+        untake(frame_of(base), count);
+    } else if (!is_unmapped && os_purge(base, bytes) && is_inside) { /* else it is lost */
+        lock_acquire(&frames_lock);
+        set_run(kept, frame_of(base), count, true);
+        kept_count += count;
+        lock_release(&frames_lock);
+    }
+}
+
 bool frames_is_valid(void)
 {
     bool valid = true;
+    uint32_t count = 0;
     lock_acquire(&frames_lock);
-    for (uint32_t word = 0; word < frame_count / 64; word++) {
-        valid &= ((taken[word] | dirty[word]) & ~committed[word]) == 0 && (taken[word] & ~dirty[word]) == 0;
+    for (uint32_t word = 0; word < range_bytes() / CHUNK_BYTES / 64; word++) {
+        valid &= (kept[word] & ~taken[word]) == 0;
         valid &= (word + 1) * 64 > search_from || taken[word] == UINT64_MAX;
+        count += (uint32_t)__builtin_popcountll(kept[word]);
     }
     for (uint32_t frame = search_from & ~UINT32_C(63); frame < search_from; frame++)
         valid &= get(taken, frame);
+    valid &= count == kept_count;
     lock_release(&frames_lock);
     return valid;
 }

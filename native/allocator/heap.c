@@ -275,6 +275,7 @@ static bool free_class_block(struct tls_cache *cache, const struct block_info *i
 {
     unsigned class_index = info->slab->class_index;
     if (LIKELY(cache->is_real)) {
+        tls_cache_see_range(cache);
         if (UNLIKELY(cache->check_level >= 3) && !integrity_note_free(info->chunk, block))
             return false;
         if (class_index < OUTBOX_COUNT && info->slab->heap != cache->heap)

@@ -4,10 +4,10 @@
 #include "big_cache.h"
 #include "central.h"
 #include "control.h"
-#include "frames.h"
 #include "l25_pool.h"
 #include "lock.h"
 #include "os.h"
+#include "range.h"
 #include "registry.h"
 #include "superslab.h"
 #include "system_clock.h"
@@ -58,8 +58,8 @@ static bool start_system(void)
 {
     size_class_init_tables();
     os_watch_for_children();
-    os_reserve_range();
     central_start();
+    range_start(central_heap_count());
     return true;
 }
 
@@ -71,8 +71,8 @@ static bool start_exits(void)
 /* Where there was no memory for one, the next call goes on from there. */
 static bool start_components(void)
 {
-    static bool (*const steps[])(void) = {control_start,   start_system,   registry_start,  frames_start,
-                                          superslab_start, l25_pool_start, big_cache_start, start_exits};
+    static bool (*const steps[])(void) = {control_start,   start_system,   registry_start,  superslab_start,
+                                          l25_pool_start, big_cache_start, start_exits};
     static unsigned done; /* under start_lock */
     while (done < sizeof steps / sizeof *steps && steps[done]())
         done++;

@@ -2,6 +2,7 @@
 #include "magazine.h"
 
 #include "lock.h"
+#include "os.h"
 #include "registry.h"
 
 #include <string.h>

@@ -9,8 +9,6 @@
 #include <sched.h>
 #include <sys/mman.h>
 
-struct os_range os_range;
-
 static void count_mapping(void)
 {
     telemetry_add(&telemetry->global.mapping_calls, 1);
@@ -22,62 +20,45 @@ static void *map(void *hint, size_t bytes, int protection, int flags)
     return system_map(hint, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 }
 
-static void unmap(void *start, size_t bytes)
+bool os_unmap(void *start, size_t bytes)
 {
     count_mapping();
-    SYSTEM_CALL(SYS_munmap, start, bytes);
-}
-
-void os_reserve_range(void)
-{
-    static const uint64_t choices[] = {UINT64_C(1) << 40, UINT64_C(1) << 36, UINT64_C(1) << 34};
-    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
-        size_t bytes = choices[i];
-        char *start = map(NULL, bytes + CHUNK_BYTES, PROT_NONE, MAP_NORESERVE);
-        if (!start)
-            continue;
-        char *base = (char *)round_up((uintptr_t)start, CHUNK_BYTES);
-        if (base > start)
-            unmap(start, (size_t)(base - start));
-        size_t tail = (size_t)(start + bytes + CHUNK_BYTES - (base + bytes));
-        if (tail)
-            unmap(base + bytes, tail);
-        os_range.base = base;
-        os_range.bytes = bytes;
-        telemetry_set(&telemetry->global.reserved_bytes, bytes);
-        return;
-    }
+    return SYSTEM_CALL(SYS_munmap, start, bytes) == 0;
 }
 
 void *os_map(size_t bytes)
 {
-    return map(NULL, round_up(bytes, PAGE_BYTES), PROT_READ | PROT_WRITE, MAP_NORESERVE);
+    return map(NULL, round_up(bytes, PAGE_BYTES), PROT_READ | PROT_WRITE, 0);
 }
 
 void *os_map_aligned(size_t bytes, size_t alignment)
 {
     if (bytes > SIZE_MAX - alignment)
         return NULL;
-    char *start = map(NULL, bytes + alignment, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+    char *start = map(NULL, bytes + alignment, PROT_READ | PROT_WRITE, 0);
     if (!start)
         return NULL;
     char *aligned = (char *)round_up((uintptr_t)start, alignment);
     if (aligned > start)
-        unmap(start, (size_t)(aligned - start));
+        os_unmap(start, (size_t)(aligned - start));
     size_t tail = (size_t)(start + alignment - aligned);
     if (tail)
-        unmap(aligned + bytes, tail);
+        os_unmap(aligned + bytes, tail);
     return aligned;
 }
 
-void os_unmap(void *start, size_t bytes)
+/* A kernel, or valgrind, that does not know NOREPLACE takes the place for a hint. */
+enum os_placing os_map_at(void *start, size_t bytes)
 {
-    unmap(start, bytes);
-}
-
-bool os_commit(void *start, size_t bytes)
-{
-    return map(start, bytes, PROT_READ | PROT_WRITE, MAP_FIXED) != NULL;
+    count_mapping();
+    long result = SYSTEM_CALL(SYS_mmap, start, bytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (result == (long)start)
+        return OS_PLACED;
+    if (result < 0 && result >= -4095)
+        return result == -EEXIST ? OS_OCCUPIED : OS_NO_MEMORY;
+    os_unmap((void *)result, bytes);
+    return OS_OCCUPIED;
 }
 
 static bool advise(void *start, size_t bytes, int advice)
@@ -101,10 +82,7 @@ enum os_move os_move_pages(void *from, void *to, size_t bytes)
     count_mapping();
     if (SYSTEM_CALL(SYS_mremap, from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == (long)to)
         return OS_MOVED;
-    void *filled = map(to, bytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE);
-    if (filled && filled != to) /* a kernel that does not know NOREPLACE */
-        unmap(filled, bytes);
-    return filled == to ? OS_REFUSED : OS_LOST;
+    return os_map_at(to, bytes) == OS_PLACED ? OS_REFUSED : OS_LOST;
 }
 
 bool os_renew(void *start, size_t bytes)

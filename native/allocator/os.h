@@ -1,33 +1,20 @@
-/* os.h: the only place that asks the system for memory, time or identity. Leaves errno alone.
- *
- * Address space:  one PROT_NONE range is reserved once (1 TiB, else 64 GiB, else 16 GiB, else none)
- *
- *   range.base                                             range.base + range.bytes
- *   | frame 0 (2 MiB) | frame 1 | frame 2 | ...                              |
- *
- * Frames are committed (made readable and writable) when a chunk first uses them and stay so; giving
- * memory back is MADV_DONTNEED, which cannot fail for want of memory. Where no range could be
- * reserved, or it is used up, chunks are mapped where the system likes (registry.h finds them). */
+/* os.h: the only place that asks the system for memory, time or identity. Leaves errno alone. Where memory lies is
+ * range.h's to say. Nothing is mapped with MAP_NORESERVE: whether memory is to be had is the kernel's decision,
+ * by its rules of overcommit. */
 #ifndef HAK_OS_H
 #define HAK_OS_H
 
 #include "base.h"
 
-struct os_range {
-    char *base;
-    size_t bytes; /* 0: none */
-};
-extern struct os_range os_range; /* written once, before any thread can see it */
-
-void os_reserve_range(void);
-
 /* Zeroed, readable and writable, page aligned; NULL on failure. For metadata: never given back. */
 void *os_map(size_t bytes);
 /* The same, aligned to a power of two, for chunks outside the range; os_unmap returns it. */
 void *os_map_aligned(size_t bytes, size_t alignment);
-void os_unmap(void *start, size_t bytes);
-/* Maps a part of the range anew, usable and zero; false on failure. Neighbours become one mapping. */
-bool os_commit(void *start, size_t bytes);
+/* As os_map, at this place, and only if nothing is mapped there: OCCUPIED otherwise. Neighbours become one mapping. */
+enum os_placing { OS_PLACED, OS_OCCUPIED, OS_NO_MEMORY };
+enum os_placing os_map_at(void *start, size_t bytes);
+/* False: the system refused, as the process has as many mappings as it may; it is still there. */
+bool os_unmap(void *start, size_t bytes);
 /* Drops the content: the next touch finds zeros. False if the system refused (content undefined). */
 bool os_purge(void *start, size_t bytes);
 /* Moves the pages of [from, from+bytes) to `to`, both inside the range; `from` then reads as zeros. The

@@ -4,6 +4,7 @@
 #include "chunk.h"
 #include "events.h"
 #include "lock.h"
+#include "os.h"
 #include "settings.h"
 #include "telemetry.h"
 
@@ -42,8 +43,8 @@ struct chunk *registry_find_outside(const void *address)
 /* The word of a frame; NULL if a leaf is needed and there is no memory for it. */
 static struct chunk *_Atomic *frame_word_locked(uintptr_t address)
 {
-    size_t offset = (size_t)(address - (uintptr_t)os_range.base);
-    if (offset < os_range.bytes)
+    size_t offset = range_offset((const void *)address);
+    if (offset < range_bytes())
         return &registry_frames[offset >> CHUNK_SHIFT];
     uintptr_t frame = address >> CHUNK_SHIFT;
     if (frame >> (2 * LEAF_BITS))
@@ -78,14 +79,7 @@ static bool grow_locked(const struct actor *actor)
 bool registry_start(void)
 {
     first_segment_entries = (uint32_t)power_of_two_at_least((uint64_t)SETTING(registry_initial_entries));
-    if (os_range.bytes && !registry_frames) {
-        registry_frames = os_map(os_range.bytes / CHUNK_BYTES * sizeof *registry_frames);
-        if (!registry_frames) {
-            os_unmap(os_range.base, os_range.bytes);
-            os_range.bytes = 0;
-            os_range.base = NULL;
-        }
-    }
+    registry_frames = range_table(RANGE_CHUNK_OF_FRAME);
     return grow_locked(NULL);
 }
 

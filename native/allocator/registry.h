@@ -1,6 +1,6 @@
 /* registry.h: which chunk an address belongs to, and the store that chunk descriptors come from.
  *
- *   address -- inside the range --> frames[(address - base) >> 21]   (flat, one word a frame)
+ *   address -- inside the range --> chunk_of_frame[(address - base) >> 21]   (flat, one word a frame; range.h)
  *          '-- outside ----------> root[bits 47..34] -> leaf[bits 33..21]
  *
  *   descriptors: segment 0 has registry.initial_entries, segment k as many as all before it; segments
@@ -16,24 +16,24 @@
 #define HAK_REGISTRY_H
 
 #include "base.h"
-#include "os.h"
+#include "range.h"
 
 struct chunk; /* chunk.h */
 
-extern struct chunk *_Atomic *registry_frames; /* NULL without a range */
+extern struct chunk *_Atomic *registry_frames; /* NULL without a range; so much of it is mapped as range.bytes says */
 
 struct chunk *registry_find_outside(const void *address);
 
 /* The chunk that `address` lies in, or NULL: not ours, or not mapped now. */
 static inline struct chunk *registry_find(const void *address)
 {
-    size_t offset = (size_t)((uintptr_t)address - (uintptr_t)os_range.base);
-    if (LIKELY(offset < os_range.bytes))
+    size_t offset = range_offset(address);
+    if (LIKELY(offset < range_bytes()))
         return atomic_load_explicit(&registry_frames[offset >> CHUNK_SHIFT], memory_order_acquire);
     return registry_find_outside(address);
 }
 
-/* After os_reserve_range. False if there is no memory for its first segment. */
+/* After range_start. False if there is no memory for its first segment. */
 bool registry_start(void);
 
 /* A zeroed or recycled descriptor (its `entry_index` is kept), or NULL: no memory to grow. */

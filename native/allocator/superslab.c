@@ -21,13 +21,9 @@ static struct chunk *lists[TIER_COUNT][RUN_ORDERS];
 
 bool superslab_start(void)
 {
-    if (os_range.bytes == 0)
-        return true;
-    size_t slabs = os_range.bytes / SLAB_BYTES;
-    _Atomic uint16_t *tables = os_map(MAX_HEAPS * slabs * sizeof *tables);
-    for (unsigned heap = 0; tables && heap < MAX_HEAPS; heap++)
-        class_of_slab[heap] = tables + heap * slabs;
-    return tables != NULL;
+    for (unsigned heap = 0; heap < range_heap_count(); heap++)
+        class_of_slab[heap] = range_table(RANGE_CLASS_OF_SLAB + heap);
+    return true;
 }
 
 static unsigned busy_slabs(const struct chunk *chunk)
@@ -307,8 +303,8 @@ static void set_class_of_slabs(struct chunk *chunk, const struct slab *slab, uin
 {
     if (!chunk->in_range)
         return;
-    size_t first = (size_t)(chunk->base - os_range.base) / SLAB_BYTES + slab->index;
-    for (unsigned heap = 0; heap < MAX_HEAPS; heap++)
+    size_t first = range_offset(chunk->base) / SLAB_BYTES + slab->index;
+    for (unsigned heap = 0; heap < range_heap_count(); heap++)
         for (unsigned i = 0; i < slab->span_slabs; i++)
             atomic_store_explicit(&class_of_slab[heap][first + i], heap == slab->heap ? own_key : foreign_key,
                                   memory_order_relaxed);
@@ -423,10 +419,12 @@ void superslab_acquire_locks(void)
     lock_acquire(&superslab_shared.lock);
     frames_acquire_locks();
     registry_acquire_locks();
+    range_acquire_locks();
 }
 
 void superslab_release_locks(void)
 {
+    range_release_locks();
     registry_release_locks();
     frames_release_locks();
     lock_release(&superslab_shared.lock);
@@ -438,6 +436,7 @@ void superslab_after_fork(void)
     lock_reset(&superslab_shared.lock);
     frames_reset_locks();
     registry_reset_locks();
+    range_reset_locks();
     for (uint32_t i = 0; (chunk = registry_chunk_at(i)) != NULL; i++) {
         if (chunk_kind(chunk) != CHUNK_SLABS || !chunk->is_purging)
             continue;

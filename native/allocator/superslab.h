@@ -30,11 +30,11 @@
 #include "chunk.h"
 #include "registry.h"
 
-/* class_of_slab[heap][(address - range.base) >> 16]: for threads of that heap, the key of the bin for blocks of
+/* class_of_slab[heap][(address - range.base) >> 16], as far as range.bytes says: for threads of that heap, the key of the bin for blocks of
  * the slab there: of its size class, or of the class's outbox if the slab is another heap's; 0 for anything that
  * is not a block of a size class. What the fast path of free looks at. Written before a block escapes and
  * after the last came back. */
-extern _Atomic uint16_t *class_of_slab[MAX_HEAPS];
+extern _Atomic uint16_t *class_of_slab[MAX_HEAPS]; /* NULL: no such heap, or no range */
 
 bool superslab_start(void);
 
@@ -66,12 +66,12 @@ uint64_t superslab_purge_pages(struct slab *slab, uint64_t pages);
 /* A chunk of 32 free slabs, HOT, registered, in no list yet; NULL on failure. is_for_class: wanted for blocks of
  * a size class. */
 struct chunk *superslab_map_chunk(const struct actor *actor, bool is_for_class);
-/* A run of whole frames for a big block, aligned to `alignment` (a power of two), registered as
- * CHUNK_BIG; NULL on failure. *is_zeroed: its pages are known to be zero. */
-struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed);
+/* A zeroed run of whole frames for a big block, aligned to `alignment` (a power of two), registered as
+ * CHUNK_BIG; NULL on failure. */
+struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment);
 /* Makes it longer in place if the frames behind it are free. */
 bool superslab_extend_big(struct chunk *chunk, size_t bytes);
-/* Purges its pages, returns its address space. */
+/* Returns its memory and its address space. */
 void superslab_unmap_big(const struct actor *actor, struct chunk *chunk);
 
 bool superslab_is_valid(void);

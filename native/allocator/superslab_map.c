@@ -2,6 +2,7 @@
 #include "superslab.h"
 
 #include "frames.h"
+#include "os.h"
 #include "settings.h"
 #include "slab_runs.h"
 #include "telemetry.h"
@@ -37,37 +38,34 @@ struct chunk *superslab_map_chunk(const struct actor *actor, bool is_for_class)
     struct chunk *chunk = registry_new_chunk(actor);
     if (!chunk)
         return NULL;
-    bool is_zeroed;
     chunk->frames = 0;
     if (!chunk->block_bits)
         chunk->block_bits = os_map(SLABS_PER_CHUNK * BLOCK_BIT_WORDS * sizeof *chunk->block_bits);
-    chunk->base = chunk->block_bits ? frames_acquire(1, CHUNK_BYTES, &is_zeroed) : NULL;
+    chunk->base = chunk->block_bits ? frames_acquire(1, CHUNK_BYTES) : NULL;
     if (!chunk->base) {
         registry_remove(chunk);
         return NULL;
     }
     chunk->frames = 1;
     chunk->free_mask = FULL_MASK;
-    chunk->dirty_mask = is_zeroed ? 0 : FULL_MASK;
+    chunk->dirty_mask = 0;
     chunk->tier = TIER_HOT;
     chunk->best_run = NO_RUN;
     chunk->is_purging = 0;
     chunk->previous = NULL;
-    chunk->in_range = (size_t)((uintptr_t)chunk->base - (uintptr_t)os_range.base) < os_range.bytes;
+    chunk->in_range = range_holds(chunk->base);
     for (unsigned i = 0; i < SLABS_PER_CHUNK; i++)
         chunk->slabs[i] = (struct slab){.index = (uint8_t)i};
-    if (!is_zeroed)
-        telemetry_add(&telemetry->global.committed_bytes, (int64_t)CHUNK_BYTES);
     advise_huge_pages(chunk, is_for_class);
     if (!registry_publish(chunk)) {
-        frames_release(chunk->base, 1, is_zeroed);
+        frames_release(chunk->base, 1);
         registry_remove(chunk);
         return NULL;
     }
     return chunk;
 }
 
-struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed)
+struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment)
 {
     if (bytes > SIZE_MAX - CHUNK_BYTES || bytes / CHUNK_BYTES >= UINT32_MAX / 2)
         return NULL;
@@ -76,7 +74,7 @@ struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t 
         return NULL;
     uint32_t frames = (uint32_t)(round_up(bytes, CHUNK_BYTES) / CHUNK_BYTES);
     chunk->frames = 0;
-    chunk->base = frames_acquire(frames, alignment > CHUNK_BYTES ? alignment : CHUNK_BYTES, is_zeroed);
+    chunk->base = frames_acquire(frames, alignment > CHUNK_BYTES ? alignment : CHUNK_BYTES);
     if (!chunk->base) {
         registry_remove(chunk);
         return NULL;
@@ -84,10 +82,10 @@ struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t 
     chunk->frames = frames;
     chunk->best_run = NO_RUN;
     chunk->previous = NULL;
-    chunk->in_range = (size_t)((uintptr_t)chunk->base - (uintptr_t)os_range.base) < os_range.bytes;
+    chunk->in_range = range_holds(chunk->base);
     chunk_set_kind(chunk, CHUNK_BIG);
     if (!registry_publish(chunk)) {
-        frames_release(chunk->base, frames, *is_zeroed);
+        frames_release(chunk->base, frames);
         registry_remove(chunk);
         return NULL;
     }
@@ -96,20 +94,16 @@ struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t 
 
 bool superslab_extend_big(struct chunk *chunk, size_t bytes)
 {
-    bool is_zeroed;
     if (bytes > SIZE_MAX - CHUNK_BYTES || bytes / CHUNK_BYTES >= UINT32_MAX / 2)
         return false;
     uint32_t frames = (uint32_t)(round_up(bytes, CHUNK_BYTES) / CHUNK_BYTES), had = chunk->frames;
     if (frames <= had)
         return true;
-    if (!frames_extend(chunk->base, had, frames, &is_zeroed))
+    if (!frames_extend(chunk->base, had, frames))
         return false;
-    if (registry_extend(chunk, frames)) {
-        if (!is_zeroed) /* must be purged as a whole before it may count as zeroed */
-            chunk->touched_bytes = (size_t)frames * CHUNK_BYTES;
+    if (registry_extend(chunk, frames))
         return true;
-    }
-    frames_release(chunk->base + (size_t)had * CHUNK_BYTES, frames - had, is_zeroed);
+    frames_release(chunk->base + (size_t)had * CHUNK_BYTES, frames - had);
     return false;
 }
 
@@ -118,8 +112,7 @@ void superslab_unmap_big(const struct actor *actor, struct chunk *chunk)
     (void)actor;
     char *base = chunk->base;
     uint32_t frames = chunk->frames;
-    bool is_zeroed = !chunk->in_range || chunk->touched_bytes == 0 ||
-                     os_purge(base, round_up(chunk->touched_bytes, PAGE_BYTES));
+    telemetry_add(&telemetry->global.purged_bytes, (int64_t)chunk->touched_bytes);
     registry_remove(chunk);
-    frames_release(base, frames, is_zeroed);
+    frames_release(base, frames);
 }

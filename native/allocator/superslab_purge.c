@@ -3,6 +3,7 @@
 
 #include "events.h"
 #include "frames.h"
+#include "os.h"
 #include "settings.h"
 #include "slab_runs.h"
 #include "superslab_lists.h"
@@ -114,7 +115,7 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
         char *base = chunk->base;
         superslab_add_committed(-(int64_t)__builtin_popcount(refused));
         registry_remove(chunk);
-        frames_release(base, 1, refused == 0);
+        frames_release(base, 1);
         lock_acquire(&superslab_shared.lock);
         return (size_t)purged * SLAB_BYTES;
     }

@@ -9,6 +9,7 @@
 #include "events.h"
 #include "integrity.h"
 #include "magazine.h"
+#include "os.h"
 #include "outbox.h"
 #include "settings.h"
 
@@ -168,7 +169,7 @@ static void set_fast_paths(struct tls_cache *cache)
         memset(cache->tiny_table, 0, sizeof cache->tiny_table); /* NO_CLASS_KEY */
     else
         memcpy(cache->tiny_table, tiny_class_tables[cache->route_profile], sizeof cache->tiny_table);
-    cache->range_limit = is_off ? 0 : os_range.bytes / 8;
+    cache->range_limit = is_off ? 0 : range_bytes() / 8;
     cache->mid_max_bytes = is_off ? 0 : MID_MAX_BYTES;
 }
 
@@ -209,6 +210,7 @@ static void adopt(struct tls_cache *cache)
 
 static void look_at_clock(struct tls_cache *cache)
 {
+    tls_cache_see_range(cache);
     cache->next_look = cache->actor.operations + OPERATIONS_PER_LOOK;
     int64_t period_ms = SETTING(tls_adapt_ms);
     uint32_t now_ms = clock_now_ms(&cache->actor);

@@ -25,6 +25,7 @@
 #define HAK_TLS_CACHE_H
 
 #include "base.h"
+#include "range.h"
 #include "size_class.h"
 #include "telemetry.h"
 
@@ -58,7 +59,7 @@ struct tls_cache {
     /* What the fast paths read; constant between settings. */
     const _Atomic uint16_t *class_of_slab; /* as the cache's heap sees it */
     uintptr_t range_base;
-    uint64_t range_limit; /* range bytes / 8: fast_path.h */
+    uint64_t range_limit; /* range_bytes() / 8 as last seen: fast_path.h */
     size_t mid_max_bytes; /* MID_MAX_BYTES, or 0 where mid blocks take the slow path */
     uint16_t tiny_table[TINY_TABLE_ENTRIES]; /* a copy of the route profile's in force: one load less */
     uint8_t is_real;                         /* 0: the stand-in of threads without a cache */
@@ -143,6 +144,12 @@ void tls_cache_look(struct tls_cache *cache);
 /* Brings the thread's telemetry up to this moment; of what it holds, of one class. */
 void tls_cache_publish(struct tls_cache *cache);
 void tls_cache_publish_held(struct tls_cache *cache, unsigned class_index);
+/* The range may have grown: until a thread sees that, blocks of the new part take the slow path. */
+static inline void tls_cache_see_range(struct tls_cache *cache)
+{
+    if (cache->range_limit) /* else the fast paths are off, or there is no range */
+        cache->range_limit = range_bytes() / 8;
+}
 /* Gives every cached block back and forgets what was adapted. Returns how many blocks. */
 unsigned tls_cache_flush(struct tls_cache *cache);
 

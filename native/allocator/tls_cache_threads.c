@@ -2,6 +2,8 @@
 #include "control.h"
 #include "events.h"
 #include "lock.h"
+#include "os.h"
+#include "range.h"
 #include "settings.h"
 #include "superslab.h"
 #include "thread_rows.h"
@@ -30,7 +32,7 @@ struct tls_cache *tls_cache_create(unsigned heap)
     if (!cache->row)
         return NULL; /* the cache is lost, as is all hope: there is no page left */
     cache->class_of_slab = class_of_slab[heap];
-    cache->range_base = (uintptr_t)os_range.base;
+    cache->range_base = (uintptr_t)range.base;
     cache->heap = (uint8_t)heap;
     cache->is_real = 1;
     cache->is_maintenance_due = SETTING(purge_background) != 0; /* heap.c starts the thread */

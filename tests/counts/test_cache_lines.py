@@ -26,7 +26,7 @@ SOURCES = {
 }
 # Read on every call of some slow path, written next to never.
 READ_MOSTLY = (
-    "settings", "telemetry", "os_range", "registry_frames", "class_of_slab", "tiny_class_tables",
+    "settings", "telemetry", "range", "registry_frames", "class_of_slab", "tiny_class_tables",
     "mid_class_table", "root",
     "current_generation", "heap_count", "bucket_count", "placed_by", "shard_count", "os_process_word",
 )  # fmt: skip

@@ -17,9 +17,9 @@
 
 #define MIB ((size_t)1 << 20)
 
-enum kind { MMAP, MUNMAP, MADVISE, MREMAP, PTHREAD_CREATE, BLOCK_FILE, ANY, RESERVE, LIMIT, KIND_COUNT };
+enum kind { MMAP, MUNMAP, MADVISE, MREMAP, PTHREAD_CREATE, BLOCK_FILE, OCCUPIED, ANY, OUTSIDE, LIMIT, KIND_COUNT };
 static const char *const kind_names[KIND_COUNT] = {"mmap", "munmap", "madvise", "mremap", "pthread_create",
-                                                   "file", "any",    "reserve", "limit"};
+                                                   "file", "occupied", "any", "outside", "limit"};
 
 /* ---- system calls that fail ------------------------------------------------------------------------- */
 
@@ -44,10 +44,8 @@ static void set_limits(bool is_tight)
     CHECK(setrlimit(RLIMIT_AS, &space) == 0 && setrlimit(RLIMIT_DATA, &data) == 0);
 }
 
-static bool is_to_fail(enum kind kind, size_t bytes)
+static bool is_to_fail(enum kind kind)
 {
-    if (plan->kind == RESERVE && kind == MMAP && bytes > 1024 * MIB)
-        return true; /* whatever else happens, there is no range */
     if (plan->is_lifted || (plan->kind != kind && plan->kind < ANY))
         return false;
     uint64_t number = __atomic_add_fetch(&plan->calls, 1, __ATOMIC_RELAXED);
@@ -80,18 +78,24 @@ long __wrap_system_call(long number, long a, long b, long c, long d, long e, lon
 {
     int saved_errno = errno;
     bool fails = false;
+    long error = -ENOMEM;
     switch (number) {
     case SYS_mmap:
-        fails = is_to_fail(MMAP, (size_t)b);
+        if (d & MAP_FIXED_NOREPLACE && plan->kind == OCCUPIED) {
+            fails = is_to_fail(OCCUPIED);
+            error = -EEXIST;
+        } else {
+            fails = (d & MAP_FIXED_NOREPLACE && plan->kind == OUTSIDE) || is_to_fail(MMAP);
+        }
         break;
     case SYS_munmap:
-        fails = is_to_fail(MUNMAP, (size_t)b);
+        fails = is_to_fail(MUNMAP);
         break;
     case SYS_madvise:
-        fails = is_to_fail(MADVISE, (size_t)b);
+        fails = is_to_fail(MADVISE);
         break;
     case SYS_mremap:
-        fails = is_to_fail(MREMAP, (size_t)b);
+        fails = is_to_fail(MREMAP);
         if (fails)
             unmap_target((size_t)c, (void *)e);
         break;
@@ -100,13 +104,13 @@ long __wrap_system_call(long number, long a, long b, long c, long d, long e, lon
     case SYS_ftruncate:
     case SYS_renameat2:
     case SYS_pread64:
-        fails = is_to_fail(BLOCK_FILE, 0);
+        fails = is_to_fail(BLOCK_FILE);
         break;
     default:
         break;
     }
     errno = saved_errno;
-    return fails ? -ENOMEM : __real_system_call(number, a, b, c, d, e, f);
+    return fails ? error : __real_system_call(number, a, b, c, d, e, f);
 }
 
 /* The same for the writer of blocks, which still calls the C library. */
@@ -114,14 +118,14 @@ void *__real_mmap(void *start, size_t bytes, int protection, int flags, int desc
 void *__wrap_mmap(void *start, size_t bytes, int protection, int flags, int descriptor, off_t offset);
 void *__wrap_mmap(void *start, size_t bytes, int protection, int flags, int descriptor, off_t offset)
 {
-    return is_to_fail(MMAP, bytes) ? MAP_FAILED : __real_mmap(start, bytes, protection, flags, descriptor, offset);
+    return is_to_fail(MMAP) ? MAP_FAILED : __real_mmap(start, bytes, protection, flags, descriptor, offset);
 }
 
 int __real_munmap(void *start, size_t bytes);
 int __wrap_munmap(void *start, size_t bytes);
 int __wrap_munmap(void *start, size_t bytes)
 {
-    return is_to_fail(MUNMAP, bytes) ? -1 : __real_munmap(start, bytes);
+    return is_to_fail(MUNMAP) ? -1 : __real_munmap(start, bytes);
 }
 
 void *__real_mremap(void *start, size_t bytes, size_t new_bytes, int flags, void *to);
@@ -132,7 +136,7 @@ void *__wrap_mremap(void *start, size_t bytes, size_t new_bytes, int flags, ...)
     va_start(arguments, flags);
     void *to = va_arg(arguments, void *);
     va_end(arguments);
-    if (!is_to_fail(MREMAP, bytes))
+    if (!is_to_fail(MREMAP))
         return __real_mremap(start, bytes, new_bytes, flags, to);
     CHECK(plan->span != 1 || __real_munmap(to, new_bytes) == 0);
     errno = ENOMEM;
@@ -144,7 +148,7 @@ int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, r
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, routine *run, void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, routine *run, void *argument)
 {
-    return is_to_fail(PTHREAD_CREATE, 0) ? EAGAIN : __real_pthread_create(thread, attributes, run, argument);
+    return is_to_fail(PTHREAD_CREATE) ? EAGAIN : __real_pthread_create(thread, attributes, run, argument);
 }
 
 /* The writer of blocks makes these by number; all others of its calls cannot fail, or not for want of anything. */
@@ -153,14 +157,14 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
     bool is_of_file = number == SYS_openat || number == SYS_fallocate || number == SYS_renameat2 || number == SYS_pread64;
-    return is_of_file && is_to_fail(BLOCK_FILE, 0) ? -1 : __real_syscall(number, a, b, c, d, e, f);
+    return is_of_file && is_to_fail(BLOCK_FILE) ? -1 : __real_syscall(number, a, b, c, d, e, f);
 }
 
 int __real_ftruncate(int descriptor, off_t bytes);
 int __wrap_ftruncate(int descriptor, off_t bytes);
 int __wrap_ftruncate(int descriptor, off_t bytes)
 {
-    return is_to_fail(BLOCK_FILE, 0) ? -1 : __real_ftruncate(descriptor, bytes);
+    return is_to_fail(BLOCK_FILE) ? -1 : __real_ftruncate(descriptor, bytes);
 }
 
 #endif

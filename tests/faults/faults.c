@@ -6,7 +6,8 @@
  *        faults KIND SPAN at FIRST   one moment, in this process
  *   KIND: mmap munmap madvise mremap pthread_create any
  *         file:    what makes, sizes, names and opens the file of a control block
- *         reserve: any, and the range is refused, too
+ *         occupied: what is to be mapped at a place, as if another's mapping were there
+ *         outside: any, and there is no range: nothing can be mapped at a place
  *         limit:   at that moment the process gets limits of what it has: nothing may grow (SPAN 0) */
 #include "check.h"
 #include "hakmem.h"
@@ -325,7 +326,7 @@ int main(int argument_count, char **arguments)
         if (strcmp(arguments[1], kind_names[kind]) == 0)
             plan->kind = (enum kind)kind;
     if (plan->kind == KIND_COUNT) {
-        fprintf(stderr, "usage: faults mmap|munmap|madvise|mremap|pthread_create|file|any|reserve|limit SPAN [STEP | at FIRST]\n");
+        fprintf(stderr, "usage: faults mmap|munmap|madvise|mremap|pthread_create|file|occupied|any|outside|limit SPAN [STEP | at FIRST]\n");
         return 2;
     }
     plan->span = strtoull(arguments[2], NULL, 10);

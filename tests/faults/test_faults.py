@@ -38,15 +38,17 @@ def test_any_system_call_fails(
     assert int(said.split()[2]) > 80  # moments
 
 
-@pytest.mark.parametrize("kind", ["mmap", "munmap", "madvise", "mremap", "pthread_create", "file"])
+@pytest.mark.parametrize(
+    "kind", ["mmap", "munmap", "madvise", "mremap", "pthread_create", "file", "occupied"]
+)
 def test_one_kind_fails_from_some_moment_on(native_program: Callable[[str], Path], kind: str) -> None:
     assert run(native_program("faults"), [kind, "0"], {}).startswith("faults: ok")
 
 
 @pytest.mark.parametrize("span", ["1", "0"], ids=["once", "from then on"])
-def test_without_the_reserved_range(native_program: Callable[[str], Path], span: str) -> None:
-    every = "7"  # such a run maps and unmaps each chunk: `make soak` has every moment
-    assert run(native_program("faults"), ["reserve", span, every], {}).startswith("faults: ok")
+def test_without_the_range(native_program: Callable[[str], Path], span: str) -> None:
+    every = "7"  # `make soak` has every moment
+    assert run(native_program("faults"), ["outside", span, every], {}).startswith("faults: ok")
 
 
 def test_limits_of_what_there_is(native_program: Callable[[str], Path]) -> None:

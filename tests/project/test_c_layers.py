@@ -23,6 +23,7 @@ ALLOCATOR_LAYERS = (
     ("registry", "frames", "checks", "integrity"),
     ("chunk", "slab_runs", "thread_rows"),
     ("control", "events", "settings", "clock"),
+    ("range",),
     ("os", "call_site"),
     ("telemetry",),
     ("size_class",),

@@ -1,0 +1,115 @@
+/* range.c: where the zone lies, and how much of its tables is mapped. */
+#include "range.h"
+
+#include "lock.h"
+#include "os.h"
+#include "telemetry.h"
+
+#define TABLE_SLOT_BYTES (RANGE_MAX_BYTES / SLAB_BYTES * sizeof(uint16_t)) /* of the largest: class_of_slab */
+#define FIRST_BYTES ((size_t)128 << 20) /* of the range: a page of class_of_slab */
+_Static_assert(FIRST_BYTES / SLAB_BYTES * sizeof(uint16_t) == PAGE_BYTES, "tables grow by whole pages");
+_Static_assert(RANGE_MAX_BYTES / CHUNK_BYTES * sizeof(void *) <= TABLE_SLOT_BYTES, "it has a slot as well");
+
+/* From 17 to 31 TiB: above what programs ask for by address, below where the system begins to map by itself. */
+#define ZONE_LOWEST ((uintptr_t)0x110000000000)
+#define ZONE_SPAN ((uintptr_t)0x0e0000000000)
+/* Where that is taken (ThreadSanitizer has its shadow there): half a TiB. */
+#define ZONE_SECOND_CHOICE ((uintptr_t)0x008000000000)
+
+struct range range;
+
+static struct lock range_lock;
+static size_t mapped_bytes[RANGE_TABLE_COUNT]; /* under range_lock */
+static unsigned heap_count;
+
+unsigned range_heap_count(void)
+{
+    return heap_count;
+}
+
+void *range_table(enum range_table table)
+{
+    return range.base ? range.base - (table + 1) * TABLE_SLOT_BYTES : NULL;
+}
+
+static bool reach_locked(enum range_table table, size_t bytes)
+{
+    size_t had = mapped_bytes[table], wanted = round_up(bytes, PAGE_BYTES);
+    if (wanted <= had)
+        return true;
+    if (wanted > TABLE_SLOT_BYTES || os_map_at((char *)range_table(table) + had, wanted - had) != OS_PLACED)
+        return false;
+    mapped_bytes[table] = wanted;
+    return true;
+}
+
+bool range_table_reach(enum range_table table, size_t bytes)
+{
+    if (!range.base)
+        return false;
+    lock_acquire(&range_lock);
+    bool done = reach_locked(table, bytes);
+    lock_release(&range_lock);
+    return done;
+}
+
+/* Doubles: tables are asked for seldom, and cost a 4096th of what lies in the range. */
+bool range_grow(size_t bytes)
+{
+    size_t had = range_bytes(), wanted = had ? had : FIRST_BYTES;
+    if (bytes <= had)
+        return true;
+    if (!range.base || bytes > RANGE_MAX_BYTES)
+        return false;
+    while (wanted < bytes)
+        wanted *= 2;
+    lock_acquire(&range_lock);
+    bool done = reach_locked(RANGE_CHUNK_OF_FRAME, wanted / CHUNK_BYTES * sizeof(void *));
+    for (unsigned heap = 0; done && heap < heap_count; heap++)
+        done = reach_locked(RANGE_CLASS_OF_SLAB + heap, wanted / SLAB_BYTES * sizeof(uint16_t));
+    if (done) {
+        atomic_store_explicit(&range.bytes, wanted, memory_order_release);
+        telemetry_set(&telemetry->global.reserved_bytes, wanted);
+    }
+    lock_release(&range_lock);
+    return done;
+}
+
+/* As random as the place of this library is. */
+static uintptr_t first_choice(void)
+{
+    uintptr_t places = ZONE_SPAN / CHUNK_BYTES, random = (uintptr_t)&range / PAGE_BYTES;
+    return ZONE_LOWEST + random % places * CHUNK_BYTES;
+}
+
+void range_start(unsigned heaps)
+{
+    const uintptr_t choices[] = {first_choice(), ZONE_SECOND_CHOICE};
+    heap_count = heaps;
+    for (unsigned i = 0; i < sizeof choices / sizeof *choices; i++) {
+        range.base = (char *)choices[i] + round_up(RANGE_TABLE_COUNT * TABLE_SLOT_BYTES, CHUNK_BYTES);
+        if (range_grow(FIRST_BYTES))
+            return;
+        for (unsigned table = 0; table < RANGE_TABLE_COUNT; table++) {
+            if (mapped_bytes[table])
+                os_unmap(range_table(table), mapped_bytes[table]);
+            mapped_bytes[table] = 0;
+        }
+    }
+    range.base = NULL;
+}
+
+void range_acquire_locks(void)
+{
+    lock_acquire(&range_lock);
+}
+
+void range_release_locks(void)
+{
+    lock_release(&range_lock);
+}
+
+void range_reset_locks(void)
+{
+    lock_reset(&range_lock);
+}
