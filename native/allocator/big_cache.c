@@ -1,6 +1,7 @@
 /* big_cache.c: what the BigCache keeps, for how long, and how big blocks change their size. */
 #include "big_cache.h"
 
+#include "altered.h"
 #include "big_table.h"
 #include "clock.h"
 #include "events.h"
@@ -239,7 +240,7 @@ bool big_cache_free(const struct actor *actor, struct chunk *chunk)
     int64_t delay_ms = SETTING(ss_purge_delay_ms);
     uint32_t now_ms = clock_now_ms(actor);
     count_live(-1, -(int64_t)chunk->requested_bytes);
-    if (delay_ms == 0) {
+    if (delay_ms == 0 || chunk_is_altered(chunk)) {
         unmap(actor, chunk);
         return true;
     }
@@ -323,7 +324,7 @@ static void *resize_by_moving(const struct actor *actor, struct chunk *chunk, si
 
 void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t bytes)
 {
-    if (!is_reasonable(bytes) || !big_cache_is_at_user(chunk))
+    if (!is_reasonable(bytes) || !big_cache_is_at_user(chunk) || chunk_is_altered(chunk))
         return NULL;
     size_t wanted = round_up((bytes ? bytes : 1) + chunk->color_bytes, PAGE_BYTES);
     if (wanted <= (size_t)chunk->frames * CHUNK_BYTES)

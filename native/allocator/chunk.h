@@ -32,6 +32,7 @@ struct slab {
     uint32_t idle_since_ms; /* low 32 bits. L25: when it was freed; CLASS: when it was first seen IDLE */
     uint64_t purged_pages;  /* CLASS: bit i: page i was given back since blocks were last taken */
     uint8_t activity;       /* CLASS: enum slab_activity, of blocks taken and given back */
+    _Atomic uint8_t is_altered; /* altered.h */
     /* The remote line: anybody. remote_head: push CAS and take-all exchange acq_rel; the address
      * of the first block in the low 48 bits, how many are linked behind it above (central.c). */
     _Alignas(CACHE_LINE) _Atomic uint64_t remote_head;
@@ -54,6 +55,7 @@ struct chunk {
     uint8_t is_purging; /* its clean-up runs without the lock; not to be released meanwhile */
     /* Huge pages were asked for by os.thp = dense: not any more once memory is given back. Relaxed exchange. */
     _Atomic uint8_t is_huge;
+    _Atomic uint8_t is_altered; /* BIG: altered.h */
     uint32_t idle_since_ms; /* low 32 bits: the last time a slab became free */
     struct chunk *next, *previous;
     /* CHUNK_BIG only (big_cache.h): */

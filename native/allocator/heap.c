@@ -1,6 +1,7 @@
 /* heap.c: routes requests, recognises pointers, keeps the rules of the C library's allocation calls. */
 #include "heap.h"
 
+#include "altered.h"
 #include "big_cache.h"
 #include "call_site.h"
 #include "central.h"
@@ -274,6 +275,8 @@ static struct block_info find_live_block(const struct tls_cache *cache, const vo
 static bool free_class_block(struct tls_cache *cache, const struct block_info *info, void *block)
 {
     unsigned class_index = info->slab->class_index;
+    if (UNLIKELY(slab_is_altered(info->slab)) && !altered_renew(block, info->usable_bytes))
+        return true; /* lost: nobody must have it */
     if (LIKELY(cache->is_real)) {
         tls_cache_see_range(cache);
         if (UNLIKELY(cache->check_level >= 3) && !integrity_note_free(info->chunk, block))

@@ -1,6 +1,7 @@
 /* l25_pool.c: which shard serves a thread, and when there are more shards or fewer. */
 #include "l25_pool.h"
 
+#include "altered.h"
 #include "clock.h"
 #include "control.h"
 #include "events.h"
@@ -329,6 +330,9 @@ bool l25_pool_free(const struct actor *actor, struct slab *slab)
 {
     if (__atomic_exchange_n(&slab->used, 0, __ATOMIC_ACQ_REL) != 1)
         return false;
+    if (UNLIKELY(slab_is_altered(slab)) && !altered_renew(slab_start(slab), slab->span_slabs * SLAB_BYTES))
+        return true; /* lost: nobody must have it */
+    atomic_store_explicit(&slab->is_altered, 0, memory_order_relaxed);
     int64_t bytes = (int64_t)l25_pool_block_bytes(slab), delay_ms = SETTING(ss_purge_delay_ms);
     uint32_t now_ms = clock_now_ms(actor);
     bool look_due = false;
@@ -368,7 +372,7 @@ static bool any_is_free(unsigned class_index)
 
 bool l25_pool_resize(const struct actor *actor, struct slab *slab, size_t bytes)
 {
-    if (bytes <= MID_MAX_BYTES || bytes > L25_MAX_BYTES)
+    if (bytes <= MID_MAX_BYTES || bytes > L25_MAX_BYTES || slab_is_altered(slab))
         return false;
     unsigned former = slab->class_index, class_index = l25_class_for(bytes);
     /* To copy into a block that waits here costs less than new pages, and keeps less memory. */

@@ -22,7 +22,7 @@ bool os_purge(void *start, size_t bytes);
  * [to, to+bytes) may by now be another's: it must never be used again. */
 enum os_move { OS_MOVED, OS_REFUSED, OS_LOST };
 enum os_move os_move_pages(void *from, void *to, size_t bytes);
-/* As os_purge, for what was a target of moves: one mapping with its neighbours again. False: as LOST. */
+/* Maps pages of ours anew, as os_map would; false: the system refused, and they are as they were. */
 bool os_renew(void *start, size_t bytes);
 void os_advise_huge_pages(void *start, size_t bytes, bool are_wanted);
 

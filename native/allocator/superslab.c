@@ -310,6 +310,11 @@ static void set_class_of_slabs(struct chunk *chunk, const struct slab *slab, uin
                                   memory_order_relaxed);
 }
 
+void superslab_hide_class(struct slab *slab)
+{
+    set_class_of_slabs(slab_chunk(slab), slab, NO_CLASS_KEY, NO_CLASS_KEY);
+}
+
 struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, enum slab_state state,
                                unsigned class_index, unsigned heap)
 {
@@ -331,6 +336,7 @@ struct slab *superslab_acquire_with_room(const struct actor *actor, unsigned spa
     slab->list = SLAB_UNLISTED;
     slab->activity = SLAB_TOUCHED;
     slab->purged_pages = 0;
+    atomic_store_explicit(&slab->is_altered, 0, memory_order_relaxed);
     slab->class_index = (uint8_t)class_index;
     slab->span_slabs = (uint8_t)span_slabs;
     slab->head_offset = 0;

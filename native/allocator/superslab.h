@@ -49,6 +49,9 @@ struct slab *superslab_acquire_with_room(const struct actor *actor, unsigned spa
 /* Gives a span back that was idle since then; no block of it may be out. */
 void superslab_release(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms);
 
+/* Frees of its blocks take the slow path from now on. */
+void superslab_hide_class(struct slab *slab);
+
 /* Makes a span at the user longer or shorter where it lies; false: it is not aligned for that, or what is
  * behind it is in use (or, if only_dirty, was never touched). In a DRAINING chunk,
  * too: it would not empty sooner. The caller tells the slab's class. */

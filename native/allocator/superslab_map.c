@@ -83,6 +83,7 @@ struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t 
     chunk->best_run = NO_RUN;
     chunk->previous = NULL;
     chunk->in_range = range_holds(chunk->base);
+    atomic_store_explicit(&chunk->is_altered, 0, memory_order_relaxed);
     chunk_set_kind(chunk, CHUNK_BIG);
     if (!registry_publish(chunk)) {
         frames_release(chunk->base, frames);

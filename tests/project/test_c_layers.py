@@ -10,7 +10,7 @@ from tests.project.tracked_files import list_files, read_text
 # From the top down: a file may include from its own row and the rows after it. Names are those of
 # native/allocator, without suffix.
 ALLOCATOR_LAYERS = (
-    ("override", "override_cxx", "override_info", "override_libc", "api"),
+    ("override", "override_cxx", "override_info", "override_pages", "override_libc", "api"),
     ("process",),
     ("fast_path", "statistics"),
     ("heap", "heap_upkeep", "purger"),
@@ -19,7 +19,7 @@ ALLOCATOR_LAYERS = (
     ("l25_pool", "l25_shard", "big_cache", "big_table", "big_stripe"),
     ("magazine",),
     ("central", "central_purge", "central_lists", "block_bits"),
-    ("superslab", "superslab_map", "superslab_purge", "superslab_lists"),
+    ("superslab", "superslab_map", "superslab_purge", "superslab_lists", "altered"),
     ("registry", "frames", "checks", "integrity"),
     ("chunk", "slab_runs", "thread_rows"),
     ("control", "events", "settings", "clock"),
