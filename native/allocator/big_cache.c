@@ -7,6 +7,7 @@
 #include "events.h"
 #include "lock.h"
 #include "os.h"
+#include "retention.h"
 #include "settings.h"
 #include "telemetry.h"
 
@@ -14,13 +15,16 @@
 
 #define SHRINK_DIVISOR 8           /* buckets halve below 1/8 of the load that doubles them */
 #define SHRINK_DELAY_MS 1000       /* and stay that empty so long, or ss.purge_delay_ms if longer */
-#define SURPLUS_BYTES ((size_t)1 << 20) /* a block that shrinks by so much gives the pages back */
+#define UNEARNED_BYTES (UINT64_C(8) << 20) /* idle bytes kept in any case (retention.h) */
+#define SURPLUS_BLOCKS 8                   /* given back by one free, at most */
+#define LARGE_PART 8                       /* a block above this part of what is in use is not kept unearned */
 
 /* Guards when the buckets were last seen too many. Only ever tried; nothing is taken under it but
  * stripes. */
 static struct lock upkeep_lock;
 static bool is_sparse;
 static uint32_t sparse_since_ms;
+static struct retention retention;
 static _Atomic uint32_t idle_rotor; /* the stripe whose age the next free looks at */
 
 static uint32_t most_buckets(void)
@@ -127,6 +131,32 @@ static void evict_to_limits(const struct actor *actor, uint32_t now_ms)
         evict(actor, chunk);
 }
 
+/* Half as many idle bytes again as are in use, a few more, and what was earned. */
+static uint64_t retained_bytes(int64_t delay_ms)
+{
+    uint64_t most = (uint64_t)SETTING(big_max_bytes), live_bytes = telemetry_get(&telemetry->global.big_live_bytes);
+    uint64_t bytes = retention_bytes(&retention, UNEARNED_BYTES + live_bytes + live_bytes / 2);
+    return delay_ms < 0 || bytes > most ? most : bytes;
+}
+
+/* Whether a block is so large that, idle, it would be most of what is kept. */
+static bool is_too_large(size_t bytes)
+{
+    uint64_t unearned = UNEARNED_BYTES + telemetry_get(&telemetry->global.big_live_bytes) / LARGE_PART;
+    return bytes > retention_bytes(&retention, unearned);
+}
+
+static void give_surplus(const struct actor *actor, int64_t delay_ms, uint32_t now_ms)
+{
+    struct chunk *chunk;
+    for (unsigned i = 0; i < SURPLUS_BLOCKS && big_table_bytes() > retained_bytes(delay_ms); i++) {
+        if ((chunk = big_table_take_victim((int)SETTING(big_policy), now_ms)) == NULL)
+            return;
+        retention_gave(&retention, chunk->touched_bytes, now_ms);
+        unmap(actor, chunk);
+    }
+}
+
 size_t big_cache_purge(const struct actor *actor, uint32_t now_ms, bool everything)
 {
     int64_t delay_ms = everything ? INT64_MIN : SETTING(ss_purge_delay_ms);
@@ -140,6 +170,7 @@ size_t big_cache_purge(const struct actor *actor, uint32_t now_ms, bool everythi
             bytes += unmap(actor, chunk);
     if (bytes)
         event_append(actor, EVENT_PURGE, CAUSE_IDLE, NO_ITEM, 0, (double)bytes);
+    retention_was_too_much(&retention, bytes);
     shrink_buckets(actor, now_ms, everything);
     return bytes;
 }
@@ -227,6 +258,9 @@ void *big_cache_allocate(const struct actor *actor, size_t bytes, size_t alignme
     }
     if (!chunk)
         return NULL;
+    if (chunk->touched_bytes < wanted && retention_has_given(&retention))
+        retention_missed(&retention, wanted - chunk->touched_bytes, is_too_large(wanted) ? RETENTION_DOUBT : 1,
+                         clock_now_ms(actor));
     uint32_t color_bytes = color_of(chunk, bytes, alignment);
     return hand_out(chunk, color_bytes, round_up((bytes ? bytes : 1) + color_bytes, PAGE_BYTES), call_site);
 }
@@ -248,10 +282,16 @@ bool big_cache_free(const struct actor *actor, struct chunk *chunk)
         evict(actor, chunk); /* alone beyond the limits: nothing else leaves for it */
         return true;
     }
+    if (delay_ms > 0 && is_too_large(chunk->touched_bytes)) {
+        retention_gave(&retention, chunk->touched_bytes, now_ms);
+        unmap(actor, chunk);
+        return true;
+    }
     chunk->idle_since_ms = now_ms;
     big_table_insert(chunk);
     grow_buckets(actor);
     evict_to_limits(actor, now_ms);
+    give_surplus(actor, delay_ms, now_ms);
     uint32_t stripe = atomic_load_explicit(&idle_rotor, memory_order_relaxed);
     atomic_store_explicit(&idle_rotor, stripe + 1, memory_order_relaxed); /* a lost step does no harm */
     struct chunk *idle = delay_ms > 0 ? big_table_take_idle(stripe, now_ms, delay_ms) : NULL;
@@ -272,7 +312,7 @@ static void set_requested(struct chunk *chunk, size_t bytes)
 
 static void *resize_in_place(struct chunk *chunk, size_t bytes)
 {
-    bool has_surplus = bytes < chunk->requested_bytes && chunk->touched_bytes - bytes >= SURPLUS_BYTES;
+    bool has_surplus = bytes < chunk->requested_bytes && chunk->touched_bytes - bytes >= BIG_SURPLUS_BYTES;
     if (has_surplus && os_purge(chunk->base + bytes, chunk->touched_bytes - bytes))
         set_touched(chunk, bytes);
     set_requested(chunk, bytes);

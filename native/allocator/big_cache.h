@@ -11,8 +11,8 @@
  *
  * A request takes a cached block of its class and call site, else of its class, else of the class above; at
  * least as large, at most twice as many frames, and the one whose touched pages suit best. The user may use
- * the requested bytes, page rounded. An entry leaves for
- * good when it was idle for ss.purge_delay_ms (0: is not kept at all), or by a limit, as big.policy says:
+ * the requested bytes, page rounded. An entry leaves for good when a free leaves more than may be kept
+ * (retention.h), when it was idle for ss.purge_delay_ms (0: is not kept at all), or by a limit, as big.policy says:
  * its pages go to the system, its frames to whoever asks next. So all that is cached counts as not yet
  * purged, by the bytes that its users asked for.
  *
@@ -28,6 +28,7 @@
 #include "superslab.h"
 
 #define BIG_CLASS_COUNT 8
+#define BIG_SURPLUS_BYTES ((size_t)1 << 20) /* a block that shrinks by so much gives the pages back */
 
 bool big_cache_start(void);
 

@@ -11,6 +11,8 @@
 struct central centrals[MAX_HEAPS][SIZE_CLASS_COUNT];
 static unsigned heap_count = 1;
 
+#define NEGLECTED_TIMES 4u /* remote.drain_threshold */
+#define NEGLECTED_BYTES ((size_t)1 << 20)
 #define ADDRESS_BITS 48
 #define ADDRESS_MASK ((UINT64_C(1) << ADDRESS_BITS) - 1)
 
@@ -110,17 +112,43 @@ static uint32_t drain_locked(const struct actor *actor, struct central *central)
     return drained;
 }
 
-static void drain_if_many_locked(const struct actor *actor, struct telemetry_thread_class *row, struct central *central,
-                                 unsigned class_index)
+static void drain_and_tell_locked(const struct actor *actor, struct telemetry_thread_class *row, struct central *central,
+                                  unsigned class_index)
 {
-    if (LIKELY(!SETTING(remote_drain_enable) ||
-               atomic_load_explicit(&central->pending_blocks, memory_order_relaxed) < SETTING(remote_drain_threshold)))
-        return;
     uint32_t drained = drain_locked(actor, central);
     telemetry_bump(&row->remote_received, drained);
     uint32_t told = event_sum_add(&central->drained_blocks, actor, drained);
     if (told)
         event_append(actor, EVENT_REMOTE_DRAIN, CAUSE_LOAD, class_index, 0, told);
+}
+
+static void drain_if_many_locked(const struct actor *actor, struct telemetry_thread_class *row, struct central *central,
+                                 unsigned class_index)
+{
+    if (UNLIKELY(SETTING(remote_drain_enable) && atomic_load_explicit(&central->pending_blocks, memory_order_relaxed) >=
+                                                     SETTING(remote_drain_threshold)))
+        drain_and_tell_locked(actor, row, central, class_index);
+}
+
+/* Whether so many blocks wait for another heap that its threads seem to make no more calls. */
+static bool is_neglected(struct central *central, unsigned class_index)
+{
+    size_t pending = atomic_load_explicit(&central->pending_blocks, memory_order_relaxed);
+    return SETTING(remote_drain_enable) &&
+           (pending >= NEGLECTED_TIMES * (size_t)SETTING(remote_drain_threshold) ||
+            pending * size_classes[class_index].bytes >= NEGLECTED_BYTES);
+}
+
+static void drain_neglected(const struct actor *actor, struct telemetry_thread_class *row, unsigned own_heap,
+                            unsigned class_index)
+{
+    for (unsigned heap = 0; heap < heap_count; heap++) {
+        struct central *central = &centrals[heap][class_index];
+        if (heap == own_heap || LIKELY(!is_neglected(central, class_index)) || !lock_try(&central->lock))
+            continue;
+        drain_and_tell_locked(actor, row, central, class_index);
+        lock_release(&central->lock);
+    }
 }
 
 static unsigned take_from_slab(struct slab *slab, void **out, unsigned wanted)
@@ -289,6 +317,7 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
                 push_remote(&groups[i]);
                 batches++;
             }
+        drain_neglected(actor, row, heap, class_index);
         telemetry_bump(&row->remote_sent, remote);
         telemetry_bump(&row->remote_batches, batches);
     }

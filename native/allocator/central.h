@@ -15,7 +15,8 @@
  * (remote.batch) and put on the slab's remote list by one CAS a group. Who finds the list empty links
  * the slab into its central's pending list; only a drain takes it out again, and only through that
  * list, so a slab is linked once. Drains happen when the partial list is empty or, if
- * remote.drain_enable, when more than remote.drain_threshold blocks are pending.
+ * remote.drain_enable, when more than remote.drain_threshold blocks are pending. Where no thread of the heap comes
+ * to drain, because it waits or has ended, the thread that frees does it.
  *
  * Pages on which no block is out of slabs that were not touched for ss.purge_delay_ms are given back, also while
  * other pages of the slab are in use: few survivors of a burst would keep 64 KiB each otherwise. Such a slab is

@@ -352,7 +352,8 @@ void *heap_realloc(void *block, size_t bytes, void *call_site)
         errno = EINVAL;
         return NULL;
     }
-    if (bytes <= info.usable_bytes && bytes >= info.usable_bytes / 2)
+    bool has_surplus = info.kind == BLOCK_BIG && info.usable_bytes - bytes >= BIG_SURPLUS_BYTES;
+    if (bytes <= info.usable_bytes && bytes >= info.usable_bytes / 2 && !has_surplus)
         return block;
     if (info.kind == BLOCK_BIG && bytes > L25_MAX_BYTES && bytes <= PTRDIFF_MAX) {
         void *resized = big_cache_resize(actor_of(cache), info.chunk, bytes);

@@ -53,6 +53,8 @@ void heap_maintain(struct tls_cache *cache)
         l25_pool_purge(actor, now_ms, false);
         superslab_purge(actor, now_ms, false);
     }
+    if (superslab_has_surplus())
+        superslab_give_surplus(actor, now_ms);
     event_log_flush();
 #if HAK_DEBUG
     static _Atomic uint32_t upkeeps;

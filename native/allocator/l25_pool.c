@@ -7,18 +7,21 @@
 #include "events.h"
 #include "l25_shard.h"
 #include "lock.h"
+#include "retention.h"
 #include "settings.h"
 #include "telemetry.h"
 
 #define STEAL_MAX_BLOCKS 8
 #define STEAL_MAX_BYTES ((size_t)2 << 20)
 #define SURPLUS_BLOCKS 8      /* given back at once by a free, so that none takes long */
+#define UNEARNED_BYTES (UINT64_C(2) << 20) /* idle bytes that a shard keeps in any case (retention.h) */
 #define CONTENTION_SAMPLE 100 /* operations below which a share of failed trylocks says nothing */
 
 static _Atomic uint32_t shard_count;   /* in use; store release after the shards are ready */
 static _Atomic uint32_t highest_count; /* ever in use: where blocks may be */
 /* Taken before any shard's lock. Guards the number of shards and the window's start. */
 static struct lock resize_lock;
+static struct retention retention; /* of the fullest shard; the chunks that its surplus goes to have their own */
 static uint32_t window_started_ms;
 static bool window_has_grown; /* shards double at most once a window */
 static int64_t seen_load, seen_window_ms, seen_clock_mode;
@@ -258,6 +261,8 @@ static NOINLINE struct slab *take_slow(const struct actor *actor, unsigned class
 {
     unsigned span_slabs = 1u << class_index, room_slabs = is_growing ? 1u << (L25_CLASS_COUNT - 1) : span_slabs;
     struct slab *slab = take_from_others(class_index, own, false);
+    if (!slab && retention_has_given(&retention))
+        retention_missed(&retention, l25_class_bytes(class_index), RETENTION_DOUBT, clock_now_ms(actor));
     if (!slab)
         slab = superslab_acquire_with_room(actor, span_slabs, room_slabs, SLAB_L25, class_index, 0);
     if (!slab)
@@ -326,6 +331,21 @@ void *l25_pool_allocate_growing(const struct actor *actor, size_t bytes)
     return bytes <= L25_MAX_BYTES ? allocate(actor, l25_class_for(bytes), true, &is_zeroed) : NULL;
 }
 
+static struct slab *detach_surplus_locked(struct shard *shard, uint32_t now_ms)
+{
+    uint64_t had = shard->free_bytes;
+    struct slab *chain = shard_detach_oldest_locked(shard, retention_bytes(&retention, UNEARNED_BYTES), SURPLUS_BLOCKS);
+    retention_gave(&retention, had - shard->free_bytes, now_ms);
+    return chain;
+}
+
+static COLD void release_surplus(const struct actor *actor, struct slab *chain, uint32_t now_ms)
+{
+    release_chain(actor, chain);
+    if (superslab_has_surplus())
+        superslab_give_surplus(actor, now_ms);
+}
+
 bool l25_pool_free(const struct actor *actor, struct slab *slab)
 {
     if (__atomic_exchange_n(&slab->used, 0, __ATOMIC_ACQ_REL) != 1)
@@ -349,10 +369,12 @@ bool l25_pool_free(const struct actor *actor, struct slab *slab)
         shard_publish_free_bytes_locked(shard);
         if (UNLIKELY(++shard->visits % L25_VISITS_A_LOOK == 0) && delay_ms > 0)
             surplus = shard_detach_idle_locked(shard, now_ms, delay_ms, SURPLUS_BLOCKS);
+        else if (UNLIKELY(shard->free_bytes > retention_bytes(&retention, UNEARNED_BYTES)) && delay_ms > 0)
+            surplus = detach_surplus_locked(shard, now_ms);
     }
     lock_release(&shard->lock);
     if (UNLIKELY(surplus != NULL))
-        release_chain(actor, surplus);
+        release_surplus(actor, surplus, now_ms);
     if (UNLIKELY(look_due))
         look_at_load(actor);
     return true;
@@ -377,8 +399,11 @@ bool l25_pool_resize(const struct actor *actor, struct slab *slab, size_t bytes)
     unsigned former = slab->class_index, class_index = l25_class_for(bytes);
     /* To copy into a block that waits here costs less than new pages, and keeps less memory. */
     bool only_dirty = class_index > former && any_is_free(class_index);
-    if (!superslab_resize(actor, slab, 1u << class_index, only_dirty, clock_now_ms(actor)))
+    uint32_t now_ms = clock_now_ms(actor);
+    if (!superslab_resize(actor, slab, 1u << class_index, only_dirty, now_ms))
         return false;
+    if (class_index < former && superslab_has_surplus())
+        superslab_give_surplus(actor, now_ms);
     slab->class_index = (uint8_t)class_index;
     l25_add_live_bytes((int64_t)l25_class_bytes(class_index) - (int64_t)l25_class_bytes(former));
     return true;
@@ -404,6 +429,7 @@ size_t l25_pool_purge(const struct actor *actor, uint32_t now_ms, bool everythin
         lock_release(&shard->lock);
         bytes += release_chain(actor, chain);
     }
+    retention_was_too_much(&retention, bytes);
     return bytes;
 }
 

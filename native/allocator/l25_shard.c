@@ -67,6 +67,29 @@ struct slab *shard_detach_idle_locked(struct shard *shard, uint32_t now_ms, int6
     return chain;
 }
 
+static struct slab *oldest_locked(const struct shard *shard)
+{
+    struct slab *oldest = NULL;
+    for (unsigned class_index = 0; class_index < L25_CLASS_COUNT; class_index++) {
+        struct slab *slab = shard->oldest[class_index];
+        if (slab && (!oldest || (int32_t)(slab->idle_since_ms - oldest->idle_since_ms) < 0))
+            oldest = slab;
+    }
+    return oldest;
+}
+
+struct slab *shard_detach_oldest_locked(struct shard *shard, uint64_t keep_bytes, uint32_t most)
+{
+    struct slab *chain = NULL, *slab;
+    for (; most && shard->free_bytes > keep_bytes && (slab = oldest_locked(shard)) != NULL; most--) {
+        shard_unlink_locked(shard, slab);
+        slab->next = chain;
+        chain = slab;
+    }
+    shard_publish_free_bytes_locked(shard);
+    return chain;
+}
+
 struct slab *shard_detach_all_locked(struct shard *shard)
 {
     return shard_detach_idle_locked(shard, 0, INT64_MIN, UINT32_MAX);

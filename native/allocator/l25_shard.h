@@ -136,6 +136,8 @@ bool shard_is_marked(const struct shard *shard);
 void shard_unmark_empty_locked(struct shard *shard);
 /* Takes out at most `most` blocks idle for delay_ms, oldest first: a chain linked through `next`. */
 struct slab *shard_detach_idle_locked(struct shard *shard, uint32_t now_ms, int64_t delay_ms, uint32_t most);
+/* Takes out the oldest blocks, at most `most`, until keep_bytes are left: as above. */
+struct slab *shard_detach_oldest_locked(struct shard *shard, uint64_t keep_bytes, uint32_t most);
 /* Takes out everything: as above. */
 struct slab *shard_detach_all_locked(struct shard *shard);
 void shard_push_chain_locked(struct shard *shard, struct slab *chain);

@@ -1,6 +1,7 @@
 /* superslab.c: slabs found, given back and purged; the tiers of their chunks. */
 #include "superslab.h"
 
+#include "clock.h"
 #include "events.h"
 #include "frames.h"
 #include "integrity.h"
@@ -11,6 +12,7 @@
 #include "size_class.h"
 #include "telemetry.h"
 
+#define EMPTY_LOOKS 16 /* at FREE chunks, for a dirty one */
 #define HINT_COUNT (SIZE_CLASS_COUNT + RUN_ORDERS)
 
 _Atomic uint16_t *class_of_slab[MAX_HEAPS];
@@ -71,6 +73,14 @@ void chunk_set_tier_locked(const struct actor *actor, struct chunk *chunk, enum 
     chunk->tier = (uint8_t)tier;
 }
 
+struct chunk *chunk_dirty_and_empty_locked(void)
+{
+    struct chunk *chunk = lists[TIER_FREE][RUN_ORDERS - 1];
+    for (unsigned i = 0; chunk && !chunk->dirty_mask; i++)
+        chunk = i < EMPTY_LOOKS ? chunk->next : NULL;
+    return chunk;
+}
+
 /* After slabs came back: demotes, but keeps the last HOT chunk. */
 void chunk_update_tier_locked(const struct actor *actor, struct chunk *chunk)
 {
@@ -92,7 +102,11 @@ static void take_run_locked(const struct actor *actor, struct chunk *chunk, unsi
 {
     uint32_t taken = run_mask(order, first);
     HAK_ASSERT((chunk->free_mask & taken) == taken);
-    superslab_add_committed((int64_t)__builtin_popcount(taken & ~chunk->dirty_mask));
+    int dirty_slabs = __builtin_popcount(taken & chunk->dirty_mask), fresh_slabs = __builtin_popcount(taken) - dirty_slabs;
+    superslab_add_committed(fresh_slabs);
+    superslab_count_dirty_locked(-dirty_slabs);
+    if (fresh_slabs && retention_has_given(&superslab_shared.retention))
+        retention_missed(&superslab_shared.retention, (uint64_t)fresh_slabs * SLAB_BYTES, RETENTION_DOUBT, clock_now_ms(actor));
     chunk_unlist_locked(chunk);
     chunk->free_mask &= ~taken;
     chunk->dirty_mask &= ~taken;
@@ -256,6 +270,7 @@ static struct slab *take_from_new_chunk_locked(const struct actor *actor, struct
     chunk_set_kind(chunk, CHUNK_SLABS);
     count = superslab_chunk_count_locked();
     superslab_shared.tier_counts[TIER_HOT]++;
+    superslab_count_dirty_locked(__builtin_popcount(chunk->dirty_mask));
     telemetry_set(&telemetry->tiers[TIER_HOT].chunks, superslab_shared.tier_counts[TIER_HOT]);
     chunk_list_locked(chunk);
     event_append(actor, EVENT_SS_EXPAND, CAUSE_NONE, NO_ITEM, count, count + 1.0);
@@ -371,6 +386,7 @@ static void release(const struct actor *actor, struct slab *slab, uint32_t idle_
     chunk_unlist_locked(chunk);
     chunk->free_mask |= freed;
     chunk->dirty_mask |= freed;
+    superslab_count_dirty_locked((int)span_slabs);
     if (chunk->dirty_mask == freed || (int32_t)(idle_since_ms - chunk->idle_since_ms) > 0)
         chunk->idle_since_ms = idle_since_ms;
     last_released[hint] = slab;
@@ -394,13 +410,14 @@ void superslab_release_rest(const struct actor *actor, struct slab *slab, uint32
 bool superslab_is_valid(void)
 {
     bool valid = true;
-    uint32_t counts[TIER_COUNT] = {0};
+    uint32_t counts[TIER_COUNT] = {0}, dirty_slabs = 0;
     struct chunk *chunk;
     lock_acquire(&superslab_shared.lock);
     for (uint32_t i = 0; (chunk = registry_chunk_at(i)) != NULL; i++) {
         if (chunk_kind(chunk) != CHUNK_SLABS)
             continue;
         counts[chunk->tier]++;
+        dirty_slabs += (uint32_t)__builtin_popcount(chunk->dirty_mask);
         if (chunk->is_purging)
             continue;
         valid &= (chunk->dirty_mask & ~chunk->free_mask) == 0;
@@ -416,6 +433,7 @@ bool superslab_is_valid(void)
                 valid &= chunk->tier == tier && chunk->best_run == run;
     for (unsigned tier = 0; tier < TIER_COUNT; tier++)
         valid &= counts[tier] == superslab_shared.tier_counts[tier];
+    valid &= dirty_slabs == atomic_load_explicit(&superslab_shared.dirty_slabs, memory_order_relaxed);
     lock_release(&superslab_shared.lock);
     return valid;
 }
@@ -449,6 +467,7 @@ void superslab_after_fork(void)
         chunk->is_purging = 0;
         chunk->free_mask |= chunk->claimed_mask;
         chunk->dirty_mask |= chunk->claimed_mask;
+        superslab_count_dirty_locked(__builtin_popcount(chunk->claimed_mask));
         chunk_update_tier_locked(NULL, chunk);
         chunk_list_locked(chunk);
     }

@@ -62,6 +62,11 @@ bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned spa
  * Returns the bytes given back. Takes and drops the lock; system calls are made without it. */
 size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everything);
 
+/* Idle memory beyond what the past has shown to be of use (retention.h). A free that may have made some asks, and
+ * gives a part of it back, a few chunks, so that no free takes long. With no lock held. Returns the bytes. */
+bool superslab_has_surplus(void);
+size_t superslab_give_surplus(const struct actor *actor, uint32_t now_ms);
+
 /* Gives pages of a slab in use back, by their bits; returns those that were. No lock is needed: it is the
  * caller's that nobody takes a block of them meanwhile. */
 uint64_t superslab_purge_pages(struct slab *slab, uint64_t pages);

@@ -31,6 +31,7 @@ static bool grow(const struct actor *actor, struct slab *slab, unsigned span_sla
         superslab_add_committed((int64_t)__builtin_popcount(added & ~chunk->dirty_mask));
         chunk_unlist_locked(chunk);
         chunk->free_mask &= ~added;
+        superslab_count_dirty_locked(-__builtin_popcount(added & chunk->dirty_mask));
         chunk->dirty_mask &= ~added;
         promote_locked(actor, chunk);
         chunk_list_locked(chunk);
@@ -97,6 +98,7 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
     chunk->claimed_mask = claimed;
     chunk->free_mask &= ~claimed;
     chunk->dirty_mask = 0;
+    superslab_count_dirty_locked(-__builtin_popcount(claimed));
     if (let_go) {
         chunk_set_kind(chunk, CHUNK_NONE); /* walkers see it no more */
         uint32_t count = superslab_chunk_count_locked();
@@ -106,14 +108,15 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
     }
     lock_release(&superslab_shared.lock);
 
-    uint32_t refused = (uint32_t)purge_units(chunk, chunk->base, SLAB_BYTES, claimed);
+    /* What goes as a whole is unmapped, which takes its pages too. */
+    uint32_t refused = let_go ? 0 : (uint32_t)purge_units(chunk, chunk->base, SLAB_BYTES, claimed);
     int64_t purged = __builtin_popcount(claimed & ~refused);
     superslab_add_committed(-purged);
     if (purged)
         event_append(actor, EVENT_PURGE, CAUSE_IDLE, NO_ITEM, 0, (double)purged * (double)SLAB_BYTES);
     if (let_go) {
         char *base = chunk->base;
-        superslab_add_committed(-(int64_t)__builtin_popcount(refused));
+        telemetry_add(&telemetry->global.purged_bytes, purged * (int64_t)SLAB_BYTES);
         registry_remove(chunk);
         frames_release(base, 1);
         lock_acquire(&superslab_shared.lock);
@@ -123,10 +126,82 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
     chunk->is_purging = 0;
     chunk->free_mask |= claimed;
     chunk->dirty_mask |= refused;
+    superslab_count_dirty_locked(__builtin_popcount(refused));
     chunk_update_tier_locked(actor, chunk);
     chunk_list_locked(chunk);
     return (size_t)purged * SLAB_BYTES;
 }
+
+/* ---- surplus ------------------------------------------------------------------------------------ */
+
+#define UNEARNED_SLABS 128u /* dirty ones, 8 MiB, kept in any case (retention.h) */
+#define SLACK_SLABS 32u     /* more than may be kept, so that whole chunks come together */
+#define SURPLUS_CHUNKS 4u   /* purged by one free, at most */
+#define LOOK_CHUNKS 32u     /* looked at for one that is worth its system calls */
+#define WORTH_SLABS 8u
+
+static uint32_t retained_slabs(void)
+{
+    uint64_t bytes = retention_bytes(&superslab_shared.retention, UNEARNED_SLABS * SLAB_BYTES);
+    return bytes / SLAB_BYTES < UINT32_MAX / 2 ? (uint32_t)(bytes / SLAB_BYTES) : UINT32_MAX / 2;
+}
+
+static uint32_t dirty_slabs(void)
+{
+    return atomic_load_explicit(&superslab_shared.dirty_slabs, memory_order_relaxed);
+}
+
+/* Where nothing was worth a call, the next look waits for more. */
+static void set_surplus_mark(void)
+{
+    uint32_t retained = retained_slabs(), dirty = dirty_slabs();
+    uint32_t mark = (dirty > retained ? dirty : retained) + SLACK_SLABS;
+    atomic_store_explicit(&superslab_shared.surplus_slabs, mark, memory_order_relaxed);
+}
+
+/* An empty chunk, else the dirtiest of some. NULL: none is worth it. */
+static struct chunk *find_surplus_locked(void)
+{
+    static uint32_t rotor; /* under the lock */
+    struct chunk *best = chunk_dirty_and_empty_locked(), *chunk;
+    int most = (int)WORTH_SLABS - 1;
+    for (unsigned i = 0; !best && i < LOOK_CHUNKS; i++) {
+        chunk = registry_chunk_at(rotor);
+        rotor = chunk ? rotor + 1 : 0;
+        if (!chunk || chunk_kind(chunk) != CHUNK_SLABS || chunk->best_run == NO_RUN || chunk->is_purging)
+            continue;
+        int dirty = __builtin_popcount(chunk->dirty_mask);
+        if (dirty > most) {
+            most = dirty;
+            best = chunk;
+        }
+    }
+    return best;
+}
+
+bool superslab_has_surplus(void)
+{
+    return dirty_slabs() > atomic_load_explicit(&superslab_shared.surplus_slabs, memory_order_relaxed);
+}
+
+size_t superslab_give_surplus(const struct actor *actor, uint32_t now_ms)
+{
+    size_t given = 0;
+    struct chunk *chunk;
+    if (SETTING(ss_purge_delay_ms) < 0)
+        return 0;
+    lock_acquire(&superslab_shared.lock);
+    for (unsigned i = 0; i < SURPLUS_CHUNKS && dirty_slabs() > retained_slabs(); i++)
+        if ((chunk = find_surplus_locked()) != NULL)
+            given += purge_chunk_locked(actor, chunk);
+    set_surplus_mark();
+    lock_release(&superslab_shared.lock);
+    if (given)
+        retention_gave(&superslab_shared.retention, given, now_ms);
+    return given;
+}
+
+/* ---- after a time ------------------------------------------------------------------------------- */
 
 size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everything)
 {
@@ -142,6 +217,8 @@ size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everythi
         if (due && (chunk->dirty_mask || surplus))
             purged += purge_chunk_locked(actor, chunk);
     }
+    retention_was_too_much(&superslab_shared.retention, purged);
+    set_surplus_mark();
     lock_release(&superslab_shared.lock);
     return purged;
 }

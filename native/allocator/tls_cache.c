@@ -12,6 +12,7 @@
 #include "os.h"
 #include "outbox.h"
 #include "settings.h"
+#include "superslab.h"
 
 #include <string.h>
 
@@ -76,7 +77,7 @@ static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
     bin->adjust -= (int32_t)count;
     telemetry_bump(&row->flushes, 1);
     telemetry_bump(&row->flushed, count);
-    cache->is_maintenance_due |= SETTING(ss_purge_delay_ms) == 0;
+    cache->is_maintenance_due |= SETTING(ss_purge_delay_ms) == 0 || superslab_has_surplus();
     set_marks(bin);
 }
 

@@ -157,6 +157,7 @@ static void check_buckets(void)
     set(TUNABLE_big_load_factor, 0.75);
 
     /* Idle entries leave after ss.purge_delay_ms, then the buckets halve, one step a second. */
+    set(TUNABLE_ss_purge_delay_ms, 1000);
     advance_ms(&actor, 999);
     CHECK(big_cache_purge(&actor, clock_now_ms(&actor), false) == 0 && GLOBAL(big_entries) == MANY);
     advance_ms(&actor, 1);
@@ -170,6 +171,7 @@ static void check_buckets(void)
         big_cache_purge(&actor, clock_now_ms(&actor), false);
     }
     purge_all();
+    set(TUNABLE_ss_purge_delay_ms, -1);
 }
 
 static bool is_cached(const void *block)
@@ -230,8 +232,44 @@ static void check_policy(void)
     give(take(MIB + 1, 1));
     advance_ms(&actor, 100000);
     CHECK(big_cache_purge(&actor, clock_now_ms(&actor), false) == 0 && GLOBAL(big_entries) == 1);
-    set(TUNABLE_ss_purge_delay_ms, 1000);
     purge_all();
+}
+
+/* Idle bytes that are kept at a free: a few and as many as are in use, and more where the program takes them again. */
+static void check_retention(void)
+{
+    enum { FEW = 8, ROUNDS = 40 };
+    size_t each = round_up(MIB + 1, PAGE_BYTES);
+    set(TUNABLE_ss_purge_delay_ms, 1000);
+    take_many(MANY);
+    give_many(MANY / 2);
+    CHECK(GLOBAL(big_entries) == MANY / 2); /* the other half is in use */
+    uint64_t calls = GLOBAL(mapping_calls);
+    for (int i = MANY / 2; i < MANY; i++)
+        give(blocks[i]);
+    CHECK(GLOBAL(big_bytes) > (FEW - 2) * MIB && GLOBAL(big_bytes) <= FEW * MIB);
+    CHECK(GLOBAL(mapping_calls) - calls <= MANY);
+    void *large = take(100 * MIB, 1);
+    calls = GLOBAL(mapping_calls);
+    give(large); /* goes alone, the others stay */
+    CHECK(GLOBAL(mapping_calls) == calls + 1 && GLOBAL(big_bytes) > (FEW - 2) * MIB);
+    purge_all();
+
+    for (int round = 0; round < ROUNDS; round++) { /* in turns, at once: what returns earns its place */
+        calls = GLOBAL(mapping_calls);
+        take_many(64);
+        give_many(64);
+        give(take(100 * MIB, 1));
+    }
+    CHECK(GLOBAL(mapping_calls) == calls && GLOBAL(big_bytes) >= 64 * each + 100 * MIB);
+    advance_ms(&actor, 1000); /* in vain */
+    big_cache_purge(&actor, clock_now_ms(&actor), false);
+    CHECK(GLOBAL(big_entries) == 0);
+    take_many(64);
+    give_many(64);
+    CHECK(GLOBAL(big_bytes) <= FEW * MIB);
+    purge_all();
+    set(TUNABLE_ss_purge_delay_ms, -1);
 }
 
 static void fill(uint32_t *block, size_t bytes)
@@ -328,6 +366,7 @@ static void check_threads(void)
 {
     pthread_t threads[THREADS];
     uint32_t names[THREADS];
+    set(TUNABLE_ss_purge_delay_ms, 1000);
     for (uint32_t i = 0; i < THREADS; i++) {
         names[i] = 100 + i;
         CHECK(pthread_create(&threads[i], NULL, replace_shared, &names[i]) == 0);
@@ -351,6 +390,7 @@ static void check_threads(void)
             give(block);
     }
     set(TUNABLE_big_load_factor, 0.75);
+    set(TUNABLE_ss_purge_delay_ms, -1);
     purge_all();
     CHECK(GLOBAL(big_live) == 0 && GLOBAL(big_live_bytes) == 0 && superslab_is_valid());
 }
@@ -400,11 +440,13 @@ static void check_double_free_race(void)
 int main(void)
 {
     start_on_operations();
+    set(TUNABLE_ss_purge_delay_ms, -1); /* what is freed is kept */
     check_sizes();
     check_lookup();
     check_double_free();
     check_buckets();
     check_policy();
+    check_retention();
     check_resize();
     check_threads();
     check_double_free_race();

@@ -73,6 +73,7 @@ static void check_colors(void)
 int main(void)
 {
     start_on_operations();
+    set_tunable(TUNABLE_ss_purge_delay_ms, -1); /* what is freed is kept */
     check_suitable();
     check_class_above();
     check_colors();

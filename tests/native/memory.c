@@ -76,6 +76,7 @@ static void *make_burst(void *argument)
         bytes += size;
     }
     pthread_barrier_wait(&barrier); /* all live at once */
+    pthread_barrier_wait(&barrier); /* and measured */
     for (unsigned i = count; i > 1; i--) {
         unsigned other = next_random(&share->random) % i;
         void *block = blocks[other];
@@ -130,6 +131,7 @@ static void check_burst(void)
     }
     pthread_barrier_wait(&barrier);
     size_t peak_bytes = resident_bytes();
+    pthread_barrier_wait(&barrier);
     pthread_barrier_wait(&barrier);
     CHECK(peak_bytes - base_bytes >= 1024 * MIB);
     wait_until_back(base_bytes, LIVE_BLOCKS * 64 * KIB);

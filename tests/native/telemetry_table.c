@@ -137,6 +137,7 @@ static void use_threads(void)
 
 static void use_pools(void)
 {
+    set_tunable(TUNABLE_ss_purge_delay_ms, -1); /* what is freed is kept */
     for (unsigned i = 0; i < 300; i++)
         blocks[i] = hak_malloc(2 * MIB);
     look();
@@ -163,6 +164,7 @@ static void use_pools(void)
         hak_free(hak_malloc(50000));
     hak_free(hak_realloc(hak_malloc(100000), 200000));
     hak_free(hak_realloc(hak_malloc(900000), 100000));
+    set_tunable(TUNABLE_ss_purge_delay_ms, 1000);
     look();
     pass_ms(3000);
     hak_trim();

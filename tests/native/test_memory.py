@@ -55,6 +55,23 @@ def test_memory_comes_back(
     assert run.stdout.endswith("memory: ok\n")
 
 
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        pytest.param("freed", id="freed where it was allocated"),
+        pytest.param("threads", id="freed by a thread that then ends"),
+        pytest.param("halves", id="freed in two halves, long after each other"),
+        pytest.param("shrunk", id="made small by realloc"),
+    ],
+)
+def test_memory_comes_back_at_the_free_itself(native_program: Callable[[str], Path], behaviour: str) -> None:
+    run = subprocess.run(
+        [native_program("idle"), behaviour], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == "idle: ok\n"
+
+
 @pytest.fixture(scope="module")
 def idle_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("idle") / "idle"

@@ -22,6 +22,7 @@ ALLOCATOR_LAYERS = (
     ("superslab", "superslab_map", "superslab_purge", "superslab_lists", "altered"),
     ("registry", "frames", "checks", "integrity"),
     ("chunk", "slab_runs", "thread_rows"),
+    ("retention",),
     ("control", "events", "settings", "clock"),
     ("range",),
     ("os", "call_site"),

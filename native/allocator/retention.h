@@ -1,0 +1,72 @@
+/* retention.h: how many idle bytes a cache keeps. It begins with few, and earns more.
+ *
+ * A free that leaves more idle bytes than that gives memory back at once, as nobody knows whether the program
+ * will ever call again. If the program takes as much from the system soon after, giving it back was wrong:
+ * the cache may keep so many bytes more. If idle bytes waited for the whole of ss.purge_delay_ms, keeping them
+ * was wrong: it may keep so many bytes less. So a burst that is freed goes back, and a program that frees and
+ * allocates in turns soon keeps what it needs.
+ *
+ * Every word is relaxed: if two threads write at once, a little of what was learned is lost. */
+#ifndef HAK_RETENTION_H
+#define HAK_RETENTION_H
+
+#include "settings.h"
+
+#define RETENTION_DOUBT 8u        /* where one return proves little: so often must bytes return to be earned */
+#define RETENTION_WINDOW_PART 32u /* of ss.purge_delay_ms: how soon "soon after" is */
+
+struct retention {
+    _Atomic uint64_t earned_bytes; /* on top of what need not be earned */
+    _Atomic uint64_t given_bytes;  /* given back of late, and not missed since */
+    _Atomic uint32_t given_ms;     /* when that was last halved */
+};
+
+static inline uint64_t retention_bytes(const struct retention *retention, uint64_t unearned_bytes)
+{
+    return unearned_bytes + atomic_load_explicit(&retention->earned_bytes, memory_order_relaxed);
+}
+
+/* What was given back and not missed halves with every window that goes by. */
+static inline uint64_t retention_given_bytes(struct retention *retention, uint32_t now_ms)
+{
+    int64_t delay_ms = SETTING(ss_purge_delay_ms);
+    uint32_t window_ms = delay_ms > (int64_t)RETENTION_WINDOW_PART ? (uint32_t)delay_ms / RETENTION_WINDOW_PART : 1;
+    uint32_t windows = (now_ms - atomic_load_explicit(&retention->given_ms, memory_order_relaxed)) / window_ms;
+    uint64_t bytes = atomic_load_explicit(&retention->given_bytes, memory_order_relaxed);
+    if (windows == 0)
+        return bytes;
+    atomic_store_explicit(&retention->given_ms, now_ms, memory_order_relaxed);
+    return windows < 64 ? bytes >> windows : 0;
+}
+
+/* A free gave bytes back. */
+static inline void retention_gave(struct retention *retention, uint64_t bytes, uint32_t now_ms)
+{
+    uint64_t given = retention_given_bytes(retention, now_ms);
+    atomic_store_explicit(&retention->given_bytes, given + bytes, memory_order_relaxed);
+}
+
+/* An allocation took bytes that were not kept; one part in `doubt` of those that were there before is earned. */
+static inline void retention_missed(struct retention *retention, uint64_t bytes, uint64_t doubt, uint32_t now_ms)
+{
+    uint64_t given = retention_given_bytes(retention, now_ms), missed = bytes < given ? bytes : given;
+    atomic_store_explicit(&retention->given_bytes, given - missed, memory_order_relaxed);
+    uint64_t earned = atomic_load_explicit(&retention->earned_bytes, memory_order_relaxed);
+    atomic_store_explicit(&retention->earned_bytes, earned + missed / doubt, memory_order_relaxed);
+}
+
+/* Whether there is anything to miss: who asks first need not look at the clock. */
+static inline bool retention_has_given(const struct retention *retention)
+{
+    return atomic_load_explicit(&retention->given_bytes, memory_order_relaxed) != 0;
+}
+
+/* Bytes that were kept waited for ss.purge_delay_ms, and nobody took them. Twice as many are no longer kept: a cache
+ * is to forget faster than it learns. */
+static inline void retention_was_too_much(struct retention *retention, uint64_t bytes)
+{
+    uint64_t earned = atomic_load_explicit(&retention->earned_bytes, memory_order_relaxed);
+    atomic_store_explicit(&retention->earned_bytes, earned / 2 > bytes ? earned - 2 * bytes : 0, memory_order_relaxed);
+}
+
+#endif
