@@ -67,9 +67,13 @@ static bool advise(void *start, size_t bytes, int advice)
     return SYSTEM_CALL(SYS_madvise, start, bytes, advice) == 0;
 }
 
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18: of a process that called mlockall, too */
+#endif
+
 bool os_purge(void *start, size_t bytes)
 {
-    if (!advise(start, bytes, MADV_DONTNEED))
+    if (!advise(start, bytes, MADV_DONTNEED) && !advise(start, bytes, MADV_DONTNEED_LOCKED))
         return false;
     telemetry_add(&telemetry->global.purged_bytes, (int64_t)bytes);
     return true;

@@ -87,9 +87,9 @@ static void **slots_for(struct tls_cache *cache, const struct bin *bin, uint32_t
     size_t index = (size_t)(bin - cache->bins);
     if (capacity <= BIN_SMALL_SLOTS)
         return cache->small_slots[index];
-    if (!cache->large_slots)
-        cache->large_slots = os_map(sizeof(void *) * BIN_COUNT * BIN_MAX_SLOTS);
-    return cache->large_slots ? cache->large_slots + index * BIN_MAX_SLOTS : NULL;
+    if (!cache->large_slots[index])
+        cache->large_slots[index] = os_map(sizeof(void *) * BIN_MAX_SLOTS);
+    return cache->large_slots[index];
 }
 
 static void resize_bin(struct tls_cache *cache, struct bin *bin, uint32_t capacity, enum event_cause cause)

@@ -77,7 +77,7 @@ struct tls_cache {
     uint8_t route_profile, check_level; /* acted on; at check.level 3 both fast paths are off */
     uint64_t cached_bytes;      /* as published */
     struct telemetry_thread *row, *spare_row;
-    void **large_slots; /* BIN_COUNT * BIN_MAX_SLOTS, mapped when a bin first outgrows the small ones */
+    void **large_slots[BIN_COUNT]; /* BIN_MAX_SLOTS each, mapped when the bin first outgrows its small ones */
     struct tls_cache *next_unused;
     /* First, so that they share pages with slots that most threads use. */
     void *outbox_slots[OUTBOX_COUNT][OUTBOX_SLOTS];

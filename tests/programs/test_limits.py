@@ -120,9 +120,9 @@ def test_a_program_may_limit_itself_after_its_first_malloc(
 def test_a_program_that_locks_all_memory_locks_what_it_uses(words: list[str], own_limits: Path) -> None:
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[1] != resource.RLIM_INFINITY and os.geteuid() != 0:
         pytest.skip("needs the right to lock 200 MiB")
-    resident_mib, locked_mib = (int(word) for word in run_own_limits(own_limits, *words))
-    assert resident_mib <= 16
-    assert locked_mib <= 16
+    first_mib, locked_mib, last_mib = (int(word) for word in run_own_limits(own_limits, *words))
+    assert max(first_mib, locked_mib) <= 16
+    assert last_mib <= 32  # of 50 MiB that were there before most was freed
 
 
 def test_what_no_machine_has_is_refused_at_once(own_limits: Path) -> None:
