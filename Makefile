@@ -7,6 +7,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
+# Whatever builds is refused at once in a folder where a later step would fail without saying why.
+ifneq ($(filter-out help clean,$(MAKECMDGOALS)),)
+  WRONG_MARKS := $(shell scripts/check_folder.sh)
+  ifneq ($(WRONG_MARKS),)
+    $(error the folder $(CURDIR) has marks in its path that the build cannot work with: $(WRONG_MARKS) ; \
+      move the checkout to a folder without them (blanks and accents are no trouble))
+  endif
+endif
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.project.tracked_files import write_committed
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # In the background of a shell, or by nohup, the tests would hand an ignored Ctrl-C on to all they start.
@@ -18,6 +20,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def repository() -> Path:
     """Folder of the checkout."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the notebooks as they are committed: those of the checkout belong to who uses it."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    write_committed("notebooks", folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

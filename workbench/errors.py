@@ -100,6 +100,10 @@ class WorkerFailed(WorkbenchError):
     """A worker process ended without a result."""
 
 
+class SchedulerLost(WorkbenchError):
+    """The scheduler of a cluster went away while it was in use."""
+
+
 class MixedResults(WorkbenchError):
     """Results that cannot be compared: of several machines or builds."""
 

@@ -144,10 +144,10 @@ def context() -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, lab: Lab, repository: Path) -> Iterator[Page]:
+def page(context: BrowserContext, lab: Lab, notebooks: Path) -> Iterator[Page]:
     """A page of its own a test, new kernels, notebooks as they are committed."""
     lab.end_kernels()
-    shutil.copytree(repository / "notebooks", lab.folder, dirs_exist_ok=True)
+    shutil.copytree(notebooks, lab.folder, dirs_exist_ok=True)
     opened = context.new_page()
     opened.set_default_timeout(25_000)
     yield opened

@@ -23,7 +23,8 @@ def test_a_study_is_begun_watched_and_stopped(page: Page, lab: Lab) -> None:
     panel.button("Tune").click()
     panel.expect_log(r"tuning: .*studies/.*phases\.toml")
     table = panel.panel.get_by_role("table", name="Latest trials")
-    expect(table.get_by_role("row")).to_have_count(3, timeout=120_000)  # two trials under the head
+    # Two trials under the head, or more: between two looks there may be several.
+    expect(table.get_by_role("row").nth(2)).to_be_visible(timeout=120_000)
     expect(table).to_contain_text("throughput ×")
     expect(panel.panel.get_by_role("figure", name="Best so far").locator("circle")).not_to_have_count(0)
     # The kernel is free meanwhile: the panel answers, and cells run.

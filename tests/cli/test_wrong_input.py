@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from workbench.control import ControlBlock, block_directory, find_blocks
 
 NOBODY = 2**22 + 1  # above the largest number a process can have
 
-CASES: list[tuple[list[object], list[str]]] = [
+CASES: list[tuple[Sequence[object], Sequence[str]]] = [
     *[
         (["watch", NOBODY, "--interval", text], ["--interval", text, "0.02<=x<=3600"])
         for text in ("0", "-1", "nan", "inf", "-inf")
@@ -85,7 +85,7 @@ CASES: list[tuple[list[object], list[str]]] = [
 
 
 @pytest.mark.parametrize(("arguments", "said"), CASES, ids=[" ".join(map(str, case[0])) for case in CASES])
-def test_is_refused(invoke: Callable[..., Result], arguments: list[object], said: list[str]) -> None:
+def test_is_refused(invoke: Callable[..., Result], arguments: Sequence[object], said: Sequence[str]) -> None:
     assert_refused(invoke(*arguments), *said)
 
 

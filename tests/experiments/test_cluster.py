@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import psutil
@@ -21,6 +21,7 @@ from workbench.experiments import Results, Trial, check_address, read_plan
 from workbench.experiments.cluster import measure_remotely
 
 DASK = [sys.executable, "-m", "dask"]
+LOCAL = ["--host", "127.0.0.1", "--no-dashboard"]
 TRIALS = 16
 PLAN = f"""
 workloads = ["random_mixed"]
@@ -30,45 +31,40 @@ seed = {{ from = 1, to = {TRIALS}, steps = {TRIALS} }}
 """
 
 
+Process = subprocess.Popen[str]
+
+
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
-    """Address of a scheduler on loopback with two workers, and these workers."""
+def scheduler(tmp_path: Path) -> Iterator[tuple[str, Process]]:
+    """A scheduler on loopback: its address, and the process."""
     description = tmp_path / "scheduler.json"
-    local = ["--host", "127.0.0.1", "--no-dashboard"]
-    quiet = {"stderr": subprocess.DEVNULL, "cwd": tmp_path}
-    with ExitStack() as stack:
-        stack.enter_context(
-            start([*DASK, "scheduler", *local, "--port", "0", "--scheduler-file", description], **quiet)
-        )
+    command = [*DASK, "scheduler", *LOCAL, "--port", "0", "--scheduler-file", description]
+    with start(command, stderr=subprocess.DEVNULL, cwd=tmp_path) as process:
         wait_until(lambda: description.exists() and bool(description.read_text()))
-        address = json.loads(description.read_text())["address"]
-        alone = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--death-timeout", "60"]
-        workers = [
-            stack.enter_context(
-                start(
-                    [
-                        *DASK,
-                        "worker",
-                        address,
-                        *local,
-                        *alone,
-                        "--local-directory",
-                        tmp_path / f"worker{number}",
-                    ],
-                    **quiet,
-                )
-            )
-            for number in range(2)
-        ]
-        yield address, workers
+        yield json.loads(description.read_text())["address"], process
 
 
-def is_measuring(worker: subprocess.Popen[str]) -> bool:
+def start_worker(address: str, folder: Path) -> AbstractContextManager[Process]:
+    alone = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--death-timeout", "60"]
+    command = [*DASK, "worker", address, *LOCAL, *alone, "--local-directory", folder]
+    return start(command, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, scheduler: tuple[str, Process]) -> Iterator[tuple[str, list[Process]]]:
+    """Address of the scheduler with two workers, and these workers."""
+    address, _ = scheduler
+    with ExitStack() as stack:
+        folders = [tmp_path / f"worker{number}" for number in range(2)]
+        yield address, [stack.enter_context(start_worker(address, folder)) for folder in folders]
+
+
+def is_measuring(worker: Process) -> bool:
     return any("--ready-descriptor" in child.cmdline() for child in psutil.Process(worker.pid).children())
 
 
 def test_all_trials_are_done_once_one_at_a_time_though_a_worker_dies(
-    tmp_path: Path, cluster: tuple[str, list[subprocess.Popen[str]]]
+    tmp_path: Path, cluster: tuple[str, list[Process]]
 ) -> None:
     address, workers = cluster
     path = tmp_path / "plan.toml"
@@ -91,6 +87,33 @@ def test_all_trials_are_done_once_one_at_a_time_though_a_worker_dies(
     assert {result.id for result in results} == {trial.id for trial in read_plan(path).trials}
     periods = sorted((result.started_s, result.ended_s) for result in results)
     assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(periods))
+
+
+def test_the_scheduler_is_lost_and_the_sweep_goes_on_with_another(
+    tmp_path: Path, scheduler: tuple[str, Process]
+) -> None:
+    address, process = scheduler
+    path = tmp_path / "plan.toml"
+    path.write_text(PLAN)
+    folder = tmp_path / "plan.results"
+    with start([WORKBENCH, "sweep", path, "--cluster", address], stderr=subprocess.PIPE) as sweep:
+        assert sweep.stderr is not None
+        # Nobody works for it yet, and it says so.
+        waiting = sweep.stderr.readline()
+        assert f"no worker is connected to the scheduler at {address}: waiting" in waiting
+        with start_worker(address, tmp_path / "worker"):
+            wait_until(lambda: len(list(folder.glob("trials/*.json"))) >= 2)
+            process.kill()
+            output, errors = sweep.communicate(timeout=PATIENCE_S)
+    assert sweep.returncode == 1
+    assert errors.startswith(f"workbench: the Dask scheduler at {address} is gone")
+    assert errors.endswith("the same command goes on\n")
+    assert errors.count("\n") == 1
+    done = len(Results.open(folder))
+    assert 2 <= done < TRIALS
+    assert f"{done} of {TRIALS} trials done" in output
+    again = run_workbench("sweep", path, "--json")
+    assert (again.status, again.json["done"]) == (0, TRIALS)
 
 
 def test_a_row_comes_back_as_it_was_measured() -> None:

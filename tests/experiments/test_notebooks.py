@@ -32,8 +32,8 @@ def read_notebook(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_it_is_committed_clean(repository: Path, name: str) -> None:
-    notebook = read_notebook(repository / "notebooks" / name)
+def test_it_is_committed_clean(notebooks: Path, name: str) -> None:
+    notebook = read_notebook(notebooks / name)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -47,14 +47,14 @@ def test_it_is_committed_clean(repository: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_it_runs_unattended_and_again_from_what_is_kept(repository: Path, tmp_path: Path, name: str) -> None:
+def test_it_runs_unattended_and_again_from_what_is_kept(notebooks: Path, tmp_path: Path, name: str) -> None:
     parameters, said = SMOKE[Path(name).stem], SAID[name]
     for _ in range(2):
         with warnings.catch_warnings():
             # The client's own event loop and kernel connection, not the notebook's code.
             warnings.simplefilter("ignore")
             executed = papermill.execute_notebook(
-                str(repository / "notebooks" / name),
+                str(notebooks / name),
                 str(tmp_path / name),
                 parameters=parameters,
                 progress_bar=False,

@@ -11,12 +11,12 @@ import psutil
 import pytest
 
 
-def execute(repository: Path, folder: Path, **parameters: Any) -> str:
+def execute(notebooks: Path, folder: Path, **parameters: Any) -> str:
     with warnings.catch_warnings():
         # The client's own event loop and kernel connection, not the notebook's code.
         warnings.simplefilter("ignore")
         notebook = papermill.execute_notebook(
-            str(repository / "notebooks" / "08_record_and_replay.ipynb"),
+            str(notebooks / "08_record_and_replay.ipynb"),
             str(folder / "out.ipynb"),
             parameters=parameters,
             progress_bar=False,
@@ -35,8 +35,8 @@ def find_orphans() -> set[int]:
     }
 
 
-def test_it_runs_unattended(repository: Path, tmp_path: Path) -> None:
-    text = execute(repository, tmp_path, operations=20_000_000, recordings='it\'s "mine"')
+def test_it_runs_unattended(notebooks: Path, tmp_path: Path) -> None:
+    text = execute(notebooks, tmp_path, operations=20_000_000, recordings='it\'s "mine"')
     assert "the same, event for event" in text
     assert "plotly" in text
     folder = tmp_path / 'it\'s "mine"'
@@ -54,11 +54,11 @@ def test_it_runs_unattended(repository: Path, tmp_path: Path) -> None:
     ],
 )
 def test_hostile_parameters_are_one_clear_line(
-    repository: Path, tmp_path: Path, parameters: dict[str, Any], told: str
+    notebooks: Path, tmp_path: Path, parameters: dict[str, Any], told: str
 ) -> None:
     before = find_orphans()
     with pytest.raises(papermill.PapermillExecutionError) as caught:
-        execute(repository, tmp_path, **{"operations": 2_000_000_000, **parameters})
+        execute(notebooks, tmp_path, **{"operations": 2_000_000_000, **parameters})
     assert told in caught.value.evalue
     assert "\n" not in caught.value.evalue.strip()
     assert find_orphans() <= before

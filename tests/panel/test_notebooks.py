@@ -13,14 +13,14 @@ from nbclient import NotebookClient
 NOTEBOOKS = ("01_live_tuning.ipynb", "07_attach_to_a_program.ipynb", "08_record_and_replay.ipynb")
 
 
-def read_notebook(repository: Path, name: str) -> Any:
+def read_notebook(notebooks: Path, name: str) -> Any:
     read: Any = nbformat.read  # published without types
-    return read(repository / "notebooks" / name, as_version=4)
+    return read(notebooks / name, as_version=4)
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_it_is_committed_clean(repository: Path, name: str) -> None:
-    notebook = read_notebook(repository, name)
+def test_it_is_committed_clean(notebooks: Path, name: str) -> None:
+    notebook = read_notebook(notebooks, name)
     assert notebook.metadata.kernelspec.name == "python3"
     assert "widgets" not in notebook.metadata
     for cell in notebook.cells:
@@ -38,8 +38,8 @@ def test_it_is_committed_clean(repository: Path, name: str) -> None:
     ("name", "told"),
     [("01_live_tuning.ipynb", "completed after"), ("07_attach_to_a_program.ipynb", "attached to")],
 )
-def test_it_runs_unattended(repository: Path, tmp_path: Path, name: str, told: str) -> None:
-    notebook = read_notebook(repository, name)
+def test_it_runs_unattended(notebooks: Path, tmp_path: Path, name: str, told: str) -> None:
+    notebook = read_notebook(notebooks, name)
     client = NotebookClient(
         notebook, timeout=120, store_widget_state=False, resources={"metadata": {"path": str(tmp_path)}}
     )

@@ -44,7 +44,9 @@ def test_an_unknown_name_gets_the_nearest() -> None:
         get_allocator("jemaloc")
 
 
-def test_a_library_that_does_not_load_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_library_that_does_not_load_the_reason_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The package's function of the same name hides the module from `import ... as`.
     module = importlib.import_module("workbench.processes.allocators")
     broken = tmp_path / "libjemalloc.so.2"
@@ -54,7 +56,13 @@ def test_a_library_that_does_not_load_is_missing(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(module, "_SOURCES", (changed,))
     (allocator,) = module.allocators()
     assert (allocator.available, allocator.version, allocator.library) == (False, None, None)
-    with pytest.raises(MissingAllocator, match="allocator jemalloc is missing; apt-get install libjemalloc2"):
+    with pytest.raises(MissingAllocator, match=r"cannot be used; .* cannot be preloaded \(file too short"):
+        get_allocator("jemalloc")
+    broken.unlink()
+    monkeypatch.setattr(
+        module, "_SOURCES", (module._Source("jemalloc", "jemalloc", "p", "install it", lambda: None),)
+    )
+    with pytest.raises(MissingAllocator, match="allocator jemalloc is missing; install it"):
         get_allocator("jemalloc")
 
 

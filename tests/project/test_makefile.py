@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
+
+import pytest
 
 
 def test_help_is_the_default_and_names_every_target(repository: Path) -> None:
@@ -47,3 +50,34 @@ def test_what_pip_installs_is_what_was_built(repository: Path) -> None:
     assert tomllib.loads((repository / "pyproject.toml").read_text())["tool"]["scikit-build"]["install"] == {
         "strip": False
     }
+
+
+@pytest.mark.parametrize(
+    "name", ["a:b", "a\tb", 'a "b"', "it's", "a$b", "a;b", "a\\b", "copy (1)", "a&b", "a*b"]
+)
+def test_a_folder_that_cannot_be_built_in_is_refused_at_once(
+    repository: Path, tmp_path: Path, name: str
+) -> None:
+    made = list_steps(repository, tmp_path / name)
+    assert (made.returncode, made.stdout) == (2, "")
+    assert made.stderr.count("\n") == 1
+    assert "the build cannot work with" in made.stderr
+    assert "move the checkout to a folder without them" in made.stderr
+
+
+@pytest.mark.parametrize("name", ["My Projects", "Übung", "日本", "a#b", "50%", "a,b=c@d+e~f"])
+def test_other_folders_are_built_in(repository: Path, tmp_path: Path, name: str) -> None:
+    made = list_steps(repository, tmp_path / name)
+    assert made.returncode == 0, made.stderr
+    assert "pip install" in made.stdout
+
+
+def list_steps(repository: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """What `make setup` would do in a checkout there."""
+    folder.mkdir()
+    shutil.copy(repository / "Makefile", folder)
+    for name in ("scripts", "native", "requirements", "workbench"):
+        (folder / name).symlink_to(repository / name)
+    (folder / "pyproject.toml").touch()
+    command = ["make", "--no-print-directory", "--dry-run", "setup"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

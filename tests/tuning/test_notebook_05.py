@@ -14,9 +14,9 @@ NAME = "05_autotune_and_export.ipynb"
 SAID = ("2 trials:", "conservative, hot, off, full", "best settings of the search", "the defaults", "plotly")
 
 
-def test_it_is_committed_clean(repository: Path) -> None:
+def test_it_is_committed_clean(notebooks: Path) -> None:
     read: Any = nbformat.read  # published without types
-    notebook = read(repository / "notebooks" / NAME, as_version=4)
+    notebook = read(notebooks / NAME, as_version=4)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -29,14 +29,14 @@ def test_it_is_committed_clean(repository: Path) -> None:
         assert len(cell.source.splitlines()) <= 12
 
 
-def test_it_runs_unattended_and_again_from_what_is_kept(repository: Path, tmp_path: Path) -> None:
-    smoke = tomllib.loads((repository / "notebooks" / "smoke.toml").read_text())[Path(NAME).stem]
+def test_it_runs_unattended_and_again_from_what_is_kept(notebooks: Path, tmp_path: Path) -> None:
+    smoke = tomllib.loads((notebooks / "smoke.toml").read_text())[Path(NAME).stem]
     for _ in range(2):
         with warnings.catch_warnings():
             # The client's own event loop and kernel connection, not the notebook's code.
             warnings.simplefilter("ignore")
             executed = papermill.execute_notebook(
-                str(repository / "notebooks" / NAME),
+                str(notebooks / NAME),
                 str(tmp_path / NAME),
                 parameters=smoke,
                 progress_bar=False,

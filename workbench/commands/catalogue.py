@@ -8,6 +8,7 @@ from workbench.commands.output import json_option, print_json, print_table
 from workbench.errors import MissingAllocator
 from workbench.processes import allocators as list_allocators
 from workbench.processes import get_allocator
+from workbench.processes.loader_path import loader_path
 from workbench.units import format_number
 from workbench.workloads import catalogue
 
@@ -50,7 +51,7 @@ def allocators(as_json: bool) -> None:
             allocator.version or "",
             (allocator.library or "the C library's own")
             if allocator.available
-            else f"missing: {allocator.remedy}",
+            else f"not at hand: {allocator.remedy}",
         )
         for allocator in known
     ]
@@ -60,11 +61,11 @@ def allocators(as_json: bool) -> None:
 @click.command()
 @json_option
 def preload(as_json: bool) -> None:
-    """Print the path of the library to preload (LD_PRELOAD)."""
+    """Print the path of the library to preload, as LD_PRELOAD can take it."""
     allocator = get_allocator("hakmem")
     if allocator.library is None or not allocator.available:
         raise MissingAllocator(f"libhakmem.so is not built; {allocator.remedy}")
     if as_json:
-        print_json({"library": allocator.library})
+        print_json({"library": loader_path(allocator.library)})
     else:
-        click.echo(str(allocator.library))
+        click.echo(loader_path(allocator.library))

@@ -17,6 +17,8 @@ from workbench.errors import BadParameter
 
 FIRST_NOTEBOOK = Path("notebooks/01_live_tuning.ipynb")
 _HOST = "127.0.0.1"
+# Without it JupyterLab asks about news over the panel's corner, and a notebook has empty space at its end.
+_CONFIG = Path(__file__).parent / "jupyter"
 
 
 @click.command()
@@ -51,14 +53,21 @@ def lab(notebook: Path | None, port: int | None, browser: bool | None, as_json: 
         f"--ServerApp.port={listen_port}",
         "--ServerApp.port_retries=0",
         f"--ServerApp.open_browser={browser}",
-        # Nothing here asks the outside world, and no question covers the panel.
+        # Nothing here asks the outside world.
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     if os.geteuid() == 0:
         arguments.append("--ServerApp.allow_root=True")
-    # The token goes by the environment: every user could read it in the process list.
-    os.execve(sys.executable, arguments, {**os.environ, "JUPYTER_TOKEN": token})
+    config = [str(_CONFIG), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    environment = {
+        **os.environ,
+        # The token goes by the environment: every user could read it in the process list.
+        "JUPYTER_TOKEN": token,
+        # Defaults of settings for this start alone; what the user has chosen goes before them.
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(config),
+    }
+    os.execve(sys.executable, arguments, environment)
 
 
 def _find_notebook(notebook: Path | None) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from workbench.commands.output import json_option, print_json, print_table
+from workbench.errors import SchedulerLost
 from workbench.interrupt import ending_at_once
 from workbench.units import format_rough
 
@@ -61,21 +62,31 @@ def sweep(
         _tell({"trials": len(plan), "done": done}, as_json, f"{len(plan)} trials, {done} of them done")
         return
     is_whole = True
+    lost = ""
     with results.writing(), show_progress(Path(plan_path).name, len(plan), done) as advance:
         trials = shuffle_trials(plan.trials, order_seed)
         try:
             if cluster is None:
                 run_trials(trials, results, advance)
             else:
-                run_trials_on_cluster(trials, results, cluster, advance)
+                run_trials_on_cluster(trials, results, cluster, advance, on_notice=_note)
         except KeyboardInterrupt:
             is_whole = False
+        except SchedulerLost as error:
+            lost = str(error)
         results.compact()
     _report(plan, results, as_json)
+    if lost:
+        _note(f"{lost}; the results are kept, and the same command goes on")
+        sys.exit(_STATUS_FAILED)
     if not is_whole:
         sys.exit(_STATUS_INTERRUPTED)
     if any(not result.is_measured for result in results):
         sys.exit(_STATUS_FAILED)
+
+
+def _note(text: str) -> None:
+    click.echo(f"workbench: {text}", err=True)
 
 
 def _report(plan: Plan, results: Results, as_json: bool) -> None:

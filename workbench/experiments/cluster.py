@@ -7,15 +7,20 @@ dies loses the trial it was at, which another one runs.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
 import json
+import logging
+import math
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from workbench.errors import BadParameter, NoProcess, WrongResults
+from workbench.errors import BadParameter, NoProcess, SchedulerLost, WorkerFailed, WrongResults
 from workbench.experiments.execution import ResultListener, WarmMemory, list_missing
 from workbench.experiments.measurement import run_trial
 from workbench.experiments.provenance import describe_machine, describe_software
@@ -26,6 +31,11 @@ from workbench.experiments.trial import Trial
 _CONNECT_S = 20.0
 # A trial that took so many workers along is a failure of the trial.
 _DEATHS = 3
+_POLL_S = 0.02
+# How often to look whether there are workers, and how long there may be none before it is said.
+_LOOK_S = 1.0
+_PATIENCE_S = 2.0
+_LOGGERS = ("distributed", "tornado", "asyncio")
 
 
 def run_trials_on_cluster(
@@ -34,6 +44,7 @@ def run_trials_on_cluster(
     address: str,
     on_result: ResultListener | None = None,
     *,
+    on_notice: Callable[[str], object] | None = None,
     connect_timeout_s: float = _CONNECT_S,
 ) -> None:
     """Run what is missing on the workers of a Dask scheduler.
@@ -48,6 +59,8 @@ def run_trials_on_cluster(
         Dask's configuration says.
     on_result : callable, optional
         Told of each new result.
+    on_notice : callable, optional
+        Told, in one line, that no worker is connected, once it has waited some seconds.
     connect_timeout_s : float
         How long to wait for the scheduler.
 
@@ -57,6 +70,10 @@ def run_trials_on_cluster(
         If the address is none, or would carry trials over a network in the clear.
     NoProcess
         If no scheduler answers, or the package `distributed` is missing.
+    SchedulerLost
+        If the scheduler goes away; what was measured is kept.
+    WorkerFailed
+        If a worker cannot run trials at all.
     WrongResults
         If a worker has another build of the workbench, to which the trial means something else.
     """
@@ -74,7 +91,7 @@ def run_trials_on_cluster(
         raise NoProcess(
             f"no Dask scheduler answers at {address}: {error}; start one with `dask scheduler`"
         ) from None
-    with client:
+    with _quiet_logs(), client:
         futures = {
             client.submit(
                 measure_remotely,
@@ -85,9 +102,9 @@ def run_trials_on_cluster(
             for trial_id, trial in missing.items()
         }
         try:
-            for future in distributed.as_completed(list(futures), loop=client.loop):
+            for future in _list_completed(distributed, client, futures, on_notice):
                 trial_id = futures.pop(future)
-                result = _take(distributed, future, missing[trial_id])
+                result = _take(distributed, client, future, missing[trial_id])
                 if result.id != trial_id:
                     raise WrongResults(
                         f"a worker on '{result.machine.description}' has another build of the workbench: "
@@ -97,7 +114,8 @@ def run_trials_on_cluster(
                 if on_result is not None:
                     on_result(result)
         finally:
-            client.cancel(list(futures), force=True)
+            if _is_connected(client):
+                client.cancel(list(futures), force=True)
 
 
 def check_address(address: str) -> None:
@@ -136,7 +154,62 @@ def _remote_memory() -> WarmMemory:
     return WarmMemory()
 
 
-def _take(distributed: Any, future: Any, trial: Trial) -> TrialResult:
+def _list_completed(
+    distributed: Any, client: Any, futures: Mapping[Any, str], on_notice: Callable[[str], object] | None
+) -> Iterator[Any]:
+    """Futures as they end; tells of it if no worker is there to run them.
+
+    Raises
+    ------
+    SchedulerLost
+        If the scheduler is gone; all that it was to do is gone with it.
+    """
+    completed = distributed.as_completed(list(futures), loop=client.loop)
+    address = client.scheduler.address
+    left = len(futures)
+    waiting_since_s: float | None = None
+    next_look_s = time.monotonic() + _LOOK_S
+    while left:
+        batch = completed.next_batch(block=False)
+        if not _is_connected(client) or any(future.status == "cancelled" for future in batch):
+            raise _describe_loss(client)
+        for future in batch:
+            left -= 1
+            yield future
+        if batch:
+            continue
+        time.sleep(_POLL_S)
+        if time.monotonic() < next_look_s:
+            continue
+        next_look_s = time.monotonic() + _LOOK_S
+        if _count_workers(client):
+            waiting_since_s = None
+        elif waiting_since_s is None:
+            waiting_since_s = time.monotonic()
+        elif on_notice is not None and time.monotonic() - waiting_since_s >= _PATIENCE_S:
+            on_notice(
+                f"no worker is connected to the scheduler at {address}: waiting for one; "
+                f"start it with `dask worker {address} --nthreads 1`"
+            )
+            waiting_since_s = math.inf  # told; again only after there was one
+
+
+def _is_connected(client: Any) -> bool:
+    return bool(client.status == "running")
+
+
+def _count_workers(client: Any) -> int:
+    try:
+        return len(client.scheduler_info()["workers"])
+    except (OSError, TimeoutError, RuntimeError):  # the loss of the scheduler is told of by its status
+        return 0
+
+
+def _describe_loss(client: Any) -> SchedulerLost:
+    return SchedulerLost(f"the Dask scheduler at {client.scheduler.address} is gone; start one again")
+
+
+def _take(distributed: Any, client: Any, future: Any, trial: Trial) -> TrialResult:
     try:
         return TrialResult.from_row(json.loads(future.result()))
     except distributed.KilledWorker:
@@ -149,6 +222,28 @@ def _take(distributed: Any, future: Any, trial: Trial) -> TrialResult:
             machine=describe_machine(),
             software=describe_software(trial.allocator),
         )
+    except (Exception, asyncio.CancelledError) as error:
+        # A cancelled future is no Exception, and what was raised on a worker may be any.
+        if not _is_connected(client) or isinstance(error, asyncio.CancelledError):
+            raise _describe_loss(client) from None
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise WorkerFailed(
+            f"a worker of the cluster could not run a trial: {told}; install the same workbench on all hosts"
+        ) from None
+
+
+@contextlib.contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """Keep Dask from writing of lost connections: what matters of them is said in one line."""
+    names = [name for name in logging.Logger.manager.loggerDict if name.partition(".")[0] in _LOGGERS]
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _import_distributed() -> Any:

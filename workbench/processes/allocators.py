@@ -12,7 +12,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from workbench.errors import MissingAllocator, describe_unknown
+from workbench.errors import CannotPreload, MissingAllocator, WorkbenchError, describe_unknown
+from workbench.processes.loader_path import loader_path
 from workbench.processes.native_files import HAKMEM_LIBRARY, RUNNER
 
 _PROBE_TIMEOUT_S = 20
@@ -43,7 +44,7 @@ class Allocator:
         What brings it.
     available : bool
     remedy : str
-        What to do if it is missing, in one line.
+        What to do if it is missing, in one line; why it cannot be used, if it is there.
     """
 
     name: str
@@ -151,49 +152,71 @@ def get_allocator(name: str) -> Allocator:
         if source.name == name:
             allocator = _describe(source)
             if not allocator.available:
-                raise MissingAllocator(f"allocator {name} is missing; {allocator.remedy}")
+                what = "cannot be used" if source.find() else "is missing"
+                raise MissingAllocator(f"allocator {name} {what}; {allocator.remedy}")
             return allocator
     raise MissingAllocator(describe_unknown("allocator", name, [source.name for source in _SOURCES]))
 
 
 def run_environment(library: Path | None) -> dict[str, str]:
-    """Environment for a measured run: this process's, without the settings of any allocator."""
+    """Environment for a measured run: this process's, without the settings of any allocator.
+
+    Raises
+    ------
+    CannotPreload
+        If the loader cannot take the library's path, and no link to it can be made.
+    """
     environment = {name: text for name, text in os.environ.items() if not name.startswith(_SETTING_PREFIXES)}
     if library is not None:
-        environment["LD_PRELOAD"] = str(library)
+        environment["LD_PRELOAD"] = loader_path(library)
     return environment
 
 
 def _describe(source: _Source) -> Allocator:
     library = source.find()
     version: str | None = None
-    if library is not None:
-        version = _ask_version(source.identity, library, library.stat().st_mtime_ns)
-    elif source.identity == "glibc":
-        version = _ask_version(source.identity, None, 0)
+    remedy = source.remedy
+    if library is not None or source.identity == "glibc":
+        try:
+            version = _ask_version(source.identity, library, library.stat().st_mtime_ns if library else 0)
+        except WorkbenchError as error:
+            remedy = str(error)
     available = version is not None
-    return Allocator(
-        source.name, version, library if available else None, source.package, available, source.remedy
-    )
+    return Allocator(source.name, version, library if available else None, source.package, available, remedy)
 
 
 @cache
-def _ask_version(identity: str, library: Path | None, _changed_ns: int) -> str | None:
-    """Loads it as a run would, and asks; None if something else answers. Asked once a library file."""
+def _ask_version(identity: str, library: Path | None, _changed_ns: int) -> str:
+    """Loads it as a run would, and asks. Asked once a library file.
+
+    Raises
+    ------
+    CannotPreload
+        If it cannot be loaded or something else answers, with what the loader said.
+    """
+    environment = run_environment(library)
     try:
         answer = subprocess.run(
             [RUNNER, "--allocator"],
-            env=run_environment(library),
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PROBE_TIMEOUT_S,
-            check=True,
+            check=False,
         )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise CannotPreload(f"{library or RUNNER}: it cannot be loaded: {error}") from None
+    said = " ".join(answer.stderr.decode(errors="replace").split())
+    try:
         told: dict[str, str] = json.loads(answer.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
+    except ValueError:
+        raise CannotPreload(
+            f"{library or RUNNER}: it cannot be loaded: {said or f'exit code {answer.returncode}'}"
+        ) from None
     if told["allocator"] != identity:
-        return None
+        raise CannotPreload(
+            f"{library}: it cannot be loaded: {said or told['allocator'] + ' answered in its place'}"
+        )
     return told["version"] or _own_version()
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.control import Value
-from workbench.errors import CannotPreload, NoProcess
+from workbench.errors import NoProcess
 from workbench.processes.allocators import get_allocator, run_environment
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes, resident_bytes
@@ -92,10 +92,6 @@ def run_command(
     """
     check_preloadable(command)
     library = get_allocator(allocator_name).library or c_library
-    if library is not None and any(mark in str(library) for mark in " :\t\n"):
-        raise CannotPreload(
-            f"the loader cannot take '{library}': it separates libraries at blanks and colons"
-        )
     environment = run_environment(library)
     environment["PYTHONMALLOC"] = "malloc"  # CPython serves small objects itself otherwise
     environment.update(environment_of(settings))

@@ -14,6 +14,7 @@ from workbench.control import Value
 from workbench.errors import CannotPreload
 from workbench.processes.allocators import get_allocator
 from workbench.processes.elf import ElfFile, read_elf
+from workbench.processes.loader_path import put_first
 from workbench.processes.specification import environment_of
 
 _MAXIMUM_SCRIPT_DEPTH = 4  # an interpreter may be a script itself; the kernel's limit
@@ -39,15 +40,9 @@ def preload_environment(
         With the thing, the value and the remedy.
     """
     environment = dict(os.environ if base_environment is None else base_environment)
-    library = str(get_allocator("hakmem").library)
-    if any(mark in library for mark in " :\t\n"):
-        raise CannotPreload(
-            f"the loader cannot take '{library}': it separates libraries at blanks and colons; "
-            "install the workbench in a folder without them"
-        )
-    others = environment.get("LD_PRELOAD", "").replace(":", " ").split()
-    kept = [other for other in others if other != library]
-    environment["LD_PRELOAD"] = ":".join([library, *kept])
+    library = get_allocator("hakmem").library
+    assert library is not None
+    environment["LD_PRELOAD"] = put_first(library, environment.get("LD_PRELOAD", ""))
     environment.update(environment_of(settings))
     return environment
 

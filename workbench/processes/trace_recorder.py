@@ -17,7 +17,8 @@ from typing import Any, Self
 
 from workbench.control import native_directory
 from workbench.control.spool import Spool
-from workbench.errors import BadParameter, CannotPreload, WorkbenchError
+from workbench.errors import BadParameter, WorkbenchError
+from workbench.processes.loader_path import put_first
 from workbench.processes.preload import check_preloadable
 from workbench.processes.process_trace import ProcessTrace, RecordedTrace, name_child
 from workbench.processes.spool_folder import open_spool_folder
@@ -133,14 +134,7 @@ def _check_output(output: Path) -> None:
 
 def _make_environment(base: Mapping[str, str] | None, spool: Path) -> dict[str, str]:
     environment = dict(os.environ if base is None else base)
-    library = str(RECORDER_LIBRARY)
-    if any(mark in library for mark in " :\t\n"):
-        raise CannotPreload(
-            f"the loader cannot take '{library}': it separates libraries at blanks and colons; "
-            "install the workbench in a folder without them"
-        )
-    others = environment.get("LD_PRELOAD", "").replace(":", " ").split()
-    environment["LD_PRELOAD"] = ":".join([library, *(other for other in others if other != library)])
+    environment["LD_PRELOAD"] = put_first(RECORDER_LIBRARY, environment.get("LD_PRELOAD", ""))
     environment[_SPOOL_VARIABLE] = str(spool)
     environment.setdefault("PYTHONMALLOC", "malloc")
     return environment
