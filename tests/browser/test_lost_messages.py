@@ -12,7 +12,7 @@ from tests.browser.panel_page import PanelPage
 
 HELLO = '"type": ?"hello"'
 PLOTLY = '"type": ?"plotly"'
-VIEW = '"type": ?"view"'
+VIEW = '"type": ?"report"'
 RECORD = '"type": ?"record"'
 LOG = '"type": ?"state".*"log".*you: tls'
 # Loses the first message that fits each pattern of window.lose, sent ("out") or received ("in").

@@ -6,15 +6,36 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from workbench.control import ControlBlock
 from workbench.control.testing import MadeUpBlock, make_block
+from workbench.panel.messages import (
+    Attach,
+    Baseline,
+    Detach,
+    Frame,
+    FromKernel,
+    Plotly,
+    Request,
+    State,
+    Undo,
+    Who,
+)
 from workbench.panel.pump import Pump
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
 from workbench.recording import PresetStore
+
+MESSAGES: Mapping[str, Any] = {
+    "state": State,
+    "frame": Frame,
+    "baseline": Baseline,
+    "plotly": Plotly,
+    "who": Who,
+}
 
 
 class Desk:
@@ -23,16 +44,23 @@ class Desk:
     def __init__(self, own: ControlBlock, folder: Path) -> None:
         self.messages: list[tuple[dict[str, Any], bytes | None]] = []
         self.session = LiveSession(own)
-        actions = {
-            "attach": lambda message: self.session.attach(message["path"]),
-            "detach": lambda message: self.session.detach(restore=message["restore"]),
-            "undo": lambda _: self.session.settings.undo(),
-        }
-        self.pump = Pump(self.session, self, StateBook(PresetStore(folder / "presets.json")), actions)
+        self.pump = Pump(self.session, self, StateBook(PresetStore(folder / "presets.json")), self.act)
         self.now_s = 0.0
 
-    def push(self, content: Mapping[str, Any], buffer: bytes | memoryview | None = None) -> None:
-        """What the widget does for a real panel."""
+    def act(self, request: Request) -> None:
+        """Some of what a panel can be asked for."""
+        match request:
+            case Attach(path=path):
+                self.session.attach(path)
+            case Detach(restore=restore):
+                self.session.detach(restore=restore)
+            case Undo():
+                self.session.settings.undo()
+
+    def push(self, content: FromKernel, buffer: bytes | memoryview | None = None) -> None:
+        """What the widget does for a real panel; every message is as it is declared."""
+        read = msgspec.convert(content, MESSAGES[content["type"]])
+        assert read.keys() == content.keys()
         self.messages.append((dict(content), bytes(buffer) if buffer is not None else None))
 
     def step(self, seconds: float = 0.1) -> None:
@@ -42,7 +70,7 @@ class Desk:
 
     def ask(self, kind: str, **content: Any) -> None:
         """A message of the view named 'a', unless another is named."""
-        self.pump.request({"type": kind, "view": "a", **content})
+        self.pump.receive({"type": kind, "view": "a", **content})
 
     def frames(self) -> list[dict[str, Any]]:
         """Frames sent so far."""

@@ -7,6 +7,7 @@ import numpy as np
 from tests.panel.conftest import Desk, read_chart
 from workbench.control.testing import MadeUpBlock
 from workbench.panel.frames import ACK_TIMEOUT_S, FORGET_AFTER_S, FrameMaker, ViewBook
+from workbench.panel.messages import Report
 from workbench.panel.pump import PLOTLY_INTERVAL_S
 from workbench.plots import build_charts
 from workbench.recording import Column, History
@@ -17,7 +18,7 @@ ALL = ["Catch", "Length", "Stock", "Level", "Luck", "Memory"]
 def attach(desk: Desk, pond: MadeUpBlock, visible: list[str]) -> None:
     desk.ask("hello")
     desk.ask("attach", path=str(pond.path))
-    desk.ask("view", visible=visible, width=400, span=120, zooms=[])
+    desk.ask("report", visible=visible, width=400, span=120, zooms=[])
     desk.step()
     desk.step()
 
@@ -94,7 +95,7 @@ def show_level(desk: Desk, pond: MadeUpBlock, seconds: float, *answering: str) -
 def test_a_page_that_is_gone_does_not_slow_another(desk: Desk, pond: MadeUpBlock) -> None:
     attach(desk, pond, ["Level"])
     desk.ask("hello", view="b")
-    desk.ask("view", view="b", visible=["Level"], width=300, span=0, zooms=[])
+    desk.ask("report", view="b", visible=["Level"], width=300, span=0, zooms=[])
     assert show_level(desk, pond, 10, "a", "b") >= 90
     show_level(desk, pond, ACK_TIMEOUT_S + 0.2, "b")
     assert show_level(desk, pond, 10, "b") >= 90
@@ -143,7 +144,7 @@ def test_a_view_that_comes_later_gets_everything(desk: Desk, pond: MadeUpBlock) 
         desk.answer()
     desk.messages.clear()
     desk.ask("hello", view="b")
-    desk.ask("view", view="b", visible=["Level"], width=300, span=0, zooms=[])
+    desk.ask("report", view="b", visible=["Level"], width=300, span=0, zooms=[])
     desk.step()
     assert desk.state("controls")
     assert desk.state("log_restart")
@@ -156,12 +157,12 @@ def test_a_view_that_comes_later_gets_everything(desk: Desk, pond: MadeUpBlock) 
 def test_a_view_whose_hello_is_lost_gets_everything(desk: Desk, pond: MadeUpBlock) -> None:
     attach(desk, pond, ALL)
     desk.messages.clear()
-    desk.ask("view", view="b", visible=["Level"], width=300, span=0, zooms=[])
+    desk.ask("report", view="b", visible=["Level"], width=300, span=0, zooms=[])
     desk.step()
     assert desk.state("log_restart")
     assert desk.state("controls")
     desk.messages.clear()
-    desk.ask("view", view="b", visible=["Level"], width=300, span=0, zooms=[])
+    desk.ask("report", view="b", visible=["Level"], width=300, span=0, zooms=[])
     desk.step(0.3)
     assert not any("controls" in content for content, _ in desk.messages)
 
@@ -169,7 +170,7 @@ def test_a_view_whose_hello_is_lost_gets_everything(desk: Desk, pond: MadeUpBloc
 def test_a_hello_that_is_overtaken_takes_nothing_away(desk: Desk, pond: MadeUpBlock) -> None:
     # The first messages of a page go to the kernel's main thread, the next to a thread of their own.
     desk.ask("attach", path=str(pond.path))
-    desk.ask("view", visible=["Level"], width=400, span=120, zooms=[])
+    desk.ask("report", visible=["Level"], width=400, span=120, zooms=[])
     desk.ask("hello")
     assert show_level(desk, pond, 2, "a") >= 15
 
@@ -180,7 +181,7 @@ def test_a_view_that_says_again_what_it_shows_gets_a_frame(desk: Desk, pond: Mad
     desk.step(0.1)
     desk.messages.clear()
     desk.step(ACK_TIMEOUT_S + 0.1)
-    desk.ask("view", visible=["Level"], width=400, span=120, zooms=[])
+    desk.ask("report", visible=["Level"], width=400, span=120, zooms=[])
     desk.step(0.01)
     assert len(desk.frames()) >= 1
 
@@ -192,7 +193,7 @@ def test_a_page_loaded_again_need_not_wait_for_the_old_one(desk: Desk, pond: Mad
     show_level(desk, pond, 0.5)
     assert len(desk.pump.book.views["a"].in_flight) == 2
     desk.ask("hello", view="b")
-    desk.ask("view", view="b", visible=["Level"], width=300, span=0, zooms=[])
+    desk.ask("report", view="b", visible=["Level"], width=300, span=0, zooms=[])
     show_level(desk, pond, ACK_TIMEOUT_S, "b")
     assert show_level(desk, pond, 5, "b") >= 45
     show_level(desk, pond, FORGET_AFTER_S, "b")
@@ -205,13 +206,13 @@ def test_what_is_asked_again_and_again_is_sent_once(desk: Desk, pond: MadeUpBloc
     desk.messages.clear()
     for _ in range(20):
         desk.ask("hello")
-        desk.ask("plotly")
+        desk.ask("ask_plotly")
     desk.step(0.3)
     kinds = [content["type"] for content, _ in desk.messages]
     assert (kinds.count("state"), kinds.count("plotly")) == (1, 1)
     # Asked within a moment of it, perhaps by a page that came just too late: it is sent, once, soon.
     for _ in range(3):
-        desk.ask("plotly")
+        desk.ask("ask_plotly")
         desk.step(0.1)
     desk.step(PLOTLY_INTERVAL_S)
     desk.step(PLOTLY_INTERVAL_S)
@@ -271,7 +272,7 @@ def test_an_hour_makes_no_frame_larger() -> None:
     sizes = []
     views = ViewBook()
     titles = [chart.title for chart in charts]
-    views.note_view("a", {"visible": titles, "width": 400, "span": 0, "zooms": []}, 0.0)
+    views.note_report(Report(view="a", visible=titles, width=400, span=0, zooms=[]), 0.0)
     for index in range(45_000):
         if index % 50 == 0:
             noise = generator.integers(0, 2048, size=48).tolist()

@@ -15,12 +15,13 @@ import pytest
 from workbench.control import ControlBlock
 from workbench.control.testing import MadeUpBlock
 from workbench.errors import BadParameter
+from workbench.panel.messages import RunForm
 from workbench.panel.session import LiveSession
 from workbench.panel.target import IN_PROCESS
 from workbench.processes import Program
 from workbench.recording import Recording, compare_sessions, explain_inexactness, repeat_session
 
-PHASES = {"workload": "phases", "allocator": "hakmem", "threads": "1", "seed": "4", "seconds": "0"}
+PHASES: RunForm = {"workload": "phases", "allocator": "hakmem", "threads": "1", "seed": "4", "seconds": "0"}
 CAP_S = 60
 SAMPLES = "*.session/samples-000.arrows"
 SOME_BYTES = 50_000  # the description of its columns, and some samples

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -14,11 +15,16 @@ from tests.panel.conftest import Desk
 from workbench.control import ControlBlock
 from workbench.control.testing import MadeUpBlock
 from workbench.errors import WorkbenchError
+from workbench.panel.messages import RunForm
 from workbench.panel.status import Status, format_rate, write_status
 from workbench.panel.target import IN_PROCESS
 from workbench.plots import draw_history
 
-LARSON = {"workload": "larson", "allocator": "hakmem", "threads": "1", "seed": "1", "seconds": "0"}
+LARSON: RunForm = {"workload": "larson", "allocator": "hakmem", "threads": "1", "seed": "1", "seconds": "0"}
+
+
+def alter(**fields: Any) -> RunForm:
+    return cast(RunForm, {**LARSON, **fields})
 
 
 def step_until(desk: Desk, is_done: Callable[[], bool]) -> None:
@@ -124,7 +130,7 @@ def test_a_wrong_request_is_refused_in_one_line(desk: Desk) -> None:
         {"allocator": "x"},
     ):
         with pytest.raises(WorkbenchError):
-            desk.session.start({**LARSON, **wrong})
+            desk.session.start(alter(**wrong))
     assert not desk.session.is_process_alive
 
 
@@ -144,7 +150,7 @@ def test_a_wrong_request_is_refused_in_one_line(desk: Desk) -> None:
 )
 def test_a_wrong_number_is_refused_with_its_range(desk: Desk, field: str, value: str, allowed: str) -> None:
     with pytest.raises(WorkbenchError) as caught:
-        desk.session.start({**LARSON, field: value})
+        desk.session.start(alter(**{field: value}))
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"{field}: ")
     assert value in line
@@ -176,7 +182,7 @@ def test_a_pinned_run_is_compared_with(desk: Desk) -> None:
     for other in ({"workload": "phases"}, {"parameters": {"max_size": "512"}}):
         session.stop()
         step_until(desk, lambda: not session.is_process_alive)
-        session.start({**LARSON, **other})
+        session.start(alter(**other))
         step_until(desk, lambda: "ops/s" in session.write_status())
         assert "against" not in session.write_status()
 

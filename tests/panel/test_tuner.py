@@ -17,6 +17,7 @@ from tests.cli.terminal import run_workbench
 from tests.tuning.fakes import FakeMeasurer, hidden_optimum, same
 from workbench.errors import WorkbenchError
 from workbench.experiments import Trial, TrialResult
+from workbench.panel.messages import Tune
 from workbench.panel.tuner import Tuner
 from workbench.panel.tuning_panel import TuningPanel
 
@@ -25,7 +26,17 @@ SPEC = {
     "workload": "phases", "allocator": "hakmem", "threads": "1", "seed": "1", "seconds": "0",
     "parameters": {},
 }  # fmt: skip
-REQUEST = {"spec": SPEC, "objective": "throughput", "tunables": ["tls.grow_percent"], "trials": "4"}
+REQUEST: dict[str, Any] = {
+    "spec": SPEC,
+    "objective": "throughput",
+    "tunables": ["tls.grow_percent"],
+    "trials": "4",
+    "seconds": "0.5",
+}
+
+
+def ask(**changes: Any) -> Tune:
+    return Tune(**(REQUEST | changes))
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:
@@ -56,7 +67,7 @@ def test_a_study_is_told_as_it_goes_on_and_its_file_is_one_of_the_command(
 ) -> None:
     assert tuner.describe()["state"] == "idle"
     assert "TLS cache" in tuner.describe()["groups"]
-    path = tuner.start(REQUEST)
+    path = tuner.start(ask())
     assert path.parent == tmp_path / "studies"
     wait_until(lambda: not tuner.is_running)
     told = tuner.describe()
@@ -73,7 +84,7 @@ def test_a_study_is_told_as_it_goes_on_and_its_file_is_one_of_the_command(
 
 def test_where_nothing_is_better_it_says_so(tmp_path: Path) -> None:
     tuner = Tuner(tmp_path, FakeMeasurer(same))
-    tuner.start(REQUEST | {"group": "TLS cache", "tunables": [], "objective": "both", "trials": 2})
+    tuner.start(ask(group="TLS cache", tunables=[], objective="both", trials=2))
     wait_until(lambda: not tuner.is_running)
     told = tuner.describe()
     assert told["lines"] == ["nothing beats the defaults: keep them"]
@@ -83,10 +94,10 @@ def test_where_nothing_is_better_it_says_so(tmp_path: Path) -> None:
 
 def test_stop_ends_a_run_that_goes_on(tmp_path: Path) -> None:
     tuner = Tuner(tmp_path)
-    path = tuner.start(REQUEST | {"seconds": "600"})
+    path = tuner.start(ask(seconds="600"))
     wait_until((path.parent / f"{path.stem}.results").exists)
     with pytest.raises(WorkbenchError, match="a study goes on already"):
-        tuner.start(REQUEST)
+        tuner.start(ask())
     tuner.stop()
     wait_until(lambda: not tuner.is_running)
     told = tuner.describe()
@@ -108,7 +119,7 @@ def test_values_are_tried_while_it_goes_on_and_a_stopped_study_goes_on(tmp_path:
     tuner = Tuner(tmp_path, measure)
     with pytest.raises(WorkbenchError, match="no study goes on"):
         tuner.inject({})
-    path = tuner.start(REQUEST | {"trials": "3"})
+    path = tuner.start(ask(trials="3"))
     assert entered.wait(CAP_S)
     tuner.inject({"tls.grow_percent": 66, "tls.max_slots": 64})  # the other is not searched
     tuner.stop()
@@ -116,14 +127,14 @@ def test_values_are_tried_while_it_goes_on_and_a_stopped_study_goes_on(tmp_path:
     wait_until(lambda: not tuner.is_running)
     assert tuner.describe()["state"] == "stopped"
     again = Tuner(tmp_path / "another panel", measurer)
-    again.start({"path": str(path)})
+    again.go_on(path)
     wait_until(lambda: not again.is_running)
     assert again.describe()["state"] == "done"
     told = run_workbench("tune", path, "--show", "--json").json["trials"]
     assert [(one["is_injected"], one["number"]) for one in told] == [(False, 0), (True, 1), (False, 2)]
     assert told[1]["settings"] == {"tls.grow_percent": 66}
     with pytest.raises(WorkbenchError, match="cannot be read"):
-        again.start({"path": str(tmp_path / "none.toml")})
+        again.go_on(tmp_path / "none.toml")
 
 
 def test_a_study_that_cannot_go_on_is_told(tmp_path: Path) -> None:
@@ -131,11 +142,11 @@ def test_a_study_that_cannot_go_on_is_told(tmp_path: Path) -> None:
         raise RuntimeError("no such luck")
 
     tuner = Tuner(tmp_path, fails)
-    tuner.start(REQUEST)
+    tuner.start(ask())
     wait_until(lambda: not tuner.is_running)
     assert tuner.describe()["state"] == "failed"
     assert tuner.describe()["text"] == "unexpected RuntimeError: no such luck"
-    tuner.start(REQUEST)  # it can be tried again
+    tuner.start(ask())  # it can be tried again
     wait_until(lambda: not tuner.is_running)
 
 
@@ -158,16 +169,14 @@ def test_what_is_wrong_is_said_before_anything_runs(
     tuner: Tuner, tmp_path: Path, changes: Mapping[str, Any], said: str
 ) -> None:
     with pytest.raises(WorkbenchError) as caught:
-        tuner.start(REQUEST | dict(changes))
+        tuner.start(ask(**changes))
     assert said in str(caught.value)
     assert not tuner.is_running
     assert list(tmp_path.rglob("*.toml")) == []
 
 
 def test_a_dataset_is_tuned_by_its_name(tuner: Tuner) -> None:
-    path = tuner.start(
-        REQUEST | {"spec": {"workload": "replay", "trace": "gcc_cc1", "parameters": {}}, "trials": 1}
-    )
+    path = tuner.start(ask(spec={"workload": "replay", "trace": "gcc_cc1", "parameters": {}}, trials=1))
     wait_until(lambda: not tuner.is_running)
     text = path.read_text()
     assert 'trace = "gcc_cc1"' in text

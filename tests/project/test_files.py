@@ -71,6 +71,14 @@ def test_lock_file_pins_every_package_with_a_hash() -> None:
     assert "://" not in text
 
 
+def test_lock_of_the_front_end_pins_every_package_with_a_hash_and_names_no_registry() -> None:
+    text = read_text(next(path for path in list_files() if path.name == "package-lock.json")) or ""
+    packages = {name: entry for name, entry in json.loads(text)["packages"].items() if name}
+    assert packages
+    assert [name for name, entry in packages.items() if not entry["integrity"].startswith("sha512-")] == []
+    assert '"resolved"' not in text
+
+
 def test_notebooks_are_stored_without_outputs() -> None:
     for path in list_files():
         if path.suffix != ".ipynb":

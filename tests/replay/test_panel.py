@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.replay import programs
 from workbench.control import ControlBlock
 from workbench.errors import WorkbenchError
+from workbench.panel.messages import RunForm
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
 from workbench.panel.target import IN_PROCESS
@@ -27,10 +28,10 @@ def session() -> Iterator[LiveSession]:
         made.close()
 
 
-def ask(trace: object, **fields: Any) -> dict[str, Any]:
+def ask(trace: object, **fields: Any) -> RunForm:
     """What the form sends: it has values in fields that a replay does not show, too."""
     form = {"workload": "replay", "allocator": "hakmem", "threads": "7", "seed": "1", "seconds": "0"}
-    return {**form, "trace": str(trace), "parameters": {"loops": "0"}, **fields}
+    return cast(RunForm, {**form, "trace": str(trace), "parameters": {"loops": "0"}, **fields})
 
 
 def step_until(session: LiveSession, is_done: Callable[[], bool]) -> None:
@@ -80,7 +81,7 @@ def test_what_cannot_be_replayed_is_refused(
     session: LiveSession, mixed: Path, fields: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(WorkbenchError, match=complaint):
-        session.start({**ask(mixed), **fields})
+        session.start(ask(fields.pop("trace", mixed), **fields))
     assert session.state == "idle"
 
 
@@ -103,6 +104,6 @@ def test_traces_of_the_folder_are_offered(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_form_knows_that_a_replay_needs_a_trace(session: LiveSession, tmp_path: Path) -> None:
     parts = StateBook(PresetStore(tmp_path / "presets.json")).take_changes(session)
-    needs = {entry["name"]: entry["needs_trace"] for entry in parts["catalogue"]}
+    needs = {entry["name"]: entry["needs_trace"] for entry in parts["workloads"]}
     assert [name for name, is_needed in needs.items() if is_needed] == ["replay"]
     assert isinstance(parts["traces"], list)

@@ -66,7 +66,9 @@ def _recognises(text: str) -> bool:
 
 ENVIRONMENT = Format(
     name="env",
+    title="environment file",
     suffix=".env",
+    file_name="hakmem.env",
     help="environment file, for a shell or systemd's EnvironmentFile",
     identify=_identify,
     render=_render,

@@ -40,8 +40,9 @@ class Format:
 
     Attributes
     ----------
-    name, suffix, help : str
-        Name on the command line, ending of such files, and one line for people.
+    name, title, suffix, file_name, help : str
+        Name on the command line, name for people, ending of such files, how one is called if nobody says
+        otherwise, and one line for people.
     identify : callable
         The identifiers of a tunable in this format: the one written first, then others understood.
     render : callable
@@ -60,7 +61,9 @@ class Format:
     """
 
     name: str
+    title: str
     suffix: str
+    file_name: str
     help: str
     identify: Callable[[Tunable], Sequence[str]]
     render: Callable[[Sequence[str], Mapping[str, Value], Mapping[str, Tunable]], str]

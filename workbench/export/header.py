@@ -81,7 +81,9 @@ def _recognises(text: str) -> bool:
 
 HEADER = Format(
     name="header",
+    title="C header",
     suffix=".h",
+    file_name="hakmem_defaults.h",
     help="C header, to build the allocator with (make native DEFAULTS=file.h)",
     identify=_identify,
     render=_render,

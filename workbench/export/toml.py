@@ -97,7 +97,9 @@ def _recognises(text: str) -> bool:
 
 TOML = Format(
     name="toml",
+    title="TOML",
     suffix=".toml",
+    file_name="hakmem.toml",
     help="TOML, for people and other programs",
     identify=_identify,
     render=_render,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from workbench.control import Tunable, Value
+from workbench.panel import messages
 
 # A slider with more steps than this has chosen stops instead; exact values are typed.
 MAXIMUM_STEPS = 1000
@@ -14,16 +14,17 @@ LINEAR_STOPS = 200
 EFFECT_TEXTS = {"live": "at once", "new threads": "for new threads", "start": "at start"}
 
 
-def describe_controls(tunables: Iterable[Tunable]) -> list[dict[str, Any]]:
+def describe_controls(tunables: Iterable[Tunable]) -> list[messages.ControlGroup]:
     """Controls by component, in the order of the descriptors."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[messages.Tunable]] = {}
     for tunable in tunables:
         groups.setdefault(tunable.group, []).append(_describe_control(tunable))
     return [{"title": title, "tunables": members} for title, members in groups.items()]
 
 
-def _describe_control(tunable: Tunable) -> dict[str, Any]:
-    description: dict[str, Any] = {
+def _describe_control(tunable: Tunable) -> messages.Tunable:
+    is_number = tunable.type in ("int", "real")
+    return {
         "name": tunable.name,
         "label": tunable.name,
         "kind": tunable.type,
@@ -35,14 +36,11 @@ def _describe_control(tunable: Tunable) -> dict[str, Any]:
         "default_text": tunable.format(tunable.default),
         "choices": list(tunable.choices),
         "range_text": tunable.describe_range(),
+        "minimum": tunable.minimum,
+        "maximum": tunable.maximum,
+        "step": _real_step(tunable) if tunable.type == "real" else 1,
+        "stops": slider_stops(tunable) if is_number else None,
     }
-    if tunable.type in ("int", "real"):
-        stops = slider_stops(tunable)
-        description["minimum"] = tunable.minimum
-        description["maximum"] = tunable.maximum
-        description["step"] = 1 if tunable.type == "int" else _real_step(tunable)
-        description["stops"] = stops
-    return description
 
 
 def slider_stops(tunable: Tunable) -> list[int | float] | None:
@@ -103,7 +101,8 @@ def describe_values(
     requested: Mapping[str, Value],
     effective: Mapping[str, Value] | None,
     problems: Mapping[str, str],
-) -> dict[str, dict[str, Any]]:
+    answers: Mapping[str, int],
+) -> dict[str, messages.ControlState]:
     """The state of every control.
 
     Parameters
@@ -116,8 +115,10 @@ def describe_values(
         What the process acts on; None while none runs.
     problems : mapping
         Why the last value asked for was refused, by name.
+    answers : mapping
+        How often a control was answered, by name.
     """
-    states = {}
+    states: dict[str, messages.ControlState] = {}
     for name, tunable in tunables.items():
         value = requested.get(name, tunable.default)
         note, is_pending = _describe_state(tunable, value, effective)
@@ -127,6 +128,7 @@ def describe_values(
             "is_pending": is_pending,
             "is_default": value == tunable.default,
             "problem": problems.get(name, ""),
+            "answers": answers.get(name, 0),
         }
     return states
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from workbench.panel.messages import Baseline, ChartPart, Frame, Report
 from workbench.plots.charts import Chart
 from workbench.plots.rows import select_rows_in_windows
 from workbench.recording.history import HistoryView
@@ -57,14 +57,14 @@ class ViewBook:
         """A view was closed."""
         self.views.pop(view, None)
 
-    def note_view(self, view: str, content: Mapping[str, Any], now_s: float) -> None:
+    def note_report(self, report: Report, now_s: float) -> None:
         """A view says what it shows."""
-        entry = self.views.setdefault(view, View(now_s))
+        entry = self.views.setdefault(report.view, View(now_s))
         entry.seen_s = now_s
-        entry.visible = frozenset(str(title) for title in content.get("visible", ()))
-        entry.width_px = min(MAXIMUM_WIDTH_PX, int(content.get("width", 0)))
-        entry.span_s = float(content.get("span", 0.0))
-        entry.zooms = {str(t): (float(low), float(high)) for t, low, high in content.get("zooms", ())}
+        entry.visible = frozenset(report.visible)
+        entry.width_px = min(MAXIMUM_WIDTH_PX, int(report.width))
+        entry.span_s = report.span
+        entry.zooms = {title: (low, high) for title, low, high in report.zooms}
 
     def note_ack(self, view: str, frame: int, now_s: float) -> bool:
         """A view has drawn a frame, and so all before it; False if that view was forgotten."""
@@ -167,13 +167,13 @@ class FrameMaker:
 
     def make(
         self, charts: Sequence[Chart], history: HistoryView, views: ViewBook, run_time_s: float
-    ) -> tuple[dict[str, Any], bytes]:
+    ) -> tuple[Frame, bytes]:
         """One frame: what stands where, and all numbers as little-endian float64.
 
         A chart is its times followed by each of its lines, `rows` numbers each, from `offset` on.
         """
         self._number += 1
-        parts = []
+        parts: list[ChartPart] = []
         arrays = []
         offset = 0
         for chart in charts:
@@ -186,16 +186,16 @@ class FrameMaker:
                 {"title": chart.title, "keys": list(chart.keys), "rows": len(rows), "offset": offset}
             )
             offset += len(rows) * (1 + len(chart.traces))
-        content = {"type": "frame", "number": self._number, "now": run_time_s, "charts": parts}
+        content: Frame = {"type": "frame", "number": self._number, "now": run_time_s, "charts": parts}
         return content, np.concatenate(arrays).astype("<f8").tobytes() if arrays else b""
 
 
-def make_baseline(charts: Sequence[Chart], history: HistoryView | None) -> tuple[dict[str, Any], bytes]:
+def make_baseline(charts: Sequence[Chart], history: HistoryView | None) -> tuple[Baseline, bytes]:
     """A pinned run as one message, in the layout of a frame; empty without one."""
     if history is None:
         return {"type": "baseline", "charts": []}, b""
     views = ViewBook()
-    views.note_view("all", {"visible": [chart.title for chart in charts], "width": 400}, 0.0)
+    views.note_report(Report(visible=[chart.title for chart in charts], width=400, span=0, zooms=()), 0.0)
     last_s = float(history.time_s[-1]) if len(history.time_s) else 0.0
-    content, buffer = FrameMaker().make(charts, history, views, last_s)
-    return {**content, "type": "baseline"}, buffer
+    frame, buffer = FrameMaker().make(charts, history, views, last_s)
+    return {"type": "baseline", "charts": frame["charts"]}, buffer

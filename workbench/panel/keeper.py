@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from workbench.control import EventBatch
 from workbench.errors import BadParameter
+from workbench.panel import messages
 from workbench.panel.target import Target
 from workbench.processes import Outcome
 from workbench.recording import Change, Column, Recording, Sample, SessionWriter, gather_facts
@@ -101,7 +101,7 @@ class SessionKeeper:
             raise BadParameter("nothing was recorded yet: switch recording on and start a workload")
         return Recording.open(self.latest).save_notebook()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> messages.Recording:
         """What the views show of it."""
         writer = self._writer
         size = writer.size_bytes // SHOWN_BYTES * SHOWN_BYTES if writer is not None else 0

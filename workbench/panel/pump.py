@@ -7,11 +7,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from workbench.errors import WorkbenchError
+from workbench.panel import messages
 from workbench.panel.frames import FrameMaker, ViewBook, make_baseline
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 class Views(Protocol):
     """Where messages go: the widget, or a list in a test."""
 
-    def push(self, content: Mapping[str, Any], buffer: bytes | memoryview | None = None) -> None:
+    def push(self, content: messages.FromKernel, buffer: bytes | memoryview | None = None) -> None:
         """Sends one message to all views."""
         ...
 
@@ -36,8 +36,8 @@ class Views(Protocol):
 class Pump:
     """Runs a session for its views.
 
-    Requests of views come through `request`, from any thread. Everything else happens in `step`,
-    which the pump's own thread calls, or a test.
+    Messages of views come through `receive`, those of a notebook through `request`, from any thread.
+    Everything else happens in `step`, which the pump's own thread calls, or a test.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class Pump:
         Where messages go.
     state : StateBook
         What views are told, and were told already.
-    actions : mapping of str to callable
-        What requests do; each gets the message. They run on the pump's thread.
+    act : callable
+        Does what a request asks for that is not about views; it runs on the pump's thread.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Pump:
         session: LiveSession,
         views: Views,
         state: StateBook,
-        actions: Mapping[str, Callable[[Mapping[str, Any]], None]],
+        act: Callable[[messages.Request], None],
     ) -> None:
         self.session = session
         self.book = ViewBook()
@@ -65,9 +65,9 @@ class Pump:
         self._states_sent = 0
         self._views = views
         self._state = state
-        self._actions = actions
+        self._act = act
         self._maker = FrameMaker()
-        self._requests: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[messages.Request | WorkbenchError] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._is_closing = False
         self._is_acting = False
@@ -81,8 +81,26 @@ class Pump:
 
     # --- from any thread ---
 
-    def request(self, message: Mapping[str, Any]) -> None:
-        """Leaves a view's message for the pump."""
+    def receive(self, content: Mapping[str, Any]) -> None:
+        """Takes a view's message: one tunable is set at once, all else is left for the pump's thread."""
+        settings = self.session.settings
+        try:
+            message = messages.read_message(content)
+        except WorkbenchError as error:
+            self.request(error)
+            return
+        match message:
+            case messages.Set(name=name, value=value, gesture=gesture):
+                settings.set_one(name, value, gesture)
+                self.wake()
+            case messages.Reset(name=name):
+                settings.reset(name)
+                self.wake()
+            case _:
+                self.request(message)
+
+    def request(self, message: messages.Request | WorkbenchError) -> None:
+        """Leaves a request for the pump's thread, or the error of one that cannot be read."""
         self._requests.put(message)
         self._wake.set()
 
@@ -127,7 +145,7 @@ class Pump:
             except queue.Empty:
                 break
             self._guard(partial(self._carry_out, message, now_s))
-            if message["type"] != "ack":
+            if not isinstance(message, messages.Ack):
                 self._next_state_s = min(self._next_state_s, now_s)
         self._is_acting = False
         if now_s >= self._next_sample_s:
@@ -157,28 +175,32 @@ class Pump:
             self.session.error = f"unexpected {type(error).__name__}: {error}"
             self.wake()
 
-    def _carry_out(self, message: Mapping[str, Any], now_s: float) -> None:
-        kind, view = str(message["type"]), str(message.get("view", ""))
-        if kind == "ack":
-            if not self.book.note_ack(view, int(message["frame"]), now_s):
-                # It was silent for long, as a computer that slept; it may have missed anything.
-                self.book.note_hello(view, now_s)
-                self._push({"type": "who"})
-        elif kind == "view":
-            if view not in self.book.views:  # what it said before was lost
+    def _carry_out(self, message: messages.Request | WorkbenchError, now_s: float) -> None:
+        view = "" if isinstance(message, WorkbenchError) else message.view
+        match message:
+            case WorkbenchError():
+                raise message
+            case messages.Ack(frame=frame):
+                if not self.book.note_ack(view, frame, now_s):
+                    # It was silent for long, as a computer that slept; it may have missed anything.
+                    self.book.note_hello(view, now_s)
+                    self._push({"type": "who"})
+            case messages.Report():
+                if view not in self.book.views:  # what it said before was lost
+                    self._welcome(view, now_s)
+                self.book.note_report(message, now_s)
+                self._maker.forget()
+            case messages.Hello():
                 self._welcome(view, now_s)
-            self.book.note_view(view, message, now_s)
-            self._maker.forget()
-        elif kind == "hello":
-            self._welcome(view, now_s)
-        elif kind == "bye":
-            self.book.note_bye(view)
-        elif kind == "plotly":
-            self._is_plotly_wanted = True
-        elif kind in self._actions:
-            self._act(kind, message)
-        else:
-            raise WorkbenchError(f"the panel has no action {kind!r}; load the page again")
+            case messages.Bye():
+                self.book.note_bye(view)
+            case messages.AskPlotly():
+                self._is_plotly_wanted = True
+            case _:
+                # An error and a message of success never stand beside each other.
+                self._state.message = ""
+                self._act(message)
+                self.session.error = self.session.settings.error = ""
 
     def _welcome(self, view: str, now_s: float) -> None:
         """Everything is sent anew; a view may ask for it as often as it likes."""
@@ -187,12 +209,6 @@ class Pump:
         self._state.forget()
         self._is_baseline_wanted = self.session.pinned is not None
 
-    def _act(self, kind: str, message: Mapping[str, Any]) -> None:
-        """Does what was asked; an error and a message of success never stand beside each other."""
-        self._state.message = ""
-        self._actions[kind](message)
-        self.session.error = self.session.settings.error = ""
-
     def send_baseline(self) -> None:
         """Sends the pinned run, or that there is none."""
         pinned = self.session.pinned
@@ -200,18 +216,21 @@ class Pump:
         self._push(*make_baseline(charts, pinned.history if pinned else None))
 
     def _send_state(self) -> None:
-        changed = self._state.take_changes(self.session)
+        parts = self._state.take_changes(self.session)
         entries = self.session.take_new_entries()
+        state = cast(messages.State, {"type": "state", "number": self._states_sent + 1, **parts})
         if self._state.is_fresh:
             self._state.is_fresh = False
-            changed["log_restart"] = True
+            state["log_restart"] = True
             entries = self.session.all_entries()
         if entries:
-            changed["log"] = [asdict(entry) for entry in entries]
-        if changed:
-            # By the number a view tells that it missed one, and asks for all of it.
+            state["log"] = [
+                {"number": entry.number, "time": entry.time, "text": entry.text, "kind": entry.kind}
+                for entry in entries
+            ]
+        if len(state) > 2:
             self._states_sent += 1
-            self._push({"type": "state", "number": self._states_sent, **changed})
+            self._push(state)
 
     def _send_frame(self, now_s: float) -> None:
         target = self.session.target
@@ -231,6 +250,6 @@ class Pump:
         self.frames_sent += 1
         self._push(content, buffer)
 
-    def _push(self, content: Mapping[str, Any], buffer: bytes | None = None) -> None:
+    def _push(self, content: messages.FromKernel, buffer: bytes | None = None) -> None:
         self.messages_sent += 1
         self._views.push(content, buffer or None)

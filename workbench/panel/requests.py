@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
 
 from workbench.control import Value
 from workbench.datasets import find_trace
 from workbench.errors import BadParameter, OutOfRange
+from workbench.panel.messages import RunForm, ShownRun
 from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S, IN_PROCESS
 from workbench.panel.traces import name_trace
 from workbench.processes import RunSpec
@@ -18,14 +18,13 @@ from workbench.workloads import MAXIMUM_THREADS, REPLAY, get_workload
 MAXIMUM_SEED = 2**64 - 1
 
 
-def read_request(request: Mapping[str, Any], tunables: Mapping[str, Value]) -> tuple[RunSpec, bool]:
+def read_request(request: RunForm, tunables: Mapping[str, Value]) -> tuple[RunSpec, bool]:
     """The run that is asked for, and whether it is in this process.
 
     Parameters
     ----------
-    request : mapping
-        workload, allocator, threads, seed, seconds or operations (0: until stopped), parameters; numbers
-        may be texts. For the workload replay also trace, a file or the name of a dataset; its threads are
+    request : RunForm
+        The form. For the workload replay its `trace` is a file or the name of a dataset; the threads are
         those of the trace.
     tunables : mapping
         Values for the allocator hakmem.
@@ -35,7 +34,7 @@ def read_request(request: Mapping[str, Any], tunables: Mapping[str, Value]) -> t
     WorkbenchError
         If something in it is wrong, with the field, the value and what is allowed.
     """
-    allocator = str(request.get("allocator", "hakmem"))
+    allocator = request.get("allocator", "hakmem")
     in_process = allocator == IN_PROCESS
     if in_process:
         allocator = "hakmem"
@@ -43,14 +42,14 @@ def read_request(request: Mapping[str, Any], tunables: Mapping[str, Value]) -> t
     operations = read_whole("operations", request.get("operations", 0), 0, ENDLESS_OPERATIONS)
     if operations and seconds:
         raise BadParameter("a run is by seconds or by operations; give one")
-    workload = str(request.get("workload", ""))
+    workload = request["workload"]
     is_replay = workload == REPLAY
     if not seconds and not operations and not is_replay and tunables.get("clock.mode") == "operations":
         operations = ENDLESS_OPERATIONS
-    parameters = dict(request.get("parameters", {}))
+    parameters = request.get("parameters", {})
     spec = RunSpec(
         workload=workload,
-        parameters={str(name): float(_read_decimal(str(name), value)) for name, value in parameters.items()},
+        parameters={name: float(_read_decimal(name, value)) for name, value in parameters.items()},
         threads=None if is_replay else read_whole("threads", request.get("threads", 1), 1, MAXIMUM_THREADS),
         seed=read_whole("seed", request.get("seed", 1), 0, MAXIMUM_SEED),
         allocator=allocator,
@@ -63,8 +62,8 @@ def read_request(request: Mapping[str, Any], tunables: Mapping[str, Value]) -> t
     return spec, in_process
 
 
-def _read_trace(request: Mapping[str, Any]) -> Path:
-    text = str(request.get("trace", "")).strip()
+def _read_trace(request: RunForm) -> Path:
+    text = request.get("trace", "").strip()
     if not text:
         raise BadParameter("trace: choose a dataset, or give the path of a recorded trace")
     return find_trace(text)
@@ -114,11 +113,12 @@ def _read_decimal(name: str, value: object, remedy: str = "") -> Decimal:
     return number
 
 
-def describe_spec(spec: RunSpec, *, in_process: bool) -> dict[str, Any]:
+def describe_spec(spec: RunSpec, *, in_process: bool, number: int) -> ShownRun:
     """What a form shows of a run; numbers as texts, since a view's numbers have 53 bits only."""
     seconds = 0.0 if spec.length_s >= ENDLESS_S else spec.length_s
     complete = get_workload(spec.workload).complete_parameters(spec.parameters)
     return {
+        "number": number,
         "workload": spec.workload,
         "trace": "" if spec.trace is None else name_trace(spec.trace),
         "allocator": IN_PROCESS if in_process else spec.allocator,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workbench.control import BlockInfo, ControlBlock, EventBatch, Value, find_blocks
 from workbench.errors import BadParameter, NoProcess, WorkbenchError
 from workbench.panel.controls import describe_change
 from workbench.panel.keeper import SessionKeeper
+from workbench.panel.messages import RunForm, RunState, ShownRun
 from workbench.panel.requests import describe_spec, read_request
 from workbench.panel.settings import YOU, SettingsDesk
 from workbench.panel.status import Status, format_rate, write_status
@@ -64,14 +63,14 @@ class LiveSession:
         self.settings = SettingsDesk(own)
         self.keeper = SessionKeeper(recordings)
         self.target: Target | None = None
-        self.state = "idle"
+        self.state: RunState = "idle"
         self.note = ""
         self.error = ""
         self.pinned: PinnedRun | None = None
         self.charts: tuple[Chart, ...] = ()
         self.is_process_alive = False
         # The latest run of ours, as forms show it; its number tells it from the same run started again.
-        self.shown_spec: dict[str, Any] | None = None
+        self.shown_spec: ShownRun | None = None
         self._run_number = 0
         self._own_path = own.info.path
         self._log: deque[LogEntry] = deque(maxlen=LOG_ENTRIES)
@@ -82,14 +81,13 @@ class LiveSession:
 
     # --- what runs ---
 
-    def start(self, request: Mapping[str, Any]) -> None:
+    def start(self, request: RunForm) -> None:
         """Starts a workload in a worker, or in this process.
 
         Parameters
         ----------
-        request : mapping
-            workload, allocator, threads, seed, seconds (0: until stopped), parameters; numbers may be
-            texts, as a form has them.
+        request : RunForm
+            What is to run.
 
         Raises
         ------
@@ -104,7 +102,7 @@ class LiveSession:
         target = start_target(spec, in_process=in_process)
         self._enter(target, "running", is_foreign=False)
         self._run_number += 1
-        self.shown_spec = {**describe_spec(spec, in_process=in_process), "number": self._run_number}
+        self.shown_spec = describe_spec(spec, in_process=in_process, number=self._run_number)
         note = " (exploratory: in this kernel's own process)" if in_process else ""
         work = f"{spec.title} under {spec.allocator}"
         threads = "1 thread" if spec.thread_count == 1 else f"{spec.thread_count} threads"
@@ -178,7 +176,7 @@ class LiveSession:
         self.state = "idle"
         self.is_process_alive = False
 
-    def _enter(self, target: Target, state: str, *, is_foreign: bool) -> None:
+    def _enter(self, target: Target, state: RunState, *, is_foreign: bool) -> None:
         self.target = target
         self.state = state
         self.note = self.error = ""
@@ -203,7 +201,7 @@ class LiveSession:
         self.state = "idle"
         self.note = ""
 
-    def _end(self, note: str, state: str, kind: str = "note", outcome: Outcome | None = None) -> None:
+    def _end(self, note: str, state: RunState, kind: str = "note", outcome: Outcome | None = None) -> None:
         assert self.target is not None
         self.keeper.keep(None, (), None, self._take_steps(self.target))
         self._tell_problem(self.keeper.end(outcome, note))

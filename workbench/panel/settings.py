@@ -11,10 +11,10 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from workbench.control import ControlBlock, Settings, Tunable, Value
 from workbench.errors import NoProcess, WorkbenchError
+from workbench.panel import messages
 from workbench.panel.controls import describe_change, describe_values
 from workbench.processes import SetPoint, count_operations, name_process, set_between_operations
 from workbench.recording import Change, ChangeLog, Preset
@@ -130,16 +130,13 @@ class SettingsDesk:
                         values[name] = self._staged[name]
             return values
 
-    def describe(self) -> dict[str, dict[str, Any]]:
+    def describe(self) -> dict[str, messages.ControlState]:
         """State of every control, for the views."""
         with self._lock:
             effective = None
             if self._block is not None:
                 effective = self._block.effective().values
-            states = describe_values(self.tunables, self.requested(), effective, self._problems)
-            for name, state in states.items():
-                state["answers"] = self._answers.get(name, 0)
-            return states
+            return describe_values(self.tunables, self.requested(), effective, self._problems, self._answers)
 
     def matching_preset(self, presets: tuple[Preset, ...]) -> str:
         """Name of the preset whose values all hold, empty if there is none.
@@ -321,7 +318,7 @@ class SettingsDesk:
                 self.apply(change.after, "redo")
                 self.changes.mark_redone(change)
 
-    def describe_history(self) -> dict[str, str]:
+    def describe_history(self) -> messages.ChangeHistory:
         """What undo and redo would do; empty texts where there is nothing."""
         undo, redo = self.changes.next_undo(), self.changes.next_redo()
         tell = describe_change

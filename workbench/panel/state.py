@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import cast
 
+from workbench.control import Tunable
 from workbench.errors import WorkbenchError
+from workbench.export import FORMATS
+from workbench.panel import messages
 from workbench.panel.controls import describe_controls
 from workbench.panel.session import LiveSession
 from workbench.panel.target import ENDLESS_S, IN_PROCESS
@@ -17,6 +20,8 @@ from workbench.processes import allocators
 from workbench.recording import Preset, PresetStore, shipped_presets
 from workbench.workloads import REPLAY, Workload, catalogue, get_workload
 
+# The workload that a form shows before another is chosen.
+FIRST_CHOICE = "phases"
 PROCESSES_INTERVAL_S = 2.0
 
 
@@ -37,9 +42,12 @@ class StateBook:
         self._store = presets
         self._tuner = tuner
         self._sent: dict[str, object] = {}
-        self._processes: list[dict[str, Any]] = []
+        self._processes: list[messages.Process] = []
         self._processes_until_s = 0.0
-        self._fixed: dict[str, Any] | None = None
+        self._fixed: messages.StateParts | None = None
+        # Costly to describe, so described once for each table of tunables.
+        self._tunables: Mapping[str, Tunable] = {}
+        self._controls: list[messages.ControlGroup] = []
         self._traces = TraceList()
         self._presets: tuple[Preset, ...] | None = None
 
@@ -55,16 +63,33 @@ class StateBook:
             self._presets += self._store.load()
         return self._presets
 
-    def take_changes(self, session: LiveSession) -> dict[str, Any]:
+    def take_changes(self, session: LiveSession) -> messages.StateParts:
         """Parts that changed since the last call."""
+        parts = self._describe(session)
+        changed = {name: part for name, part in parts.items() if not self._is_known(name, part)}
+        self._sent.update(changed)
+        if "controls" in changed and "values" in parts:
+            changed["values"] = parts["values"]
+        return cast(messages.StateParts, changed)
+
+    def _is_known(self, name: str, part: object) -> bool:
+        sent = self._sent.get(name)
+        return name in self._sent and (sent is part or sent == part)
+
+    def _describe(self, session: LiveSession) -> messages.StateParts:
+        """All parts as they are now."""
         if self._fixed is None:
-            self._fixed = {"catalogue": _describe_catalogue(), "allocators": _describe_allocators()}
-        parts: dict[str, Any] = dict(self._fixed)
+            self._fixed = {
+                "workloads": _describe_workloads(),
+                "allocators": _describe_allocators(),
+                "formats": _describe_formats(),
+            }
+        parts: messages.StateParts = {**self._fixed}
         settings = session.settings
-        # Which charts and controls there are comes before their values: the views apply in this order.
-        parts["controls"] = _Described(
-            settings.tunables, lambda: describe_controls(settings.tunables.values())
-        )
+        if self._tunables is not settings.tunables:
+            self._tunables = settings.tunables
+            self._controls = describe_controls(self._tunables.values())
+        parts["controls"] = self._controls
         parts["charts"] = [_describe_chart(chart) for chart in session.charts]
         parts["processes"] = self._find_processes(session)
         parts["traces"] = self._traces.find()
@@ -88,19 +113,10 @@ class StateBook:
         parts["status"] = {"text": session.write_status(), "state": session.state}
         parts["error"] = "\n".join(text for text in (session.error, settings.error) if text)
         parts["markers"] = [{"time": marker.time_s, "text": marker.text} for marker in session.markers()]
-        parts["message"] = {"text": self.message}
-        changed = {}
-        for name, part in parts.items():
-            known = part.source if isinstance(part, _Described) else part
-            if name in self._sent and _is_same(self._sent[name], known):
-                continue
-            self._sent[name] = known
-            changed[name] = part.describe() if isinstance(part, _Described) else part
-        if "controls" in changed and "values" in parts:
-            changed["values"] = parts["values"]
-        return changed
+        parts["message"] = self.message
+        return parts
 
-    def _describe_presets(self, session: LiveSession) -> dict[str, Any]:
+    def _describe_presets(self, session: LiveSession) -> messages.Presets:
         presets = self.load_presets()
         return {
             "names": [
@@ -109,7 +125,7 @@ class StateBook:
             "current": session.settings.matching_preset(presets),
         }
 
-    def _find_processes(self, session: LiveSession) -> list[dict[str, Any]]:
+    def _find_processes(self, session: LiveSession) -> list[messages.Process]:
         now_s = time.monotonic()
         if now_s >= self._processes_until_s:
             self._processes_until_s = now_s + PROCESSES_INTERVAL_S
@@ -124,19 +140,7 @@ class StateBook:
         return self._processes
 
 
-class _Described:
-    """A part that is costly to describe: compared by what it is made from."""
-
-    def __init__(self, source: object, describe: Callable[[], Any]) -> None:
-        self.source = source
-        self.describe = describe
-
-
-def _is_same(sent: object, now: object) -> bool:
-    return sent is now or sent == now
-
-
-def _describe_clock(session: LiveSession) -> dict[str, Any]:
+def _describe_clock(session: LiveSession) -> messages.Clock:
     target = session.target
     total_s = 0.0
     if target is not None and target.spec is not None and not target.is_endless:
@@ -150,7 +154,7 @@ def _describe_clock(session: LiveSession) -> dict[str, Any]:
     }
 
 
-def _describe_chart(chart: Chart) -> dict[str, Any]:
+def _describe_chart(chart: Chart) -> messages.Chart:
     return {
         "title": chart.title,
         "unit": chart.unit,
@@ -170,18 +174,25 @@ def _describe_chart(chart: Chart) -> dict[str, Any]:
     }
 
 
-def _describe_catalogue() -> list[dict[str, Any]]:
+def _describe_formats() -> list[messages.ExportFormat]:
+    return [
+        {"name": form.name, "label": form.title, "file_name": form.file_name} for form in FORMATS.values()
+    ]
+
+
+def _describe_workloads() -> list[messages.Workload]:
     # A form shows a replay that goes on until Stop, as any other workload does.
     replay = _describe_workload(get_workload(REPLAY), {"loops": 0.0})
     return [*(_describe_workload(workload, {}) for workload in catalogue().values()), replay]
 
 
-def _describe_workload(workload: Workload, values: Mapping[str, float]) -> dict[str, Any]:
+def _describe_workload(workload: Workload, values: Mapping[str, float]) -> messages.Workload:
     return {
         "name": workload.name,
         "help": workload.help,
         "threads": workload.default_threads,
         "needs_trace": workload.name == REPLAY,
+        "is_first_choice": workload.name == FIRST_CHOICE,
         "parameters": [
             {
                 "name": parameter.name,
@@ -196,8 +207,8 @@ def _describe_workload(workload: Workload, values: Mapping[str, float]) -> dict[
     }
 
 
-def _describe_allocators() -> list[dict[str, Any]]:
-    described = []
+def _describe_allocators() -> list[messages.Allocator]:
+    described: list[messages.Allocator] = []
     for allocator in allocators():
         version = f" {allocator.version}" if allocator.version else ""
         label = f"{allocator.name}{version}" if allocator.available else f"{allocator.name} (not installed)"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from workbench.datasets import catalogue, find
 from workbench.errors import WorkbenchError
+from workbench.panel.messages import TraceChoice
 from workbench.traces import SUFFIX
 
 INTERVAL_S = 3.0
@@ -28,9 +29,9 @@ class TraceList:
 
     def __init__(self) -> None:
         self._until_s = 0.0
-        self._found: list[dict[str, str]] = []
+        self._found: list[TraceChoice] = []
 
-    def find(self) -> list[dict[str, str]]:
+    def find(self) -> list[TraceChoice]:
         """Value and label of each: datasets by name, then the newest files first."""
         now_s = time.monotonic()
         if now_s >= self._until_s:
@@ -39,7 +40,7 @@ class TraceList:
         return self._found
 
 
-def _find_datasets() -> list[dict[str, str]]:
+def _find_datasets() -> list[TraceChoice]:
     try:
         cards = catalogue()
     except WorkbenchError:
@@ -47,7 +48,7 @@ def _find_datasets() -> list[dict[str, str]]:
     return [{"value": name, "label": card.help} for name, card in cards.items()]
 
 
-def _find_files() -> list[dict[str, str]]:
+def _find_files() -> list[TraceChoice]:
     dated = []
     for path in Path().glob(f"*{SUFFIX}"):
         try:

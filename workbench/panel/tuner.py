@@ -12,14 +12,14 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import tomlkit
 
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, WorkbenchError
+from workbench.panel.messages import RunForm, TrialRow, Tune, Tuning
 from workbench.panel.requests import read_request, read_seconds, read_whole
 from workbench.panel.traces import name_trace
 from workbench.processes import RunSpec
@@ -48,23 +48,6 @@ class _StoppedError(Exception):
     """Somebody pressed Stop."""
 
 
-@dataclass
-class _Told:
-    """What the views see; replaced field by field under the lock."""
-
-    state: str = "idle"
-    text: str = ""
-    path: str = ""
-    objectives: tuple[str, ...] = ()
-    done: int = 0
-    left: int = 0
-    left_s: float = 0.0
-    points: list[tuple[int, float, str]] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    best: str = ""
-    lines: list[str] = field(default_factory=list)
-
-
 class Tuner:
     """One study at a time.
 
@@ -80,7 +63,6 @@ class Tuner:
         self._folder = folder
         self._measure = measure
         self._lock = threading.Lock()
-        self._told = _Told()
         self._best: dict[str, Value] = {}
         self._stop = threading.Event()
         self._injected: queue.SimpleQueue[dict[str, Value]] = queue.SimpleQueue()
@@ -90,6 +72,8 @@ class Tuner:
             self._groups: dict[str, list[str]] = {}
             for tunable in own.tunables.values():
                 self._groups.setdefault(tunable.group, []).append(tunable.name)
+        # What the views see; replaced field by field under the lock.
+        self._told = self._tell_nothing()
 
     @property
     def is_running(self) -> bool:
@@ -102,15 +86,32 @@ class Tuner:
         with self._lock:
             return dict(self._best)
 
-    def start(self, request: Mapping[str, Any]) -> Path:
+    def _tell_nothing(self) -> Tuning:
+        return {
+            "state": "idle",
+            "text": "",
+            "path": "",
+            "objectives": (),
+            "is_less_better": False,
+            "done": 0,
+            "left": 0,
+            "left_s": 0.0,
+            "points": [],
+            "rows": [],
+            "best": "",
+            "lines": [],
+            "has_best": False,
+            "groups": list(self._groups),
+            "goals": list(OBJECTIVES),
+        }
+
+    def start(self, request: Tune) -> Path:
         """Begin a study.
 
         Parameters
         ----------
-        request : mapping
-            spec: the run as the form has it; objective: one of `OBJECTIVES`; group: component whose
-            tunables are searched, or tunables: their names; trials; seconds of a run. Numbers may be texts.
-            Or path: a study's file, to go on with it.
+        request : Tune
+            What is asked for; its objective is one of `OBJECTIVES`.
 
         Returns
         -------
@@ -122,11 +123,30 @@ class Tuner:
         WorkbenchError
             If something in it is wrong, with the field and the remedy; or a study goes on.
         """
+        self._check_idle()
+        return self._begin(self._write(request))
+
+    def go_on(self, path: Path) -> Path:
+        """Go on with a study that was stopped, by its file.
+
+        Raises
+        ------
+        WorkbenchError
+            If the file cannot be read, or a study goes on.
+        """
+        from workbench.tuning import read_study
+
+        self._check_idle()
+        read_study(path)
+        return self._begin(path)
+
+    def _check_idle(self) -> None:
         if self.is_running:
             raise BadParameter("a study goes on already: stop it first")
-        path = self._check_file(request["path"]) if request.get("path") else self._write(request)
+
+    def _begin(self, path: Path) -> Path:
         with self._lock:
-            self._told = _Told(state="running", text="beginning", path=str(path))
+            self._told = {**self._tell_nothing(), "state": "running", "text": "beginning", "path": str(path)}
             self._best = {}
         self._stop.clear()
         self._started_s = time.monotonic()
@@ -158,40 +178,33 @@ class Tuner:
         if self._thread is not None:
             self._thread.join(_JOIN_S)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Tuning:
         """What the views show."""
         with self._lock:
-            told = dict(vars(self._told))
-            told["best_settings"] = bool(self._best)
-        told["points"], told["rows"], told["lines"] = (
-            list(told[name]) for name in ("points", "rows", "lines")
-        )
-        return told | {"groups": list(self._groups), "goals": list(OBJECTIVES)}
+            return self._told
 
     # --- before it begins ---
 
-    def _write(self, request: Mapping[str, Any]) -> Path:
+    def _write(self, request: Tune) -> Path:
         """Write the study's file, and see that it can be run."""
         from workbench.tuning import read_study
 
-        objective = str(request.get("objective", "throughput"))
-        if objective not in OBJECTIVES:
-            raise BadParameter(f"objective: '{objective}' is none of {', '.join(OBJECTIVES)}")
-        names = [str(name) for name in request.get("tunables", ())]
-        group = str(request.get("group", ""))
-        if not names and group not in self._groups:
-            raise BadParameter(f"search: '{group}' is none of {', '.join(self._groups)}")
-        trials = read_whole("trials", request.get("trials", 20), 1, MAXIMUM_TRIALS)
-        seconds = read_seconds(request.get("seconds", 0.5))
+        if request.objective not in OBJECTIVES:
+            raise BadParameter(f"objective: '{request.objective}' is none of {', '.join(OBJECTIVES)}")
+        names = list(request.tunables)
+        if not names and request.group not in self._groups:
+            raise BadParameter(f"search: '{request.group}' is none of {', '.join(self._groups)}")
+        trials = read_whole("trials", request.trials, 1, MAXIMUM_TRIALS)
+        seconds = read_seconds(request.seconds)
         if seconds == 0:
             raise BadParameter("seconds: a run of a study has an end; give its length")
-        given = dict(request.get("spec", {})) | {"allocator": "hakmem", "operations": 0}
+        given: RunForm = {**request.spec, "allocator": "hakmem", "operations": 0}
         spec, _ = read_request(given, {})
         document = tomlkit.document()
-        document.add("objectives", list(OBJECTIVES[objective]))
+        document.add("objectives", list(OBJECTIVES[request.objective]))
         document.add("trials", trials)
         document.add("rounds", _ROUNDS)
-        document.add("search", names or self._groups[group])
+        document.add("search", names or self._groups[request.group])
         works = tomlkit.aot()
         works.append(tomlkit.item(_describe_work(spec, seconds)))
         document.add("works", works)
@@ -209,13 +222,6 @@ class Tuner:
         except WorkbenchError:
             path.unlink(missing_ok=True)
             raise
-        return path
-
-    def _check_file(self, name: object) -> Path:
-        from workbench.tuning import read_study
-
-        path = Path(str(name))
-        read_study(path)
         return path
 
     def _find_path(self, title: str) -> Path:
@@ -242,10 +248,12 @@ class Tuner:
     def _search(self, path: Path) -> None:
         from workbench.experiments import run_trial
         from workbench.tuning import Study, read_study
+        from workbench.tuning.objective import OBJECTIVES as MEASURES
 
         measure = self._measure or functools.partial(run_trial, observe=lambda _: self._check())
         study = Study.open(read_study(path), path, measure=measure)
-        self._tell(objectives=study.plan.objectives)
+        objectives = study.plan.objectives
+        self._tell(objectives=objectives, is_less_better=not MEASURES[objectives[0]].is_higher_better)
 
         def tell_step(step: Step) -> None:
             self._note_step(step)
@@ -306,7 +314,7 @@ class Tuner:
 
         finished = [one for one in study.list_candidates() if one.is_finished]
         points = [(one.number, one.values[0], one.outcome) for one in finished if one.values]
-        rows = [
+        rows: list[TrialRow] = [
             {
                 "number": one.number,
                 "outcome": one.outcome,
@@ -322,14 +330,13 @@ class Tuner:
             told = ", ".join(f"{name.replace('_', ' ')} × {value:.3f}" for name, value in pairs)
             place = "on the front, " if len(study.plan.objectives) > 1 else ""
             best = f"{place}{winners[0].name}: {told}; {write(winners[0].settings)}"
-        self._tell(points=points[-_MOST_POINTS:], rows=rows[::-1], best=best)
         with self._lock:
             self._best = study.best_settings()
+        self._tell(points=points[-_MOST_POINTS:], rows=rows[::-1], best=best, has_best=bool(self._best))
 
     def _tell(self, **parts: Any) -> None:
         with self._lock:
-            for name, part in parts.items():
-                setattr(self._told, name, part)
+            self._told = cast(Tuning, {**self._told, **parts})
 
 
 def _describe_work(spec: RunSpec, seconds: float) -> dict[str, Any]:

@@ -9,13 +9,14 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, cast
 
 import plotly.graph_objects as go
 
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, WorkbenchError
 from workbench.export import describe_provenance, write_defaults
+from workbench.panel import messages
 from workbench.panel.pump import Pump
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
@@ -56,8 +57,8 @@ class TuningPanel:
         self._store = presets or PresetStore()
         self._tuner = Tuner(Path(STUDIES).absolute())
         self._state = StateBook(self._store, self._tuner)
-        self._widget = PanelWidget(self._receive)
-        self._pump = Pump(self._session, self._widget, self._state, self._make_actions())
+        self._widget = PanelWidget(lambda content: self._pump.receive(content))  # noqa: PLW0108 - it comes next
+        self._pump = Pump(self._session, self._widget, self._state, self._act)
         self._is_closed = False
         self._pump.start()
 
@@ -78,7 +79,7 @@ class TuningPanel:
 
         An error shows in the panel, and in `error`.
         """
-        spec = {
+        spec: messages.RunForm = {
             "workload": workload,
             "allocator": allocator,
             "threads": threads,
@@ -87,28 +88,28 @@ class TuningPanel:
             "operations": operations,
             "parameters": dict(parameters or {}),
         }
-        self._pump.request({"type": "start", "spec": spec})
+        self._pump.request(messages.Start(spec=spec))
 
     def attach(self, pid: int) -> None:
         """Asks to attach to a running process."""
         with ControlBlock.open(pid) as block:
-            self._pump.request({"type": "attach", "path": str(block.info.path)})
+            self._pump.request(messages.Attach(path=str(block.info.path)))
 
     def detach(self, *, restore: bool = True) -> None:
         """Lets go of the attached process; with the values it had before, unless told otherwise."""
-        self._pump.request({"type": "detach", "restore": restore})
+        self._pump.request(messages.Detach(restore=restore))
 
     def pause(self) -> None:
         """Lets the run stand still."""
-        self._pump.request({"type": "pause"})
+        self._pump.request(messages.Pause())
 
     def resume(self) -> None:
         """Lets the run go on."""
-        self._pump.request({"type": "resume"})
+        self._pump.request(messages.Resume())
 
     def stop(self) -> None:
         """Asks the run to end."""
-        self._pump.request({"type": "stop"})
+        self._pump.request(messages.Stop())
 
     def set(self, values: Mapping[str, Value]) -> Change | None:
         """Sets several tunables as a whole.
@@ -205,7 +206,7 @@ class TuningPanel:
 
     def save_notebook(self) -> None:
         """Asks for the notebook that repeats the latest session, beside its recording."""
-        self._pump.request({"type": "save_notebook"})
+        self._pump.request(messages.SaveNotebook())
 
     def tune(
         self,
@@ -216,34 +217,41 @@ class TuningPanel:
         tunables: Sequence[str] = (),
         trials: int = 20,
         seconds: float = 0.5,
-        **run: Any,
+        **run: Unpack[messages.WorkOptions],
     ) -> None:
         """Asks for a study, as the button Tune does: of the tunables of a component, or of some by name.
 
         An error shows in the panel, and in `error`. `run` is as for `start`: threads, parameters, trace.
         """
-        message = {"objective": objective, "group": group, "tunables": list(tunables), "trials": trials}
-        spec = {"workload": workload, **run}
-        self._pump.request({"type": "tune", "spec": spec, "seconds": seconds, **message})
+        self._pump.request(
+            messages.Tune(
+                spec=cast(messages.RunForm, {"workload": workload, **run}),
+                objective=objective,
+                group=group,
+                tunables=tunables,
+                trials=trials,
+                seconds=seconds,
+            )
+        )
 
     def stop_tuning(self) -> None:
         """Asks the study to end; what was measured is kept."""
-        self._pump.request({"type": "tune_stop"})
+        self._pump.request(messages.StopTuning())
 
     def go_on_tuning(self, path: str | os.PathLike[str]) -> None:
         """Asks to go on with a study by its file, of this panel or of `workbench tune`."""
-        self._pump.request({"type": "tune", "path": os.fspath(path)})
+        self._pump.request(messages.ResumeTuning(path=os.fspath(path)))
 
     def try_values(self) -> None:
         """Asks the study that goes on to try the panel's values next."""
-        self._pump.request({"type": "tune_inject"})
+        self._pump.request(messages.TryValues())
 
     def apply_best(self) -> None:
         """Asks for the best settings of the study to be set."""
-        self._pump.request({"type": "tune_apply"})
+        self._pump.request(messages.ApplyBest())
 
     @property
-    def tuning(self) -> dict[str, Any]:
+    def tuning(self) -> messages.Tuning:
         """How the study stands: state, text, path of its file, best, latest trials."""
         return self._tuner.describe()
 
@@ -284,7 +292,8 @@ class TuningPanel:
         self._pump.close()
         self._session.close()
         self._tuner.close()
-        self._widget.push({"type": "state", "closed": True, "status": {"text": "closed", "state": "idle"}})
+        closed: messages.Status = {"text": "closed", "state": "idle"}
+        self._widget.push({"type": "state", "number": 0, "closed": True, "status": closed})
         self._widget.close()
         self._own.close()
 
@@ -297,48 +306,55 @@ class TuningPanel:
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self._widget._repr_mimebundle_(**options)
 
-    # --- what views ask for ---
+    # --- what is asked for, by views or a notebook; on the pump's thread ---
 
-    def _receive(self, message: Mapping[str, Any]) -> None:
-        """A message of a view, on whatever thread: settings at once, the rest through the pump."""
-        kind = message.get("type")
-        settings = self._session.settings
-        if kind == "set":
-            given = message.get("text", message.get("value"))
-            settings.set_one(str(message["name"]), given, str(message.get("gesture", "")))
-            self._pump.wake()
-        elif kind == "reset":
-            settings.reset(str(message["name"]))
-            self._pump.wake()
-        elif isinstance(kind, str):
-            self._pump.request(message)
-
-    def _make_actions(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
+    def _act(self, request: messages.Request) -> None:
         session, settings = self._session, self._session.settings
-        return {
-            "start": lambda message: session.start(message["spec"]),
-            "attach": lambda message: session.attach(str(message["path"])),
-            "detach": lambda message: session.detach(restore=bool(message["restore"])),
-            "pause": lambda _: session.pause(),
-            "resume": lambda _: session.resume(),
-            "stop": lambda _: session.stop(),
-            "undo": lambda _: settings.undo(),
-            "redo": lambda _: settings.redo(),
-            "reset_all": lambda _: self._apply_preset("default"),
-            "preset": lambda message: self._apply_preset(str(message["name"])),
-            "save_preset": self._save_preset,
-            "delete_preset": self._delete_preset,
-            "pin": lambda _: self._pin(True),
-            "unpin": lambda _: self._pin(False),
-            "export": self._export,
-            "record": self._record,
-            "save_notebook": lambda _: self._save_notebook(),
-            "tune": self._tune,
-            "tune_stop": lambda _: self._tuner.stop(),
-            "tune_inject": lambda _: self._tuner.inject(settings.requested()),
-            "tune_apply": lambda _: self._apply_best(),
-            "dismiss": lambda _: self._dismiss(),
-        }
+        match request:
+            case messages.Start(spec=spec):
+                session.start(spec)
+            case messages.Attach(path=path):
+                session.attach(path)
+            case messages.Detach(restore=restore):
+                session.detach(restore=restore)
+            case messages.Pause():
+                session.pause()
+            case messages.Resume():
+                session.resume()
+            case messages.Stop():
+                session.stop()
+            case messages.Undo():
+                settings.undo()
+            case messages.Redo():
+                settings.redo()
+            case messages.ResetAll():
+                self._apply_preset("default")
+            case messages.ChoosePreset(name=name):
+                self._apply_preset(name)
+            case messages.SavePreset(name=name):
+                self._save_preset(name)
+            case messages.DeletePreset(name=name):
+                self._delete_preset(name)
+            case messages.Pin() | messages.Unpin():
+                self._pin(isinstance(request, messages.Pin))
+            case messages.Export(format=format_name, path=path):
+                self._export(format_name, path.strip())
+            case messages.Record(on=is_on):
+                session.tell(session.keeper.switch(is_on))
+            case messages.SaveNotebook():
+                self._save_notebook()
+            case messages.Tune():
+                session.tell(f"tuning: {self._tuner.start(request)}")
+            case messages.ResumeTuning(path=path):
+                session.tell(f"tuning: {self._tuner.go_on(Path(path))}")
+            case messages.StopTuning():
+                self._tuner.stop()
+            case messages.TryValues():
+                self._tuner.inject(settings.requested())
+            case messages.ApplyBest():
+                self._apply_best()
+            case messages.Dismiss():
+                pass  # the pump clears errors after everything that succeeds
 
     def _apply_preset(self, name: str) -> None:
         preset = next((preset for preset in self._state.load_presets() if preset.name == name), None)
@@ -346,17 +362,16 @@ class TuningPanel:
             raise BadParameter(f"there is no preset {name!r}")
         self._session.settings.apply_preset(preset)
 
-    def _save_preset(self, message: Mapping[str, Any]) -> None:
+    def _save_preset(self, name: str) -> None:
         tunables = self._session.settings.tunables
         requested = self._session.settings.requested()
-        changed = {name: value for name, value in requested.items() if value != tunables[name].default}
-        preset = self._store.save(str(message["name"]), changed)
+        changed = {one: value for one, value in requested.items() if value != tunables[one].default}
+        preset = self._store.save(name, changed)
         self._state.load_presets(anew=True)
         self._session.settings.note_preset(preset.name)
         self._state.message = f"saved preset {preset.name}"
 
-    def _delete_preset(self, message: Mapping[str, Any]) -> None:
-        name = str(message["name"])
+    def _delete_preset(self, name: str) -> None:
         self._store.delete(name)
         self._state.load_presets(anew=True)
         self._state.message = f"deleted preset {name}"
@@ -368,7 +383,7 @@ class TuningPanel:
             self._session.unpin()
         self._pump.send_baseline()
 
-    def _export(self, message: Mapping[str, Any]) -> None:
+    def _export(self, format_name: str, path: str) -> None:
         session = self._session
         target = session.target
         spec = target.spec if target else None
@@ -387,16 +402,11 @@ class TuningPanel:
             seed=spec.seed if spec else None,
             process=process,
         )
-        path = str(message["path"]).strip()
         if not path:
             raise BadParameter("export: name a file")
-        write_defaults(path, str(message["format"]), values, provenance, tunables=tunables)
+        write_defaults(path, format_name, values, provenance, tunables=tunables)
         self._state.message = f"wrote {path}"
         session.tell(f"exported the values to {path}")
-
-    def _tune(self, message: Mapping[str, Any]) -> None:
-        path = self._tuner.start(message)
-        self._session.tell(f"tuning: {path}")
 
     def _apply_best(self) -> None:
         best = self._tuner.best
@@ -404,18 +414,10 @@ class TuningPanel:
             raise BadParameter("tuning: nothing beats the defaults so far; there is nothing to apply")
         self._session.settings.apply(best, "tuned")
 
-    def _record(self, message: Mapping[str, Any]) -> None:
-        self._session.tell(self._session.keeper.switch(bool(message["on"])))
-
     def _save_notebook(self) -> None:
         path = self._session.keeper.save_notebook()
         self._state.message = f"wrote {path}"
         self._session.tell(f"saved as notebook: {path}")
-
-    def _dismiss(self) -> None:
-        self._session.error = ""
-        self._session.settings.error = ""
-        self._state.message = ""
 
 
 def tuning_panel(name: str = "tuning", recordings: str | os.PathLike[str] | None = None) -> TuningPanel:

@@ -17,6 +17,7 @@ import traitlets
 from plotly.offline import get_plotlyjs
 
 from workbench.panel.front_end import read_script, read_style
+from workbench.panel.messages import FromKernel
 
 
 @functools.cache
@@ -50,6 +51,6 @@ class PanelWidget(anywidget.AnyWidget):
     def _receive(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
         self._on_message(content)
 
-    def push(self, content: Mapping[str, Any], buffer: bytes | memoryview | None = None) -> None:
+    def push(self, content: FromKernel, buffer: bytes | memoryview | None = None) -> None:
         """Sends one message to all views. Called by the pump's thread only."""
-        self.send(dict(content), buffers=None if buffer is None else [buffer])
+        self.send(content, buffers=None if buffer is None else [buffer])

@@ -1,34 +1,47 @@
 // actions.js: presets, undo, redo, reset and export, above the tunables.
 
-import { fillSelect, make, makeField, setText } from "./dom.js";
+import { fillSelect, make, makeButton, makeField, setText } from "./dom.js";
+
+/** @import { ChangeHistory, ExportFormat, Presets, Request } from "messages" */
 
 export class Actions {
+  /** @param {(message: Request) => void} send */
   constructor(send) {
     this.send = send;
+    /** @type {ExportFormat[]} */
+    this.formats = [];
+    this.asked = ""; // the preset that is to be deleted, if the question is answered with yes
     this.preset = make("select", { "aria-label": "Preset", onchange: () => this.choosePreset() });
-    this.undo = this.button("Undo", () => send({ type: "undo" }));
-    this.redo = this.button("Redo", () => send({ type: "redo" }));
-    this.reset = this.button("Reset", () => send({ type: "reset_all" }), "Every tunable to its default");
-    this.export = this.button("Export", () => this.open("export"), "Write the values to a file");
-    this.save = this.button("Save preset", () => this.open("save"), "Keep the values under a name");
-    this.delete = this.button("Delete", () => this.askDelete(true));
+    this.undo = makeButton("Undo", "hak-small", () => send({ type: "undo" }));
+    this.redo = makeButton("Redo", "hak-small", () => send({ type: "redo" }));
+    this.reset = makeButton("Reset", "hak-small", () => send({ type: "reset_all" }), "Every tunable to its default");
+    this.export = makeButton("Export", "hak-small", () => this.open(this.exportForm), "Write the values to a file");
+    this.save = makeButton("Save preset", "hak-small", () => this.open(this.saveForm), "Keep the values under a name");
+    this.delete = makeButton("Delete", "hak-small", () => this.askDelete(true));
     this.delete.setAttribute("aria-label", "Delete preset");
     this.delete.hidden = true;
-    this.question = this.makeQuestion();
+    this.questionText = make("span", {});
+    this.yes = makeButton("Delete", "hak-small", () => {
+      this.askDelete(false);
+      send({ type: "delete_preset", name: this.asked });
+    });
+    const no = makeButton("Cancel", "hak-small", () => this.askDelete(false));
+    this.question = make(
+      "div",
+      { class: "hak-question", hidden: true, role: "group", "aria-label": "Delete preset" },
+      this.questionText,
+      this.yes,
+      no,
+    );
     this.message = make("div", { class: "hak-message", role: "status" });
     this.saveName = make("input", { type: "text", "aria-label": "Preset name", placeholder: "name" });
     this.saveForm = this.form("Save preset", [this.saveName], "Save", () => {
-      this.send({ type: "save_preset", name: this.saveName.value });
+      send({ type: "save_preset", name: this.saveName.value });
     });
     this.format = make("select", { "aria-label": "Format", onchange: () => this.suggestPath() });
-    fillSelect(this.format, [
-      { value: "env", label: "environment file" },
-      { value: "toml", label: "TOML" },
-      { value: "header", label: "C header" },
-    ]);
-    this.path = make("input", { type: "text", "aria-label": "File", value: "hakmem.env" });
+    this.path = make("input", { type: "text", "aria-label": "File" });
     this.exportForm = this.form("Export", [this.format, this.path], "Write", () => {
-      this.send({ type: "export", format: this.format.value, path: this.path.value });
+      send({ type: "export", format: this.format.value, path: this.path.value });
     });
     this.element = make(
       "div",
@@ -42,10 +55,7 @@ export class Actions {
     );
   }
 
-  button(name, action, title) {
-    return make("button", { type: "button", class: "hak-button hak-small", title, onclick: action }, name);
-  }
-
+  /** @param {string} label @param {HTMLElement[]} inputs @param {string} verb @param {() => void} action */
   form(label, inputs, verb, action) {
     const form = make(
       "form",
@@ -65,45 +75,44 @@ export class Actions {
     return form;
   }
 
-  open(which) {
-    const chosen = which === "save" ? this.saveForm : this.exportForm;
-    const other = which === "save" ? this.exportForm : this.saveForm;
-    other.hidden = true;
+  /** @param {HTMLFormElement} chosen */
+  open(chosen) {
+    const isOpening = chosen.hidden;
+    this.saveForm.hidden = this.exportForm.hidden = true;
     this.askDelete(false);
-    chosen.hidden = !chosen.hidden;
-    if (!chosen.hidden) chosen.querySelector("input").focus();
+    chosen.hidden = !isOpening;
+    if (isOpening) chosen.querySelector("input")?.focus();
   }
 
-  makeQuestion() {
-    this.questionText = make("span", {});
-    const yes = this.button("Delete", () => {
-      this.askDelete(false);
-      this.send({ type: "delete_preset", name: this.asked });
-    });
-    const no = this.button("Cancel", () => this.askDelete(false));
-    return make("div", { class: "hak-question", hidden: true, role: "group", "aria-label": "Delete preset" }, this.questionText, yes, no);
-  }
-
+  /** @param {boolean} isOpen */
   askDelete(isOpen) {
     this.question.hidden = !isOpen;
     if (!isOpen) return;
-    this.saveForm.hidden = true;
-    this.exportForm.hidden = true;
+    this.saveForm.hidden = this.exportForm.hidden = true;
     this.asked = this.preset.value;
     setText(this.questionText, `Delete the saved preset “${this.asked}”? The values stay as they are.`);
-    this.question.querySelector("button").focus();
+    this.yes.focus();
   }
 
+  /** @param {ExportFormat[]} formats */
+  setFormats(formats) {
+    this.formats = formats;
+    fillSelect(this.format, formats.map(({ name, label }) => ({ value: name, label })));
+    this.suggestPath();
+  }
+
+  // A name that somebody typed stays.
   suggestPath() {
-    const endings = { env: "hakmem.env", toml: "hakmem.toml", header: "hakmem_defaults.h" };
-    if (Object.values(endings).includes(this.path.value)) this.path.value = endings[this.format.value];
+    const chosen = this.formats.find(({ name }) => name === this.format.value);
+    const isOurs = this.path.value === "" || this.formats.some((format) => format.file_name === this.path.value);
+    if (chosen && isOurs) this.path.value = chosen.file_name;
   }
 
   choosePreset() {
-    if (this.preset.value) this.send({ type: "preset", name: this.preset.value });
+    if (this.preset.value) this.send({ type: "choose_preset", name: this.preset.value });
   }
 
-  // presets: {names: [{name, help, is_saved}], current}. Only a saved preset can be deleted.
+  /** @param {Presets} presets Only a saved one can be deleted. */
   setPresets(presets) {
     const options = presets.names.map((preset) => ({ value: preset.name, label: preset.name, title: preset.help }));
     fillSelect(this.preset, [{ value: "", label: "custom", disabled: true }, ...options], presets.current);
@@ -113,6 +122,7 @@ export class Actions {
     if (!isSaved || this.asked !== presets.current) this.askDelete(false);
   }
 
+  /** @param {ChangeHistory} history */
   setHistory(history) {
     this.undo.disabled = history.undo === "";
     this.undo.title = history.undo ? `Take back: ${history.undo}` : "Nothing to take back";
@@ -120,9 +130,8 @@ export class Actions {
     this.redo.title = history.redo ? `Make again: ${history.redo}` : "Nothing to make again";
   }
 
-  setMessage(message) {
-    setText(this.message, message.text);
+  /** @param {string} text */
+  setMessage(text) {
+    setText(this.message, text);
   }
-
-  showRun() {}
 }

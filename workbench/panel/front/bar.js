@@ -1,19 +1,30 @@
 // bar.js: what runs: workload, parameters, allocator, threads, seed, or a process to attach to.
 
-import { fillSelect, formatClock, make, makeField, setText } from "./dom.js";
+import { fillSelect, formatClock, make, makeButton, makeField, setText } from "./dom.js";
+
+/** @import { Allocator, Clock, Process, Request, Run, RunForm, ShownRun, TraceChoice, Workload } from "messages" */
 
 export class WorkloadBar {
+  static count = 0;
+
+  /** @param {(message: Request) => void} send */
   constructor(send) {
-    this.send = send;
-    this.catalogue = [];
+    /** @type {Workload[]} */
+    this.workloads = [];
+    /** @type {Allocator[]} */
+    this.allocators = [];
+    /** @type {Map<string, HTMLInputElement>} */
     this.parameters = new Map();
-    const choose = () => this.showParameters();
-    this.workload = make("select", { onchange: choose });
+    /** @type {Run} */
+    this.run = { state: "idle", is_pinned: false, can_pin: false, spec: null };
+    this.shown = ""; // the workload whose parameters are shown
+    this.shownNumber = 0; // the run that was shown last
+    this.workload = make("select", { onchange: () => this.showParameters() });
     this.allocator = make("select", { onchange: () => this.showHint() });
-    this.threads = make("input", { type: "number", min: "1", max: "256", value: "2", class: "hak-short" });
+    this.threads = make("input", { type: "number", min: "1", value: "2", class: "hak-short" });
     this.seed = make("input", { type: "number", min: "0", value: "1", class: "hak-short" });
     this.seconds = make("input", { type: "number", min: "0", value: "0", class: "hak-short" });
-    WorkloadBar.count = (WorkloadBar.count || 0) + 1;
+    WorkloadBar.count += 1;
     this.traces = make("datalist", { id: `hak-traces-${WorkloadBar.count}` });
     this.trace = make("input", { type: "text", list: this.traces.id, class: "hak-trace", placeholder: "dataset, or a file's path" });
     this.traceField = makeField("Trace", this.trace, "What is replayed: the name of a dataset, or the path of a recorded trace");
@@ -21,18 +32,17 @@ export class WorkloadBar {
     this.seedField = makeField("Seed", this.seed);
     this.parameterBox = make("div", { class: "hak-parameters" });
     this.hint = make("span", { class: "hak-hint" });
-    this.start = this.button("Start", "hak-primary", () => this.send({ type: "start", spec: this.readSpec() }));
-    this.pause = this.button("Pause", "", () => this.send({ type: this.run.state === "paused" ? "resume" : "pause" }));
-    this.stop = this.button("Stop", "", () => this.send({ type: "stop" }));
-    this.pin = this.button("Pin", "", () => this.send({ type: this.run.is_pinned ? "unpin" : "pin" }));
-    this.pin.title = "Keep this run as a pale baseline behind the next";
+    this.start = makeButton("Start", "hak-primary", () => send({ type: "start", spec: this.readSpec() }));
+    this.pause = makeButton("Pause", "", () => send({ type: this.run.state === "paused" ? "resume" : "pause" }));
+    this.stop = makeButton("Stop", "", () => send({ type: "stop" }));
+    const pinTitle = "Keep this run as a pale baseline behind the next";
+    this.pin = makeButton("Pin", "", () => send({ type: this.run.is_pinned ? "unpin" : "pin" }), pinTitle);
     this.bar = make("progress", { class: "hak-progress", max: 1, value: 0, "aria-label": "Progress" });
     this.clock = make("span", { class: "hak-clock" }, "00:00");
     this.process = make("select", { "aria-label": "Running process" });
-    this.attach = this.button("Attach", "", () => this.send({ type: "attach", path: this.process.value }));
-    this.detach = this.button("Detach", "", () => this.askDetach(true));
-    this.question = this.makeQuestion();
-    this.run = { state: "idle" };
+    this.attach = makeButton("Attach", "", () => send({ type: "attach", path: this.process.value }));
+    this.detach = makeButton("Detach", "", () => this.askDetach(true));
+    this.question = this.makeQuestion(send);
     this.element = make(
       "div",
       { class: "hak-card hak-bar" },
@@ -60,35 +70,36 @@ export class WorkloadBar {
     );
   }
 
-  button(name, style, action) {
-    return make("button", { type: "button", class: `hak-button ${style}`, onclick: action }, name);
-  }
-
-  makeQuestion() {
-    const answer = (restore) => {
+  /** @param {(message: Request) => void} send */
+  makeQuestion(send) {
+    const answer = (/** @type {boolean} */ restore) => {
       this.askDetach(false);
-      this.send({ type: "detach", restore });
+      send({ type: "detach", restore });
     };
     return make(
       "div",
       { class: "hak-question", hidden: true, role: "group", "aria-label": "Detach" },
       make("span", {}, "Give the process back the values it had when you attached?"),
-      this.button("Restore values", "hak-primary", () => answer(true)),
-      this.button("Keep values", "", () => answer(false)),
-      this.button("Cancel", "", () => this.askDetach(false)),
+      makeButton("Restore values", "hak-primary", () => answer(true)),
+      makeButton("Keep values", "", () => answer(false)),
+      makeButton("Cancel", "", () => this.askDetach(false)),
     );
   }
 
+  /** @param {boolean} isOpen */
   askDetach(isOpen) {
     this.question.hidden = !isOpen;
   }
 
-  setCatalogue(catalogue) {
-    this.catalogue = catalogue;
-    fillSelect(this.workload, catalogue.map((entry) => ({ value: entry.name, label: entry.name, title: entry.help })), this.shown || "phases");
+  /** @param {Workload[]} workloads */
+  setWorkloads(workloads) {
+    this.workloads = workloads;
+    const options = workloads.map(({ name, help }) => ({ value: name, label: name, title: help }));
+    fillSelect(this.workload, options, this.shown || workloads.find((entry) => entry.is_first_choice)?.name);
     this.showParameters();
   }
 
+  /** @param {Allocator[]} allocators */
   setAllocators(allocators) {
     fillSelect(
       this.allocator,
@@ -98,29 +109,27 @@ export class WorkloadBar {
     this.showHint();
   }
 
+  /** @param {Process[]} processes */
   setProcesses(processes) {
     const options = processes.map((entry) => ({ value: entry.path, label: entry.label, title: entry.command }));
     fillSelect(this.process, options.length ? options : [{ value: "", label: "none found" }]);
     this.showRun(this.run);
   }
 
-  // The first of them stands there until another is chosen or typed.
+  /** @param {TraceChoice[]} traces The first of them stands there until another is chosen or typed. */
   setTraces(traces) {
     this.traces.replaceChildren(...traces.map((entry) => make("option", { value: entry.value }, entry.label)));
     if (!this.trace.value && traces.length) this.trace.value = traces[0].value;
   }
 
   showHint() {
-    const workload = this.catalogue.find((entry) => entry.name === this.workload.value);
-    const allocator = (this.allocators || []).find((entry) => entry.name === this.allocator.value);
-    const parts = [];
-    if (workload) parts.push(workload.help);
-    if (allocator && allocator.note) parts.push(allocator.note);
-    setText(this.hint, parts.join(" "));
+    const workload = this.workloads.find((entry) => entry.name === this.workload.value);
+    const allocator = this.allocators.find((entry) => entry.name === this.allocator.value);
+    setText(this.hint, [workload?.help, allocator?.note].filter(Boolean).join(" "));
   }
 
   showParameters() {
-    const workload = this.catalogue.find((entry) => entry.name === this.workload.value);
+    const workload = this.workloads.find((entry) => entry.name === this.workload.value);
     if (!workload) return;
     // A trace says by itself how many threads there are, and nothing in it is random.
     this.traceField.hidden = !workload.needs_trace;
@@ -144,8 +153,7 @@ export class WorkloadBar {
     this.showHint();
   }
 
-  // spec: {number, workload, trace, allocator, threads, seed, seconds, parameters} of the latest run, all texts.
-  // Shown once a run, so that what is typed for the next one stays.
+  /** @param {ShownRun | null} spec Shown once a run, so that what is typed for the next one stays. */
   showSpec(spec) {
     if (!spec || spec.number === this.shownNumber) return;
     this.shownNumber = spec.number;
@@ -162,9 +170,8 @@ export class WorkloadBar {
     }
   }
 
+  /** @returns {RunForm} */
   readSpec() {
-    const parameters = {};
-    for (const [name, input] of this.parameters) parameters[name] = input.value;
     return {
       workload: this.workload.value,
       allocator: this.allocator.value,
@@ -172,17 +179,17 @@ export class WorkloadBar {
       seed: this.seed.value,
       trace: this.trace.value,
       seconds: this.seconds.value,
-      parameters,
+      parameters: Object.fromEntries([...this.parameters].map(([name, input]) => [name, input.value])),
     };
   }
 
-  // run: {state: idle|running|paused|attached|ended, is_pinned, can_pin, spec}
+  /** @param {Run} run */
   showRun(run) {
     this.run = run;
     this.showSpec(run.spec);
     const isOurs = run.state === "running" || run.state === "paused";
     const isAttached = run.state === "attached";
-    this.start.disabled = isOurs || isAttached || run.is_busy;
+    this.start.disabled = isOurs || isAttached;
     this.pause.disabled = !isOurs;
     setText(this.pause, run.state === "paused" ? "Resume" : "Pause");
     this.stop.disabled = !isOurs;
@@ -198,6 +205,7 @@ export class WorkloadBar {
     if (!isAttached) this.askDetach(false);
   }
 
+  /** @param {Clock} clock */
   setClock(clock) {
     setText(this.clock, formatClock(clock.elapsed_s) + (clock.total_s ? ` / ${formatClock(clock.total_s)}` : ""));
     if (clock.progress === null) this.bar.removeAttribute("value");

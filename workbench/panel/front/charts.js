@@ -3,7 +3,36 @@
 
 import { fillSelect, make, setText } from "./dom.js";
 
+/** @import { ChangeMarker, Chart, ChartPart, Report, Trace } from "messages" */
+/** @import { Plot, Plotly } from "./plotly_loader.js" */
+
+/** @typedef {[number, number]} Range */
+/** @typedef {{ x: Float64Array, lines: Map<string, Float64Array> }} Lines */
+
+/**
+ * A chart on the page: what it shows, how large it is, and what of it a person zoomed or hid.
+ * @typedef {{
+ *   title: string,
+ *   description: Chart,
+ *   card: HTMLElement,
+ *   plot: Plot,
+ *   legend: HTMLElement,
+ *   unit: HTMLElement,
+ *   unitRight: HTMLElement,
+ *   visible: boolean,
+ *   width: number,
+ *   height: number,
+ *   zoomX: Range | null,
+ *   zoomY: boolean,
+ *   hidden: Set<string>,
+ *   drawn: boolean,
+ *   frame: (Lines & { now: number }) | null,
+ *   held: { [side: number]: Range },
+ * }} Card
+ */
+
 const CHART_MARKER_TRACE = "changes";
+/** @type {[number, string][]} */
 const SPANS_S = [
   [30, "30 s"],
   [120, "2 min"],
@@ -11,19 +40,44 @@ const SPANS_S = [
   [0, "all"],
 ];
 
+/**
+ * Numbers of a message, by chart. A buffer may begin anywhere in its message; numbers of 8 bytes must not.
+ * @param {ChartPart[]} parts
+ * @param {ArrayBuffer | ArrayBufferView | undefined} buffer
+ */
+export function readCharts(parts, buffer = new ArrayBuffer(0)) {
+  const isWhole = buffer instanceof ArrayBuffer;
+  const bytes = isWhole ? new Uint8Array(buffer) : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  const numbers = new Float64Array(isWhole ? buffer : bytes.slice().buffer);
+  /** @type {Map<string, Lines>} */
+  const charts = new Map();
+  for (const { title, keys, rows, offset } of parts) {
+    const line = (/** @type {number} */ index) => numbers.subarray(offset + index * rows, offset + (index + 1) * rows);
+    charts.set(title, { x: line(0), lines: new Map(keys.map((key, index) => [key, line(index + 1)])) });
+  }
+  return charts;
+}
+
 export class ChartGrid {
+  /** @param {() => void} report Called when what is in view, its width or zoom changed. */
   constructor(report) {
-    this.report = report; // called with nothing when what is in view, its width or zoom changed
+    this.report = report;
+    /** @type {Map<string, Card>} */
     this.charts = new Map();
+    /** @type {WeakMap<Element, Card>} */
+    this.cardOf = new WeakMap();
+    /** @type {ChangeMarker[]} */
     this.markers = [];
+    /** @type {Map<string, Lines>} */
     this.baseline = new Map();
+    /** @type {Plotly | null} */
     this.plotly = null;
     this.framesDrawn = 0;
     this.chartsDrawn = 0;
     this.span = make("select", { "aria-label": "Time shown", onchange: () => this.changeSpan() });
     fillSelect(this.span, SPANS_S.map(([value, label]) => ({ value: String(value), label })), "120");
-    this.grid = make("div", { class: "hak-charts" });
-    this.grid.hakGrid = this;
+    // Tests ask the element for its grid.
+    this.grid = Object.assign(make("div", { class: "hak-charts" }), { hakGrid: this });
     this.empty = make("div", { class: "hak-empty" }, "Press Start, or attach to a running process, to see its charts.");
     this.element = make("div", { class: "hak-chart-area" }, this.empty, this.grid);
     this.seen = new IntersectionObserver((entries) => this.noteSeen(entries), { threshold: 0.05 });
@@ -39,7 +93,7 @@ export class ChartGrid {
     this.sized.disconnect();
     this.themed.disconnect();
     document.removeEventListener("visibilitychange", this.onHidden);
-    for (const chart of this.charts.values()) if (chart.drawn) this.plotly.purge(chart.plot);
+    for (const chart of this.charts.values()) if (chart.drawn) this.plotly?.purge(chart.plot);
     this.charts.clear();
   }
 
@@ -47,14 +101,18 @@ export class ChartGrid {
     return Number(this.span.value);
   }
 
-  // What Python needs to choose rows: charts in view, their width in pixels, zoomed spans.
+  /**
+   * What the kernel needs to choose rows: charts in view, their width in pixels, zoomed spans.
+   * @returns {Report}
+   */
   describe() {
     const visible = document.hidden ? [] : [...this.charts.values()].filter((chart) => chart.visible);
     return {
+      type: "report",
       visible: visible.map((chart) => chart.title),
       width: Math.max(0, ...visible.map((chart) => chart.width)),
       span: this.spanSeconds,
-      zooms: visible.filter((chart) => chart.zoomX).map((chart) => [chart.title, ...chart.zoomX]),
+      zooms: visible.flatMap(({ title, zoomX }) => (zoomX ? [[title, ...zoomX]] : [])),
     };
   }
 
@@ -66,20 +124,19 @@ export class ChartGrid {
     this.report();
   }
 
-  // Makes, reuses or removes cards so that they are those of the description, in its order.
+  /** @param {Chart[]} descriptions Cards are made, kept or removed, so that they are these, in this order. */
   setCharts(descriptions) {
     const titles = new Set(descriptions.map((description) => description.title));
     for (const [title, chart] of this.charts) {
       if (titles.has(title)) continue;
       this.seen.unobserve(chart.card);
       this.sized.unobserve(chart.plot);
-      if (chart.drawn) this.plotly.purge(chart.plot);
+      if (chart.drawn) this.plotly?.purge(chart.plot);
       chart.card.remove();
       this.charts.delete(title);
     }
     for (const description of descriptions) {
-      let chart = this.charts.get(description.title);
-      if (!chart) chart = this.addChart(description.title);
+      const chart = this.charts.get(description.title) ?? this.addChart(description);
       chart.description = description;
       chart.frame = null;
       chart.held = {};
@@ -90,8 +147,11 @@ export class ChartGrid {
     this.report();
   }
 
-  addChart(title) {
-    const plot = make("div", { class: "hak-plot" });
+  /** @param {Chart} description */
+  addChart(description) {
+    const { title } = description;
+    // Plotly makes of it what it calls a plot.
+    const plot = /** @type {Plot} */ (/** @type {HTMLElement} */ (make("div", { class: "hak-plot" })));
     const legend = make("div", { class: "hak-legend" });
     const unit = make("span", { class: "hak-hint" });
     const unitRight = make("span", { class: "hak-hint hak-unit-right" });
@@ -102,18 +162,21 @@ export class ChartGrid {
       legend,
       plot,
     );
-    const chart = { title, card, plot, legend, unit, unitRight, visible: false, width: 0, height: 0, zoomX: null, zoomY: false };
-    chart.hidden = new Set();
-    chart.drawn = false;
+    /** @type {Card} */
+    const chart = {
+      ...{ title, description, card, plot, legend, unit, unitRight },
+      ...{ visible: false, width: 0, height: 0, zoomX: null, zoomY: false },
+      ...{ hidden: new Set(), drawn: false, frame: null, held: {} },
+    };
     this.charts.set(title, chart);
-    card.hakChart = chart;
-    plot.hakChart = chart;
+    this.cardOf.set(card, chart).set(plot, chart);
     this.grid.append(card);
     this.seen.observe(card);
     this.sized.observe(plot);
     return chart;
   }
 
+  /** @param {Card} chart */
   fillLegend(chart) {
     setText(chart.unit, chart.description.unit);
     setText(chart.unitRight, chart.description.unit_right);
@@ -140,26 +203,34 @@ export class ChartGrid {
     );
   }
 
+  /** @param {IntersectionObserverEntry[]} entries */
   noteSeen(entries) {
-    for (const entry of entries) entry.target.hakChart.visible = entry.isIntersecting;
+    for (const { target, isIntersecting } of entries) {
+      const chart = this.cardOf.get(target);
+      if (chart) chart.visible = isIntersecting;
+    }
     this.report();
   }
 
+  /** @param {ResizeObserverEntry[]} entries */
   noteSized(entries) {
-    for (const entry of entries) {
-      const chart = entry.target.hakChart;
-      chart.width = Math.round(entry.contentRect.width);
-      chart.height = Math.round(entry.contentRect.height);
+    for (const { target, contentRect } of entries) {
+      const chart = this.cardOf.get(target);
+      if (!chart) continue;
+      chart.width = Math.round(contentRect.width);
+      chart.height = Math.round(contentRect.height);
       if (chart.drawn && chart.width > 0) this.draw(chart);
     }
     this.report();
   }
 
+  /** @param {ChangeMarker[]} markers */
   setMarkers(markers) {
     this.markers = markers;
     this.restyle();
   }
 
+  /** @param {Map<string, Lines>} baseline */
   setBaseline(baseline) {
     this.baseline = baseline;
     this.restyle();
@@ -169,19 +240,18 @@ export class ChartGrid {
     for (const chart of this.charts.values()) if (chart.drawn && chart.visible) this.draw(chart);
   }
 
-  // Draws the charts of one frame; resolves when they are on the screen.
-  async drawFrame(parts) {
+  /**
+   * Draws charts; resolves when they are on the screen.
+   * @param {Map<string, Lines & { now: number }>} frame By title.
+   */
+  async drawFrame(frame) {
     if (!this.plotly) return 0;
     let count = 0;
-    for (const { part, numbers, now } of parts) {
-      const chart = this.charts.get(part.title);
-      if (!chart || part.keys.length !== chart.description.traces.length) continue;
-      const lines = [];
-      for (let index = 0; index <= part.keys.length; index += 1) {
-        const start = part.offset + index * part.rows;
-        lines.push(numbers.subarray(start, start + part.rows));
-      }
-      chart.frame = { x: lines[0], lines: lines.slice(1), now };
+    for (const [title, lines] of frame) {
+      const chart = this.charts.get(title);
+      // Lines of a chart that was another when they were sent.
+      if (!chart?.description.traces.every(({ key }) => lines.lines.has(key))) continue;
+      chart.frame = lines;
       if (chart.visible && chart.width > 0) {
         await this.draw(chart);
         count += 1;
@@ -192,10 +262,11 @@ export class ChartGrid {
     return count;
   }
 
+  /** @param {Card} chart */
   async draw(chart) {
     if (!this.plotly || !chart.frame || chart.width < 40 || chart.height < 40) return;
-    const traces = this.buildTraces(chart);
-    const layout = this.buildLayout(chart);
+    const traces = this.buildTraces(chart, chart.frame);
+    const layout = this.buildLayout(chart, chart.frame);
     if (!chart.drawn) {
       chart.drawn = true;
       const options = { displayModeBar: false, doubleClick: false, scrollZoom: false };
@@ -207,25 +278,23 @@ export class ChartGrid {
     }
   }
 
-  buildTraces(chart) {
-    const { traces } = chart.description;
-    const result = [];
-    const pinned = this.baseline.get(chart.title);
-    traces.forEach((trace, index) => {
-      const values = pinned && pinned.lines.get(trace.key);
-      if (!values || chart.hidden.has(trace.key)) return;
-      result.push({ ...this.lineOf(trace, pinned.x, values), opacity: 0.32, hoverinfo: "skip", name: "pinned" });
+  /** @param {Card} chart @param {Lines} frame */
+  buildTraces({ title, description, hidden }, frame) {
+    const pinned = this.baseline.get(title);
+    const pale = description.traces.flatMap((trace) => {
+      const values = pinned?.lines.get(trace.key);
+      if (!pinned || !values || hidden.has(trace.key)) return [];
+      return [{ ...this.lineOf(trace, pinned.x, values), opacity: 0.32, hoverinfo: "skip", name: "pinned" }];
     });
-    traces.forEach((trace, index) => {
-      const line = this.lineOf(trace, chart.frame.x, chart.frame.lines[index]);
-      line.visible = !chart.hidden.has(trace.key);
-      line.hovertemplate = `%{y:,.4~r} ${trace.unit}`;
-      result.push(line);
-    });
-    result.push(this.markerTrace());
-    return result;
+    const lines = description.traces.map((trace) => ({
+      ...this.lineOf(trace, frame.x, frame.lines.get(trace.key)),
+      visible: !hidden.has(trace.key),
+      hovertemplate: `%{y:,.4~r} ${trace.unit}`,
+    }));
+    return [...pale, ...lines, this.markerTrace()];
   }
 
+  /** @param {Trace} trace @param {Float64Array} x @param {Float64Array | undefined} y */
   lineOf(trace, x, y) {
     return {
       type: "scatter",
@@ -246,14 +315,9 @@ export class ChartGrid {
 
   // One trace with all change markers: cheaper than a shape each, and it can be hovered.
   markerTrace() {
-    const x = [];
-    const y = [];
-    const text = [];
-    for (const marker of this.markers) {
-      x.push(marker.time, marker.time, null);
-      y.push(0, 1, null);
-      text.push(marker.text, marker.text, "");
-    }
+    const x = this.markers.flatMap(({ time }) => [time, time, null]);
+    const y = this.markers.flatMap(() => [0, 1, null]);
+    const text = this.markers.flatMap((marker) => [marker.text, marker.text, ""]);
     return {
       type: "scatter",
       mode: "lines",
@@ -267,12 +331,14 @@ export class ChartGrid {
     };
   }
 
+  /** @param {string} name */
   color(name) {
     return getComputedStyle(this.element).getPropertyValue(name).trim() || "#888";
   }
 
-  buildLayout(chart) {
-    const { description, frame } = chart;
+  /** @param {Card} chart @param {Lines & { now: number }} frame */
+  buildLayout(chart, frame) {
+    const { description } = chart;
     const ink = this.color("--hak-ink-soft");
     const rule = this.color("--hak-rule");
     const hasRight = description.unit_right !== "";
@@ -280,7 +346,8 @@ export class ChartGrid {
     const axis = { gridcolor: rule, zeroline: false, linecolor: rule, tickfont: font, automargin: false };
     const previous = chart.plot.layout;
     const first = this.spanSeconds ? Math.max(0, frame.now - this.spanSeconds) : 0;
-    const range = chart.zoomX || [first, Math.max(frame.now, first + 1)];
+    const range = chart.zoomX ?? /** @type {Range} */ ([first, Math.max(frame.now, first + 1)]);
+    /** @type {{ [name: string]: any }} */
     const layout = {
       width: chart.width,
       height: chart.height,
@@ -294,11 +361,11 @@ export class ChartGrid {
       dragmode: "zoom",
       uirevision: "keep",
       xaxis: { ...axis, range, autorange: false, ticksuffix: " s", nticks: 6, showgrid: false, ticks: "outside", ticklen: 3, tickcolor: rule },
-      yaxis: { ...axis, ...this.valueAxis(chart, 1, range) },
+      yaxis: { ...axis, ...this.valueAxis(chart, frame, 1, range) },
       yaxis3: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
     };
     if (hasRight) {
-      layout.yaxis2 = { ...axis, overlaying: "y", side: "right", showgrid: false, ...this.valueAxis(chart, 2, range) };
+      layout.yaxis2 = { ...axis, overlaying: "y", side: "right", showgrid: false, ...this.valueAxis(chart, frame, 2, range) };
     }
     if (chart.zoomY && previous) {
       for (const name of ["yaxis", "yaxis2"]) {
@@ -308,26 +375,26 @@ export class ChartGrid {
     return layout;
   }
 
-  // Range and ticks of the left (1) or right (2) axis. The range is held until values leave it or need
-  // far less of it: a scale that moves with every frame cannot be read, and costs more to draw.
-  valueAxis(chart, side, range) {
+  /**
+   * Range and ticks of the left (1) or right (2) axis. The range is held until values leave it or need
+   * far less of it: a scale that moves with every frame cannot be read, and costs more to draw.
+   * @param {Card} chart @param {Lines} frame @param {number} side @param {Range} range
+   */
+  valueAxis(chart, frame, side, range) {
     let low = 0;
     let high = 0;
     let isWhole = true;
-    chart.description.traces.forEach((trace, index) => {
-      if (trace.axis !== side || chart.hidden.has(trace.key)) return;
-      if (!trace.step) isWhole = false;
-      const pinned = this.baseline.get(chart.title);
-      const pale = pinned && pinned.lines.get(trace.key);
-      for (const [x, values] of [[chart.frame.x, chart.frame.lines[index]], [pinned && pinned.x, pale]]) {
-        for (let row = 0; values && row < values.length; row += 1) {
-          if (x[row] < range[0] || x[row] > range[1]) continue;
-          if (values[row] > high) high = values[row];
-          if (values[row] < low) low = values[row];
-        }
+    for (const { key, axis, step } of chart.description.traces) {
+      if (axis !== side || chart.hidden.has(key)) continue;
+      if (!step) isWhole = false;
+      for (const drawn of [frame, this.baseline.get(chart.title)]) {
+        drawn?.lines.get(key)?.forEach((value, row) => {
+          if (drawn.x[row] < range[0] || drawn.x[row] > range[1]) return;
+          if (value > high) high = value;
+          if (value < low) low = value;
+        });
       }
-    });
-    chart.held = chart.held || {};
+    }
     const held = chart.held[side];
     if (!held || high > held[1] || low < held[0] || high < held[1] * 0.55) {
       const top = high > 0 ? high * 1.12 : 1;
@@ -338,6 +405,7 @@ export class ChartGrid {
     return { range: [bottom, top], autorange: false, tickformat: top >= 1000 ? "~s" : ".3~g", ...ticks };
   }
 
+  /** @param {Card} chart @param {{ [name: string]: number }} change */
   noteZoom(chart, change) {
     const low = change["xaxis.range[0]"];
     const high = change["xaxis.range[1]"];
@@ -346,6 +414,7 @@ export class ChartGrid {
     this.report();
   }
 
+  /** @param {Card} chart */
   resetZoom(chart) {
     chart.zoomX = null;
     chart.zoomY = false;

@@ -1,46 +1,82 @@
 // dom.js: small helpers to build the panel's elements.
 
+/**
+ * Attributes and properties of an element, and what happens at its events.
+ * @typedef {{
+ *   onclick?: (event: MouseEvent) => void,
+ *   onchange?: (event: Event) => void,
+ *   oninput?: (event: Event) => void,
+ *   onsubmit?: (event: SubmitEvent) => void,
+ *   onkeydown?: (event: KeyboardEvent) => void,
+ *   [name: string]: unknown,
+ * }} Attributes
+ */
+
+/** @typedef {{ value: string, label: string, title?: string, disabled?: boolean }} Option */
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Attributes} [attributes]
+ * @param {...(Node | string | null)} children
+ */
 export function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (name === "class") node.className = value;
-    else if (name in node && typeof value !== "string") node[name] = value;
-    else node.setAttribute(name, value === true ? "" : value);
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    else if (name === "class") node.className = String(value);
+    else if (name in node && typeof value !== "string") Object.assign(node, { [name]: value });
+    else node.setAttribute(name, value === true ? "" : String(value));
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
+  node.append(...children.filter((child) => child !== null));
   return node;
 }
 
+/**
+ * @param {string} name
+ * @param {string} style
+ * @param {() => void} action
+ * @param {string} [title]
+ */
+export function makeButton(name, style, action, title) {
+  return make("button", { type: "button", class: `hak-button ${style}`, title, onclick: action }, name);
+}
+
+/** @param {HTMLElement} node @param {string} text */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// A select keeps its chosen value when its options are built anew, if that value is still there.
+/**
+ * A select keeps its chosen value when its options are built anew, if that value is still there.
+ * @param {HTMLSelectElement} select
+ * @param {Option[]} options
+ * @param {string} [chosen]
+ */
 export function fillSelect(select, options, chosen) {
   const wanted = chosen === undefined ? select.value : chosen;
   const known = JSON.stringify(options);
   if (select.dataset.options !== known) {
     select.dataset.options = known;
     select.replaceChildren(
-      ...options.map((option) =>
-        make("option", { value: option.value, disabled: Boolean(option.disabled), title: option.title }, option.label),
-      ),
+      ...options.map(({ value, label, title, disabled }) => make("option", { value, title, disabled }, label)),
     );
   }
   if ([...select.options].some((option) => option.value === wanted)) select.value = wanted;
 }
 
+/** @param {string} label @param {HTMLElement} input @param {string} [hint] */
 export function makeField(label, input, hint) {
   // Said again on the input: the text of a label around a select holds all its options.
   input.setAttribute("aria-label", label);
   return make("label", { class: "hak-field", title: hint }, make("span", {}, label), input);
 }
 
+/** @param {number} seconds */
 export function formatClock(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
-  const pad = (number) => String(number).padStart(2, "0");
+  const pad = (/** @type {number} */ number) => String(number).padStart(2, "0");
   const hours = Math.floor(whole / 3600);
   return (hours ? `${hours}:` : "") + `${pad(Math.floor(whole / 60) % 60)}:${pad(whole % 60)}`;
 }

@@ -2,15 +2,17 @@
 
 import { make, setText } from "./dom.js";
 
+/** @import { LogLine, Request, Status } from "messages" */
+
 const LOG_LINES = 300;
 
 export class Journal {
+  /** @param {(message: Request) => void} send */
   constructor(send) {
-    this.send = send;
     this.text = make("span", { class: "hak-status-text" }, "connecting to the kernel …");
     this.status = make("div", { class: "hak-status", role: "status" }, make("span", { class: "hak-dot" }), this.text);
     this.errorText = make("span", {});
-    const dismiss = () => this.send({ type: "dismiss" });
+    const dismiss = () => send({ type: "dismiss" });
     this.error = make(
       "div",
       { class: "hak-error", role: "alert", hidden: true },
@@ -26,11 +28,13 @@ export class Journal {
     );
   }
 
-  setStatus(status) {
-    setText(this.text, status.text);
-    this.status.dataset.state = status.state;
+  /** @param {Status} status */
+  setStatus({ text, state }) {
+    setText(this.text, text);
+    this.status.dataset.state = state;
   }
 
+  /** @param {string} text Empty: none. */
   setError(text) {
     this.error.hidden = text === "";
     setText(this.errorText, text);
@@ -40,7 +44,7 @@ export class Journal {
     this.lines.replaceChildren();
   }
 
-  // entries: [{number, time, text, kind}], oldest first; a number that is there already is replaced.
+  /** @param {LogLine[]} entries Oldest first; one whose number is there already replaces that line. */
   addEntries(entries) {
     for (const entry of entries) {
       const line = make(
@@ -53,6 +57,6 @@ export class Journal {
       if (old) old.replaceWith(line);
       else this.lines.prepend(line);
     }
-    while (this.lines.childElementCount > LOG_LINES) this.lines.lastElementChild.remove();
+    while (this.lines.childElementCount > LOG_LINES) this.lines.lastElementChild?.remove();
   }
 }

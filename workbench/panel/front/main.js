@@ -3,7 +3,7 @@
 
 import { Actions } from "./actions.js";
 import { WorkloadBar } from "./bar.js";
-import { ChartGrid } from "./charts.js";
+import { ChartGrid, readCharts } from "./charts.js";
 import { ControlList } from "./controls.js";
 import { make } from "./dom.js";
 import { Journal } from "./journal.js";
@@ -12,20 +12,33 @@ import { RecordStrip } from "./record.js";
 import { TunerCard } from "./tuner.js";
 import { hearDirectly, Watch } from "./watch.js";
 
+/** @import { Frame, FromKernel, Request, State, Tunable } from "messages" */
+/** @import { Lines } from "./charts.js" */
+/** @import { Model } from "./watch.js" */
+
 // The script of the charts is large: on a slow connection it is on its way for some time.
 const PLOTLY_PATIENCE_MS = 5000;
 const LOOKS_UNTIL_TOLD = 3;
 
 class PanelView {
+  /** @param {Model} model @param {HTMLElement} root */
   constructor(model, root) {
     this.model = model;
     this.id = Math.random().toString(36).slice(2, 10);
+    /** @type {Map<string, Lines & { now: number }>} */
     this.pending = new Map(); // newest data of each chart that waits to be drawn, by title
+    this.newest = 0; // number of the newest frame
+    this.stateNumber = 0;
+    this.helpFor = "";
+    this.plotlyAsked = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.reporting = undefined;
+    this.isClosed = false;
     this.isDrawing = false;
     this.hasState = false; // whether all of the state came; a part of it may have been meant for another view
     this.unanswered = 0;
     this.hasFrame = false; // whether a frame came since the last look
-    const send = (content) => this.send(content);
+    const send = (/** @type {Request} */ message) => this.send(message);
     this.bar = new WorkloadBar(send);
     this.journal = new Journal(send);
     this.record = new RecordStrip(send);
@@ -65,7 +78,8 @@ class PanelView {
     // Keys belong to the control that has the focus, not to the notebook's shortcuts.
     this.root.addEventListener("keydown", (event) => event.stopPropagation());
     root.append(this.root);
-    this.onMessage = (content, buffers) => this.receive(content, buffers);
+    /** @param {FromKernel} message @param {ArrayBufferView<ArrayBuffer>[]} buffers */
+    this.onMessage = (message, buffers) => this.receive(message, buffers);
     model.on("msg:custom", this.onMessage);
     this.send({ type: "hello" });
     this.loadPlotly();
@@ -83,10 +97,11 @@ class PanelView {
     this.root.remove();
   }
 
-  send(content) {
+  /** @param {Request} message */
+  send(message) {
     if (this.isClosed) return;
     try {
-      this.model.send({ ...content, view: this.id });
+      this.model.send({ ...message, view: this.id });
     } catch (error) {
       this.journal.setError(`The kernel cannot be reached: ${error}`);
     }
@@ -94,7 +109,7 @@ class PanelView {
 
   loadPlotly() {
     this.plotlyAsked = performance.now();
-    requestPlotly((content) => this.send(content)).then(
+    requestPlotly((message) => this.send(message)).then(
       (plotly) => {
         if (this.charts.plotly) return;
         this.charts.plotly = plotly;
@@ -111,7 +126,8 @@ class PanelView {
     if (!this.hasState) {
       this.unanswered += 1;
       if (this.unanswered === LOOKS_UNTIL_TOLD) {
-        this.journal.setStatus({ text: "no answer from the kernel yet: it is busy with a cell, or the panel's cell must be run again" });
+        const text = "no answer from the kernel yet: it is busy with a cell, or the panel's cell must be run again";
+        this.journal.setStatus({ text, state: "idle" });
       }
       hearDirectly(this.model).catch((error) => console.warn(`The panel's model was not found: ${error}`));
       this.send({ type: "hello" });
@@ -120,12 +136,13 @@ class PanelView {
       if (performance.now() - this.plotlyAsked > PLOTLY_PATIENCE_MS) this.loadPlotly();
       return true;
     }
-    const isMoving = ["running", "attached"].includes(this.root.dataset.state);
+    const isMoving = ["running", "attached"].includes(this.root.dataset.state ?? "");
     const lacksFrames = isMoving && !hasFrame && this.charts.describe().visible.length > 0;
     if (lacksFrames) this.report();
     return lacksFrames || !this.hasState;
   }
 
+  /** @param {Tunable} tunable */
   showHelp(tunable) {
     if (this.helpFor === tunable.name) return;
     this.helpFor = tunable.name;
@@ -137,28 +154,28 @@ class PanelView {
   }
 
   reportSoon() {
-    if (this.reporting) return;
-    this.reporting = setTimeout(() => this.report(), 50);
+    this.reporting ??= setTimeout(() => this.report(), 50);
   }
 
   report() {
     clearTimeout(this.reporting);
-    this.reporting = null;
-    if (this.charts.plotly) this.send({ type: "view", ...this.charts.describe() });
+    this.reporting = undefined;
+    if (this.charts.plotly) this.send(this.charts.describe());
   }
 
-  receive(content, buffers) {
-    if (content.type === "state") this.applyState(content);
-    else if (content.type === "frame") this.queueFrame(content, buffers[0]);
-    else if (content.type === "baseline") this.charts.setBaseline(this.readBaseline(content, buffers[0]));
-    else if (content.type === "plotly") receivePlotly(buffers[0]);
-    else if (content.type === "who") {
+  /** @param {FromKernel} message @param {ArrayBufferView<ArrayBuffer>[]} buffers */
+  receive(message, buffers) {
+    if (message.type === "state") this.applyState(message);
+    else if (message.type === "frame") this.queueFrame(message, buffers[0]);
+    else if (message.type === "baseline") this.charts.setBaseline(readCharts(message.charts, buffers[0]));
+    else if (message.type === "plotly") receivePlotly(buffers[0]);
+    else if (message.type === "who") {
       this.send({ type: "hello" });
       this.report();
     }
   }
 
-  // Each state tells what changed since the one before it: if that was lost, all of it is asked for.
+  /** @param {State} state It tells what changed since the one before: if that was lost, all is asked for. */
   noteNumber(state) {
     const isNext = state.number === this.stateNumber + 1;
     this.stateNumber = state.number;
@@ -171,15 +188,16 @@ class PanelView {
     }
   }
 
+  /** @param {State} state */
   applyState(state) {
     this.noteNumber(state);
-    if (state.catalogue) this.bar.setCatalogue(state.catalogue);
+    if (state.workloads) this.bar.setWorkloads(state.workloads);
     if (state.traces) this.bar.setTraces(state.traces);
     if (state.allocators) this.bar.setAllocators(state.allocators);
+    if (state.formats) this.actions.setFormats(state.formats);
     if (state.processes) this.bar.setProcesses(state.processes);
     if (state.run) {
       this.bar.showRun(state.run);
-      this.actions.showRun(state.run);
       this.root.dataset.state = state.run.state;
     }
     if (state.clock) this.bar.setClock(state.clock);
@@ -189,10 +207,9 @@ class PanelView {
     if (state.error !== undefined) this.journal.setError(state.error);
     if (state.controls) this.controls.setControls(state.controls);
     if (state.values) this.controls.setValues(state.values);
-    if (state.read_only !== undefined) this.controls.setReadOnly(state.read_only);
     if (state.presets) this.actions.setPresets(state.presets);
     if (state.history) this.actions.setHistory(state.history);
-    if (state.message) this.actions.setMessage(state.message);
+    if (state.message !== undefined) this.actions.setMessage(state.message);
     if (state.charts) this.charts.setCharts(state.charts);
     if (state.markers) this.charts.setMarkers(state.markers);
     if (state.log_restart) this.journal.clearLog();
@@ -203,23 +220,11 @@ class PanelView {
     }
   }
 
-  readBaseline(content, buffer) {
-    const result = new Map();
-    if (!buffer) return result;
-    const numbers = readNumbers(buffer);
-    for (const part of content.charts) {
-      const lines = new Map();
-      part.keys.forEach((key, index) => {
-        const start = part.offset + (index + 1) * part.rows;
-        lines.set(key, numbers.subarray(start, start + part.rows));
-      });
-      result.set(part.title, { x: numbers.subarray(part.offset, part.offset + part.rows), lines });
-    }
-    return result;
-  }
-
-  // Of frames that come faster than they are drawn, only the newest data of each chart is kept. A hidden
-  // page, whose timers hardly run, keeps none: it gets all charts anew when it is looked at again.
+  /**
+   * Of frames that come faster than they are drawn, only the newest data of each chart is kept. A hidden
+   * page, whose timers hardly run, keeps none: it gets all charts anew when it is looked at again.
+   * @param {Frame} frame @param {ArrayBufferView} buffer
+   */
   queueFrame(frame, buffer) {
     this.hasFrame = true;
     if (document.hidden) {
@@ -227,8 +232,7 @@ class PanelView {
       this.send({ type: "ack", frame: frame.number });
       return;
     }
-    const numbers = readNumbers(buffer);
-    for (const part of frame.charts) this.pending.set(part.title, { part, numbers, now: frame.now });
+    for (const [title, lines] of readCharts(frame.charts, buffer)) this.pending.set(title, { ...lines, now: frame.now });
     this.newest = frame.number;
     if (!this.isDrawing) this.drawFrames();
   }
@@ -236,11 +240,11 @@ class PanelView {
   async drawFrames() {
     this.isDrawing = true;
     while (this.pending.size) {
-      const parts = [...this.pending.values()];
+      const waiting = this.pending;
       const number = this.newest;
-      this.pending.clear();
+      this.pending = new Map();
       try {
-        await this.charts.drawFrame(parts);
+        await this.charts.drawFrame(waiting);
       } catch (error) {
         this.journal.setError(`A chart could not be drawn: ${error}`);
       }
@@ -249,7 +253,7 @@ class PanelView {
         const late = setTimeout(resolve, 100);
         requestAnimationFrame(() => {
           clearTimeout(late);
-          resolve();
+          resolve(undefined);
         });
       });
       this.root.dataset.frames = String(this.charts.framesDrawn);
@@ -260,14 +264,8 @@ class PanelView {
   }
 }
 
-// A buffer may begin anywhere in its message; numbers of 8 bytes must not.
-function readNumbers(buffer) {
-  if (buffer instanceof ArrayBuffer) return new Float64Array(buffer);
-  const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-  return new Float64Array(bytes.slice().buffer);
-}
-
 export default {
+  /** @param {{ model: Model, el: HTMLElement }} context */
   render({ model, el }) {
     const view = new PanelView(model, el);
     return () => view.close();

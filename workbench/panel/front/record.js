@@ -1,14 +1,17 @@
 // record.js: the recording, beside the status line: whether it goes on, its name and size, a notebook of it.
 
-import { make, setText } from "./dom.js";
+import { make, makeButton, setText } from "./dom.js";
+
+/** @import { Recording, Request } from "messages" */
 
 // What a person chose is shown until it is answered, or for so long: states that were on their way would turn it back.
 const ANSWER_MS = 5000;
 
 export class RecordStrip {
+  /** @param {(message: Request) => void} send */
   constructor(send) {
-    this.send = send;
     this.askedAt = -Infinity;
+    this.switches = 0;
     this.text = make("span", { class: "hak-record-text" });
     this.dot = make("span", { class: "hak-record-dot" });
     this.toggle = make("input", {
@@ -16,14 +19,10 @@ export class RecordStrip {
       "aria-label": "Record",
       onchange: () => {
         this.askedAt = performance.now();
-        this.send({ type: "record", on: this.toggle.checked });
+        send({ type: "record", on: this.toggle.checked });
       },
     });
-    this.save = make(
-      "button",
-      { type: "button", class: "hak-button hak-small", onclick: () => this.send({ type: "save_notebook" }) },
-      "Save as notebook",
-    );
+    this.save = makeButton("Save as notebook", "hak-small", () => send({ type: "save_notebook" }));
     this.element = make(
       "div",
       { class: "hak-record", role: "group", "aria-label": "Recording" },
@@ -34,7 +33,7 @@ export class RecordStrip {
     this.element.hidden = true;
   }
 
-  // recording: {is_on, switches, is_possible, is_recording, name, path, size, problem, can_save}
+  /** @param {Recording} recording */
   setRecording(recording) {
     this.element.hidden = !recording.is_possible;
     const isAnswered = recording.switches !== this.switches || performance.now() - this.askedAt > ANSWER_MS;

@@ -1,18 +1,25 @@
 // tuner.js: a study on the workload that is chosen: begun, watched, stopped, its best applied.
 
-import { fillSelect, formatClock, make, makeField, setText } from "./dom.js";
+import { fillSelect, formatClock, make, makeButton, makeField, setText } from "./dom.js";
 
+/** @import { Request, RunForm, Tuning } from "messages" */
+
+/** @type {{ [outcome: string]: string }} */
 const TUNER_COLORS = { better: "var(--hak-good)", pruned: "var(--hak-warn)", dominated: "var(--hak-warn)", failed: "var(--hak-bad)" };
 
 export class TunerCard {
-  // readSpec: the run as the form above has it.
+  /**
+   * @param {(message: Request) => void} send
+   * @param {() => RunForm} readSpec The run as the form above has it.
+   */
   constructor(send, readSpec) {
-    this.send = send;
+    this.path = "";
+    this.known = ""; // what is drawn
     this.goal = make("select", {});
     this.group = make("select", {});
     this.trials = make("input", { type: "number", min: "1", value: "20", class: "hak-short" });
     this.seconds = make("input", { type: "number", min: "0", step: "any", value: "0.5", class: "hak-short" });
-    this.start = this.button("Tune", "hak-primary", () =>
+    this.start = makeButton("Tune", "hak-primary", () =>
       send({
         type: "tune",
         spec: readSpec(),
@@ -22,12 +29,10 @@ export class TunerCard {
         seconds: this.seconds.value,
       }),
     );
-    this.stop = this.button("Stop tuning", "", () => send({ type: "tune_stop" }));
-    this.goOn = this.button("Go on", "", () => send({ type: "tune", path: this.path }));
-    this.goOn.title = "Go on with the study that was stopped";
-    this.inject = this.button("Try these values", "", () => send({ type: "tune_inject" }));
-    this.inject.title = "The values of the sliders are the next trial, as far as the study searches them";
-    this.apply = this.button("Apply best", "", () => send({ type: "tune_apply" }));
+    this.stop = makeButton("Stop tuning", "", () => send({ type: "stop_tuning" }));
+    this.goOn = makeButton("Go on", "", () => send({ type: "resume_tuning", path: this.path }), "Go on with the study that was stopped");
+    this.inject = makeButton("Try these values", "", () => send({ type: "try_values" }), "The values of the sliders are the next trial, as far as the study searches them");
+    this.apply = makeButton("Apply best", "", () => send({ type: "apply_best" }));
     this.bar = make("progress", { class: "hak-progress", max: 1, value: 0, "aria-label": "Progress of the study" });
     this.text = make("span", { class: "hak-tuner-text", role: "status" });
     this.chart = make("div", { class: "hak-tuner-chart", role: "figure", "aria-label": "Best so far" });
@@ -61,11 +66,7 @@ export class TunerCard {
     );
   }
 
-  button(name, style, action) {
-    return make("button", { type: "button", class: `hak-button ${style}`, onclick: action }, name);
-  }
-
-  // tuning: {state, text, path, objectives, done, left, left_s, points, rows, best, lines, groups, goals, best_settings}
+  /** @param {Tuning} tuning */
   setTuning(tuning) {
     fillSelect(this.goal, tuning.goals.map((goal) => ({ value: goal, label: goal })));
     fillSelect(this.group, tuning.groups.map((group) => ({ value: group, label: group })));
@@ -76,7 +77,7 @@ export class TunerCard {
     this.path = tuning.path;
     this.goOn.hidden = tuning.state !== "stopped";
     this.inject.disabled = tuning.state !== "running";
-    this.apply.disabled = !tuning.best_settings;
+    this.apply.disabled = !tuning.has_best;
     this.bar.hidden = !goesOn;
     this.bar.value = tuning.done / Math.max(1, tuning.done + tuning.left);
     const left = goesOn && tuning.left_s ? `, about ${formatClock(tuning.left_s)} left` : "";
@@ -88,6 +89,7 @@ export class TunerCard {
     this.showFound(tuning);
   }
 
+  /** @param {Tuning} tuning */
   showFound(tuning) {
     const known = JSON.stringify([tuning.points, tuning.rows, tuning.best, tuning.lines]);
     if (known === this.known) return;
@@ -111,17 +113,17 @@ export class TunerCard {
     this.chart.replaceChildren(this.draw(tuning));
   }
 
-  // Ratio to the defaults, trial by trial, and as a line the best so far.
+  /** @param {Tuning} tuning Drawn is the ratio to the defaults, trial by trial, and as a line the best so far. */
   draw(tuning) {
     const width = 330, height = 170, left = 44, right = 10, top = 10, bottom = 26;
     const points = tuning.points;
-    const isLess = tuning.objectives[0] === "peak_memory";
     const values = points.map((point) => point[1]);
     const low = Math.min(1, ...values), high = Math.max(1, ...values);
     const room = Math.max((high - low) * 0.1, 0.01);
     const last = Math.max(1, ...points.map((point) => point[0]));
-    const x = (number) => left + (number / last) * (width - left - right);
-    const y = (value) => top + ((high + room - value) / (high - low + 2 * room)) * (height - top - bottom);
+    const x = (/** @type {number} */ number) => left + (number / last) * (width - left - right);
+    const y = (/** @type {number} */ value) => top + ((high + room - value) / (high - low + 2 * room)) * (height - top - bottom);
+    /** @param {string} tag @param {{ [name: string]: string | number }} attributes @param {string} [text] */
     const shape = (tag, attributes, text) => {
       const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
       for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
@@ -130,16 +132,16 @@ export class TunerCard {
     };
     const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
     svg.append(shape("line", { x1: left, x2: width - right, y1: y(1), y2: y(1), class: "hak-tuner-rule" }));
-    for (const [value, nudge] of [[high, 0], [low, 0], [1, 0]]) {
+    for (const value of [high, low, 1]) {
       if (value !== 1 && Math.abs(y(value) - y(1)) < 12) continue;
-      svg.append(shape("text", { x: left - 6, y: y(value) + 4 + nudge, "text-anchor": "end" }, value.toFixed(2)));
+      svg.append(shape("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(2)));
     }
     svg.append(shape("text", { x: left, y: height - 8 }, "0"));
     svg.append(shape("text", { x: width - right, y: height - 8, "text-anchor": "end" }, `trial ${last}`));
     let best = 1;
     let path = `M ${x(0)} ${y(1)}`;
     for (const [number, value, outcome] of points) {
-      if (outcome === "better" && (isLess ? value < best : value > best)) {
+      if (outcome === "better" && (tuning.is_less_better ? value < best : value > best)) {
         path += ` L ${x(number)} ${y(best)} L ${x(number)} ${y(value)}`;
         best = value;
       }

@@ -1,0 +1,79 @@
+"""Writes `workbench.panel.messages` as declarations of TypeScript, for the check of the front end.
+
+.venv/bin/python -m scripts.front_types FILE
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import UnionType
+from typing import get_args
+
+from msgspec import inspect
+
+from workbench.panel.messages import FromKernel, Request
+
+PLAIN = {
+    inspect.StrType: "string",
+    inspect.BoolType: "boolean",
+    inspect.IntType: "number",
+    inspect.FloatType: "number",
+    inspect.NoneType: "null",
+}
+
+
+class Declarations:
+    """Interfaces by name, in the order in which they are first used."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def name(self, described: inspect.Type) -> str:
+        """How TypeScript calls a type; declares it if it has fields."""
+        match described:
+            case inspect.StructType(tag=tag):
+                self._declare(described, [f"  type: {json.dumps(tag)};\n"])
+                return described.cls.__name__
+            case inspect.TypedDictType():
+                self._declare(described, [])
+                return described.cls.__name__
+            case inspect.LiteralType(values=values):
+                return " | ".join(json.dumps(value) for value in values)
+            case inspect.UnionType(types=types):
+                return " | ".join(dict.fromkeys(self.name(one) for one in types))
+            case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+                return f"({self.name(item)})[]"
+            case inspect.TupleType(item_types=items):
+                return f"[{', '.join(self.name(item) for item in items)}]"
+            case inspect.DictType(value_type=value):
+                return f"{{ [key: string]: {self.name(value)} }}"
+        return PLAIN[type(described)]
+
+    def _declare(self, described: inspect.StructType | inspect.TypedDictType, lines: list[str]) -> None:
+        name = described.cls.__name__
+        if name in self.texts:
+            return
+        self.texts[name] = ""
+        for field in described.fields:
+            mark = "" if field.required else "?"
+            lines.append(f"  {field.encode_name}{mark}: {self.name(field.type)};\n")
+        self.texts[name] = f"export interface {name} {{\n{''.join(lines)}}}\n"
+
+    def add_union(self, name: str, members: UnionType) -> None:
+        """Declares a union of messages."""
+        names = [self.name(inspect.type_info(member)) for member in get_args(members)]
+        self.texts[name] = f"export type {name} = {' | '.join(names)};\n"
+
+
+def write_declarations() -> str:
+    """Both directions, as one module of TypeScript."""
+    declarations = Declarations()
+    declarations.add_union("Request", Request)
+    declarations.add_union("FromKernel", FromKernel)
+    return "\n".join(declarations.texts.values())
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(write_declarations(), encoding="utf-8")
