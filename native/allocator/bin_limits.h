@@ -36,13 +36,14 @@ static inline uint32_t one_way_maximum(const struct limits *limits)
     return (uint32_t)clamp_int64(slots, limits->initial, limits->maximum);
 }
 
-/* A thread's first refill of a class is small: most threads use most classes once or never, and what they
- * take but do not use keeps others from sharing its pages. */
+/* A thread's first refill of a class is small, and each further one twice as large: most threads use most classes once
+ * or never, and what they take but do not use keeps others from sharing its pages. */
 #define FIRST_REFILL_BYTES 1024
 
-static inline unsigned refill_blocks(const struct bin *bin, bool is_first)
+static inline unsigned refill_blocks(const struct bin *bin, uint64_t refills)
 {
-    int64_t most = is_first ? FIRST_REFILL_BYTES / size_classes[bin->class_index].bytes : BIN_MAX_SLOTS;
+    int64_t first = clamp_int64(FIRST_REFILL_BYTES / size_classes[bin->class_index].bytes, 1, BIN_MAX_SLOTS);
+    int64_t most = first << (refills < 12 ? refills : 12);
     int64_t wanted = (int64_t)bin->capacity * SETTING(tls_refill_percent) / 100;
     return (unsigned)clamp_int64(wanted < most ? wanted : most, 1, BIN_MAX_SLOTS);
 }

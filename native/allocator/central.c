@@ -323,6 +323,28 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
     }
 }
 
+void central_give_home(const struct actor *actor, unsigned class_index, void **blocks, unsigned count)
+{
+    central_count_out(class_index, -(int64_t)count);
+    for (unsigned heap = 0; heap < heap_count && count; heap++) {
+        struct central *central = &centrals[heap][class_index];
+        unsigned others = 0; /* a slab is only looked at while blocks of it are here: it may then be another's */
+        lock_acquire(&central->lock);
+        for (unsigned i = 0; i < count; i++) {
+            struct slab *slab = slab_of(registry_find(blocks[i]), blocks[i]);
+            if (slab->heap != heap) {
+                blocks[others++] = blocks[i];
+                continue;
+            }
+            put_block_locked(slab, blocks[i]);
+            if (slab->used == 0 || !slab->list)
+                central_settle_locked(actor, central, slab);
+        }
+        lock_release(&central->lock);
+        count = others;
+    }
+}
+
 void central_drain_all(const struct actor *actor)
 {
     for (unsigned heap = 0; heap < heap_count; heap++) {

@@ -44,6 +44,9 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
 /* Gives blocks of one class back, of any heap. */
 void central_give(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
                   void *const *blocks, unsigned count);
+/* The same, to each block's own heap at once: nothing waits for a thread of that heap to come by. blocks[] is used
+ * up. */
+void central_give_home(const struct actor *actor, unsigned class_index, void **blocks, unsigned count);
 /* Telemetry of blocks that leave for the threads, or come back (negative). */
 void central_count_out(unsigned class_index, int64_t blocks);
 /* Drains what other heaps freed, in every class of every heap, so that idle slabs can go. */

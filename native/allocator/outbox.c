@@ -11,7 +11,9 @@ static void flush(struct tls_cache *cache, unsigned class_index)
     unsigned count = outbox_fill(cache, class_index);
     if (UNLIKELY(cache->check_level >= 2))
         count = integrity_check_bin(&cache->actor, cache->check_level, class_index, outbox->base, count, count);
-    if (count)
+    if (count && UNLIKELY(cache->goes_home))
+        central_give_home(&cache->actor, class_index, outbox->base, count);
+    else if (count)
         central_give(&cache->actor, &cache->row->classes[class_index], cache->heap, class_index, outbox->base, count);
     outbox->top = outbox->base;
 }

@@ -69,4 +69,11 @@ static inline void retention_was_too_much(struct retention *retention, uint64_t 
     atomic_store_explicit(&retention->earned_bytes, earned / 2 > bytes ? earned - 2 * bytes : 0, memory_order_relaxed);
 }
 
+/* What made the program need so much has ended. */
+static inline void retention_halve(struct retention *retention)
+{
+    uint64_t earned = atomic_load_explicit(&retention->earned_bytes, memory_order_relaxed);
+    atomic_store_explicit(&retention->earned_bytes, earned / 2, memory_order_relaxed);
+}
+
 #endif

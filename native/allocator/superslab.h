@@ -65,6 +65,8 @@ size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everythi
 /* Idle memory beyond what the past has shown to be of use (retention.h). A free that may have made some asks, and
  * gives a part of it back, a few chunks, so that no free takes long. With no lock held. Returns the bytes. */
 bool superslab_has_surplus(void);
+/* Forgets half of what was earned, if there is so much idle memory that it matters. */
+void superslab_expect_less(void);
 size_t superslab_give_surplus(const struct actor *actor, uint32_t now_ms);
 
 /* Gives pages of a slab in use back, by their bits; returns those that were. No lock is needed: it is the

@@ -138,7 +138,7 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
 #define SLACK_SLABS 32u     /* more than may be kept, so that whole chunks come together */
 #define SURPLUS_CHUNKS 4u   /* purged by one free, at most */
 #define LOOK_CHUNKS 32u     /* looked at for one that is worth its system calls */
-#define WORTH_SLABS 8u
+#define WORTH_SLABS 8       /* that one system call gives back at least, on average */
 
 static uint32_t retained_slabs(void)
 {
@@ -164,14 +164,15 @@ static struct chunk *find_surplus_locked(void)
 {
     static uint32_t rotor; /* under the lock */
     struct chunk *best = chunk_dirty_and_empty_locked(), *chunk;
-    int most = (int)WORTH_SLABS - 1;
+    int most = 0;
     for (unsigned i = 0; !best && i < LOOK_CHUNKS; i++) {
         chunk = registry_chunk_at(rotor);
         rotor = chunk ? rotor + 1 : 0;
         if (!chunk || chunk_kind(chunk) != CHUNK_SLABS || chunk->best_run == NO_RUN || chunk->is_purging)
             continue;
         int dirty = __builtin_popcount(chunk->dirty_mask);
-        if (dirty > most) {
+        int runs = __builtin_popcount(chunk->dirty_mask & ~(chunk->dirty_mask << 1));
+        if (dirty > most && dirty >= WORTH_SLABS * runs) {
             most = dirty;
             best = chunk;
         }
@@ -182,6 +183,16 @@ static struct chunk *find_surplus_locked(void)
 bool superslab_has_surplus(void)
 {
     return dirty_slabs() > atomic_load_explicit(&superslab_shared.surplus_slabs, memory_order_relaxed);
+}
+
+void superslab_expect_less(void)
+{
+    if (dirty_slabs() <= UNEARNED_SLABS)
+        return; /* kept in any case */
+    lock_acquire(&superslab_shared.lock);
+    retention_halve(&superslab_shared.retention);
+    atomic_store_explicit(&superslab_shared.surplus_slabs, retained_slabs(), memory_order_relaxed);
+    lock_release(&superslab_shared.lock);
 }
 
 size_t superslab_give_surplus(const struct actor *actor, uint32_t now_ms)

@@ -69,9 +69,13 @@ static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
     }
     /* The bottom of the stack: what was not used for longest. */
     unsigned limit = MAGAZINE_BINS * (bin->capacity < BIN_MAX_SLOTS ? bin->capacity : BIN_MAX_SLOTS);
-    unsigned left = magazine_put(cache->heap, bin->class_index, bin->base, count, limit);
-    if (left)
-        central_give(&cache->actor, row, cache->heap, bin->class_index, bin->base, left);
+    if (UNLIKELY(cache->goes_home)) {
+        central_give_home(&cache->actor, bin->class_index, bin->base, count);
+    } else {
+        unsigned left = magazine_put(cache->heap, bin->class_index, bin->base, count, limit);
+        if (left)
+            central_give(&cache->actor, row, cache->heap, bin->class_index, bin->base, left);
+    }
     memmove(bin->base, bin->base + count, (fill - count) * sizeof *bin->base);
     bin->top -= count;
     bin->adjust -= (int32_t)count;
@@ -268,7 +272,7 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
         bin->low = virtual_fill;
     count_exchange(cache, bin, false);
     look_at_clock(cache);
-    unsigned wanted = refill_blocks(bin, telemetry_get(&row->refills) == 0);
+    unsigned wanted = refill_blocks(bin, telemetry_get(&row->refills));
     unsigned got = magazine_take(cache->heap, bin->class_index, bin->base, wanted);
     telemetry_bump(&row->from_magazine, got);
     if (!got)

@@ -74,6 +74,7 @@ struct tls_cache {
     uint32_t fresh_slabs;         /* taken, of untouched or purged pages, since idle bins last gave back */
     uint8_t is_active[BIN_COUNT]; /* allocated from since then, as far as it was accounted */
     uint8_t is_maintenance_due; /* heap.c: purge, log */
+    uint8_t goes_home; /* its thread ends: blocks go home, not to where the next thread would look for them */
     uint8_t route_profile, check_level; /* acted on; at check.level 3 both fast paths are off */
     uint64_t cached_bytes;      /* as published */
     struct telemetry_thread *row, *spare_row;

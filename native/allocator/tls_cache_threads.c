@@ -1,7 +1,10 @@
 /* tls_cache_threads.c: caches made for threads, kept when they end, reused. */
+#include "central.h"
+#include "clock.h"
 #include "control.h"
 #include "events.h"
 #include "lock.h"
+#include "magazine.h"
 #include "os.h"
 #include "range.h"
 #include "settings.h"
@@ -10,6 +13,8 @@
 #include "tls_cache.h"
 
 #include <string.h>
+
+#define SPARSE_BYTES ((int64_t)8 << 20)
 
 static struct lock unused_lock;
 static struct tls_cache *unused_caches;
@@ -42,10 +47,38 @@ struct tls_cache *tls_cache_create(unsigned heap)
     return cache;
 }
 
+/* Whether free blocks keep many slabs: what threads leave to each other then costs more memory than it saves time. */
+static bool are_slabs_sparse(void)
+{
+    const struct telemetry_global *global = &telemetry->global;
+    int64_t busy_bytes = (int64_t)(telemetry_get(&global->busy_slabs) * SLAB_BYTES);
+    int64_t out_bytes = (int64_t)(telemetry_get(&global->handed_out_bytes) - telemetry_get(&global->big_live_bytes));
+    return busy_bytes - out_bytes > SPARSE_BYTES;
+}
+
+/* It may be long until another thread makes a call. Once no other is left, there is nobody to pass blocks to, and
+ * what the threads needed over and over is needed less likely. */
+static void give_idle_memory_back(const struct actor *actor)
+{
+    uint32_t now_ms = clock_now_ms(actor);
+    bool is_last = telemetry_get(&telemetry->global.threads) <= 1;
+    if (is_last && are_slabs_sparse()) {
+        magazine_age(actor, true);
+        central_drain_all(actor);
+    }
+    if (is_last)
+        superslab_expect_less();
+    while (superslab_has_surplus() && superslab_give_surplus(actor, now_ms) && is_last)
+        ;
+}
+
 void tls_cache_destroy(struct tls_cache *cache)
 {
+    cache->goes_home = are_slabs_sparse();
     tls_cache_flush(cache);
+    cache->goes_home = 0;
     thread_rows_release(cache->row);
+    give_idle_memory_back(&cache->actor);
     event_append(&cache->actor, EVENT_THREAD_EXIT, CAUSE_EXIT, NO_ITEM, 0,
                  (double)telemetry_get(&telemetry->global.threads));
     cache->row = NULL;

@@ -1,7 +1,7 @@
 /* idle.c: a burst is freed, or made small, and the program then makes no call: what stays resident, and how many
  * system calls that took. Each case in a child of its own.
  *
- * usage: idle freed | threads | shrunk | halves */
+ * usage: idle freed | threads | shrunk | halves | storm */
 #include "check.h"
 #include "component_fixture.h"
 #include "hakmem.h"
@@ -161,6 +161,65 @@ static void shrink(enum how how, size_t bytes)
     }
 }
 
+/* ---- many short threads --------------------------------------------------------------------------- */
+
+enum { STORM_THREADS = 64, STORM_BLOCKS = 60, STORM_ROUNDS = 12 };
+static pthread_barrier_t all_live, measured;
+
+static size_t storm_bytes(unsigned i)
+{
+    return (size_t)(i + 1) * (i + 1) * 8; /* some of most classes */
+}
+
+static void *live_briefly(void *unused)
+{
+    char *own[STORM_BLOCKS];
+    for (unsigned i = 0; i < STORM_BLOCKS; i++)
+        own[i] = memset(hak_malloc(storm_bytes(i)), 1, storm_bytes(i));
+    pthread_barrier_wait(&all_live);
+    pthread_barrier_wait(&measured);
+    for (unsigned i = 0; i < STORM_BLOCKS; i++)
+        hak_free(own[i]);
+    return unused;
+}
+
+static size_t resident_in_a_round(void)
+{
+    pthread_t threads[STORM_THREADS];
+    for (unsigned i = 0; i < STORM_THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, live_briefly, NULL) == 0);
+    pthread_barrier_wait(&all_live);
+    size_t bytes = resident_bytes() - base_bytes;
+    pthread_barrier_wait(&measured);
+    for (unsigned i = 0; i < STORM_THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    return bytes;
+}
+
+/* Round after round of threads: what is resident does not grow, and goes when they have ended. */
+static void run_storm(void)
+{
+    size_t live = 0;
+    for (unsigned i = 0; i < STORM_BLOCKS; i++)
+        live += STORM_THREADS * storm_bytes(i);
+    begin();
+    CHECK(pthread_barrier_init(&all_live, NULL, STORM_THREADS + 1) == 0);
+    CHECK(pthread_barrier_init(&measured, NULL, STORM_THREADS + 1) == 0);
+    size_t first = resident_in_a_round();
+    CHECK(first >= live && first <= live + live / 2);
+    for (unsigned round = 2; round <= STORM_ROUNDS; round++) {
+        size_t bytes = resident_in_a_round();
+        if (bytes > first + live / 4)
+            fprintf(stderr, "round %u: %.1f MiB, the first: %.1f MiB\n", round, (double)bytes / (double)MIB,
+                    (double)first / (double)MIB);
+        CHECK(bytes <= first + live / 4);
+    }
+    size_t left = resident_bytes() - base_bytes;
+    if (left > MOST_LEFT_BYTES)
+        fprintf(stderr, "%.1f MiB left\n", (double)left / (double)MIB);
+    CHECK(left <= MOST_LEFT_BYTES);
+}
+
 static const size_t sizes[] = {100, 1000, 30000, 200000, 900000, 3000000, 100 * MIB};
 
 static void run_all(void (*run)(enum how, size_t))
@@ -184,6 +243,8 @@ int main(int argc, char **argv)
         static const size_t to[] = {0, MIB, 100000, 33000, 100};
         for (unsigned i = 0; i < sizeof to / sizeof *to; i++)
             in_child(shrink, BY_MALLOC, to[i]);
+    } else if (strcmp(behaviour, "storm") == 0) {
+        run_storm();
     } else {
         CHECK(strcmp(behaviour, "halves") == 0);
         run_all(free_in_halves);
