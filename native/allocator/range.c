@@ -10,9 +10,10 @@
 _Static_assert(FIRST_BYTES / SLAB_BYTES * sizeof(uint16_t) == PAGE_BYTES, "tables grow by whole pages");
 _Static_assert(RANGE_MAX_BYTES / CHUNK_BYTES * sizeof(void *) <= TABLE_SLOT_BYTES, "it has a slot as well");
 
-/* From 17 to 31 TiB: above what programs ask for by address, below where the system begins to map by itself. */
-#define ZONE_LOWEST ((uintptr_t)0x110000000000)
-#define ZONE_SPAN ((uintptr_t)0x0e0000000000)
+/* It begins between 16 and 18 TiB: above what programs ask for by address. The system maps by itself from 127 TiB down,
+ * from 42 TiB up (setarch -L), or from 20 TiB down (ulimit -s unlimited): there is one TiB left to it then. */
+#define ZONE_LOWEST ((uintptr_t)0x101000000000)
+#define ZONE_SPAN ((uintptr_t)0x01f000000000)
 /* Where that is taken (ThreadSanitizer has its shadow there): half a TiB. */
 #define ZONE_SECOND_CHOICE ((uintptr_t)0x008000000000)
 

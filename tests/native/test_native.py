@@ -15,6 +15,7 @@ PROGRAMS = {
     "telemetry_table": [],
     "tls_cache": [],
     "outbox": [],
+    "range": [],
     "l25_pool": [],
     "big_cache": [],
     "big_fit": [],
