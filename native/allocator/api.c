@@ -81,6 +81,11 @@ const char *hak_control_path(void)
     return process_control_path();
 }
 
+int hak_control_problem(char *text, size_t bytes)
+{
+    return process_control_problem(text, bytes);
+}
+
 int hak_trim(void)
 {
     return heap_trim() > 0;

@@ -23,6 +23,7 @@
 #define BUILD_CHECKS ""
 #endif
 #define EVENT_CAPACITY 16384
+#define FIRST_SHARD_ROWS (PAGE_BYTES / sizeof(struct telemetry_shard))
 
 struct hak_block control_block;
 struct telemetry *telemetry;
@@ -149,22 +150,6 @@ static void complete_descriptors(void)
     }
 }
 
-/* Everything but the threads' rows is made present at once; where tmpfs has no page for it, the block
- * is private memory. */
-static bool publish(struct hak_block_spec *spec)
-{
-    for (;;) {
-        if (hak_block_create(&control_block, spec) != 0)
-            return false;
-        telemetry = (struct telemetry *)control_block.data;
-        if (!control_block.is_shared || os_populate(telemetry, offsetof(struct telemetry, threads[1])))
-            return true; /* private pages come as they are touched */
-        hak_block_retire(&control_block);
-        os_unmap(control_block.header, control_block.bytes);
-        spec->access = HAK_ACCESS_OFF;
-    }
-}
-
 bool control_start(void)
 {
     double values[TUNABLE_COUNT];
@@ -172,6 +157,10 @@ bool control_start(void)
     settings_initial(values, &access);
     settings_store(values, true);
     complete_descriptors();
+    const struct hak_range used[] = {
+        {0, offsetof(struct telemetry, shards[FIRST_SHARD_ROWS])},
+        {offsetof(struct telemetry, threads), sizeof(struct telemetry_thread)},
+    };
     struct hak_block_spec spec = {
         .kind = "hakmem",
         .build = "hakmem " HAKMEM_VERSION " " HAK_COMPILER BUILD_DEFAULTS BUILD_CHECKS,
@@ -190,12 +179,15 @@ bool control_start(void)
         .event_kind_count = EVENT_KIND_COUNT,
         .event_cause_count = EVENT_CAUSE_COUNT,
         .data_bytes = sizeof(struct telemetry),
+        .used = used,
+        .used_count = sizeof used / sizeof *used,
         .event_capacity = EVENT_CAPACITY,
         .access = (enum hak_access)access,
         .initial_values = values,
     };
-    if (!publish(&spec))
+    if (hak_block_create(&control_block, &spec) != 0)
         return false;
+    telemetry = (struct telemetry *)control_block.data;
     atomic_store_explicit(&current_generation, control_generation(), memory_order_release);
     if (SETTING(log_capacity) || SETTING(log_acquire))
         event_log_open();
@@ -204,15 +196,20 @@ bool control_start(void)
 
 void control_after_fork(void)
 {
+    uint32_t shards = control_shard_rows() > FIRST_SHARD_ROWS ? control_shard_rows() : FIRST_SHARD_ROWS;
+    const struct hak_range used[] = {
+        {0, offsetof(struct telemetry, shards[shards])},
+        {offsetof(struct telemetry, threads), control_thread_rows() * sizeof(struct telemetry_thread)},
+    };
     lock_reset(&settings_lock);
-    hak_block_after_fork(&control_block);
+    hak_block_after_fork(&control_block, used, sizeof used / sizeof *used, 1);
     event_log_after_fork();
 }
 
 void control_stop(void)
 {
     event_log_flush(); /* what came since the last upkeep */
-    hak_block_retire(&control_block);
+    hak_block_end(&control_block);
 }
 
 uint64_t control_adopt(const struct actor *actor)
@@ -253,12 +250,33 @@ bool control_request(enum tunable tunable, double value)
     return done;
 }
 
-void control_set_shard_count(uint32_t shards)
+bool control_set_shard_rows(uint32_t rows)
 {
-    hak_block_set_axis_count(&control_block, AXIS_SHARD, shards);
+    if (rows > FIRST_SHARD_ROWS && !os_populate(telemetry->shards, rows * sizeof *telemetry->shards))
+        return false;
+    hak_block_set_axis_count(&control_block, AXIS_SHARD, rows);
+    return true;
 }
 
-void control_set_thread_rows(uint32_t rows)
+bool control_set_thread_rows(uint32_t rows)
 {
+    if (!os_populate(&telemetry->threads[rows - 1], sizeof *telemetry->threads))
+        return false;
     hak_block_set_axis_count(&control_block, AXIS_THREAD, rows);
+    return true;
+}
+
+static uint32_t row_count(enum axis axis)
+{
+    return atomic_load_explicit(&control_block.axes[axis].count, memory_order_relaxed);
+}
+
+uint32_t control_shard_rows(void)
+{
+    return row_count(AXIS_SHARD);
+}
+
+uint32_t control_thread_rows(void)
+{
+    return row_count(AXIS_THREAD);
 }

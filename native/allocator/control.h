@@ -35,7 +35,12 @@ uint64_t control_adopt(const struct actor *actor);
  * the file is not possible. False: there is no block. */
 bool control_request(enum tunable tunable, double value);
 
-void control_set_shard_count(uint32_t shards);
-void control_set_thread_rows(uint32_t rows);
+/* Readers look at so many rows from now on. They are made present first: on a full tmpfs the first touch
+ * would be SIGBUS. False where their pages cannot be had. */
+bool control_set_shard_rows(uint32_t rows);
+bool control_set_thread_rows(uint32_t rows);
+/* Rows that may be read and written. */
+uint32_t control_shard_rows(void);
+uint32_t control_thread_rows(void);
 
 #endif

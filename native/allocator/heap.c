@@ -24,26 +24,23 @@
 /* Counts of threads without a cache; written by several, so only roughly right. */
 static struct telemetry_thread_class no_row;
 
-/* A child made without the handlers of fork: whoever held a lock in its parent is not here. */
-static COLD void make_process_known(void)
+COLD void heap_make_process_known(void)
 {
-    uint32_t unknown = 0;
-    if (atomic_compare_exchange_strong_explicit(os_process_word, &unknown, 2, memory_order_acquire, memory_order_relaxed))
+    uint32_t state = os_process_state();
+    if ((state == PROCESS_UNKNOWN || state == PROCESS_FORKED) &&
+        atomic_compare_exchange_strong_explicit(os_process_word, &state, PROCESS_CHANGING, memory_order_acquire,
+                                                memory_order_relaxed)) {
         heap_after_fork(tls_cache);
-    while (atomic_load_explicit(os_process_word, memory_order_acquire) != 1)
+        HAK_ASSERT(state != PROCESS_FORKED || heap_is_valid());
+    }
+    while (os_process_state() != PROCESS_KNOWN)
         __builtin_ia32_pause(); /* another thread of the child is at it */
-}
-
-static inline void look_at_process(void)
-{
-    if (UNLIKELY(atomic_load_explicit(os_process_word, memory_order_acquire) != 1))
-        make_process_known();
 }
 
 /* Where every slow path begins. */
 static struct tls_cache *attach(void)
 {
-    look_at_process();
+    heap_look_at_process();
     return lifecycle_attach();
 }
 
@@ -183,7 +180,7 @@ void *heap_malloc(size_t bytes, void *call_site)
 void *heap_malloc_cached(size_t bytes)
 {
     struct tls_cache *cache = tls_cache;
-    look_at_process();
+    heap_look_at_process();
     if (UNLIKELY(!cache->is_real || cache->check_level >= 3))
         return heap_malloc(bytes, NULL);
     unsigned class_index = bytes <= TINY_MAX_BYTES ? class_of_key(cache->tiny_table[(bytes + 7) / 8]) : mid_class(bytes);

@@ -11,6 +11,7 @@
 #define HAK_HEAP_H
 
 #include "base.h"
+#include "os.h"
 
 struct tls_cache;
 
@@ -40,7 +41,14 @@ void heap_maintain(struct tls_cache *cache);
 bool heap_is_valid(void);
 void heap_acquire_locks(void);
 void heap_release_locks(void);
-/* In the child of a fork, and in a child made without its handlers, at the first slow path. */
+/* In a child, at its first slow path: locks, rows and a control block of its own. */
 void heap_after_fork(struct tls_cache *survivor);
+COLD void heap_make_process_known(void);
+
+static inline void heap_look_at_process(void)
+{
+    if (UNLIKELY(os_process_state() != PROCESS_KNOWN))
+        heap_make_process_known();
+}
 
 #endif

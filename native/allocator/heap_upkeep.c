@@ -64,6 +64,7 @@ void heap_maintain(struct tls_cache *cache)
 
 size_t heap_trim(void)
 {
+    heap_look_at_process();
     struct tls_cache *cache = lifecycle_attach();
     const struct actor *actor = actor_of(cache);
     if (!lifecycle_is_started())
@@ -120,5 +121,5 @@ void heap_after_fork(struct tls_cache *survivor)
     tls_cache_after_fork(survivor);
     lifecycle_after_fork();
     telemetry_add(&telemetry->global.forks, 1);
-    atomic_store_explicit(os_process_word, 1, memory_order_release);
+    atomic_store_explicit(os_process_word, PROCESS_KNOWN, memory_order_release);
 }

@@ -43,15 +43,18 @@ static uint32_t power_of_two_at_most(int64_t value)
     return 1u << log2_floor((uint64_t)clamp_int64(value, 1, L25_MAX_SHARDS));
 }
 
-static void publish_count(uint32_t count)
+/* False if there is no memory for their telemetry. */
+static bool publish_count(uint32_t count)
 {
     if (count > atomic_load_explicit(&highest_count, memory_order_relaxed)) {
-        atomic_store_explicit(&highest_count, count, memory_order_release);
         /* Rows are never taken back: what the drained shards counted stays in the sums. */
-        control_set_shard_count(count);
+        if (!control_set_shard_rows(count))
+            return false;
+        atomic_store_explicit(&highest_count, count, memory_order_release);
     }
     atomic_store_explicit(&shard_count, count, memory_order_release);
     telemetry_set(&telemetry->global.l25_shards, count);
+    return true;
 }
 
 static void start_window(uint32_t now_ms)
@@ -74,7 +77,9 @@ bool l25_pool_start(void)
     int64_t count = SETTING(l25_initial_shards), most = SETTING(l25_max_shards);
     remember_settings();
     start_window(clock_now_ms(NULL));
-    publish_count(power_of_two_at_most(count < most ? count : most));
+    uint32_t shards = power_of_two_at_most(count < most ? count : most);
+    while (!publish_count(shards))
+        shards /= 2; /* the first rows are there in any case */
     return true;
 }
 
@@ -172,9 +177,9 @@ static NOINLINE void look_at_load(const struct actor *actor)
     if (is_loaded || is_contended) {
         start_window(now_ms);
         window_has_grown = true;
-        publish_count(2 * count);
-        event_append_detail(actor, EVENT_L25_EXPAND, is_loaded ? CAUSE_LOAD : CAUSE_CONTENTION, NO_ITEM, count,
-                            2.0 * count, (uint32_t)(allocations / count));
+        if (publish_count(2 * count))
+            event_append_detail(actor, EVENT_L25_EXPAND, is_loaded ? CAUSE_LOAD : CAUSE_CONTENTION, NO_ITEM, count,
+                                2.0 * count, (uint32_t)(allocations / count));
     }
     lock_release(&resize_lock);
 }

@@ -49,6 +49,8 @@ static void end_thread(void *value)
     if (!cache->is_real)
         return;
     tls_cache = &ended;
+    if (os_process_state() != PROCESS_KNOWN)
+        return; /* a child that did nothing: its locks and rows are still its parent's */
     unsigned heap = cache->heap; /* once destroyed, it may be another thread's */
     tls_cache_destroy(cache);
     leave_heap(heap);

@@ -114,7 +114,7 @@ bool os_populate(void *start, size_t bytes)
     return result == 0 || result == -EINVAL;
 }
 
-static _Atomic uint32_t always_known = 1;
+static _Atomic uint32_t always_known = PROCESS_KNOWN;
 _Atomic uint32_t *os_process_word = &always_known;
 
 #ifndef MADV_WIPEONFORK
@@ -130,8 +130,13 @@ void os_watch_for_children(void)
         os_unmap(word, PAGE_BYTES);
         return;
     }
-    atomic_store_explicit(word, 1, memory_order_relaxed);
+    atomic_store_explicit(word, PROCESS_KNOWN, memory_order_relaxed);
     os_process_word = word;
+}
+
+bool os_watches_for_children(void)
+{
+    return os_process_word != &always_known;
 }
 
 uint64_t os_now_ns(void)

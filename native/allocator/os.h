@@ -30,10 +30,23 @@ void os_advise_huge_pages(void *start, size_t bytes, bool are_wanted);
  * would be SIGBUS at the first touch. True on systems that cannot tell. */
 bool os_populate(void *start, size_t bytes);
 
-/* A word that a child of this process finds cleared, even one made without the handlers of fork (clone):
- * 0 unknown child, 1 known process, 2 being made known. Always 1 on systems that cannot clear it. */
+/* A word that a child of this process finds cleared, even one made without the handlers of fork (clone).
+ * A child is made known, with a control block of its own, by its first slow path: one that only ends or becomes
+ * another program makes no system call of ours. Always KNOWN on systems that cannot clear the word. */
+enum process_state {
+    PROCESS_UNKNOWN, /* a child; who held the locks in its parent is not known */
+    PROCESS_KNOWN,
+    PROCESS_CHANGING, /* a thread of the child is making it known */
+    PROCESS_FORKED    /* a child that the handlers of fork have seen: its locks are free */
+};
 extern _Atomic uint32_t *os_process_word;
 void os_watch_for_children(void);
+bool os_watches_for_children(void);
+
+static inline enum process_state os_process_state(void)
+{
+    return (enum process_state)atomic_load_explicit(os_process_word, memory_order_acquire);
+}
 
 uint64_t os_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t os_now_coarse_ms(void); /* CLOCK_MONOTONIC_COARSE, cheap, a few ms behind */

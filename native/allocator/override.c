@@ -1,10 +1,7 @@
-/* override.c: the C library's allocation symbols, and _exit. Only in libhakmem.so. */
+/* override.c: the C library's allocation symbols. Only in libhakmem.so. */
 #include "fast_path.h"
 #include "override.h"
 #include "process.h"
-
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* Each fits one cache line of code, if it begins there: a line more is some per cent of a hit. */
 #define ON_A_LINE __attribute__((aligned(CACHE_LINE)))
@@ -88,18 +85,4 @@ EXPORT int malloc_trim(size_t keep_bytes)
 __attribute__((constructor)) static void start(void)
 {
     process_control_path();
-}
-
-/* Forked children end by _exit, which runs no destructor: their blocks would pile up in /dev/shm, one
- * for each snapshot of a redis or subshell of a make. */
-EXPORT _Noreturn void _exit(int status)
-{
-    process_end();
-    for (;;)
-        syscall(SYS_exit_group, status);
-}
-
-EXPORT _Noreturn void _Exit(int status)
-{
-    _exit(status);
 }

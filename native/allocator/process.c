@@ -16,6 +16,8 @@ static void before_fork(void)
 {
     if (!lifecycle_is_started())
         return;
+    if (os_process_state() != PROCESS_FORKED)
+        heap_look_at_process(); /* a child of clone that forks: nobody here holds the locks it found */
     heap_acquire_locks();
     is_holding = true;
 }
@@ -33,8 +35,12 @@ static void after_fork_in_child(void)
     if (!is_holding)
         return;
     is_holding = false;
-    heap_after_fork(tls_cache); /* again, if another's handler allocated before: does no harm */
-    HAK_ASSERT(heap_is_valid());
+    if (!os_watches_for_children()) {
+        heap_after_fork(tls_cache);
+    } else if (os_process_state() == PROCESS_UNKNOWN) { /* else another's handler allocated before */
+        heap_release_locks();
+        atomic_store_explicit(os_process_word, PROCESS_FORKED, memory_order_release);
+    }
     purger_after_fork();
 }
 
@@ -45,13 +51,20 @@ __attribute__((constructor)) static void register_handlers(void)
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-__attribute__((destructor)) void process_end(void)
+__attribute__((destructor)) static void end(void)
 {
-    if (lifecycle_is_started())
+    if (lifecycle_is_started() && os_process_state() == PROCESS_KNOWN)
         control_stop();
 }
 
 const char *process_control_path(void)
 {
+    heap_look_at_process();
     return lifecycle_start() ? control_block.path : "";
+}
+
+bool process_control_problem(char *text, size_t bytes)
+{
+    process_control_path();
+    return hak_block_explain(&control_block, text, bytes) == HAK_FILE_UNWANTED;
 }

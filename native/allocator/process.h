@@ -2,9 +2,12 @@
 #ifndef HAK_PROCESS_H
 #define HAK_PROCESS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Why it is private, for a person; true if that is wanted. */
+bool process_control_problem(char *text, size_t bytes);
 /* Path of the control block's file; "" if private. Starts the allocator. */
 const char *process_control_path(void);
-/* Takes the control block back. Safe in signal handlers and in a vfork child, which it does not concern. */
-void process_end(void);
 
 #endif

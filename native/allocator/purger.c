@@ -68,6 +68,8 @@ void purger_start(void)
 void purger_after_fork(void)
 {
     atomic_store_explicit(&purger_state, PURGER_OFF, memory_order_relaxed);
-    if (purger_is_missing())
+    if (purger_is_missing()) {
+        heap_look_at_process(); /* the thread needs a row in the child's own block */
         purger_start();
+    }
 }

@@ -3,9 +3,11 @@
 #include "settings.h"
 
 #include "hak_block.h"
+#include "system_call.h"
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #ifdef HAKMEM_DEFAULTS_FILE
@@ -127,8 +129,7 @@ static void complain(const char *variable, const char *text, const char *why)
     append(line, sizeof line - 1, text);
     append(line, sizeof line - 1, why);
     append(line, sizeof line, "\n");
-    if (write(STDERR_FILENO, line, strlen(line)) < 0)
-        return; /* nobody listens */
+    SYSTEM_CALL(SYS_write, STDERR_FILENO, line, strlen(line));
 }
 
 static void append_number(char *line, size_t capacity, double value)
@@ -234,14 +235,14 @@ static void apply_variable(const char *variable, double *values, int *access)
  * small buffer; a variable longer than it is none of ours. */
 static void apply_environment(double *values, int *access)
 {
-    int descriptor = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
+    long descriptor = SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/environ", O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         return;
     char buffer[4096], variable[512];
     size_t length = 0;
-    ssize_t got;
-    while ((got = read(descriptor, buffer, sizeof buffer)) > 0) {
-        for (ssize_t i = 0; i < got; i++) {
+    long got;
+    while ((got = SYSTEM_CALL(SYS_read, descriptor, buffer, sizeof buffer)) > 0) {
+        for (long i = 0; i < got; i++) {
             if (length < sizeof variable)
                 variable[length] = buffer[i];
             length++;
@@ -252,7 +253,7 @@ static void apply_environment(double *values, int *access)
             }
         }
     }
-    close(descriptor);
+    SYSTEM_CALL(SYS_close, descriptor);
 }
 
 static bool holds(unsigned constraint, const double *values)
@@ -271,8 +272,12 @@ void settings_initial(double *values, int *access)
 {
     for (unsigned i = 0; i < TUNABLE_COUNT; i++)
         values[i] = settings_default((enum tunable)i);
-    *access = HAK_ACCESS_WRITE;
-    apply_environment(values, access);
+    /* A program that runs with more rights than its caller (setuid, capabilities) obeys no variable of the
+     * caller's, prints nothing for it, and is set by nobody. */
+    bool is_privileged = getauxval(AT_SECURE) != 0;
+    *access = is_privileged ? HAK_ACCESS_OFF : HAK_ACCESS_WRITE;
+    if (!is_privileged)
+        apply_environment(values, access);
     /* A restored default may break another constraint: as many rounds as there are constraints settle it. */
     for (unsigned round = 0; round < CONSTRAINT_COUNT; round++) {
         for (unsigned c = 0; c < CONSTRAINT_COUNT; c++) {

@@ -43,7 +43,8 @@ enum check_action { CHECK_ABORT, CHECK_REFUSE };
 enum big_policy { BIG_LRU, BIG_LFU };
 enum big_hash { BIG_FNV1A, BIG_MIX64 };
 
-/* Fills `values` (one double a tunable) with the defaults, then what the environment says; a variable
+/* Fills `values` (one double a tunable) with the defaults, then what the environment says, unless the program
+ * is privileged (setuid); a variable
  * that is not a number or out of range is named on standard error and ignored. Sets *access
  * (enum hak_access) from HAKMEM_CONTROL. */
 void settings_initial(double *values, int *access);

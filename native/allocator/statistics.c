@@ -1,6 +1,8 @@
 /* statistics.c: sums over the telemetry. */
 #include "statistics.h"
 
+#include "control.h"
+#include "heap.h"
 #include "lifecycle.h"
 #include "telemetry.h"
 
@@ -9,18 +11,16 @@ struct heap_statistics heap_statistics(void)
     struct heap_statistics sum = {0};
     if (!lifecycle_is_started())
         return sum;
+    heap_look_at_process();
     if (tls_cache->is_real)
         tls_cache_publish(tls_cache);
     const struct telemetry_global *global = &telemetry->global;
-    for (unsigned row = 0; row < TELEMETRY_MAX_THREADS; row++) {
-        /* Rows are taken from the lowest: the first page of zeros that was never a thread's ends them. */
-        if (row > 0 && telemetry_get(&telemetry->threads[row].thread_id) == 0 && sum.threads >= telemetry_get(&global->threads))
-            break;
+    for (unsigned row = 0; row < control_thread_rows(); row++) {
         if (telemetry_get(&telemetry->threads[row].thread_id))
             sum.threads++;
         sum.cached_bytes += telemetry_get(&telemetry->threads[row].cached_bytes);
     }
-    for (unsigned shard = 0; shard < TELEMETRY_MAX_SHARDS; shard++)
+    for (unsigned shard = 0; shard < control_shard_rows(); shard++)
         sum.l25_free_bytes += telemetry_get(&telemetry->shards[shard].free_bytes);
     for (unsigned tier = 0; tier < TIER_COUNT; tier++)
         sum.chunks += telemetry_get(&telemetry->tiers[tier].chunks);

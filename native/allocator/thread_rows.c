@@ -21,17 +21,15 @@ struct telemetry_thread *thread_rows_acquire(uint32_t thread_id, struct telemetr
     struct telemetry_thread *row = NULL;
     lock_acquire(&rows_lock);
     for (uint32_t i = lowest_free; i < TELEMETRY_MAX_THREADS; i++) {
-        if (i >= rows_in_use && !os_populate(&telemetry->threads[i], sizeof telemetry->threads[i]))
+        if (i >= rows_in_use && !control_set_thread_rows(i + 1))
             break;
         if (telemetry_get(&telemetry->threads[i].thread_id) != 0)
             continue;
         row = &telemetry->threads[i];
         telemetry_set(&row->thread_id, thread_id);
         lowest_free = i + 1;
-        if (i >= rows_in_use) {
+        if (i >= rows_in_use)
             rows_in_use = i + 1;
-            control_set_thread_rows(rows_in_use);
-        }
         break;
     }
     if (!row)

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,13 +121,71 @@ static int check_header(struct hak_header *header, const struct stat *status, co
     return check_sections(header, path, error);
 }
 
+/* The length of /proc/<pid>/root at the start of a path, which leads into a container; 0: it does not. */
+static size_t container_root(const char *path)
+{
+    static const char before[] = "/proc/", after[] = "/root/";
+    size_t digits = strncmp(path, before, strlen(before)) == 0 ? strspn(path + strlen(before), "0123456789") : 0;
+    const char *end = path + strlen(before) + digits;
+    return digits && strncmp(end, after, strlen(after)) == 0 ? (size_t)(end - path) + strlen(after) - 1 : 0;
+}
+
+/* The folder of a file in a container, step by step, for a link there would lead out of it. -1 and errno. */
+static int open_folder_in(const char *path, size_t root_length)
+{
+    char step[256];
+    snprintf(step, sizeof step, "%.*s", (int)root_length, path);
+    int folder = open(step, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const char *start = path + root_length + 1;
+    for (const char *end; folder >= 0 && (end = strchr(start, '/')) != NULL; start = end + 1) {
+        snprintf(step, sizeof step, "%.*s", (int)(end - start), start);
+        int next = strcmp(step, "..") == 0 ? -1 : openat(folder, step, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int next_errno = errno == ENOTDIR ? ELOOP : errno; /* a link is no directory to this call */
+        close(folder);
+        folder = next;
+        errno = next_errno;
+    }
+    return folder;
+}
+
+/* Nobody but the owner of the folder could have put the file there, and it has no second name elsewhere. */
+static int is_safe_in(int folder, int descriptor)
+{
+    struct stat place, file;
+    return fstat(folder, &place) == 0 && fstat(descriptor, &file) == 0 && (place.st_mode & 077) == 0 &&
+           place.st_uid == file.st_uid && file.st_nlink == 1;
+}
+
+static int open_in_container(const char *path, size_t root_length, int flags)
+{
+    int folder = open_folder_in(path, root_length);
+    if (folder < 0)
+        return -1;
+    int descriptor = openat(folder, strrchr(path, '/') + 1, flags);
+    if (descriptor >= 0 && !is_safe_in(folder, descriptor)) {
+        close(descriptor);
+        descriptor = -1;
+        errno = EACCES;
+    }
+    int saved_errno = errno;
+    close(folder);
+    errno = saved_errno;
+    return descriptor;
+}
+
+static int open_path(const char *path, int flags)
+{
+    size_t root_length = container_root(path);
+    flags |= O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK; /* a planted pipe must not hold us up */
+    return root_length ? open_in_container(path, root_length, flags) : open(path, flags);
+}
+
 static int open_file(struct hak_reader *reader, const char *path, char *error)
 {
-    int flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK; /* a planted pipe must not hold us up */
-    reader->descriptor = open(path, O_RDWR | flags);
+    reader->descriptor = open_path(path, O_RDWR);
     reader->writable = reader->descriptor >= 0;
     if (reader->descriptor < 0 && (errno == EACCES || errno == EROFS || errno == EPERM))
-        reader->descriptor = open(path, O_RDONLY | flags);
+        reader->descriptor = open_path(path, O_RDONLY);
     if (reader->descriptor >= 0)
         return HAK_OK;
     if (errno == ENOENT)
@@ -197,7 +256,8 @@ static unsigned long long read_number(const char *text)
     return number;
 }
 
-int hak_process_is_alive(uint32_t pid, uint64_t start_ticks)
+/* Whether a process runs that has this pid here; start_ticks 0: whenever it started. A zombie does not run. */
+static int is_running(uint32_t pid, uint64_t start_ticks)
 {
     char path[48], line[1024];
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
@@ -211,20 +271,43 @@ int hak_process_is_alive(uint32_t pid, uint64_t start_ticks)
     /* A main thread that ended while others run looks like a zombie, but the threads are counted. */
     if ((state == 'Z' || state == 'X') && read_number(find_field(line, 20)) <= 1)
         return 0;
-    return read_number(find_field(line, 22)) == start_ticks;
+    return start_ticks == 0 || read_number(find_field(line, 22)) == start_ticks;
+}
+
+static uint64_t inode_of(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 ? (uint64_t)status.st_ino : 0;
+}
+
+/* The publisher's lock, which no descriptor can take while it lives (hak_block.h). */
+static int is_locked(const struct hak_reader *reader)
+{
+    if (flock(reader->descriptor, LOCK_SH | LOCK_NB) != 0)
+        return 1;
+    flock(reader->descriptor, LOCK_UN);
+    return 0;
 }
 
 int hak_reader_alive(struct hak_reader *reader, char *error)
 {
-    uint32_t state, pid = reader->header.pid;
+    const struct hak_header *header = &reader->header;
+    uint32_t state;
     int code = reader_read(reader, &state, sizeof state, offsetof(struct hak_header, state), error);
     if (code != HAK_OK)
         return code;
     if (state == HAK_STATE_EXITED)
-        return reader_fail(error, HAK_ERROR_NO_PROCESS, "process %u has exited", pid);
-    if (!hak_process_is_alive(pid, reader->header.start_ticks))
-        return reader_fail(error, HAK_ERROR_NO_PROCESS, "process %u does not run any more", pid);
-    return HAK_OK;
+        return reader_fail(error, HAK_ERROR_NO_PROCESS, "process %u has exited", header->pid);
+    /* The pid says something only where it is counted as here, and its start only by the same clock. */
+    int is_pid_ours = header->pid_namespace != 0 && header->pid_namespace == inode_of("/proc/self/ns/pid");
+    int is_clock_ours = header->time_namespace == inode_of("/proc/self/ns/time");
+    int runs = !is_pid_ours || is_running(header->pid, is_clock_ours ? header->start_ticks : 0);
+    if (is_locked(reader) && runs)
+        return HAK_OK;
+    if (is_pid_ours && runs)
+        return reader_fail(error, HAK_ERROR_NO_PROCESS,
+                           "process %u is another program now (exec): nothing in it reads these settings", header->pid);
+    return reader_fail(error, HAK_ERROR_NO_PROCESS, "process %u does not run any more", header->pid);
 }
 
 /* ---- descriptors ---------------------------------------------------------------------------- */

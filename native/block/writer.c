@@ -1,19 +1,16 @@
 /* writer.c: makes and publishes control blocks (writer.h). Runs inside malloc's initialisation and in
- * the child of a fork, so it allocates nothing, prints nothing, reads no environment, keeps errno, and
- * makes its system calls without libc's cancellation points. */
+ * the child of a fork, so it allocates nothing, prints nothing, reads no environment, and calls the
+ * system by system_call.h, which keeps errno and goes through no function of the C library. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include "writer.h"
+#include "system_call.h"
 #include "writer_file.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum { LINE_BYTES = 64, PAGE_BYTES = 4096, COPY_ATTEMPTS = 64 };
 
@@ -22,8 +19,7 @@ typedef uint64_t __attribute__((may_alias)) shared_word;
 
 static char *map_private(uint64_t bytes)
 {
-    char *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return map == MAP_FAILED ? NULL : map;
+    return system_map(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
 /* ---- layout and content --------------------------------------------------------------------- */
@@ -96,11 +92,26 @@ static void fill_sections(struct hak_block *block, const struct hak_block_spec *
     }
 }
 
+/* What precedes DATA, and the used parts of DATA, counted from the start of the block. */
+static uint32_t list_ranges(struct hak_range *ranges, uint64_t data_offset, const struct hak_range *used,
+                            uint32_t used_count)
+{
+    uint32_t count = 1;
+    ranges[0] = (struct hak_range){0, data_offset};
+    for (uint32_t i = 0; i < used_count && i < HAK_BLOCK_MOST_RANGES; i++) {
+        struct hak_range next = {data_offset + used[i].offset, used[i].bytes};
+        if (next.offset == ranges[count - 1].offset + ranges[count - 1].bytes)
+            ranges[count - 1].bytes += next.bytes;
+        else
+            ranges[count++] = next;
+    }
+    return count;
+}
+
 /* ---- writer.h ------------------------------------------------------------------------------- */
 
 int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec)
 {
-    int saved_errno = errno;
     memset(block, 0, sizeof *block);
     if ((spec->event_capacity & (spec->event_capacity - 1)) != 0)
         return -1;
@@ -118,7 +129,9 @@ int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec)
     atomic_init(&header.state, HAK_STATE_LIVE);
 
     struct block_file file;
-    char *map = block_file_map(&file, &header, header.total_bytes, header.section[HAK_SECTION_DATA].offset);
+    struct hak_range ranges[1 + HAK_BLOCK_MOST_RANGES];
+    uint32_t count = list_ranges(ranges, header.section[HAK_SECTION_DATA].offset, spec->used, spec->used_count);
+    char *map = block_file_map(block, &file, &header, header.total_bytes, ranges, count);
     int is_private = !map;
     if (is_private)
         map = map_private(header.total_bytes);
@@ -127,82 +140,52 @@ int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec)
         block->is_shared = !is_private;
         set_pointers(block, map);
         fill_sections(block, spec);
-        if (!is_private && block_file_publish(&file) == 0)
-            memcpy(block->path, file.path, sizeof block->path);
+        if (!is_private)
+            block_file_publish(block, &file, &header);
     }
-    errno = saved_errno;
     return map ? 0 : -1;
+}
+
+/* A child that never ran hak_block_after_fork still maps its parent's block: not ours to end. */
+static int is_own(const struct hak_block *block)
+{
+    return block->header && block->header->pid == (uint32_t)SYSTEM_CALL(SYS_getpid);
+}
+
+void hak_block_end(struct hak_block *block)
+{
+    if (is_own(block))
+        atomic_store_explicit(&block->header->state, HAK_STATE_EXITED, memory_order_release);
 }
 
 void hak_block_retire(struct hak_block *block)
 {
-    int saved_errno = errno;
-    /* A child that never ran hak_block_after_fork still maps its parent's block: not ours to end. */
-    if (block->header && block->header->pid == (uint32_t)getpid()) {
-        atomic_store_explicit(&block->header->state, HAK_STATE_EXITED, memory_order_release);
-        if (block->path[0])
-            unlink(block->path);
+    hak_block_end(block);
+    if (block->path[0] && is_own(block)) {
+        SYSTEM_CALL(SYS_unlinkat, AT_FDCWD, block->path, 0);
         block->path[0] = 0;
     }
-    errno = saved_errno;
-}
-
-static int is_zero(const char *bytes, size_t count)
-{
-    return bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
-}
-
-/* Copies [from, to) of the parent's block, leaving what was never touched untouched in both: reading
- * a hole through a mapping would fill it with a page, reading it from the file does not. */
-static void copy_sparse(char *target, const char *source, const char *parent_path, uint64_t from, uint64_t to)
-{
-    struct stat status;
-    int descriptor = block_system_open(AT_FDCWD, parent_path, O_RDONLY | O_NOFOLLOW, 0);
-    if (descriptor >= 0 && fstat(descriptor, &status) == 0 && (uint64_t)status.st_size >= to) {
-        off_t position = (off_t)from;
-        while (position < (off_t)to) {
-            off_t start = lseek(descriptor, position, SEEK_DATA);
-            if (start < 0 || start >= (off_t)to)
-                break;
-            off_t stop = lseek(descriptor, start, SEEK_HOLE);
-            if (stop < 0 || stop > (off_t)to)
-                stop = (off_t)to;
-            for (position = start; position < stop;) {
-                long got = syscall(SYS_pread64, descriptor, target + position, (size_t)(stop - position), position);
-                if (got <= 0)
-                    break;
-                position += got;
-            }
-            position = stop;
-        }
-    } else { /* the parent is gone already; its pages are still mapped here */
-        for (uint64_t page = from; page < to; page += PAGE_BYTES)
-            if (!is_zero(source + page, PAGE_BYTES))
-                memcpy(target + page, source + page, PAGE_BYTES);
-    }
-    if (descriptor >= 0)
-        block_system_close(descriptor);
 }
 
 /* The header of a copy of the parent's block becomes the child's. */
-static void make_own(struct hak_header *header, const struct hak_header *identity)
+static void take_identity(struct hak_header *header, const struct hak_header *identity)
 {
     header->pid = identity->pid;
     header->uid = identity->uid;
     header->start_ticks = identity->start_ticks;
     header->created_ns = identity->created_ns;
+    header->pid_namespace = identity->pid_namespace;
+    header->time_namespace = identity->time_namespace;
     atomic_fetch_and_explicit(&header->effective_generation, ~HAK_EFFECTIVE_BUSY, memory_order_relaxed);
-    atomic_store_explicit(&header->event_head, 0, memory_order_relaxed);
-    atomic_store_explicit(&header->event_lost, 0, memory_order_relaxed);
 }
 
 /* Fills the child's block from the parent's, which its own process may be changing meanwhile. */
-static void copy_content(char *map, const struct hak_block *parent, const struct hak_header *identity)
+static void copy_content(char *map, const struct hak_block *parent, const struct hak_header *identity,
+                         const struct hak_range *used, uint32_t used_count)
 {
     const struct hak_section_entry *section = parent->header->section;
-    uint64_t data_offset = section[HAK_SECTION_DATA].offset;
-    memcpy(map, parent->header, data_offset);
-    copy_sparse(map, (const char *)parent->header, parent->path, data_offset, section[HAK_SECTION_EVENT].offset);
+    for (uint32_t i = 0; i < used_count; i++)
+        memcpy(map + used[i].offset, (const char *)parent->header + used[i].offset, used[i].bytes);
 
     double *requested = (void *)(map + section[HAK_SECTION_REQUESTED].offset);
     uint64_t generation;
@@ -213,75 +196,85 @@ static void copy_content(char *map, const struct hak_block *parent, const struct
     memcpy(requested + parent->tunable_count, requested, parent->tunable_count * sizeof *requested);
     struct hak_header *header = (void *)map;
     atomic_store_explicit(&header->generation, generation, memory_order_relaxed);
-    make_own(header, identity);
+    atomic_store_explicit(&header->event_head, 0, memory_order_relaxed);
+    atomic_store_explicit(&header->event_lost, 0, memory_order_relaxed);
+    take_identity(header, identity);
 }
 
 /* Puts the finished copy where the parent's block is mapped: the parent's pages leave and the child's arrive
- * in one step. A refused move has unmapped its target already: then private memory takes the place. */
-static int take_place(const struct hak_block *block, char *map)
+ * in one step, and with them the parent's lock. A refused move has unmapped its target already. */
+static int move_to_place(const struct hak_block *block, char *map)
 {
-    if (mremap(map, block->bytes, block->bytes, MREMAP_MAYMOVE | MREMAP_FIXED, block->header) != MAP_FAILED)
-        return 0;
-    char *place = mmap(block->header, block->bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-    if (place != MAP_FAILED)
-        for (uint64_t page = 0; page < block->bytes; page += PAGE_BYTES)
-            if (!is_zero(map + page, PAGE_BYTES))
-                memcpy(place + page, map + page, PAGE_BYTES);
-    munmap(map, block->bytes);
-    return -1;
+    return SYSTEM_CALL(SYS_mremap, map, block->bytes, block->bytes, MREMAP_MAYMOVE | MREMAP_FIXED, block->header) ==
+           (long)block->header;
+}
+
+/* The same for private memory, or after a refused move. If even that is refused, the child goes on counting
+ * in its parent's block. */
+static void copy_to_place(const struct hak_block *block, char *map, const struct hak_range *used, uint32_t used_count)
+{
+    char *place = system_map(block->header, block->bytes, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    for (uint32_t i = 0; place && i < used_count; i++)
+        memcpy(place + used[i].offset, map + used[i].offset, used[i].bytes);
+    SYSTEM_CALL(SYS_munmap, map, block->bytes);
 }
 
 /* There is no room for a second block: pages of the parent's file become the child's as it writes them. That
  * needs no address space; where even it is refused, the child goes on counting in its parent's block. */
 static void part_from_parent(struct hak_block *block, const struct hak_header *identity)
 {
-    int descriptor = block_system_open(AT_FDCWD, block->path, O_RDONLY | O_NOFOLLOW, 0);
+    int descriptor = (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, block->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (descriptor < 0)
         return;
-    void *map = mmap(block->header, block->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED,
-                     descriptor, 0);
-    block_system_close(descriptor);
-    if (map == MAP_FAILED)
+    char *map = system_map(block->header, block->bytes, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, descriptor, 0);
+    SYSTEM_CALL(SYS_close, descriptor);
+    if (!map)
         return;
-    make_own(block->header, identity);
+    take_identity(block->header, identity);
     block->path[0] = 0;
     block->is_shared = 0;
 }
 
-void hak_block_after_fork(struct hak_block *block)
+void hak_block_after_fork(struct hak_block *block, const struct hak_range *used, uint32_t used_count,
+                          int may_make_file)
 {
-    int saved_errno = errno;
-    if (!block->header || block->header->pid == (uint32_t)getpid())
+    struct hak_header identity = {.access = HAK_ACCESS_OFF};
+    if (!block->header || (may_make_file && is_own(block)))
         return;
-    struct hak_header identity = {.access = block->header->access};
-    block_file_identify(&identity);
-    memcpy(identity.kind, block->header->kind, sizeof identity.kind);
-    if (!block->is_shared) { /* private memory: the fork has copied it */
-        block->header->pid = identity.pid;
-        block->header->start_ticks = identity.start_ticks;
-        errno = saved_errno;
-        return;
+    if (may_make_file) {
+        identity.access = block->header->access;
+        memcpy(identity.kind, block->header->kind, sizeof identity.kind);
+        block_file_identify(&identity);
     }
+    if (!block->is_shared) { /* private memory: the fork has copied it */
+        take_identity(block->header, &identity);
+            return;
+    }
+    struct hak_range ranges[1 + HAK_BLOCK_MOST_RANGES];
+    uint32_t count = list_ranges(ranges, block->header->section[HAK_SECTION_DATA].offset, used, used_count);
+
     struct block_file file;
-    char *map = block_file_map(&file, &identity, block->bytes, block->header->section[HAK_SECTION_DATA].offset);
-    int is_private = !map;
-    if (is_private)
+    char *map = block_file_map(block, &file, &identity, block->bytes, ranges, count);
+    int is_shared = map != NULL;
+    if (!map)
         map = map_private(block->bytes);
     if (map) {
-        copy_content(map, block, &identity);
+        copy_content(map, block, &identity, ranges, count);
         block->path[0] = 0;
-        int is_placed = take_place(block, map) == 0;
-        block->is_shared = is_placed && !is_private;
-        if (!is_placed && !is_private)
+        block->is_shared = is_shared && move_to_place(block, map);
+        if (!block->is_shared)
+            copy_to_place(block, map, ranges, count);
+        if (is_shared && !block->is_shared)
             block_file_discard(&file);
-        else if (!is_private && block_file_publish(&file) == 0)
-            memcpy(block->path, file.path, sizeof block->path);
+        else if (is_shared)
+            block_file_publish(block, &file, &identity);
     } else {
         part_from_parent(block, &identity);
     }
-    errno = saved_errno;
 }
+
 
 int hak_block_copy_requested(const struct hak_block *block, double *values, uint64_t *generation)
 {

@@ -10,6 +10,13 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+/* A part of the block, or of its DATA: bytes from an offset on. */
+struct hak_range {
+    uint64_t offset, bytes;
+};
+
+enum { HAK_BLOCK_MOST_RANGES = 4 };
+
 struct hak_block_spec {
     const char *kind, *build;
     const struct hak_tunable *tunables;
@@ -22,9 +29,25 @@ struct hak_block_spec {
     uint32_t tunable_count, constraint_count, metric_count, axis_count, axis_item_count;
     uint32_t event_kind_count, event_cause_count;
     uint64_t data_bytes;
+    const struct hak_range *used; /* parts of DATA that get their pages at once, in ascending order */
+    uint32_t used_count;          /* at most HAK_BLOCK_MOST_RANGES */
     uint32_t event_capacity;      /* power of two */
     enum hak_access access;       /* OFF: private memory, no file */
     const double *initial_values; /* one a tunable, both requested and effective; NULL: defaults */
+};
+
+/* Why a block has no file. */
+enum hak_no_file {
+    HAK_FILE_MADE,       /* it has one */
+    HAK_FILE_UNWANTED,   /* nobody is to have access */
+    HAK_FILE_NO_PROC,    /* /proc does not say who the process is */
+    HAK_FILE_NO_USER,    /* a user namespace without a mapping for us */
+    HAK_FILE_NO_FOLDER,  /* the folder cannot be made */
+    HAK_FILE_NOT_OURS,   /* the folder is another user's, open to others, or no folder */
+    HAK_FILE_NOT_MEMORY, /* it is not in a tmpfs */
+    HAK_FILE_TOO_LARGE,  /* the process may not write so large files */
+    HAK_FILE_NO_ROOM,    /* /dev/shm is full */
+    HAK_FILE_REFUSED     /* the system refuses for another reason */
 };
 
 struct hak_block {
@@ -37,18 +60,29 @@ struct hak_block {
     uint32_t tunable_count, event_mask;
     char path[128]; /* empty: nobody finds it */
     int is_shared;  /* a file's pages, even if it got no name: a child of fork would write the same */
+    enum hak_no_file no_file;
+    int no_file_errno; /* what the system answered; 0: nothing to tell */
 };
 
-/* Maps, fills and publishes. Both generations start at 1. DATA and EVENT are zero and untouched.
- * Returns 0, or -1 if even private memory is refused or event_capacity is no power of two. A block of
- * the same kind that this process published earlier, before an exec, is replaced. */
+/* Maps, fills and publishes. Both generations start at 1. DATA and EVENT are zero, and untouched but for `used`.
+ * Returns 0, or -1 if even private memory is refused or event_capacity is no power of two. */
 int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec);
-/* Marks the block EXITED and unlinks its file; the mapping stays for late readers in the process. */
+/* At the process's exit: marks the block EXITED by a store, without a system call. The file stays until a
+ * later start or a reader finds its lock free. Nothing in a child that has no block of its own yet. */
+void hak_block_end(struct hak_block *block);
+/* For a publisher that lives on: marks the block EXITED and unlinks its file; the mapping stays for late
+ * readers in the process. */
 void hak_block_retire(struct hak_block *block);
-/* In the child of a fork: gives the child a block of its own, at the same addresses, with the same
- * content except that the event ring starts empty, and named for the child. Falls back to private
- * memory. Does nothing in the process that made the block. */
-void hak_block_after_fork(struct hak_block *block);
+/* In the child of a fork: gives the child a block of its own, at the same addresses, with the same content
+ * in `used` parts of DATA (at most HAK_BLOCK_MOST_RANGES, whose pages are present) except that the event
+ * ring starts empty, and named for the child. Private memory if no file can be made or `may_make_file` is 0.
+ * Does nothing in the process that made the block. */
+void hak_block_after_fork(struct hak_block *block, const struct hak_range *used, uint32_t used_count,
+                          int may_make_file);
+
+/* One line for a person: why the block has no file, with folder and remedy; "" if it has one. Not for malloc's
+ * own initialisation: it formats text by the C library. Returns block->no_file. */
+enum hak_no_file hak_block_explain(const struct hak_block *block, char *text, size_t bytes);
 
 static inline uint64_t hak_block_generation(const struct hak_block *block)
 {

@@ -1,52 +1,53 @@
 /* writer_file.c: the file behind a control block (writer_file.h), and what /proc tells of its owner. The
- * same rules as in writer.c hold: no allocation, no output, no cancellation points. */
+ * same rules as in writer.c hold: no allocation, no output, no function of the C library that calls the system. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include "writer_file.h"
 
+#include "system_call.h"
+#include "system_clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
-#include <unistd.h>
 
 /* ---- system calls and text ------------------------------------------------------------------ */
 
-int block_system_open(int directory, const char *name, int flags, unsigned mode)
+/* A descriptor, or -errno. */
+static int open_at(int directory, const char *name, int flags, unsigned mode)
 {
-    return (int)syscall(SYS_openat, directory, name, flags | O_CLOEXEC, mode);
+    return (int)SYSTEM_CALL(SYS_openat, directory, name, flags | O_CLOEXEC, mode);
 }
 
-void block_system_close(int descriptor)
+static void close_file(int descriptor)
 {
-    syscall(SYS_close, descriptor);
+    SYSTEM_CALL(SYS_close, descriptor);
 }
 
-/* Reads a small /proc file; returns its length, text is NUL-terminated. */
+static int get_status(int descriptor, struct stat *status)
+{
+    return (int)SYSTEM_CALL(SYS_newfstatat, descriptor, "", status, AT_EMPTY_PATH);
+}
+
+/* Reads a small /proc file, which comes at once; returns its length, text is NUL-terminated. */
 static size_t read_small_file(const char *path, char *text, size_t bytes)
 {
-    size_t length = 0;
-    int descriptor = block_system_open(AT_FDCWD, path, O_RDONLY, 0);
+    long length = 0;
+    int descriptor = open_at(AT_FDCWD, path, O_RDONLY, 0);
     if (descriptor >= 0) {
-        while (length + 1 < bytes) {
-            long got = syscall(SYS_read, descriptor, text + length, bytes - 1 - length);
-            if (got < 0 && errno == EINTR)
-                continue;
-            if (got <= 0)
-                break;
-            length += (size_t)got;
-        }
-        block_system_close(descriptor);
+        length = SYSTEM_CALL(SYS_read, descriptor, text, bytes - 1);
+        close_file(descriptor);
     }
-    text[length] = 0;
-    return length;
+    text[length > 0 ? length : 0] = 0;
+    return length > 0 ? (size_t)length : 0;
 }
 
 /* Appends at `end` while there is room before `limit`; returns the new end. */
@@ -68,12 +69,14 @@ static char *append_number(char *end, const char *limit, uint64_t number)
     return block_append_text(end, limit, first);
 }
 
-static uint64_t monotonic_ns(void)
+static const char *read_number(const char *text, uint64_t *number)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    for (*number = 0; *text >= '0' && *text <= '9'; text++)
+        *number = *number * 10 + (uint64_t)(*text - '0');
+    return text;
 }
+
+/* ---- who the process is --------------------------------------------------------------------- */
 
 /* Field 22 of /proc/self/stat. The command in field 2 may hold spaces and parentheses: count from
  * the last closing one. 0 if /proc tells nothing. */
@@ -86,9 +89,21 @@ static uint64_t own_start_ticks(void)
         cursor = strchr(cursor + 1, ' ');
     uint64_t ticks = 0;
     if (cursor)
-        for (cursor++; *cursor >= '0' && *cursor <= '9'; cursor++)
-            ticks = ticks * 10 + (uint64_t)(*cursor - '0');
+        read_number(cursor + 1, &ticks);
     return ticks;
+}
+
+/* The inode of a namespace, from a link such as pid:[4026531836]; 0 if there is none. */
+static uint64_t own_namespace(const char *link)
+{
+    char text[64];
+    uint64_t inode = 0;
+    long length = SYSTEM_CALL(SYS_readlinkat, AT_FDCWD, link, text, sizeof text - 1);
+    text[length > 0 ? length : 0] = 0;
+    const char *bracket = strchr(text, '[');
+    if (bracket)
+        read_number(bracket + 1, &inode);
+    return inode;
 }
 
 void block_file_read_command(char *command, size_t bytes)
@@ -103,31 +118,148 @@ void block_file_read_command(char *command, size_t bytes)
 
 void block_file_identify(struct hak_header *header)
 {
-    header->pid = (uint32_t)getpid();
-    header->uid = (uint32_t)geteuid();
+    header->pid = (uint32_t)SYSTEM_CALL(SYS_getpid);
+    header->uid = (uint32_t)SYSTEM_CALL(SYS_geteuid);
     header->start_ticks = own_start_ticks();
-    header->created_ns = monotonic_ns();
+    header->created_ns = system_clock_ns(CLOCK_MONOTONIC);
+    header->pid_namespace = own_namespace("/proc/self/ns/pid");
+    header->time_namespace = own_namespace("/proc/self/ns/time");
+}
+
+/* In a user namespace without a mapping for us the system shows this number in place of our own: a folder
+ * under it would belong to nobody who ever looks there. */
+static int is_uid_known(uint32_t uid)
+{
+    enum { OVERFLOW_UID = 65534 };
+    char text[1024];
+    if (uid != OVERFLOW_UID)
+        return 1;
+    read_small_file("/proc/self/uid_map", text, sizeof text);
+    for (const char *cursor = text; *cursor;) { /* lines of: first uid here, first uid outside, how many */
+        uint64_t number[3] = {0};
+        for (int i = 0; i < 3; i++)
+            cursor = read_number(cursor + strspn(cursor, " "), &number[i]);
+        if (number[0] <= uid && uid - number[0] < number[2])
+            return 1;
+        cursor += strcspn(cursor, "\n");
+        cursor += *cursor == '\n';
+    }
+    return 0;
+}
+
+/* ---- files of the dead ---------------------------------------------------------------------- */
+
+enum { SWEEP_LOOKS = 8, SWEEP_REMOVALS = 4, SWEEP_STEPS = 4, SWEEP_BUFFER_BYTES = 4096 };
+
+struct directory_entry { /* as getdents64 writes it */
+    uint64_t inode, next;
+    uint16_t bytes;
+    uint8_t type;
+    char name[];
+};
+
+/* Whether the file is of a version that locks its blocks, and still has a name: a later block may have it. */
+static int is_named_block(int descriptor)
+{
+    struct stat status;
+    uint64_t pid_namespace = 0;
+    long got = SYSTEM_CALL(SYS_pread64, descriptor, &pid_namespace, sizeof pid_namespace,
+                       offsetof(struct hak_header, pid_namespace));
+    return got == sizeof pid_namespace && pid_namespace != 0 && get_status(descriptor, &status) == 0 && status.st_nlink > 0;
+}
+
+/* Removes a file if its lock can be taken, which proves that nobody publishes it, and keeps the lock meanwhile.
+ * A link is no block and locks nothing. Returns whether it was removed. */
+static int remove_if_dead(int directory, const char *name)
+{
+    int is_removed = 0, descriptor = open_at(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    if (descriptor < 0)
+        return descriptor == -ELOOP && SYSTEM_CALL(SYS_unlinkat, directory, name, 0) == 0;
+    if (SYSTEM_CALL(SYS_flock, descriptor, LOCK_EX | LOCK_NB) == 0 && is_named_block(descriptor))
+        is_removed = SYSTEM_CALL(SYS_unlinkat, directory, name, 0) == 0;
+    close_file(descriptor);
+    return is_removed;
+}
+
+static unsigned count_entries(const char *entries, long bytes)
+{
+    unsigned count = 0;
+    for (long place = 0; place < bytes; count++)
+        place += ((const struct directory_entry *)(const void *)(entries + place))->bytes;
+    return count;
+}
+
+/* A look at a few files, whatever their number: every start removes more than it may leave behind. Where to
+ * begin is left to chance, so that each file gets its turn. Blocks' names begin with a digit. */
+static void sweep(int directory, uint64_t chance)
+{
+    _Alignas(8) char entries[SWEEP_BUFFER_BYTES];
+    long bytes = 0, got;
+    for (uint64_t step = 0; step <= chance % SWEEP_STEPS; step++) {
+        got = SYSTEM_CALL(SYS_getdents64, directory, entries, sizeof entries);
+        if (got <= 0)
+            break; /* the last buffer was the end */
+        bytes = got;
+    }
+    unsigned count = count_entries(entries, bytes), removed = 0, looks = 0;
+    uint64_t first = count ? chance / SWEEP_STEPS % count : 0;
+    for (unsigned round = 0; round < 2; round++) { /* from `first` to the end, then what precedes it */
+        uint64_t index = 0;
+        for (long place = 0; place < bytes; index++) {
+            const struct directory_entry *entry = (const void *)(entries + place);
+            place += entry->bytes;
+            if ((index < first) != (round == 1) || entry->name[0] < '0' || entry->name[0] > '9')
+                continue;
+            if (++looks > SWEEP_LOOKS || removed >= SWEEP_REMOVALS)
+                return;
+            removed += (unsigned)remove_if_dead(directory, entry->name);
+        }
+    }
 }
 
 /* ---- the file ------------------------------------------------------------------------------- */
 
-/* The directory is ours only if nobody could have planted it: real, owned by us, closed to others,
- * and in memory (a block on a disk would write to it for ever). */
-static int open_directory(const char *path, uint32_t uid)
+static int refuse(struct hak_block *block, enum hak_no_file reason, long error)
 {
-    int is_new = mkdir(path, 0700) == 0;
-    int directory = block_system_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    if (directory < 0)
-        return -1;
+    block->no_file = reason;
+    block->no_file_errno = (int)-error;
+    return -1;
+}
+
+/* The directory is ours only if nobody could have planted it: real, owned by us, closed to others,
+ * and in memory (a block on a disk would write to it for ever). -1: it is not. */
+static int check_directory(struct hak_block *block, int directory, uint32_t uid, struct statfs *filesystem)
+{
     struct stat status;
-    struct statfs filesystem;
-    if (is_new)
-        fchmod(directory, 0700); /* an odd umask may have taken bits away */
-    if (fstat(directory, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == uid &&
-        (status.st_mode & 07777) == 0700 && fstatfs(directory, &filesystem) == 0 &&
-        (unsigned long)filesystem.f_type == TMPFS_MAGIC)
+    if (get_status(directory, &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != uid ||
+        (status.st_mode & 07777) != 0700)
+        return refuse(block, HAK_FILE_NOT_OURS, 0);
+    if (SYSTEM_CALL(SYS_fstatfs, directory, filesystem) != 0 || (unsigned long)filesystem->f_type != TMPFS_MAGIC)
+        return refuse(block, HAK_FILE_NOT_MEMORY, 0);
+    return 0;
+}
+
+static int open_directory(struct hak_block *block, const char *path, uint32_t uid, struct statfs *filesystem)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+    int directory = open_at(AT_FDCWD, path, flags, 0);
+    if (directory == -ENOENT) {
+        long error = SYSTEM_CALL(SYS_mkdirat, AT_FDCWD, path, 0700);
+        if (error != 0 && error != -EEXIST)
+            return refuse(block, HAK_FILE_NO_FOLDER, error);
+        directory = open_at(AT_FDCWD, path, flags, 0);
+        if (error == 0 && directory < 0) { /* an odd umask took our own permission to read */
+            SYSTEM_CALL(SYS_fchmodat, AT_FDCWD, path, 0700);
+            directory = open_at(AT_FDCWD, path, flags, 0);
+        }
+        if (error == 0 && directory >= 0)
+            SYSTEM_CALL(SYS_fchmod, directory, 0700);
+    }
+    if (directory < 0)
+        return refuse(block, HAK_FILE_NOT_OURS, directory);
+    if (check_directory(block, directory, uid, filesystem) == 0)
         return directory;
-    block_system_close(directory);
+    close_file(directory);
     return -1;
 }
 
@@ -143,79 +275,119 @@ static int is_valid_kind(const char *kind)
 
 /* A file that cannot hold the whole block would kill the process by a signal later (SIGXFSZ at once,
  * SIGBUS on first touch): better no file at all. */
-static int has_room(int directory, uint64_t bytes)
+static int check_room(struct hak_block *block, const struct statfs *filesystem, uint64_t bytes)
 {
     struct rlimit limit;
-    struct statfs filesystem;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < bytes)
-        return 0;
-    if (fstatfs(directory, &filesystem) != 0)
-        return 0;
-    return filesystem.f_blocks == 0 || (uint64_t)filesystem.f_bavail * (uint64_t)filesystem.f_bsize >= bytes;
+    if (SYSTEM_CALL(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 && limit.rlim_cur < bytes)
+        return refuse(block, HAK_FILE_TOO_LARGE, 0);
+    if (filesystem->f_blocks != 0 && (uint64_t)filesystem->f_bavail * (uint64_t)filesystem->f_bsize < bytes)
+        return refuse(block, HAK_FILE_NO_ROOM, 0);
+    return 0;
 }
 
-/* Makes the temporary file and maps it; touched_bytes from its start get their pages at once. */
-static char *map_temporary(struct block_file *file, uint64_t bytes, uint64_t touched_bytes, uint32_t access)
+/* The lock is taken before anybody else can reach the file, and stays as long as the mapping. 0 or -errno. */
+static long map_unnamed(int descriptor, unsigned mode, uint64_t bytes, const struct hak_range *used,
+                        uint32_t used_count, char **map)
 {
-    unsigned mode = access == HAK_ACCESS_READ ? 0400 : 0600;
-    int descriptor = -1;
-    for (int attempt = 0; descriptor < 0 && attempt < 2; attempt++) {
-        descriptor = block_system_open(file->directory, file->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-        if (descriptor < 0 && errno == EEXIST) /* an earlier image of this process left it half-made */
-            unlinkat(file->directory, file->temporary, 0);
-    }
-    if (descriptor < 0)
-        return NULL;
-    char *map = MAP_FAILED;
-    if (fchmod(descriptor, mode) == 0 && ftruncate(descriptor, (off_t)bytes) == 0 &&
-        syscall(SYS_fallocate, descriptor, 0, (off_t)0, (off_t)touched_bytes) == 0)
-        map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-    block_system_close(descriptor);
-    if (map == MAP_FAILED) {
-        unlinkat(file->directory, file->temporary, 0);
-        return NULL;
-    }
-    return map;
+    long error = SYSTEM_CALL(SYS_flock, descriptor, LOCK_EX | LOCK_NB);
+    if (error == 0)
+        error = SYSTEM_CALL(SYS_fchmod, descriptor, mode); /* an odd umask may have taken bits away */
+    if (error == 0)
+        error = SYSTEM_CALL(SYS_ftruncate, descriptor, bytes);
+    for (uint32_t i = 0; error == 0 && i < used_count; i++)
+        error = SYSTEM_CALL(SYS_fallocate, descriptor, 0, used[i].offset, used[i].bytes);
+    if (error == 0)
+        *map = system_map(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    return error != 0 ? error : *map ? 0 : -ENOMEM;
 }
 
-char *block_file_map(struct block_file *file, const struct hak_header *identity, uint64_t bytes,
-                     uint64_t touched_bytes)
+/* The system's first PID namespace has this inode; in another the same pid and start may be there twice. */
+#define FIRST_PID_NAMESPACE UINT64_C(0xeffffffc)
+
+static void append_name(struct block_file *file, const struct hak_header *identity, uint64_t since)
 {
-    if (identity->access == HAK_ACCESS_OFF || identity->start_ticks == 0 || !is_valid_kind(identity->kind))
-        return NULL;
     const char *limit = file->path + sizeof file->path;
-    char *end = block_append_text(file->path, limit, "/dev/shm/hakmem-");
-    end = append_number(end, limit, identity->uid);
-    file->directory = open_directory(file->path, identity->uid);
-    if (file->directory < 0)
-        return NULL;
-    end = block_append_text(end, limit, "/");
-    file->name = end;
-    end = append_number(end, limit, identity->pid);
+    char *end = append_number(file->name, limit, identity->pid);
     end = block_append_text(end, limit, ".");
-    end = append_number(end, limit, identity->start_ticks);
+    end = append_number(end, limit, since);
+    if (identity->pid_namespace != FIRST_PID_NAMESPACE) {
+        end = block_append_text(end, limit, ".");
+        end = append_number(end, limit, identity->pid_namespace);
+    }
     end = block_append_text(end, limit, ".");
     block_append_text(end, limit, identity->kind);
-    end = block_append_text(file->temporary, file->temporary + BLOCK_NAME_BYTES, file->name);
-    block_append_text(end, file->temporary + BLOCK_NAME_BYTES, ".new");
+}
 
-    char *map = has_room(file->directory, bytes) ? map_temporary(file, bytes, touched_bytes, identity->access) : NULL;
+static int check_identity(struct hak_block *block, const struct hak_header *identity)
+{
+    if (identity->access == HAK_ACCESS_OFF || !is_valid_kind(identity->kind))
+        return refuse(block, HAK_FILE_UNWANTED, 0);
+    if (identity->start_ticks == 0)
+        return refuse(block, HAK_FILE_NO_PROC, 0);
+    if (!is_uid_known(identity->uid))
+        return refuse(block, HAK_FILE_NO_USER, 0);
+    return 0;
+}
+
+char *block_file_map(struct hak_block *block, struct block_file *file, const struct hak_header *identity,
+                     uint64_t bytes, const struct hak_range *used, uint32_t used_count)
+{
+    if (check_identity(block, identity) != 0)
+        return NULL;
+    struct statfs filesystem;
+    const char *limit = file->path + sizeof file->path;
+    file->name = block_append_text(file->path, limit, "/dev/shm/hakmem-");
+    file->name = append_number(file->name, limit, identity->uid);
+    file->directory = open_directory(block, file->path, identity->uid, &filesystem);
+    if (file->directory < 0)
+        return NULL;
+    file->name = block_append_text(file->name, limit, "/");
+    append_name(file, identity, identity->start_ticks);
+
+    char *map = NULL;
+    if (check_room(block, &filesystem, bytes) == 0) {
+        unsigned mode = identity->access == HAK_ACCESS_READ ? 0400 : 0600;
+        long error = file->descriptor = open_at(file->directory, ".", O_TMPFILE | O_RDWR, mode);
+        if (error >= 0) {
+            error = map_unnamed(file->descriptor, mode, bytes, used, used_count, &map);
+            if (error != 0)
+                close_file(file->descriptor);
+        }
+        if (error < 0)
+            refuse(block, error == -ENOSPC ? HAK_FILE_NO_ROOM : HAK_FILE_REFUSED, error);
+    }
     if (!map)
-        block_system_close(file->directory);
+        close_file(file->directory);
     return map;
 }
 
-int block_file_publish(struct block_file *file)
+static int give_name(const struct block_file *file)
 {
-    int status = (int)syscall(SYS_renameat2, file->directory, file->temporary, file->directory, file->name, 0);
-    if (status != 0)
-        unlinkat(file->directory, file->temporary, 0);
-    block_system_close(file->directory);
+    char link[40];
+    append_number(block_append_text(link, link + sizeof link, "/proc/self/fd/"), link + sizeof link,
+                  (uint64_t)file->descriptor);
+    return (int)SYSTEM_CALL(SYS_linkat, AT_FDCWD, link, file->directory, file->name, AT_SYMLINK_FOLLOW);
+}
+
+int block_file_publish(struct hak_block *block, struct block_file *file, const struct hak_header *identity)
+{
+    int status = give_name(file);
+    if (status == -EEXIST) {
+        if (!remove_if_dead(file->directory, file->name))
+            append_name(file, identity, identity->created_ns);
+        status = give_name(file);
+    }
+    sweep(file->directory, identity->created_ns * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+    block_file_discard(file);
+    if (status == 0)
+        memcpy(block->path, file->path, sizeof block->path);
+    else
+        refuse(block, HAK_FILE_REFUSED, status);
     return status;
 }
 
 void block_file_discard(struct block_file *file)
 {
-    unlinkat(file->directory, file->temporary, 0);
-    block_system_close(file->directory);
+    close_file(file->descriptor);
+    close_file(file->directory);
 }

@@ -2,7 +2,14 @@
  * workload runner) and those who read it. It is a layout only: block/writer.h makes blocks,
  * hak_reader.h reads them.
  *
- * A block is one file of shared memory in <tmpfs>/hakmem-<uid>/, named <pid>.<start_ticks>.<kind>:
+ * A block is one file of shared memory in <tmpfs>/hakmem-<uid>/, named <pid>.<start_ticks>.<kind>, in a PID
+ * namespace other than the system's first <pid>.<start_ticks>.<inode of the namespace>.<kind>.
+ *
+ * Its publisher holds a lock on the whole file (flock, exclusive), through the mapping: the system drops it
+ * with the last mapping, however the process ends, and at exec. Whoever can take that lock has proof that
+ * nobody publishes the block; only with that proof a file is removed. (A file that names no PID namespace is
+ * of a version that took no lock: it proves nothing, and stays.) A child of fork holds its parent's
+ * lock as well, until it makes a block of its own: so a reader that can see the process asks for it, too.
  *
  *   offset 0        header: identity, section directory, control words      HAK_HEADER_BYTES
  *   section[k]      array of `count` records, `stride` bytes apart, from `offset`
@@ -168,6 +175,10 @@ struct hak_header {
     _Alignas(64) _Atomic uint64_t effective_generation; /* of EFFECTIVE; publisher */
     _Alignas(64) _Atomic uint64_t event_head;           /* next event index; publisher */
     _Alignas(64) _Atomic uint64_t event_lost;           /* events given up by lapped writers */
+
+    /* Never change: inodes of the namespaces in which pid and start_ticks were read; 0: not known. */
+    _Alignas(64) uint64_t pid_namespace;
+    uint64_t time_namespace;
 };
 
 _Static_assert(sizeof(struct hak_event) == 64, "one event, one cache line");

@@ -44,10 +44,8 @@ struct hak_reader {
 int hak_reader_open(struct hak_reader *reader, const char *path, char *error);
 void hak_reader_close(struct hak_reader *reader);
 
-/* HAK_OK while the publisher lives; HAK_ERROR_NO_PROCESS once it exited or died. */
+/* HAK_OK while the publisher lives; HAK_ERROR_NO_PROCESS once it exited, died or became another program. */
 int hak_reader_alive(struct hak_reader *reader, char *error);
-/* 1 if process `pid` runs and started at start_ticks; a zombie does not run. */
-int hak_process_is_alive(uint32_t pid, uint64_t start_ticks);
 
 /* Checked copies of the descriptors; strings end within their fields. Indices from 0; HAK_ERROR_UNKNOWN beyond the last. */
 int hak_reader_tunable(struct hak_reader *reader, uint32_t index, struct hak_tunable *out, char *error);

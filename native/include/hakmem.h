@@ -28,6 +28,8 @@ HAK_API size_t hak_malloc_usable_size(const void *block);
 
 /* Path of this process's control block (hak_block.h); "" if it is private. Starts the allocator. */
 HAK_API const char *hak_control_path(void);
+/* One line in `text`: why it is private and what would help; "" if it is not. 1 if it was switched off. */
+HAK_API int hak_control_problem(char *text, size_t bytes);
 /* Gives the calling thread's caches and all idle memory back. Returns 1 if any memory was. */
 HAK_API int hak_trim(void);
 

@@ -166,6 +166,12 @@ static int prepare_session(const struct workload_request *request, struct worklo
         snprintf(result->error, sizeof result->error, "the system refused memory for the run: %s", strerror(errno));
         return -1;
     }
+    if (request->starts_paused && !session.block.path[0]) { /* nobody could let it go on */
+        int used = snprintf(result->error, sizeof result->error, "no control block: ");
+        hak_block_explain(&session.block, result->error + used, sizeof result->error - (size_t)used);
+        hak_block_retire(&session.block);
+        return -1;
+    }
     if (schedule_open(request->changes, request->change_count, request->threads, session.block.path, result->error) != 0) {
         hak_block_retire(&session.block);
         return -1;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import struct
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from workbench.errors import DamagedBlock, WrongAbi
 # In a process of its own, so that a crash is seen as one; with little memory, so that a block cannot make
 # its reader ask for much.
 _FUZZ = """
-import os, random, resource, sys
+import fcntl, os, random, resource, sys
 from workbench.control import ControlBlock, Metric, Tunable
 from workbench.control.testing import make_block
 from workbench.errors import WorkbenchError
@@ -49,6 +50,8 @@ with make_block() as made:
         made.append_event("FISH_BORN", number, item=number % 4)
     sound = made.path.read_bytes()
     outcomes = {}
+    publisher = open(path, "wb")
+    fcntl.flock(publisher, fcntl.LOCK_EX)  # else it would be seen dead, and not be set
     for _ in range(rounds):
         damaged = bytearray(sound)
         kind = chance.random()
@@ -114,9 +117,9 @@ def test_what_is_no_block_is_named(pond: MadeUpBlock, tmp_path: Path) -> None:
 def test_a_file_that_shrinks_while_it_is_read(pond: MadeUpBlock, tmp_path: Path) -> None:
     pond.append_event("RAIN")
     path = patch(pond, tmp_path / "block", 0, b"")
-    with ControlBlock.open(path) as block:
-        with path.open("r+b") as file:
-            file.truncate(4096)
+    with path.open("r+b") as file, ControlBlock.open(path) as block:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as its publisher would
+        file.truncate(4096)
         for call in (block.snapshot, block.requested, block.events, lambda: block.set({"pond.depth": 5})):
             with pytest.raises(DamagedBlock, match="cut short"):
                 call()

@@ -102,8 +102,9 @@ long __wrap_system_call(long number, long a, long b, long c, long d, long e, lon
     case SYS_openat:
     case SYS_fallocate:
     case SYS_ftruncate:
-    case SYS_renameat2:
-    case SYS_pread64:
+    case SYS_flock:
+    case SYS_linkat:
+    case SYS_getdents64:
         fails = is_to_fail(BLOCK_FILE);
         break;
     default:
@@ -113,58 +114,12 @@ long __wrap_system_call(long number, long a, long b, long c, long d, long e, lon
     return fails ? error : __real_system_call(number, a, b, c, d, e, f);
 }
 
-/* The same for the writer of blocks, which still calls the C library. */
-void *__real_mmap(void *start, size_t bytes, int protection, int flags, int descriptor, off_t offset);
-void *__wrap_mmap(void *start, size_t bytes, int protection, int flags, int descriptor, off_t offset);
-void *__wrap_mmap(void *start, size_t bytes, int protection, int flags, int descriptor, off_t offset)
-{
-    return is_to_fail(MMAP) ? MAP_FAILED : __real_mmap(start, bytes, protection, flags, descriptor, offset);
-}
-
-int __real_munmap(void *start, size_t bytes);
-int __wrap_munmap(void *start, size_t bytes);
-int __wrap_munmap(void *start, size_t bytes)
-{
-    return is_to_fail(MUNMAP) ? -1 : __real_munmap(start, bytes);
-}
-
-void *__real_mremap(void *start, size_t bytes, size_t new_bytes, int flags, void *to);
-void *__wrap_mremap(void *start, size_t bytes, size_t new_bytes, int flags, ...);
-void *__wrap_mremap(void *start, size_t bytes, size_t new_bytes, int flags, ...)
-{
-    va_list arguments;
-    va_start(arguments, flags);
-    void *to = va_arg(arguments, void *);
-    va_end(arguments);
-    if (!is_to_fail(MREMAP))
-        return __real_mremap(start, bytes, new_bytes, flags, to);
-    CHECK(plan->span != 1 || __real_munmap(to, new_bytes) == 0);
-    errno = ENOMEM;
-    return MAP_FAILED;
-}
-
 typedef void *routine(void *);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, routine *run, void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, routine *run, void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, routine *run, void *argument)
 {
     return is_to_fail(PTHREAD_CREATE) ? EAGAIN : __real_pthread_create(thread, attributes, run, argument);
-}
-
-/* The writer of blocks makes these by number; all others of its calls cannot fail, or not for want of anything. */
-long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
-long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
-long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
-{
-    bool is_of_file = number == SYS_openat || number == SYS_fallocate || number == SYS_renameat2 || number == SYS_pread64;
-    return is_of_file && is_to_fail(BLOCK_FILE) ? -1 : __real_syscall(number, a, b, c, d, e, f);
-}
-
-int __real_ftruncate(int descriptor, off_t bytes);
-int __wrap_ftruncate(int descriptor, off_t bytes);
-int __wrap_ftruncate(int descriptor, off_t bytes)
-{
-    return is_to_fail(BLOCK_FILE) ? -1 : __real_ftruncate(descriptor, bytes);
 }
 
 #endif

@@ -213,6 +213,7 @@ static void use_child(void)
     pid_t child = fork();
     if (child == 0) {
         if (lifecycle_is_started()) {
+            hak_control_path(); /* the child's first slow path */
             CHECK(telemetry_get(&telemetry->global.forks) == forks + 1);
             plan->is_block_shared |= control_block.header->pid != (uint32_t)getpid();
         }
@@ -319,7 +320,7 @@ static void run_in_child(uint64_t first)
 
 int main(int argument_count, char **arguments)
 {
-    plan = __real_mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(plan != MAP_FAILED);
     plan->kind = KIND_COUNT;
     for (unsigned kind = 0; argument_count >= 3 && kind < KIND_COUNT; kind++)

@@ -3,6 +3,7 @@
  * valid answer or a clear error, and touch nothing else (AddressSanitizer). Built by `make fuzz`. */
 #include "block_fixture.h"
 
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { TAIL_BYTES = 8, MOST_BYTES = 16384, FEW_EVENTS = 8 };
@@ -29,6 +30,7 @@ int LLVMFuzzerInitialize(int *count, char ***arguments)
     snprintf(path, sizeof path, "%s/fuzz_block-XXXXXX", folder ? folder : "/dev/shm");
     descriptor = mkstemp(path);
     CHECK(reader && descriptor >= 0);
+    CHECK(flock(descriptor, LOCK_EX) == 0); /* as its publisher would: else it would be seen dead */
     hak_block_retire(&block); /* its mapping stays, and what is copied from it lives */
     atomic_store(&block.header->state, HAK_STATE_LIVE);
     return 0;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 static uint64_t state;
@@ -90,6 +91,7 @@ int main(int argument_count, char **arguments)
     char *bytes = malloc(size);
     struct hak_reader *reader = aligned_alloc(_Alignof(struct hak_reader), sizeof *reader);
     CHECK(descriptor >= 0 && bytes && reader);
+    CHECK(flock(descriptor, LOCK_EX) == 0); /* as its publisher would: else it would be seen dead */
     long opened = 0;
     for (long i = 0; i < rounds; i++) {
         char error[HAK_ERROR_TEXT_BYTES] = "";

@@ -22,7 +22,8 @@ static void run_child(struct hak_block *block, const char *parent_path)
 {
     const struct hak_header *header = block->header;
     long long parent_bytes = used_bytes(parent_path);
-    hak_block_after_fork(block);
+    static const struct hak_range used[] = {{300 * FIXTURE_COLUMNS * 8, FIXTURE_COLUMNS * 8}};
+    hak_block_after_fork(block, used, 1, 1);
     CHECK(block->header == header && header->pid == (uint32_t)getpid());
     CHECK(block->path[0] && strcmp(block->path, parent_path) != 0);
     CHECK(*word(block, 300) == 77 && *word(block, 3) == 0);
@@ -48,11 +49,24 @@ static void run_child(struct hak_block *block, const char *parent_path)
     CHECK(block->path[0] == 0);
 }
 
-/* A child made without the handlers must not end its parent's block. */
+/* A child without a block of its own must not end its parent's. */
 static void run_stray_child(struct hak_block *block)
 {
+    hak_block_end(block);
     hak_block_retire(block);
     CHECK(atomic_load(&block->header->state) == HAK_STATE_LIVE);
+}
+
+/* One that may make no file goes on in private memory, and its parent's file is none the wiser. */
+static void run_confined_child(struct hak_block *block, const char *parent_path)
+{
+    static const struct hak_range used[] = {{300 * FIXTURE_COLUMNS * 8, FIXTURE_COLUMNS * 8}};
+    long long parent_bytes = used_bytes(parent_path);
+    hak_block_after_fork(block, used, 1, 0);
+    CHECK(block->path[0] == 0 && *word(block, 300) == 77 && hak_block_generation(block) == 2);
+    *word(block, 300) = 99;
+    hak_block_end(block);
+    CHECK(used_bytes(parent_path) == parent_bytes);
 }
 
 static void await(pid_t child)
@@ -85,6 +99,12 @@ int main(void)
     child = fork();
     if (child == 0) {
         run_stray_child(&block);
+        _exit(0);
+    }
+    await(child);
+    child = fork();
+    if (child == 0) {
+        run_confined_child(&block, path);
         _exit(0);
     }
     await(child);

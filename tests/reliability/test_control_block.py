@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.control.publisher import keep_file
 from workbench.control import ControlBlock, block_directory, find_blocks, sweep_dead_blocks
 from workbench.control.testing import MadeUpBlock, make_block
 from workbench.errors import NoProcess, WorkbenchError
@@ -29,7 +30,7 @@ HEADER_BYTES = 4096
 # A thread writes nonsense over the file, cuts it and mends it, all the while it is read. In a process of
 # its own, so that a crash is seen as one, with little memory and a time after which it counts as hanging.
 _SCRIBBLE = """
-import os, random, resource, signal, sys, threading
+import fcntl, os, random, resource, signal, sys, threading
 from workbench.control import ControlBlock
 from workbench.control.testing import make_block
 from workbench.errors import WorkbenchError
@@ -56,8 +57,9 @@ def scribble(sound):
 
 with make_block() as made:
     sound = made.path.read_bytes()
-    with open(path, "wb") as file:
-        file.write(sound)
+    publisher = open(path, "wb", buffering=0)
+    publisher.write(sound)
+    fcntl.flock(publisher, fcntl.LOCK_EX)  # else it would be seen dead, and not be set
     writer = threading.Thread(target=scribble, args=(sound,))
     writer.start()
     outcomes = {}
@@ -112,7 +114,7 @@ def _reused_pid(pond: MadeUpBlock) -> Iterator[Path]:
 
 
 def test_a_pid_that_another_process_has_now(pond: MadeUpBlock) -> None:
-    with _reused_pid(pond) as path:
+    with _reused_pid(pond) as path, keep_file(path):
         assert [info.path for info in find_blocks(os.getpid(), "pond")] == [pond.path]
         with ControlBlock.open(path) as block:
             assert not block.alive()
@@ -121,7 +123,7 @@ def test_a_pid_that_another_process_has_now(pond: MadeUpBlock) -> None:
                 block.set({"pond.depth": 5})
         with ControlBlock.open(os.getpid(), "pond") as block:
             assert block.info.path == pond.path
-        assert path in sweep_dead_blocks()
+        assert path not in sweep_dead_blocks()  # while somebody holds the lock, whoever it is
         assert pond.path.exists()
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.control import ControlBlock, block_directory, find_blocks, sweep_dead_blocks
+from tests.control.publisher import sweep_until_gone
+from workbench.control import ControlBlock, block_directory, find_blocks
 from workbench.processes import Program, preload_environment
 from workbench.processes.allocators import run_environment
 
@@ -84,7 +85,7 @@ def test_a_program_that_closes_all_descriptors_is_tuned_all_the_same(settings: d
             assert block.requested().values["tls.grow_percent"] == 60
             assert block.alive()
     assert process.returncode == 0
-    assert find_blocks(process.pid, include_dead=True) == []
+    assert find_blocks(process.pid) == []
 
 
 _BECOMING_ANOTHER = f"""
@@ -96,6 +97,7 @@ del held
 blocks = [bytearray(size) for size in (50, 5000, 500_000, 5_000_000) for _ in range(50)]
 child = os.fork()
 if child == 0:
+    more = [bytearray(500_000) for _ in range(50)]  # one that did nothing would have no block
     print(os.getpid(), flush=True)
     os.read(0, 1)
     os._exit(0)
@@ -126,9 +128,7 @@ def test_a_program_that_drops_its_privileges_goes_on_and_leaves_nothing(other_di
         assert made.stat().st_uid == OTHER_UID
         assert made.stat().st_mode & 0o777 == 0o600
     assert process.returncode == 0
-    # It may not remove what belongs to root; its block says that it is over, and root's next command does.
-    sweep_dead_blocks()
-    assert find_blocks(process.pid, include_dead=True) == []
+    sweep_until_gone(info.path)
 
 
 @pytest.mark.parametrize("name", ['it\'s a "name"', "two  blanks $HOME", "line\nbreak", "ünï→", "-rf *;#"])
@@ -150,8 +150,8 @@ def test_a_killed_worker_leaves_no_shared_memory() -> None:
 
     with Worker.start(RunSpec("random_mixed", seconds=600)) as worker:
         pid = worker.pid
-        assert find_blocks(pid)
+        paths = [info.path for info in find_blocks(pid)]
+        assert paths
         worker.kill()
-    sweep_dead_blocks()
-    assert find_blocks(pid, include_dead=True) == []
+    sweep_until_gone(*paths)
     assert not [path for path in block_directory().iterdir() if path.name.startswith(f"{pid}.")]

@@ -28,9 +28,15 @@ def ps(as_json: bool) -> None:
     if as_json:
         print_json(blocks)
         return
-    rows = [(info.pid, info.kind, info.access, info.build, info.command) for info in blocks]
+    columns: tuple[str, ...] = ("pid", "kind", "access", "build", "command")
+    rows: list[tuple[object, ...]] = [
+        (info.pid, info.kind, info.access, info.build, info.command) for info in blocks
+    ]
+    if any(info.where for info in blocks):  # in containers, or in other namespaces of processes
+        columns = ("pid", "where", *columns[1:])
+        rows = [(row[0], info.where, *row[1:]) for row, info in zip(rows, blocks, strict=True)]
     print_table(
-        ("pid", "kind", "access", "build", "command"),
+        columns,
         rows,
         right=("pid",),
         shortened=("command",),

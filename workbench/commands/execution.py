@@ -11,7 +11,7 @@ import click
 
 from workbench.commands.arguments import read_settings, set_option, settings_option
 from workbench.commands.output import print_json
-from workbench.control import ControlBlock, Value
+from workbench.control import ControlBlock, Value, explain_no_block
 from workbench.errors import BadParameter
 from workbench.processes import check_preloadable, preload_environment
 
@@ -49,6 +49,9 @@ def execute(
     environment = preload_environment(settings, dict(os.environ))
     if not keep_pythonmalloc:
         environment.setdefault(_PYTHONMALLOC, "malloc")
+    problem, is_wanted = explain_no_block()
+    if problem and not is_wanted:
+        click.echo(f"workbench: {command[0]} runs without a control block: {problem}", err=True)
     if as_json:
         changed = {name: text for name, text in environment.items() if os.environ.get(name) != text}
         print_json({"pid": os.getpid(), "command": command, "environment": changed}, err=True)

@@ -13,11 +13,27 @@ from workbench.control.description import read_description
 from workbench.control.discovery import BlockInfo, describe_block, find_path
 from workbench.control.event import EVENT_FIELDS, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
-from workbench.control.native import ffi, lib, make_error
+from workbench.control.native import decode_text, ffi, lib, make_error
 from workbench.control.reader import Reader
 from workbench.control.snapshot import Layout, Snapshot
 from workbench.control.tunable import Constraint, Tunable, Value
 from workbench.errors import NoProcess, UnknownTunable, describe_unknown
+
+
+def explain_no_block() -> tuple[str, bool]:
+    """Say why a process like this one gets no control block.
+
+    Returns
+    -------
+    str
+        The folder, the reason and the remedy; empty if it gets one.
+    bool
+        Whether that is wanted: `HAKMEM_CONTROL=off`.
+    """
+    text = ffi.new("char[]", lib.HAK_ERROR_TEXT_BYTES)
+    is_wanted = lib.hak_control_problem(text, lib.HAK_ERROR_TEXT_BYTES) != 0
+    return decode_text(text), is_wanted
+
 
 _EVENTS_A_CALL = 1024
 _SLACK_WORDS = 1024
@@ -127,10 +143,7 @@ class ControlBlock:
         """
         path = ffi.string(lib.hak_control_path())
         if not path:
-            raise NoProcess(
-                "the allocator in this process has no control block: "
-                "HAKMEM_CONTROL is off or /dev/shm has no room"
-            )
+            raise NoProcess(f"the allocator in this process has no control block: {explain_no_block()[0]}")
         return cls.open(Path(os.fsdecode(path)))
 
     @property

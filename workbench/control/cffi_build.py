@@ -54,7 +54,7 @@ struct hak_event {
 };
 struct hak_header {
     uint32_t pid, uid, access;
-    uint64_t start_ticks, created_ns;
+    uint64_t start_ticks, created_ns, pid_namespace;
     char kind[16], build[96], command[256];
     ...;
 };
@@ -68,7 +68,6 @@ void reader_free(struct hak_reader *reader);
 int hak_reader_open(struct hak_reader *reader, const char *path, char *error);
 void hak_reader_close(struct hak_reader *reader);
 int hak_reader_alive(struct hak_reader *reader, char *error);
-int hak_process_is_alive(uint32_t pid, uint64_t start_ticks);
 int hak_reader_tunable(struct hak_reader *reader, uint32_t index, struct hak_tunable *out, char *error);
 int hak_reader_constraint(struct hak_reader *reader, uint32_t index, struct hak_constraint *out, char *error);
 int hak_reader_metric(struct hak_reader *reader, uint32_t index, struct hak_metric *out, char *error);
@@ -134,6 +133,7 @@ void *hak_valloc(size_t bytes);
 void *hak_pvalloc(size_t bytes);
 size_t hak_malloc_usable_size(const void *block);
 const char *hak_control_path(void);
+int hak_control_problem(char *text, size_t bytes);
 int hak_trim(void);
 """
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from workbench.control.native import lib
+from workbench.control.native import ffi, lib
+from workbench.control.places import FIRST_PID_NAMESPACE, Folder, Pids, list_folders
 from workbench.control.reader import Reader
 from workbench.errors import NoProcess, NotPermitted, WorkbenchError
 
 Access = Literal["off", "read", "write"]
 
-# <pid>.<start ticks>.<kind>; ".new" while the block is being made.
-_NAME = re.compile(r"(?P<pid>\d{1,10})\.(?P<start_ticks>\d{1,20})\.(?P<kind>[a-z0-9_-]{1,15})(?P<new>\.new)?")
+# <pid>.<start ticks>[.<PID namespace>].<kind>; ".new" while an earlier version of the library made the block.
+_NAME = re.compile(
+    r"(?P<pid>\d{1,10})\.\d{1,20}(?:\.(?P<namespace>\d{1,20}))?"
+    r"\.(?P<kind>[a-z0-9_-]{1,15})(?P<new>\.new)?"
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class BlockInfo:
     path : Path
         Its file.
     pid : int
-        Process that publishes it.
+        Process that publishes it: its pid here, or where it cannot be seen from here that of its namespace.
     start_ticks : int
         When that process started, in clock ticks since boot; with the pid it names the process.
     kind : str
@@ -42,7 +46,9 @@ class BlockInfo:
     access : {"off", "read", "write"}
         What other processes may do.
     alive : bool
-        Whether the process runs.
+        Whether the process runs and still publishes it.
+    where : str
+        Empty for a process like ours; else the container's file system, and the pid that it has there.
     """
 
     path: Path
@@ -53,32 +59,51 @@ class BlockInfo:
     command: str
     access: str
     alive: bool
+    where: str = ""
 
 
-def block_directory() -> Path:
-    """Folder in shared memory where the blocks of this user's processes are."""
-    return Path(f"/dev/shm/hakmem-{os.geteuid()}")
+@dataclass(frozen=True)
+class _Found:
+    """A block that was found: `is_here` if its process can be seen from here."""
+
+    info: BlockInfo
+    is_here: bool
+    identity: tuple[int, int, str]
+    created_ns: int
 
 
 def describe_block(reader: Reader, path: Path) -> BlockInfo:
     """Tell whose an open block is."""
+    return _describe(reader, path, Pids()).info
+
+
+def _describe(reader: Reader, path: Path, pids: Pids) -> _Found:
+    pid = pids.translate(reader.pid, reader.pid_namespace)
+    root = re.match(r"/proc/\d+/root(?=/)", str(path))
+    where = [root[0]] if root else []
+    if pid is None:
+        where.append(f"pid {reader.pid} of another PID namespace")
+    elif pid != reader.pid:
+        where.append(f"pid {reader.pid} there")
     code, _ = reader.try_call(lib.hak_reader_alive)
-    return BlockInfo(
+    info = BlockInfo(
         path=path,
-        pid=reader.pid,
+        pid=reader.pid if pid is None else pid,
         start_ticks=reader.start_ticks,
         kind=reader.kind,
         build=reader.build,
         command=reader.command,
         access=reader.access,
         alive=code == 0,
+        where=", ".join(where),
     )
+    return _Found(info, pid is not None, (reader.pid, reader.pid_namespace, reader.kind), reader.created_ns)
 
 
 def find_blocks(
     pid: int | None = None, kind: str | None = None, *, include_dead: bool = False
 ) -> list[BlockInfo]:
-    """Find the control blocks of this user's processes.
+    """Find the control blocks of this user's processes, and of those in containers that can be looked into.
 
     Parameters
     ----------
@@ -90,25 +115,34 @@ def find_blocks(
     Returns
     -------
     list of BlockInfo
-        In the order of pid and kind. Files that are no readable block are left out; opening one tells why.
+        In the order of pid and kind; of several live ones of a kind that a process made, the last. Files that
+        are no readable block are left out; opening one tells why.
     """
-    found: list[BlockInfo] = []
-    for match, path in _list_files():
-        if (
-            match["new"]
-            or (pid is not None and int(match["pid"]) != pid)
-            or kind not in (None, match["kind"])
-        ):
+    pids = Pids()
+    found: list[_Found] = []
+    for _, match, path in _list_files(pid):
+        if match["new"] or kind not in (None, match["kind"]) or not _may_be(pid, match, pids):
             continue
         with contextlib.suppress(WorkbenchError):
             reader = Reader(path)
             try:
-                info = describe_block(reader, path)
+                found.append(_describe(reader, path, pids))
             finally:
                 reader.close()
-            if include_dead or (info.alive and _is_published(info)):
-                found.append(info)
-    return sorted(found, key=lambda info: (info.pid, info.kind))
+    if pid is not None:
+        found = [block for block in found if block.info.pid == pid]
+        # A pid means a process here; one that only another namespace has is meant where no other is.
+        found = [block for block in found if block.is_here] or found
+    if not include_dead:
+        found.sort(key=lambda block: block.created_ns)
+        found = list({block.identity: block for block in found if block.info.alive}.values())
+    return sorted((block.info for block in found), key=lambda info: (info.pid, info.kind))
+
+
+def _may_be(pid: int | None, name: re.Match[str], pids: Pids) -> bool:
+    """Whether a file may be that of a process, by its name: most need not be opened."""
+    own = int(name["pid"])
+    return pid is None or pid == (pids.translate(own, int(name["namespace"] or FIRST_PID_NAMESPACE)) or own)
 
 
 def find_path(pid: int, kind: str) -> Path:
@@ -121,12 +155,12 @@ def find_path(pid: int, kind: str) -> Path:
     NotPermitted
         If the process belongs to another user.
     """
-    paths = []
-    for match, path in _list_files():
-        if int(match["pid"]) == pid and match["kind"] == kind and not match["new"]:
-            paths.append(path)
-            if lib.hak_process_is_alive(pid, int(match["start_ticks"])):
-                return path
+    blocks = find_blocks(pid, kind)
+    if len(blocks) > 1:
+        places = "; ".join(info.where for info in blocks)
+        raise NoProcess(f"several PID namespaces have a process {pid}: {places}")
+    if blocks:
+        return blocks[0].path
     try:
         uid = Path(f"/proc/{pid}").stat().st_uid
     except OSError:
@@ -139,7 +173,10 @@ def find_path(pid: int, kind: str) -> Path:
 
 
 def sweep_dead_blocks() -> list[Path]:
-    """Remove the files that dead processes left behind.
+    """Remove the files that dead processes left behind in this user's folder.
+
+    A file goes only if the lock can be taken that its publisher holds as long as it lives, in whatever
+    namespace.
 
     Returns
     -------
@@ -147,40 +184,35 @@ def sweep_dead_blocks() -> list[Path]:
         What was removed.
     """
     removed: list[Path] = []
-    for match, path in _list_files():
-        # A name is never used again: a later process of the same pid has another start time.
-        if not lib.hak_process_is_alive(int(match["pid"]), int(match["start_ticks"])):
-            with contextlib.suppress(OSError):
-                path.unlink()
-                removed.append(path)
+    for folder, _, path in _list_files(None):
+        if not folder.root and _remove_if_dead(path):
+            removed.append(path)
     return removed
 
 
-def _list_files() -> Iterator[tuple[re.Match[str], Path]]:
-    directory = block_directory()
+def _remove_if_dead(path: Path) -> bool:
     try:
-        status = directory.lstat()
-        names = sorted(path.name for path in directory.iterdir())
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return
-    # Somebody else could have made the folder, or a link to one, before us.
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        return
-    for name in names:
-        match = _NAME.fullmatch(name)
-        if match and int(match["pid"]) < 2**31 and int(match["start_ticks"]) < 2**64:
-            yield match, directory / name
-
-
-def _is_published(info: BlockInfo) -> bool:
-    """Whether the process still maps the file; True where the system does not tell.
-
-    After an exec the process has the same pid and start time, but the old block is nobody's.
-    """
+        return False
     try:
-        status = info.path.stat()
-        maps = Path(f"/proc/{info.pid}/maps").read_text(encoding="utf-8", errors="replace")
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Its name may have gone meanwhile, and be that of a later block by now.
+        has_name = os.fstat(descriptor).st_nlink > 0
+        namespace = os.pread(descriptor, 8, ffi.offsetof("struct hak_header", "pid_namespace"))
+        if not has_name or not any(namespace):  # without one: of a version that took no lock
+            return False
+        path.unlink()
     except OSError:
-        return True
-    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
-    return re.search(rf" {device} {status.st_ino}\s", maps) is not None
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _list_files(pid: int | None) -> Iterator[tuple[Folder, re.Match[str], Path]]:
+    for folder in list_folders(pid):
+        for name in folder.names:
+            match = _NAME.fullmatch(name)
+            if match:
+                yield folder, match, folder.path / name

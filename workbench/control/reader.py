@@ -43,7 +43,9 @@ class Reader:
         self._is_open = True
         header = self._reader.header
         self.pid = int(header.pid)
+        self.pid_namespace = int(header.pid_namespace)
         self.start_ticks = int(header.start_ticks)
+        self.created_ns = int(header.created_ns)
         self.kind = decode_text(header.kind)
         self.build = decode_text(header.build)
         self.command = decode_text(header.command)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from workbench.control import ControlBlock, Value
+from workbench.control import ControlBlock, Value, explain_no_block
 from workbench.errors import NoProcess, WorkerFailed
 from workbench.processes.launcher import spawn
 from workbench.processes.native_files import RUNNER
@@ -91,7 +91,9 @@ class Program:
             if is_over:
                 said = self.output_tail().strip().splitlines()
                 last = f"; it said: {said[-1]}" if said else ""
-                raise WorkerFailed(f"{self._command[0]} has no control block{last}")
+                problem, _ = explain_no_block()
+                reason = f": {problem}" if problem else ""
+                raise WorkerFailed(f"{self._command[0]} has no control block{reason}{last}")
             time.sleep(_POLL_S)
 
     def output_tail(self) -> str:
