@@ -402,4 +402,5 @@ void central_reset_locks(void)
     for (unsigned heap = 0; heap < heap_count; heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++)
             lock_reset(&centrals[heap][class_index].lock);
+    central_reset_walk();
 }

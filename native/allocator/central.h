@@ -63,6 +63,7 @@ bool central_is_valid(void);
 void central_acquire_locks(void);
 void central_release_locks(void);
 void central_reset_locks(void);
+void central_reset_walk(void); /* the lock of the walk that purges */
 /* In the child: slabs that another thread of the parent was purging are in use again. After superslab_after_fork. */
 void central_after_fork(void);
 

@@ -3,6 +3,7 @@
 #include "central_lists.h"
 #include "clock.h"
 #include "events.h"
+#include "os.h"
 #include "settings.h"
 
 #define PURGE_BATCH 32u /* slabs taken out of use at a time */
@@ -110,6 +111,8 @@ static size_t walk(const struct actor *actor, uint32_t now_ms, int64_t delay_ms)
 
 size_t central_purge(const struct actor *actor, uint32_t now_ms, bool everything)
 {
+    if (os_is_confined())
+        return 0; /* scattered pages cannot be given back by mapping anew: each run would be a mapping for a while */
     int64_t delay_ms = everything ? INT32_MIN : SETTING(ss_purge_delay_ms);
     if (everything)
         lock_acquire(&walk_lock);
@@ -127,9 +130,13 @@ void central_settings_changed(void)
     atomic_store_explicit(&last_look_ms, 0, memory_order_relaxed);
 }
 
-void central_after_fork(void)
+void central_reset_walk(void)
 {
     lock_reset(&walk_lock);
+}
+
+void central_after_fork(void)
+{
     for (unsigned heap = 0; heap < central_heap_count(); heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
             struct central *central = &centrals[heap][class_index];

@@ -3,16 +3,17 @@
 
 #include "chunk.h"
 #include "control.h"
+#include "os.h"
 #include "registry.h"
 #include "settings.h"
 #include "size_class.h"
+#include "system_call.h"
 #include "telemetry.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { TEXT_BYTES = 160, LINE_BYTES = 400 };
@@ -36,14 +37,14 @@ static const char *describe(enum event_cause cause)
 /* One line of /proc/self/maps that covers `address`, cut to what names it; false: none does. */
 static bool find_mapping(uintptr_t address, uintptr_t *start, char *name, size_t capacity)
 {
-    int descriptor = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int descriptor = (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         return false;
     char buffer[1024], line[256];
     size_t length = 0;
     bool is_found = false;
     ssize_t got;
-    while (!is_found && (got = read(descriptor, buffer, sizeof buffer)) > 0) {
+    while (!is_found && (got = SYSTEM_CALL(SYS_read, descriptor, buffer, sizeof buffer)) > 0) {
         for (ssize_t i = 0; i < got && !is_found; i++) {
             if (buffer[i] != '\n') {
                 if (length < sizeof line - 1)
@@ -57,7 +58,7 @@ static bool find_mapping(uintptr_t address, uintptr_t *start, char *name, size_t
             is_found = address >= *start && address < strtoull(rest + 1, NULL, 16);
         }
     }
-    close(descriptor);
+    SYSTEM_CALL(SYS_close, descriptor);
     const char *slash = is_found ? strpbrk(line, "/[") : NULL;
     snprintf(name, capacity, "%s", slash ? slash : "");
     return is_found;
@@ -67,6 +68,8 @@ static int describe_foreign(char *text, const void *address)
 {
     uintptr_t start, own_start;
     char name[96];
+    if (os_is_confined())
+        return snprintf(text, TEXT_BYTES, "it is memory mapped by others, or nothing is mapped there");
     if (!find_mapping((uintptr_t)address, &start, name, sizeof name))
         return snprintf(text, TEXT_BYTES, "nothing is mapped there");
     char own_name[96];
@@ -113,7 +116,7 @@ void check_failed(const struct actor *actor, const char *call, const void *addre
     char line[LINE_BYTES], text[TEXT_BYTES];
     describe_address(text, address);
     int length = snprintf(line, sizeof line, "hakmem: %s(%p): this address %s; %s\n", call, address, describe(cause), text);
-    if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
-        abort();
+    if (length > 0)
+        SYSTEM_CALL(SYS_write, STDERR_FILENO, line, length);
     abort();
 }

@@ -194,6 +194,12 @@ bool control_start(void)
     return true;
 }
 
+void control_reset_locks(void)
+{
+    lock_reset(&settings_lock);
+    event_log_reset_lock();
+}
+
 void control_after_fork(void)
 {
     uint32_t shards = control_shard_rows() > FIRST_SHARD_ROWS ? control_shard_rows() : FIRST_SHARD_ROWS;
@@ -201,15 +207,15 @@ void control_after_fork(void)
         {0, offsetof(struct telemetry, shards[shards])},
         {offsetof(struct telemetry, threads), control_thread_rows() * sizeof(struct telemetry_thread)},
     };
-    lock_reset(&settings_lock);
-    hak_block_after_fork(&control_block, used, sizeof used / sizeof *used, 1);
+    hak_block_after_fork(&control_block, used, sizeof used / sizeof *used, !os_is_confined());
     event_log_after_fork();
 }
 
 void control_stop(void)
 {
     event_log_flush(); /* what came since the last upkeep */
-    hak_block_end(&control_block);
+    if (!os_is_confined()) /* it asks for the number of the process */
+        hak_block_end(&control_block);
 }
 
 uint64_t control_adopt(const struct actor *actor)

@@ -17,6 +17,7 @@ extern struct hak_block control_block;
 /* Reads the environment, publishes the block, points `telemetry` into it. Once, single-threaded.
  * False if the system has no memory at all. */
 bool control_start(void);
+void control_reset_locks(void);
 /* In a forked child: a block of its own. */
 void control_after_fork(void);
 void control_stop(void);

@@ -7,6 +7,7 @@
 #include "os.h"
 #include "settings.h"
 #include "size_class.h"
+#include "system_call.h"
 #include "telemetry.h"
 
 #include <errno.h>
@@ -75,14 +76,17 @@ void event_log_open(void)
 {
     if (log_descriptor >= 0)
         return;
-    int saved_errno = errno;
-    log_descriptor = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
-    errno = saved_errno;
+    log_descriptor = os_is_confined() ? STDERR_FILENO
+                                      : (int)SYSTEM_CALL(SYS_fcntl, STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+}
+
+void event_log_reset_lock(void)
+{
+    lock_reset(&log_lock);
 }
 
 void event_log_after_fork(void)
 {
-    lock_reset(&log_lock);
     log_cursor = 0; /* the child's ring starts empty */
 }
 
@@ -132,7 +136,7 @@ static bool read_event(struct hak_event *slot, uint64_t complete, struct hak_eve
 static void print(const char *line, int length)
 {
     while (length > 0) {
-        ssize_t written = write(log_descriptor, line, (size_t)length);
+        long written = SYSTEM_CALL(SYS_write, log_descriptor, line, length);
         if (written <= 0)
             return;
         line += written;

@@ -61,6 +61,7 @@ void event_log_acquire(enum acquire_stage stage, uint32_t class_index, const voi
  * nothing unless log.capacity is on, or if another thread is printing. */
 void event_log_flush(void);
 /* In a forked child: whoever was printing is gone. */
+void event_log_reset_lock(void);
 void event_log_after_fork(void);
 /* Remembers the descriptor the log goes to (a duplicate of standard error). */
 void event_log_open(void);

@@ -8,10 +8,12 @@
 #include "checks.h"
 #include "clock.h"
 #include "control.h"
+#include "early_blocks.h"
 #include "events.h"
 #include "integrity.h"
 #include "l25_pool.h"
 #include "lifecycle.h"
+#include "lock.h"
 #include "magazine.h"
 #include "outbox.h"
 #include "purger.h"
@@ -26,12 +28,16 @@ static struct telemetry_thread_class no_row;
 
 COLD void heap_make_process_known(void)
 {
+    if (locks_held)
+        return; /* a signal handler interrupted a change and allocates: what it changes is not looked at */
     uint32_t state = os_process_state();
     if ((state == PROCESS_UNKNOWN || state == PROCESS_FORKED) &&
         atomic_compare_exchange_strong_explicit(os_process_word, &state, PROCESS_CHANGING, memory_order_acquire,
                                                 memory_order_relaxed)) {
         heap_after_fork(tls_cache);
-        HAK_ASSERT(state != PROCESS_FORKED || heap_is_valid());
+        HAK_ASSERT(state != PROCESS_FORKED || heap_is_valid_without_cache());
+        if (state == PROCESS_UNKNOWN)
+            purger_forget();
     }
     while (os_process_state() != PROCESS_KNOWN)
         __builtin_ia32_pause(); /* another thread of the child is at it */
@@ -98,6 +104,12 @@ static void *allocate_fallback(struct tls_cache *cache, unsigned class_index, bo
     return block ? block : allocate_l25(cache, MID_MAX_BYTES + 1, 1, is_zeroed);
 }
 
+/* Before the start is over: only for who re-enters it. */
+static COLD void *allocate_early(size_t alignment, size_t bytes)
+{
+    return lifecycle_is_starting() ? early_blocks_take(alignment, bytes) : NULL;
+}
+
 static unsigned mid_class(size_t bytes)
 {
     return class_of_key(mid_class_table[(bytes - 1) / MID_STEP_BYTES]);
@@ -132,8 +144,10 @@ static bool reclaim(size_t bytes)
 
 static void *allocate(struct tls_cache *cache, size_t bytes, void *call_site, bool *is_zeroed)
 {
-    if (UNLIKELY(!cache->is_real) && !lifecycle_is_started())
-        return NULL;
+    if (UNLIKELY(!cache->is_real) && !lifecycle_is_started()) {
+        *is_zeroed = true;
+        return allocate_early(1, bytes);
+    }
     void *block = try_allocate(cache, bytes, call_site, is_zeroed);
     if (UNLIKELY(!block) && reclaim(bytes))
         block = try_allocate(cache, bytes, call_site, is_zeroed);
@@ -212,7 +226,7 @@ void *heap_calloc(size_t count, size_t bytes, void *call_site)
 
 /* ---- whose block is it ---------------------------------------------------------------------- */
 
-enum block_kind { BLOCK_NONE, BLOCK_CLASS, BLOCK_L25, BLOCK_BIG };
+enum block_kind { BLOCK_NONE, BLOCK_EARLY, BLOCK_CLASS, BLOCK_L25, BLOCK_BIG };
 
 struct block_info {
     enum block_kind kind;
@@ -229,11 +243,12 @@ static struct block_info no_block(enum event_cause problem)
 
 static struct block_info find_block(const void *block)
 {
-    if (!lifecycle_is_started())
-        return no_block(CAUSE_FOREIGN);
-    struct chunk *chunk = registry_find(block);
-    if (!chunk)
-        return no_block(CAUSE_FOREIGN);
+    struct chunk *chunk = lifecycle_is_started() ? registry_find(block) : NULL;
+    if (!chunk) {
+        size_t early_bytes = early_blocks_usable(block);
+        return early_bytes ? (struct block_info){.kind = BLOCK_EARLY, .usable_bytes = early_bytes}
+                           : no_block(CAUSE_FOREIGN);
+    }
     if (chunk_kind(chunk) == CHUNK_BIG) {
         if (block != big_block(chunk))
             return no_block(CAUSE_MISALIGNED);
@@ -302,6 +317,7 @@ static void free_block(struct tls_cache *cache, const struct block_info *info, v
         done = big_cache_free(actor_of(cache), info->chunk);
         break;
     case BLOCK_NONE:
+    case BLOCK_EARLY:
         break;
     }
     if (!done)
@@ -397,7 +413,7 @@ static void *try_memalign(struct tls_cache *cache, size_t alignment, size_t byte
 {
     bool is_zeroed;
     if (UNLIKELY(!cache->is_real) && !lifecycle_is_started())
-        return NULL;
+        return allocate_early(alignment, bytes);
     size_t at_least = bytes > alignment ? bytes : alignment;
     if (at_least <= MID_MAX_BYTES)
         return allocate_class(cache, aligned_class(alignment, round_up(at_least, alignment)));

@@ -39,8 +39,11 @@ void heap_maintain(struct tls_cache *cache);
 /* Every structure of every component, each under its lock, and the calling thread's cache: at any time.
  * Debug builds run it at every 16th upkeep, at every trim, and in the child of a fork that its handlers saw. */
 bool heap_is_valid(void);
+bool heap_is_valid_without_cache(void); /* of a thread that may have been interrupted by a signal */
 void heap_acquire_locks(void);
 void heap_release_locks(void);
+/* In a child: whoever held a lock in its parent is not here. */
+void heap_reset_locks(void);
 /* In a child, at its first slow path: locks, rows and a control block of its own. */
 void heap_after_fork(struct tls_cache *survivor);
 COLD void heap_make_process_known(void);

@@ -81,12 +81,16 @@ size_t heap_trim(void)
     return purged;
 }
 
+bool heap_is_valid_without_cache(void)
+{
+    return registry_is_valid() && frames_is_valid() && thread_rows_is_valid() && superslab_is_valid() &&
+           central_is_valid() && magazine_is_valid() && l25_pool_is_valid() && big_cache_is_valid();
+}
+
 bool heap_is_valid(void)
 {
     const struct tls_cache *cache = tls_cache;
-    return registry_is_valid() && frames_is_valid() && thread_rows_is_valid() && superslab_is_valid() &&
-           central_is_valid() && magazine_is_valid() && l25_pool_is_valid() && big_cache_is_valid() &&
-           (!cache->is_real || tls_cache_is_valid(cache));
+    return heap_is_valid_without_cache() && (!cache->is_real || tls_cache_is_valid(cache));
 }
 
 void heap_acquire_locks(void)
@@ -109,12 +113,21 @@ void heap_release_locks(void)
     tls_cache_release_locks();
 }
 
-void heap_after_fork(struct tls_cache *survivor)
+void heap_reset_locks(void)
 {
+    superslab_reset_locks();
     big_cache_reset_locks();
     l25_pool_reset_locks();
     central_reset_locks();
     magazine_reset_locks();
+    tls_cache_reset_locks();
+    control_reset_locks();
+    lifecycle_reset_locks();
+}
+
+void heap_after_fork(struct tls_cache *survivor)
+{
+    heap_reset_locks();
     control_after_fork();
     superslab_after_fork();
     central_after_fork();

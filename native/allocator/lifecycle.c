@@ -16,7 +16,10 @@
 
 static struct lock start_lock;
 static _Atomic bool is_started; /* store release under start_lock */
-static pthread_key_t exit_key;
+static __thread bool is_starting;
+static struct lock exit_key_lock;
+static pthread_key_t exit_key; /* under exit_key_lock until has_exit_key */
+static bool has_exit_key;
 static struct lock heaps_lock;
 static uint32_t threads_of_heap[MAX_HEAPS]; /* under heaps_lock */
 
@@ -35,12 +38,19 @@ static unsigned join_heap(void)
     return least;
 }
 
-static void leave_heap(unsigned heap)
+/* Returns how many threads have a cache now. */
+static uint32_t leave_heap(unsigned heap)
 {
+    uint32_t left = 0;
     lock_acquire(&heaps_lock);
     threads_of_heap[heap]--;
+    for (unsigned i = 0; i < MAX_HEAPS; i++)
+        left += threads_of_heap[i];
     lock_release(&heaps_lock);
+    return left;
 }
+
+void (*_Atomic lifecycle_before_last_end)(void);
 
 static void end_thread(void *value)
 {
@@ -48,12 +58,17 @@ static void end_thread(void *value)
     struct tls_cache *cache = tls_cache;
     if (!cache->is_real)
         return;
+    lock_section_begin();
     tls_cache = &ended;
     if (os_process_state() != PROCESS_KNOWN)
         return; /* a child that did nothing: its locks and rows are still its parent's */
     unsigned heap = cache->heap; /* once destroyed, it may be another thread's */
     tls_cache_destroy(cache);
-    leave_heap(heap);
+    uint32_t left = leave_heap(heap);
+    lock_section_end();
+    void (*before_last_end)(void) = lifecycle_before_last_end;
+    if (left <= 1 && before_last_end)
+        before_last_end();
 }
 
 static bool start_system(void)
@@ -65,16 +80,11 @@ static bool start_system(void)
     return true;
 }
 
-static bool start_exits(void)
-{
-    return pthread_key_create(&exit_key, end_thread) == 0;
-}
-
 /* Where there was no memory for one, the next call goes on from there. */
 static bool start_components(void)
 {
     static bool (*const steps[])(void) = {control_start,   start_system,   registry_start,  superslab_start,
-                                          l25_pool_start, big_cache_start, start_exits};
+                                          l25_pool_start, big_cache_start};
     static unsigned done; /* under start_lock */
     while (done < sizeof steps / sizeof *steps && steps[done]())
         done++;
@@ -90,35 +100,68 @@ bool lifecycle_start(void)
 {
     if (lifecycle_is_started())
         return true;
+    if (is_starting)
+        return false;
+    is_starting = true;
     system_clock_start();
     lock_acquire(&start_lock);
     bool done = lifecycle_is_started() || start_components();
     atomic_store_explicit(&is_started, done, memory_order_release);
     lock_release(&start_lock);
+    is_starting = false;
     return done;
+}
+
+bool lifecycle_is_starting(void)
+{
+    return is_starting;
+}
+
+/* The C library's calls here may be another library's wrappers, which allocate: the cache serves them. Without a key
+ * a thread's cache is not given back at its end. */
+static void watch_exit(struct tls_cache *cache)
+{
+    lock_acquire(&exit_key_lock);
+    if (!has_exit_key)
+        has_exit_key = pthread_key_create(&exit_key, end_thread) == 0;
+    bool has_key = has_exit_key;
+    lock_release(&exit_key_lock);
+    if (has_key)
+        pthread_setspecific(exit_key, cache);
+}
+
+static NOINLINE struct tls_cache *attach_new(void)
+{
+    if (tls_cache == &ended || !lifecycle_start())
+        return &tls_cache_none;
+    lock_section_begin();
+    unsigned heap = join_heap();
+    struct tls_cache *cache = tls_cache_create(heap);
+    if (cache)
+        tls_cache = cache;
+    else
+        leave_heap(heap);
+    lock_section_end();
+    if (!cache)
+        return &tls_cache_none;
+    watch_exit(cache);
+    return cache;
 }
 
 struct tls_cache *lifecycle_attach(void)
 {
-    if (tls_cache->is_real)
-        return tls_cache;
-    if (tls_cache == &ended || !lifecycle_start())
-        return &tls_cache_none;
-    unsigned heap = join_heap();
-    struct tls_cache *cache = tls_cache_create(heap);
-    if (!cache) {
-        leave_heap(heap);
-        return &tls_cache_none;
-    }
-    tls_cache = cache;
-    pthread_setspecific(exit_key, cache); /* may allocate: the cache is in place */
-    return cache;
+    return LIKELY(tls_cache->is_real) ? tls_cache : attach_new();
+}
+
+void lifecycle_reset_locks(void)
+{
+    lock_reset(&start_lock);
+    lock_reset(&exit_key_lock);
+    lock_reset(&heaps_lock);
 }
 
 void lifecycle_after_fork(void)
 {
-    lock_reset(&start_lock);
-    lock_reset(&heaps_lock);
     for (unsigned heap = 0; heap < MAX_HEAPS; heap++)
         threads_of_heap[heap] = tls_cache->is_real && tls_cache->heap == heap;
 }

@@ -7,10 +7,12 @@
 
 #define SPINS 100
 
+__thread uint32_t locks_held;
+
 void lock_acquire_slow(struct lock *lock)
 {
     for (int spin = 0; spin < SPINS; spin++) {
-        if (atomic_load_explicit(&lock->state, memory_order_relaxed) == 0 && lock_try(lock))
+        if (atomic_load_explicit(&lock->state, memory_order_relaxed) == 0 && lock_swap(lock))
             return;
         __builtin_ia32_pause();
     }

@@ -7,7 +7,7 @@
  * Lock order, outermost first (README.md says why; fork takes all in this order, process.c):
  *   thread rows -> unused caches -> magazine[class] -> central[heap][class] -> l25 resize -> l25 shard
  *   -> big upkeep -> big stripe -> superslab -> frames -> registry
- * Arrays of locks in ascending order. start, settings and log stand alone: log is only tried. The walk of
+ * Arrays of locks in ascending order. start, exit key, settings and log stand alone: log is only tried. The walk of
  * central_purge.c comes before all: it alone is held while the system is called, and not taken by fork. */
 #ifndef HAK_LOCK_H
 #define HAK_LOCK_H
@@ -22,16 +22,44 @@ struct lock {
 void lock_acquire_slow(struct lock *lock);
 void lock_wake(struct lock *lock);
 
-static inline bool lock_try(struct lock *lock)
+/* How many locks the calling thread holds or is about to take, and how many sections it is in. Not 0 in a signal
+ * handler: it interrupted this thread in the middle of a change, and must neither wait for a lock nor look at what
+ * the locks protect. Only fork asks (process.c). */
+extern __thread uint32_t locks_held __attribute__((tls_model("initial-exec")));
+
+/* A section: a change that spans several locks, or none, which a fork by a signal handler must leave alone. */
+static inline void lock_section_begin(void)
+{
+    locks_held++;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void lock_section_end(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    locks_held--;
+}
+
+static inline bool lock_swap(struct lock *lock)
 {
     uint32_t expected = 0;
     return atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
                                                    memory_order_relaxed);
 }
 
+static inline bool lock_try(struct lock *lock)
+{
+    lock_section_begin();
+    if (lock_swap(lock))
+        return true;
+    lock_section_end();
+    return false;
+}
+
 static inline void lock_acquire(struct lock *lock)
 {
-    if (UNLIKELY(!lock_try(lock)))
+    lock_section_begin();
+    if (UNLIKELY(!lock_swap(lock)))
         lock_acquire_slow(lock);
 }
 
@@ -39,6 +67,7 @@ static inline void lock_release(struct lock *lock)
 {
     if (UNLIKELY(atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2))
         lock_wake(lock);
+    lock_section_end();
 }
 
 /* In a forked child, where the parent's other threads do not exist. */

@@ -6,6 +6,16 @@
 
 #include "base.h"
 
+/* A process that has confined itself (seccomp) is ended by the first system call that its filter does not have, so
+ * nothing is tried to see whether it is allowed. From then on only mmap, munmap and futex are called: memory is given
+ * back by mapping anew over it, pages are not moved but copied, nobody asks for huge pages, and clocks are those that
+ * the vDSO reads without a call. A failed attempt to confine is taken back. */
+extern _Atomic uint32_t os_confinements; /* relaxed: the thread that confines itself knows, others may be late */
+static inline bool os_is_confined(void)
+{
+    return UNLIKELY(atomic_load_explicit(&os_confinements, memory_order_relaxed) != 0);
+}
+
 /* Zeroed, readable and writable, page aligned; NULL on failure. For metadata: never given back. */
 void *os_map(size_t bytes);
 /* The same, aligned to a power of two, for chunks outside the range; os_unmap returns it. */

@@ -4,57 +4,100 @@
 #include "control.h"
 #include "heap.h"
 #include "lifecycle.h"
+#include "lock.h"
+#include "os.h"
 #include "purger.h"
 #include "tls_cache.h"
 
 #include <pthread.h>
 
-static bool is_holding; /* under the locks that before_fork took: one fork at a time */
+/* Of the calling thread, whose fork it is. */
+static __thread bool is_holding; /* before_fork took every lock */
+static __thread uint32_t interrupted_forks; /* forks by signal handlers that interrupted a change; they may nest */
 
-/* Every lock is held across fork, in the lock order, so that the child finds each structure whole. */
+/* Every lock is held across fork, in the lock order, so that the child finds each structure whole. Not by a signal
+ * handler that interrupted a change of this thread: it holds some of them already. */
 static void before_fork(void)
 {
-    if (!lifecycle_is_started())
-        return;
-    if (os_process_state() != PROCESS_FORKED)
-        heap_look_at_process(); /* a child of clone that forks: nobody here holds the locks it found */
-    heap_acquire_locks();
-    is_holding = true;
+    if (locks_held) {
+        interrupted_forks++;
+    } else if (lifecycle_is_started()) {
+        if (os_process_state() != PROCESS_FORKED)
+            heap_look_at_process(); /* a child of clone that forks: nobody here holds the locks it found */
+        heap_acquire_locks();
+        is_holding = true;
+    }
 }
 
 static void after_fork_in_parent(void)
 {
-    if (!is_holding)
-        return;
-    is_holding = false;
-    heap_release_locks();
+    if (interrupted_forks) {
+        interrupted_forks--;
+    } else if (is_holding) {
+        is_holding = false;
+        heap_release_locks();
+    }
 }
 
+/* The child of an interrupted fork has the interrupted change before it, on its own stack: it gets every lock that
+ * another thread may hold, and structures stay as they are until that change is over. Then the first slow path does
+ * the rest, as in a child that the handlers did not see (heap.c). */
 static void after_fork_in_child(void)
 {
-    if (!is_holding)
-        return;
-    is_holding = false;
-    if (!os_watches_for_children()) {
-        heap_after_fork(tls_cache);
-    } else if (os_process_state() == PROCESS_UNKNOWN) { /* else another's handler allocated before */
-        heap_release_locks();
-        atomic_store_explicit(os_process_word, PROCESS_FORKED, memory_order_release);
+    if (interrupted_forks) {
+        interrupted_forks--;
+        heap_reset_locks();
+        atomic_store_explicit(os_process_word, PROCESS_UNKNOWN, memory_order_release);
+    } else if (is_holding) {
+        is_holding = false;
+        if (os_watches_for_children() && os_process_state() == PROCESS_UNKNOWN) {
+            heap_release_locks();
+            atomic_store_explicit(os_process_word, PROCESS_FORKED, memory_order_release);
+        } else {
+            locks_held = 0;
+            heap_after_fork(tls_cache);
+        }
+        purger_forget();
+        if (purger_is_missing()) {
+            heap_look_at_process(); /* the thread needs a row in the child's own block */
+            purger_start();
+        }
     }
-    purger_after_fork();
+}
+
+/* Handlers that prepare a fork run from the last registered to the first, those after it in the order of
+ * registration. Ours are the first of all, so that no other library's handler runs under our locks and allocates. */
+void process_watch_forks(void)
+{
+    static _Atomic bool are_registered; /* relaxed: the program has one thread when its first library registers */
+    if (!atomic_exchange_explicit(&are_registered, true, memory_order_relaxed))
+        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 /* Only the handlers: the allocator itself starts with its first call, so that a program that merely
  * links it under hak_ names has no control block before it allocates. */
-__attribute__((constructor)) static void register_handlers(void)
+__attribute__((constructor)) static void watch_forks_at_last(void)
 {
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    process_watch_forks();
 }
 
 __attribute__((destructor)) static void end(void)
 {
     if (lifecycle_is_started() && os_process_state() == PROCESS_KNOWN)
         control_stop();
+}
+
+void process_confine(void)
+{
+    lifecycle_start();
+    purger_stop();
+    atomic_fetch_add_explicit(&os_confinements, 1, memory_order_relaxed);
+}
+
+void process_unconfine(void)
+{
+    atomic_fetch_sub_explicit(&os_confinements, 1, memory_order_relaxed);
+    purger_allow();
 }
 
 const char *process_control_path(void)

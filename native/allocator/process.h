@@ -10,4 +10,12 @@ bool process_control_problem(char *text, size_t bytes);
 /* Path of the control block's file; "" if private. Starts the allocator. */
 const char *process_control_path(void);
 
+/* Registers the handlers of fork, once; before any other library registers its own (override_process.c). */
+void process_watch_forks(void);
+
+/* The process is about to confine itself (os.h): the allocator is started, and its thread is gone. `process_unconfine`
+ * if that failed. */
+void process_confine(void);
+void process_unconfine(void);
+
 #endif

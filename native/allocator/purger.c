@@ -3,8 +3,11 @@
 
 #include "heap.h"
 #include "lifecycle.h"
+#include "lock.h"
+#include "system_call.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -15,36 +18,45 @@
 
 _Atomic uint32_t purger_state;
 
+/* Held while the thread is made and while its end is awaited; alone, but for what the C library allocates there. */
+static struct lock life_lock;
+static pthread_t thread;          /* under life_lock, unless OFF */
+static _Atomic uint32_t is_to_end; /* release by who stops it, which also wakes it */
+static _Atomic uint32_t stops;     /* by which it is to stay away; under life_lock, read by relaxed loads too */
+static __thread bool is_purger;
+
+static void wait_a_period(void)
+{
+    struct timespec period = {.tv_nsec = PERIOD_NS};
+    SYSTEM_CALL(SYS_futex, &is_to_end, FUTEX_WAIT_PRIVATE, 0, &period);
+}
+
 static void *run(void *unused)
 {
-    (void)unused;
-    prctl(PR_SET_NAME, "hakmem-purge");
+    is_purger = true;
+    SYSTEM_CALL(SYS_prctl, PR_SET_NAME, "hakmem-purge");
     struct tls_cache *cache = lifecycle_attach();
-    atomic_store_explicit(&purger_state, PURGER_RUNNING, memory_order_release);
-    while (cache->is_real) {
+    while (cache->is_real && !atomic_load_explicit(&is_to_end, memory_order_acquire)) {
         tls_cache_look(cache);
         if (!SETTING(purge_background))
             break;
         if (SETTING(clock_mode) == CLOCK_TIME)
             heap_maintain(cache);
-        struct timespec period = {.tv_nsec = PERIOD_NS};
-        nanosleep(&period, NULL);
+        wait_a_period();
     }
-    atomic_store_explicit(&purger_state, PURGER_OFF, memory_order_release);
-    return NULL;
+    atomic_store_explicit(&purger_state, PURGER_ENDED, memory_order_release);
+    return unused;
 }
 
 static bool create_thread(void)
 {
-    pthread_t thread;
     pthread_attr_t attributes;
     sigset_t all, former;
     if (pthread_attr_init(&attributes) != 0)
         return false;
     sigfillset(&all);
-    bool is_done = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED) == 0;
     pthread_attr_setstacksize(&attributes, STACK_BYTES); /* refused where thread data is larger: the default */
-    is_done = is_done && pthread_sigmask(SIG_BLOCK, &all, &former) == 0;
+    bool is_done = pthread_sigmask(SIG_BLOCK, &all, &former) == 0;
     if (is_done) {
         is_done = pthread_create(&thread, &attributes, run, NULL) == 0;
         pthread_sigmask(SIG_SETMASK, &former, NULL);
@@ -53,23 +65,66 @@ static bool create_thread(void)
     return is_done;
 }
 
+static void join_locked(void)
+{
+    if (atomic_load_explicit(&purger_state, memory_order_acquire) == PURGER_OFF)
+        return;
+    atomic_store_explicit(&is_to_end, 1, memory_order_release);
+    SYSTEM_CALL(SYS_futex, &is_to_end, FUTEX_WAKE_PRIVATE, 1);
+    pthread_join(thread, NULL);
+    atomic_store_explicit(&is_to_end, 0, memory_order_relaxed);
+    atomic_store_explicit(&purger_state, PURGER_OFF, memory_order_release);
+}
+
+/* The program's last thread ends: were the purger left, the process would never end. */
+static void stop_before_the_end(void)
+{
+    if (is_purger)
+        return;
+    purger_stop();
+    purger_allow();
+}
+
 void purger_start(void)
 {
-    uint32_t off = PURGER_OFF;
-    if (!atomic_compare_exchange_strong_explicit(&purger_state, &off, PURGER_STARTING, memory_order_acq_rel,
-                                                 memory_order_relaxed))
-        return;
+    if (!lock_try(&life_lock))
+        return; /* another is at it, or this thread itself, and the C library allocates */
     int saved_errno = errno;
-    if (!create_thread())
-        atomic_store_explicit(&purger_state, PURGER_OFF, memory_order_release);
+    if (purger_is_missing() && atomic_load_explicit(&stops, memory_order_relaxed) == 0) {
+        join_locked();
+        lifecycle_before_last_end = stop_before_the_end;
+        atomic_store_explicit(&purger_state, PURGER_RUNNING, memory_order_release);
+        if (!create_thread())
+            atomic_store_explicit(&purger_state, PURGER_OFF, memory_order_release);
+    }
+    errno = saved_errno;
+    lock_release(&life_lock);
+}
+
+void purger_stop(void)
+{
+    int saved_errno = errno;
+    if (os_process_state() == PROCESS_UNKNOWN)
+        purger_forget(); /* a child made without handlers: the thread is its parent's */
+    lock_acquire(&life_lock);
+    atomic_fetch_add_explicit(&stops, 1, memory_order_relaxed);
+    join_locked();
+    lock_release(&life_lock);
     errno = saved_errno;
 }
 
-void purger_after_fork(void)
+void purger_allow(void)
 {
+    lock_acquire(&life_lock);
+    if (atomic_load_explicit(&stops, memory_order_relaxed)) /* not, if a child has forgotten them meanwhile */
+        atomic_fetch_sub_explicit(&stops, 1, memory_order_relaxed);
+    lock_release(&life_lock);
+}
+
+void purger_forget(void)
+{
+    lock_reset(&life_lock);
+    atomic_store_explicit(&is_to_end, 0, memory_order_relaxed);
+    atomic_store_explicit(&stops, 0, memory_order_relaxed);
     atomic_store_explicit(&purger_state, PURGER_OFF, memory_order_relaxed);
-    if (purger_is_missing()) {
-        heap_look_at_process(); /* the thread needs a row in the child's own block */
-        purger_start();
-    }
 }

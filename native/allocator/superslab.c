@@ -454,13 +454,17 @@ void superslab_release_locks(void)
     lock_release(&superslab_shared.lock);
 }
 
-void superslab_after_fork(void)
+void superslab_reset_locks(void)
 {
-    struct chunk *chunk;
     lock_reset(&superslab_shared.lock);
     frames_reset_locks();
     registry_reset_locks();
     range_reset_locks();
+}
+
+void superslab_after_fork(void)
+{
+    struct chunk *chunk;
     for (uint32_t i = 0; (chunk = registry_chunk_at(i)) != NULL; i++) {
         if (chunk_kind(chunk) != CHUNK_SLABS || !chunk->is_purging)
             continue;

@@ -88,6 +88,7 @@ bool superslab_is_valid(void);
 void superslab_acquire_locks(void);
 void superslab_release_locks(void);
 /* In the child: chunks that another thread of the parent was purging are whole again. */
+void superslab_reset_locks(void);
 void superslab_after_fork(void);
 
 #endif

@@ -106,6 +106,7 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
         telemetry_set(&telemetry->tiers[TIER_FREE].chunks, superslab_shared.tier_counts[TIER_FREE]);
         event_append(actor, EVENT_SS_FREE, CAUSE_IDLE, NO_ITEM, count, count - 1.0);
     }
+    lock_section_begin(); /* slabs are in nobody's mask */
     lock_release(&superslab_shared.lock);
 
     /* What goes as a whole is unmapped, which takes its pages too. */
@@ -120,9 +121,11 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
         registry_remove(chunk);
         frames_release(base, 1);
         lock_acquire(&superslab_shared.lock);
+        lock_section_end();
         return (size_t)purged * SLAB_BYTES;
     }
     lock_acquire(&superslab_shared.lock);
+    lock_section_end();
     chunk->is_purging = 0;
     chunk->free_mask |= claimed;
     chunk->dirty_mask |= refused;

@@ -78,9 +78,13 @@ void thread_rows_release(struct telemetry_thread *row)
     telemetry_add(&telemetry->global.threads, -1);
 }
 
-void thread_rows_after_fork(struct telemetry_thread *survivor, uint32_t thread_id)
+void thread_rows_reset_locks(void)
 {
     lock_reset(&rows_lock);
+}
+
+void thread_rows_after_fork(struct telemetry_thread *survivor, uint32_t thread_id)
+{
     for (uint32_t i = 1; i < rows_in_use; i++)
         if (&telemetry->threads[i] != survivor && telemetry_get(&telemetry->threads[i].thread_id))
             memset(&telemetry->threads[i], 0, sizeof telemetry->threads[i]);

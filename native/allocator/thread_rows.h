@@ -24,6 +24,7 @@ struct telemetry_thread *thread_rows_acquire(uint32_t thread_id, struct telemetr
 /* Adds counters to row 0 and frees the row. The thread must have published everything. */
 void thread_rows_release(struct telemetry_thread *row);
 /* In a forked child: only `survivor` (or none) goes on. */
+void thread_rows_reset_locks(void);
 void thread_rows_after_fork(struct telemetry_thread *survivor, uint32_t thread_id);
 
 bool thread_rows_is_valid(void);

@@ -132,6 +132,7 @@ void tls_cache_begin(struct tls_cache *cache);
 /* Gives all blocks back, retires the telemetry row, keeps the memory for another thread. */
 void tls_cache_destroy(struct tls_cache *cache);
 /* In a forked child: all caches but the survivor's are forgotten (their blocks stay out). */
+void tls_cache_reset_locks(void);
 void tls_cache_after_fork(struct tls_cache *survivor);
 
 /* Slow paths of a real cache. A block, or NULL: no memory. */

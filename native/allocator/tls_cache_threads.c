@@ -90,10 +90,15 @@ void tls_cache_destroy(struct tls_cache *cache)
 
 void tls_cache_after_fork(struct tls_cache *survivor)
 {
-    lock_reset(&unused_lock);
     if (survivor->is_real)
         survivor->actor.thread_id = os_thread_id();
     thread_rows_after_fork(survivor->is_real ? survivor->row : NULL, os_thread_id());
+}
+
+void tls_cache_reset_locks(void)
+{
+    lock_reset(&unused_lock);
+    thread_rows_reset_locks();
 }
 
 void tls_cache_acquire_locks(void)

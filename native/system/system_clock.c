@@ -79,11 +79,29 @@ void system_clock_start(void)
         atomic_store_explicit(&vdso_clock, find_clock(image), memory_order_release);
 }
 
+static _Atomic uint64_t last_ns; /* relaxed; read without a vDSO alone */
+
+static uint64_t nanoseconds(const struct timespec *time)
+{
+    return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_nsec;
+}
+
 uint64_t system_clock_ns(clockid_t clock)
 {
     struct timespec now = {0};
     clock_function *read_clock = atomic_load_explicit(&vdso_clock, memory_order_relaxed);
-    if (!read_clock || read_clock(clock, &now) != 0)
-        SYSTEM_CALL(SYS_clock_gettime, clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    if (read_clock && read_clock(clock, &now) == 0)
+        return nanoseconds(&now);
+    SYSTEM_CALL(SYS_clock_gettime, clock, &now);
+    atomic_store_explicit(&last_ns, nanoseconds(&now), memory_order_relaxed);
+    return nanoseconds(&now);
+}
+
+uint64_t system_clock_coarse_ns(void)
+{
+    struct timespec now;
+    clock_function *read_clock = atomic_load_explicit(&vdso_clock, memory_order_relaxed);
+    return read_clock && read_clock(CLOCK_MONOTONIC_COARSE, &now) == 0
+               ? nanoseconds(&now)
+               : atomic_load_explicit(&last_ns, memory_order_relaxed);
 }

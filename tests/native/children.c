@@ -109,7 +109,7 @@ static bool is_running(void)
 
 static bool is_off(void)
 {
-    return atomic_load(&purger_state) == PURGER_OFF && thread_count() == 1;
+    return atomic_load(&purger_state) != PURGER_RUNNING && thread_count() == 1;
 }
 
 static bool is_all_given_back(void)

@@ -11,6 +11,7 @@ from tests.project.tracked_files import list_files, read_text
 # native/allocator, without suffix.
 ALLOCATOR_LAYERS = (
     ("override", "override_cxx", "override_info", "override_pages", "override_libc", "api"),
+    ("override_process",),
     ("process",),
     ("fast_path", "statistics"),
     ("heap", "heap_upkeep", "purger"),
@@ -28,7 +29,7 @@ ALLOCATOR_LAYERS = (
     ("os", "call_site"),
     ("telemetry",),
     ("size_class",),
-    ("base", "lock"),
+    ("base", "lock", "early_blocks"),
 )
 LAYER_OF = {name: index for index, row in enumerate(ALLOCATOR_LAYERS) for name in row}
 

@@ -35,7 +35,7 @@ PROBE(purge_background)
     }
     CHECK(GLOBAL(big_entries) == 0);
     set(TUNABLE_purge_background, 0);
-    CHECK(becomes(PURGER_OFF));
+    CHECK(becomes(PURGER_ENDED));
 }
 
 PROBE(clock_mode)
