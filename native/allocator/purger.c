@@ -21,6 +21,7 @@ _Atomic uint32_t purger_state;
 /* Held while the thread is made and while its end is awaited; alone, but for what the C library allocates there. */
 static struct lock life_lock;
 static pthread_t thread;          /* under life_lock, unless OFF */
+static _Atomic uint32_t thread_id; /* relaxed: written before the thread ends, read after */
 static _Atomic uint32_t is_to_end; /* release by who stops it, which also wakes it */
 static _Atomic uint32_t stops;     /* by which it is to stay away; under life_lock, read by relaxed loads too */
 static __thread bool is_purger;
@@ -34,6 +35,7 @@ static void wait_a_period(void)
 static void *run(void *unused)
 {
     is_purger = true;
+    atomic_store_explicit(&thread_id, os_thread_id(), memory_order_relaxed);
     SYSTEM_CALL(SYS_prctl, PR_SET_NAME, "hakmem-purge");
     struct tls_cache *cache = lifecycle_attach();
     while (cache->is_real && !atomic_load_explicit(&is_to_end, memory_order_acquire)) {
@@ -65,6 +67,15 @@ static bool create_thread(void)
     return is_done;
 }
 
+/* pthread_join returns a moment before the system has taken the thread out of the process. */
+static void wait_until_gone(void)
+{
+    struct timespec pause = {.tv_nsec = 50000};
+    long process_id = SYSTEM_CALL(SYS_getpid), id = atomic_load_explicit(&thread_id, memory_order_relaxed);
+    for (int i = 0; i < 10000 && SYSTEM_CALL(SYS_tgkill, process_id, id, 0) == 0; i++)
+        SYSTEM_CALL(SYS_nanosleep, &pause, NULL);
+}
+
 static void join_locked(void)
 {
     if (atomic_load_explicit(&purger_state, memory_order_acquire) == PURGER_OFF)
@@ -72,6 +83,7 @@ static void join_locked(void)
     atomic_store_explicit(&is_to_end, 1, memory_order_release);
     SYSTEM_CALL(SYS_futex, &is_to_end, FUTEX_WAKE_PRIVATE, 1);
     pthread_join(thread, NULL);
+    wait_until_gone();
     atomic_store_explicit(&is_to_end, 0, memory_order_relaxed);
     atomic_store_explicit(&purger_state, PURGER_OFF, memory_order_release);
 }
