@@ -58,10 +58,10 @@ static void end_thread(void *value)
     struct tls_cache *cache = tls_cache;
     if (!cache->is_real)
         return;
-    lock_section_begin();
     tls_cache = &ended;
     if (os_process_state() != PROCESS_KNOWN)
         return; /* a child that did nothing: its locks and rows are still its parent's */
+    lock_section_begin();
     unsigned heap = cache->heap; /* once destroyed, it may be another thread's */
     tls_cache_destroy(cache);
     uint32_t left = leave_heap(heap);

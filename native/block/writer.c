@@ -270,7 +270,7 @@ void hak_block_after_fork(struct hak_block *block, const struct hak_range *used,
             block_file_discard(&file);
         else if (is_shared)
             block_file_publish(block, &file, &identity);
-    } else {
+    } else if (may_make_file) {
         part_from_parent(block, &identity);
     }
 }
