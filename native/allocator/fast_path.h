@@ -80,9 +80,9 @@ static inline __attribute__((always_inline)) void *fast_calloc(size_t count, siz
     return memset(bin_pop(bin), 0, total);
 }
 
-static inline __attribute__((always_inline)) void fast_free(void *block)
+/* False: not done. */
+static inline __attribute__((always_inline)) bool try_free_cached(struct tls_cache *cache, void *block)
 {
-    struct tls_cache *cache = tls_cache;
     uint64_t offset = (uintptr_t)block - cache->range_base;
     uint64_t rotated = offset >> 3 | offset << 61;
     if (LIKELY(rotated < cache->range_limit)) {
@@ -90,10 +90,16 @@ static inline __attribute__((always_inline)) void fast_free(void *block)
                                                                  memory_order_relaxed));
         if (LIKELY(bin->top != bin->limit)) {
             bin_push(bin, block);
-            return;
+            return true;
         }
     }
-    heap_free(block);
+    return false;
+}
+
+static inline __attribute__((always_inline)) void fast_free(void *block)
+{
+    if (UNLIKELY(!try_free_cached(tls_cache, block)))
+        heap_free(block);
 }
 
 /* What the block may hold; 0 for NULL. */
@@ -133,21 +139,30 @@ static __attribute__((noinline)) void *move_block(void *block, size_t bytes, con
     return other;
 }
 
-/* In place from half the block's size on. */
+/* In place from half the block's size on. `otherwise`: what is no block of a size class. */
+static inline __attribute__((always_inline)) void *realloc_cached(struct tls_cache *cache, void *block, size_t bytes,
+                                                                  void *call_site,
+                                                                  void *(*otherwise)(void *, size_t, void *))
+{
+    const struct block_shape *shape = shape_of(cache, block);
+    if (UNLIKELY(!shape))
+        return otherwise(block, bytes, call_site);
+    size_t half = shape->bytes / 2; /* a block's size is even */
+    if (bytes - half <= half)
+        return block;
+    if (LIKELY(bytes - 1 < cache->mid_max_bytes))
+        return move_block(block, bytes, shape);
+    return heap_realloc(block, bytes, call_site);
+}
+
+static inline __attribute__((always_inline)) void *realloc_other(void *block, size_t bytes, void *call_site)
+{
+    return LIKELY(!block) ? fast_malloc_at(bytes, call_site) : heap_realloc(block, bytes, call_site);
+}
+
 static inline __attribute__((always_inline)) void *fast_realloc(void *block, size_t bytes, void *call_site)
 {
-    struct tls_cache *cache = tls_cache;
-    const struct block_shape *shape = shape_of(cache, block);
-    if (LIKELY(shape != NULL)) {
-        size_t half = shape->bytes / 2; /* a block's size is even */
-        if (bytes - half <= half)
-            return block;
-        if (LIKELY(bytes - 1 < cache->mid_max_bytes))
-            return move_block(block, bytes, shape);
-    } else if (LIKELY(!block)) {
-        return fast_malloc_at(bytes, call_site);
-    }
-    return heap_realloc(block, bytes, call_site);
+    return realloc_cached(tls_cache, block, bytes, call_site, realloc_other);
 }
 
 static inline __attribute__((always_inline)) void *fast_reallocarray(void *block, size_t count, size_t bytes, void *call_site)

@@ -340,6 +340,11 @@ void heap_free(void *block)
     errno = saved_errno;
 }
 
+bool heap_owns(const void *block)
+{
+    return lifecycle_is_started() && registry_find(block) != NULL;
+}
+
 size_t heap_usable_size(const void *block)
 {
     if (!block)
@@ -419,7 +424,8 @@ static void *try_memalign(struct tls_cache *cache, size_t alignment, size_t byte
         return allocate_class(cache, aligned_class(alignment, round_up(at_least, alignment)));
     if (at_least <= L25_MAX_BYTES)
         return allocate_l25(cache, at_least, alignment, &is_zeroed);
-    return allocate_big(cache, at_least, alignment, call_site, &is_zeroed);
+    /* Of a wide alignment the block's own bytes are mapped, no more. */
+    return allocate_big(cache, bytes > L25_MAX_BYTES ? bytes : L25_MAX_BYTES + 1, alignment, call_site, &is_zeroed);
 }
 
 /* As glibc's memalign: up to a power of two that its blocks have at least. */

@@ -30,6 +30,8 @@ void *heap_valloc(size_t bytes, void *call_site);
 void *heap_pvalloc(size_t bytes, void *call_site);
 void heap_free(void *block);
 size_t heap_usable_size(const void *block);
+/* Does it lie in memory of this allocator? */
+bool heap_owns(const void *block);
 
 /* Gives the thread's caches and all idle memory back. Returns the bytes that went to the system. */
 size_t heap_trim(void);

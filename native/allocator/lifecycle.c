@@ -58,7 +58,7 @@ static void end_thread(void *value)
     struct tls_cache *cache = tls_cache;
     if (!cache->is_real)
         return;
-    tls_cache = &ended;
+    tls_cache = derived_cache = &ended;
     if (os_process_state() != PROCESS_KNOWN)
         return; /* a child that did nothing: its locks and rows are still its parent's */
     lock_section_begin();

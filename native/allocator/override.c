@@ -1,7 +1,10 @@
 /* override.c: the C library's allocation symbols. Only in libhakmem.so. */
+#include "deepbind.h"
 #include "fast_path.h"
 #include "override.h"
+#include "override_replaced.h"
 #include "process.h"
+#include "settings.h"
 
 /* Each fits one cache line of code, if it begins there: a line more is some per cent of a hit. */
 #define ON_A_LINE __attribute__((aligned(CACHE_LINE)))
@@ -17,17 +20,27 @@ EXPORT ON_A_LINE void free(void *block)
 }
 
 /* C23: the caller's word on size and alignment adds nothing to the address. */
+static NOINLINE void free_sized_slowly(void *block)
+{
+    if (UNLIKELY(!free_unless_replaced(block)))
+        program_calls.free(block);
+}
+
 EXPORT void free_sized(void *block, size_t bytes)
 {
     (void)bytes;
-    fast_free(block);
+    if (UNLIKELY(!try_free_cached(derived_cache, block)))
+        free_sized_slowly(block);
 }
 
 EXPORT void free_aligned_sized(void *block, size_t alignment, size_t bytes)
 {
     (void)alignment;
     (void)bytes;
-    fast_free(block);
+    if (UNLIKELY(aligned_calls_are_replaced()))
+        program_calls.free(block);
+    else
+        fast_free(block);
 }
 
 EXPORT void *calloc(size_t count, size_t bytes)
@@ -40,9 +53,21 @@ EXPORT void *realloc(void *block, size_t bytes)
     return fast_realloc(block, bytes, CALL_SITE);
 }
 
+static NOINLINE void *reallocarray_slowly(void *block, size_t bytes, void *call_site)
+{
+    if (calls_are_replaced())
+        return program_calls.realloc(block, bytes);
+    block = fast_realloc(block, bytes, call_site);
+    derived_cache = tls_cache;
+    return block;
+}
+
 EXPORT void *reallocarray(void *block, size_t count, size_t bytes)
 {
-    return fast_reallocarray(block, count, bytes, CALL_SITE);
+    size_t total;
+    if (UNLIKELY(__builtin_mul_overflow(count, bytes, &total)))
+        return heap_reallocarray(block, count, bytes, CALL_SITE);
+    return realloc_cached(derived_cache, block, total, CALL_SITE, reallocarray_slowly);
 }
 
 EXPORT int posix_memalign(void **out, size_t alignment, size_t bytes)
@@ -79,6 +104,12 @@ EXPORT int malloc_trim(size_t keep_bytes)
 {
     (void)keep_bytes; /* glibc's: what to leave at the top of a heap that grows at its end */
     return heap_trim() > 0;
+}
+
+bool deepbind_is_kept(void)
+{
+    process_control_path(); /* reads the settings */
+    return SETTING(os_deepbind) != 0;
 }
 
 /* A preloaded program is to be seen and tuned from its start, even before its first allocation. */

@@ -4,7 +4,7 @@
  * of them gave may come to our free. They mean this allocator even where the program has a malloc of its own:
  * so nothing here calls malloc by that name.
  *
- * cfree has left glibc's headers. Programs linked before 2.26 ask for it with its version (versions.map), as
+ * cfree has left glibc's headers. Programs linked before 2.26 ask for it with its version (preload/versions.map), as
  * does dlvsym. Other names have no version here and serve whichever is asked for. */
 #include "fast_path.h"
 #include "override.h"

@@ -20,6 +20,7 @@
 
 struct tls_cache tls_cache_none;
 __thread struct tls_cache *tls_cache __attribute__((tls_model("initial-exec"))) = &tls_cache_none;
+__thread struct tls_cache *derived_cache __attribute__((tls_model("initial-exec"))) = &tls_cache_none;
 
 static struct telemetry_thread_class *row_of(struct tls_cache *cache, const struct bin *bin)
 {

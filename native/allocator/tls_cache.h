@@ -124,6 +124,8 @@ static inline void bin_push(struct bin *bin, void *block)
 /* The stand-in: every bin empty and full, no range: everything takes the slow path. */
 extern struct tls_cache tls_cache_none;
 extern __thread struct tls_cache *tls_cache __attribute__((tls_model("initial-exec")));
+/* tls_cache, or the stand-in: of the calls that are defined by others (override_replaced.h). */
+extern __thread struct tls_cache *derived_cache __attribute__((tls_model("initial-exec")));
 
 /* A cache for the calling thread, or NULL: no memory. Does not set tls_cache. */
 struct tls_cache *tls_cache_create(unsigned heap);

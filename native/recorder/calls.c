@@ -1,5 +1,7 @@
 /* calls.c: the C library's allocation symbols, recorded; dlclose and _exit, which change what is known. */
+#include "deepbind.h"
 #include "next_allocator.h"
+#include "program_calls.h"
 #include "recording.h"
 
 #include <dlfcn.h>
@@ -61,6 +63,8 @@ EXPORT void *reallocarray(void *block, size_t count, size_t bytes)
         errno = ENOMEM;
         return NULL;
     }
+    if (reallocate_by_program(&block, total))
+        return block;
     return resize(block, total, CALL_SITE);
 }
 
@@ -102,6 +106,38 @@ EXPORT void *pvalloc(size_t bytes)
     if (block)
         recording_append(SPOOL_ALIGNED, block, bytes, (size_t)sysconf(_SC_PAGESIZE), CALL_SITE);
     return block;
+}
+
+/* --- other names ---------------------------------------------------------------------------------------- */
+
+/* Whichever allocator is next, its malloc and free serve glibc's other names, too. */
+EXPORT void *__libc_malloc(size_t bytes) __attribute__((alias("malloc")));
+EXPORT void __libc_free(void *block) __attribute__((alias("free")));
+EXPORT void *__libc_calloc(size_t count, size_t bytes) __attribute__((alias("calloc")));
+EXPORT void *__libc_realloc(void *block, size_t bytes) __attribute__((alias("realloc")));
+EXPORT void *__libc_memalign(size_t alignment, size_t bytes) __attribute__((alias("memalign")));
+EXPORT void *__libc_valloc(size_t bytes) __attribute__((alias("valloc")));
+EXPORT void *__libc_pvalloc(size_t bytes) __attribute__((alias("pvalloc")));
+/* As programs ask for cfree that were linked before it left glibc's headers. */
+__asm__(".symver __libc_free, cfree@GLIBC_2.2.5");
+
+/* C23's. */
+EXPORT void free_sized(void *block, size_t bytes)
+{
+    (void)bytes;
+    free(block);
+}
+
+EXPORT void free_aligned_sized(void *block, size_t alignment, size_t bytes)
+{
+    (void)alignment;
+    (void)bytes;
+    free(block);
+}
+
+bool deepbind_is_kept(void)
+{
+    return false; /* calls of a library that is bound so would not be recorded */
 }
 
 /* --- what changes what is known ----------------------------------------------------------------------- */

@@ -2,7 +2,10 @@
  * would call malloc, and every call of a C++ program would come from the same place in its library.
  *
  * The next operator is asked while this thread is inside the recorder, so that its malloc is not recorded as well.
+ * Where a program replaces some of the operators, none is recorded, but what they call: a block of its new may go to
+ * the runtime's sized delete, which calls its delete.
  * It may throw: this file is compiled with -fexceptions, and the cleanup runs then too. */
+#include "program_calls.h"
 #include "recording.h"
 
 #include <dlfcn.h>
@@ -56,6 +59,8 @@ static void leave(bool *was_inside)
             void *found = find(#name);                                                                            \
             memcpy(&next, &found, sizeof found);                                                                  \
         }                                                                                                         \
+        if (operators_are_replaced())                                                                             \
+            return next arguments;                                                                                \
         void *block;                                                                                              \
         {                                                                                                         \
             STAY_INSIDE;                                                                                          \
@@ -76,6 +81,10 @@ static void leave(bool *was_inside)
         if (__builtin_expect(!next, 0)) {                                                                         \
             void *found = find(#name);                                                                            \
             memcpy(&next, &found, sizeof found);                                                                  \
+        }                                                                                                         \
+        if (operators_are_replaced()) {                                                                           \
+            next arguments;                                                                                       \
+            return;                                                                                               \
         }                                                                                                         \
         recording_append(SPOOL_FREE, block, 0, 0, CALL_SITE);                                                     \
         STAY_INSIDE;                                                                                              \

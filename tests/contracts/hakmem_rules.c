@@ -170,3 +170,17 @@ RULE(cfree_is_found_with_and_without_its_version)
         frees[i](malloc(100));
     }
 }
+
+RULE(a_wide_alignment_maps_what_the_block_needs)
+{
+    size_t before = mallinfo2().hblkhd;
+    for (size_t alignment = 4 * MIB; alignment <= (size_t)64 << 30; alignment *= 4) {
+        char *block = aligned_alloc(alignment, 100);
+        CHECK(block != NULL && ((uintptr_t)block & (alignment - 1)) == 0);
+        memset(block, 1, 100);
+        CHECK(mallinfo2().hblkhd - before <= 4 * MIB);
+        block = realloc(block, 3 * MIB);
+        CHECK(block != NULL && block[99] == 1);
+        free(block);
+    }
+}

@@ -14,13 +14,15 @@ import pytest
 from workbench.processes import get_allocator
 
 FUNCTIONS = (
-    "malloc", "calloc", "free", "free_sized", "_Znwm", "_Znam", "_ZdlPv", "_ZdlPvm",
+    "malloc", "calloc", "free", "free_sized", "__libc_malloc", "__libc_free",
+    "_Znwm", "_Znam", "_ZnwmRKSt9nothrow_t", "_Znwm_above_tiny", "_ZdlPv", "_ZdaPv", "_ZdlPvm", "_ZdaPvm",
     "realloc", "reallocarray", "move_block", "malloc_usable_size",
     "hak_malloc", "hak_calloc", "hak_free", "hak_free_sized", "hak_realloc", "hak_malloc_usable_size",
     "malloc_above_tiny", "malloc_above_tiny_at",
 )  # fmt: skip
 # Where a fast path leaves for: the slow path, clearing or copying a block, the path of larger sizes.
-LEAVES = re.compile(r"heap_\w+|mem(?:set|cpy)@plt|malloc_above_tiny(?:_at)?|move_block|_Z\w+\.cold")
+SLOW = re.compile(r"heap_\w+|\w+_(?:slowly|missed)(?:\.\w+)*")
+LEAVES = re.compile(rf"{SLOW.pattern}|mem(?:set|cpy)@plt|(?:malloc|_Z\w+)_above_tiny(?:_at)?|move_block")
 
 
 @cache
@@ -80,12 +82,22 @@ def test_it_leaves_for_the_slow_path_only(name: str) -> None:
         if (found := re.match(r"(?:j\w+|call) +[0-9a-f]+ <([^>+]+)(?:\+0x[0-9a-f]+)?>", line))
     }
     assert [target for target in targets if target != name and not LEAVES.fullmatch(target)] == []
-    assert any(target.startswith("heap_") for target in targets)
+    assert any(SLOW.fullmatch(target) for target in targets)
 
 
 def test_a_locked_instruction_would_be_seen() -> None:
     locked = [name for name, code in disassemble().items() if any(line.startswith("lock") for line in code)]
     assert any(name.startswith(("tls_cache_free", "central_")) for name in locked), locked
+
+
+@pytest.mark.parametrize("name", ["dlopen", "dlmopen"])
+def test_dlopen_ends_in_a_jump(name: str) -> None:
+    """So that the C library's own finds the address of who called it."""
+    for function in (name, f"first_{name}"):
+        code = disassemble()[function]
+        assert not any(line.startswith("ret") for line in code)
+        assert any(re.match(r"jmp +(\*|[0-9a-f]+ <dlm?open>)", line) for line in code)
+    assert not any(line.startswith("call") for line in disassemble()[name])
 
 
 @pytest.mark.parametrize("library", ["libhakmem.so", "libhakmem-record.so"])
@@ -104,3 +116,11 @@ def test_a_debugger_knows_what_malloc_gives(library: str) -> None:
     )
     assert "DW_AT_type" in malloc.split("\n <2>")[0]
     assert "DW_TAG_formal_parameter" in malloc
+
+
+@pytest.mark.parametrize(
+    ("operator", "call"), [("_Znwm", "malloc"), ("_ZnamRKSt9nothrow_t", "malloc"), ("_ZdlPvm", "free")]
+)
+def test_an_operator_is_as_short_as_the_call_it_stands_for(operator: str, call: str) -> None:
+    """Though it asks whether the program replaced what it is defined by."""
+    assert len(disassemble()[operator]) <= len(disassemble()[call])

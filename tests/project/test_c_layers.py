@@ -13,7 +13,7 @@ ALLOCATOR_LAYERS = (
     ("override", "override_cxx", "override_info", "override_pages", "override_libc", "api"),
     ("override_process",),
     ("process",),
-    ("fast_path", "statistics"),
+    ("fast_path", "override_replaced", "statistics"),
     ("heap", "heap_upkeep", "purger"),
     ("lifecycle",),
     ("tls_cache", "tls_cache_threads", "bin_limits", "bin_marks", "outbox"),
@@ -37,11 +37,12 @@ LAYER_OF = {name: index for index, row in enumerate(ALLOCATOR_LAYERS) for name i
 FOLDERS = {
     "include": (),
     "tables": (),
+    "preload": (),
     "system": (),
     "block": ("include", "system"),
-    "allocator": ("include", "tables", "system", "block"),
+    "allocator": ("include", "tables", "system", "block", "preload"),
     "workloads": ("include", "block"),
-    "recorder": ("include", "block"),
+    "recorder": ("include", "block", "preload"),
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', flags=re.MULTILINE)

@@ -128,3 +128,70 @@ def test_operators_of_cxx_under_another_allocator(tmp_path: Path) -> None:
     outcome = record([str(program)], tmp_path / "a", environment=os.environ | {"LD_PRELOAD": library})
     assert outcome.exit_code == 6
     assert len(read_events(outcome.traces[0].path, program)) == 9
+
+
+CONTRACTS = Path(__file__).parents[1] / "contracts"
+
+
+def build(compiler: str, source: str, program: Path, *options: str) -> Path:
+    subprocess.run([compiler, "-O1", "-fno-builtin", *options, CONTRACTS / source, "-o", program], check=True)
+    return program
+
+
+def test_what_replaced_operators_call_is_recorded(tmp_path: Path) -> None:
+    """A block of the program's new may be given to the runtime's delete: both are seen, or neither."""
+    library = build("g++", "array_library.cpp", tmp_path / "array_library.so", "-shared", "-fPIC")
+    program = build("g++", "replaced_operators.cpp", tmp_path / "program", "-std=c++17", "-DNEW", "-DDELETE")
+    outcome = record([str(program), str(library)], tmp_path / "a")
+    assert outcome.exit_code == 0
+    (trace,) = outcome.traces
+    assert trace.metadata.unknown_frees == 0
+    everything, events = read_events(trace.path), read_events(trace.path, program)
+    made = set(events.object_id[events.kind == MALLOC])
+    assert len(made) > 1000
+    assert made <= set(everything.object_id[everything.kind == FREE])
+
+
+def test_a_program_with_a_malloc_of_its_own(tmp_path: Path) -> None:
+    program = build("g++", "own_malloc.cpp", tmp_path / "program", "-std=c++17")
+    assert record([str(program)], tmp_path / "a").exit_code == 0
+
+
+def test_a_library_opened_with_deepbind_is_recorded(tmp_path: Path) -> None:
+    host = build("cc", "deepbind_host.c", tmp_path / "host", "-D_GNU_SOURCE")
+    options = ["-D_GNU_SOURCE", "-shared", "-fPIC", "-Wl,-rpath,$ORIGIN"]
+    for name in ("library.so", "beside.so"):
+        build("cc", "deepbind_library.c", tmp_path / name, *options)
+    outcome = record([str(host), "dlopen", str(tmp_path / "library.so")], tmp_path / "a")
+    assert outcome.exit_code == 0
+    (trace,) = outcome.traces
+    assert trace.metadata.unknown_frees == 0
+    assert list(read_events(trace.path, tmp_path / "library.so").kind) == [MALLOC, FREE, FREE]
+
+
+def test_other_names_of_glibc_are_recorded(tmp_path: Path) -> None:
+    source = tmp_path / "names.c"
+    source.write_text(
+        """
+        #include <stdlib.h>
+        void *__libc_malloc(size_t bytes);
+        void *__libc_memalign(size_t alignment, size_t bytes);
+        void __libc_free(void *block);
+        __asm__(".symver old_cfree, cfree@GLIBC_2.2.5");
+        void old_cfree(void *block);
+        int main(void)
+        {
+            free(__libc_malloc(100));
+            __libc_free(__libc_memalign(64, 200));
+            old_cfree(malloc(300));
+        }
+        """
+    )
+    program = tmp_path / "names"
+    subprocess.run(["cc", "-fno-builtin", str(source), "-o", str(program)], check=True)
+    outcome = record([str(program)], tmp_path / "a")
+    assert outcome.exit_code == 0
+    events = read_events(outcome.traces[0].path, program)
+    assert list(zip(events.kind, events.size_bytes, events.alignment_bytes, strict=True)) == [
+        (MALLOC, 100, 0), (FREE, 0, 0), (ALIGNED, 200, 64), (FREE, 0, 0), (MALLOC, 300, 0), (FREE, 0, 0),
+    ]  # fmt: skip

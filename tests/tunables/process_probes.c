@@ -38,6 +38,12 @@ PROBE(purge_background)
     CHECK(becomes(PURGER_ENDED));
 }
 
+/* What it does: tests/contracts/test_deepbind.py. */
+PROBE(os_deepbind)
+{
+    check_is_fixed(TUNABLE_os_deepbind, 1);
+}
+
 PROBE(clock_mode)
 {
     struct actor actor = {.operations = 5000 * 1000};

@@ -1,0 +1,26 @@
+/* own_symbol.c: own_symbol.h. */
+#include "own_symbol.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdint.h>
+
+/* This library, from its first to its last byte: named by the linker. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
+
+/* A program that is not position independent and takes a function's address has all of us find an entry of its
+ * linkage table, which jumps to the function: that replaces nothing. Its symbol is the program's, undefined. */
+static bool is_linkage_entry(void *function)
+{
+    Dl_info info;
+    void *symbol = 0;
+    if (!dladdr1(function, &info, &symbol, RTLD_DL_SYMENT) || !symbol)
+        return false;
+    return ((const ElfW(Sym) *)symbol)->st_shndx == SHN_UNDEF;
+}
+
+bool is_own_symbol(void *function)
+{
+    return (uintptr_t)function - (uintptr_t)__ehdr_start < (uintptr_t)(_end - __ehdr_start) || is_linkage_entry(function);
+}
