@@ -214,9 +214,12 @@ def test_two_panels_on_one_process_see_each_others_changes(
     assert session.target.allocator_block is not None
     other = LiveSession(own, tmp_path / "other")
     other.attach(str(session.target.allocator_block.info.path))
+    # The run can be repeated exactly, so each panel's own pump sets what its controls ask for.
     other.settings.set_one("tls.grow_percent", 61)
+    other.step()
     session.step()
     session.settings.set_one("tls.max_slots", 512)
+    session.step()
     other.step()
     for panel in (session, other):
         panel.take_new_entries()

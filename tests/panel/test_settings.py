@@ -56,6 +56,20 @@ def test_a_drag_is_one_change_and_one_undo(own: ControlBlock) -> None:
     assert [change.cause for change in settings.changes.entries()] == ["you", "undo", "redo"]
 
 
+def test_undo_of_a_drag_leaves_what_others_set(desk: Desk, pond: MadeUpBlock) -> None:
+    desk.session.attach(str(pond.path))
+    settings = desk.session.settings
+    for depth in (5, 6, 7):
+        settings.set_one("pond.depth", depth, gesture="drag 1")
+    (change,) = settings.changes.entries()
+    assert change.before == {"pond.depth": 4}
+    with pond.open() as other:
+        other.set({"fish.age": 9})
+    settings.undo()
+    values = settings.requested()
+    assert (values["pond.depth"], values["fish.age"]) == (4, 9)
+
+
 def test_every_shipped_preset_can_be_set_and_is_recognised(own: ControlBlock) -> None:
     settings = SettingsDesk(own)
     presets = shipped_presets()

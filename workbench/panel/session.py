@@ -223,7 +223,7 @@ class LiveSession:
         outcome = target.poll()
         events, sample = None, None
         try:
-            self.settings.notice_others()
+            self.settings.settle()
             events = target.recorder.drain_events()
             self._note_events(events)
             if outcome is None:

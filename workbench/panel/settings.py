@@ -1,7 +1,9 @@
 """The values of the tunables: asked for, refused, undone. The only part of a panel that callbacks touch.
 
-A callback makes one call of C (`ControlBlock.set`) and appends to the change log, on whatever thread
-the kernel runs it. Everything that is shown is read from here by the pump.
+A callback (`set_one`) makes one call of C and appends to `_asked`, on whatever thread the kernel runs it; it
+takes no lock. The pump's thread does the rest in `settle`: it enters what was asked for into the change log,
+with the values before and the workload's count of operations, and it notices what others set. Everything
+that is shown is read by the pump. A notebook's calls take the pump's lock; a slider never waits for it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ import contextlib
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
 
 from workbench.control import ControlBlock, Settings, Tunable, Value
 from workbench.errors import NoProcess, WorkbenchError
@@ -34,8 +39,50 @@ def name_setter(pid: int | None, target_pid: int) -> str:
     return f"{name} (pid {pid})" if name else f"pid {pid}"
 
 
+@dataclass(frozen=True, eq=False)
+class _Binding:
+    """Where values go; replaced as a whole when a process comes or goes."""
+
+    tunables: Mapping[str, Tunable]
+    block: ControlBlock | None = None
+    is_foreign: bool = False
+    workload_block: ControlBlock | None = None
+    is_repeatable: bool = False
+
+
+class _Stand(Enum):
+    """How far something that was asked for is."""
+
+    CALLED = "the call goes on"
+    REFUSED = "it was refused"
+    STAGED = "it waits for the next start"
+    WAITS = "the pump sets it, while the workload stands still"
+    SET = "it is set"
+
+
+@dataclass(eq=False)
+class _Asked:
+    """Values that were asked for as a whole; one is made before its call, so that no generation is missed."""
+
+    binding: _Binding
+    values: Mapping[str, Value]
+    cause: str = YOU
+    gesture: str = ""
+    time_s: float = field(default_factory=time.monotonic)
+    stand: _Stand = _Stand.CALLED
+    point: SetPoint | None = None
+    change: Change | None = None
+
+    @property
+    def generation(self) -> int:
+        """Of the settings that it made; 0 if it made none."""
+        return self.point.generation if self.point else 0
+
+
 class SettingsDesk:
-    """Values wanted for the next start, and those of the process that runs now; thread-safe.
+    """Values wanted for the next start, and those of the process that runs now.
+
+    `set_one` and `reset` take no lock, and may be called from any thread; so may all else, which takes one.
 
     Parameters
     ----------
@@ -46,24 +93,32 @@ class SettingsDesk:
     def __init__(self, own: ControlBlock) -> None:
         self._lock = threading.RLock()
         self._own = own
-        self._block: ControlBlock | None = None
-        self._is_foreign = False
-        self._workload_block: ControlBlock | None = None
-        self._is_repeatable = False
-        # What the process was asked for last, by anybody, as far as it was noticed here.
+        self._binding = _Binding(own.tunables)
+        # Appended to by callbacks, emptied by `settle`.
+        self._asked: deque[_Asked] = deque()
+        # What the process was asked for, as far as the log has it; and which later generations are in it.
         self._known: Settings | None = None
-        self._staged: dict[str, Value] = {}
+        self._entered: set[int] = set()
+        # Replaced as a whole, since callbacks read it.
+        self._staged: Mapping[str, Value] = {}
         self._problems: dict[str, str] = {}
         # How often each control was answered: a view keeps what was typed until then.
         self._answers: dict[str, int] = {}
         self._preset_name = ""
-        self.changes = ChangeLog()
-        self.tunables: Mapping[str, Tunable] = own.tunables
+        self._log = ChangeLog()
         self.error = ""
-        self._forget_values()
+        self._staged = {name: tunable.default for name, tunable in own.tunables.items()}
 
-    def _forget_values(self) -> None:
-        self._staged = {name: tunable.default for name, tunable in self._own.tunables.items()}
+    @property
+    def tunables(self) -> Mapping[str, Tunable]:
+        """Those of the process that runs, else of the next start."""
+        return self._binding.tunables
+
+    @property
+    def changes(self) -> ChangeLog:
+        """All changes, with what was asked for until now."""
+        self.settle()
+        return self._log
 
     # --- which process, by the pump ---
 
@@ -89,54 +144,61 @@ class SettingsDesk:
             Whether the workload stands still for every change, so that it can be repeated exactly.
         """
         with self._lock:
-            self._block = block
-            self._workload_block = workload_block
-            self._is_repeatable = is_repeatable
+            self.settle()
             self._known = block.requested() if block is not None else None
-            self._is_foreign = is_foreign
-            self.tunables = block.tunables if block is not None else self._own.tunables
+            tunables = block.tunables if block is not None else self._own.tunables
+            self._binding = _Binding(tunables, block, is_foreign, workload_block, is_repeatable)
+            self._entered.clear()
             self._problems.clear()
             if is_foreign:
-                self.changes.forget_undo()
+                self._log.forget_undo()
 
     def unbind(self) -> None:
         """The process is gone; what was asked of our own stays for the next start."""
         with self._lock:
-            was_foreign = self._is_foreign
-            self._block = self._workload_block = self._known = None
-            self._is_foreign = False
-            self.tunables = self._own.tunables
+            with contextlib.suppress(WorkbenchError):
+                self.settle()
+            was_foreign = self._binding.is_foreign
+            self._known = None
+            self._binding = _Binding(self._own.tunables)
             self._problems.clear()
             if was_foreign:
-                self.changes.forget_undo()
+                self._log.forget_undo()
 
     def staged_changes(self) -> dict[str, Value]:
         """Values for the next start that differ from the defaults."""
-        with self._lock:
-            defaults = self._own.tunables
-            return {name: value for name, value in self._staged.items() if value != defaults[name].default}
+        self.settle()
+        defaults = self._own.tunables
+        return {name: value for name, value in self._staged.items() if value != defaults[name].default}
 
     # --- values ---
 
     def requested(self) -> dict[str, Value]:
         """What is asked for, by name."""
         with self._lock:
-            if self._block is None:
+            self.settle()
+            binding = self._binding
+            if binding.block is None:
                 return dict(self._staged)
-            values = dict(self._block.requested().values)
-            if not self._is_foreign:
-                for name, tunable in self.tunables.items():
-                    if tunable.effect == "start" and name in self._staged:
-                        values[name] = self._staged[name]
-            return values
+            return self._overlay(binding.block.requested().values)
+
+    def _overlay(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """A process's values, with those that wait for the next start."""
+        if self._binding.is_foreign:
+            return dict(values)
+        waiting = [name for name, tunable in self.tunables.items() if tunable.effect == "start"]
+        return {**values, **{name: self._staged[name] for name in waiting if name in self._staged}}
 
     def describe(self) -> dict[str, messages.ControlState]:
         """State of every control, for the views."""
         with self._lock:
-            effective = None
-            if self._block is not None:
-                effective = self._block.effective().values
-            return describe_values(self.tunables, self.requested(), effective, self._problems, self._answers)
+            self.settle()
+            # Before the values: an answer must not be told with what was there before it.
+            answers, problems = dict(self._answers), dict(self._problems)
+            requested = self.requested()
+            block = self._binding.block
+            effective = block.effective().values if block is not None else None
+            return describe_values(self.tunables, requested, effective, problems, answers)
 
     def matching_preset(self, presets: tuple[Preset, ...]) -> str:
         """Name of the preset whose values all hold, empty if there is none.
@@ -150,23 +212,63 @@ class SettingsDesk:
                 return preset.name
         return ""
 
-    # --- changes, by callbacks ---
+    # --- changes, by callbacks: no lock, one call ---
 
     def set_one(self, name: str, given: object, gesture: str = "") -> None:
         """Sets one tunable from a control; what is wrong with it is shown at the control."""
-        with self._lock:
-            tunable = self.tunables.get(name)
-            if tunable is None:
-                self.error = f"this process has no tunable {name}"
-                return
-            try:
-                value = self._read_value(tunable, given)
-                self.apply({name: value}, YOU, gesture)
-                self._problems.pop(name, None)
-                self.error = ""
-            except WorkbenchError as error:
-                self._problems[name] = str(error)
-            self._answers[name] = self._answers.get(name, 0) + 1
+        if name not in self.tunables:
+            self.error = f"this process has no tunable {name}"
+            return
+        try:
+            self._ask(name, given, gesture)
+            self._problems.pop(name, None)
+            self.error = ""
+        except WorkbenchError as error:
+            self._problems[name] = str(error)
+        self._answers[name] = self._answers.get(name, 0) + 1
+
+    def reset(self, name: str) -> None:
+        """Sets one tunable to its default."""
+        tunable = self.tunables.get(name)
+        if tunable is not None:
+            self.set_one(name, tunable.default)
+
+    def _ask(self, name: str, given: object, gesture: str) -> None:
+        binding = self._binding
+        asked = _Asked(binding, {name: self._read_value(binding.tunables[name], given)}, YOU, gesture)
+        self._asked.append(asked)
+        try:
+            asked.stand = self._call(binding, asked)
+        except WorkbenchError:
+            asked.stand = _Stand.REFUSED
+            if binding is self._binding:
+                raise
+            self._ask(name, given, gesture)  # the process went, or another came, meanwhile
+
+    def _call(self, binding: _Binding, asked: _Asked) -> _Stand:
+        """The one call: sets, or checks what is set later."""
+        is_live = not self._waits_for_start(binding, asked.values)
+        if binding.block is not None and is_live:
+            if binding.is_repeatable:
+                binding.block.check(asked.values)
+                return _Stand.WAITS
+            with contextlib.nullcontext() if binding.is_foreign else contextlib.suppress(NoProcess):
+                asked.point = SetPoint(None, False, binding.block.set(asked.values))
+                return _Stand.SET
+        self._own.check({**self._wanted(), **asked.values})
+        return _Stand.STAGED
+
+    def _waits_for_start(self, binding: _Binding, values: Mapping[str, Value]) -> bool:
+        # Ours can be started again: what takes effect at start waits for that.
+        return not binding.is_foreign and all(binding.tunables[name].effect == "start" for name in values)
+
+    def _wanted(self) -> dict[str, Value]:
+        """Values for the next start, with what the pump has not entered yet."""
+        wanted = dict(self._staged)
+        for asked in list(self._asked):
+            if not asked.binding.is_foreign and asked.stand not in (_Stand.CALLED, _Stand.REFUSED):
+                wanted.update(asked.values)
+        return wanted
 
     @staticmethod
     def _read_value(tunable: Tunable, given: object) -> Value:
@@ -175,6 +277,92 @@ class SettingsDesk:
         if isinstance(given, bool | int | float):
             return tunable.from_word(tunable.to_word(given))
         raise WorkbenchError(f"{tunable.name}: {given!r} is no value; give {tunable.describe_range()}")
+
+    # --- what the pump makes of it ---
+
+    def settle(self) -> None:
+        """Enters into the log what was asked for and what others set since the last time."""
+        with self._lock:
+            block = self._binding.block
+            latest = None
+            if block is not None:
+                # Before the list is looked at: whoever made a generation up to this one is on it.
+                with contextlib.suppress(WorkbenchError):
+                    latest = block.requested()
+            asked = list(self._asked)
+            done = [one for one in asked if one.stand is not _Stand.CALLED]
+            for one in sorted(done, key=lambda one: one.generation):
+                self._enter(one)
+            for one in done:
+                self._asked.remove(one)
+            if block is not None and latest is not None and len(done) == len(asked):
+                self._notice_others(block, latest)
+
+    def _enter(self, one: _Asked) -> None:
+        is_of_this = one.binding is self._binding
+        if one.stand is _Stand.REFUSED or (one.binding.is_foreign and not is_of_this):
+            return
+        before = self._known_values()
+        if one.stand is _Stand.WAITS and is_of_this:
+            if all(before.get(name) == value for name, value in one.values.items()):
+                return
+            try:
+                with contextlib.suppress(NoProcess):
+                    one.point = self._set(one.binding, one.values)
+            except WorkbenchError as error:  # another value came in between
+                self._problems.update(dict.fromkeys(one.values, str(error)))
+                return
+        if one.point is not None and is_of_this and self._known is not None:
+            values = {**self._known.values, **self._live_only(one.values)}
+            self._known = Settings(values, self._known.generation)
+            self._entered.add(one.generation)
+        if not one.binding.is_foreign:
+            self._staged = {**self._staged, **one.values}
+        operations = one.point.operations if one.point else None
+        if one.stand is _Stand.SET and operations is None and is_of_this:
+            operations = self._count_operations()
+        is_exact = one.point is not None and one.point.is_exact
+        one.change = self._log.record(
+            one.time_s,
+            one.cause,
+            before,
+            one.values,
+            one.gesture,
+            operations=operations,
+            is_exact=is_exact,
+        )
+
+    def _notice_others(self, block: ControlBlock, latest: Settings) -> None:
+        assert self._known is not None
+        if any(generation > latest.generation for generation in self._entered):
+            return  # set after `latest` was read: the next time tells
+        before = self._known.values
+        others = latest.generation - self._known.generation - len(self._entered)
+        after = {name: value for name, value in latest.values.items() if before.get(name) != value}
+        if others and after:
+            is_theirs = latest.generation not in self._entered
+            setter = block.setter(latest.generation) if is_theirs else None
+            who = name_setter(setter, block.info.pid)
+            operations = self._count_operations()
+            self._log.record(time.monotonic(), who, before, after, operations=operations, can_undo=False)
+        self._known = latest
+        self._entered.clear()
+
+    def _known_values(self) -> dict[str, Value]:
+        """What is asked for, as far as the log has it."""
+        return dict(self._staged) if self._known is None else self._overlay(self._known.values)
+
+    def _count_operations(self) -> int | None:
+        block = self._binding.workload_block
+        return count_operations(block) if block is not None else None
+
+    def _set(self, binding: _Binding, values: Mapping[str, Value]) -> SetPoint:
+        assert binding.block is not None
+        if binding.workload_block is not None and binding.is_repeatable:
+            return set_between_operations(binding.workload_block, binding.block, values)
+        return SetPoint(self._count_operations(), False, binding.block.set(values))
+
+    # --- changes of several values, by the pump or a notebook ---
 
     def apply(self, values: Mapping[str, Value], cause: str, gesture: str = "") -> Change | None:
         """Sets several tunables as a whole or not at all, and logs it as one change.
@@ -185,70 +373,24 @@ class SettingsDesk:
             If a value is refused; then nothing changed.
         """
         with self._lock:
-            self.notice_others()
             before = self.requested()
+            binding = self._binding
             values = {name: value for name, value in values.items() if before.get(name) != value}
             if not values:
                 return None
-            live = values
-            if not self._is_foreign:
-                # Ours can be started again: what takes effect at start waits for that.
-                live = self._live_only(values)
+            if not binding.is_foreign:
                 self._own.check({**self._staged, **values})  # refuses what could not be started
-            point = None
-            if self._block is not None and live:
-                with contextlib.nullcontext() if self._is_foreign else contextlib.suppress(NoProcess):
-                    point = self._set(self._block, live)
-            if not self._is_foreign:
-                self._staged.update(values)
+            one = _Asked(binding, values, cause, gesture, stand=_Stand.STAGED)
+            live = values if binding.is_foreign else self._live_only(values)
+            if binding.block is not None and live:
+                with contextlib.nullcontext() if binding.is_foreign else contextlib.suppress(NoProcess):
+                    one.point = self._set(binding, live)
+                    one.stand = _Stand.SET
+            self._asked.append(one)
             for name in values:
                 self._problems.pop(name, None)
-            return self.changes.record(
-                time.monotonic(),
-                cause,
-                before,
-                values,
-                gesture,
-                operations=point.operations if point else None,
-                is_exact=point.is_exact if point else False,
-            )
-
-    def _set(self, block: ControlBlock, values: Mapping[str, Value]) -> SetPoint:
-        if self._workload_block is not None and self._is_repeatable:
-            point = set_between_operations(self._workload_block, block, values)
-        else:
-            generation = block.set(values)
-            workload_block = self._workload_block
-            operations = count_operations(workload_block) if workload_block is not None else None
-            point = SetPoint(operations, False, generation)
-        latest = block.requested()
-        if latest.generation == point.generation:
-            self._known = latest
-        elif self._known is not None:  # somebody was faster; what they set is noticed next
-            self._known = Settings({**self._known.values, **values}, point.generation)
-        return point
-
-    def notice_others(self) -> None:
-        """Logs what another panel, command or program set since the last time."""
-        with self._lock:
-            if self._block is None or self._known is None:
-                return
-            latest = self._block.requested()
-            if latest.generation == self._known.generation:
-                return
-            before = self._known.values
-            after = {name: value for name, value in latest.values.items() if before.get(name) != value}
-            who = name_setter(self._block.setter(latest.generation), self._block.info.pid)
-            self._known = latest
-            workload_block = self._workload_block
-            self.changes.record(
-                time.monotonic(),
-                who,
-                before,
-                after,
-                operations=count_operations(workload_block) if workload_block is not None else None,
-                can_undo=False,
-            )
+            self.settle()
+            return one.change
 
     def restore(self, values: Mapping[str, Value]) -> None:
         """Gives a process back the values it had.
@@ -262,12 +404,6 @@ class SettingsDesk:
 
     def _live_only(self, values: Mapping[str, Value]) -> dict[str, Value]:
         return {name: value for name, value in values.items() if self.tunables[name].effect != "start"}
-
-    def reset(self, name: str) -> None:
-        """Sets one tunable to its default."""
-        tunable = self.tunables.get(name)
-        if tunable is not None:
-            self.set_one(name, tunable.default)
 
     def apply_preset(self, preset: Preset) -> Change | None:
         """Sets every tunable to a preset's value, or its default where the preset has none.
@@ -288,7 +424,7 @@ class SettingsDesk:
         with self._lock:
             wanted = {name: tunable.default for name, tunable in self.tunables.items()}
             wanted.update({name: value for name, value in preset.values.items() if name in wanted})
-            return self._live_only(wanted) if self._is_foreign else wanted
+            return self._live_only(wanted) if self._binding.is_foreign else wanted
 
     def undo(self) -> None:
         """Takes the latest change back.
@@ -302,7 +438,7 @@ class SettingsDesk:
             change = self.changes.next_undo()
             if change is not None:
                 self.apply(change.before, "undo")
-                self.changes.mark_undone(change)
+                self._log.mark_undone(change)
 
     def redo(self) -> None:
         """Makes the change again that was taken back last.
@@ -316,11 +452,11 @@ class SettingsDesk:
             change = self.changes.next_redo()
             if change is not None:
                 self.apply(change.after, "redo")
-                self.changes.mark_redone(change)
+                self._log.mark_redone(change)
 
     def describe_history(self) -> messages.ChangeHistory:
         """What undo and redo would do; empty texts where there is nothing."""
-        undo, redo = self.changes.next_undo(), self.changes.next_redo()
+        undo, redo = self.changes.next_undo(), self._log.next_redo()
         tell = describe_change
         return {
             "undo": tell(self.tunables, undo.before, undo.after) if undo else "",

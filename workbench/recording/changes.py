@@ -77,6 +77,8 @@ class ChangeLog:
 
         Returns the entry, or None if nothing differs.
         """
+        # Of the tunables that changed and no others: undo gives back what stands here.
+        before = {name: before[name] for name in after if name in before}
         with self._lock:
             last = self._entries[-1] if self._entries else None
             self._note_step(time_s, cause, before, after, gesture, operations, is_exact)
