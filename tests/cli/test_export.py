@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 
 from tests.cli.terminal import Program, assert_refused, run_workbench, start, wait_until
+from workbench.commands import export
 from workbench.control import find_blocks
 from workbench.export import FORMATS, read_defaults
 from workbench.processes import RunSpec, Worker
@@ -53,6 +54,23 @@ def test_a_run_is_named_with_its_seed() -> None:
         assert "slots=512" in facts["parameters"]
     finally:
         worker.kill()
+
+
+@pytest.mark.parametrize(
+    ("command", "workload"),
+    [
+        ("/usr/hakmem-run --workload larson --seed 7", "larson"),
+        ("/home of/My Projects/x y/hakmem-run-latency --workload pair --seed 7", "pair"),
+        ("hakmem-run --workload larson --seed 7", "larson"),
+        ("cat hakmem-run --workload larson", None),
+        ("/bin/my-hakmem-run --workload larson", None),
+        ("", None),
+    ],
+)
+def test_the_work_of_a_runner_in_any_folder(command: str, workload: str | None) -> None:
+    found = export._read_work(command)
+    assert found.get("workload") == workload
+    assert found.get("seed") == (None if workload is None else "7")
 
 
 def test_sourced_in_a_shell_it_starts_another_program_so(program: Program, tmp_path: Path) -> None:

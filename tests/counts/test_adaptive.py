@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 
 import pytest
 
 from workbench.processes import get_allocator
+from workbench.processes.allocators import run_environment
 from workbench.processes.native_files import RUNNER
 
 OPERATIONS = 1_000_000
@@ -22,7 +22,7 @@ WORKS = {
 
 
 def count_instructions(words: list[str], settings: dict[str, str]) -> int:
-    preload = {"LD_PRELOAD": str(get_allocator("hakmem").library), "HAKMEM_CLOCK_MODE": "operations"}
+    preload = run_environment(get_allocator("hakmem").library) | {"HAKMEM_CLOCK_MODE": "operations"}
     run = subprocess.run(
         [
             *(
@@ -35,7 +35,7 @@ def count_instructions(words: list[str], settings: dict[str, str]) -> int:
             ),
             *("--threads", "1", "--seed", "1", "--operations", str(OPERATIONS)),
         ],
-        env=os.environ | preload | settings,
+        env=preload | settings,
         capture_output=True,
         text=True,
         timeout=300,

@@ -7,7 +7,6 @@ says that Valgrind granted the range and the fast path was the one measured.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from workbench.processes import get_allocator
+from workbench.processes.allocators import run_environment
 
 # A malloc and its free. Seen: 33.1 to 34.1, of these 0.1 to 1 are ticks.
 MOST_INSTRUCTIONS = 34.3
@@ -34,12 +34,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def count_instructions(program: Path, pattern: str, operations: int) -> int:
     # By operations, so that no decision depends on how slowly Valgrind runs.
-    preload = {"LD_PRELOAD": str(get_allocator("hakmem").library), "HAKMEM_CLOCK_MODE": "operations"}
+    preload = run_environment(get_allocator("hakmem").library) | {"HAKMEM_CLOCK_MODE": "operations"}
     calls = ("malloc", "free", "realloc", "malloc_usable_size", "aligned_alloc")
     command = ["valgrind", "--tool=callgrind", *(f"--toggle-collect={call}" for call in calls)]
     run = subprocess.run(
         [*command, "--callgrind-out-file=/dev/null", program, pattern, str(operations)],
-        env=os.environ | preload,
+        env=preload,
         capture_output=True,
         text=True,
         timeout=300,

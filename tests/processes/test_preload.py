@@ -15,6 +15,7 @@ import pytest
 from workbench.control import Value
 from workbench.errors import CannotPreload, ConstraintBroken, OutOfRange, UnknownTunable
 from workbench.processes import check_preloadable, get_allocator, preload_environment
+from workbench.processes.allocators import run_environment
 
 TIMEOUT_S = 120
 
@@ -124,7 +125,7 @@ def test_a_script_that_is_its_own_interpreter_is_refused(tmp_path: Path) -> None
 
 
 def test_the_environment_preloads_ours_first() -> None:
-    ours = str(get_allocator("hakmem").library)
+    ours = run_environment(get_allocator("hakmem").library)["LD_PRELOAD"]
     environment = preload_environment({}, {"LD_PRELOAD": f"/lib/one.so {ours}:/lib/two.so", "KEPT": "1"})
     assert environment == {"LD_PRELOAD": f"{ours}:/lib/one.so:/lib/two.so", "KEPT": "1"}
 

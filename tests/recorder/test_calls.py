@@ -95,7 +95,7 @@ def test_a_library_that_comes_and_goes(run_recorded: Run, loaded_library: Path) 
 
 def test_a_preloaded_allocator_stays(run_recorded: Run, recorded_program: Path) -> None:
     environment = preload_environment({})
-    assert str(get_allocator("hakmem").library) in environment["LD_PRELOAD"]
+    assert environment["LD_PRELOAD"].split(":")[0].endswith("/libhakmem.so")
     outcome = run_recorded("threads", environment=environment)
     assert outcome.exit_code == 5
     events = read_events(outcome.traces[0].path, recorded_program)

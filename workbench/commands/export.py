@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
-from pathlib import PurePath
 
 import click
 
@@ -25,7 +25,7 @@ from workbench.interrupt import ending_at_once
 _FORMAT_HELP = "; ".join(f"{form.name}: {form.help}" for form in FORMATS.values())
 
 # The program whose command line names the work it does.
-_RUNNERS = ("hakmem-run", "hakmem-run-latency")
+_RUNNER = re.compile(r"(?:/.*/)?hakmem-run(?:-latency)?(?= --|$)")
 
 
 @click.command()
@@ -94,9 +94,11 @@ def _read_process(
 
 def _read_work(command: str) -> dict[str, str]:
     """What the command line of the workload runner tells; nothing for another program."""
-    program, *words = command.split() or [""]
-    if PurePath(program).name not in _RUNNERS:
+    # A block has its command line as one text, in which the program's own path may have blanks.
+    runner = _RUNNER.match(command)
+    if runner is None:
         return {}
+    words = command[runner.end() :].split()
     found: dict[str, str] = {}
     for option, value in itertools.pairwise(words):
         name = option.removeprefix("--")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workbench.control import ControlBlock, Value
 from workbench.errors import WorkbenchError
-from workbench.processes import InProcessRun, Outcome, RunSpec, Worker, resident_bytes
+from workbench.processes import InProcessRun, Outcome, RunSpec, Worker, name_process, resident_bytes
 from workbench.recording import Recorder
 
 IN_PROCESS = "hakmem in this kernel"
@@ -143,7 +143,8 @@ def attach_target(path: Path) -> Target:
         if workload_block is not None:
             workload_block.close()
         raise
-    name = Path(block.info.command.split(" ")[0]).name or "a process"
+    # Not the first word of its command: the program's path may have blanks.
+    name = name_process(block.info.pid) or "a process"
     return Target(
         f"{name} (pid {block.info.pid})", block.info.pid, block, workload_block, recorder, before=before
     )
