@@ -109,6 +109,31 @@ main()
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+def test_an_interrupt_while_python_itself_starts_is_silent(tmp_path: Path) -> None:
+    # It has come before Python's first instruction, as it would anywhere up to our first line.
+    if b"--block-signal" not in WORKBENCH.read_bytes():
+        pytest.skip("env of this machine blocks no signals")
+    early = (
+        "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}); "
+        "os.kill(os.getpid(), signal.SIGINT); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    for words in (["ps"], ["exec", "--", "sleep", "600"]):
+        done = subprocess.run(
+            [sys.executable, "-c", early, WORKBENCH, *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_no_module_is_taken_from_the_folder_one_is_in(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('taken from here')")
+    (tmp_path / "workbench.py").write_text("raise SystemExit('taken from here')")
+    assert run_workbench("--version", cwd=tmp_path).stdout.startswith("workbench ")
+
+
 def test_an_interrupt_that_is_ignored_stays_ignored() -> None:
     # As a background job of a script has it: neither the start nor the program that `exec` runs is ended.
     ignoring = (
