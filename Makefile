@@ -51,7 +51,7 @@ $(ENVIRONMENT): $(LOCK)
 $(PACKAGE): $(ENVIRONMENT) pyproject.toml native/CMakeLists.txt workbench/control/cffi_build.py scripts/workbench.sh
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable . \
 	    --config-settings=build-dir=$(BUILD)
-	@! env --block-signal=INT true 2>/dev/null || install scripts/workbench.sh $(BIN)/workbench
+	@! /usr/bin/env --block-signal=INT true 2>/dev/null || install scripts/workbench.sh $(BIN)/workbench
 	@touch $@
 
 .PHONY: setup
