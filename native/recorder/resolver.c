@@ -4,10 +4,15 @@
 #include "address_map.h"
 #include "spool.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Kinds of the trace format. */
 enum { EVENT_MALLOC, EVENT_CALLOC, EVENT_ALIGNED, EVENT_REALLOC, EVENT_FREE, EVENT_THREAD_START, EVENT_THREAD_END };
@@ -44,6 +49,30 @@ struct call {
     uint64_t address, value, alignment;
     int64_t time_ns;
 };
+
+void *hak_spool_map(const char *path, uint64_t bytes, int is_writable)
+{
+    struct stat status;
+    int file = open(path, (is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0)
+        return NULL;
+    void *mapped = MAP_FAILED;
+    if (!fstat(file, &status)) {
+        if ((uint64_t)status.st_size < bytes)
+            errno = EBADMSG; /* to read behind its end would be the reader's end */
+        else
+            mapped = mmap(NULL, bytes, PROT_READ | (is_writable ? PROT_WRITE : 0), MAP_SHARED, file, 0);
+    }
+    int error = errno;
+    close(file);
+    errno = error;
+    return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+void hak_spool_unmap(void *mapped, uint64_t bytes)
+{
+    munmap(mapped, bytes);
+}
 
 struct hak_resolver *hak_resolver_new(void *head)
 {

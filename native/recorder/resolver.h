@@ -34,6 +34,11 @@ struct hak_resolver_totals {
 
 struct hak_resolver;
 
+/* Maps a spool's file, of at least so many bytes; NULL and errno, which is EBADMSG for a shorter one. No descriptor
+ * is kept: a program may have more children than its reader may have descriptors. */
+void *hak_spool_map(const char *path, uint64_t bytes, int is_writable);
+void hak_spool_unmap(void *mapped, uint64_t bytes);
+
 /* `head` is the mapped ID.head. NULL if it is none, or without memory. */
 struct hak_resolver *hak_resolver_new(void *head);
 void hak_resolver_free(struct hak_resolver *resolver);

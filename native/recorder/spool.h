@@ -6,7 +6,8 @@
  *   ID.00000000   segment 0: 32768 records; ID.00000001 the next, and so on
  *   ID.modules    copies of /proc/self/maps, each after a line "@NUMBER"
  *
- * where ID is "PID-TIME", both in hexadecimal. All are mapped shared: what a thread stored is in the file,
+ * where ID is "PID-TIME", both in hexadecimal. Beside them the reader makes, before the program starts, a file
+ * in which an image that gets no head, as on a full disk, counts itself (struct spool_failures). All are mapped shared: what a thread stored is in the file,
  * however the process ends.
  *
  * A record's number comes from head.next, one atomic counter of the process; it is its place in the spool
@@ -31,6 +32,8 @@
 #define SPOOL_MAGIC 0x314C4F4F504B4148u /* "HAKPOOL1" */
 #define SPOOL_FOLDER_VARIABLE "HAKMEM_RECORD_SPOOL"
 #define SPOOL_READER_LOCK "reader" /* a file in the folder that the reader holds a lock on */
+
+#define SPOOL_FAILURES "failures"
 
 #define SPOOL_SEGMENT_SHIFT 15
 #define SPOOL_SEGMENT_RECORDS (1u << SPOOL_SEGMENT_SHIFT)
@@ -73,6 +76,11 @@ struct spool_head {
     /* Written by the reader. */
     _Atomic uint64_t consumed; /* records below are read: their segments may be unmapped; release */
     _Atomic uint32_t stop;     /* 1: no more is wanted */
+};
+
+struct spool_failures {
+    _Atomic uint32_t count; /* process images that could not be recorded; relaxed, like the other */
+    _Atomic uint32_t error; /* errno of the first */
 };
 
 _Static_assert(sizeof(struct spool_record) == 32, "a record is 32 bytes");

@@ -68,14 +68,23 @@ static void find_folder(void)
     syscall(SYS_close, file);
 }
 
-/* The reader learns of all else that goes wrong from the head; without one there is only this. */
+/* The reader learns of all else that goes wrong from the head; without one there is only this. Nothing is written to
+ * standard error: what has that number in a program may be anything. */
 static void complain(uint32_t error)
 {
-    char line[600];
-    int length = snprintf(line, sizeof line, "workbench record: process %d cannot be recorded: error %u at %s\n",
-                          (int)getpid(), error, folder);
-    if (length > 0)
-        syscall(SYS_write, STDERR_FILENO, line, (size_t)length);
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/" SPOOL_FAILURES, folder);
+    int file = open_file(path, O_RDWR);
+    if (file < 0)
+        return;
+    struct spool_failures *failures = mmap(NULL, sizeof *failures, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    syscall(SYS_close, file);
+    if (failures == MAP_FAILED)
+        return;
+    uint32_t none = 0;
+    atomic_compare_exchange_strong_explicit(&failures->error, &none, error, memory_order_relaxed, memory_order_relaxed);
+    atomic_fetch_add_explicit(&failures->count, 1, memory_order_relaxed);
+    munmap(failures, sizeof *failures);
 }
 
 /* A file whose every byte has its place on the disk, mapped: a disk that is full says so here, and not with

@@ -190,6 +190,47 @@ static int go_on_when_told(void)
     return 0;
 }
 
+/* Takes every signal there is, and prints its number; SIGTERM is the last. */
+static int tell_signals(void)
+{
+    sigset_t all;
+    int number = 0;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    fill(blocks[0]);
+    puts("ready");
+    while (fflush(stdout), number != SIGTERM && !sigwait(&all, &number))
+        printf("%d\n", number);
+    return 6;
+}
+
+/* Many children alive at once. Each ends when the last has begun. */
+static int have_children(int count)
+{
+    int begun[2], go_on[2], ended = 0;
+    char byte = 0;
+    fill(blocks[0]);
+    if (pipe(begun) || pipe(go_on))
+        return 1;
+    for (int i = 0; i < count; i++) {
+        if (fork() == 0) {
+            close(go_on[1]);
+            fill(blocks[1]);
+            _exit(write(begun[1], &byte, 1) != 1 || read(go_on[0], &byte, 1) != 0);
+        }
+    }
+    for (int i = 0; i < count; i++)
+        if (read(begun[0], &byte, 1) != 1)
+            return 1;
+    puts("all alive");
+    fflush(stdout);
+    getchar();
+    close(go_on[1]);
+    for (int i = 0, status; i < count; i++)
+        ended += wait(&status) > 0 && status == 0;
+    return ended == count ? 5 : 1;
+}
+
 static int load_library(const char *path)
 {
     for (int i = 0; i < 3; i++) {
@@ -232,6 +273,10 @@ int main(int count, char **arguments)
         return wait_for_interrupt();
     else if (!strcmp(how, "told"))
         return go_on_when_told();
+    else if (!strcmp(how, "signals"))
+        return tell_signals();
+    else if (!strcmp(how, "children"))
+        return have_children(atoi(arguments[2]));
     else if (!strcmp(how, "library"))
         return load_library(arguments[2]);
     else if (!strcmp(how, "say"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -14,7 +15,6 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from workbench.commands.output import print_json, print_table
-from workbench.errors import BadParameter
 from workbench.processes import RecordedTrace, RecordingOutcome
 from workbench.processes import record as record_command
 from workbench.traces.writer import DEFAULT_LEVEL
@@ -24,6 +24,7 @@ _COLUMNS = ("file", "program", "events", "stored", "bytes/event", "threads", "pe
 _NUMBERS = _COLUMNS[2:7]
 _DROPPED = ("bytes/event", "stored", "threads", "peak live", "program")
 _MOST_ROWS = 20
+_MOST_WARNINGS = 10
 _REMEDIES = {
     f"stopped: {os.strerror(errno.EACCES)}": " (it changed its user: start it as that user)",
     f"stopped: {os.strerror(errno.ENOSPC)}": " (name a --spool with more room)",
@@ -62,6 +63,7 @@ _REMEDIES = {
     default=None,
     help="Show events so far; by default where standard error is a terminal and output goes elsewhere.",
 )
+@click.option("--force", is_flag=True, help="Replace FILE also if it is no trace.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, on standard error.")
 @click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def record(
@@ -71,6 +73,7 @@ def record(
     level: int,
     spool: str | None,
     progress: bool | None,
+    force: bool,
     as_json: bool,
     command: tuple[str, ...],
 ) -> None:
@@ -78,14 +81,23 @@ def record(
 
     Standard input and output, signals and the exit status are the program's own; the summary goes to
     standard error. A child process, and the program before an exec, get a trace of their own beside FILE,
-    named FILE's stem, a number and the program. What cannot be preloaded (static and setuid programs,
-    scripts of such) is refused; a program that changes its user is recorded up to there.
+    named FILE's stem, a number and the program. A trace FILE that is there is replaced once the program
+    runs, with those of its children. What cannot be preloaded (static and setuid programs, scripts of such)
+    is refused; a program that changes its user is recorded up to there. If the recording fails, it says so,
+    and the program goes on to its end.
     """
     environment = dict(os.environ)
     if keep_pythonmalloc:
         environment.setdefault("PYTHONMALLOC", "")  # empty is CPython's default
-    sys.stdout.flush()
     with _shown_progress(command[0], progress) as show:
+        told = 0
+
+        def warn(problem: str) -> None:
+            nonlocal told
+            told += 1
+            if told <= _MOST_WARNINGS:
+                click.echo(f"workbench: {problem}", err=True)
+
         outcome = record_command(
             command,
             output,
@@ -94,13 +106,22 @@ def record(
             spool_directory=spool,
             level=level,
             progress=show,
+            warn=warn,
+            force=force,
         )
-    if as_json:
-        print_json(_describe(outcome), err=True)
-    else:
-        _print_summary(outcome)
-    if not outcome.traces:
-        raise BadParameter(f"{command[0]}: nothing was recorded: it ran no program that can be preloaded")
+    with contextlib.suppress(OSError):  # the status is the program's, whether or not anybody reads this
+        if as_json:
+            print_json(_describe(outcome), err=True)
+        else:
+            _print_summary(outcome)
+            if told > _MOST_WARNINGS:
+                more = told - _MOST_WARNINGS
+                click.echo(f"workbench: {more} more could not be recorded whole; --json lists all", err=True)
+            if not outcome.traces and not outcome.problems:
+                click.echo(
+                    f"workbench: {command[0]}: nothing was recorded: it ran no program that can be preloaded",
+                    err=True,
+                )
     sys.exit(outcome.exit_code if outcome.exit_code >= 0 else 128 - outcome.exit_code)
 
 
@@ -126,6 +147,7 @@ def _shown_progress(program: str, is_wanted: bool | None) -> Iterator[Callable[[
 def _describe(outcome: RecordingOutcome) -> dict[str, object]:
     return {
         "exit_code": outcome.exit_code,
+        "problems": outcome.problems,
         "traces": [
             trace.metadata.to_json()
             | {

@@ -217,6 +217,8 @@ struct hak_new_sites { uint64_t *address; uint32_t *map_copies, capacity, count;
 struct hak_resolver_totals {
     uint64_t objects, live_bytes, peak_live_bytes, unknown_frees, missed_frees, lost_records;
 };
+void *hak_spool_map(const char *path, uint64_t bytes, int is_writable);
+void hak_spool_unmap(void *mapped, uint64_t bytes);
 struct hak_resolver;
 struct hak_resolver *hak_resolver_new(void *head);
 void hak_resolver_free(struct hak_resolver *resolver);

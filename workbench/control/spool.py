@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
+import contextlib
+import errno
+import os
+import struct
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,9 @@ from workbench.errors import WorkbenchError
 
 SEGMENT_RECORDS: int = lib.hak_spool_segment_records()
 _RECORD_BYTES = 32
+_SEGMENT_BYTES = SEGMENT_RECORDS * _RECORD_BYTES
 _HEAD_BYTES = 4096
+_FAILURES = struct.Struct("<II")
 _COLUMNS = {
     "kind": np.uint8,
     "thread": np.uint32,
@@ -57,6 +63,33 @@ class SpoolState:
     next: int
     stopped: int
     ended: bool
+
+
+class SpoolFailures:
+    """A file in the spools' folder in which the process images count themselves that get no spool.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the spools; the file is made.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "failures"  # spool.h has the same name
+        self._path.write_bytes(bytes(_FAILURES.size))  # on a full disk it can be written in place
+
+    def read(self) -> tuple[int, int]:
+        """How many there are, and the system's error number of the first."""
+        try:
+            count, error = _FAILURES.unpack(self._path.read_bytes())
+        except (OSError, struct.error):
+            return 0, 0
+        return int(count), int(error)
 
 
 @dataclass(frozen=True)
@@ -108,19 +141,13 @@ class Spool:
 
     def __init__(self, head: Path) -> None:
         self._stem = head.with_suffix("")
-        with head.open("r+b") as file:
-            if head.stat().st_size != _HEAD_BYTES:
-                raise WorkbenchError(f"{head}: it is no head of a recorder's spool")
-            self._head = mmap.mmap(file.fileno(), _HEAD_BYTES)
-        self._head_view = ffi.from_buffer(self._head)
-        self._resolver = lib.hak_resolver_new(self._head_view)
+        self._head = _map(head, _HEAD_BYTES, is_writable=True)
+        self._resolver = lib.hak_resolver_new(self._head)
         if self._resolver == ffi.NULL:
+            lib.hak_spool_unmap(self._head, _HEAD_BYTES)
             raise WorkbenchError(f"{head}: it is no head of a recorder's spool")
         self._position = 0
-        self._segment: mmap.mmap | None = None
-        self._arrays = {name: np.empty(2 * SEGMENT_RECORDS, kind) for name, kind in _COLUMNS.items()}
-        self._site_addresses = np.empty(SEGMENT_RECORDS, np.uint64)
-        self._site_copies = np.empty(SEGMENT_RECORDS, np.uint32)
+        self._segment = ffi.NULL
 
     @property
     def stem(self) -> Path:
@@ -183,32 +210,42 @@ class Spool:
         ------
         MemoryError
             If the objects do not fit into memory.
+        OSError
+            If a segment cannot be read.
         """
         end = self.read_state().next
         if self._position >= end or not self._open_segment(end, is_final=is_final):
             return None
+        number = self._position // SEGMENT_RECORDS
+        with contextlib.suppress(FileNotFoundError):
+            if self._segment_path(number).stat().st_size < _SEGMENT_BYTES:
+                raise _cut_short(self._segment_path(number))
+        arrays = _find_arrays()
         first = self._position % SEGMENT_RECORDS
         count = min(end - self._position, SEGMENT_RECORDS - first)
         sites = ffi.new("struct hak_new_sites *", {"capacity": SEGMENT_RECORDS})
-        sites.address = ffi.from_buffer("uint64_t[]", self._site_addresses)
-        sites.map_copies = ffi.from_buffer("uint32_t[]", self._site_copies)
+        sites.address = ffi.from_buffer("uint64_t[]", arrays["site_address"])
+        sites.map_copies = ffi.from_buffer("uint32_t[]", arrays["site_copies"])
         columns = ffi.new("struct hak_event_columns *")
-        for name, array in self._arrays.items():
-            setattr(columns, name, ffi.cast(ffi.typeof(getattr(columns, name)), ffi.from_buffer(array)))
+        for name in _COLUMNS:
+            kind = ffi.typeof(getattr(columns, name))
+            setattr(columns, name, ffi.cast(kind, ffi.from_buffer(arrays[name])))
         taken = ffi.new("uint32_t *")
         events = lib.hak_resolver_run(
-            self._resolver, ffi.from_buffer(self._segment), first, count, is_final, columns, sites, taken
+            self._resolver, self._segment, first, count, is_final, columns, sites, taken
         )
         if events < 0:
             raise MemoryError("the recorded program's objects do not fit into memory")
         self._position += taken[0]
         if self._position % SEGMENT_RECORDS == 0 and taken[0]:
-            self._drop_segment(self._position // SEGMENT_RECORDS - 1)
+            self._drop_segment(number)
         if not taken[0]:
             return None
         return ResolvedEvents(
-            columns={name: array[:events].copy() for name, array in self._arrays.items()},
-            new_sites=[(int(self._site_addresses[i]), int(self._site_copies[i])) for i in range(sites.count)],
+            columns={name: arrays[name][:events].copy() for name in _COLUMNS},
+            new_sites=[
+                (int(arrays["site_address"][i]), int(arrays["site_copies"][i])) for i in range(sites.count)
+            ],
             records=taken[0],
         )
 
@@ -217,32 +254,68 @@ class Spool:
         if self._resolver != ffi.NULL:
             lib.hak_resolver_free(self._resolver)
             self._resolver = ffi.NULL
-            self._head_view = None
-            self._segment = None
+            lib.hak_spool_unmap(self._head, _HEAD_BYTES)
+            self._unmap_segment()
             for path in self._stem.parent.glob(f"{self._stem.name}.*"):
                 path.unlink(missing_ok=True)
 
     def _open_segment(self, end: int, *, is_final: bool) -> bool:
-        if self._segment is not None:
+        if self._segment != ffi.NULL:
             return True
         number = self._position // SEGMENT_RECORDS
         try:
-            with self._segment_path(number).open("rb") as file:
-                self._segment = mmap.mmap(
-                    file.fileno(), SEGMENT_RECORDS * _RECORD_BYTES, access=mmap.ACCESS_READ
-                )
-        except (FileNotFoundError, ValueError):
-            if is_final:  # it could not be made: what was to stand in it is lost
-                lost = min(end, (number + 1) * SEGMENT_RECORDS) - self._position
-                lib.hak_resolver_lose(self._resolver, lost)
-                self._position += lost
-            return False
-        return True
+            self._segment = _map(self._segment_path(number), _SEGMENT_BYTES, is_writable=False)
+        except FileNotFoundError:
+            self._pass_over(number, end, is_final=is_final)
+        except OSError as error:
+            if error.errno != errno.EBADMSG:
+                raise
+            self._pass_over(number, end, is_final=is_final)  # the process is just making it
+        return bool(self._segment != ffi.NULL)
+
+    def _pass_over(self, number: int, end: int, *, is_final: bool) -> None:
+        """At the end a segment that is not there could not be made: what was to stand in it is lost."""
+        if is_final:
+            lost = min(end, (number + 1) * SEGMENT_RECORDS) - self._position
+            lib.hak_resolver_lose(self._resolver, lost)
+            self._position += lost
 
     def _drop_segment(self, number: int) -> None:
-        self._segment = None  # cffi's view of it ended with the call
+        self._unmap_segment()
         lib.hak_resolver_set_consumed(self._resolver, self._position)
         self._segment_path(number).unlink(missing_ok=True)
 
+    def _unmap_segment(self) -> None:
+        if self._segment != ffi.NULL:
+            lib.hak_spool_unmap(self._segment, _SEGMENT_BYTES)
+            self._segment = ffi.NULL
+
     def _segment_path(self, number: int) -> Path:
         return self._stem.with_name(f"{self._stem.name}.{number:08x}")
+
+
+_of_thread = threading.local()
+
+
+def _find_arrays() -> dict[str, NDArray[Any]]:
+    """Room for the events of one reading, for all spools of a thread: what is read is copied at once."""
+    if not hasattr(_of_thread, "arrays"):
+        _of_thread.arrays = {name: np.empty(2 * SEGMENT_RECORDS, kind) for name, kind in _COLUMNS.items()} | {
+            "site_address": np.empty(SEGMENT_RECORDS, np.uint64),
+            "site_copies": np.empty(SEGMENT_RECORDS, np.uint32),
+        }
+    arrays: dict[str, NDArray[Any]] = _of_thread.arrays
+    return arrays
+
+
+def _map(path: Path, size_bytes: int, *, is_writable: bool) -> Any:
+    mapped = lib.hak_spool_map(os.fsencode(path), size_bytes, is_writable)
+    if mapped != ffi.NULL:
+        return mapped
+    if ffi.errno == errno.EBADMSG:
+        raise _cut_short(path)
+    raise OSError(ffi.errno, os.strerror(ffi.errno), str(path))
+
+
+def _cut_short(path: Path) -> OSError:
+    return OSError(errno.EBADMSG, "it was cut short", str(path))

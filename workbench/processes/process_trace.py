@@ -6,18 +6,18 @@ import contextlib
 import os
 import platform
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-
 from workbench import __version__
 from workbench.control.spool import ResolvedEvents, Spool, SpoolState
 from workbench.processes.spool_modules import ModuleMaps
-from workbench.traces import SUFFIX, TraceChunk, TraceMetadata, TraceWriter
+from workbench.traces import TraceChunk, TraceMetadata, TraceWriter
 
-_GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+_GONE = ("Z", "X", "x")
+_START = 19  # of the fields of /proc/PID/stat behind the name
 
 
 @dataclass(frozen=True)
@@ -52,42 +52,62 @@ class ProcessTrace:
     ----------
     head : Path
         Of the spool.
-    path : Path
-        Of the trace.
+    find_path : callable
+        Names the trace's file, by the program's name.
+    recording : str
+        Name of the recording, the same in all its traces.
     level : int
         Of compression.
     """
 
-    def __init__(self, head: Path, path: Path, level: int) -> None:
+    def __init__(self, head: Path, find_path: Callable[[str], Path], recording: str, level: int) -> None:
         self._spool = Spool(head)
-        state = self._spool.read_state()
-        self.pid = state.pid
-        self.parent_pid = state.parent_pid
-        self.start_ns = state.start_realtime_ns
-        self.program = _name_program(state)
-        self.path = path
-        self.result: RecordedTrace | None = None
-        self._born = _start_of(state.pid)
-        self._modules = ModuleMaps(self._spool.stem.with_name(self._spool.stem.name + ".modules"))
-        self._writer = TraceWriter.open(
-            path,
-            program=self.program,
-            command=state.command,
-            date=datetime.fromtimestamp(state.start_realtime_ns / 1e9, UTC).isoformat(timespec="seconds"),
-            versions={
-                "workbench": __version__,
-                "kernel": platform.release(),
-                "c_library": " ".join(platform.libc_ver()),
-            },
-            pid=state.pid,
-            parent_pid=state.parent_pid,
-            level=level,
-        )
+        try:
+            state = self._spool.read_state()
+            self.pid = state.pid
+            self.parent_pid = state.parent_pid
+            self.start_ns = state.start_realtime_ns
+            self.program = _name_program(state)
+            self.result: RecordedTrace | None = None
+            self._born = _start_of(state.pid)
+            self._modules = ModuleMaps(self._spool.stem.with_name(self._spool.stem.name + ".modules"))
+            self._writer = TraceWriter.open(
+                find_path(self.program),
+                program=self.program,
+                command=state.command,
+                date=datetime.fromtimestamp(state.start_realtime_ns / 1e9, UTC).isoformat(timespec="seconds"),
+                versions={
+                    "workbench": __version__,
+                    "kernel": platform.release(),
+                    "c_library": " ".join(platform.libc_ver()),
+                },
+                pid=state.pid,
+                parent_pid=state.parent_pid,
+                recording=recording,
+                level=level,
+            )
+        except BaseException:
+            self._spool.stop()
+            self._spool.close()
+            raise
         self.event_count = 0
+
+    @property
+    def path(self) -> Path:
+        """Of the trace."""
+        return self._writer.path
+
+    @property
+    def pending_events(self) -> int:
+        """Events in memory that are not in the file yet."""
+        return self._writer.pending_events
 
     def is_running(self) -> bool:
         """Whether its process is still there; it may run another program by now."""
-        return self._born is not None and _start_of(self.pid) == self._born
+        try:
+            return self._born is not None and _start_of(self.pid) == self._born
+        except OSError:  # no descriptor is free to look with
+            return True
 
     def read_on(self) -> bool:
         """Take what can be taken now, at most a segment; False if there is nothing."""
@@ -128,10 +148,36 @@ class ProcessTrace:
         self.result = RecordedTrace(self.path, metadata, self.path.stat().st_size)
         return self.result
 
+    def abandon(self, reason: str) -> RecordedTrace | None:
+        """Record no more, and keep what there is. Raises nothing.
+
+        Parameters
+        ----------
+        reason : str
+            What ended the recording.
+
+        Returns
+        -------
+        RecordedTrace or None
+            None if there is not even a file.
+        """
+        if self.result is None:
+            with contextlib.suppress(Exception):
+                self._spool.stop()
+                unknown_frees = self._spool.read_totals().unknown_frees
+                metadata = self._writer.abandon(f"gave up: {reason}", unknown_frees=unknown_frees)
+                self.result = RecordedTrace(self.path, metadata, self.path.stat().st_size)
+            with contextlib.suppress(Exception):
+                self._spool.close()
+        return self.result
+
+    def flush(self) -> None:
+        """Write what waits in memory."""
+        self._writer.flush()
+
     def rename(self, path: Path) -> None:
         """Give the file another name; it goes on being written."""
-        self.path.rename(path)
-        self.path = path
+        self._writer.rename(path)
         if self.result is not None:
             self.result = RecordedTrace(path, self.result.metadata, self.result.stored_bytes)
 
@@ -145,19 +191,6 @@ class ProcessTrace:
         return True
 
 
-def name_child(output: Path, number: int, program: str) -> Path:
-    """Name of the trace of another process than the first, beside it.
-
-    Examples
-    --------
-    >>> name_child(Path("make.haktrace"), 2, "cc1")
-    PosixPath('make.2-cc1.haktrace')
-    """
-    stem = output.name.removesuffix(SUFFIX)
-    safe = "".join(mark if mark.isalnum() or mark in "+-._" else "_" for mark in program)
-    return output.with_name(f"{stem}.{number}-{safe[:64]}{SUFFIX}")
-
-
 def _name_program(state: SpoolState) -> str:
     """The name it was called by, if that is a name of its file, as of programs that are several in one."""
     called = shutil.which(state.command[0]) if state.command else None
@@ -167,11 +200,20 @@ def _name_program(state: SpoolState) -> str:
     return Path(state.program).name or "unknown"
 
 
-def _start_of(pid: int) -> float | None:
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        return None if process.status() in _GONE else process.create_time()
-    return None
+def _start_of(pid: int) -> int | None:
+    """When a process began; None if it is none any more.
+
+    Raises
+    ------
+    OSError
+        If that cannot be known now.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, *fields = text.rpartition(") ")[2].split()
+    return None if state in _GONE else int(fields[_START - 1])
 
 
 def _describe_end(

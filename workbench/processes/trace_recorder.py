@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
+import shutil
 import signal
 import subprocess
 import threading
@@ -12,24 +14,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self
 
 from workbench.control import native_directory
-from workbench.control.spool import Spool
-from workbench.errors import BadParameter, WorkbenchError
+from workbench.control.spool import Spool, SpoolFailures
+from workbench.errors import BadParameter
 from workbench.processes.loader_path import put_first
 from workbench.processes.preload import check_preloadable
-from workbench.processes.process_trace import ProcessTrace, RecordedTrace, name_child
+from workbench.processes.process_trace import ProcessTrace, RecordedTrace
+from workbench.processes.recording_files import RecordingFiles
+from workbench.processes.signal_relay import SignalRelay
 from workbench.processes.spool_folder import open_spool_folder
 from workbench.traces.writer import DEFAULT_LEVEL
 
 RECORDER_LIBRARY = native_directory() / "libhakmem-record.so"
 _SPOOL_VARIABLE = "HAKMEM_RECORD_SPOOL"
 _MAXIMUM_SPOOL_PATH_BYTES = 380
+_MAXIMUM_PENDING_EVENTS = 1 << 21  # of all traces together: 80 MiB
 _POLL_S = 0.02
 _PROGRESS_S = 0.1
-_PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,14 @@ class RecordingOutcome:
         The command's own first, then those of its children in the order in which they began.
     elapsed_s : float
         From the command's start to its end, without what was still to be compressed then.
+    problems : tuple of str
+        What could not be recorded, and why.
     """
 
     exit_code: int
     traces: tuple[RecordedTrace, ...]
     elapsed_s: float
+    problems: tuple[str, ...] = ()
 
 
 def record(
@@ -64,11 +70,14 @@ def record(
     stdout: int | None = None,
     stderr: int | None = None,
     progress: Callable[[int], None] | None = None,
+    warn: Callable[[str], None] | None = None,
+    force: bool = False,
 ) -> RecordingOutcome:
     """Run a command to its end, and record it.
 
-    The command has this process's terminal: Ctrl-C goes to it, and so do SIGTERM, SIGHUP and SIGQUIT that
-    this process gets meanwhile. Its children that still run when it ends are recorded up to then.
+    The command has this process's terminal and descriptors, and gets the signals that this process gets
+    meanwhile, as if it ran in its place. Its children that still run when it ends are recorded up to then.
+    Whatever goes wrong with the recording once it runs, it runs on to its own end.
 
     Parameters
     ----------
@@ -76,7 +85,8 @@ def record(
         Program and arguments.
     output : path
         Trace of the command. Other process images (children, and what it was before an exec) get files
-        beside it, `STEM.NUMBER-PROGRAM.haktrace`.
+        beside it, `STEM.NUMBER-PROGRAM.haktrace`. A trace that is there is replaced once the command runs,
+        and the others of its recording go with it.
     children : bool
         Whether those are kept.
     environment : mapping of str to str, optional
@@ -92,24 +102,34 @@ def record(
         As subprocess takes them.
     progress : callable, optional
         Called ten times a second with the number of events so far.
+    warn : callable, optional
+        Called with a line of text when something cannot be recorded further.
+    force : bool
+        Replace also a file that is no trace.
 
     Raises
     ------
     CannotPreload
         If the recorder cannot reach the program.
     BadParameter
-        If the spool's folder or the level will not do.
-    OSError
-        If a file cannot be written.
+        If the output, the spool's folder or the level will not do, or the program cannot be started.
     """
     check_preloadable(command)
-    _check_output(Path(output))
-    with open_spool_folder(spool_directory) as spool:
+    with contextlib.ExitStack() as cleanup:
+        files = RecordingFiles(Path(output), is_forced=force)
+        cleanup.callback(files.close)
+        try:
+            spool = cleanup.enter_context(open_spool_folder(spool_directory))
+            failures = SpoolFailures(spool)
+        except OSError as error:
+            where = error.filename or spool_directory or "the folder for temporary files"
+            raise BadParameter(f"{where}: {error.strerror}; name another --spool") from error
         if len(os.fsencode(spool)) > _MAXIMUM_SPOOL_PATH_BYTES:
             raise BadParameter(f"{spool}: its path is too long for a spool; name a shorter --spool")
-        recording = _Recording(Path(output), spool, children=children, level=level)
-        with _Signals() as signals:
-            start_s = time.monotonic()
+        recording = _Recording(files, spool, failures, children=children, level=level, warn=warn)
+        signals = cleanup.enter_context(SignalRelay())
+        start_s = time.monotonic()
+        try:
             process = subprocess.Popen(
                 list(command),
                 env=_make_environment(environment, spool),
@@ -117,19 +137,19 @@ def record(
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
+                close_fds=False,  # what this process was given is the program's
+                preexec_fn=_ignore_children if signals.ignores_children else None,  # noqa: PLW1509 (no lock)
             )
-            signals.give(process)
-            end = _EndWatch(process.pid)
-            recording.follow(process, progress or (lambda _: None))
-            end.join()
-        return recording.outcome(process.returncode, end.time_s - start_s)
+        except OSError as error:
+            raise BadParameter(f"{command[0]}: {error.strerror}; name a program that can be run") from error
+        signals.give(process)
+        end = _EndWatch(process.pid)
+        recording.follow(process, progress or (lambda _: None))
+        return recording.outcome(process.returncode, end.find_s() - start_s)
 
 
-def _check_output(output: Path) -> None:
-    if output.is_dir():
-        raise BadParameter(f"{output}: it is a folder; name a file")
-    if not output.parent.is_dir():
-        raise BadParameter(f"{output.parent}: no such folder; make it first")
+def _ignore_children() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
 
 def _make_environment(base: Mapping[str, str] | None, spool: Path) -> dict[str, str]:
@@ -140,65 +160,55 @@ def _make_environment(base: Mapping[str, str] | None, spool: Path) -> dict[str, 
     return environment
 
 
-class _Signals:
-    """Keeps this process alive to finish the traces; the terminal sends SIGINT to the program itself.
-
-    What comes before the program is there waits for it.
-    """
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._waiting: list[int] = []
-        self._before: dict[int, Any] = {}
-
-    def give(self, process: subprocess.Popen[bytes]) -> None:
-        """From now on this is the program."""
-        self._process = process
-        for number in self._waiting:
-            process.send_signal(number)
-
-    def _pass_on(self, number: int, _: FrameType | None) -> None:
-        if self._process is None:
-            self._waiting.append(number)
-        else:
-            self._process.send_signal(number)
-
-    def __enter__(self) -> Self:
-        with contextlib.suppress(ValueError):  # not the main thread: signals are someone else's
-            self._before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
-            for number in _PASSED_ON:
-                self._before[number] = signal.signal(number, self._pass_on)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-
 class _EndWatch(threading.Thread):
     """Notes when a process ends, however busy the reading of its spool is."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(name="workbench-recorder-end", daemon=True)
-        self.time_s = 0.0
-        self._descriptor = os.pidfd_open(pid)
-        self.start()
+        self._time_s: float | None = None
+        self._descriptor = -1
+        with contextlib.suppress(OSError, RuntimeError):  # no descriptor or thread to be had
+            self._descriptor = os.pidfd_open(pid)
+            self.start()
 
     def run(self) -> None:
         """Wait for the end."""
-        select.select([self._descriptor], [], [])
-        self.time_s = time.monotonic()
-        os.close(self._descriptor)
+        waiter = select.poll()
+        waiter.register(self._descriptor, select.POLLIN)
+        waiter.poll()
+        self._time_s = time.monotonic()
+
+    def find_s(self) -> float:
+        """When it was; now, if nobody looked."""
+        if self.ident is not None:
+            self.join()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        return time.monotonic() if self._time_s is None else self._time_s
 
 
 class _Recording:
-    """All process images of one command."""
+    """All process images of one command. No error of the recording is one of the command."""
 
-    def __init__(self, output: Path, spool: Path, *, children: bool, level: int) -> None:
-        self._output = output
+    def __init__(
+        self,
+        files: RecordingFiles,
+        spool: Path,
+        failures: SpoolFailures,
+        *,
+        children: bool,
+        level: int,
+        warn: Callable[[str], None] | None,
+    ) -> None:
+        self._files = files
         self._spool = spool
+        self._failures = failures
         self._children = children
         self._level = level
+        self._warn = warn
+        self._problems: list[str] = []
+        self._is_over = False
+        self._has_ended = False
         self._seen: set[str] = set()
         self._active: list[ProcessTrace] = []
         self._main: ProcessTrace | None = None
@@ -207,61 +217,139 @@ class _Recording:
 
     def follow(self, process: subprocess.Popen[bytes], progress: Callable[[int], None]) -> None:
         """Read spools while the command runs, and to their ends after it."""
-        next_progress = 0.0
         try:
-            while process.poll() is None:
-                self._find_new(process.pid)
-                is_busy = sum(trace.read_on() for trace in self._active) > 0
-                self._finish_gone(process.pid)
-                if time.monotonic() >= next_progress:
-                    next_progress = time.monotonic() + _PROGRESS_S
-                    progress(self.event_count)
-                if not is_busy:
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(_POLL_S)
+            self._follow(process, progress)
+            self._has_ended = True
+            self._finish_all(process.pid, process.returncode)
+            self._tell_failures()
+            self._show(progress)
+        except BaseException as error:
+            self._stop(self._files.output, error)
+            process.wait()
+            if not isinstance(error, Exception):
+                raise
         finally:
-            if process.poll() is None:  # left by an error: nothing reads the spool any more
-                process.kill()
-                process.wait()
-        self._finish_all(process.pid, process.returncode)
-        progress(self.event_count)
+            self._drop_children()
 
-    @property
-    def event_count(self) -> int:
-        """Events of all traces so far."""
-        return self._finished_events + sum(trace.event_count for trace in self._active)
+    def _follow(self, process: subprocess.Popen[bytes], progress: Callable[[int], None]) -> None:
+        next_progress = 0.0
+        while process.poll() is None:
+            self._find_new(process.pid)
+            is_busy = sum(self._try(trace, trace.read_on) for trace in list(self._active)) > 0
+            self._finish_gone(process.pid)
+            self._write_early()
+            if time.monotonic() >= next_progress:
+                next_progress = time.monotonic() + _PROGRESS_S
+                self._show(progress)
+            if not is_busy:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_POLL_S)
+
+    def _show(self, progress: Callable[[int], None]) -> None:
+        with contextlib.suppress(Exception):  # there may be nobody to show it to
+            progress(self._finished_events + sum(trace.event_count for trace in self._active))
 
     def outcome(self, exit_code: int, elapsed_s: float) -> RecordingOutcome:
         """What came of it all."""
         traces = [trace.result for trace in ([self._main] if self._main else []) + self._others]
-        return RecordingOutcome(exit_code, tuple(trace for trace in traces if trace is not None), elapsed_s)
+        kept = tuple(trace for trace in traces if trace is not None)
+        return RecordingOutcome(exit_code, kept, elapsed_s, tuple(self._problems))
+
+    # --- what goes wrong ------------------------------------------------------------------------------
+
+    def _try(self, trace: ProcessTrace, action: Callable[[], object]) -> bool:
+        """Do something with a trace; if it cannot be done, that one is recorded no further."""
+        try:
+            return bool(action())
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+                self._stop(trace.path, error)
+            else:
+                self._give_up(trace, error)
+                self._tell(trace.path, error)
+            return False
+
+    def _stop(self, path: Path, error: BaseException) -> None:
+        """Record nothing any more: without its folder no process goes on writing."""
+        if self._is_over:
+            return
+        self._is_over = True
+        for trace in list(self._active):
+            self._give_up(trace, error)
+        shutil.rmtree(self._spool, ignore_errors=True)
+        self._tell(path, error)
+
+    def _give_up(self, trace: ProcessTrace, error: BaseException) -> None:
+        trace.abandon(_word(error))
+        if trace in self._active:
+            self._active.remove(trace)
+            self._finished_events += trace.event_count
+
+    def _tell(self, where: Path | str, error: BaseException) -> None:
+        goes_on = "" if self._has_ended else ", and the program goes on"
+        self._add_problem(f"{where}: {_word(error)}; it is recorded no further{goes_on}")
+
+    def _tell_failures(self) -> None:
+        count, error = self._failures.read()
+        if count:
+            processes = "1 process" if count == 1 else f"{count} processes"
+            self._add_problem(
+                f"{processes} could not be recorded: {os.strerror(error)} in {self._spool.parent}"
+            )
+
+    def _add_problem(self, problem: str) -> None:
+        self._problems.append(problem)
+        if self._warn is not None:
+            with contextlib.suppress(Exception):  # there may be nobody to tell
+                self._warn(problem)
+
+    # --- process images -------------------------------------------------------------------------------
 
     def _find_new(self, main_pid: int) -> None:
+        if self._is_over:
+            return
         heads = [head for head in self._spool.glob("*.head") if head.stem not in self._seen]
         # The stem is the process's number and the time at which the image began, in hexadecimal.
         for head in sorted(heads, key=lambda head: int(head.stem.partition("-")[2], 16)):
             self._seen.add(head.stem)
-            self._add(head, main_pid)
+            try:
+                self._add(head, main_pid)
+            except Exception as error:
+                if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+                    self._stop(self._files.output, error)
+                    return
+                _discard(head)
+                self._tell(f"process {int(head.stem.partition('-')[0], 16)}", error)
 
     def _add(self, head: Path, main_pid: int) -> None:
         is_main = int(head.stem.partition("-")[0], 16) == main_pid
         if not is_main and not self._children:
             _discard(head)
             return
-        number = len(self._others) + 1
+        self._files.begin()
         replaced = self._main if is_main else None
-        path = self._output if is_main else name_child(self._output, number, "new")
         if replaced is not None:  # the command went on as another program: that is what is wanted
             self._close(replaced, is_replaced=True)
-            replaced.rename(name_child(self._output, number, replaced.program))
+            replaced.rename(self._files.name_child(replaced.program))
             self._others.append(replaced)
-        trace = ProcessTrace(head, path, self._level)
+            self._main = None
+        find_path = (lambda _: self._files.output) if is_main else self._files.name_child
+        trace = ProcessTrace(head, find_path, self._files.recording, self._level)
         if is_main:
             self._main = trace
         else:
-            trace.rename(name_child(self._output, number, trace.program))
             self._others.append(trace)
         self._active.append(trace)
+
+    def _write_early(self) -> None:
+        """See that what waits in memory does not grow with the number of processes."""
+        waiting = sorted(self._active, key=lambda trace: -trace.pending_events)
+        total = sum(trace.pending_events for trace in waiting)
+        for trace in waiting:
+            if total <= _MAXIMUM_PENDING_EVENTS:
+                return
+            total -= trace.pending_events
+            self._try(trace, trace.flush)
 
     def _finish_gone(self, main_pid: int) -> None:
         gone, latest = self._find_gone(main_pid)
@@ -288,9 +376,12 @@ class _Recording:
                 self._close(trace, end=end)
             else:
                 self._close(trace, is_running=trace not in gone)
+
+    def _drop_children(self) -> None:
         if not self._children:
             for other in self._others:
-                other.path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    other.path.unlink(missing_ok=True)
             self._others.clear()
 
     def _close(
@@ -303,14 +394,21 @@ class _Recording:
     ) -> None:
         if trace not in self._active:
             return
-        trace.finish(is_running=is_running, end=end, is_replaced=is_replaced)
-        self._finished_events += trace.event_count
-        self._active.remove(trace)
+        self._try(trace, lambda: trace.finish(is_running=is_running, end=end, is_replaced=is_replaced))
+        if trace in self._active:
+            self._finished_events += trace.event_count
+            self._active.remove(trace)
+
+
+def _word(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _discard(head: Path) -> None:
     """Have a process that is not wanted write no more, and delete what it wrote."""
-    with contextlib.suppress(OSError, WorkbenchError):
+    with contextlib.suppress(Exception):
         spool = Spool(head)
         spool.stop()
         spool.close()

@@ -12,7 +12,7 @@ SUFFIX = ".haktrace"
 VERSION = 1
 TIME_RESOLUTION_NS = 1000
 
-_MAGIC = b"HAKTRACE"
+MAGIC = b"HAKTRACE"
 _HEADER = struct.Struct("<8sIII")
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _CRC.size
@@ -81,7 +81,7 @@ class Section:
 
 def pack_header(time_resolution_ns: int = TIME_RESOLUTION_NS, version: int = VERSION) -> bytes:
     """Write the file's first bytes."""
-    return _with_crc(_HEADER.pack(_MAGIC, version, time_resolution_ns, 0))
+    return _with_crc(_HEADER.pack(MAGIC, version, time_resolution_ns, 0))
 
 
 def unpack_header(data: bytes, name: str) -> int:
@@ -97,8 +97,8 @@ def unpack_header(data: bytes, name: str) -> int:
     DamagedTrace, WrongTraceVersion
         If `name` is no trace, a damaged one, or one of a later version.
     """
-    if len(data) < HEADER_BYTES or not data.startswith(_MAGIC):
-        raise DamagedTrace(f"{name}: it is no trace (it does not begin with {_MAGIC.decode()})")
+    if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
+        raise DamagedTrace(f"{name}: it is no trace (it does not begin with {MAGIC.decode()})")
     if not _has_crc(data[:HEADER_BYTES]):
         raise DamagedTrace(f"{name}: its header is damaged, at byte 8; nothing can be read")
     _, version, resolution_ns, _ = _HEADER.unpack_from(data)

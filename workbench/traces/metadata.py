@@ -24,6 +24,8 @@ class TraceMetadata:
         What recorded it: "workbench", "kernel", "c_library".
     pid, parent_pid : int
         Of the process; 0 of a trace that was not recorded.
+    recording : str
+        The same in all traces of one recording (a program and its children), and in no other.
     event_count, thread_count, object_count, site_count : int
         Rows; different threads, objects and call sites.
     duration_s : float
@@ -51,6 +53,7 @@ class TraceMetadata:
     versions: Mapping[str, str] = field(default_factory=dict)
     pid: int = 0
     parent_pid: int = 0
+    recording: str = ""
     event_count: int = 0
     thread_count: int = 0
     object_count: int = 0
@@ -103,7 +106,7 @@ def _convert(name: str, value: object) -> object:
     elif name == "duration_s":
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return float(value)
-    elif name in ("program", "date", "end", "checksum"):
+    elif name in ("program", "date", "recording", "end", "checksum"):
         if isinstance(value, str):
             return value
     elif isinstance(value, int) and not isinstance(value, bool) and value >= 0:

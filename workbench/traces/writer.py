@@ -6,10 +6,11 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from workbench.errors import BadParameter
 from workbench.traces.chunk import TraceChunk
@@ -26,6 +27,7 @@ from workbench.traces.format import (
     pack_header,
     pack_section,
 )
+from workbench.traces.growing_file import GrowingFile
 from workbench.traces.live import LiveBytes
 from workbench.traces.metadata import TraceMetadata
 from workbench.traces.site_text import encode_sites
@@ -41,13 +43,13 @@ class TraceWriter:
     Left by an exception, the trace says that it is not complete.
     """
 
-    def __init__(self, file: IO[bytes], path: Path, metadata: TraceMetadata, level: int, chunk: int) -> None:
+    def __init__(self, file: GrowingFile, metadata: TraceMetadata, level: int, chunk: int) -> None:
         self._file = file
-        self._path = path
+        self._is_closed = False
         self._metadata = metadata
         self._level = level
         self._chunk_events = chunk
-        self._pending: list[TraceChunk] = []
+        self._pending: list[_Pending] = []
         self._pending_events = 0
         self._new_sites: list[Site] = []
         self._site_count = 0
@@ -57,8 +59,8 @@ class TraceWriter:
         self._peak_live_bytes = 0
         self._threads = 0
         self._hash = hashlib.sha256()
-        file.write(pack_header(metadata.time_resolution_ns))
-        self._write_json(HEAD, metadata)
+        file.append(pack_header(metadata.time_resolution_ns))
+        file.append(_pack_metadata(HEAD, metadata, self._totals))
 
     @classmethod
     def open(
@@ -71,6 +73,7 @@ class TraceWriter:
         versions: Mapping[str, str] | None = None,
         pid: int = 0,
         parent_pid: int = 0,
+        recording: str = "",
         level: int = DEFAULT_LEVEL,
         chunk_events: int = _CHUNK_EVENTS,
     ) -> Self:
@@ -80,7 +83,7 @@ class TraceWriter:
         ----------
         path : path
             Where to.
-        program, command, date, versions, pid, parent_pid
+        program, command, date, versions, pid, parent_pid, recording
             As in `TraceMetadata`; the date is now by default.
         level : int
             Of zstd, 1 to 22: higher is smaller and slower.
@@ -105,19 +108,20 @@ class TraceWriter:
             versions=dict(versions or {}),
             pid=pid,
             parent_pid=parent_pid,
+            recording=recording,
             time_resolution_ns=TIME_RESOLUTION_NS,
         )
-        file = Path(path).open("wb")  # noqa: SIM115 (closed by close)
-        try:
-            return cls(file, Path(path), metadata, level, chunk_events)
-        except BaseException:
-            file.close()
-            raise
+        return cls(GrowingFile(Path(path)), metadata, level, chunk_events)
 
     @property
     def path(self) -> Path:
         """Where the trace is written to."""
-        return self._path
+        return self._file.path
+
+    @property
+    def pending_events(self) -> int:
+        """Events that wait in memory for their chunk to be full."""
+        return self._pending_events
 
     @property
     def site_count(self) -> int:
@@ -166,10 +170,31 @@ class TraceWriter:
         unknown = int(chunk.site.max()) + 1 - self._site_count
         if unknown > 0:
             self.add_sites([Site("", self._site_count + index) for index in range(unknown)])
-        self._pending.append(chunk)
+        self._pending.append(_Pending(chunk, self._peak_live_bytes))
         self._pending_events += len(chunk)
         while self._pending_events >= self._chunk_events:
-            self._write_chunk(self._take_pending())
+            self._write_pending(self._chunk_events)
+
+    def flush(self) -> None:
+        """Write what waits in memory, however little it is.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        while self._pending_events:
+            self._write_pending(self._chunk_events)
+
+    def rename(self, path: Path) -> None:
+        """Give the file another name; it goes on being written.
+
+        Raises
+        ------
+        OSError
+            If it cannot have that name.
+        """
+        self._file.rename(path)
 
     def close(
         self, *, complete: bool = True, end: str = "", unknown_frees: int = 0, lost_events: int = 0
@@ -185,31 +210,44 @@ class TraceWriter:
         -------
         TraceMetadata
             Of the whole trace.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; `abandon` then makes the best of it.
         """
-        if self._file.closed:
-            return self._metadata
-        with self._file:
-            while self._pending_events:
-                self._write_chunk(self._take_pending())
+        if not self._is_closed:
+            self.flush()
             self._write_sites()
-            self._metadata = TraceMetadata(
-                **self._metadata.to_json()
-                | {
-                    "command": self._metadata.command,
-                    "event_count": self._totals.events,
-                    "thread_count": self._totals.threads,
-                    "object_count": self._totals.objects,
-                    "site_count": self._site_count,
-                    "duration_s": self._totals.time_units * self._metadata.time_resolution_ns / 1e9,
-                    "peak_live_bytes": self._totals.peak_live_bytes,
-                    "unknown_frees": unknown_frees,
-                    "lost_events": lost_events,
-                    "complete": complete,
-                    "end": end,
-                    "checksum": self._hash.hexdigest(),
-                }
-            )
-            self._write_json(FOOTER, self._metadata)
+            self._write_footer(complete, end, unknown_frees, lost_events)
+        return self._metadata
+
+    def abandon(self, end: str, *, unknown_frees: int = 0, lost_events: int = 0) -> TraceMetadata:
+        """Close a trace that could not be written further: what was written is a sound trace, if possible.
+
+        As much of what waited in memory is added as there is still room for. Raises no OSError: a trace
+        without its footer can be read, too.
+
+        Parameters
+        ----------
+        end, unknown_frees, lost_events
+            As in `TraceMetadata`; `lost_events` without those that waited in memory.
+
+        Returns
+        -------
+        TraceMetadata
+            Of what is in the file.
+        """
+        if self._is_closed:
+            return self._metadata
+        with contextlib.suppress(OSError, ValueError):
+            while self._pending:
+                self._write_pending(len(self._pending[0].chunk))
+        lost_events += self._pending_events
+        self._pending, self._pending_events = [], 0
+        with contextlib.suppress(OSError):
+            self._write_footer(False, end, unknown_frees, lost_events)
+        self._is_closed = True
         return self._metadata
 
     def __enter__(self) -> Self:
@@ -218,48 +256,85 @@ class TraceWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
-        elif not self._file.closed:
-            with contextlib.suppress(ValueError):  # what cannot be written may be why
-                while self._pending_events:
-                    self._write_chunk(self._take_pending())
-            self._pending_events = 0
-            self.close(complete=False, end=f"left by {kind.__name__}")
+        else:
+            self.abandon(f"left by {kind.__name__}")
 
-    def _take_pending(self) -> TraceChunk:
-        joined = self._pending[0] if len(self._pending) == 1 else TraceChunk.join(self._pending)
-        rest = joined[self._chunk_events :]
-        self._pending = [rest] if len(rest) else []
-        self._pending_events = len(rest)
-        return joined[: self._chunk_events]
+    def _write_pending(self, count: int) -> None:
+        """Write the first events that wait, at most `count`; they go on waiting if that fails."""
+        taken = 0
+        peak = self._peak_live_bytes
+        for number, waiting in enumerate(self._pending):
+            taken += len(waiting.chunk)
+            if taken >= count:
+                peak = waiting.peak_live_bytes
+                parts, later = self._pending[: number + 1], self._pending[number + 1 :]
+                break
+        else:
+            parts, later = self._pending, []
+        joined = parts[0].chunk if len(parts) == 1 else TraceChunk.join([part.chunk for part in parts])
+        self._write_chunk(joined[:count], peak)
+        rest = joined[count:]
+        self._pending = [*([_Pending(rest, peak)] if len(rest) else []), *later]
+        self._pending_events = sum(len(waiting.chunk) for waiting in self._pending)
 
-    def _write_chunk(self, chunk: TraceChunk) -> None:
+    def _write_chunk(self, chunk: TraceChunk, peak_live_bytes: int) -> None:
         self._write_sites()
         payload, content, place = encode_chunk(
             chunk, self._place, resolution_ns=self._metadata.time_resolution_ns, level=self._level
         )
-        self._hash.update(content)
-        self._place = place
-        self._totals = Totals(
+        totals = Totals(
             events=self._totals.events + len(chunk),
             objects=place.objects,
-            peak_live_bytes=self._peak_live_bytes,
+            peak_live_bytes=peak_live_bytes,
             time_units=place.time_units,
             threads=max(self._totals.threads, int(chunk.thread.max()) + 1),
         )
-        self._write_section(EVENTS, payload, len(chunk))
+        self._write_section(EVENTS, payload, len(chunk), totals)
+        self._hash.update(content)
+        self._place = place
+        self._totals = totals
 
     def _write_sites(self) -> None:
         while self._new_sites:
             sites = self._new_sites[:MAXIMUM_CHUNK_SITES]
-            del self._new_sites[:MAXIMUM_CHUNK_SITES]
             payload = encode_sites(sites)
+            self._write_section(SITES, payload, len(sites), self._totals)
             self._hash.update(payload)
-            self._write_section(SITES, payload, len(sites))
+            del self._new_sites[: len(sites)]
 
-    def _write_json(self, kind: bytes, metadata: TraceMetadata) -> None:
-        text = json.dumps(metadata.to_json(), separators=(",", ":")).encode()
-        self._write_section(kind, text, len(text))
+    def _write_footer(self, complete: bool, end: str, unknown_frees: int, lost_events: int) -> None:
+        self._metadata = TraceMetadata(
+            **self._metadata.to_json()
+            | {
+                "command": self._metadata.command,
+                "event_count": self._totals.events,
+                "thread_count": self._totals.threads,
+                "object_count": self._totals.objects,
+                "site_count": self._site_count - len(self._new_sites),
+                "duration_s": self._totals.time_units * self._metadata.time_resolution_ns / 1e9,
+                "peak_live_bytes": self._totals.peak_live_bytes,
+                "unknown_frees": unknown_frees,
+                "lost_events": lost_events,
+                "complete": complete,
+                "end": end,
+                "checksum": self._hash.hexdigest(),
+            }
+        )
+        self._file.finish(_pack_metadata(FOOTER, self._metadata, self._totals))
+        self._is_closed = True
 
-    def _write_section(self, kind: bytes, payload: bytes, items: int) -> None:
-        self._file.write(pack_section(kind, payload, items, self._totals) + payload)
-        self._file.flush()  # a writer that is killed leaves what it wrote
+    def _write_section(self, kind: bytes, payload: bytes, items: int, totals: Totals) -> None:
+        self._file.append(pack_section(kind, payload, items, totals) + payload)
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """Events that wait, and the most bytes live up to their last."""
+
+    chunk: TraceChunk
+    peak_live_bytes: int
+
+
+def _pack_metadata(kind: bytes, metadata: TraceMetadata, totals: Totals) -> bytes:
+    text = json.dumps(metadata.to_json(), separators=(",", ":")).encode()
+    return pack_section(kind, text, len(text), totals) + text
