@@ -72,7 +72,7 @@ def test_the_disk_of_the_spool_is_full(
     recorded_program: Path, mount_disk: Callable[[int], Path], tmp_path: Path
 ) -> None:
     """Also where the children's first records find no room: nothing is said in the program's name."""
-    spools = mount_disk(3 * MIB)
+    spools = mount_disk(20 * 1024)  # some heads, no segment
     command = [WORKBENCH, "record", "-o", tmp_path / "a", "--spool", spools, "--", recorded_program]
     done = subprocess.run(
         [*map(str, command), "children", "20"], input="\n", capture_output=True, text=True, check=False
@@ -82,7 +82,7 @@ def test_the_disk_of_the_spool_is_full(
     assert "processes could not be recorded: No space left on device" in done.stderr
     with Trace.open(tmp_path / "a") as trace:
         assert trace.damage is None
-        assert trace.metadata.complete
+        assert trace.metadata.end == "stopped: No space left on device"
     assert list(spools.iterdir()) == []
 
 
