@@ -6,6 +6,8 @@ one line on standard error and status 2, an interrupt and a closed pipe end with
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +37,7 @@ class CommandGroup(click.Group):
     ) -> Any:
         """Run a command line; ends the process with the command's status in standalone mode."""
         del standalone_mode  # errors are shown here, not by click
+        result = None
         try:
             result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
             sys.stdout.flush()
@@ -51,6 +54,8 @@ class CommandGroup(click.Group):
             result = _abandon_output()
         except OSError as error:
             result = _give_up(error)
+        except interrupt.Terminated as terminated:
+            terminated.end()
         sys.exit(result if isinstance(result, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -80,6 +85,7 @@ class CommandGroup(click.Group):
             raise BadParameter(f"unknown command '{args[0]}': {hint}")
         found = super().resolve_command(ctx, args)
         interrupt.raise_again()
+        interrupt.tidy_up_when_terminated()
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -90,17 +96,21 @@ class CommandGroup(click.Group):
 
 
 def _refuse(message: str) -> int:
-    click.echo("workbench: " + " ".join(message.split()), err=True)
+    with contextlib.suppress(OSError):  # nobody can be told; the status tells it, too
+        click.echo("workbench: " + " ".join(message.split()), err=True)
     return STATUS_WRONG_INPUT
 
 
 def _give_up(error: OSError) -> int:
     # A full disk, a folder without permission: not wrong input, and no fault to trace.
-    _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+    name = error.filename
     try:
         sys.stdout.flush()
-    except OSError:
+    except OSError:  # still: what could not be written is in the buffer
+        name = name or "standard output"
         _drop_output()
+    what = "it is closed" if name == "standard output" and error.errno == errno.EBADF else error.strerror
+    _refuse(f"{name}: {what}" if name else str(what or error))
     return STATUS_FAILED
 
 

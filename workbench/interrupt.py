@@ -1,4 +1,7 @@
-"""What Ctrl-C does while the program starts and while it ends: both are no moment for a traceback."""
+"""What Ctrl-C does while the program starts and while it ends: both are no moment for a traceback.
+
+And what SIGTERM and SIGHUP do in between: the process tidies up before it ends by them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import signal
 from collections.abc import Iterator
 
 STATUS_INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
+
+_TERMINATING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def end_at_once() -> None:
@@ -36,6 +41,35 @@ def ending_at_once() -> Iterator[None]:
         yield
     finally:
         raise_again()
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP came: everything ends, and tidies up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def end(self) -> None:
+        """End by the signal, as one would have without tidying up."""
+        os.kill(os.getpid(), self.number)
+
+
+def tidy_up_when_terminated() -> None:
+    """From now on SIGTERM and SIGHUP are raised as `Terminated`, so that temporary files go.
+
+    The second of them ends the process at once. Where they are ignored, or someone else's, nothing changes.
+    """
+    for number in _TERMINATING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminate)
+
+
+def _terminate(number: int, _: object) -> None:
+    for each in _TERMINATING:
+        if signal.getsignal(each) is _terminate:
+            signal.signal(each, signal.SIG_DFL)
+    raise Terminated(number)
 
 
 def _end(*_: object) -> None:

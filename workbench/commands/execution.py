@@ -13,6 +13,7 @@ from workbench.commands.arguments import read_settings, set_option, settings_opt
 from workbench.commands.output import print_json
 from workbench.control import ControlBlock, Value, explain_no_block
 from workbench.errors import BadParameter
+from workbench.inherited import was_ignoring_children
 from workbench.processes import check_preloadable, preload_environment
 
 _PYTHONMALLOC = "PYTHONMALLOC"
@@ -68,3 +69,5 @@ def _leave() -> None:
     # Python ignores these two; an ignored signal would stay ignored in the program.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    if was_ignoring_children():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)

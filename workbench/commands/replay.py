@@ -38,7 +38,9 @@ _STATUS_INTERRUPTED = 130
     help="As fast as it goes, as recorded, or a factor of that, such as 2 or 0.5.",
 )
 @click.option("--loops", type=click.IntRange(min=1), metavar="N", help="Replay it N times; once by default.")
-@click.option("--seconds", type=float, metavar="S", help="Replay it again and again for this time.")
+@click.option(
+    "--seconds", type=float, metavar="S", help="Replay it again and again for this time, instead of --loops."
+)
 @click.option(
     "--touch",
     type=click.Choice(_TOUCH),
@@ -61,6 +63,8 @@ def replay(
     as_json: bool,
 ) -> None:
     """Replay a recorded trace (a file, or a dataset's name) under an allocator."""
+    if loops is not None and seconds is not None:
+        raise BadParameter("a replay is by its loops or by seconds; give --loops or --seconds")
     tunables = {}
     if settings_path is not None or assignments:
         with ControlBlock.own() as own:

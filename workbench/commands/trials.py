@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -17,6 +16,7 @@ from rich.progress import (
 )
 
 from workbench.experiments import Results, TrialResult
+from workbench.processes.private_folder import open_private_folder
 
 # The time left is reckoned from the latest trials: those of one kind may be longer than others.
 _REMEMBERED_S = 600.0
@@ -66,5 +66,5 @@ def open_results(path: str | None) -> Iterator[Results]:
     if path is not None:
         yield Results.open(path)
         return
-    with tempfile.TemporaryDirectory(prefix="workbench-results-") as folder:
-        yield Results.open(folder)
+    with open_private_folder("workbench-results-") as folder:
+        yield Results.open(folder / "results")

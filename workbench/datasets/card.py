@@ -99,7 +99,7 @@ class Card:
             If it is no card.
         """
         try:
-            values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+            values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
             histogram = {int(size): int(count) for size, count in values.pop("size_histogram").items()}
             curve = values.pop("live_curve")
             return cls(

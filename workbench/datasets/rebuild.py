@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import tempfile
 from pathlib import Path
 
 from workbench.datasets.card import LICENCE, Card, measure_trace
@@ -19,6 +18,7 @@ from workbench.datasets.scenario import (
     read_package_versions,
 )
 from workbench.errors import BadParameter, WorkerFailed
+from workbench.processes.private_folder import open_private_folder
 from workbench.processes.process_trace import RecordedTrace
 from workbench.processes.trace_recorder import record
 from workbench.traces import SUFFIX, Site, Trace, TraceWriter
@@ -64,8 +64,8 @@ def rebuild(name: str, output: Path | None = None) -> Path:
     path = output or datasets_folder() / f"{name}{SUFFIX}"
     if path.suffix != SUFFIX or not path.parent.is_dir():
         raise BadParameter(f"{path}: the recording needs a name that ends in {SUFFIX}, in a folder there is")
-    with tempfile.TemporaryDirectory(prefix="workbench-dataset-") as scratch:
-        folder = Path(scratch).resolve()
+    with open_private_folder("workbench-dataset-") as scratch:
+        folder = scratch.resolve()
         kept = _record(scenario, folder)
         _tidy(kept.path, folder / f"tidy{SUFFIX}", folder, scenario)
         shutil.move(folder / f"tidy{SUFFIX}", path)

@@ -129,7 +129,7 @@ def read_package_versions(names: tuple[str, ...]) -> dict[str, str]:
 def _read(folder: Path) -> Scenario:
     path = folder / _FILE
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         return Scenario(
             name=folder.name,
             help=values.pop("help"),

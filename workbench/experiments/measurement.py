@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from workbench.experiments.trial import Trial
 from workbench.experiments.warming import choose_warm_bytes, touch_memory
 from workbench.processes import Worker, resident_bytes
 from workbench.processes.command import run_command
+from workbench.processes.private_folder import open_private_folder
 
 # A run is killed when it takes this much longer than it should.
 _GRACE_S = 60.0
@@ -189,8 +189,9 @@ def _follow(
 
 def _measure_command(trial: Trial, limit_s: float) -> _Measurement:
     found = _Measurement()
-    with tempfile.TemporaryDirectory(prefix="workbench-trial-") as name:
-        folder = Path(name)
+    with open_private_folder("workbench-trial-") as private:
+        folder = private / "work"
+        folder.mkdir()
         for path in trial.inputs:
             (folder / path.name).symlink_to(path.resolve())
         try:

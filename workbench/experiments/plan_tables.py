@@ -34,7 +34,7 @@ def read_toml(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
             data = file.read(_MAXIMUM_BYTES + 1)
         if len(data) > _MAXIMUM_BYTES:
             raise WrongPlan(f"{path}: a plan has at most {_MAXIMUM_BYTES} bytes")
-        content = tomllib.loads(data.decode())
+        content = tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise WrongPlan(f"{path}: it cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, nested without end

@@ -173,7 +173,7 @@ class Results:
             raise WrongResults(f"{self._path}: it is no folder of results")
         for file in sorted((self._path / _TRIALS).glob("*.json")):
             try:
-                row = json.loads(file.read_text(encoding="utf-8"))
+                row = json.loads(file.read_text(encoding="utf-8-sig"))
             except FileNotFoundError:
                 continue  # compacted meanwhile, by its writer
             except (OSError, ValueError, RecursionError) as error:

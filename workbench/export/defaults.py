@@ -12,10 +12,11 @@ from workbench.control import ControlBlock, Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, WorkbenchError, describe_unknown
 from workbench.export.environment import ENVIRONMENT
 from workbench.export.evidence_text import is_packed, pack_evidence
-from workbench.export.format import Assignment, Format, read_text
+from workbench.export.format import TITLE, Assignment, Format, read_text
 from workbench.export.header import HEADER
 from workbench.export.provenance import Provenance, parse_provenance, render_provenance
 from workbench.export.toml import TOML
+from workbench.output_file import write_output
 
 if TYPE_CHECKING:  # evidence rests on experiments, which are slow to import
     from workbench.export.evidence import Evidence
@@ -111,10 +112,10 @@ def write_defaults(
         If the evidence is about other values.
     """
     text = render_defaults(format, values, provenance, tunables, evidence)
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadParameter(f"{os.fspath(path)}: {error.strerror}; name a file that can be written") from error
+    target = Path(path)
+    write_output(
+        target, text, "a settings file", lambda found: TITLE in found or _is_readable(target, tunables)
+    )
 
 
 def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunable] | None = None) -> Defaults:
@@ -154,6 +155,13 @@ def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunabl
         raise type(errors[0])(f"{os.fspath(path)}: " + "; ".join(str(error) for error in errors))
     facts = parse_provenance(form.comments(text))
     return Defaults(values, {name: fact for name, fact in facts.items() if not is_packed(name)})
+
+
+def _is_readable(path: Path, tunables: Mapping[str, Tunable] | None) -> bool:
+    try:
+        return bool(read_defaults(path, tunables=tunables).values)
+    except WorkbenchError:
+        return False
 
 
 def recognise_format(path: str, text: str) -> Format:

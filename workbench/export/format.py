@@ -119,7 +119,7 @@ def leading_hash_comments(text: str) -> list[str]:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """Read a file's text.
+    """Read a file's text, without the byte order mark that some editors write before it.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
         If it cannot be read, or is not UTF-8 text.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BadParameter(f"{os.fspath(path)}: {error.strerror}; name a settings file") from error
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from workbench.output_file import write_output
 from workbench.plots.charts import CATEGORY_COLORS, ORDER_COLORS
 from workbench.plots.trace_rows import (
     CLOCK_UNITS,
@@ -245,6 +246,8 @@ def draw_reallocs(profile: TraceProfile) -> go.Figure:
     return figure
 
 
+_GENERATOR = "<meta name='generator' content='HAKMEM workbench'>"
+
 #: All figures of a profile, by name, in the order of a page.
 FIGURES: Mapping[str, Callable[[TraceProfile], go.Figure]] = {
     "sizes": draw_sizes,
@@ -284,12 +287,12 @@ def write_page(profile: TraceProfile, title: str, path: Path, note: str = "") ->
         )
     heading, warning = html.escape(title), html.escape(note)
     facts = describe_profile(profile) + (f"<br><strong>{warning}</strong>" if note else "")
-    path.write_text(
-        f"<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'><title>{heading}</title>"
+    page = (
+        f"<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>{_GENERATOR}<title>{heading}</title>"
         "<style>body{font-family:sans-serif;max-width:1100px;margin:1em auto;padding:0 1em}</style></head>"
-        f"<body><h1>{heading}</h1><p>{facts}</p>\n" + "\n".join(parts) + "\n</body></html>\n",
-        encoding="utf-8",
+        f"<body><h1>{heading}</h1><p>{facts}</p>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
+    write_output(path, page, "a page of `trace plot`", lambda text: _GENERATOR in text)
 
 
 def draw_replays(outcomes: pd.DataFrame) -> go.Figure:

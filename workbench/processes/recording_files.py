@@ -36,7 +36,9 @@ class RecordingFiles:
         self._has_begun = False
         try:
             self.output = Path(os.path.realpath(output)) if output.is_symlink() else output
-            check_output(self.output, "a trace", is_trace, is_forced=is_forced)
+            check_output(
+                self.output, "a trace", is_trace, is_forced=is_forced, remedy="replace it with --force"
+            )
             self._new = self.output.with_name(f".hakmem-record-{os.getpid()}-{self.recording[:8]}")
             os.close(os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
         except OSError as error:

@@ -13,6 +13,7 @@ from collections import deque
 from types import FrameType
 from typing import Any, Self
 
+from workbench.inherited import was_ignoring_children
 from workbench.processes import signal_witness
 
 # The kernel's word to this process itself, on what it did; and what no process can take.
@@ -68,8 +69,8 @@ class SignalRelay:
                 self._ignored.append(number)
             elif handler is signal.SIG_DFL or number in _ENDING:
                 self._take(number)
+        self.ignores_children = was_ignoring_children()
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # else the program's status would be lost
-            self.ignores_children = True
             self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         return self
 

@@ -20,10 +20,10 @@ from workbench.control.spool import Spool, SpoolFailures
 from workbench.errors import BadParameter
 from workbench.processes.loader_path import put_first
 from workbench.processes.preload import check_preloadable
+from workbench.processes.private_folder import open_private_folder
 from workbench.processes.process_trace import ProcessTrace, RecordedTrace
 from workbench.processes.recording_files import RecordingFiles
 from workbench.processes.signal_relay import SignalRelay
-from workbench.processes.spool_folder import open_spool_folder
 from workbench.traces.writer import DEFAULT_LEVEL
 
 RECORDER_LIBRARY = native_directory() / "libhakmem-record.so"
@@ -119,7 +119,7 @@ def record(
         files = RecordingFiles(Path(output), is_forced=force)
         cleanup.callback(files.close)
         try:
-            spool = cleanup.enter_context(open_spool_folder(spool_directory))
+            spool = cleanup.enter_context(open_private_folder("hakmem-spool-", spool_directory))
             failures = SpoolFailures(spool)
         except OSError as error:
             where = error.filename or spool_directory or "the folder for temporary files"

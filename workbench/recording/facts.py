@@ -152,7 +152,7 @@ def read_facts(folder: Path) -> SessionFacts:
     """
     path = folder / FACTS_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise DamagedRecording(f"{folder} is no recording of a session: it has no {FACTS_FILE}") from None
     except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
+from workbench.output_file import write_output
 from workbench.recording.recording import Recording
 from workbench.recording.repetition import explain_inexactness, plan_repetition
 
@@ -17,19 +18,16 @@ def write_notebook(recording: Recording, path: Path) -> Path:
     Raises
     ------
     WorkbenchError
-        If the session cannot be repeated, or the file not written.
+        If the session cannot be repeated, the file not written, or another notebook or file is there.
     """
     plan_repetition(recording)
     path = path.absolute()
     text = json.dumps(_build(recording), indent=1, ensure_ascii=False) + "\n"
-    unfinished = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise WorkbenchError(f"notebook: {path} cannot be written ({error.strerror})") from error
+    write_output(path, text, "a notebook that repeats a session", lambda found: "repeat_session" in found)
     return path
 
 

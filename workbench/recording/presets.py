@@ -107,7 +107,7 @@ class PresetStore:
             If the file cannot be read or is not what `save` writes.
         """
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = self.path.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             return ()
         except OSError as error:

@@ -13,6 +13,11 @@ from workbench.traces.analysis_tallies import count_by
 #: Bins, of as many events each, in which the course is told.
 BIN_COUNT = 240
 
+_PHASE_COLUMNS = (
+    "phase", "first_event", "event_count", "first_s", "duration_s", "allocations", "mean_bytes",
+    "commonest_bytes", "commonest_percent",
+)  # fmt: skip
+
 
 class CourseTally:
     """Live bytes and the mix of sizes over the trace's course, in bins of as many events."""
@@ -98,4 +103,4 @@ class CourseTally:
                     "commonest_percent": 100.0 * float(mix.max()) / max(1, allocations),
                 }
             )
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=_PHASE_COLUMNS)  # also of a trace without events

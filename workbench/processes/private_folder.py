@@ -1,7 +1,7 @@
-"""The private folder in which raw records wait to be read, for as long as there is somebody to read them.
+"""Private folders for what is needed for a while: raw records of a recorder, the work of a trial.
 
-Its reader holds a lock on a file in it. By that the recorder sees, in the recorded program, that the reader
-was killed and writes no more; and the next reader sees which folders are left over.
+Its owner holds a lock on a file in it. By that the recorder sees, in the recorded program, that its reader
+was killed, and writes no more; and the next owner sees which folders are left over.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-_PREFIX = "hakmem-spool-"
 _LOCK = "reader"  # spool_files.c has the same name
 _LOCK_UNDER_WAY = "reader.new"
 
 
 @contextlib.contextmanager
-def open_spool_folder(parent: str | os.PathLike[str] | None) -> Iterator[Path]:
+def open_private_folder(prefix: str, parent: str | os.PathLike[str] | None = None) -> Iterator[Path]:
     """Make a new folder (mode 0700), and delete it with all it holds in the end.
 
-    Before that, what killed readers left beside it goes.
+    Before that, what killed owners left beside it under that prefix goes.
 
     Parameters
     ----------
+    prefix : str
+        Of its name.
     parent : path or None
         Where; None is the system's place for temporary files.
 
@@ -35,9 +36,9 @@ def open_spool_folder(parent: str | os.PathLike[str] | None) -> Iterator[Path]:
     OSError
         If there can be none.
     """
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).absolute()
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent)).absolute()
     try:
-        _remove_abandoned(folder.parent)
+        _remove_abandoned(folder.parent, prefix)
         # The lock has its name once it is held: one that is not held is nobody's.
         lock = os.open(folder / _LOCK_UNDER_WAY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -50,8 +51,8 @@ def open_spool_folder(parent: str | os.PathLike[str] | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_abandoned(parent: Path) -> None:
-    for folder in parent.glob(f"{_PREFIX}*"):
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    for folder in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):
             if folder.stat(follow_symlinks=False).st_uid == os.geteuid() and _is_abandoned(folder / _LOCK):
                 shutil.rmtree(folder, ignore_errors=True)
