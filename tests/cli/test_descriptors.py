@@ -83,7 +83,7 @@ def test_children_ignored() -> None:
     def ignore() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
-    command = [WORKBENCH, "run", "pair", "--operations", "1000"]
+    command = [str(WORKBENCH), "run", "pair", "--operations", "1000"]
     done = subprocess.run(
         command, preexec_fn=ignore, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
