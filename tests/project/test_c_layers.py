@@ -10,8 +10,15 @@ from tests.project.tracked_files import list_files, read_text
 # From the top down: a file may include from its own row and the rows after it. Names are those of
 # native/allocator, without suffix.
 ALLOCATOR_LAYERS = (
-    ("override", "override_cxx", "override_info", "override_pages", "override_libc", "api"),
-    ("override_process",),
+    (
+        "override",
+        "override_cxx",
+        "override_info",
+        "override_pages",
+        "override_libc",
+        "override_process",
+        "api",
+    ),
     ("process",),
     ("fast_path", "override_replaced", "statistics"),
     ("heap", "heap_upkeep", "purger"),
