@@ -15,6 +15,7 @@
  *   malloc_info, malloc_stats   the same figures as XML and as text. */
 #include "control.h"
 #include "hak_reader.h"
+#include "os.h"
 #include "override.h"
 #include "process.h"
 #include "settings.h"
@@ -31,14 +32,15 @@
 #endif
 #define MOST_FAST_BYTES 160 /* what glibc takes for M_MXFAST */
 
-/* Through the control block's file, where setters take turns; without one, or if it may only be read, in memory. */
+/* Through the control block's file, where setters take turns; without one, if it may only be read, or if files may be
+ * out of reach (os.h), in memory. */
 static int set_tunable(enum tunable tunable, double value)
 {
     struct hak_reader reader;
     char error[HAK_ERROR_TEXT_BYTES];
     const char *path = process_control_path();
     int code = HAK_ERROR_READ_ONLY;
-    if (path[0] && hak_reader_open(&reader, path, error) == HAK_OK) {
+    if (path[0] && !os_is_confined() && hak_reader_open(&reader, path, error) == HAK_OK) {
         uint32_t index = tunable;
         uint64_t generation;
         code = hak_reader_set(&reader, &index, &value, 1, &generation, error);

@@ -90,6 +90,8 @@ static void work(void)
         free(realloc(growing, 100));
         free(aligned_alloc(1 << 22, 1 << 22));
         malloc_trim(0);
+        if (!mallopt(M_TRIM_THRESHOLD, round << 21))
+            abort();
     }
     if (mallinfo2().uordblks > (size_t)64 << 20)
         abort();

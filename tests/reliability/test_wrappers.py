@@ -18,7 +18,7 @@ COMPILE = ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-builtin", "-pthrea
 WRAPPED = {
     "memory": "mmap munmap mremap madvise mprotect",
     "files": "open openat read close fcntl mkdir unlink unlinkat fstat fchmod ftruncate fallocate fstatfs",
-    "identity": "getpid getuid geteuid getrlimit sched_getaffinity getauxval",
+    "identity": "getpid getuid geteuid getrlimit sched_getaffinity getauxval syscall prctl",
     "time": "clock_gettime gettimeofday nanosleep time",
     "threads": "pthread_key_create pthread_setspecific pthread_getspecific pthread_self",
 }
