@@ -101,8 +101,8 @@ def write_output(path: Path, text: str, what: str, is_such: Callable[[str], bool
                 new.unlink(missing_ok=True)
             raise
     except OSError as error:
-        reason = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
-        raise BadParameter(f"{path}: {reason}; name a file that can be written") from error
+        reason = "a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
+        raise BadParameter(f"{path}: it cannot be written ({reason}); name another file") from error
 
 
 def _write_through(path: Path, text: str) -> None:

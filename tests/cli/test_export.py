@@ -97,4 +97,4 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     right.write_text('[tunables]\n"tls.grow_percent" = 60\n')
     target = tmp_path / "gone" / "file"
     done = run_workbench("export", "--settings", right, "--format", "env", "-o", target)
-    assert_refused(done, str(target), "No such file")
+    assert_refused(done, str(target.parent), "no such folder; make it first")

@@ -63,7 +63,7 @@ def test_plans_with_a_byte_order_mark(tmp_path: Path, command: str) -> None:
 def test_a_pipe_as_output(settings: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    assert_refused(type_export(settings, pipe), f"{pipe}: it is a pipe that nobody reads")
+    assert_refused(type_export(settings, pipe), f"{pipe}: it cannot be written (a pipe that nobody reads)")
     assert_refused(
         run_workbench("trace", "plot", make_trace(tmp_path / "a.haktrace"), "-o", pipe), "that nobody reads"
     )
