@@ -154,6 +154,8 @@ def find_path(pid: int, kind: str) -> Path:
         If the process does not run or has no such block.
     NotPermitted
         If the process belongs to another user.
+    WrongAbi, DamagedBlock
+        If its block cannot be read.
     """
     blocks = find_blocks(pid, kind)
     if len(blocks) > 1:
@@ -169,6 +171,9 @@ def find_path(pid: int, kind: str) -> Path:
         raise NotPermitted(
             f"process {pid} belongs to another user (uid {uid}): run the workbench as that user"
         )
+    for _, match, path in _list_files(pid):
+        if match["kind"] == kind and not match["new"] and _may_be(pid, match, Pids()):
+            Reader(path).close()  # says what is wrong with one that cannot be read
     raise NoProcess(f"process {pid} has no control block of kind '{kind}': start it under `workbench exec`")
 
 
