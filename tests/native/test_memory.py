@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,6 +71,83 @@ def test_memory_comes_back_at_the_free_itself(native_program: Callable[[str], Pa
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout == "idle: ok\n"
+
+
+# At most 60 MiB live; the size of blocks shifts from round to round.
+SHIFT = """
+#include <stdlib.h>
+#include <string.h>
+enum { ROUNDS = 14, ROUND_BYTES = 30 << 20 };
+int main(void)
+{
+    static const size_t sizes[] = {1000, 200000, 3000000, 30000, 20000000, 100, 900000};
+    void **former = NULL;
+    size_t former_count = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t bytes = sizes[round % 7], count = ROUND_BYTES / bytes;
+        void **blocks = malloc(count * sizeof *blocks);
+        for (size_t i = 0; i < count; i++)
+            blocks[i] = memset(malloc(bytes), 1, bytes);
+        for (size_t i = 0; i < former_count; i++)
+            free(former[i]);
+        free(former);
+        former = blocks;
+        former_count = count;
+    }
+    return 0;
+}
+"""
+MOST_OF_SHIFT_BYTES = 100 << 20
+
+
+@pytest.fixture(scope="module")
+def shift_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("shift") / "shift"
+    command: list[str | Path] = ["cc", "-O1", "-fno-builtin", "-x", "c", "-", "-o", path]
+    subprocess.run(command, input=SHIFT, text=True, check=True, timeout=60)
+    return path
+
+
+def test_sizes_that_shift_need_little_more_than_what_is_live(shift_program: Path) -> None:
+    process = subprocess.Popen([shift_program], env=run_environment(get_allocator("hakmem").library))
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss * KIB <= MOST_OF_SHIFT_BYTES
+
+
+@pytest.fixture
+def memory_cgroup() -> Iterator[Path]:
+    """A memory cgroup with a limit of MOST_OF_SHIFT_BYTES, of version 1 or 2."""
+    places = [
+        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
+        (Path("/sys/fs/cgroup"), "memory.max"),
+    ]
+    for root, limit in places:
+        group = root / f"hakmem_test_{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / limit).write_text(str(MOST_OF_SHIFT_BYTES))
+        except OSError:
+            group.rmdir()
+            continue
+        yield group
+        group.rmdir()
+        return
+    pytest.skip("memory cgroups can not be made here: needs root and the memory controller")
+
+
+def test_a_small_memory_cgroup_is_enough(shift_program: Path, memory_cgroup: Path) -> None:
+    run = subprocess.run(
+        ["sh", "-c", 'echo $$ > "$1" && exec "$2"', "sh", memory_cgroup / "cgroup.procs", shift_program],
+        env=run_environment(get_allocator("hakmem").library),
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0
 
 
 @pytest.fixture(scope="module")
