@@ -14,7 +14,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 has_command() { command -v "$1" >/dev/null; }
-has_library() { ldconfig -p | grep -q "[[:space:]]$1"; }
+# grep reads to the end (no -q): under pipefail a writer that is cut off would count as a failure.
+has_library() { ldconfig -p | grep "[[:space:]]$1" >/dev/null; }
 has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
 has_python_headers() {
     "$python" -c 'import os, sysconfig; open(os.path.join(sysconfig.get_path("include"), "Python.h"))' 2>/dev/null
@@ -57,6 +58,8 @@ need_test() {
     need sqlite3 has_command sqlite3
     need strace has_command strace
     need valgrind has_command valgrind
+    need lua5.4 has_command lua5.4
+    need perl has_command perl
     need libjemalloc2 has_library libjemalloc.so.2
     need 'libtcmalloc-minimal4t64|libtcmalloc-minimal4' has_library libtcmalloc_minimal.so.4
     need 'libmimalloc2.0|libmimalloc2|libmimalloc3' has_library libmimalloc.so
@@ -65,11 +68,6 @@ need_test() {
 need_check() {
     need clang has_command clang
     need libclang-rt-dev has_sanitizers
-}
-
-need_bench() {
-    need lua5.4 has_command lua5.4
-    need perl has_command perl
 }
 
 # CPython's own tests, for the system's Python; Redis's are in Tcl and come as a source package.
@@ -114,10 +112,9 @@ list_missing() {
     missing=()
     case $task in
         build) need_build ;;
-        test) need_build && need_test ;;
+        test | bench) need_build && need_test ;;
         check) need_build && need_test && need_check ;;
         soak) need_build && need_test && need_check && need_soak ;;
-        bench) need_build && need_test && need_bench ;;
         datasets) need_datasets ;;
     esac
 }
