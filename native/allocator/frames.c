@@ -2,6 +2,7 @@
 #include "frames.h"
 
 #include "lock.h"
+#include "memory_limit.h"
 #include "os.h"
 #include "range.h"
 
@@ -137,6 +138,8 @@ static char *map_outside(size_t bytes, size_t alignment)
 
 char *frames_acquire(uint32_t count, size_t alignment)
 {
+    if (memory_limit_refuses((size_t)count * CHUNK_BYTES))
+        return NULL;
     if (range.base && alignment <= RANGE_MAX_BYTES) {
         bool is_mapped;
         lock_acquire(&frames_lock);
@@ -158,9 +161,10 @@ static bool is_free_locked(uint32_t first, uint32_t count)
 
 bool frames_extend(char *base, uint32_t count, uint32_t wanted)
 {
-    if (!range_holds(base))
+    uint32_t first, added = wanted - count;
+    if (!range_holds(base) || memory_limit_refuses((size_t)added * CHUNK_BYTES))
         return false;
-    uint32_t first = frame_of(base) + count, added = wanted - count;
+    first = frame_of(base) + count;
     lock_acquire(&frames_lock);
     bool is_taken = is_free_locked(first, added) && range_grow((size_t)(first + added) * CHUNK_BYTES);
     if (is_taken)

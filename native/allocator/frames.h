@@ -23,7 +23,7 @@
 #include "base.h"
 
 /* A run of `count` zeroed frames at an address aligned to `alignment` (a power of two, at least 2 MiB),
- * or NULL. */
+ * or NULL; also where idle memory must go back first (memory_limit.h). */
 char *frames_acquire(uint32_t count, size_t alignment);
 /* Adds zeroed frames [count, wanted) behind a run; false if they are taken, or there is no memory. */
 bool frames_extend(char *base, uint32_t count, uint32_t wanted);

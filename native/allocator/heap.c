@@ -15,6 +15,7 @@
 #include "lifecycle.h"
 #include "lock.h"
 #include "magazine.h"
+#include "memory_limit.h"
 #include "outbox.h"
 #include "purger.h"
 #include "settings.h"
@@ -132,12 +133,14 @@ static void *try_allocate(struct tls_cache *cache, size_t bytes, void *call_site
     return allocate_big(cache, bytes, 1, call_site, is_zeroed);
 }
 
-/* What other caches keep may be what is missing: under a limit of the address space a chunk that waits
- * to be purged is memory that another component cannot have. False: no use to try again. */
+/* What other caches keep may be what is missing: under a limit of the address space, or near that of the memory
+ * cgroup, a chunk that waits to be purged is memory that another component cannot have. False: it is no use to try
+ * again. True: memory_limit_resume must follow the second try. */
 static bool reclaim(size_t bytes)
 {
     if (bytes > PTRDIFF_MAX || !lifecycle_is_started())
         return false;
+    memory_limit_suspend();
     heap_trim();
     return true;
 }
@@ -149,8 +152,10 @@ static void *allocate(struct tls_cache *cache, size_t bytes, void *call_site, bo
         return allocate_early(1, bytes);
     }
     void *block = try_allocate(cache, bytes, call_site, is_zeroed);
-    if (UNLIKELY(!block) && reclaim(bytes))
+    if (UNLIKELY(!block) && reclaim(bytes)) {
         block = try_allocate(cache, bytes, call_site, is_zeroed);
+        memory_limit_resume();
+    }
     return block;
 }
 
@@ -444,8 +449,10 @@ void *heap_memalign(size_t alignment, size_t bytes, void *call_site)
         return allocate_oddly_aligned(alignment, bytes, call_site);
     struct tls_cache *cache = attach();
     void *block = try_memalign(cache, alignment, bytes, call_site);
-    if (UNLIKELY(!block) && reclaim(bytes))
+    if (UNLIKELY(!block) && reclaim(bytes)) {
         block = try_memalign(cache, alignment, bytes, call_site);
+        memory_limit_resume();
+    }
     return finish(cache, block, bytes);
 }
 

@@ -11,6 +11,7 @@
 #include "l25_pool.h"
 #include "lifecycle.h"
 #include "magazine.h"
+#include "memory_limit.h"
 #include "registry.h"
 #include "settings.h"
 #include "superslab.h"
@@ -77,6 +78,7 @@ size_t heap_trim(void)
     size_t purged = central_purge(actor, now_ms, true) + big_cache_purge(actor, now_ms, true);
     l25_pool_purge(actor, now_ms, true); /* to chunks, whose bytes are counted next */
     purged += superslab_purge(actor, now_ms, true);
+    memory_limit_note_trim();
     HAK_ASSERT(heap_is_valid());
     return purged;
 }

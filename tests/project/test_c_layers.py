@@ -32,7 +32,7 @@ ALLOCATOR_LAYERS = (
     ("chunk", "slab_runs", "thread_rows"),
     ("retention",),
     ("control", "events", "settings", "clock"),
-    ("range",),
+    ("range", "memory_limit"),
     ("os", "call_site"),
     ("telemetry",),
     ("size_class",),
