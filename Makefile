@@ -48,10 +48,10 @@ $(ENVIRONMENT): $(LOCK)
 
 # The editable installation serves the Python sources from this folder and keeps the native parts
 # beside the environment's packages. Its CMake build folder is the one `make native` goes on with.
-$(PACKAGE): $(ENVIRONMENT) pyproject.toml native/CMakeLists.txt workbench/control/cffi_build.py scripts/workbench.sh
+$(PACKAGE): $(ENVIRONMENT) pyproject.toml native/CMakeLists.txt workbench/control/cffi_build.py scripts/install_command.sh
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable . \
 	    --config-settings=build-dir=$(BUILD)
-	@! /usr/bin/env --block-signal=INT true 2>/dev/null || install scripts/workbench.sh $(BIN)/workbench
+	@scripts/install_command.sh "$(CURDIR)/$(BIN)"
 	@touch $@
 
 .PHONY: setup

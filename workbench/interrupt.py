@@ -23,7 +23,7 @@ def end_at_once() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
-    # The command of a checkout has it wait while Python itself starts (scripts/workbench.sh).
+    # The command of a checkout has it wait while Python itself starts (scripts/install_command.sh).
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 

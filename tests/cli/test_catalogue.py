@@ -67,7 +67,7 @@ def test_a_full_disk_is_said() -> None:
         done = subprocess.run(
             command, env=buffered, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
-    assert (done.returncode, done.stderr) == (1, "workbench: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "workbench: standard output: No space left on device\n")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -141,5 +141,5 @@ def test_wrong_files(invoke: Type, command: str, odd_path: Path, tmp_path: Path)
         assert_refused(invoke("trace", command, name), message)
     assert sorted(tmp_path.iterdir()) == before
     result = invoke("trace", "plot", odd_path, "-o", "none/page.html")
-    assert result.exit_code == 1
-    assert result.stderr.splitlines() == [f"workbench: {tmp_path}/none/page.html: No such file or directory"]
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [f"workbench: {tmp_path}/none: no such folder; make it first"]

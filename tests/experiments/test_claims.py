@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.experiments.results_fixture import make_result
-from workbench.cli import cli
 from workbench.commands import comparison
+from workbench.commands.compare import compare
 from workbench.experiments import Results, Trial, Variant, Work, run_trial, try_claim
 from workbench.experiments.claim_findings import ClaimFinding, DesignClaim, Expectation, Quantity
 from workbench.experiments.design_claims import PEAK_RESIDENT, SURVIVAL, THROUGHPUT, list_claims
@@ -159,7 +159,7 @@ def test_its_commands_are_the_same_comparisons(claim: DesignClaim) -> None:
     for command, work in zip(commands, claim.works, strict=True):
         words = shlex.split(command)
         assert words[:2] == ["workbench", "compare"]
-        given = cli.commands["compare"].make_context("compare", words[2:]).params
+        given = compare.make_context("compare", words[2:]).params
         variants = comparison.read_variants(None, given["variant_texts"], None, ())
         plan = comparison.make_plan(
             given["workload_names"],
