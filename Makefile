@@ -119,7 +119,7 @@ $(FRONT)/node_modules/.stamp: $(ENVIRONMENT) tests/front/package.json tests/fron
 	@mkdir -p $(FRONT)
 	@cp tests/front/package.json tests/front/package-lock.json tests/front/.npmrc $(FRONT)
 	PATH=$(NODE_PACKAGE)/bin:$$PATH node $(NODE_PACKAGE)/lib/node_modules/npm/bin/npm-cli.js \
-	    ci --prefix $(FRONT) --silent
+	    ci --prefix $(FRONT) --loglevel error
 	@touch $@
 
 .PHONY: front
