@@ -29,13 +29,20 @@ def run(program: Path, words: list[str], settings: Mapping[str, str]) -> str:
 
 
 @pytest.mark.parametrize("settings", [{}, INTEGRITY], ids=["defaults", "integrity"])
-@pytest.mark.parametrize("span", ["1", "3", "0"], ids=["once", "three in a row", "from then on"])
+@pytest.mark.parametrize(
+    ("span", "every"),
+    [
+        pytest.param(1, 1, id="once"),
+        pytest.param(3, 3, id="three in a row"),  # so that each call fails; `make soak` has every moment
+        pytest.param(0, 3, id="from then on"),
+    ],
+)
 def test_any_system_call_fails(
-    native_program: Callable[[str], Path], span: str, settings: Mapping[str, str]
+    native_program: Callable[[str], Path], span: int, every: int, settings: Mapping[str, str]
 ) -> None:
-    said = run(native_program("faults"), ["any", span], settings)
+    said = run(native_program("faults"), ["any", str(span), str(every)], settings)
     assert said.startswith("faults: ok")
-    assert int(said.split()[2]) > 80  # moments
+    assert int(said.split()[2]) * every > 200  # moments
 
 
 @pytest.mark.parametrize(
