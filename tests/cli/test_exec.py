@@ -138,10 +138,21 @@ def test_wrong_values_are_refused(tmp_path: Path) -> None:
     assert_refused(exec_("--settings", tmp_path / "gone.env", "--", "true"), "gone.env")
 
 
+def wait_for_path(pid: int) -> Path:
+    """The block of a process, as soon as one is seen."""
+    found: list[Path] = []
+
+    def look() -> bool:
+        found.extend(info.path for info in find_blocks(pid=pid))
+        return bool(found)
+
+    wait_until(look)
+    return found[0]
+
+
 def test_blocks_of_the_dead_are_swept() -> None:
     with start([WORKBENCH, "exec", "--", "sleep", "60"]) as process:
-        wait_until(lambda: bool(find_blocks(pid=process.pid)))
-        path = find_blocks(pid=process.pid)[0].path
+        path = wait_for_path(process.pid)
         process.kill()
         process.wait()
         wait_until(lambda: run_workbench("exec", "--", "true").status == 0 and not path.exists())
