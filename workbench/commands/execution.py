@@ -50,8 +50,8 @@ def execute(
     environment = preload_environment(settings, dict(os.environ))
     if not keep_pythonmalloc:
         environment.setdefault(_PYTHONMALLOC, "malloc")
-    problem, is_wanted = explain_no_block()
-    if problem and not is_wanted:
+    problem = _find_problem()
+    if problem:
         click.echo(f"workbench: {command[0]} runs without a control block: {problem}", err=True)
     if as_json:
         changed = {name: text for name, text in environment.items() if os.environ.get(name) != text}
@@ -61,6 +61,26 @@ def execute(
         os.execvpe(command[0], list(command), environment)
     except OSError as error:
         raise BadParameter(f"{command[0]}: {error.strerror}; name a program that can be run") from error
+
+
+def _find_problem() -> str:
+    """Why the program will have no control block, unless that is wanted.
+
+    Asked in a child: the question starts an allocator, whose block would bear the program's pid for a moment.
+    """
+    answers, answer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            problem, is_wanted = explain_no_block()
+            os.write(answer, b"" if is_wanted else problem.encode())
+        finally:
+            os._exit(0)
+    os.close(answer)
+    with os.fdopen(answers, "rb") as pipe:
+        said = pipe.read().decode()
+    os.waitpid(child, 0)
+    return said
 
 
 def _leave() -> None:
