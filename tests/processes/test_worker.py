@@ -29,6 +29,7 @@ from workbench.errors import (
     WorkerFailed,
 )
 from workbench.processes import Outcome, RunSpec, Worker, peak_resident_bytes, resident_bytes, run
+from workbench.processes.events import EventTally
 
 CAP_S = 60.0  # for what should take milliseconds, on a busy machine
 ENDLESS_S = 3600.0
@@ -300,3 +301,14 @@ def is_running(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_a_failure_to_watch_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: EventTally) -> None:
+        raise RuntimeError("no events today")
+
+    monkeypatch.setattr(EventTally, "drain", fail)
+    with Worker.start(LONG) as worker:
+        outcome = worker.wait(CAP_S)
+    assert outcome.status == "failed"
+    assert outcome.message == "the workbench could not watch it: RuntimeError('no events today')"

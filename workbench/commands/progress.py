@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from workbench.errors import WorkbenchError
+from workbench.interrupt import ending_at_once
 from workbench.processes import Outcome, RunSpec, Worker
 
 _POLL_S = 0.1
@@ -29,6 +30,8 @@ def run_to_end(spec: RunSpec, title: str, describe: Callable[[Worker], str] | No
     WorkbenchError
         As `Worker.start`.
     """
+    with ending_at_once():
+        import numpy as np  # noqa: F401, the worker reads events with it; Ctrl-C must not break off the import
     with Worker.start(spec) as worker:
         try:
             return _show_progress(worker, title, describe)

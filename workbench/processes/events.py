@@ -23,6 +23,10 @@ class EventTally:
     """
 
     def __init__(self, block: ControlBlock | None) -> None:
+        # Now rather than at the first `drain`: that is called on a thread, and Ctrl-C in the main thread may break
+        # off an import at any moment. Two threads in one import that is broken off wait for ever.
+        import numpy as np  # noqa: F401
+
         self._block = block
         self._cursor = 0
         self._counts: Counter[str] = Counter()

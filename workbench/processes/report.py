@@ -22,6 +22,7 @@ class Observation:
 
     return_code: int = 0
     reason: str | None = None  # why this side ended it: "stopped" or "timed out"
+    failure: str | None = None  # what went wrong on this side
     output: bytes = b""
     complaints: bytes = b""
     operations: int = 0
@@ -70,6 +71,8 @@ def _name_status(
     observation: Observation, told: Mapping[str, Any], signal_name: str | None, tail: str
 ) -> tuple[str, str]:
     said = tail.strip().splitlines()
+    if observation.failure is not None:
+        return "failed", observation.failure
     if observation.reason == "timed out":
         return "timed out", "it did not end in time and was killed"
     if signal_name == "SIGKILL" and observation.reason == "stopped":

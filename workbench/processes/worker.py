@@ -189,6 +189,15 @@ class Worker:
 
     def _watch(self) -> None:
         observation = Observation()
+        try:
+            self._follow(observation)
+        except Exception as error:
+            # Whoever waits for the outcome must get one, or would wait for ever.
+            observation.failure = f"the workbench could not watch it: {error!r}"
+            self._end("stopped")
+        self._conclude(observation)
+
+    def _follow(self, observation: Observation) -> None:
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         with (
@@ -216,7 +225,6 @@ class Worker:
                 _drain(complaints, observation, False)
             finally:
                 os.close(process_end)
-        self._conclude(observation)
 
     def _look(self, observation: Observation) -> None:
         self._tally.drain()
@@ -233,7 +241,8 @@ class Worker:
         with self._lock:
             observation.return_code = self._process.wait()
             observation.reason = self._reason
-        self._tally.drain()
+        with contextlib.suppress(Exception):  # said already, where it is what failed
+            self._tally.drain()
         observation.events = self._tally.counts
         observation.last_events = self._tally.last_lines
         with contextlib.suppress(WorkbenchError):
