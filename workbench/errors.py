@@ -88,7 +88,7 @@ class MissingProgram(WorkbenchError):
     """A program that a scenario runs is not installed."""
 
 
-class DamagedRecording(WorkbenchError):
+class DamagedSession(WorkbenchError):
     """The folder is no recording of a session, or not a sound one."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.traces import EventKind, Site, Trace, TraceChunk, TraceWriter
+from workbench.traces import CallKind, Site, Trace, TraceChunk, TraceWriter
 
 MODULES = ("program", "libc.so.6", "")
 
@@ -53,15 +53,15 @@ def make_events(seed: int, count: int, threads: int = 3) -> list[tuple[int, ...]
         size = rng.choice([16, 24, 48]) if index < count // 2 else rng.choice([200, 4096, 20000])
         choice = rng.random()
         if not live or choice < 0.45:
-            kind = rng.choice([EventKind.MALLOC, EventKind.MALLOC, EventKind.CALLOC, EventKind.ALIGNED])
-            alignment = 64 if kind == EventKind.ALIGNED else 0
+            kind = rng.choice([CallKind.MALLOC, CallKind.MALLOC, CallKind.CALLOC, CallKind.ALIGNED])
+            alignment = 64 if kind == CallKind.ALIGNED else 0
             rows.append((kind, thread, objects, size, alignment, site, time_ns))
             live.append(objects)
             objects += 1
         elif choice < 0.55:
-            rows.append((EventKind.REALLOC, thread, rng.choice(live), size * 2, 0, site, time_ns))
+            rows.append((CallKind.REALLOC, thread, rng.choice(live), size * 2, 0, site, time_ns))
         else:
-            rows.append((EventKind.FREE, thread, live.pop(rng.randrange(len(live))), 0, 0, site, time_ns))
+            rows.append((CallKind.FREE, thread, live.pop(rng.randrange(len(live))), 0, 0, site, time_ns))
     return rows
 
 
@@ -87,14 +87,14 @@ def count_slowly(rows: list[tuple[int, ...]]) -> Counted:
     objects: dict[int, Object] = {}
     live = 0
     for event, (kind, thread, number, size, _, site, time_ns) in enumerate(rows):
-        if kind < EventKind.REALLOC:
+        if kind < CallKind.REALLOC:
             counted.requested_bytes += size
             objects[number] = Object(size, event, counted.requested_bytes, time_ns // 1000, thread, site)
             live += size
             counted.sizes.append(size)
             counted.by_site[site] = counted.by_site.get(site, 0) + 1
             counted.by_thread[thread] = counted.by_thread.get(thread, 0) + 1
-        elif kind == EventKind.REALLOC:
+        elif kind == CallKind.REALLOC:
             known = objects[number]
             counted.requested_bytes += max(0, size - known.size)
             counted.resizes.append((known.size, size))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.datasets.made_up import count_slowly, make_events, open_made_up, write_trace
-from workbench.traces import EventKind, Trace
+from workbench.traces import CallKind, Trace
 from workbench.traces.analysis import profile_trace
 from workbench.traces.analysis_bins import (
     SIZE_BOUNDS_BYTES,
@@ -58,11 +58,11 @@ def test_it_is_what_counting_slowly_finds(tmp_path: Path, chunk_events: int) -> 
 
 def test_most_objects_that_live_at_once_and_how_many_go_and_come(tmp_path: Path) -> None:
     # Four times: 100 objects of 48 bytes up, 70 of them down; ten of 1000 bytes come and stay.
-    rows: list[tuple[int, ...]] = [(EventKind.MALLOC, 0, k, 1000, 0, 0, k) for k in range(10)]
+    rows: list[tuple[int, ...]] = [(CallKind.MALLOC, 0, k, 1000, 0, 0, k) for k in range(10)]
     number = 10
     for _ in range(4):
-        rows += [(EventKind.MALLOC, 0, number + k, 48, 0, 0, 10) for k in range(100)]
-        rows += [(EventKind.FREE, 0, number + k, 0, 0, 0, 10) for k in range(70)]
+        rows += [(CallKind.MALLOC, 0, number + k, 48, 0, 0, 10) for k in range(100)]
+        rows += [(CallKind.FREE, 0, number + k, 0, 0, 0, 10) for k in range(70)]
         number += 100
     with Trace.open(write_trace(tmp_path / "t.haktrace", rows)) as trace:
         sizes = profile_trace(trace).sizes.set_index("upto_bytes")
@@ -115,7 +115,7 @@ def test_a_trace_that_breaks_off_is_told_as_far_as_it_goes(tmp_path: Path) -> No
 
 def test_an_empty_trace_has_empty_tables(tmp_path: Path) -> None:
     path = tmp_path / "empty.haktrace"
-    write_trace(path, [(EventKind.THREAD_START, 1, 0, 0, 0, 0, 0), (EventKind.THREAD_END, 1, 0, 0, 0, 0, 5)])
+    write_trace(path, [(CallKind.THREAD_START, 1, 0, 0, 0, 0, 0), (CallKind.THREAD_END, 1, 0, 0, 0, 0, 5)])
     with Trace.open(path) as trace:
         profile = profile_trace(trace)
     assert (profile.event_count, profile.object_count, profile.peak_live_bytes) == (2, 0, 0)

@@ -13,7 +13,7 @@ from tests.cli.terminal import assert_refused
 from tests.datasets.conftest import SMALLEST
 from tests.datasets.made_up import make_events, write_trace
 from workbench.cli import cli
-from workbench.datasets import catalogue
+from workbench.datasets import known_datasets
 from workbench.traces.format import HEADER_BYTES, pack_header
 
 Type = Callable[..., Result]
@@ -32,9 +32,9 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Type:
 
 def test_datasets_are_listed(invoke: Type) -> None:
     lines = invoke("datasets").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["dataset", *catalogue()]
+    assert [line.split()[0] for line in lines] == ["dataset", *known_datasets()]
     listed = json.loads(invoke("datasets", "--json").stdout)["datasets"]
-    assert [card["name"] for card in listed] == list(catalogue())
+    assert [card["name"] for card in listed] == list(known_datasets())
     assert {"command", "versions", "date", "size_histogram", "live_bytes", "licence", "sha256"} < set(
         listed[0]
     )

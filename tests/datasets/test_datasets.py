@@ -14,10 +14,10 @@ from tests.datasets.conftest import SMALLEST
 from tests.project.tracked_files import list_files, read_bytes
 from workbench.datasets import (
     Card,
-    catalogue,
     datasets_folder,
     find,
     get_card,
+    known_datasets,
     load,
     rebuild,
     scenarios,
@@ -25,9 +25,9 @@ from workbench.datasets import (
 )
 from workbench.datasets.overview import FILE, render_overview, replace_overview
 from workbench.errors import DamagedDataset, MissingProgram, UnknownDataset, WorkerFailed
-from workbench.traces import EventKind, Trace
+from workbench.traces import CallKind, Trace
 
-NAMES = sorted(catalogue())
+NAMES = sorted(known_datasets())
 LIMIT_BYTES = 40_000_000
 # What the field and the workbench's users would look for.
 WANTED = {
@@ -97,9 +97,9 @@ def test_load_gives_a_frame() -> None:
 
 def test_the_readme_has_the_table_of_the_cards() -> None:
     text = (datasets_folder() / FILE).read_text()
-    assert render_overview(catalogue().values()) in text
-    assert replace_overview(text, catalogue().values()) == text
-    assert replace_overview("no place for it", catalogue().values()) == "no place for it"
+    assert render_overview(known_datasets().values()) in text
+    assert replace_overview(text, known_datasets().values()) == text
+    assert replace_overview("no place for it", known_datasets().values()) == "no place for it"
 
 
 def test_a_card_survives_being_written(tmp_path: Path) -> None:
@@ -206,7 +206,13 @@ def test_rebuild_says_what_is_missing(scenario: Path, copied: Path) -> None:
 
 def test_the_kinds_of_events_are_all_there() -> None:
     """Together the recordings have everything a replay has to cope with."""
-    kinds = {EventKind.MALLOC, EventKind.CALLOC, EventKind.ALIGNED, EventKind.REALLOC, EventKind.FREE}
+    kinds = {
+        CallKind.MALLOC,
+        CallKind.CALLOC,
+        CallKind.ALIGNED,
+        CallKind.REALLOC,
+        CallKind.FREE,
+    }
     with Trace.open(find("rsvg")) as trace:
         seen = {kind for chunk in trace.chunks() for kind in chunk.kind}
-    assert kinds | {EventKind.THREAD_START, EventKind.THREAD_END} <= seen
+    assert kinds | {CallKind.THREAD_START, CallKind.THREAD_END} <= seen

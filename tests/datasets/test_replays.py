@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from workbench.datasets import catalogue, find
+from workbench.datasets import find, known_datasets
 from workbench.processes import RunSpec, allocators, get_allocator, run
-from workbench.traces import SUFFIX, EventKind, Trace, TraceWriter
+from workbench.traces import SUFFIX, CallKind, Trace, TraceWriter
 
 EVENTS = 12_000
 
@@ -18,7 +18,7 @@ def beginnings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The first events of each dataset, as traces."""
     folder = tmp_path_factory.mktemp("beginnings")
     made = []
-    for name in catalogue():
+    for name in known_datasets():
         path = folder / f"{name}{SUFFIX}"
         with Trace.open(find(name)) as trace, TraceWriter.open(path, program=name, level=1) as writer:
             writer.add_sites(list(trace.sites))
@@ -48,4 +48,4 @@ def test_no_dataset_fails_and_all_ask_for_the_same(
 def count_operations(path: Path) -> int:
     """Calls of a trace: all events but those of threads."""
     with Trace.open(path) as trace:
-        return sum(int((chunk.kind <= EventKind.FREE).sum()) for chunk in trace.chunks())
+        return sum(int((chunk.kind <= CallKind.FREE).sum()) for chunk in trace.chunks())

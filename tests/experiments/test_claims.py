@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.experiments.results_fixture import make_result
-from workbench.commands import comparison
+from workbench.commands import comparison_report
 from workbench.commands.compare import compare
 from workbench.experiments import Results, Trial, Variant, Work, run_trial, try_claim
 from workbench.experiments.claim_findings import ClaimFinding, DesignClaim, Expectation, Quantity
@@ -160,8 +160,8 @@ def test_its_commands_are_the_same_comparisons(claim: DesignClaim) -> None:
         words = shlex.split(command)
         assert words[:2] == ["workbench", "compare"]
         given = compare.make_context("compare", words[2:]).params
-        variants = comparison.read_variants(None, given["variant_texts"], None, ())
-        plan = comparison.make_plan(
+        variants = comparison_report.read_variants(None, given["variant_texts"], None, ())
+        plan = comparison_report.make_plan(
             given["workload_names"],
             (),
             given["parameters"],

@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.terminal import PATIENCE_S, WORKBENCH, assert_refused, run_workbench, start, wait_until
 from workbench.errors import BadParameter
-from workbench.experiments import Results, Trial, check_address, read_plan
+from workbench.experiments import Results, Trial, check_address, read_sweep_plan
 from workbench.experiments.cluster import measure_remotely
 
 DASK = [sys.executable, "-m", "dask"]
@@ -84,7 +84,7 @@ def test_all_trials_are_done_once_one_at_a_time_though_a_worker_dies(
     assert (told["trials"], told["done"], told["failed"]) == (TRIALS, TRIALS, {})
     results = list(Results.open(folder))
     assert [result.id for result in results] == list(dict.fromkeys(result.id for result in results))
-    assert {result.id for result in results} == {trial.id for trial in read_plan(path).trials}
+    assert {result.id for result in results} == {trial.id for trial in read_sweep_plan(path).trials}
     periods = sorted((result.started_s, result.ended_s) for result in results)
     assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(periods))
 

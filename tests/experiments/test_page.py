@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from workbench.experiments.plan_file import read_comparison_plan, read_plan
+from workbench.experiments.plan_file import read_comparison_plan, read_sweep_plan
 
 
 def read_block(repository: Path, name: str) -> str:
@@ -27,4 +27,4 @@ def test_the_comparison_is_one(repository: Path, tmp_path: Path) -> None:
 def test_the_sweep_is_one(repository: Path, tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(read_block(repository, path.name), encoding="utf-8")
-    assert len(read_plan(path)) == 20 * 3
+    assert len(read_sweep_plan(path)) == 20 * 3

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError, WrongPlan
-from workbench.experiments import Plan, Span, Trial, read_comparison_plan, read_plan
+from workbench.experiments import Plan, Span, Trial, read_comparison_plan, read_sweep_plan
 from workbench.experiments.plan import Axis
 
 BASE = Trial("random_mixed", operations=1000)
@@ -114,10 +114,10 @@ def test_peers_have_no_tunables_and_are_there_once() -> None:
 
 
 def test_a_file_is_the_same_plan(tmp_path: Path) -> None:
-    plan = read_plan(write(tmp_path, SWEEP))
+    plan = read_sweep_plan(write(tmp_path, SWEEP))
     assert len(plan) == 2 * 4 * 2 * 2
     assert {trial.operations for trial in plan.trials} == {1000}
-    drawn = read_plan(write(tmp_path, SWEEP + "[random]\ncount = 5\nseed = 3\n"))
+    drawn = read_sweep_plan(write(tmp_path, SWEEP + "[random]\ncount = 5\nseed = 3\n"))
     assert len(drawn) <= 10
 
 
@@ -251,21 +251,21 @@ WRONG_FILES = [
 @pytest.mark.parametrize(("text", "said"), WRONG_FILES)
 def test_a_hostile_file_is_a_clear_error(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(WorkbenchError, match=said):
-        read_plan(write(tmp_path, text))
+        read_sweep_plan(write(tmp_path, text))
 
 
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(WrongPlan, match="no TOML file"):
-        read_plan(path)
+        read_sweep_plan(path)
     path.write_bytes(b"#" * (2 << 20))
     with pytest.raises(WrongPlan, match="at most 1048576 bytes"):
-        read_plan(path)
+        read_sweep_plan(path)
     with pytest.raises(WrongPlan, match="cannot be read"):
-        read_plan(tmp_path / "none.toml")
+        read_sweep_plan(tmp_path / "none.toml")
     with pytest.raises(WrongPlan, match="cannot be read"):
-        read_plan(tmp_path)
+        read_sweep_plan(tmp_path)
 
 
 @pytest.mark.parametrize(

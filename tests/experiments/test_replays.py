@@ -9,7 +9,7 @@ import pytest
 
 from tests.replay import programs
 from workbench.errors import BadParameter, UnknownDataset, WorkbenchError
-from workbench.experiments import Trial, read_comparison_plan, read_plan, run_trial
+from workbench.experiments import Trial, read_comparison_plan, read_sweep_plan, run_trial
 from workbench.experiments.table import tabulate_results
 from workbench.units import MIB
 
@@ -71,7 +71,7 @@ def test_files_of_plans_name_datasets_and_traces(recording: Path, tmp_path: Path
         'datasets = ["mixed.haktrace"]\nseconds = 1.0\nthreads = 2\nworkloads = ["phases"]\n'
         '[[works]]\ntrace = "mixed.haktrace"\nname = "often"\nparameters = { loops = 5 }\n'
     )
-    trials = read_plan(path).trials
+    trials = read_sweep_plan(path).trials
     assert [(trial.workload, trial.seconds, trial.threads) for trial in trials] == [
         ("phases", 1.0, 2),
         ("replay", None, None),

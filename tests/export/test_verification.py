@@ -27,7 +27,7 @@ from workbench.export.verification import (
     QUICK_ROUNDS,
     find_differences,
     find_obstacles,
-    judge,
+    judge_claims,
     plan_verification,
 )
 
@@ -221,7 +221,7 @@ def test_the_file_is_as_its_worst_claim(
 ) -> None:
     plan = plan_verification(evidence, "full")
     results = fill_results(plan, tmp_path / "results", factor, noise=0.002)
-    found = judge(evidence, conclude(plan, results))
+    found = judge_claims(evidence, conclude(plan, results))
     assert found.status == status
     assert {one.status for one in found.judgements if one.claim.measure == "throughput"} == {status}
     assert {one.status for one in found.judgements if one.claim.measure == "peak resident"} == {"confirmed"}
@@ -230,12 +230,12 @@ def test_the_file_is_as_its_worst_claim(
 def test_too_few_rounds_cannot_tell_and_say_how_many_would(tmp_path: Path, evidence: Evidence) -> None:
     plan = plan_verification(evidence, rounds=3)
     results = fill_results(plan, tmp_path / "results", 1.05)
-    found = judge(evidence, conclude(plan, results))
+    found = judge_claims(evidence, conclude(plan, results))
     assert (found.status, found.more_rounds) == ("cannot tell", least_pairs() - 3)
 
 
 def test_a_file_that_claims_nothing_cannot_be_told(tmp_path: Path) -> None:
     nothing = make_evidence(tmp_path / "results", rounds=2)
     plan = plan_verification(nothing, rounds=2)
-    found = judge(nothing, conclude(plan, fill_results(plan, tmp_path / "again")))
+    found = judge_claims(nothing, conclude(plan, fill_results(plan, tmp_path / "again")))
     assert (found.judgements, found.status, found.more_rounds) == ((), "cannot tell", None)

@@ -77,7 +77,7 @@ export const whole = {
   run: { state: "idle", is_pinned: false, can_pin: false, spec: null },
   recording: {
     ...{ is_on: true, switches: 0, is_possible: true, is_recording: false },
-    ...{ name: "", path: "recordings", size: "", problem: "", can_save: false },
+    ...{ name: "", path: "sessions", size: "", problem: "", can_save: false },
   },
   tuning,
   clock: { elapsed_s: 0, total_s: 0, progress: 0, is_moving: false },

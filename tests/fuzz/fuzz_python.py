@@ -23,7 +23,7 @@ def use_plain_imports() -> None:
 use_plain_imports()
 
 # The workbench is watched, branch by branch; the libraries below it are not: they are not ours.
-with atheris.instrument_imports(include=["workbench.traces", "workbench.recording"]):
+with atheris.instrument_imports(include=["workbench.traces", "workbench.sessions"]):
     from tests.fuzz.hostile import TARGETS
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from workbench.errors import WorkbenchError
 from workbench.processes import RunSpec
-from workbench.recording import Change, Column, Recording, Sample, SessionFacts, SessionWriter
+from workbench.sessions import Change, Column, Sample, Session, SessionFacts, SessionWriter
 from workbench.traces import Site, Trace, TraceChunk, TraceWriter
 from workbench.traces.format import HEADER_BYTES, MAXIMUM_CHUNK_EVENTS, SECTION_BYTES
 
@@ -102,7 +102,7 @@ def read_recording(data: bytes) -> bool:
         for file, content in sound_recording().items():
             (folder / file).write_bytes(content)
         (folder / name).write_bytes(data[:-1])
-        recording = Recording.open(folder)
+        recording = Session.open(folder)
         assert repr(recording)
         for part in ("spec", "samples", "events", "changes", "columns", "operations"):
             getattr(recording, part)

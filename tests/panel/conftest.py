@@ -27,7 +27,7 @@ from workbench.panel.messages import (
 from workbench.panel.pump import Pump
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
-from workbench.recording import PresetStore
+from workbench.sessions import PresetStore
 
 MESSAGES: Mapping[str, Any] = {
     "state": State,

@@ -36,7 +36,7 @@ def find_orphans() -> set[int]:
 
 
 def test_it_runs_unattended(notebooks: Path, tmp_path: Path) -> None:
-    text = execute(notebooks, tmp_path, operations=20_000_000, recordings='it\'s "mine"')
+    text = execute(notebooks, tmp_path, operations=20_000_000, sessions='it\'s "mine"')
     assert "the same, event for event" in text
     assert "plotly" in text
     folder = tmp_path / 'it\'s "mine"'

@@ -10,7 +10,7 @@ from workbench.panel.frames import ACK_TIMEOUT_S, FORGET_AFTER_S, FrameMaker, Vi
 from workbench.panel.messages import Report
 from workbench.panel.pump import PLOTLY_INTERVAL_S
 from workbench.plots import build_charts
-from workbench.recording import Column, History
+from workbench.sessions import Column, History
 
 ALL = ["Catch", "Length", "Stock", "Level", "Luck", "Memory"]
 

@@ -19,7 +19,7 @@ from workbench.panel.messages import RunForm
 from workbench.panel.session import LiveSession
 from workbench.panel.target import IN_PROCESS
 from workbench.processes import Program
-from workbench.recording import Recording, compare_sessions, explain_inexactness, repeat_session
+from workbench.sessions import Session, compare_sessions, explain_inexactness, repeat_session
 
 PHASES: RunForm = {"workload": "phases", "allocator": "hakmem", "threads": "1", "seed": "4", "seconds": "0"}
 CAP_S = 60
@@ -69,9 +69,9 @@ def count(session: LiveSession) -> int:
     return int(session.target.workload_block.snapshot().fold("workload.operations"))
 
 
-def open_latest(session: LiveSession) -> Recording:
+def open_latest(session: LiveSession) -> Session:
     assert session.keeper.latest is not None
-    return Recording.open(session.keeper.latest)
+    return Session.open(session.keeper.latest)
 
 
 def test_a_live_session_is_repeated_event_for_event(session: LiveSession, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_kernel_killed_in_the_middle_loses_the_last_second_at_most(folder: Pat
         assert time.monotonic() < deadline
         time.sleep(0.02)
     (path,) = folder.glob("*.session")
-    recording = Recording.open(path)
+    recording = Session.open(path)
     assert not recording.facts.is_complete
     assert recording.operations
     agreement = compare_sessions(recording, repeat_session(recording, tmp_path))

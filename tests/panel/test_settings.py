@@ -9,7 +9,7 @@ from workbench.control import ControlBlock
 from workbench.control.testing import MadeUpBlock
 from workbench.panel.controls import describe_controls, slider_stops
 from workbench.panel.settings import SettingsDesk
-from workbench.recording import shipped_presets
+from workbench.sessions import shipped_presets
 
 
 def test_out_of_range_is_told_at_the_control_with_the_range(own: ControlBlock) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from workbench.processes import RecordingOutcome, record
-from workbench.traces import EventKind, LiveBytes, Trace, TraceChunk
+from workbench.traces import CallKind, LiveBytes, Trace, TraceChunk
 
 HERE = Path(__file__).parent
 
@@ -54,7 +54,7 @@ def read_events(path: Path, module: Path | None = None) -> TraceChunk:
         sites = [index for index, site in enumerate(trace.sites) if site.module == str(module)]
     if module is None:
         return events
-    is_call = events.kind <= EventKind.FREE
+    is_call = events.kind <= CallKind.FREE
     return pick(events, is_call & np.isin(events.site, sites))
 
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from tests.recorder.conftest import pick, read_events
 from workbench.processes import RecordingOutcome, get_allocator, preload_environment, record
-from workbench.traces import EventKind, Trace
+from workbench.traces import CallKind, Trace
 
 Run = Callable[..., RecordingOutcome]
-MALLOC, CALLOC, ALIGNED, REALLOC, FREE, THREAD_START, THREAD_END = EventKind
+MALLOC, CALLOC, ALIGNED, REALLOC, FREE, THREAD_START, THREAD_END = CallKind
 
 
 def test_each_function(run_recorded: Run, recorded_program: Path) -> None:
@@ -23,7 +23,7 @@ def test_each_function(run_recorded: Run, recorded_program: Path) -> None:
     (trace,) = outcome.traces
     events = read_events(trace.path, recorded_program)
     found = [
-        (EventKind(kind), int(size), int(alignment))
+        (CallKind(kind), int(size), int(alignment))
         for kind, size, alignment in zip(events.kind, events.size_bytes, events.alignment_bytes, strict=True)
     ]
     free = (FREE, 0, 0)

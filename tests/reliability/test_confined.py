@@ -15,7 +15,7 @@ from tests.workloads.brief import make_brief
 from workbench.processes import get_allocator, preload_environment
 from workbench.processes.allocators import run_environment
 from workbench.processes.native_files import RUNNER
-from workbench.workloads import catalogue
+from workbench.workloads import known_workloads
 
 SOURCE = Path(__file__).parent / "confined.c"
 CAP_S = 120.0
@@ -114,7 +114,7 @@ def _survey(workload: str, confiner: Path, log: Path) -> tuple[set[str], set[str
 
 def test_what_is_called_before_and_after(folder: Path) -> None:
     confiner = _compile(folder / "confiner.so", "-shared", "-fPIC", "-DLIBRARY")
-    found = {name: _survey(name, confiner, folder / "log") for name in catalogue()}
+    found = {name: _survey(name, confiner, folder / "log") for name in known_workloads()}
     for name, (before, after) in found.items():
         sys.stdout.write(f"{name}: {' '.join(sorted(before))} | {' '.join(sorted(after))}\n")
     assert all({"mmap", "openat"} <= before for before, _ in found.values())

@@ -65,7 +65,7 @@ from pathlib import Path
 from tests.fuzz.hostile import trace_seeds
 from workbench.experiments import Results, Trial, run_trials
 from workbench.processes import RunSpec
-from workbench.recording import Recording, record_run
+from workbench.sessions import Session, record_run
 from workbench.traces import Trace
 
 folder = Path(sys.argv[1])
@@ -85,7 +85,7 @@ def forbid(event, arguments):
         os._exit(3)
 
 sys.addaudithook(forbid)
-opened = Recording.open(recording.path)
+opened = Session.open(recording.path)
 opened.samples, opened.events, opened.changes, opened.columns, opened.history(), opened.steps()
 assert len(Results.open(folder / "results").to_frame()) == 1
 with Trace.open(trace) as read:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.traces.plan import read_plan
+from workbench.traces.plan import read_replay_plan
 
 SEGMENT_BYTES = 65536
 SEGMENT_HEADER_BYTES = 64
@@ -35,7 +35,7 @@ class Step:
 
 def read_lanes(path: Path) -> list[list[Step]]:
     """Operations of every lane."""
-    plan = read_plan(path)
+    plan = read_replay_plan(path)
     assert plan is not None
     content = path.read_bytes()
     firsts = struct.unpack_from(f"<{plan.lane_count}Q", content, FIRST_SEGMENTS_OFFSET)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
-from workbench.traces import EventKind, TraceChunk, TraceWriter
+from workbench.traces import CallKind, TraceChunk, TraceWriter
 
 
 class Script:
@@ -19,19 +19,19 @@ class Script:
         self.time_ns = 0
         self._next = 0
 
-    def _add(self, kind: EventKind, thread: int, item: int, size: int = 0, alignment: int = 0) -> None:
+    def _add(self, kind: CallKind, thread: int, item: int, size: int = 0, alignment: int = 0) -> None:
         self.time_ns += self.step_ns
         self.rows.append((int(kind), thread, item, size, alignment, self.time_ns))
 
     def start(self, thread: int) -> None:
         """A thread begins."""
-        self._add(EventKind.THREAD_START, thread, 0)
+        self._add(CallKind.THREAD_START, thread, 0)
 
     def end(self, thread: int) -> None:
         """A thread ends."""
-        self._add(EventKind.THREAD_END, thread, 0)
+        self._add(CallKind.THREAD_END, thread, 0)
 
-    def allocate(self, thread: int, size: int, kind: EventKind = EventKind.MALLOC, alignment: int = 0) -> int:
+    def allocate(self, thread: int, size: int, kind: CallKind = CallKind.MALLOC, alignment: int = 0) -> int:
         """A new object; gives its number."""
         item = self._next
         self._next += 1
@@ -42,12 +42,12 @@ class Script:
     def resize(self, thread: int, item: int, size: int) -> None:
         """A realloc."""
         self.live[item] = size
-        self._add(EventKind.REALLOC, thread, item, size)
+        self._add(CallKind.REALLOC, thread, item, size)
 
     def free(self, thread: int, item: int) -> None:
         """A free."""
         del self.live[item]
-        self._add(EventKind.FREE, thread, item)
+        self._add(CallKind.FREE, thread, item)
 
     def to_chunks(self, length: int = 1000) -> Iterable[TraceChunk]:
         """The events as a trace has them."""
@@ -92,10 +92,10 @@ def mixed(events: int, seed: int, threads: int = 1) -> Script:
             script.resize(thread, random_numbers.choice(items), max(1, size))
         elif choice < 0.6:
             items.append(
-                script.allocate(thread, max(1, size), EventKind.ALIGNED, 1 << random_numbers.randrange(13))
+                script.allocate(thread, max(1, size), CallKind.ALIGNED, 1 << random_numbers.randrange(13))
             )
         else:
-            kind = EventKind.CALLOC if choice < 0.7 else EventKind.MALLOC
+            kind = CallKind.CALLOC if choice < 0.7 else CallKind.MALLOC
             items.append(script.allocate(thread, size, kind))
     return script
 

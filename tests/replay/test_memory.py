@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from workbench.processes.native_files import RUNNER
-from workbench.traces import EventKind, TraceChunk, TraceWriter
+from workbench.traces import CallKind, TraceChunk, TraceWriter
 from workbench.traces.plan import find_plan
 
 CHUNKS = 100
@@ -51,7 +51,7 @@ def write(path: Path, chunks: int) -> Path:
             time_ns = (number * CHUNK_EVENTS + np.arange(CHUNK_EVENTS)) * 1000
             writer.append(
                 TraceChunk.of(
-                    np.where(is_free, int(EventKind.FREE), int(EventKind.MALLOC))[chosen],
+                    np.where(is_free, int(CallKind.FREE), int(CallKind.MALLOC))[chosen],
                     object_id=objects[chosen],
                     size_bytes=np.where(is_free, 0, 16 + ids.repeat(2) % 100)[chosen],
                     time_ns=time_ns[chosen],

@@ -17,7 +17,7 @@ from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
 from workbench.panel.target import IN_PROCESS
 from workbench.panel.traces import TraceList
-from workbench.recording import PresetStore
+from workbench.sessions import PresetStore
 
 
 @pytest.fixture

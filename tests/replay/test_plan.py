@@ -13,7 +13,7 @@ import pytest
 from tests.replay import plan_reader, programs
 from tests.replay.conftest import count_events
 from workbench.errors import BadParameter, DamagedTrace
-from workbench.traces import EventKind, Trace
+from workbench.traces import CallKind, Trace
 from workbench.traces import plan as plans
 from workbench.traces.plan import find_plan
 
@@ -45,9 +45,9 @@ def test_any_order_of_the_lanes_frees_what_the_trace_frees(tmp_path: Path, seed:
     sizes: dict[int, int] = {}
     freed: Counter[int] = Counter()
     for kind, _, item, size, _, _ in script.rows:
-        if kind < EventKind.FREE:
+        if kind < CallKind.FREE:
             sizes[item] = size
-        elif kind == EventKind.FREE:
+        elif kind == CallKind.FREE:
             freed[sizes[item]] += 1
     assert Counter(player.freed) == freed
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.traces.strategies import chunks
 from workbench.errors import BadParameter
-from workbench.traces import EventKind, LiveBytes, Site, Trace, TraceChunk, TraceWriter
+from workbench.traces import CallKind, LiveBytes, Site, Trace, TraceChunk, TraceWriter
 from workbench.traces.chunk import COLUMN_TYPES
 
 
@@ -47,9 +47,9 @@ def test_live_bytes_agree_with_a_dictionary(events: TraceChunk) -> None:
     sizes: dict[int, int] = {}
     expected = []
     for kind, number, size in zip(events.kind, events.object_id, events.size_bytes, strict=True):
-        if kind <= EventKind.REALLOC:
+        if kind <= CallKind.REALLOC:
             sizes[int(number)] = int(size)
-        elif kind == EventKind.FREE:
+        elif kind == CallKind.FREE:
             del sizes[int(number)]
         expected.append(sum(sizes.values()))
     live = LiveBytes()

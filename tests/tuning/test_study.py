@@ -15,7 +15,7 @@ from tests.tuning.fakes import STUDY, FakeMeasurer, hidden_optimum, make_plan, s
 from workbench.control import Value
 from workbench.errors import BadParameter, OutOfRange, WrongResults
 from workbench.experiments import Trial, TrialResult
-from workbench.tuning import Candidate, Step, Study
+from workbench.tuning import Candidate, Study, StudyStep
 
 SMALL = STUDY.replace("trials = 12", "trials = 5")
 PARETO = SMALL.replace("seeds", 'objectives = ["throughput", "peak_memory"]\nseeds')
@@ -100,7 +100,7 @@ def test_a_study_that_is_interrupted_anywhere_ends_as_if_it_was_not(tmp_path: Pa
     for length in (1, 2, 3, 5, 8, 13, 1000):
         left = [length]
 
-        def stop(step: Step, left: list[int] = left) -> None:
+        def stop(step: StudyStep, left: list[int] = left) -> None:
             left[0] -= 1
             if left[0] == 0:
                 raise InterruptError
@@ -258,7 +258,7 @@ def test_two_machines_share_a_storage(tmp_path: Path) -> None:
     one = Study.open(plan, place, storage=url, results=tmp_path / "one", measure=FakeMeasurer(same))
     other = Study.open(plan, place, storage=url, results=tmp_path / "other", measure=FakeMeasurer(same))
 
-    def stop(step: Step) -> None:
+    def stop(step: StudyStep) -> None:
         raise InterruptError
 
     with pytest.raises(InterruptError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from workbench.processes import RunSpec
-from workbench.workloads import catalogue
+from workbench.workloads import known_workloads
 
-NAMES = list(catalogue())
+NAMES = list(known_workloads())
 
 _DEFAULT_OPERATIONS = 30_000
 _OPERATIONS = {"site_churn": 3000, "mid_churn": 5000, "large": 3000, "service": 6000, "realloc_growth": 8000}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import BadParameter, UnknownWorkload
-from workbench.workloads import MAXIMUM_THREADS, REPLAY, Parameter, Workload, catalogue, get_workload
+from workbench.workloads import MAXIMUM_THREADS, REPLAY, Parameter, Workload, get_workload, known_workloads
 
-WORKLOADS = list(catalogue().values())
+WORKLOADS = list(known_workloads().values())
 PARAMETERS = [
     pytest.param(workload, parameter, id=f"{workload.name}-{parameter.name}")
     for workload in WORKLOADS
@@ -78,4 +78,4 @@ def test_given_values_are_kept() -> None:
 
 def test_the_documentation_has_every_workload(repository: Path) -> None:
     rows = re.findall(r"^\| `(\w+)` \|", (repository / "docs" / "workloads.md").read_text(), re.MULTILINE)
-    assert rows == [*catalogue(), REPLAY]
+    assert rows == [*known_workloads(), REPLAY]

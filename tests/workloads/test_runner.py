@@ -15,7 +15,7 @@ import pytest
 from tests.workloads.brief import NAMES, SEEDLESS, make_brief
 from workbench.processes import RunSpec
 from workbench.processes.native_files import LATENCY_RUNNER, RUNNER
-from workbench.workloads import catalogue
+from workbench.workloads import known_workloads
 
 TIMEOUT_S = 120
 
@@ -164,7 +164,7 @@ def test_wrong_words_get_one_clear_line(words: list[str], complaint: str) -> Non
 
 def test_the_list_names_everything() -> None:
     text = run("--list").stdout
-    for workload in catalogue().values():
+    for workload in known_workloads().values():
         assert f"{workload.name}: " in text
         for parameter in workload.parameters:
             assert f"  {parameter.name} = " in text

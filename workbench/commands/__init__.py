@@ -43,7 +43,7 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "metrics": CommandPlace("blocks", "metrics", "Print every metric of a process once."),
     "watch": CommandPlace("watch", "watch", "Watch a process live, its metrics and latest events."),
     "export": CommandPlace("export", "export", "Write the tunables of a process or file as a file."),
-    "recordings": CommandPlace("recordings", "recordings", "List, show and repeat recorded sessions."),
+    "sessions": CommandPlace("sessions", "sessions", "List, show and repeat recorded sessions."),
     "record": CommandPlace("record", "record", "Run a program and record every allocation call it makes."),
     "replay": CommandPlace("replay", "replay", "Replay a recorded trace under an allocator."),
     "trace": CommandPlace("trace", "trace", "Tell what a trace holds, as tables or as charts."),

@@ -10,14 +10,14 @@ from workbench.processes import allocators as list_allocators
 from workbench.processes import get_allocator
 from workbench.processes.loader_path import loader_path
 from workbench.units import format_number
-from workbench.workloads import catalogue
+from workbench.workloads import known_workloads
 
 
 @click.command()
 @json_option
 def workloads(as_json: bool) -> None:
     """List the workloads with their parameters."""
-    known = catalogue()
+    known = known_workloads()
     if as_json:
         print_json(list(known.values()))
         return

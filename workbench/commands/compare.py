@@ -104,7 +104,7 @@ def compare(
     """
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
-        from workbench.commands import comparison
+        from workbench.commands import comparison_report
         from workbench.commands.trials import open_results
         from workbench.experiments import read_comparison_plan
 
@@ -117,8 +117,8 @@ def compare(
             )
         plan = read_comparison_plan(plan_path)
     else:
-        variants = comparison.read_variants(allocators, variant_texts, settings_path, assignments)
-        plan = comparison.make_plan(
+        variants = comparison_report.read_variants(allocators, variant_texts, settings_path, assignments)
+        plan = comparison_report.make_plan(
             workload_names, datasets, parameters, variants, threads, seconds, operations
         )
     plan = dataclasses.replace(
@@ -129,15 +129,15 @@ def compare(
         samples_latency=latency or plan.samples_latency,
     )
     plan.check()
-    comparison.check_export(plan, export_path, winner)
+    comparison_report.check_export(plan, export_path, winner)
     with open_results(output) as results:
-        found, is_whole = comparison.run_plan(plan, results)
+        found, is_whole = comparison_report.run_rounds(plan, results)
         if export_path is not None and found.is_judged:
-            comparison.export_winner(export_path, found, results, winner)
+            comparison_report.export_winner(export_path, found, results, winner)
     if as_json:
-        print_json(comparison.describe_comparison(found))
+        print_json(comparison_report.describe_comparison(found))
     else:
-        comparison.print_comparison(found)
+        comparison_report.print_comparison(found)
     if not is_whole:
         sys.exit(_STATUS_INTERRUPTED)
     if found.failures:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from workbench.commands.output import json_option, pass_json_on, print_json, print_table
-from workbench.datasets import Card, catalogue, datasets_folder, verify
+from workbench.datasets import Card, datasets_folder, known_datasets, verify
 from workbench.datasets import rebuild as rebuild_dataset
 from workbench.units import format_rough
 
@@ -23,7 +23,7 @@ def datasets(ctx: click.Context, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         pass_json_on(ctx, as_json)
         return
-    cards = catalogue()
+    cards = known_datasets()
     if as_json:
         print_json({"folder": datasets_folder(), "datasets": list(cards.values())})
         return
@@ -54,7 +54,7 @@ def datasets(ctx: click.Context, as_json: bool) -> None:
 @json_option
 def verify_datasets(names: tuple[str, ...], as_json: bool) -> None:
     """Recompute checksums and counts of the recordings, all unless some are named."""
-    verifications = [verify(name) for name in names or catalogue()]
+    verifications = [verify(name) for name in names or known_datasets()]
     if as_json:
         print_json([{"name": found.name, "problems": found.problems} for found in verifications])
     else:

@@ -47,13 +47,13 @@ def sweep(
         from workbench.experiments import (
             Results,
             check_address,
-            read_plan,
+            read_sweep_plan,
             run_trials,
             run_trials_on_cluster,
             shuffle_trials,
         )
 
-    plan = read_plan(plan_path)
+    plan = read_sweep_plan(plan_path)
     if cluster is not None:
         check_address(cluster)
     results = Results.open(output or Path(plan_path).with_suffix(".results"))

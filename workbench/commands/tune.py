@@ -63,7 +63,7 @@ def tune(
     """
     # Optuna, statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
-        from workbench.commands import tuning
+        from workbench.commands import study_report
         from workbench.tuning import Study, read_study
 
     plan = read_study(study_path)
@@ -72,23 +72,23 @@ def tune(
     if no_held_out and export_path is not None:
         raise BadParameter("--export needs the comparison with the defaults; leave out --no-held-out")
     if export_path is not None:
-        tuning.check_export_path(export_path)
+        study_report.check_export_path(export_path)
     if checks_only:
-        tuning.print_plan(plan, as_json)
+        study_report.print_plan(plan, as_json)
         return
     if show and storage is None and plan.storage is None and not Path(study_path).with_suffix(".db").exists():
         raise BadParameter(f"{study_path}: it has not begun; run `workbench tune {study_path}`")
     study = Study.open(plan, study_path, storage=storage, results=output, must_exist=show)
     is_whole = True
     if not show:
-        for settings in tuning.read_injected(injected):
+        for settings in study_report.read_injected(injected):
             study.inject(settings)
         if injected and study.is_running:
             click.echo("queued: the process that runs this study tries it next")
             return
-        is_whole = tuning.run_study(study, trials, compares=not no_held_out)
-    tuning.print_study(study, as_json)
+        is_whole = study_report.run_study(study, trials, compares=not no_held_out)
+    study_report.print_study(study, as_json)
     if export_path is not None and is_whole:
-        tuning.export_winner(study, export_path)
+        study_report.export_winner(study, export_path)
     if not is_whole:
         sys.exit(_STATUS_INTERRUPTED)

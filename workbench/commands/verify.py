@@ -64,7 +64,12 @@ def verify(
     with ending_at_once():
         from workbench.commands.trials import open_results
         from workbench.export.evidence_files import read_evidence
-        from workbench.export.verification import find_differences, find_obstacles, judge, plan_verification
+        from workbench.export.verification import (
+            find_differences,
+            find_obstacles,
+            judge_claims,
+            plan_verification,
+        )
 
     evidence = read_evidence(path)
     if evidence is None:
@@ -81,7 +86,7 @@ def verify(
         return
     with open_results(output) as results:
         comparison, is_whole = _run(path, plan, results)
-    found = judge(evidence, comparison, tuple(differences))
+    found = judge_claims(evidence, comparison, tuple(differences))
     if as_json:
         print_json(_describe(path, found, is_whole))
     else:
@@ -168,7 +173,7 @@ def _describe(path: str, found: Verification, is_whole: bool) -> dict[str, Any]:
 
 
 def _print_report(path: str, found: Verification, is_whole: bool) -> None:
-    from workbench.commands.comparison import format_ratio
+    from workbench.commands.comparison_report import format_ratio
 
     evidence, comparison = found.evidence, found.comparison
     click.echo(

@@ -2,11 +2,11 @@
 
 from workbench.datasets.card import Card
 from workbench.datasets.catalogue import (
-    Verification,
-    catalogue,
+    DatasetCheck,
     find,
     find_trace,
     get_card,
+    known_datasets,
     load,
     verify,
 )
@@ -17,13 +17,13 @@ from workbench.datasets.scenario import Scenario, scenarios
 
 __all__ = [
     "Card",
+    "DatasetCheck",
     "Scenario",
-    "Verification",
-    "catalogue",
     "datasets_folder",
     "find",
     "find_trace",
     "get_card",
+    "known_datasets",
     "load",
     "rebuild",
     "replay_in_turn",

@@ -15,7 +15,7 @@ from workbench.traces import SUFFIX, Trace
 
 
 @dataclass(frozen=True)
-class Verification:
+class DatasetCheck:
     """What came of verifying a dataset: `problems` has a line for each thing that is wrong."""
 
     name: str
@@ -27,7 +27,7 @@ class Verification:
         return not self.problems
 
 
-def catalogue() -> Mapping[str, Card]:
+def known_datasets() -> Mapping[str, Card]:
     """The cards of all datasets, by name.
 
     Raises
@@ -44,7 +44,7 @@ def get_card(name: str) -> Card:
     Raises
     ------
     UnknownDataset, DamagedDataset
-        With the nearest name; or as `catalogue`.
+        With the nearest name; or as `known_datasets`.
     """
     return Card.read(_find_card(name))
 
@@ -107,7 +107,7 @@ def load(name: str) -> pd.DataFrame:
         return trace.to_frame()
 
 
-def verify(name: str) -> Verification:
+def verify(name: str) -> DatasetCheck:
     """Recompute what a dataset's card says from its recording, checksums first.
 
     Raises
@@ -116,7 +116,7 @@ def verify(name: str) -> Verification:
         If there is none of that name, or its card cannot be read.
     """
     path = _find_card(name)
-    return Verification(name, tuple(compare_with_trace(Card.read(path), path.with_suffix(SUFFIX))))
+    return DatasetCheck(name, tuple(compare_with_trace(Card.read(path), path.with_suffix(SUFFIX))))
 
 
 def _find_card(name: str) -> Path:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from workbench.datasets.card import LICENCE, Card, measure_trace
-from workbench.datasets.catalogue import catalogue
+from workbench.datasets.catalogue import known_datasets
 from workbench.datasets.overview import update_overview
 from workbench.datasets.places import CARD_SUFFIX, datasets_folder
 from workbench.datasets.scenario import (
@@ -71,7 +71,7 @@ def rebuild(name: str, output: Path | None = None) -> Path:
         shutil.move(folder / f"tidy{SUFFIX}", path)
     _make_card(scenario, path).write(path.with_suffix(CARD_SUFFIX))
     if output is None:
-        update_overview(path.parent, catalogue().values())
+        update_overview(path.parent, known_datasets().values())
     return path
 
 

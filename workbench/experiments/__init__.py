@@ -17,11 +17,11 @@ from workbench.experiments.comparison import (
 )
 from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant, Work
 from workbench.experiments.design_claims import list_claims
-from workbench.experiments.execution import list_missing, run_plan, run_trials, shuffle_trials
+from workbench.experiments.execution import list_missing, run_sweep, run_trials, shuffle_trials
 from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
 from workbench.experiments.measurement import run_trial
 from workbench.experiments.plan import Plan, Span
-from workbench.experiments.plan_file import read_comparison_plan, read_plan
+from workbench.experiments.plan_file import read_comparison_plan, read_sweep_plan
 from workbench.experiments.provenance import Machine, Software, describe_machine, describe_software
 from workbench.experiments.result import TrialResult
 from workbench.experiments.result_set import Results
@@ -60,9 +60,9 @@ __all__ = [
     "list_claims",
     "list_missing",
     "read_comparison_plan",
-    "read_plan",
+    "read_sweep_plan",
     "run_comparison",
-    "run_plan",
+    "run_sweep",
     "run_trial",
     "run_trials",
     "run_trials_on_cluster",

@@ -57,7 +57,7 @@ def shuffle_trials(trials: Iterable[Trial], seed: int) -> list[Trial]:
     return shuffled
 
 
-def run_plan(
+def run_sweep(
     plan: Plan, results: Results, on_result: ResultListener | None = None, *, order_seed: int = 1
 ) -> None:
     """Run what is missing of a plan, in random order, and put all results into one table.

@@ -45,7 +45,7 @@ _SWEEP = (*_COMMON, "allocator", "tunables", "axes", "random")
 _COMPARISON = (*_COMMON, "allocators", "variants", "looks", "samples_latency")
 
 
-def read_plan(path: str | os.PathLike[str]) -> Plan:
+def read_sweep_plan(path: str | os.PathLike[str]) -> Plan:
     """Read the plan of a sweep, every value of it checked.
 
     Raises

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.experiments.result import TrialResult
 from workbench.experiments.trial import Trial, known_tunables
 from workbench.units import name_column
-from workbench.workloads import REPLAY, catalogue, get_workload
+from workbench.workloads import REPLAY, get_workload, known_workloads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ def name_tunable(name: str) -> str:
 
 def name_parameter(workload: str, name: str) -> str:
     """Column of a workload's parameter."""
-    known = get_workload(REPLAY) if workload == REPLAY else catalogue().get(workload)
+    known = get_workload(REPLAY) if workload == REPLAY else known_workloads().get(workload)
     units = {parameter.name: parameter.unit for parameter in known.parameters} if known else {}
     return PARAMETER + name_column(name, units.get(name, ""))
 
@@ -60,7 +60,7 @@ def _tunable_columns() -> set[str]:
 
 
 def _describe_trial(trial: Trial) -> dict[str, Any]:
-    known = None if trial.command or trial.trace is not None else catalogue().get(trial.workload)
+    known = None if trial.command or trial.trace is not None else known_workloads().get(trial.workload)
     threads = trial.threads
     values = dict(trial.parameters)
     if known is not None:

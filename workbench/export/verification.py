@@ -110,7 +110,9 @@ def plan_verification(
     return dataclasses.replace(plan, works=works, rounds=rounds, looks=1, seed=plan.seed + 1)
 
 
-def judge(evidence: Evidence, comparison: Comparison, differences: tuple[str, ...] = ()) -> Verification:
+def judge_claims(
+    evidence: Evidence, comparison: Comparison, differences: tuple[str, ...] = ()
+) -> Verification:
     """Hold every claim against a comparison planned by `plan_verification`."""
     found: Mapping[tuple[str, str], Finding] = {
         (finding.work, finding.measure.name): finding for finding in comparison.findings

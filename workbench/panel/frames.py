@@ -10,7 +10,7 @@ import numpy as np
 from workbench.panel.messages import Baseline, ChartPart, Frame, Report
 from workbench.plots.charts import Chart
 from workbench.plots.rows import select_rows_in_windows
-from workbench.recording.history import HistoryView
+from workbench.sessions.history import HistoryView
 
 MAXIMUM_IN_FLIGHT = 2
 ACK_TIMEOUT_S = 2.0

@@ -10,7 +10,7 @@ from workbench.errors import BadParameter
 from workbench.panel import messages
 from workbench.panel.target import Target
 from workbench.processes import Outcome
-from workbench.recording import Change, Column, Recording, Sample, SessionWriter, gather_facts
+from workbench.sessions import Change, Column, Sample, Session, SessionWriter, gather_facts
 from workbench.units import format_rough
 
 # Sizes are shown in such steps, so that they are not told anew with every sample.
@@ -23,7 +23,7 @@ class SessionKeeper:
     Parameters
     ----------
     folder : Path or None
-        Where recordings go; None: nothing is recorded.
+        Where sessions are kept; None: nothing is recorded.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -48,11 +48,11 @@ class SessionKeeper:
         Raises
         ------
         BadParameter
-            If there is no folder for recordings.
+            If there is no folder for sessions.
         """
         self._switches += 1
         if self.folder is None:
-            raise BadParameter("this panel has no folder for recordings")
+            raise BadParameter("this panel has no folder for sessions")
         self.is_on = is_on
         if not is_on:
             self._end("stopped", "recording was switched off")
@@ -99,7 +99,7 @@ class SessionKeeper:
             self._writer.flush(is_now=True)
         if self.latest is None:
             raise BadParameter("nothing was recorded yet: switch recording on and start a workload")
-        return Recording.open(self.latest).save_notebook()
+        return Session.open(self.latest).save_notebook()
 
     def describe(self) -> messages.Recording:
         """What the views show of it."""

@@ -19,7 +19,7 @@ from workbench.panel.status import Status, format_rate, write_status
 from workbench.panel.target import IN_PROCESS, Target, attach_target, start_target
 from workbench.plots import Chart, Marker, build_charts
 from workbench.processes import Outcome
-from workbench.recording import Change, HistoryView
+from workbench.sessions import Change, HistoryView
 
 LOG_ENTRIES = 500
 EVENTS_A_STEP = 12
@@ -55,13 +55,13 @@ class LiveSession:
     ----------
     own : ControlBlock
         Block of the allocator in this process.
-    recordings : Path, optional
+    sessions : Path, optional
         Where sessions are recorded; nowhere if it is left out.
     """
 
-    def __init__(self, own: ControlBlock, recordings: Path | None = None) -> None:
+    def __init__(self, own: ControlBlock, sessions: Path | None = None) -> None:
         self.settings = SettingsDesk(own)
-        self.keeper = SessionKeeper(recordings)
+        self.keeper = SessionKeeper(sessions)
         self.target: Target | None = None
         self.state: RunState = "idle"
         self.note = ""

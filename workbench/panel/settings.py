@@ -22,7 +22,7 @@ from workbench.errors import NoProcess, WorkbenchError
 from workbench.panel import messages
 from workbench.panel.controls import describe_change, describe_values
 from workbench.processes import SetPoint, count_operations, name_process, set_between_operations
-from workbench.recording import Change, ChangeLog, Preset
+from workbench.sessions import Change, ChangeLog, Preset
 
 YOU = "you"
 

@@ -17,8 +17,8 @@ from workbench.panel.traces import TraceList
 from workbench.panel.tuner import Tuner
 from workbench.plots import Chart
 from workbench.processes import allocators
-from workbench.recording import Preset, PresetStore, shipped_presets
-from workbench.workloads import REPLAY, Workload, catalogue, get_workload
+from workbench.sessions import Preset, PresetStore, shipped_presets
+from workbench.workloads import REPLAY, Workload, get_workload, known_workloads
 
 # The workload that a form shows before another is chosen.
 FIRST_CHOICE = "phases"
@@ -183,7 +183,7 @@ def _describe_formats() -> list[messages.ExportFormat]:
 def _describe_workloads() -> list[messages.Workload]:
     # A form shows a replay that goes on until Stop, as any other workload does.
     replay = _describe_workload(get_workload(REPLAY), {"loops": 0.0})
-    return [*(_describe_workload(workload, {}) for workload in catalogue().values()), replay]
+    return [*(_describe_workload(workload, {}) for workload in known_workloads().values()), replay]
 
 
 def _describe_workload(workload: Workload, values: Mapping[str, float]) -> messages.Workload:

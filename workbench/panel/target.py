@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.control import ControlBlock, Value
 from workbench.errors import WorkbenchError
 from workbench.processes import InProcessRun, Outcome, RunSpec, Worker, name_process, resident_bytes
-from workbench.recording import Recorder
+from workbench.sessions import Recorder
 
 IN_PROCESS = "hakmem in this kernel"
 # "Until Stop", for a runner that wants a length.

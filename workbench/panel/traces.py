@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from workbench.datasets import catalogue, find
+from workbench.datasets import find, known_datasets
 from workbench.errors import WorkbenchError
 from workbench.panel.messages import TraceChoice
 from workbench.traces import SUFFIX
@@ -17,7 +17,7 @@ MAXIMUM_FILES = 50
 def name_trace(path: Path) -> str:
     """How the panel calls a trace: by its dataset's name, a relative path, or the path."""
     try:
-        if path.stem in catalogue() and find(path.stem).samefile(path):
+        if path.stem in known_datasets() and find(path.stem).samefile(path):
             return path.stem
     except (WorkbenchError, OSError):
         pass
@@ -42,7 +42,7 @@ class TraceList:
 
 def _find_datasets() -> list[TraceChoice]:
     try:
-        cards = catalogue()
+        cards = known_datasets()
     except WorkbenchError:
         return []
     return [{"value": name, "label": card.help} for name, card in cards.items()]

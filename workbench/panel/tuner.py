@@ -27,7 +27,7 @@ from workbench.processes import RunSpec
 if TYPE_CHECKING:
     from workbench.experiments import TrialResult
     from workbench.experiments.execution import Measurer
-    from workbench.tuning import Candidate, Step, Study
+    from workbench.tuning import Candidate, Study, StudyStep
 
 OBJECTIVES: Mapping[str, tuple[str, ...]] = {
     "throughput": ("throughput",),
@@ -255,7 +255,7 @@ class Tuner:
         objectives = study.plan.objectives
         self._tell(objectives=objectives, is_less_better=not MEASURES[objectives[0]].is_higher_better)
 
-        def tell_step(step: Step) -> None:
+        def tell_step(step: StudyStep) -> None:
             self._note_step(step)
             self._take_injected(study)
             self._check()
@@ -293,7 +293,7 @@ class Tuner:
         if self._stop.is_set():
             raise _StoppedError
 
-    def _note_step(self, step: Step) -> None:
+    def _note_step(self, step: StudyStep) -> None:
         left_s = (time.monotonic() - self._started_s) / step.runs * step.runs_left
         text = f"trial {step.number}, round {step.round + 1}; {step.finished} of {step.goal} trials"
         if not self._stop.is_set():

@@ -24,7 +24,7 @@ from workbench.panel.tuner import Tuner
 from workbench.panel.widget import PanelWidget
 from workbench.plots import draw_history
 from workbench.processes import count_operations
-from workbench.recording import Change, HistoryView, PresetStore, default_folder
+from workbench.sessions import Change, HistoryView, PresetStore, default_folder
 
 # How often a notebook that waits looks.
 WAIT_S = 0.01
@@ -44,15 +44,15 @@ class TuningPanel:
     ----------
     presets : PresetStore, optional
         Where saved presets are.
-    recordings : path, optional
-        Where sessions are recorded; by default HAKMEM_RECORDINGS, else `recordings` in the working folder.
+    sessions : path, optional
+        Where sessions are recorded; by default HAKMEM_SESSIONS, else `sessions` in the working folder.
     """
 
     def __init__(
-        self, presets: PresetStore | None = None, recordings: str | os.PathLike[str] | None = None
+        self, presets: PresetStore | None = None, sessions: str | os.PathLike[str] | None = None
     ) -> None:
         self._own = ControlBlock.own()
-        folder = default_folder() if recordings is None else Path(recordings).absolute()
+        folder = default_folder() if sessions is None else Path(sessions).absolute()
         self._session = LiveSession(self._own, folder)
         self._store = presets or PresetStore()
         self._tuner = Tuner(Path(STUDIES).absolute())
@@ -201,7 +201,7 @@ class TuningPanel:
 
     @property
     def recording_path(self) -> Path | None:
-        """Folder of the latest recording: give it to `workbench.recording.Recording.open`."""
+        """Folder of the latest recording: give it to `workbench.sessions.Session.open`."""
         return self._session.keeper.latest
 
     def save_notebook(self) -> None:
@@ -420,7 +420,7 @@ class TuningPanel:
         self._session.tell(f"saved as notebook: {path}")
 
 
-def tuning_panel(name: str = "tuning", recordings: str | os.PathLike[str] | None = None) -> TuningPanel:
+def tuning_panel(name: str = "tuning", sessions: str | os.PathLike[str] | None = None) -> TuningPanel:
     """Opens the tuning panel.
 
     Running its cell again closes the panel of that name that was open, with what ran in it.
@@ -429,8 +429,8 @@ def tuning_panel(name: str = "tuning", recordings: str | os.PathLike[str] | None
     ----------
     name : str
         Panels of different names can be open at the same time.
-    recordings : path, optional
-        Where sessions are recorded; by default HAKMEM_RECORDINGS, else `recordings` in the working folder.
+    sessions : path, optional
+        Where sessions are recorded; by default HAKMEM_SESSIONS, else `sessions` in the working folder.
 
     Raises
     ------
@@ -440,7 +440,7 @@ def tuning_panel(name: str = "tuning", recordings: str | os.PathLike[str] | None
     earlier = _open_panels.get(name)
     if earlier is not None:
         earlier.close()
-    panel = TuningPanel(recordings=recordings)
+    panel = TuningPanel(sessions=sessions)
     _open_panels[name] = panel
     return panel
 

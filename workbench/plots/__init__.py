@@ -1,9 +1,8 @@
 """Results to arrays (pure), and arrays to Plotly figures."""
 
-from workbench.plots.charts import Chart, Trace, build_charts
+from workbench.plots.charts import Chart, ChartLine, build_charts
 from workbench.plots.claim_figures import draw_claim
 from workbench.plots.figures import Marker, draw_history
-from workbench.plots.recordings import draw_recording, draw_recordings
 from workbench.plots.result_figures import (
     draw_effects,
     draw_front,
@@ -20,13 +19,14 @@ from workbench.plots.results import (
     list_settings,
 )
 from workbench.plots.rows import select_rows
+from workbench.plots.sessions import draw_session, draw_sessions
 from workbench.plots.study_figures import StudyCourse, draw_study, follow_study
 
 __all__ = [
     "Chart",
+    "ChartLine",
     "Marker",
     "StudyCourse",
-    "Trace",
     "build_charts",
     "draw_claim",
     "draw_effects",
@@ -35,8 +35,8 @@ __all__ = [
     "draw_history",
     "draw_parallel",
     "draw_ratios",
-    "draw_recording",
-    "draw_recordings",
+    "draw_session",
+    "draw_sessions",
     "draw_study",
     "find_effects",
     "find_front",

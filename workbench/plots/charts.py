@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from workbench.recording.sampler import Column
+from workbench.sessions.sampler import Column
 
 # Charts a reader looks for first; all others follow in the order of their descriptors.
 FIRST_CHARTS = (
@@ -36,7 +36,7 @@ ORDER_COLORS = (
 
 
 @dataclass(frozen=True)
-class Trace:
+class ChartLine:
     """One line. `axis` is 1 (left) or 2 (right); values are divided by `divisor` to be in `unit`."""
 
     key: str
@@ -56,7 +56,7 @@ class Chart:
     title: str
     unit: str
     unit_right: str
-    traces: tuple[Trace, ...]
+    traces: tuple[ChartLine, ...]
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ def _build_chart(title: str, own: Sequence[Column], joined: Sequence[Column]) ->
             units.append(shown_unit)
         label = column.item if column.item and len(grouped_metrics) == 1 else column.key
         traces.append(
-            Trace(
+            ChartLine(
                 column.key,
                 label,
                 shown_unit,

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from workbench.plots.charts import Chart
 from workbench.plots.rows import select_rows
-from workbench.recording.history import HistoryView
+from workbench.sessions.history import HistoryView
 
 FIGURE_WIDTH_PX = 900
 

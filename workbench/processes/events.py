@@ -23,8 +23,8 @@ class EventTally:
     """
 
     def __init__(self, block: ControlBlock | None) -> None:
-        # Now rather than at the first `drain`: that is called on a thread, and Ctrl-C in the main thread may break
-        # off an import at any moment. Two threads in one import that is broken off wait for ever.
+        # Now rather than at the first `drain`, on a thread: where Ctrl-C breaks off an import in the main
+        # thread, another thread in the same import waits for ever.
         import numpy as np  # noqa: F401
 
         self._block = block

@@ -39,7 +39,7 @@ def read_progress(block: ControlBlock) -> float:
     return min(1.0, max(0.0, progress))
 
 
-def judge(observation: Observation) -> Outcome:
+def read_outcome(observation: Observation) -> Outcome:
     """Say what came of a run."""
     told = _read_report(observation.output)
     tail = observation.complaints.decode(errors="replace")

@@ -19,7 +19,7 @@ from workbench.processes.events import EventTally
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes
 from workbench.processes.native_files import LATENCY_RUNNER, RUNNER
-from workbench.processes.report import Observation, judge, read_progress
+from workbench.processes.report import Observation, read_outcome, read_progress
 from workbench.processes.schedule import write_schedule
 from workbench.processes.specification import Outcome, RunSpec, environment_of
 from workbench.workloads import get_workload
@@ -253,7 +253,7 @@ class Worker:
             with contextlib.suppress(WorkbenchError):
                 observation.effective = self._allocator_block.effective().values
         _remove_blocks(self._workload_block, self._allocator_block)
-        self._outcome = judge(observation)
+        self._outcome = read_outcome(observation)
         self._ended.set()
 
 
@@ -314,7 +314,7 @@ def _explain_failed_start(spec: RunSpec, process: subprocess.Popen[bytes]) -> Wo
     output, complaints = process.communicate()
     observation = Observation(output=output, complaints=complaints[-_TAIL_BYTES:])
     observation.return_code = process.returncode
-    outcome = judge(observation)
+    outcome = read_outcome(observation)
     return WorkerFailed(f"{spec.workload} under {spec.allocator} did not start: {outcome.message}")
 
 

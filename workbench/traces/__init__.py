@@ -1,6 +1,6 @@
 """Recordings of real programs' allocation calls: the file's format, written and read."""
 
-from workbench.traces.chunk import ALLOCATING, EventKind, TraceChunk
+from workbench.traces.chunk import ALLOCATING, CallKind, TraceChunk
 from workbench.traces.format import SUFFIX
 from workbench.traces.live import LiveBytes
 from workbench.traces.metadata import TraceMetadata
@@ -11,7 +11,7 @@ from workbench.traces.writer import TraceWriter
 __all__ = [
     "ALLOCATING",
     "SUFFIX",
-    "EventKind",
+    "CallKind",
     "LiveBytes",
     "Site",
     "SiteTable",

@@ -18,7 +18,7 @@ from workbench.traces.analysis_tallies import (
     count_kinds,
     find_cross_thread_frees,
 )
-from workbench.traces.chunk import EventKind
+from workbench.traces.chunk import CallKind
 from workbench.traces.reader import Trace
 
 
@@ -113,7 +113,7 @@ def profile_trace(trace: Trace) -> TraceProfile:
     sizes, lifetimes, reallocs = SizeTally(), LifetimeTally(), ReallocTally()
     threads, sites = ThreadTally(), SiteTally()
     tallies = (course, sizes, lifetimes, reallocs, threads, sites)
-    kinds = np.zeros(len(EventKind), np.int64)
+    kinds = np.zeros(len(CallKind), np.int64)
     cross_thread_frees = 0
     requested_bytes = peak_live_bytes = final_live_bytes = last_ns = 0
     for chunk in trace.chunks():
@@ -131,16 +131,16 @@ def profile_trace(trace: Trace) -> TraceProfile:
     thread_frame, site_frame = threads.to_frame(), sites.to_frame()
     return TraceProfile(
         event_count=int(kinds.sum()),
-        object_count=int(kinds[: EventKind.ALIGNED + 1].sum()),
+        object_count=int(kinds[: CallKind.ALIGNED + 1].sum()),
         thread_count=len(thread_frame),
         site_count=len(site_frame),
         duration_s=last_ns / 1e9,
         requested_bytes=requested_bytes,
         peak_live_bytes=peak_live_bytes,
         final_live_bytes=final_live_bytes,
-        free_count=int(kinds[EventKind.FREE]),
+        free_count=int(kinds[CallKind.FREE]),
         cross_thread_frees=cross_thread_frees,
-        kinds=pd.DataFrame({"event": [kind.name.lower() for kind in EventKind], "count": kinds}),
+        kinds=pd.DataFrame({"event": [kind.name.lower() for kind in CallKind], "count": kinds}),
         sizes=sizes.to_frame(),
         common_sizes=sizes.common_sizes(),
         lifetimes=lifetimes.to_frame(),

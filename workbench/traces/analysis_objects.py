@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from workbench.traces.chunk import EventKind, TraceChunk
+from workbench.traces.chunk import CallKind, TraceChunk
 from workbench.traces.reader import Trace
 
 IntArray = npt.NDArray[np.int64]
@@ -102,13 +102,13 @@ class ObjectFollower:
         """Say what each event of the next chunk did to its object."""
         count = len(chunk.kind)
         kind = chunk.kind
-        is_allocation = kind <= EventKind.ALIGNED
-        is_realloc = kind == EventKind.REALLOC
-        is_free = kind == EventKind.FREE
+        is_allocation = kind <= CallKind.ALIGNED
+        is_realloc = kind == CallKind.REALLOC
+        is_free = kind == CallKind.FREE
         size_bytes = np.where(is_allocation | is_realloc, chunk.size_bytes, 0).astype(np.int64)
 
         # Events of one object side by side, in order: each finds the size before it in the row before.
-        touching = np.flatnonzero(kind <= EventKind.FREE)
+        touching = np.flatnonzero(kind <= CallKind.FREE)
         order = touching[np.argsort(chunk.object_id[touching], kind="stable")]
         object_id = chunk.object_id[order]
         is_first = np.ones(len(order), bool)

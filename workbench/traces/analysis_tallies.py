@@ -23,7 +23,7 @@ from workbench.traces.analysis_bins import (
     name_routes,
 )
 from workbench.traces.analysis_objects import FollowedChunk
-from workbench.traces.chunk import EventKind
+from workbench.traces.chunk import CallKind
 
 IntArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -319,7 +319,7 @@ class ReallocTally:
 
 def count_kinds(followed: FollowedChunk) -> IntArray:
     """Events of each kind in a chunk, by the number of the kind."""
-    return count_by(followed.chunk.kind, len(EventKind))
+    return count_by(followed.chunk.kind, len(CallKind))
 
 
 def find_cross_thread_frees(followed: FollowedChunk) -> Mask:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-class EventKind(IntEnum):
+class CallKind(IntEnum):
     """What an event of a trace is."""
 
     MALLOC = 0
@@ -23,7 +23,7 @@ class EventKind(IntEnum):
 
 
 #: Kinds that make an object; these three are the lowest numbers.
-ALLOCATING = (EventKind.MALLOC, EventKind.CALLOC, EventKind.ALIGNED)
+ALLOCATING = (CallKind.MALLOC, CallKind.CALLOC, CallKind.ALIGNED)
 
 COLUMN_TYPES: dict[str, np.dtype[Any]] = {
     "kind": np.dtype(np.uint8),
@@ -43,7 +43,7 @@ class TraceChunk:
     Parameters
     ----------
     kind : ndarray of uint8
-        `EventKind`.
+        `CallKind`.
     thread : ndarray of uint32
         0 is the first. Others begin with a THREAD_START; one that did not end has no THREAD_END.
     object_id : ndarray of uint64

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from workbench.traces.chunk import EventKind, TraceChunk
+from workbench.traces.chunk import CallKind, TraceChunk
 from workbench.traces.format import MAXIMUM_CHUNK_EVENTS
 
 _PREFIX = struct.Struct("<Qq")  # objects before the chunk; time before it, in units
@@ -60,8 +60,8 @@ def encode_chunk(
     """
     kinds = chunk.kind
     _check_kinds(chunk)
-    is_new = kinds < EventKind.REALLOC
-    is_old = (kinds == EventKind.REALLOC) | (kinds == EventKind.FREE)
+    is_new = kinds < CallKind.REALLOC
+    is_old = (kinds == CallKind.REALLOC) | (kinds == CallKind.FREE)
     objects_before = place.objects + np.cumsum(is_new) - is_new
     _check_objects(chunk, is_new, is_old, objects_before)
     units = chunk.time_ns // resolution_ns
@@ -71,14 +71,14 @@ def encode_chunk(
 
     order = np.argsort(_narrow(chunk.site), kind="stable")
     kinds = kinds[order]
-    is_old, has_size = is_old[order], kinds <= EventKind.REALLOC
+    is_old, has_size = is_old[order], kinds <= CallKind.REALLOC
     columns = (
         chunk.site,
         kinds,
         chunk.thread[order],
         steps.astype(np.uint64)[order],
         chunk.size_bytes[order][has_size],
-        chunk.alignment_bytes[order][kinds == EventKind.ALIGNED],
+        chunk.alignment_bytes[order][kinds == CallKind.ALIGNED],
         (objects_before.astype(np.uint64) - chunk.object_id)[order][is_old],
     )
     entries, stored, content = [], [], [_PREFIX.pack(place.objects, place.time_units)]
@@ -95,10 +95,10 @@ def encode_chunk(
 
 def _check_kinds(chunk: TraceChunk) -> None:
     kinds = chunk.kind
-    _refuse(kinds > EventKind.THREAD_END, "it is of no known kind")
-    _refuse((kinds != EventKind.ALIGNED) & (chunk.alignment_bytes != 0), "only ALIGNED has an alignment")
-    _refuse((kinds >= EventKind.FREE) & (chunk.size_bytes != 0), "a free or thread event has no size")
-    is_thread = kinds >= EventKind.THREAD_START
+    _refuse(kinds > CallKind.THREAD_END, "it is of no known kind")
+    _refuse((kinds != CallKind.ALIGNED) & (chunk.alignment_bytes != 0), "only ALIGNED has an alignment")
+    _refuse((kinds >= CallKind.FREE) & (chunk.size_bytes != 0), "a free or thread event has no size")
+    is_thread = kinds >= CallKind.THREAD_START
     _refuse(is_thread & ((chunk.object_id != 0) | (chunk.site != 0)), "a thread event has no object or site")
     _refuse(chunk.size_bytes >= _LIMIT, "its size is beyond 2**63")
 
@@ -185,14 +185,14 @@ class _Decoder:
         site = self._read(count, np.uint32)
         order = np.argsort(_narrow(site), kind="stable")
         sorted_kind = self._read(count, np.uint8)
-        if (sorted_kind > EventKind.THREAD_END).any():
+        if (sorted_kind > CallKind.THREAD_END).any():
             raise ValueError("it has events of unknown kind")
         kind = _unsort(sorted_kind, order)
         thread = _unsort(self._read(count, np.uint32), order)
         units = self._read_times(order)
-        size = self._read_some(sorted_kind <= EventKind.REALLOC, order)
-        alignment = self._read_some(sorted_kind == EventKind.ALIGNED, order)
-        is_old = (sorted_kind == EventKind.REALLOC) | (sorted_kind == EventKind.FREE)
+        size = self._read_some(sorted_kind <= CallKind.REALLOC, order)
+        alignment = self._read_some(sorted_kind == CallKind.ALIGNED, order)
+        is_old = (sorted_kind == CallKind.REALLOC) | (sorted_kind == CallKind.FREE)
         distance = self._read_some(is_old, order)
         if self._data_at != len(self._payload):
             raise ValueError("it has bytes left over")
@@ -218,12 +218,12 @@ class _Decoder:
         return np.asarray(units * self._resolution_ns, np.int64)
 
     def _place_objects(self, kind: NDArray[np.uint8], distance: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        is_new = kind < EventKind.REALLOC
-        is_old = (kind == EventKind.REALLOC) | (kind == EventKind.FREE)
+        is_new = kind < CallKind.REALLOC
+        is_old = (kind == CallKind.REALLOC) | (kind == CallKind.FREE)
         before = (self._place.objects + np.cumsum(is_new) - is_new).astype(np.uint64)
         if (is_old & ((distance == 0) | (distance > before))).any():
             raise ValueError("it has objects that were never allocated")
-        return np.where(kind <= EventKind.FREE, before - distance, np.uint64(0))
+        return np.where(kind <= CallKind.FREE, before - distance, np.uint64(0))
 
     def _read_some(self, where: NDArray[np.bool_], order: NDArray[np.intp]) -> NDArray[np.uint64]:
         values = np.zeros(self._count, np.uint64)

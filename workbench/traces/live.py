@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.traces.chunk import EventKind, TraceChunk
+from workbench.traces.chunk import CallKind, TraceChunk
 
 _NOT_LIVE = -1
 _FIRST_CAPACITY = 1024
@@ -35,7 +35,7 @@ class LiveBytes:
             If an event names an object that does not live then, or an allocation one that was there.
         """
         changes = np.zeros(len(chunk), np.int64)
-        where = np.flatnonzero(chunk.kind <= EventKind.FREE)
+        where = np.flatnonzero(chunk.kind <= CallKind.FREE)
         if where.size:
             changes[where] = self._follow(chunk, where)
         live = self.now + np.cumsum(changes)
@@ -46,7 +46,7 @@ class LiveBytes:
 
     def _follow(self, chunk: TraceChunk, where: NDArray[np.intp]) -> NDArray[np.int64]:
         kinds = chunk.kind[where]
-        is_new = kinds < EventKind.REALLOC
+        is_new = kinds < CallKind.REALLOC
         new_count = int(is_new.sum())
         objects = chunk.object_id[where].astype(np.int64)
         if objects.min() < 0 or objects.max() >= self._objects + new_count:
@@ -54,7 +54,7 @@ class LiveBytes:
         self._reserve(self._objects + new_count)
         self._objects += new_count
         sizes = chunk.size_bytes[where].astype(np.int64)
-        sizes[kinds == EventKind.FREE] = _NOT_LIVE
+        sizes[kinds == CallKind.FREE] = _NOT_LIVE
         # Events of one object stand together, in their order: each finds its size before in its neighbour.
         order = np.argsort(objects, kind="stable")
         sorted_objects, sorted_sizes = objects[order], sizes[order]

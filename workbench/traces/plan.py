@@ -98,7 +98,7 @@ def find_plan(trace_path: str | os.PathLike[str]) -> ReplayPlan:
         raise BadParameter(f"trace {path}: it is a folder; give the path of a recorded trace")
     checksum = _identify(path.resolve(), status.st_mtime_ns, status.st_size)
     folder = cache_folder()
-    kept = read_plan(_place(folder, checksum))
+    kept = read_replay_plan(_place(folder, checksum))
     if kept is not None and kept.trace_checksum == checksum:
         with contextlib.suppress(OSError):
             _note_use(kept.path)
@@ -125,7 +125,7 @@ def _place(folder: Path, checksum: str) -> Path:
     return folder / f"{checksum}{SUFFIX}"
 
 
-def read_plan(path: Path) -> ReplayPlan | None:
+def read_replay_plan(path: Path) -> ReplayPlan | None:
     """Read what a plan says; None if there is none, or it is damaged or of another version.
 
     All of it is compared with its checksums once a process, and again when the file is another.
@@ -194,7 +194,7 @@ def compile_plan(trace: Trace, folder: Path) -> ReplayPlan:
         temporary.unlink(missing_ok=True)
         raise
     _make_room(folder, place)
-    plan = read_plan(place)
+    plan = read_replay_plan(place)
     if plan is None:
         raise BadParameter(f"replay plan {place}: it cannot be read back; check the disk")
     return plan

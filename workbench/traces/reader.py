@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import DamagedTrace
-from workbench.traces.chunk import COLUMN_TYPES, EventKind, TraceChunk
+from workbench.traces.chunk import COLUMN_TYPES, CallKind, TraceChunk
 from workbench.traces.columns import Place, content_of, decode_chunk
 from workbench.traces.format import (
     EVENTS,
@@ -111,7 +111,7 @@ class Trace:
     def to_frame(self) -> pd.DataFrame:
         """All events as a table, a row each; `kind` holds names. The whole trace must fit into memory."""
         joined = TraceChunk.join(list(self.chunks()))
-        kinds = [kind.name.lower() for kind in EventKind]
+        kinds = [kind.name.lower() for kind in CallKind]
         columns: dict[str, Any] = {name: getattr(joined, name) for name in COLUMN_TYPES}
         columns["kind"] = pd.Categorical.from_codes(joined.kind.astype(np.int8), categories=pd.Index(kinds))
         return pd.DataFrame(columns)

@@ -5,7 +5,7 @@ from workbench.tuning.held_out import HeldOut
 from workbench.tuning.objective import OBJECTIVES
 from workbench.tuning.plan import HeldOutPlan, StudyPlan
 from workbench.tuning.space import Bounds, SearchSpace, make_space
-from workbench.tuning.study import Step, Study
+from workbench.tuning.study import Study, StudyStep
 from workbench.tuning.study_file import read_study
 
 __all__ = [
@@ -15,9 +15,9 @@ __all__ = [
     "HeldOut",
     "HeldOutPlan",
     "SearchSpace",
-    "Step",
     "Study",
     "StudyPlan",
+    "StudyStep",
     "make_space",
     "read_study",
 ]

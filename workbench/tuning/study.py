@@ -53,7 +53,7 @@ _OWNER_CHARACTERS = 16
 
 
 @dataclass(frozen=True)
-class Step:
+class StudyStep:
     """A measured run, and where the study stands after it.
 
     Parameters
@@ -77,7 +77,7 @@ class Step:
 
 
 #: Told of each new run; what it raises ends the study, which goes on from there when it is run again.
-StepListener = Callable[[Step], object]
+StepListener = Callable[[StudyStep], object]
 #: Told of each candidate that is finished.
 CandidateListener = Callable[[Candidate], object]
 
@@ -404,7 +404,7 @@ class Study:
             mean = self._runs_of_finished / self._finished_here
         of_this = max(mean - (index + 1) * a_round, 0)
         left = round(of_this + max(self._goal - self._finished - 1, 0) * mean)
-        self._listener(Step(result, number, index, self._finished, self._goal, self._runs, left))
+        self._listener(StudyStep(result, number, index, self._finished, self._goal, self._runs, left))
 
     def _tell(
         self,

@@ -5,8 +5,8 @@ from workbench.workloads.catalogue import (
     REPLAY,
     Parameter,
     Workload,
-    catalogue,
     get_workload,
+    known_workloads,
 )
 
-__all__ = ["MAXIMUM_THREADS", "REPLAY", "Parameter", "Workload", "catalogue", "get_workload"]
+__all__ = ["MAXIMUM_THREADS", "REPLAY", "Parameter", "Workload", "get_workload", "known_workloads"]

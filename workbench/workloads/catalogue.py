@@ -95,7 +95,7 @@ def _all_workloads() -> Mapping[str, Workload]:
 
 
 @cache
-def catalogue() -> Mapping[str, Workload]:
+def known_workloads() -> Mapping[str, Workload]:
     """All workloads that run by themselves, by name, in the table's order.
 
     `REPLAY` is not among them, since it needs a trace; `get_workload` knows it too.

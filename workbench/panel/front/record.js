@@ -45,7 +45,7 @@ export class RecordStrip {
     this.dot.dataset.state = recording.problem ? "ended" : recording.is_recording ? "on" : "off";
     const what = recording.problem ? "ended early" : [recording.size, recording.name.replace(/\.session$/, "")].filter(Boolean).join(" · ");
     setText(this.text, what);
-    this.text.title = recording.problem || (recording.name ? recording.path : `Recordings go to ${recording.path}`);
+    this.text.title = recording.problem || (recording.name ? recording.path : `Sessions are recorded in ${recording.path}`);
     this.save.disabled = !recording.can_save;
     this.save.title = recording.can_save
       ? "Write a notebook that repeats this session: same workload, seed and changes"

@@ -17,9 +17,9 @@ import pyarrow as pa
 from workbench.control import EventBatch
 from workbench.errors import WorkbenchError
 from workbench.processes import Outcome
-from workbench.recording.changes import Change
-from workbench.recording.facts import SessionFacts, summarize_outcome, write_facts
-from workbench.recording.layout import (
+from workbench.sessions.changes import Change
+from workbench.sessions.facts import SessionFacts, summarize_outcome, write_facts
+from workbench.sessions.layout import (
     CHANGES_SCHEMA,
     EVENTS_SCHEMA,
     SUFFIX,
@@ -27,20 +27,26 @@ from workbench.recording.layout import (
     make_samples_schema,
     name_sample_column,
 )
-from workbench.recording.recorder import Sample
-from workbench.recording.sampler import Column
-from workbench.recording.stream import StreamFile, join_batches, read_stream_schema, write_parquet
+from workbench.sessions.recorder import Sample
+from workbench.sessions.sampler import Column
+from workbench.sessions.stream import StreamFile, join_batches, read_stream_schema, write_parquet
 
 FLUSH_INTERVAL_S = 1.0
-FOLDER_VARIABLE = "HAKMEM_RECORDINGS"
+FOLDER_VARIABLE = "HAKMEM_SESSIONS"
+_FORMER_VARIABLE = "HAKMEM_RECORDINGS"
 # A day of samples and busy events; a session that is forgotten must not fill a disk.
 MAXIMUM_BYTES = 4 << 30
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def default_folder() -> Path:
-    """Where recordings go: HAKMEM_RECORDINGS, else `recordings` in the working directory."""
-    return Path(os.environ.get(FOLDER_VARIABLE) or "recordings").absolute()
+    """Where sessions are kept: HAKMEM_SESSIONS, else `sessions` in the working directory.
+
+    The names of an earlier version, HAKMEM_RECORDINGS and `recordings`, count where the new ones are absent.
+    """
+    given = os.environ.get(FOLDER_VARIABLE) or os.environ.get(_FORMER_VARIABLE)
+    has_former = Path("recordings").is_dir() and not Path("sessions").exists()
+    return Path(given or ("recordings" if has_former else "sessions")).absolute()
 
 
 class SessionWriter:

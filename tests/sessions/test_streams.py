@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.recording.conftest import CATCH, LEVEL, add_change, add_rows
+from tests.sessions.conftest import CATCH, LEVEL, add_change, add_rows
 from workbench.control.testing import MadeUpBlock
-from workbench.errors import DamagedRecording, WorkbenchError, WrongRecordingVersion
-from workbench.recording import Recording, SessionWriter, find_recordings
+from workbench.errors import DamagedSession, WorkbenchError, WrongRecordingVersion
+from workbench.sessions import Session, SessionWriter, find_sessions
 
 WRITE_UNTIL_KILLED = """
 import sys
 from pathlib import Path
-from tests.recording.conftest import LEVEL, add_change, add_rows
-from workbench.recording import SessionFacts, SessionWriter
+from tests.sessions.conftest import LEVEL, add_change, add_rows
+from workbench.sessions import SessionFacts, SessionWriter
 writer = SessionWriter(Path(sys.argv[1]), SessionFacts("killed", "2026-11-21T12:00:00Z"), 0.0, "killed")
 row = 0
 while True:
@@ -34,10 +34,10 @@ while True:
 """
 
 
-def finish(writer: SessionWriter) -> Recording:
+def finish(writer: SessionWriter) -> Session:
     writer.close(status="ended", note="")
     assert writer.problem == ""
-    return Recording.open(writer.path)
+    return Session.open(writer.path)
 
 
 def test_what_was_written_is_read_back(make_writer: Callable[..., SessionWriter], pond: MadeUpBlock) -> None:
@@ -47,25 +47,25 @@ def test_what_was_written_is_read_back(make_writer: Callable[..., SessionWriter]
     pond.append_event("FISH_BORN", 1, 2, item=1)
     with pond.open() as block:
         writer.add_events(block.events(0))
-    unfinished = Recording.open(writer.path)
+    unfinished = Session.open(writer.path)
     assert not unfinished.facts.is_complete
     assert len(unfinished.samples) == 20
-    recording = finish(writer)
-    assert {file.name for file in recording.path.iterdir()} == {
+    session = finish(writer)
+    assert {file.name for file in session.path.iterdir()} == {
         "session.json", "samples.parquet", "events.parquet", "changes.parquet",
     }  # fmt: skip
-    assert list(recording.samples.columns) == ["operations", "pond.level_cm", "fish.caught_fish_per_s wild"]
-    assert list(recording.samples["operations"]) == [index * 1000 for index in range(20)]
-    assert recording.samples["fish.caught_fish_per_s wild"].isna().sum() == 2
-    assert recording.columns == [LEVEL, CATCH]
-    assert recording.history().names == (LEVEL.key, CATCH.key)
-    (event,) = recording.events.itertuples()
+    assert list(session.samples.columns) == ["operations", "pond.level_cm", "fish.caught_fish_per_s wild"]
+    assert list(session.samples["operations"]) == [index * 1000 for index in range(20)]
+    assert session.samples["fish.caught_fish_per_s wild"].isna().sum() == 2
+    assert session.columns == [LEVEL, CATCH]
+    assert session.history().names == (LEVEL.key, CATCH.key)
+    (event,) = session.events.itertuples()
     assert (event.kind, event.new_value) == ("FISH_BORN", 2)
-    (step,) = recording.steps()
+    (step,) = session.steps()
     assert step.after == {"pond.depth": 5, "fish.colour": 'it\'s "brown"'}
     assert (step.before["pond.depth"], step.operations, step.is_exact, step.cause) == (4, 1234, True, "you")
-    assert recording.facts.spec is not None
-    assert recording.facts.spec.workload == "larson"
+    assert session.facts.spec is not None
+    assert session.facts.spec.workload == "larson"
 
 
 def test_a_kill_loses_nothing_that_was_written(tmp_path: Path) -> None:
@@ -80,11 +80,11 @@ def test_a_kill_loses_nothing_that_was_written(tmp_path: Path) -> None:
             for _ in range(chance.randrange(2, 60)):
                 written = int(child.stdout.readline())
             child.send_signal(signal.SIGKILL)
-        recording = Recording.open(folder / "killed.session")
-        assert len(recording.samples) >= written
-        assert len(recording.steps()) >= written
-        assert not recording.facts.is_complete
-        assert list(recording.samples["pond.level_cm"]) == list(range(len(recording.samples)))
+        session = Session.open(folder / "killed.session")
+        assert len(session.samples) >= written
+        assert len(session.steps()) >= written
+        assert not session.facts.is_complete
+        assert list(session.samples["pond.level_cm"]) == list(range(len(session.samples)))
 
 
 def test_a_stream_cut_anywhere_is_read_up_to_the_last_whole_batch(
@@ -98,7 +98,7 @@ def test_a_stream_cut_anywhere_is_read_up_to_the_last_whole_batch(
     seen = set()
     for length in range(0, len(content), 7):
         stream.write_bytes(content[:length])
-        frame = Recording.open(writer.path).samples
+        frame = Session.open(writer.path).samples
         assert list(frame["pond.level_cm"]) == list(range(len(frame)))
         seen.add(len(frame))
     assert seen == set(range(2, 12))
@@ -119,10 +119,10 @@ def test_garbage_in_a_stream_is_an_error_or_left_out(make_writer: Callable[..., 
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         stream.write_bytes(damaged)
         try:
-            recording = Recording.open(writer.path)
-            assert len(recording.samples) <= 6
-            recording.history()
-            recording.steps()
+            session = Session.open(writer.path)
+            assert len(session.samples) <= 6
+            session.history()
+            session.steps()
         except WorkbenchError as error:
             assert str(error).count("\n") == 0
         stream.write_bytes(whole)
@@ -131,15 +131,15 @@ def test_garbage_in_a_stream_is_an_error_or_left_out(make_writer: Callable[..., 
 def test_a_cut_parquet_file_is_named(make_writer: Callable[..., SessionWriter]) -> None:
     writer = make_writer()
     add_rows(writer, 10)
-    recording = finish(writer)
-    file = recording.path / "samples.parquet"
+    session = finish(writer)
+    file = session.path / "samples.parquet"
     content = file.read_bytes()
     for length in (0, 3, len(content) // 2, len(content) - 1):
         file.write_bytes(content[:length])
-        with pytest.raises(DamagedRecording, match=r"samples\.parquet cannot be read: it was cut short"):
-            _ = Recording.open(recording.path).samples
+        with pytest.raises(DamagedSession, match=r"samples\.parquet cannot be read: it was cut short"):
+            _ = Session.open(session.path).samples
     # The rest of it can still be read.
-    assert len(Recording.open(recording.path).changes) == 0
+    assert len(Session.open(session.path).changes) == 0
 
 
 def test_a_parquet_file_cut_while_it_was_made_leaves_the_stream(
@@ -148,22 +148,22 @@ def test_a_parquet_file_cut_while_it_was_made_leaves_the_stream(
     writer = make_writer()
     add_rows(writer, 10)
     (writer.path / "samples.parquet").write_bytes(b"PAR1 and no end")
-    assert len(Recording.open(writer.path).samples) == 10
+    assert len(Session.open(writer.path).samples) == 10
 
 
 def test_a_newer_version_is_refused_by_name(make_writer: Callable[..., SessionWriter]) -> None:
     writer = make_writer()
     add_rows(writer, 3)
-    recording = finish(writer)
-    table = pq.read_table(recording.path / "samples.parquet")
+    session = finish(writer)
+    table = pq.read_table(session.path / "samples.parquet")
     newer = table.replace_schema_metadata({**table.schema.metadata, b"hakmem.session.version": b"2"})
-    pq.write_table(newer, recording.path / "samples.parquet")
+    pq.write_table(newer, session.path / "samples.parquet")
     with pytest.raises(WrongRecordingVersion, match=r"samples\.parquet was recorded by a newer workbench"):
-        _ = Recording.open(recording.path).samples
-    facts = json.loads((recording.path / "session.json").read_text())
-    (recording.path / "session.json").write_text(json.dumps({**facts, "version": 2}))
+        _ = Session.open(session.path).samples
+    facts = json.loads((session.path / "session.json").read_text())
+    (session.path / "session.json").write_text(json.dumps({**facts, "version": 2}))
     with pytest.raises(WrongRecordingVersion, match="format 2, known here: 1"):
-        Recording.open(recording.path)
+        Session.open(session.path)
 
 
 @pytest.mark.parametrize(
@@ -184,35 +184,35 @@ def test_wrong_facts_are_one_line(
     make_writer: Callable[..., SessionWriter], change: dict[str, object]
 ) -> None:
     writer = make_writer()
-    recording = finish(writer)
-    facts = json.loads((recording.path / "session.json").read_text())
-    (recording.path / "session.json").write_text(json.dumps({**facts, **change}))
-    with pytest.raises(DamagedRecording) as caught:
-        Recording.open(recording.path)
+    session = finish(writer)
+    facts = json.loads((session.path / "session.json").read_text())
+    (session.path / "session.json").write_text(json.dumps({**facts, **change}))
+    with pytest.raises(DamagedSession) as caught:
+        Session.open(session.path)
     assert str(caught.value).count("\n") == 0
     assert "session.json" in str(caught.value)
 
 
 def test_what_is_no_recording_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DamagedRecording, match="there is no recording"):
-        Recording.open(tmp_path / "none.session")
-    with pytest.raises(DamagedRecording, match=r"it has no session\.json"):
-        Recording.open(tmp_path)
+    with pytest.raises(DamagedSession, match="there is no session"):
+        Session.open(tmp_path / "none.session")
+    with pytest.raises(DamagedSession, match=r"it has no session\.json"):
+        Session.open(tmp_path)
     (tmp_path / "session.json").write_text("{")
-    with pytest.raises(DamagedRecording, match="cannot be read"):
-        Recording.open(tmp_path)
-    assert find_recordings(tmp_path) == []
+    with pytest.raises(DamagedSession, match="cannot be read"):
+        Session.open(tmp_path)
+    assert find_sessions(tmp_path) == []
 
 
 def test_a_table_of_something_else_is_refused(make_writer: Callable[..., SessionWriter]) -> None:
     writer = make_writer()
-    recording = finish(writer)
-    pq.write_table(pa.table({"a": [1]}), recording.path / "events.parquet")
-    with pytest.raises(DamagedRecording, match="has no version"):
-        _ = Recording.open(recording.path).events
+    session = finish(writer)
+    pq.write_table(pa.table({"a": [1]}), session.path / "events.parquet")
+    with pytest.raises(DamagedSession, match="has no version"):
+        _ = Session.open(session.path).events
 
 
 def test_names_that_are_taken_get_a_number(make_writer: Callable[..., SessionWriter], tmp_path: Path) -> None:
     names = {make_writer(name='it\'s "one"').path.name for _ in range(3)}
     assert names == {'it\'s "one".session', 'it\'s "one"-2.session', 'it\'s "one"-3.session'}
-    assert {recording.path.name for recording in find_recordings(tmp_path)} == names
+    assert {session.path.name for session in find_sessions(tmp_path)} == names

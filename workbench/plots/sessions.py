@@ -11,17 +11,17 @@ from workbench.control import Value
 from workbench.errors import BadParameter
 from workbench.plots.charts import build_charts
 from workbench.plots.figures import Marker, draw_history
-from workbench.recording import HistoryView, Recording
+from workbench.sessions import HistoryView, Session
 
 OPERATIONS_UNIT = 1e6
 
 
-def draw_recording(recording: Recording, *, along: str = "time") -> go.Figure:
+def draw_session(session: Session, *, along: str = "time") -> go.Figure:
     """All charts of a recording, with its changes of tunables.
 
     Parameters
     ----------
-    recording : Recording
+    session : Session
         What to draw.
     along : {"time", "operations"}
         The horizontal axis: seconds since recording began, or millions of operations done.
@@ -30,40 +30,38 @@ def draw_recording(recording: Recording, *, along: str = "time") -> go.Figure:
     ------
     BadParameter
         If `along` is something else, or operations were not counted.
-    DamagedRecording
+    DamagedSession
         If its samples cannot be read.
     """
-    return draw_recordings(recording, along=along)
+    return draw_sessions(session, along=along)
 
 
-def draw_recordings(
-    recording: Recording, behind: Recording | None = None, *, along: str = "time"
-) -> go.Figure:
+def draw_sessions(session: Session, behind: Session | None = None, *, along: str = "time") -> go.Figure:
     """All charts of a recording; another one of the same work pale behind it.
 
     Parameters
     ----------
-    recording : Recording
+    session : Session
         What to draw.
-    behind : Recording, optional
+    behind : Session, optional
         Drawn pale. Along operations, two runs of the same work lie on one another however fast each was.
     along : {"time", "operations"}
-        As in `draw_recording`.
+        As in `draw_session`.
 
     Raises
     ------
-    BadParameter, DamagedRecording
-        As `draw_recording`.
+    BadParameter, DamagedSession
+        As `draw_session`.
     """
     if along not in ("time", "operations"):
         raise BadParameter(f"along: '{along}' is neither time nor operations")
-    title = recording.facts.subject
+    title = session.facts.subject
     if behind is not None:
         title += f"; pale: {behind.facts.subject}, {behind.facts.started}"
     figure = draw_history(
-        build_charts(recording.columns),
-        _place(recording, along),
-        _find_markers(recording, along),
+        build_charts(session.columns),
+        _place(session, along),
+        _find_markers(session, along),
         _place(behind, along) if behind is not None else None,
         title=title,
     )
@@ -72,27 +70,27 @@ def draw_recordings(
     return figure
 
 
-def _place(recording: Recording, along: str) -> HistoryView:
-    history = recording.history()
+def _place(session: Session, along: str) -> HistoryView:
+    history = session.history()
     if along == "time":
         return history
-    counts = recording.samples["operations"].to_numpy(float)
+    counts = session.samples["operations"].to_numpy(float)
     known = np.isfinite(counts)
     if not known.any():
-        raise BadParameter(f"{recording.name}: operations were not counted; draw it along time")
+        raise BadParameter(f"{session.name}: operations were not counted; draw it along time")
     return HistoryView(counts[known] / OPERATIONS_UNIT, history.values[known], history.names)
 
 
-def _find_markers(recording: Recording, along: str) -> list[Marker]:
-    counts = recording.samples["operations"].dropna()
+def _find_markers(session: Session, along: str) -> list[Marker]:
+    counts = session.samples["operations"].dropna()
     times_s, done = counts.index.to_numpy(float), counts.to_numpy(float)
     markers = []
-    for step in recording.steps():
+    for step in session.steps():
         if along == "time":
             markers.append(Marker(step.time_s, _tell(step.after)))
         elif step.operations is not None:
             markers.append(Marker(step.operations / OPERATIONS_UNIT, _tell(step.after)))
-    for at_operations, values in recording.spec.schedule if recording.spec is not None else ():
+    for at_operations, values in session.spec.schedule if session.spec is not None else ():
         place = at_operations / OPERATIONS_UNIT
         if along == "time":
             # When it came is told by the count of operations only.

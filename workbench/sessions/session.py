@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from workbench.control import Value
-from workbench.errors import DamagedRecording, WorkbenchError
+from workbench.errors import DamagedSession, WorkbenchError
 from workbench.processes import RunSpec
-from workbench.recording.changes import Change
-from workbench.recording.facts import SessionFacts, read_facts
-from workbench.recording.history import HistoryView
-from workbench.recording.layout import (
+from workbench.sessions.changes import Change
+from workbench.sessions.facts import SessionFacts, read_facts
+from workbench.sessions.history import HistoryView
+from workbench.sessions.layout import (
     CHANGES_SCHEMA,
     EVENTS_SCHEMA,
     FACTS_FILE,
@@ -28,9 +28,9 @@ from workbench.recording.layout import (
     name_sample_column,
     read_columns,
 )
-from workbench.recording.sampler import Column
-from workbench.recording.store import default_folder, list_streams
-from workbench.recording.stream import join_batches, read_parquet, read_stream_schema
+from workbench.sessions.sampler import Column
+from workbench.sessions.store import default_folder, list_streams
+from workbench.sessions.stream import join_batches, read_parquet, read_stream_schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SHOWN_PATH = 300
 
 
-class Recording:
+class Session:
     """A recording that is only read. Made by `open`; what is still being written is read as far as it is.
 
     Parameters
@@ -56,12 +56,12 @@ class Recording:
         self.facts = facts
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Recording:
+    def open(cls, path: str | os.PathLike[str]) -> Session:
         """Open a recording by its folder.
 
         Raises
         ------
-        DamagedRecording
+        DamagedSession
             If it is none, or its facts cannot be read.
         WrongRecordingVersion
             If a newer workbench wrote it.
@@ -75,7 +75,7 @@ class Recording:
             is_there = False
         if not is_there:
             shown = str(path) if len(str(path)) < SHOWN_PATH else f"{str(path)[:SHOWN_PATH]}…"
-            raise DamagedRecording(f"there is no recording {shown!r}; `workbench recordings` lists them")
+            raise DamagedSession(f"there is no session {shown!r}; `workbench sessions` lists them")
         return cls(folder, read_facts(folder))
 
     @property
@@ -99,7 +99,7 @@ class Recording:
 
         Raises
         ------
-        DamagedRecording
+        DamagedSession
             If the file was cut short, or is none.
         """
         frame: pd.DataFrame = self._read("samples").to_pandas()
@@ -111,7 +111,7 @@ class Recording:
 
         Raises
         ------
-        DamagedRecording
+        DamagedSession
             If the file was cut short, or is none.
         """
         frame: pd.DataFrame = self._read("events").to_pandas()
@@ -123,7 +123,7 @@ class Recording:
 
         Raises
         ------
-        DamagedRecording
+        DamagedSession
             If the file was cut short, or is none.
         """
         frame: pd.DataFrame = self._read("changes").to_pandas()
@@ -132,7 +132,7 @@ class Recording:
             for side in ("before", "after"):
                 frame[side] = [json.loads(text) for text in frame[side]]
         except (TypeError, ValueError) as error:
-            raise DamagedRecording(f"{self.path}: the changes hold a value that is none ({error})") from None
+            raise DamagedSession(f"{self.path}: the changes hold a value that is none ({error})") from None
         return frame
 
     @cached_property
@@ -193,7 +193,7 @@ class Recording:
         WorkbenchError
             If the session cannot be repeated (a process that was attached to), or the file not written.
         """
-        from workbench.recording.notebook import write_notebook
+        from workbench.sessions.notebook import write_notebook
 
         return write_notebook(self, Path(path) if path is not None else self.path.with_suffix(".ipynb"))
 
@@ -204,7 +204,7 @@ class Recording:
                 tables[table] = check_fields(self._read_anew(table), _empty_schema(table), self.path)
             except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
                 reason = str(error).partition("\n")[0]
-                raise DamagedRecording(f"{self.path}: the {table} are damaged ({reason})") from None
+                raise DamagedSession(f"{self.path}: the {table} are damaged ({reason})") from None
         return tables[table]
 
     def _read_anew(self, table: str) -> pa.Table:
@@ -213,26 +213,26 @@ class Recording:
         if finished.exists():
             try:
                 return read_parquet(finished)
-            except DamagedRecording:
+            except DamagedSession:
                 if not streams:  # else it was cut while it was made from them
                     raise
         schemas = []
         for path in streams:
             try:
                 schemas.append(read_stream_schema(path))
-            except DamagedRecording:
+            except DamagedSession:
                 # The newest may have been cut before its schema was whole.
                 if path != streams[-1]:
                     raise
         if not schemas:
             if self.facts.is_complete and not streams and table != "samples":
-                raise DamagedRecording(f"{self.path} has no {table}; a file of it is missing")
+                raise DamagedSession(f"{self.path} has no {table}; a file of it is missing")
             return _empty_schema(table).empty_table()
         schema = max(schemas, key=len)
         return pa.Table.from_batches(list(join_batches(schema, streams[: len(schemas)])), schema=schema)
 
     def __repr__(self) -> str:
-        return f"<Recording {self.name}: {self.facts.subject}, {self.facts.status or 'unfinished'}>"
+        return f"<Session {self.name}: {self.facts.subject}, {self.facts.status or 'unfinished'}>"
 
 
 def _empty_schema(table: str) -> pa.Schema:
@@ -240,13 +240,13 @@ def _empty_schema(table: str) -> pa.Schema:
     return schemas[table]
 
 
-def find_recordings(folder: Path | None = None) -> list[Recording]:
-    """Recordings in a folder, newest first; what cannot be opened is left out."""
+def find_sessions(folder: Path | None = None) -> list[Session]:
+    """The sessions in a folder, newest first; what cannot be opened is left out."""
     folder = default_folder() if folder is None else folder
     found = []
     for path in folder.glob(f"*{SUFFIX}"):
         try:
-            found.append(Recording.open(path))
+            found.append(Session.open(path))
         except WorkbenchError:
             continue
-    return sorted(found, key=lambda recording: (recording.facts.started, recording.name), reverse=True)
+    return sorted(found, key=lambda session: (session.facts.started, session.name), reverse=True)

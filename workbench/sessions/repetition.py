@@ -11,10 +11,10 @@ from pathlib import Path
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, NoProcess
 from workbench.processes import Outcome, RunSpec, Schedule, Worker, resident_bytes
-from workbench.recording.facts import SessionFacts, date_now, describe_machine
-from workbench.recording.recorder import Recorder, Sample
-from workbench.recording.recording import Recording
-from workbench.recording.store import SessionWriter
+from workbench.sessions.facts import SessionFacts, date_now, describe_machine
+from workbench.sessions.recorder import Recorder, Sample
+from workbench.sessions.session import Session
+from workbench.sessions.store import SessionWriter
 
 SAMPLE_INTERVAL_S = 0.08
 FIRST_INTERVAL_S = 0.004
@@ -22,7 +22,7 @@ FIRST_INTERVAL_S = 0.004
 CUT_MARGIN_OPERATIONS = 100_000
 
 
-def read_schedule(recording: Recording) -> Schedule:
+def read_schedule(session: Session) -> Schedule:
     """The changes of a session as a schedule for the runner.
 
     What takes effect at start is left out: it was asked of the next one. A schedule that the session itself
@@ -30,8 +30,8 @@ def read_schedule(recording: Recording) -> Schedule:
     """
     with ControlBlock.own() as own:
         tunables = own.tunables
-    schedule = list(recording.spec.schedule) if recording.spec is not None else []
-    for step in recording.steps():
+    schedule = list(session.spec.schedule) if session.spec is not None else []
+    for step in session.steps():
         values = {
             name: value
             for name, value in step.after.items()
@@ -42,34 +42,34 @@ def read_schedule(recording: Recording) -> Schedule:
     return tuple(sorted(schedule, key=lambda entry: entry[0]))
 
 
-def explain_inexactness(recording: Recording) -> list[str]:
+def explain_inexactness(session: Session) -> list[str]:
     """Why a repetition cannot be the same event for event; empty if it must be."""
-    spec = recording.spec
+    spec = session.spec
     if spec is None:
         return ["it was a process that was attached to"]
     reasons = []
-    if recording.facts.is_exploratory:
+    if session.facts.is_exploratory:
         reasons.append("it ran inside the kernel's own process, a repetition has one of its own")
     if spec.allocator != "hakmem":
         reasons.append(f"allocator {spec.allocator} tells no events")
     if spec.thread_count != 1:
         reasons.append(f"{spec.thread_count} threads take turns as the system lets them")
-    if recording.facts.settings.get("clock.mode") != "operations":
+    if session.facts.settings.get("clock.mode") != "operations":
         reasons.append("clock.mode was time")
     elif spec.operations is None:
         reasons.append("it ran by seconds, not by operations")
-    inexact = sum(not step.is_exact for step in recording.steps())
+    inexact = sum(not step.is_exact for step in session.steps())
     if inexact:
         changes = "1 change was" if inexact == 1 else f"{inexact} changes were"
         reasons.append(f"{changes} made while the workload ran, at a count that is not exact")
-    if recording.facts.lost_events:
-        reasons.append(f"{recording.facts.lost_events} events were overwritten before they were read")
-    if any("clock.mode" in step.after for step in recording.steps()):
+    if session.facts.lost_events:
+        reasons.append(f"{session.facts.lost_events} events were overwritten before they were read")
+    if any("clock.mode" in step.after for step in session.steps()):
         reasons.append("clock.mode was changed")
     return reasons
 
 
-def plan_repetition(recording: Recording) -> RunSpec:
+def plan_repetition(session: Session) -> RunSpec:
     """What to run to repeat a session.
 
     A session by operations runs as many as were done, to its end or to just beyond where its recording was
@@ -80,35 +80,35 @@ def plan_repetition(recording: Recording) -> RunSpec:
     BadParameter
         If it was a process that was attached to, or nothing of it was recorded.
     """
-    spec = recording.spec
+    spec = session.spec
     if spec is None:
         raise BadParameter(
-            f"{recording.name}: a process that was attached to cannot be run again; "
+            f"{session.name}: a process that was attached to cannot be run again; "
             "only a session of a workload of ours can"
         )
     tunables: Mapping[str, Value] = spec.tunables
-    schedule = read_schedule(recording) if spec.allocator == "hakmem" else ()
-    operations = recording.operations
+    schedule = read_schedule(session) if spec.allocator == "hakmem" else ()
+    operations = session.operations
     if not operations:
-        raise BadParameter(f"{recording.name}: no operation was recorded, so there is nothing to repeat")
+        raise BadParameter(f"{session.name}: no operation was recorded, so there is nothing to repeat")
     if spec.operations is not None:
-        if not recording.facts.is_complete:
+        if not session.facts.is_complete:
             operations = min(operations + CUT_MARGIN_OPERATIONS, spec.operations)
         return replace(spec, operations=operations, tunables=tunables, schedule=schedule, starts_paused=False)
-    elapsed_s = recording.facts.elapsed_s or float(recording.samples.index[-1])
+    elapsed_s = session.facts.elapsed_s or float(session.samples.index[-1])
     return replace(spec, seconds=elapsed_s, tunables=tunables, schedule=schedule, starts_paused=False)
 
 
 def repeat_session(
-    session: Recording | str | os.PathLike[str],
+    session: Session | str | os.PathLike[str],
     folder: str | os.PathLike[str] | None = None,
     timeout_s: float | None = None,
-) -> Recording:
+) -> Session:
     """Run a recorded session again, and record that.
 
     Parameters
     ----------
-    session : Recording or path
+    session : Session or path
         What to repeat.
     folder : path, optional
         Where the new recording goes; by default beside the first.
@@ -119,15 +119,15 @@ def repeat_session(
     ------
     BadParameter
         If it cannot be repeated.
-    DamagedRecording, WrongRecordingVersion
+    DamagedSession, WrongRecordingVersion
         If it cannot be read.
     WorkbenchError
         If the run cannot be started here: a tunable that no longer exists, an allocator that is missing.
     """
-    recording = session if isinstance(session, Recording) else Recording.open(session)
-    spec = plan_repetition(recording)
-    target = Path(folder) if folder is not None else recording.path.parent
-    return record_run(spec, target, subject=f"{recording.facts.subject}, repeated", timeout_s=timeout_s)
+    opened = session if isinstance(session, Session) else Session.open(session)
+    spec = plan_repetition(opened)
+    target = Path(folder) if folder is not None else opened.path.parent
+    return record_run(spec, target, subject=f"{opened.facts.subject}, repeated", timeout_s=timeout_s)
 
 
 def record_run(
@@ -137,7 +137,7 @@ def record_run(
     subject: str = "",
     name: str = "",
     timeout_s: float | None = None,
-) -> Recording:
+) -> Session:
     """Run a workload to its end and record it.
 
     Parameters
@@ -175,7 +175,7 @@ def record_run(
         writer.close(outcome)
     if writer.problem:
         raise BadParameter(writer.problem)
-    return Recording.open(writer.path)
+    return Session.open(writer.path)
 
 
 def _record_to_end(

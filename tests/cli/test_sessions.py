@@ -1,4 +1,4 @@
-"""recordings: listed, shown, repeated, as a notebook."""
+"""sessions: listed, shown, repeated, as a notebook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from workbench.processes import RunSpec
-from workbench.recording import record_run
+from workbench.sessions import record_run
 
 Invoke = Callable[..., Result]
 
@@ -31,13 +31,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_they_are_listed_and_shown(invoke: Invoke, folder: Path) -> None:
-    (entry,) = json.loads(invoke("recordings", "--folder", folder, "--json").stdout)
+    (entry,) = json.loads(invoke("sessions", "--folder", folder, "--json").stdout)
     assert (entry["status"], entry["operations"]) == ("completed", 1_000_000)
-    assert "it's one.session" in invoke("recordings", "--folder", folder).stdout
-    shown = invoke("recordings", "show", entry["path"])
+    assert "it's one.session" in invoke("sessions", "--folder", folder).stdout
+    shown = invoke("sessions", "show", entry["path"])
     assert "repeats event for event" in shown.stdout
-    assert json.loads(invoke("recordings", "show", entry["path"], "--json").stdout)["inexactness"] == []
-    assert "nothing is recorded in" in invoke("recordings", "--folder", folder / "none").stdout
+    assert json.loads(invoke("sessions", "show", entry["path"], "--json").stdout)["inexactness"] == []
+    assert "nothing is recorded in" in invoke("sessions", "--folder", folder / "none").stdout
 
 
 def test_one_is_found_by_its_name(
@@ -45,30 +45,30 @@ def test_one_is_found_by_its_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("it's one", "it's one.session", folder / "it's one.session"):
-        shown = invoke("recordings", "--folder", folder, "show", name)
+        shown = invoke("sessions", "--folder", folder, "show", name)
         assert (shown.exit_code, "repeats event for event" in shown.stdout) == (0, True), shown.stderr
-    answer = invoke("recordings", "--json", "--folder", folder, "show", "it's one")
+    answer = invoke("sessions", "--json", "--folder", folder, "show", "it's one")
     assert json.loads(answer.stdout)["operations"] == 1_000_000
-    monkeypatch.setenv("HAKMEM_RECORDINGS", str(folder))
-    assert invoke("recordings", "show", "it's one").exit_code == 0
-    other = invoke("recordings", "--folder", tmp_path, "show", "it's one")
+    monkeypatch.setenv("HAKMEM_SESSIONS", str(folder))
+    assert invoke("sessions", "show", "it's one").exit_code == 0
+    other = invoke("sessions", "--folder", tmp_path, "show", "it's one")
     assert (other.exit_code, other.stderr.count("\n")) == (2, 1)
 
 
 def test_one_is_repeated_and_made_a_notebook(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
     path = folder / "it's one.session"
-    answer = invoke("recordings", "repeat", path, "--into", tmp_path)
+    answer = invoke("sessions", "repeat", path, "--into", tmp_path)
     assert (answer.exit_code, "the same, event for event" in answer.stdout) == (0, True)
-    report = json.loads(invoke("recordings", "repeat", path, "--into", tmp_path, "--json").stdout)
+    report = json.loads(invoke("sessions", "repeat", path, "--into", tmp_path, "--json").stdout)
     assert report["agrees"] is report["is_exact"] is True
-    answer = invoke("recordings", "notebook", path, "-o", tmp_path / 'a "b".ipynb')
+    answer = invoke("sessions", "notebook", path, "-o", tmp_path / 'a "b".ipynb')
     assert "wrote " in answer.stdout
     assert json.loads((tmp_path / 'a "b".ipynb').read_text())["nbformat"] == 4
 
 
 def test_what_is_none_is_one_line(invoke: Invoke, tmp_path: Path) -> None:
     for command in ("show", "notebook", "repeat"):
-        answer = invoke("recordings", command, tmp_path / "none")
+        answer = invoke("sessions", command, tmp_path / "none")
         assert answer.exit_code == 2
-        assert answer.stderr.startswith("workbench: there is no recording")
+        assert answer.stderr.startswith("workbench: there is no session")
         assert answer.stderr.count("\n") == 1

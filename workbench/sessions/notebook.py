@@ -8,11 +8,11 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.output_file import write_output
-from workbench.recording.recording import Recording
-from workbench.recording.repetition import explain_inexactness, plan_repetition
+from workbench.sessions.repetition import explain_inexactness, plan_repetition
+from workbench.sessions.session import Session
 
 
-def write_notebook(recording: Recording, path: Path) -> Path:
+def write_notebook(session: Session, path: Path) -> Path:
     """Write it, whole or not at all; a file of that name is replaced.
 
     Raises
@@ -20,9 +20,9 @@ def write_notebook(recording: Recording, path: Path) -> Path:
     WorkbenchError
         If the session cannot be repeated, the file not written, or another notebook or file is there.
     """
-    plan_repetition(recording)
+    plan_repetition(session)
     path = path.absolute()
-    text = json.dumps(_build(recording), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(_build(session), indent=1, ensure_ascii=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -31,27 +31,27 @@ def write_notebook(recording: Recording, path: Path) -> Path:
     return path
 
 
-def _build(recording: Recording) -> dict[str, Any]:
+def _build(session: Session) -> dict[str, Any]:
     cells = [
-        _markdown(_describe(recording)),
+        _markdown(_describe(session)),
         # Strings of JSON are strings of Python, whatever is in the path.
         _code(
-            f"session = {json.dumps(str(recording.path))}  # the recording to repeat\n"
+            f"session = {json.dumps(str(session.path))}  # the recording to repeat\n"
             'results = ""  # folder for the new recording; empty: beside the first',
             tags=["parameters"],
         ),
         _code(
-            "from workbench.plots import draw_recording, draw_recordings\n"
-            "from workbench.recording import Recording, compare_sessions, repeat_session\n\n"
-            "original = Recording.open(session)\n"
-            'draw_recording(original, along="operations")'
+            "from workbench.plots import draw_session, draw_sessions\n"
+            "from workbench.sessions import Session, compare_sessions, repeat_session\n\n"
+            "original = Session.open(session)\n"
+            'draw_session(original, along="operations")'
         ),
         _markdown("The changes that are repeated, each at its count of operations:"),
         _code("original.changes"),
         _markdown("The same once more. It takes about as long as the session did."),
         _code("repeated = repeat_session(original, results or None)\nrepeated"),
         _markdown("Both, the first session pale behind its repetition:"),
-        _code('draw_recordings(repeated, original, along="operations")'),
+        _code('draw_sessions(repeated, original, along="operations")'),
         _markdown("How they agree; `help(compare_sessions)` says how the intervals are computed:"),
         _code("agreement = compare_sessions(original, repeated)\nprint(agreement.describe())"),
         _code("agreement.to_frame()"),
@@ -69,11 +69,11 @@ def _build(recording: Recording) -> dict[str, Any]:
     }
 
 
-def _describe(recording: Recording) -> str:
-    facts, spec = recording.facts, recording.spec
+def _describe(session: Session) -> str:
+    facts, spec = session.facts, session.spec
     assert spec is not None
     threads = "1 thread" if spec.thread_count == 1 else f"{spec.thread_count} threads"
-    reasons = explain_inexactness(recording)
+    reasons = explain_inexactness(session)
     expected = (
         "It must come out the same, event for event."
         if not reasons
@@ -83,7 +83,7 @@ def _describe(recording: Recording) -> str:
     return (
         f"# {_escape(facts.subject)}, once more\n\n"
         f"Recorded {facts.started}: workload `{spec.workload}`, {threads}, seed {spec.seed}, "
-        f"{recording.operations:,} operations, {len(recording.steps())} sets of tunables. "
+        f"{session.operations:,} operations, {len(session.steps())} sets of tunables. "
         "This notebook runs it again with the same changes at the same counts of operations, "
         f"and puts both beside each other. {expected}\n\n"
         "Unattended: `papermill NOTEBOOK OUT.ipynb`, with `-p session FOLDER` for another recording."

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.recording import PresetStore, shipped_presets
+from workbench.sessions import PresetStore, shipped_presets
 
 
 def test_four_presets_ship() -> None:

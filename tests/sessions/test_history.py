@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workbench.recording import History
+from workbench.sessions import History
 
 SAMPLES_AN_HOUR = 45_000  # 12.5 a second
 

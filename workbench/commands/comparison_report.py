@@ -62,7 +62,7 @@ def make_plan(
     return ComparisonPlan(tuple(works), variants, DEFAULT_ROUNDS)
 
 
-def run_plan(plan: ComparisonPlan, results: Results) -> tuple[Comparison, bool]:
+def run_rounds(plan: ComparisonPlan, results: Results) -> tuple[Comparison, bool]:
     """Run a comparison with a bar: what came of it, and whether it was not interrupted."""
     trial_ids = {cell.trial.id for cell in plan.list_cells()}
     before = results.ids & trial_ids

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.errors import DamagedRecording
-from workbench.recording.layout import check_schema
+from workbench.errors import DamagedSession
+from workbench.sessions.layout import check_schema
 
 
 class StreamFile:
@@ -74,7 +74,7 @@ def read_stream_schema(path: Path) -> pa.Schema:
 
     Raises
     ------
-    DamagedRecording
+    DamagedSession
         If not even these are whole, or it is no such stream.
     WrongRecordingVersion
         If a newer workbench wrote it.
@@ -88,7 +88,7 @@ def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
 
     Raises
     ------
-    DamagedRecording, WrongRecordingVersion
+    DamagedSession, WrongRecordingVersion
         As `read_stream_schema`.
     """
     with _open_stream(path) as reader:
@@ -106,13 +106,13 @@ def _open_stream(path: Path) -> Iterator[Any]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise DamagedRecording(f"{path} cannot be read ({error.strerror})") from error
+        raise DamagedSession(f"{path} cannot be read ({error.strerror})") from error
     with file:
         try:
             reader = pa.ipc.open_stream(file)
             _ = reader.schema.names
         except (pa.ArrowException, OSError, EOFError, ValueError, MemoryError) as error:
-            raise DamagedRecording(f"{path} is no stream of a session ({_brief(error)})") from None
+            raise DamagedSession(f"{path} is no stream of a session ({_brief(error)})") from None
         check_schema(reader.schema, path)
         yield reader
 
@@ -122,13 +122,13 @@ def read_parquet(path: Path) -> pa.Table:
 
     Raises
     ------
-    DamagedRecording
+    DamagedSession
         If it was cut short or is something else.
     """
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        raise DamagedRecording(
+        raise DamagedSession(
             f"{path} cannot be read: it was cut short or is damaged ({_brief(error)})"
         ) from None
     check_schema(table.schema, path)

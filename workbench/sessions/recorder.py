@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from workbench.control import ControlBlock, EventBatch
 from workbench.errors import WorkbenchError
-from workbench.recording.history import History
-from workbench.recording.sampler import Column, Sampler
+from workbench.sessions.history import History
+from workbench.sessions.sampler import Column, Sampler
 
 RESIDENT = Column(
     "resident_bytes", "Memory", "resident_bytes", "", "bytes", help="Memory of the process that is in RAM."

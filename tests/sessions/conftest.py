@@ -10,7 +10,7 @@ import pytest
 
 from workbench.control.testing import MadeUpBlock, make_block
 from workbench.processes import RunSpec
-from workbench.recording import Change, Column, Recording, Sample, SessionFacts, SessionWriter, record_run
+from workbench.sessions import Change, Column, Sample, Session, SessionFacts, SessionWriter, record_run
 
 LEVEL = Column("pond.level", "Level", "pond.level", "", "cm", is_step=True)
 CATCH = Column("fish.caught wild", "Catch", "fish.caught", "wild", "fish/s", is_rate=True)
@@ -60,7 +60,7 @@ def pond() -> Iterator[MadeUpBlock]:
 
 
 @pytest.fixture(scope="session")
-def exact_session(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+def exact_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """A run of one thread whose clock counts operations, with changes on the way."""
     spec = RunSpec(
         "phases",

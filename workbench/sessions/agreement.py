@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from workbench.recording.layout import name_sample_column
-from workbench.recording.recording import Recording
-from workbench.recording.repetition import explain_inexactness
+from workbench.sessions.layout import name_sample_column
+from workbench.sessions.repetition import explain_inexactness
+from workbench.sessions.session import Session
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,12 +125,12 @@ class Agreement:
         return pd.DataFrame(rows, columns=names).set_index("figure")
 
 
-def compare_sessions(original: Recording, repeated: Recording) -> Agreement:
+def compare_sessions(original: Session, repeated: Session) -> Agreement:
     """Compare a repetition with the session it repeats.
 
     Raises
     ------
-    DamagedRecording
+    DamagedSession
         If either cannot be read.
     """
     return Agreement(
@@ -141,7 +141,7 @@ def compare_sessions(original: Recording, repeated: Recording) -> Agreement:
     )
 
 
-def _find_difference(original: Recording, repeated: Recording) -> str:
+def _find_difference(original: Session, repeated: Session) -> str:
     first = list(original.events[list(_EVENT_COLUMNS)].itertuples(index=False, name=None))
     second = list(repeated.events[list(_EVENT_COLUMNS)].itertuples(index=False, name=None))
     for number, (a, b) in enumerate(zip(first, second, strict=False)):
@@ -158,7 +158,7 @@ def _tell(event: tuple[object, ...]) -> str:
     return f"{kind} {item} {old:g} → {new:g} ({cause}) at {operation} operations"
 
 
-def _compare_throughput(original: Recording, repeated: Recording) -> list[Figure]:
+def _compare_throughput(original: Session, repeated: Session) -> list[Figure]:
     first, second = _mean_rate(original), _mean_rate(repeated)
     if math.isnan(first) or math.isnan(second):
         return []
@@ -173,19 +173,19 @@ def _compare_throughput(original: Recording, repeated: Recording) -> list[Figure
     return [Figure("throughput", "operations/s", first, second, first / factor, first * factor)]
 
 
-def _mean_rate(recording: Recording) -> float:
-    if recording.facts.operations and recording.facts.elapsed_s:
-        return recording.facts.operations / recording.facts.elapsed_s
-    counts = recording.samples["operations"].dropna()
+def _mean_rate(session: Session) -> float:
+    if session.facts.operations and session.facts.elapsed_s:
+        return session.facts.operations / session.facts.elapsed_s
+    counts = session.samples["operations"].dropna()
     if len(counts) < 2:
         return math.nan
     elapsed_s = float(counts.index[-1] - counts.index[0])
     return float(counts.iloc[-1] - counts.iloc[0]) / elapsed_s if elapsed_s > 0 else math.nan
 
 
-def _span_rates(recording: Recording) -> npt.NDArray[np.float64]:
+def _span_rates(session: Session) -> npt.NDArray[np.float64]:
     """Operations a second in each of ten equal spans of time, those without any left out."""
-    counts = recording.samples["operations"].dropna()
+    counts = session.samples["operations"].dropna()
     if len(counts) < SPANS:
         return np.empty(0)
     edges_s = np.linspace(counts.index[0], counts.index[-1], SPANS + 1)
@@ -194,7 +194,7 @@ def _span_rates(recording: Recording) -> npt.NDArray[np.float64]:
     return rates[rates > 0]
 
 
-def _compare_capacities(original: Recording, repeated: Recording) -> list[Figure]:
+def _compare_capacities(original: Session, repeated: Session) -> list[Figure]:
     figures = []
     for column in original.columns:
         name = name_sample_column(column)

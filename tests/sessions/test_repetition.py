@@ -13,12 +13,12 @@ import nbformat
 import papermill
 import pytest
 
-from tests.recording.conftest import OPERATIONS
-from workbench.errors import BadParameter, DamagedRecording, UnknownWorkload, WorkbenchError
-from workbench.plots import draw_recording, draw_recordings
+from tests.sessions.conftest import OPERATIONS
+from workbench.errors import BadParameter, DamagedSession, UnknownWorkload, WorkbenchError
+from workbench.plots import draw_session, draw_sessions
 from workbench.processes import RunSpec
-from workbench.recording import (
-    Recording,
+from workbench.sessions import (
+    Session,
     compare_sessions,
     explain_inexactness,
     plan_repetition,
@@ -27,11 +27,11 @@ from workbench.recording import (
 )
 
 
-def copy_session(recording: Recording, folder: Path) -> Path:
-    return Path(shutil.copytree(recording.path, folder / recording.path.name))
+def copy_session(session: Session, folder: Path) -> Path:
+    return Path(shutil.copytree(session.path, folder / session.path.name))
 
 
-def test_it_is_the_same_event_for_event(exact_session: Recording, tmp_path: Path) -> None:
+def test_it_is_the_same_event_for_event(exact_session: Session, tmp_path: Path) -> None:
     assert explain_inexactness(exact_session) == []
     repeated = repeat_session(exact_session, tmp_path)
     agreement = compare_sessions(exact_session, repeated)
@@ -48,7 +48,7 @@ def test_it_is_the_same_event_for_event(exact_session: Recording, tmp_path: Path
     assert compare_sessions(exact_session, again).is_exact
 
 
-def test_another_change_or_seed_is_told_apart(exact_session: Recording, tmp_path: Path) -> None:
+def test_another_change_or_seed_is_told_apart(exact_session: Session, tmp_path: Path) -> None:
     spec = plan_repetition(exact_session)
     moved = tuple((at + 1000, values) for at, values in spec.schedule)
     for other in (replace(spec, schedule=moved), replace(spec, schedule=())):
@@ -71,14 +71,14 @@ def test_more_threads_are_compared_within_intervals(tmp_path: Path) -> None:
 
 
 def test_a_session_that_was_cut_is_repeated_as_far_as_it_goes(
-    exact_session: Recording, tmp_path: Path
+    exact_session: Session, tmp_path: Path
 ) -> None:
     """As after a kernel that was killed: no end, and the last second missing."""
     folder = copy_session(exact_session, tmp_path)
     facts = json.loads((folder / "session.json").read_text())
     facts |= {"status": "", "operations": None, "elapsed_s": None}
     (folder / "session.json").write_text(json.dumps(facts))
-    cut = Recording.open(folder)
+    cut = Session.open(folder)
     # What was read of events before the last sample that is left.
     cut.__dict__["events"] = exact_session.events.iloc[:20]
     assert cut.operations == OPERATIONS
@@ -87,15 +87,15 @@ def test_a_session_that_was_cut_is_repeated_as_far_as_it_goes(
     assert agreement.is_exact, agreement.describe()
 
 
-def test_charts_are_those_that_were_live(exact_session: Recording) -> None:
+def test_charts_are_those_that_were_live(exact_session: Session) -> None:
     for along in ("time", "operations"):
-        figure = draw_recordings(exact_session, exact_session, along=along)
+        figure = draw_sessions(exact_session, exact_session, along=along)
         titles = {annotation.text for annotation in figure.layout.annotations}
         assert {"Throughput", "Memory", "TLS cache capacity", "BigCache"} <= titles
         assert len(figure.layout.shapes) == 2 * len(titles)  # two changes on every chart
-    assert draw_recording(exact_session).data
+    assert draw_session(exact_session).data
     with pytest.raises(BadParameter, match="neither time nor operations"):
-        draw_recording(exact_session, along="luck")
+        draw_session(exact_session, along="luck")
 
 
 def execute(path: Path, out: Path, **parameters: Any) -> Any:
@@ -112,7 +112,7 @@ def read_texts(notebook: Any) -> str:
     return "\n".join(str(output.get("text", "")) + str(output.get("data", {})) for output in outputs)
 
 
-def test_a_saved_notebook_repeats_the_session_unattended(exact_session: Recording, tmp_path: Path) -> None:
+def test_a_saved_notebook_repeats_the_session_unattended(exact_session: Session, tmp_path: Path) -> None:
     path = exact_session.save_notebook(tmp_path / "again and 'again'.ipynb")
     read: Any = nbformat.read
     saved = read(path, as_version=4)
@@ -130,31 +130,31 @@ def test_a_saved_notebook_repeats_the_session_unattended(exact_session: Recordin
 
 
 def test_a_hostile_parameter_of_a_saved_notebook_is_one_clear_line(
-    exact_session: Recording, tmp_path: Path
+    exact_session: Session, tmp_path: Path
 ) -> None:
     path = exact_session.save_notebook(tmp_path / "hostile.ipynb")
     with pytest.raises(papermill.PapermillExecutionError) as caught:
         execute(path, tmp_path / "out.ipynb", session="'); import os; os.abort(); ('")
-    assert caught.value.ename == "DamagedRecording"
-    assert "there is no recording" in caught.value.evalue
+    assert caught.value.ename == "DamagedSession"
+    assert "there is no session" in caught.value.evalue
     assert "\n" not in caught.value.evalue.strip()
 
 
 @pytest.mark.parametrize("session", ["/etc/passwd", "x" * 5000, 7, None, "a\0b", "", "/dev/null"])
 def test_what_a_notebook_may_name_as_a_session_is_refused_in_one_line(session: Any) -> None:
-    with pytest.raises(DamagedRecording) as caught:
+    with pytest.raises(DamagedSession) as caught:
         repeat_session(session)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
 
 
-def test_results_that_cannot_be_written_are_said(exact_session: Recording) -> None:
+def test_results_that_cannot_be_written_are_said(exact_session: Session) -> None:
     with pytest.raises(BadParameter, match="/proc/nowhere"):
         repeat_session(exact_session, "/proc/nowhere")
 
 
-def test_what_cannot_be_repeated_is_said(exact_session: Recording, tmp_path: Path) -> None:
-    attached = Recording(tmp_path, replace(exact_session.facts, spec=None))
+def test_what_cannot_be_repeated_is_said(exact_session: Session, tmp_path: Path) -> None:
+    attached = Session(tmp_path, replace(exact_session.facts, spec=None))
     with pytest.raises(BadParameter, match="cannot be run again"):
         attached.save_notebook(tmp_path / "no.ipynb")
     folder = copy_session(exact_session, tmp_path)
@@ -169,7 +169,7 @@ def test_what_cannot_be_repeated_is_said(exact_session: Recording, tmp_path: Pat
     with pytest.raises(WorkbenchError, match=r"no\.such"):
         repeat_session(folder)
     (folder / "changes.parquet").unlink()
-    with pytest.raises(DamagedRecording, match="has no changes"):
+    with pytest.raises(DamagedSession, match="has no changes"):
         repeat_session(folder)
     with pytest.raises(WorkbenchError, match="cannot be written"):
         exact_session.save_notebook("/proc/no.ipynb")

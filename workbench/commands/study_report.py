@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from workbench.commands.arguments import parse_assignments
-from workbench.commands.comparison import describe_comparison, print_comparison
+from workbench.commands.comparison_report import describe_comparison, print_comparison
 from workbench.commands.output import print_json, print_table
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter
 from workbench.experiments import TrialResult
 from workbench.experiments.trial import known_tunables
 from workbench.export import FORMATS
-from workbench.tuning import Candidate, HeldOut, Step, Study, StudyPlan
+from workbench.tuning import Candidate, HeldOut, Study, StudyPlan, StudyStep
 
 _SHOWN_CANDIDATES = 12
 
@@ -188,7 +188,7 @@ class _Bar:
         self._started_s = time.monotonic()
         self._counted = 0
 
-    def step(self, step: Step) -> None:
+    def step(self, step: StudyStep) -> None:
         """A run of the search."""
         last = f"trial {step.number}, round {step.round + 1}; {step.finished} of {step.goal} trials"
         self._tell(step.result)

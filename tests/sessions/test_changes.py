@@ -1,6 +1,6 @@
 """The change log: one gesture is one entry, undo and redo are a stack."""
 
-from workbench.recording import ChangeLog
+from workbench.sessions import ChangeLog
 
 
 def test_a_drag_is_one_entry_from_first_to_last_value() -> None:

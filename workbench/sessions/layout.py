@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from workbench.errors import DamagedRecording, WrongRecordingVersion
-from workbench.recording.sampler import Column
+from workbench.errors import DamagedSession, WrongRecordingVersion
+from workbench.sessions.sampler import Column
 from workbench.units import name_column
 
 VERSION = 1
@@ -81,7 +81,7 @@ def read_columns(schema: pa.Schema, path: Path) -> list[Column]:
 
     Raises
     ------
-    DamagedRecording
+    DamagedSession
         If they are not there, or are not what `make_samples_schema` writes.
     """
     try:
@@ -93,7 +93,7 @@ def read_columns(schema: pa.Schema, path: Path) -> list[Column]:
             if schema.names.count(name_sample_column(column)) != 1:
                 raise ValueError(f"{column.key} is not among them")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedRecording(f"{path} does not describe its columns ({error}); it is damaged") from None
+        raise DamagedSession(f"{path} does not describe its columns ({error}); it is damaged") from None
     return columns
 
 
@@ -104,12 +104,12 @@ def check_version(version: object, path: Path) -> None:
     ------
     WrongRecordingVersion
         If its version is above this one's.
-    DamagedRecording
+    DamagedSession
         If it has none.
     """
     text = version.decode(errors="replace") if isinstance(version, bytes) else str(version)
     if not text.isdecimal():
-        raise DamagedRecording(f"{path} has no version; it is no recording of a session, or damaged")
+        raise DamagedSession(f"{path} has no version; it is no recording of a session, or damaged")
     if int(text) > VERSION:
         raise WrongRecordingVersion(
             f"{path} was recorded by a newer workbench "
@@ -122,7 +122,7 @@ def check_schema(schema: pa.Schema, path: Path) -> None:
 
     Raises
     ------
-    WrongRecordingVersion, DamagedRecording
+    WrongRecordingVersion, DamagedSession
         With the file.
     """
     check_version((schema.metadata or {}).get(_VERSION_KEY, ""), path)
@@ -133,13 +133,13 @@ def check_fields(table: pa.Table, wanted: pa.Schema, path: Path) -> pa.Table:
 
     Raises
     ------
-    DamagedRecording
+    DamagedSession
         With the column.
     """
     for field in wanted:
         if table.schema.names.count(field.name) != 1 or table.schema.field(field.name).type != field.type:
-            raise DamagedRecording(f"{path}: there is no column {field.name} of {field.type}; it is damaged")
+            raise DamagedSession(f"{path}: there is no column {field.name} of {field.type}; it is damaged")
     for field in table.schema:
         if field.name not in wanted.names and field.type != pa.float64():
-            raise DamagedRecording(f"{path}: column {field.name!r} holds no numbers; it is damaged")
+            raise DamagedSession(f"{path}: column {field.name!r} holds no numbers; it is damaged")
     return table

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.recording.conftest import add_rows
-from workbench.recording import Recording, SessionWriter
+from tests.sessions.conftest import add_rows
+from workbench.sessions import Session, SessionWriter
 
 DISK_BYTES = 48 * 1024
 
@@ -53,9 +53,9 @@ def test_it_is_said_once_and_what_was_written_can_be_read(
     add_rows(writer, 10, first=rows)  # nothing happens any more
     writer.close(status="ended", note="")
     assert writer.problem == told
-    recording = Recording.open(writer.path)
+    session = Session.open(writer.path)
     # All but the row that found no room.
-    assert len(recording.samples) == rows - 1
+    assert len(session.samples) == rows - 1
 
 
 def test_a_folder_that_cannot_be_made_is_said(
@@ -73,4 +73,4 @@ def test_a_recording_has_a_largest_size(make_writer: Callable[..., SessionWriter
     fill(writer)
     assert "its limit is" in writer.problem
     writer.close()
-    assert len(Recording.open(writer.path).samples) > 5
+    assert len(Session.open(writer.path).samples) > 5

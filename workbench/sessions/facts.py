@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench.control import Value
-from workbench.errors import DamagedRecording
+from workbench.errors import DamagedSession
 from workbench.processes import Outcome, RunSpec
 from workbench.processes.source import source_revision
-from workbench.recording.layout import FACTS_FILE, VERSION, check_version
+from workbench.sessions.layout import FACTS_FILE, VERSION, check_version
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def read_facts(folder: Path) -> SessionFacts:
 
     Raises
     ------
-    DamagedRecording
+    DamagedSession
         If there are none, or they are not what `write_facts` writes.
     WrongRecordingVersion
         If a newer workbench wrote them.
@@ -154,16 +154,16 @@ def read_facts(folder: Path) -> SessionFacts:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise DamagedRecording(f"{folder} is no recording of a session: it has no {FACTS_FILE}") from None
+        raise DamagedSession(f"{folder} is no recording of a session: it has no {FACTS_FILE}") from None
     except (OSError, ValueError) as error:
-        raise DamagedRecording(f"{path} cannot be read ({error}); the recording is damaged") from None
+        raise DamagedSession(f"{path} cannot be read ({error}); the recording is damaged") from None
     if not isinstance(content, dict) or content.get("format") != "hakmem session":
-        raise DamagedRecording(f"{path} is not that of a recorded session")
+        raise DamagedSession(f"{path} is not that of a recorded session")
     check_version(content.get("version", ""), path)
     try:
         return _build_facts(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedRecording(f"{path} is damaged ({error})") from None
+        raise DamagedSession(f"{path} is damaged ({error})") from None
 
 
 def _build_facts(content: Mapping[str, Any]) -> SessionFacts:

@@ -1,0 +1,45 @@
+"""What a session did and saw: samples over time, changes of tunables, presets; on disk, and run again."""
+
+from workbench.sessions.agreement import Agreement, Figure, compare_sessions
+from workbench.sessions.changes import Change, ChangeLog
+from workbench.sessions.facts import SessionFacts
+from workbench.sessions.history import History, HistoryView
+from workbench.sessions.presets import Preset, PresetStore, shipped_presets
+from workbench.sessions.recorder import Recorder, Sample
+from workbench.sessions.repetition import (
+    explain_inexactness,
+    gather_facts,
+    plan_repetition,
+    record_run,
+    repeat_session,
+)
+from workbench.sessions.sampler import Column, Sampler
+from workbench.sessions.session import Session, find_sessions
+from workbench.sessions.store import SessionWriter, default_folder
+
+__all__ = [
+    "Agreement",
+    "Change",
+    "ChangeLog",
+    "Column",
+    "Figure",
+    "History",
+    "HistoryView",
+    "Preset",
+    "PresetStore",
+    "Recorder",
+    "Sample",
+    "Sampler",
+    "Session",
+    "SessionFacts",
+    "SessionWriter",
+    "compare_sessions",
+    "default_folder",
+    "explain_inexactness",
+    "find_sessions",
+    "gather_facts",
+    "plan_repetition",
+    "record_run",
+    "repeat_session",
+    "shipped_presets",
+]
