@@ -17,21 +17,21 @@ ALLOCATOR_KIND = "hakmem"
 
 pid_argument = click.argument("pid", metavar="PID", type=click.IntRange(min=1))
 kind_option = click.option(
-    "--kind", metavar="KIND", help="Which block of the process, if it has several: hakmem, workload ..."
+    "--kind", metavar="KIND", help="Kind of control block, where the process has several: hakmem, workload, …"
 )
 set_option = click.option(
     "--set",
     "assignments",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Start with this value; repeatable.",
+    help="Start with this value of a tunable; repeatable.",
 )
 settings_option = click.option(
     "--settings",
     "settings_path",
     metavar="FILE",
     type=click.Path(),
-    help="Start with the values of an exported file, in any format; --set goes before it.",
+    help="Start with the values of an exported file (.env, .toml or .h); --set overrides them.",
 )
 
 

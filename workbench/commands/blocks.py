@@ -49,7 +49,7 @@ def ps(as_json: bool) -> None:
 @kind_option
 @json_option
 def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
-    """List the tunables of a process; without PID, those of the allocator as it is built."""
+    """List the tunables of a process; without PID, the tunables and defaults of the allocator itself."""
     with ControlBlock.own() if pid is None else open_process_block(pid, kind) as block:
         known = block.tunables
         requested, effective, adoption = block.requested(), block.effective(), block.adoption()
@@ -100,7 +100,7 @@ def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
 @kind_option
 @json_option
 def set_tunables(pid: int, assignments: tuple[str, ...], kind: str | None, as_json: bool) -> None:
-    """Change tunables of a running process, all of them or none."""
+    """Change tunables of a running process. If one value is refused, none is changed."""
     with open_process_block(pid, kind, split_assignments(assignments)) as block:
         values = parse_assignments(assignments, block.tunables)
         before = block.requested().values

@@ -40,7 +40,7 @@ def workloads(as_json: bool) -> None:
 @click.command()
 @json_option
 def allocators(as_json: bool) -> None:
-    """List the allocators, and which package brings a missing one."""
+    """List the allocators; for one that is missing, name the package to install."""
     known = list_allocators()
     if as_json:
         print_json(known)
@@ -61,7 +61,7 @@ def allocators(as_json: bool) -> None:
 @click.command()
 @json_option
 def preload(as_json: bool) -> None:
-    """Print the path of the library to preload, as LD_PRELOAD can take it."""
+    """Print the path of the library to put into LD_PRELOAD."""
     allocator = get_allocator("hakmem")
     if allocator.library is None or not allocator.available:
         raise MissingAllocator(f"libhakmem.so is not built; {allocator.remedy}")

@@ -23,19 +23,19 @@ _STATUS_INTERRUPTED = 130
     "datasets",
     multiple=True,
     metavar="NAME",
-    help="Compare on the replay of a dataset or trace, too; repeatable.",
+    help="Also compare on the replay of this dataset or trace; repeatable.",
 )
 @click.option(
     "--allocators",
     metavar="A,B,...",
-    help="What is compared; the first is the baseline. Default: all at hand.",
+    help="Allocators to compare; the first is the baseline. Default: all that are installed.",
 )
 @click.option(
     "--variant",
     "variant_texts",
     multiple=True,
     metavar="NAME:TUNABLE=VALUE,...",
-    help="hakmem with these settings, compared too; repeatable.",
+    help="Also compare hakmem with these settings; repeatable.",
 )
 @set_option
 @settings_option
@@ -43,13 +43,20 @@ _STATUS_INTERRUPTED = 130
     "--rounds",
     type=int,
     metavar="N",
-    help="Runs of each, in random order in every round; 10 by default.",
+    help="Number of rounds; 10 by default. Each round runs everything once, in random order.",
 )
-@click.option("--looks", type=int, metavar="N", help="Look at it so often, and end early once all is told.")
-@click.option("--seconds", type=float, metavar="S", help="Length of a run; 1 s by default.")
-@click.option("--operations", type=int, metavar="N", help="Length of a run in operations instead.")
-@click.option("--threads", type=int, metavar="N", help="Threads; each workload's own default.")
-@click.option("--seed", type=int, metavar="N", help="Of the order.")
+@click.option(
+    "--looks",
+    type=int,
+    metavar="N",
+    help="Number of interim analyses; the comparison stops once every verdict is decided.",
+)
+@click.option("--seconds", type=float, metavar="S", help="Length of each run; 1 s by default.")
+@click.option(
+    "--operations", type=int, metavar="N", help="Length of each run in operations, instead of --seconds."
+)
+@click.option("--threads", type=int, metavar="N", help="Number of threads; by default, each workload's own.")
+@click.option("--seed", type=int, metavar="N", help="Seed for the order of runs.")
 @click.option(
     "--param",
     "parameters",
@@ -57,24 +64,28 @@ _STATUS_INTERRUPTED = 130
     metavar="NAME=VALUE",
     help="A parameter of the workloads; repeatable.",
 )
-@click.option("--latency", is_flag=True, help="Time single calls too, in runs of their own.")
+@click.option("--latency", is_flag=True, help="Also measure the latency of single calls, in separate runs.")
 @click.option(
-    "--plan", "plan_path", metavar="FILE", type=click.Path(), help="Read all of it from a TOML file."
+    "--plan",
+    "plan_path",
+    metavar="FILE",
+    type=click.Path(),
+    help="Read the whole comparison from a TOML file.",
 )
 @click.option(
     "--output",
     metavar="FOLDER",
     type=click.Path(),
-    help="Keep the results; the same command goes on where it was.",
+    help="Keep the results here; the same command resumes where it stopped.",
 )
 @click.option(
     "--export",
     "export_path",
     metavar="FILE",
     type=click.Path(),
-    help="Write the settings of a variant with this comparison as evidence: .toml, .env or .h.",
+    help="Write the settings of the winning variant, with this comparison as evidence: .toml, .env or .h.",
 )
-@click.option("--winner", metavar="NAME", help="Which variant --export writes, if there are several.")
+@click.option("--winner", metavar="NAME", help="Variant that --export writes, where there are several.")
 @json_option
 def compare(
     workload_names: tuple[str, ...],
@@ -99,8 +110,8 @@ def compare(
 ) -> None:
     """Compare allocators, or settings of hakmem, on workloads.
 
-    Every round runs each of them once, in random order; ratios are of pairs of one round. A verdict is
-    given only if the 99 % interval of the ratio leaves ±1 %.
+    Each round runs each of them once, in random order, and gives one ratio for each pair. A verdict
+    requires that the 99 % confidence interval of the ratio lies entirely outside ±1 %.
     """
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():

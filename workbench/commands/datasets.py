@@ -19,7 +19,7 @@ _STATUS_FAILED = 1
 @json_option
 @click.pass_context
 def datasets(ctx: click.Context, as_json: bool) -> None:
-    """List the recordings of real programs; `datasets verify` and `datasets rebuild` check and make them."""
+    """List the datasets: traces of real programs. `verify` checks them, `rebuild` records one anew."""
     if ctx.invoked_subcommand is not None:
         pass_json_on(ctx, as_json)
         return
@@ -53,7 +53,7 @@ def datasets(ctx: click.Context, as_json: bool) -> None:
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @json_option
 def verify_datasets(names: tuple[str, ...], as_json: bool) -> None:
-    """Recompute checksums and counts of the recordings, all unless some are named."""
+    """Check that the datasets still have the checksums and counts on their cards; all, or those named."""
     verifications = [verify(name) for name in names or known_datasets()]
     if as_json:
         print_json([{"name": found.name, "problems": found.problems} for found in verifications])
@@ -70,11 +70,11 @@ def verify_datasets(names: tuple[str, ...], as_json: bool) -> None:
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write this recording, and a card beside it, instead of replacing the dataset.",
+    help="Write the trace and its card here, and leave the dataset as it is.",
 )
 @json_option
 def rebuild(name: str, output: Path | None, as_json: bool) -> None:
-    """Run a dataset's scenario and record it again."""
+    """Run the program of a dataset again and record it anew."""
     path = rebuild_dataset(name, output)
     card = Card.read(path.with_suffix(".toml"))
     if as_json:

@@ -25,10 +25,12 @@ _PYTHONMALLOC = "PYTHONMALLOC"
 @click.option(
     "--keep-pythonmalloc",
     is_flag=True,
-    help="Leave CPython its own allocator for small objects; else PYTHONMALLOC=malloc is set, "
+    help="Let CPython keep its own allocator for small objects. Otherwise PYTHONMALLOC=malloc is set, "
     "unless the environment has a value.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what is run, as JSON on standard error.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the command and its environment as JSON on standard error."
+)
 @click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute(
     assignments: tuple[str, ...],
@@ -37,10 +39,10 @@ def execute(
     as_json: bool,
     command: tuple[str, ...],
 ) -> None:
-    """Run a program with the allocator preloaded, in place of this process.
+    """Run a program with the allocator preloaded. The program replaces this process.
 
     Signals, standard input and output and the exit status are the program's own. What a preload
-    cannot reach (static and setuid programs, scripts of such) is refused.
+    cannot reach (static and setuid programs, and their scripts) is refused.
     """
     settings: Mapping[str, Value] = {}
     if settings_path is not None or assignments:

@@ -31,12 +31,18 @@ _RUNNER = re.compile(r"(?:/.*/)?hakmem-run(?:-latency)?(?= --|$)")
 @click.command()
 @click.argument("pid", metavar="[PID]", type=click.IntRange(min=1), required=False)
 @click.option(
-    "--settings", "settings_path", metavar="FILE", type=click.Path(), help="Convert this file instead."
+    "--settings",
+    "settings_path",
+    metavar="FILE",
+    type=click.Path(),
+    help="Convert this file instead of reading a process.",
 )
 @click.option(
     "--format", "format_name", type=click.Choice(list(FORMATS)), required=True, help=_FORMAT_HELP + "."
 )
-@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write here, not to standard output.")
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(), help="Write to this file instead of standard output."
+)
 @kind_option
 @json_option
 def export(
@@ -47,7 +53,7 @@ def export(
     kind: str | None,
     as_json: bool,
 ) -> None:
-    """Write the tunables of a running process, or of another exported file, with where they come from."""
+    """Write the tunables of a running process or of an exported file to a file, with their origin."""
     if (pid is None) == (settings_path is None):
         raise BadParameter("export needs either a PID or --settings FILE; `workbench ps` lists the processes")
     evidence = None

@@ -23,8 +23,10 @@ _CONFIG = Path(__file__).parent / "jupyter"
 
 @click.command()
 @click.argument("notebook", metavar="[NOTEBOOK]", type=click.Path(path_type=Path), required=False)
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; a free one unless given.")
-@click.option("--browser/--no-browser", default=None, help="Open the browser; does so if there is a display.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; by default, a free one.")
+@click.option(
+    "--browser/--no-browser", default=None, help="Open a browser; by default, if there is a display."
+)
 @json_option
 def lab(notebook: Path | None, port: int | None, browser: bool | None, as_json: bool) -> None:
     """Open JupyterLab on a notebook (notebooks/01_live_tuning.ipynb unless given) and print its URL."""

@@ -32,17 +32,19 @@ _REMEDIES = {
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("-o", "--output", required=True, metavar="FILE", help="The trace, by custom *.haktrace.")
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", help="The trace file to write, usually *.haktrace."
+)
 @click.option(
     "--children/--no-children",
     default=True,
     show_default=True,
-    help="Keep traces of child processes, beside FILE.",
+    help="Also keep the traces of child processes, beside FILE.",
 )
 @click.option(
     "--keep-pythonmalloc",
     is_flag=True,
-    help="Leave CPython its own allocator for small objects; else PYTHONMALLOC=malloc is set, "
+    help="Let CPython keep its own allocator for small objects. Otherwise PYTHONMALLOC=malloc is set, "
     "unless the environment has a value.",
 )
 @click.option(
@@ -50,20 +52,20 @@ _REMEDIES = {
     type=click.IntRange(1, 22),
     default=DEFAULT_LEVEL,
     show_default=True,
-    help="Of compression.",
+    help="Compression level.",
 )
 @click.option(
     "--spool",
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, writable=True),
-    help="Where raw records wait to be compressed; the folder for temporary files.",
+    help="Folder where raw records wait to be compressed; by default, the folder for temporary files.",
 )
 @click.option(
     "--progress/--no-progress",
     default=None,
     help="Show events so far; by default where standard error is a terminal and output goes elsewhere.",
 )
-@click.option("--force", is_flag=True, help="Replace FILE also if it is no trace.")
+@click.option("--force", is_flag=True, help="Replace FILE even if it is not a trace.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, on standard error.")
 @click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def record(
@@ -80,11 +82,11 @@ def record(
     """Run a program and record every allocation call it makes.
 
     Standard input and output, signals and the exit status are the program's own; the summary goes to
-    standard error. A child process, and the program before an exec, get a trace of their own beside FILE,
-    named FILE's stem, a number and the program. A trace FILE that is there is replaced once the program
-    runs, with those of its children. What cannot be preloaded (static and setuid programs, scripts of such)
-    is refused; a program that changes its user is recorded up to there. If the recording fails, it says so,
-    and the program goes on to its end.
+    standard error. Each child process has a trace of its own beside FILE, and so has the program before
+    an exec; their names are the stem of FILE, a number and the program. If FILE is a trace already, it and
+    its children's traces are replaced once the program runs. Static and setuid programs, and their scripts,
+    cannot be preloaded and are refused. A program that changes its user is recorded up to that point. If
+    the recording fails, a line says so and the program continues.
     """
     environment = dict(os.environ)
     if keep_pythonmalloc:

@@ -35,18 +35,20 @@ _STATUS_INTERRUPTED = 130
     default="max",
     show_default=True,
     metavar="max|recorded|FACTOR",
-    help="As fast as it goes, as recorded, or a factor of that, such as 2 or 0.5.",
+    help="max (as fast as possible), recorded (the original pace), or a factor of it, such as 2.",
 )
-@click.option("--loops", type=click.IntRange(min=1), metavar="N", help="Replay it N times; once by default.")
 @click.option(
-    "--seconds", type=float, metavar="S", help="Replay it again and again for this time, instead of --loops."
+    "--loops", type=click.IntRange(min=1), metavar="N", help="Number of replays in sequence; 1 by default."
+)
+@click.option(
+    "--seconds", type=float, metavar="S", help="Repeat the replay for this long, instead of --loops."
 )
 @click.option(
     "--touch",
     type=click.Choice(_TOUCH),
     default="pages",
     show_default=True,
-    help="What is written of a block: nothing, both ends, a byte a page, or every byte.",
+    help="Which bytes of a block are written: none, both ends, one in each page, or all.",
 )
 @set_option
 @settings_option

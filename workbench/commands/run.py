@@ -30,21 +30,23 @@ _STATUS_INTERRUPTED = 130
 @click.option(
     "--allocator", default="hakmem", show_default=True, metavar="A", help="See `workbench allocators`."
 )
-@click.option("--threads", type=int, metavar="N", help="Threads; the workload's own default.")
+@click.option("--threads", type=int, metavar="N", help="Number of threads; by default, the workload's own.")
 @click.option(
     "--seconds",
     type=float,
     metavar="S",
-    help="Run for this time; 10 s unless --operations is given.",
+    help="Length of the run; 10 s unless --operations is given.",
 )
-@click.option("--operations", type=int, metavar="N", help="Run this many operations instead.")
+@click.option(
+    "--operations", type=int, metavar="N", help="Number of operations to run, instead of --seconds."
+)
 @click.option(
     "--seed",
     type=int,
     default=1,
     show_default=True,
     metavar="N",
-    help="Of the random numbers.",
+    help="Seed for the random numbers.",
 )
 @set_option
 @settings_option
@@ -68,7 +70,7 @@ def run(
     parameters: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Run a workload under an allocator and print what came of it."""
+    """Run a workload under an allocator and print the result."""
     workload = get_workload(workload_name)
     spec = RunSpec(
         workload=workload.name,

@@ -102,7 +102,11 @@ def show(session: Session, as_json: bool) -> None:
 @sessions.command()
 @session_argument
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(), help="Write here, not beside the recording."
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write to this file instead of beside the session.",
 )
 @json_option
 def notebook(session: Session, output: str | None, as_json: bool) -> None:
@@ -119,7 +123,7 @@ def notebook(session: Session, output: str | None, as_json: bool) -> None:
 @click.option("--into", metavar="DIR", type=click.Path(), help="Where the new session goes.")
 @json_option
 def repeat(session: Session, into: str | None, as_json: bool) -> None:
-    """Run a recorded session again and say how the two agree; status 1 if they do not."""
+    """Run a recorded session again and compare the two; status 1 if they differ."""
     repeated = repeat_session(session, into)
     agreement = compare_sessions(session, repeated)
     if as_json:

@@ -27,20 +27,20 @@ _SHOWN_ROWS = 10
     "--output",
     metavar="FOLDER",
     type=click.Path(),
-    help="Where the results are kept; PLAN.results beside the plan by default.",
+    help="Folder for the results; by default PLAN.results, beside the plan.",
 )
 @click.option("--cluster", metavar="ADDRESS", help="Run on this Dask scheduler's workers: tls://host:port.")
 @click.option(
-    "--order-seed", type=int, default=1, show_default=True, metavar="N", help="Of the random order."
+    "--order-seed", type=int, default=1, show_default=True, metavar="N", help="Seed for the order of runs."
 )
 @click.option(
-    "--check", "checks_only", is_flag=True, help="Check the plan, say how many trials it has, run nothing."
+    "--check", "checks_only", is_flag=True, help="Check the plan and count its runs, but run nothing."
 )
 @json_option
 def sweep(
     plan_path: str, output: str | None, cluster: str | None, order_seed: int, checks_only: bool, as_json: bool
 ) -> None:
-    """Run the trials of a plan; the same command goes on where it was killed."""
+    """Run everything a plan lists; after an interruption the same command resumes."""
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
         from workbench.commands.trials import show_progress

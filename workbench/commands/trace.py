@@ -25,7 +25,7 @@ file_argument = click.argument("file", metavar="FILE")
 
 @click.group()
 def trace() -> None:
-    """Tell what a trace holds: `trace summary`, `trace plot`. FILE is a trace, or a dataset's name.
+    """Show what a trace holds: `trace summary` or `trace plot`. FILE is a trace file or a dataset's name.
 
     Both take --json.
     """
@@ -34,7 +34,12 @@ def trace() -> None:
 @trace.command()
 @file_argument
 @click.option(
-    "--rows", type=click.IntRange(min=1), default=12, show_default=True, metavar="N", help="Of each table."
+    "--rows",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="Number of rows in each table.",
 )
 @json_option
 def summary(file: str, rows: int, as_json: bool) -> None:
@@ -84,11 +89,11 @@ def summary(file: str, rows: int, as_json: bool) -> None:
     "--output",
     metavar="PAGE",
     type=click.Path(path_type=Path),
-    help="Write here; else to the trace's name with .html, in this folder.",
+    help="Write to this file; by default, the trace's name with .html in the current folder.",
 )
 @json_option
 def plot(file: str, output: Path | None, as_json: bool) -> None:
-    """Draw all charts of a trace on one HTML page, which needs no network, and print its path."""
+    """Draw all charts of a trace on one HTML page that opens offline, and print its path."""
     with ending_at_once():
         from workbench.plots.trace_figures import write_page
 

@@ -17,31 +17,37 @@ _STATUS_INTERRUPTED = 130
 @click.command()
 @click.argument("study_path", metavar="STUDY.toml", type=click.Path())
 @click.option(
-    "--trials", type=click.IntRange(min=0), metavar="N", help="Try so many more, however many there are."
+    "--trials", type=click.IntRange(min=0), metavar="N", help="Number of further candidates to try."
 )
 @click.option(
     "--inject",
     "injected",
     multiple=True,
     metavar="TUNABLE=VALUE,...",
-    help="Try these settings next, the others at their defaults; repeatable.",
+    help="Try these settings next, with all others at their defaults; repeatable.",
 )
-@click.option("--show", is_flag=True, help="Tell how it stands; run nothing.")
-@click.option("--check", "checks_only", is_flag=True, help="Check the file; run nothing.")
-@click.option("--no-held-out", is_flag=True, help="Search only; do not compare the winner with the defaults.")
+@click.option("--show", is_flag=True, help="Show the state of the study, but run nothing.")
+@click.option("--check", "checks_only", is_flag=True, help="Check the file, but run nothing.")
+@click.option(
+    "--no-held-out",
+    is_flag=True,
+    help="Only search; do not compare the winner with the defaults on held-out work.",
+)
 @click.option(
     "--export",
     "export_path",
     metavar="FILE",
     type=click.Path(),
-    help="Write the winner with its evidence, if it is better: .env, .toml or .h.",
+    help="Write the winner and its evidence, if it beats the defaults: .env, .toml or .h.",
 )
-@click.option("--storage", metavar="URL", help="Database of the study; SQLite beside the file by default.")
+@click.option(
+    "--storage", metavar="URL", help="Database of the study; by default, an SQLite file beside STUDY.toml."
+)
 @click.option(
     "--output",
     metavar="FOLDER",
     type=click.Path(),
-    help="Where the runs are kept; STUDY.results beside the file by default.",
+    help="Folder for the results; by default STUDY.results, beside the file.",
 )
 @json_option
 def tune(
@@ -56,7 +62,7 @@ def tune(
     output: str | None,
     as_json: bool,
 ) -> None:
-    """Search settings that beat the defaults; the same command goes on where it was.
+    """Search for settings that beat the defaults; after an interruption the same command resumes.
 
     Each candidate runs in pairs with the best so far and is given up early when it cannot beat it. What
     wins meets the defaults once more, with seeds and workloads that the search has not seen.

@@ -28,22 +28,30 @@ _STATUSES: Mapping[str, int] = {"confirmed": 0, "refuted": 1, "weaker": 3, "cann
     "--quick/--full",
     "is_quick",
     default=True,
-    help="10 rounds, or as many as the claim was made with; quick by default.",
+    help="Quick: 10 rounds, the default. Full: as many rounds as the original comparison had.",
 )
-@click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="So many rounds instead.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of rounds, instead of --quick or --full.",
+)
 @click.option(
     "--same-seeds",
     is_flag=True,
-    help="With the seeds of the claim; by default with seeds that it has not seen.",
+    help="Use the seeds of the original comparison; by default, new ones.",
 )
 @click.option(
-    "--check", "checks_only", is_flag=True, help="Check the file and what it needs here; run nothing."
+    "--check",
+    "checks_only",
+    is_flag=True,
+    help="Check the file and whether it can run here, but run nothing.",
 )
 @click.option(
     "--output",
     metavar="FOLDER",
     type=click.Path(),
-    help="Keep the results; the same command goes on where it was.",
+    help="Keep the results here; the same command resumes where it stopped.",
 )
 @json_option
 def verify(
@@ -55,10 +63,10 @@ def verify(
     output: str | None,
     as_json: bool,
 ) -> None:
-    """Run the claim of an exported settings file again, and say what is left of it.
+    """Repeat the comparison behind an exported settings file and say whether its claims still hold.
 
-    Exit status: 0 confirmed, 1 refuted, 3 weaker, 4 cannot tell (and how many more rounds would);
-    2 if the file has no evidence, was changed, or cannot be tried here; 130 after an interrupt.
+    Exit status: 0 confirmed, 1 refuted, 3 weaker than claimed, 4 undecided (it then says how many more
+    rounds are needed), 2 if the file has no evidence, was changed or cannot run here, 130 after Ctrl-C.
     """
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():

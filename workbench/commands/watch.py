@@ -78,15 +78,16 @@ class BlockFollower:
     show_default=True,
     help="Time between two samples.",
 )
-@click.option("--count", metavar="N", type=click.IntRange(min=1), help="End after this many samples.")
-@click.option("--all", "show_all", is_flag=True, help="Show every metric, not only those with a chart.")
+@click.option("--count", metavar="N", type=click.IntRange(min=1), help="Stop after this many samples.")
+@click.option("--all", "show_all", is_flag=True, help="Show every metric, not only those that have a chart.")
 @json_option
 def watch(
     pid: int, kind: str | None, interval_s: float, count: int | None, show_all: bool, as_json: bool
 ) -> None:
-    """Watch a process live, its metrics and latest events, until it ends or Ctrl-C.
+    """Show the metrics and latest events of a process, live, until it ends or Ctrl-C.
 
-    With --json, one line a sample: events are the latest since the sample before, event_counts all of them.
+    With --json, each sample is one line: `events` holds the latest since the sample before, `event_counts`
+    counts all of them.
     """
     with contextlib.ExitStack() as stack:
         infos = find_process_blocks(pid, kind)
