@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -223,16 +224,23 @@ int hak_reader_open(struct hak_reader *reader, const char *path, char *error)
     code = check_file(reader, path, error);
     if (reader->header.access != HAK_ACCESS_WRITE)
         reader->writable = 0;
-    if (code != HAK_OK)
+    if (code != HAK_OK) {
         close(reader->descriptor);
-    else
-        pthread_mutex_init(&reader->set_lock, NULL);
-    return code;
+        return code;
+    }
+    pthread_mutex_init(&reader->set_lock, NULL);
+    void *page = reader->header.is_on_demand
+                     ? mmap(NULL, HAK_HEADER_BYTES, PROT_READ, MAP_SHARED, reader->descriptor, 0)
+                     : MAP_FAILED;
+    reader->futexes = page == MAP_FAILED ? NULL : page;
+    return HAK_OK;
 }
 
 void hak_reader_close(struct hak_reader *reader)
 {
     pthread_mutex_destroy(&reader->set_lock);
+    if (reader->futexes)
+        munmap(reader->futexes, HAK_HEADER_BYTES);
     close(reader->descriptor);
     reader->descriptor = -1;
 }

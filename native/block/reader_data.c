@@ -5,12 +5,49 @@
 #endif
 #include "reader_internal.h"
 
+#include <linux/futex.h>
 #include <math.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { WINDOW_BYTES = 65536, COPY_ATTEMPTS = 200, EVENT_PATIENCE = 64 };
+enum { LOOK_NS = 100000000, BUSY_NS = 1000000 };
+
+static uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- publishers that measure on demand ------------------------------------------------------ */
+
+int reader_wake(const struct hak_reader *reader)
+{
+    return reader->futexes && syscall(SYS_futex, reader->futexes + offsetof(struct hak_header, generation), FUTEX_WAKE,
+                                      1, NULL, NULL, 0) > 0;
+}
+
+/* Has such a publisher measure, and waits for it. One that was awake may have begun before this call: it is
+ * asked again. One that does not answer (it is stopped, or ends) leaves what it measured last. */
+static int look(struct hak_reader *reader, char *error)
+{
+    const uint64_t samples_offset = offsetof(struct hak_header, samples), start = clock_ns();
+    int is_measuring = 0;
+    for (uint64_t passed = 0; reader->futexes && !is_measuring && passed < LOOK_NS; passed = clock_ns() - start) {
+        uint32_t samples;
+        int code = reader_read(reader, &samples, sizeof samples, samples_offset, error);
+        if (code != HAK_OK)
+            return code;
+        is_measuring = reader_wake(reader);
+        struct timespec rest = {.tv_nsec = is_measuring ? (long)(LOOK_NS - passed) : BUSY_NS};
+        syscall(SYS_futex, reader->futexes + samples_offset, FUTEX_WAIT, samples, &rest, NULL, 0);
+    }
+    return HAK_OK;
+}
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
@@ -55,6 +92,9 @@ int hak_reader_requested(struct hak_reader *reader, double *values, uint32_t cou
 
 int hak_reader_effective(struct hak_reader *reader, double *values, uint32_t count, uint64_t *generation, char *error)
 {
+    int code = look(reader, error);
+    if (code != HAK_OK)
+        return code;
     return read_values(reader, HAK_SECTION_EFFECTIVE, 0, offsetof(struct hak_header, effective_generation), values,
                        count, generation, error);
 }
@@ -158,11 +198,11 @@ int64_t hak_reader_snapshot(struct hak_reader *reader, uint32_t *axis_counts, ui
     window.data_bytes = section[HAK_SECTION_DATA].count * 8ull;
     window.start = window.bytes = 0;
 
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    *time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    int code = look(reader, error);
+    *time_ns = clock_ns();
     *words_needed = 0;
-    int code = read_axis_counts(reader, axis_counts, axis_capacity, error);
+    if (code == HAK_OK)
+        code = read_axis_counts(reader, axis_counts, axis_capacity, error);
     for (uint32_t i = 0; i < entry->count && code == HAK_OK; i++) {
         struct hak_metric metric;
         uint64_t extent[2];

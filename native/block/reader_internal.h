@@ -14,6 +14,9 @@ int reader_fail(char *error, int code, const char *format, ...) __attribute__((f
 /* Reads exactly `bytes` at `offset` of the file; HAK_ERROR_DAMAGED if it has become shorter. */
 int reader_read(struct hak_reader *reader, void *target, uint64_t bytes, uint64_t offset, char *error);
 
+/* Wakes a publisher that measures on demand. Returns whether it was asleep. */
+int reader_wake(const struct hak_reader *reader);
+
 /* Checks a metric descriptor that was just read, in place; index names it in the error. */
 int reader_check_metric(struct hak_reader *reader, uint32_t index, struct hak_metric *metric, char *error);
 

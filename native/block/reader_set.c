@@ -296,6 +296,7 @@ int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const doubl
     if (code == HAK_OK) {
         code = set_locked(proposal, generation, error);
         unlock_file(reader);
+        reader_wake(reader);
     }
     pthread_mutex_unlock(&reader->set_lock);
     return code;

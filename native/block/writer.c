@@ -9,8 +9,11 @@
 #include "writer_file.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 enum { LINE_BYTES = 64, PAGE_BYTES = 4096, COPY_ATTEMPTS = 64 };
 
@@ -119,6 +122,7 @@ int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec)
     struct hak_header header = {.magic = HAK_MAGIC, .abi_version = HAK_ABI_VERSION, .header_bytes = HAK_HEADER_BYTES};
     block_file_identify(&header);
     header.access = (uint32_t)spec->access;
+    header.is_on_demand = spec->is_on_demand;
     block_append_text(header.kind, header.kind + sizeof header.kind, spec->kind);
     block_append_text(header.build, header.build + sizeof header.build, spec->build);
     block_file_read_command(header.command, sizeof header.command);
@@ -321,6 +325,23 @@ void hak_block_publish_effective(struct hak_block *block, const double *values, 
 void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t count)
 {
     atomic_store_explicit(&block->axes[axis].count, count, memory_order_release);
+}
+
+void hak_block_wait(const struct hak_block *block, uint64_t seen, uint64_t timeout_ns)
+{
+    struct timespec timeout = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
+    SYSTEM_CALL(SYS_futex, &block->header->generation, FUTEX_WAIT, (uint32_t)seen, timeout_ns ? &timeout : NULL);
+}
+
+void hak_block_wake(const struct hak_block *block)
+{
+    SYSTEM_CALL(SYS_futex, &block->header->generation, FUTEX_WAKE, INT_MAX);
+}
+
+void hak_block_answer(struct hak_block *block)
+{
+    atomic_fetch_add_explicit(&block->header->samples, 1, memory_order_release);
+    SYSTEM_CALL(SYS_futex, &block->header->samples, FUTEX_WAKE, INT_MAX);
 }
 
 void hak_block_append_event(struct hak_block *block, const struct hak_event *event)

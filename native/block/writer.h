@@ -33,6 +33,7 @@ struct hak_block_spec {
     uint32_t used_count;          /* at most HAK_BLOCK_MOST_RANGES */
     uint32_t event_capacity;      /* power of two */
     enum hak_access access;       /* OFF: private memory, no file */
+    uint32_t is_on_demand;        /* the publisher measures when a reader looks: hak_block_wait, hak_block_answer */
     const double *initial_values; /* one a tunable, both requested and effective; NULL: defaults */
 };
 
@@ -96,6 +97,14 @@ int hak_block_copy_requested(const struct hak_block *block, double *values, uint
 void hak_block_request(struct hak_block *block, const double *values, uint64_t generation);
 void hak_block_publish_effective(struct hak_block *block, const double *values, uint64_t generation);
 void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t count);
+
+/* For a publisher that measures on demand. Sleeps until a reader looks or sets, unless the generation is no
+ * longer `seen`; at most timeout_ns, if that is not 0. May return for no reason. */
+void hak_block_wait(const struct hak_block *block, uint64_t seen, uint64_t timeout_ns);
+/* Wakes it, as a reader does. */
+void hak_block_wake(const struct hak_block *block);
+/* What was measured is in the block: readers who wait for it go on. */
+void hak_block_answer(struct hak_block *block);
 
 /* Appends an event: lock-free, overwrites the oldest. thread and time are filled in by the caller. */
 void hak_block_append_event(struct hak_block *block, const struct hak_event *event);

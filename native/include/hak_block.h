@@ -36,6 +36,11 @@
  *   event             index from event_head, slot claimed by CAS of its sequence to an odd value (who
  *                     is lapped gives up and counts event_lost); sequence store release after the body
  *   state             store release by the publisher
+ *   samples           store release by a publisher that measures on demand, after what it measured
+ *
+ * A publisher that measures on demand (is_on_demand) sleeps in a futex on the low half of `generation`. A set
+ * changes that word and wakes it; a reader who only looks wakes it too, changes nothing, and waits a moment
+ * in a futex on `samples`. Both futexes are of the shared kind: the file and the place in it name them.
  */
 #ifndef HAK_BLOCK_H
 #define HAK_BLOCK_H
@@ -179,6 +184,8 @@ struct hak_header {
     /* Never change: inodes of the namespaces in which pid and start_ticks were read; 0: not known. */
     _Alignas(64) uint64_t pid_namespace;
     uint64_t time_namespace;
+    uint32_t is_on_demand;      /* metrics and effective values are measured when a reader looks */
+    _Atomic uint32_t samples;   /* counts the answers to readers; publisher */
 };
 
 _Static_assert(sizeof(struct hak_event) == 64, "one event, one cache line");

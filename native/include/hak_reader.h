@@ -8,6 +8,9 @@
  * takes a page reference, a full barrier between the words of one call and those of the next. A set
  * writes the slot that is not in force in one call and the generation, an aligned word, in another.
  *
+ * Where the publisher measures on demand, reading effective values or metrics asks it to, and waits until it
+ * has, at most a tenth of a second.
+ *
  * Return values: 0 or a count on success, else a negative enum hak_error, with one line of text in
  * `error` that names the thing, the value and the remedy. */
 #ifndef HAK_READER_H
@@ -37,6 +40,7 @@ enum hak_error {
 struct hak_reader {
     int descriptor; /* reads go through it, and the OFD lock of a setter */
     int writable;
+    char *futexes; /* the header's page, mapped to name futexes in it and never read here; NULL: refused */
     pthread_mutex_t set_lock; /* between threads, whom one descriptor's OFD lock does not part */
     struct hak_header header; /* checked copy: identity and sections; its atomics are not used */
 };

@@ -9,9 +9,7 @@
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char _end[] __attribute__((visibility("hidden")));
 
-/* A program that is not position independent and takes a function's address has all of us find an entry of its
- * linkage table, which jumps to the function: that replaces nothing. Its symbol is the program's, undefined. */
-static bool is_linkage_entry(void *function)
+bool is_linkage_entry(void *function)
 {
     Dl_info info;
     void *symbol = 0;

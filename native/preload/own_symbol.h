@@ -9,4 +9,8 @@
  * else the compiler binds it. May take the loader's lock if it is not ours. */
 bool is_own_symbol(void *function);
 
+/* A program that is not position independent and takes a function's address has all of us find an entry of its
+ * linkage table, which jumps to the function: that replaces nothing. Its symbol is the program's, undefined. */
+bool is_linkage_entry(void *function);
+
 #endif

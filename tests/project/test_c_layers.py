@@ -49,6 +49,7 @@ FOLDERS = {
     "block": ("include", "system"),
     "allocator": ("include", "tables", "system", "block", "preload"),
     "workloads": ("include", "block"),
+    "agents": ("include", "system", "block", "preload"),
     "recorder": ("include", "block", "preload"),
 }
 

@@ -1,0 +1,244 @@
+/* agent.c: the blocks of this process's allocators, from its start to its end. */
+#include "agent.h"
+
+#include "find.h"
+#include "own_symbol.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "system_call.h"
+#include "system_clock.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum { EVENT_CAPACITY = 256 };
+
+static const struct agent_allocator *const allocators[] = {&agent_glibc};
+enum { ALLOCATOR_COUNT = sizeof allocators / sizeof *allocators };
+
+static struct agent agents[ALLOCATOR_COUNT];
+static int agent_count; /* of `agents`; written by the constructor alone */
+
+/* ---- the block ------------------------------------------------------------------------------ */
+
+enum axis { AXIS_THREAD, AXIS_SETTING, AXIS_COUNT };
+
+static const struct hak_event_kind event_kinds[AGENT_EVENT_COUNT] = {
+    [AGENT_EVENT_SET] = {"TUNABLE_SET", "A setting was given to the allocator.", "", 0, AXIS_SETTING},
+    [AGENT_EVENT_REFUSED] = {"TUNABLE_REFUSED", "The allocator refused a setting; the cause is its error.", "", 0,
+                             AXIS_SETTING},
+};
+
+/* By the error of the allocator's function; others are REFUSED. */
+static const struct {
+    int error;
+    struct hak_event_cause cause;
+} refusals[] = {{0, {"READER"}},        {-1, {"REFUSED"}},      {EINVAL, {"INVALID_VALUE"}}, {EPERM, {"NOT_PERMITTED"}},
+                {ENOENT, {"UNKNOWN"}},  {EAGAIN, {"TRY_AGAIN"}}, {EFAULT, {"NOT_POSSIBLE"}}};
+enum { CAUSE_REFUSED = 1, CAUSE_COUNT = sizeof refusals / sizeof *refusals };
+
+void agent_append_event(struct agent *agent, enum agent_event kind, uint32_t index, double before, double after,
+                        int error)
+{
+    uint16_t cause = CAUSE_REFUSED;
+    for (uint16_t i = 0; i < CAUSE_COUNT; i++)
+        if (refusals[i].error == error)
+            cause = i;
+    struct hak_event event = {.time_ns = system_clock_ns(CLOCK_MONOTONIC),
+                              .old_value = before,
+                              .new_value = after,
+                              .thread = (uint32_t)SYSTEM_CALL(SYS_gettid),
+                              .kind = (uint16_t)kind,
+                              .cause = cause,
+                              .item = index};
+    hak_block_append_event(&agent->block, &event);
+}
+
+double agent_read(const struct agent *agent, uint32_t index, double otherwise)
+{
+    double value = agent->allocator->get(agent->setting[index]);
+    return isfinite(value) ? value : otherwise;
+}
+
+static enum hak_access read_access(void)
+{
+    const char *text = getauxval(AT_SECURE) ? "off" : getenv("HAKMEM_CONTROL");
+    if (text && strcmp(text, "off") == 0)
+        return HAK_ACCESS_OFF;
+    return text && strcmp(text, "read") == 0 ? HAK_ACCESS_READ : HAK_ACCESS_WRITE;
+}
+
+/* Only the settings that this build of the allocator has. */
+static bool publish(struct agent *agent, const char *build)
+{
+    static struct hak_tunable tunables[AGENT_MOST_SETTINGS];
+    static struct hak_axis_item items[AGENT_MOST_SETTINGS];
+    const struct agent_allocator *allocator = agent->allocator;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < allocator->setting_count && count < AGENT_MOST_SETTINGS; i++) {
+        double value = allocator->get(i);
+        if (value == AGENT_ABSENT)
+            continue;
+        tunables[count] = allocator->settings[i];
+        agent->setting[count] = (uint8_t)i;
+        agent->requested[count] = agent->effective[count] = isfinite(value) ? value : tunables[count].default_value;
+        snprintf(items[count].label, sizeof items->label, "%.23s", tunables[count].name);
+        count++;
+    }
+    agent->setting_count = count;
+    const struct hak_axis axes[AXIS_COUNT] = {{.name = "thread", .maximum = 1, .count = 1},
+                                              {.name = "setting", .maximum = count, .count = count, .item_count = count}};
+    const struct hak_range used = {0, agent_data_bytes(agent)};
+    struct hak_event_cause causes[CAUSE_COUNT];
+    for (int i = 0; i < CAUSE_COUNT; i++)
+        causes[i] = refusals[i].cause;
+    const struct hak_block_spec spec = {
+        .kind = allocator->kind,
+        .build = build,
+        .tunables = tunables,
+        .metrics = allocator->metrics,
+        .axes = axes,
+        .axis_items = items,
+        .event_kinds = event_kinds,
+        .event_causes = causes,
+        .tunable_count = count,
+        .metric_count = allocator->metric_count,
+        .axis_count = AXIS_COUNT,
+        .axis_item_count = count,
+        .event_kind_count = AGENT_EVENT_COUNT,
+        .event_cause_count = CAUSE_COUNT,
+        .data_bytes = agent_data_bytes(agent),
+        .used = &used,
+        .used_count = 1,
+        .event_capacity = EVENT_CAPACITY,
+        .access = read_access(),
+        .is_on_demand = 1,
+        .initial_values = agent->effective,
+    };
+    if (hak_block_create(&agent->block, &spec) != 0)
+        return false;
+    agent->generation = hak_block_generation(&agent->block);
+    return agent->block.path[0] != 0; /* nobody can look into one without a file */
+}
+
+/* ---- the process ---------------------------------------------------------------------------- */
+
+static void say(const char *what, const char *detail)
+{
+    char line[512];
+    int length = snprintf(line, sizeof line, "workbench-agent: %s%s\n", what, detail);
+    if (length > 0)
+        SYSTEM_CALL(SYS_write, STDERR_FILENO, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
+}
+
+static void explain(const struct hak_block *block)
+{
+    char text[400];
+    if (hak_block_explain(block, text, sizeof text) != HAK_FILE_UNWANTED)
+        say("no control block: ", text);
+}
+
+/* A name to tell this copy of the library from another. */
+EXPORT const char *hak_agent_build(void)
+{
+    return HAK_COMPILER;
+}
+
+static bool is_needed(void)
+{
+    if (!is_own_symbol(find_symbol("hak_agent_build"))) {
+        say("another agent is in this process already; this one does nothing", "");
+        return false;
+    }
+    if (find_serves(find_symbol("hak_control_path"))) {
+        say("hakmem serves this process and has a control block of its own; the agent does nothing", "");
+        return false;
+    }
+    return true;
+}
+
+/* POSIX says dlsym's result is a function; ISO C has no such cast. */
+#define FIND_NEXT(function)                                                                                          \
+    do {                                                                                                              \
+        void *address = dlsym(RTLD_NEXT, #function);                                                                  \
+        memcpy(&next_##function, &address, sizeof address);                                                           \
+    } while (0)
+
+static pid_t (*next_fork)(void);
+static int (*next_daemon)(int keeps_folder, int keeps_output);
+
+/* Called by the constructor, so that a fork looks nothing up; another library's constructor may fork earlier. */
+static void find_next(void)
+{
+    FIND_NEXT(fork);
+    FIND_NEXT(daemon);
+}
+
+__attribute__((constructor)) static void start(void)
+{
+    char build[96];
+    system_clock_start();
+    find_next();
+    if (!is_needed())
+        return;
+    bool is_known = false;
+    for (int i = 0; i < ALLOCATOR_COUNT; i++) {
+        struct agent *agent = &agents[agent_count];
+        if (!allocators[i]->find(build, sizeof build))
+            continue;
+        is_known = true;
+        agent->allocator = allocators[i];
+        if (publish(agent, build))
+            agent_count++;
+        else
+            explain(&agent->block);
+    }
+    if (!is_known)
+        say("no allocator to tune here: malloc comes from ", *find_server() ? find_server() : "an unknown object");
+    for (int i = 0; i < agent_count; i++)
+        helper_start(&agents[i]);
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    for (int i = 0; i < agent_count; i++)
+        hak_block_end(&agents[i].block);
+}
+
+/* Only what the child's helpers need; the blocks are theirs to make. */
+static void after_fork(void)
+{
+    int saved_errno = errno;
+    helper_forget();
+    for (int i = 0; i < agent_count; i++) {
+        agents[i].is_child = true;
+        helper_start(&agents[i]);
+    }
+    errno = saved_errno;
+}
+
+EXPORT pid_t fork(void)
+{
+    if (!next_fork)
+        find_next();
+    pid_t child = next_fork();
+    if (child == 0)
+        after_fork();
+    return child;
+}
+
+EXPORT int daemon(int keeps_folder, int keeps_output)
+{
+    if (!next_daemon)
+        find_next();
+    int result = next_daemon(keeps_folder, keeps_output);
+    if (result == 0)
+        after_fork();
+    return result;
+}

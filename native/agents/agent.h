@@ -1,0 +1,74 @@
+/* agent.h: publishes the control block of an allocator that is not ours, from inside the process that uses it.
+ *
+ *   find     which object malloc comes from, and the symbols of allocators
+ *   <name>   one allocator: its table <name>.def, and how its own functions read and set
+ *   agent    one block for each allocator that is found; the life of a process: start, fork, end
+ *   helper   the thread of a block: sleeps until a reader looks, sets what was asked for, measures
+ *
+ * The library defines no malloc, so its place among preloads does not matter. */
+#ifndef HAK_AGENT_H
+#define HAK_AGENT_H
+
+#include "writer.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+enum { AGENT_MOST_SETTINGS = 32 };
+
+/* What a getter returns in place of a value. */
+#define AGENT_ABSENT (-INFINITY)    /* this build of the allocator has no such setting */
+#define AGENT_WRITE_ONLY INFINITY   /* it can be set, but not read */
+
+/* The words of DATA that every agent has; an allocator's own follow. One writer, the helper; relaxed. */
+struct agent_words {
+    _Atomic uint64_t thread_id, adopted, busy_ns, own[];
+};
+
+struct agent_allocator {
+    const char *kind;
+    const struct hak_tunable *settings;
+    const struct hak_metric *metrics;
+    uint32_t setting_count, metric_count;
+    /* Whether it serves here; writes its name and version. Called once, before the others. */
+    bool (*find)(char *build, size_t bytes);
+    /* The value now, or one of the two above. */
+    double (*get)(uint32_t setting);
+    /* 0, or the error of the allocator's own function. */
+    int (*set)(uint32_t setting, double value);
+    void (*measure)(_Atomic uint64_t *words);
+};
+
+extern const struct agent_allocator agent_glibc;
+
+/* One allocator of this process, with its block and the thread that serves it. */
+struct agent {
+    const struct agent_allocator *allocator;
+    struct hak_block block;
+    uint32_t setting_count;
+    uint8_t setting[AGENT_MOST_SETTINGS]; /* of the block -> of the allocator's table */
+    double requested[AGENT_MOST_SETTINGS], effective[AGENT_MOST_SETTINGS]; /* helper's */
+    uint64_t generation; /* of `requested`; helper's */
+    bool is_child;       /* of a fork, and without a block of its own yet; set before the helper starts */
+};
+
+/* What agent_append_event tells. */
+enum agent_event { AGENT_EVENT_SET, AGENT_EVENT_REFUSED, AGENT_EVENT_COUNT };
+
+/* The value of a setting of the block as the allocator has it; `otherwise` if it cannot be read. */
+double agent_read(const struct agent *agent, uint32_t index, double otherwise);
+static inline uint64_t agent_data_bytes(const struct agent *agent)
+{
+    return agent->allocator->metric_count * sizeof(uint64_t);
+}
+/* `error`: of a refusal, 0 if it was none. */
+void agent_append_event(struct agent *agent, enum agent_event kind, uint32_t index, double before, double after,
+                        int error);
+
+/* Starts the agent's thread. In a child of fork (is_child) the thread makes the child's block first. */
+void helper_start(struct agent *agent);
+/* In a child of fork, which has no helper yet. */
+void helper_forget(void);
+
+#endif

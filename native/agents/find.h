@@ -1,0 +1,16 @@
+/* find.h: which object of the process serves malloc, and where the functions of allocators are. */
+#ifndef HAK_AGENT_FIND_H
+#define HAK_AGENT_FIND_H
+
+#include <stdbool.h>
+
+/* Whether an address lies in the object that malloc comes from. */
+bool find_serves(const void *address);
+/* The path of that object; "" if nothing is known of it. */
+const char *find_server(void);
+/* The symbol as the program's libraries see it, or NULL. */
+void *find_symbol(const char *name);
+/* The same, also where the program keeps it to itself: from the symbol table of its file, unless it was stripped. */
+void *find_program_symbol(const char *name);
+
+#endif

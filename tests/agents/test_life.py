@@ -1,0 +1,147 @@
+"""The agent through the life of a process, and what it says where it can do nothing."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.agents.conftest import AGENT, CAP_S, agent_environment, run_evaluator, wait_for
+from workbench.control import ControlBlock, find_blocks
+from workbench.processes import get_allocator
+from workbench.processes.allocators import run_environment
+
+
+@contextmanager
+def run_life(life: Path, what: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The program, and the pid of the process that is ready."""
+    with subprocess.Popen(
+        [life, what],
+        env=agent_environment("glibc", **variables),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process, int(process.stdout.readline())
+            process.communicate(timeout=CAP_S)
+            assert process.returncode == 0
+        finally:
+            process.kill()
+
+
+def count_switches(pid: int) -> int:
+    """How often the helper has gone to sleep so far."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text() == "workbench-agent\n":
+            lines = (task / "status").read_text().splitlines()
+            return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+    raise AssertionError("there is no helper")
+
+
+def is_asleep(pid: int) -> bool:
+    states = [
+        (task / "stat").read_text().rpartition(")")[2].split()[0]
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        if (task / "comm").read_text() == "workbench-agent\n"
+    ]
+    return states == ["S"]
+
+
+def test_without_a_reader_the_helper_never_runs() -> None:
+    with run_evaluator("glibc", "glibc") as program:
+        wait_for(lambda: is_asleep(program.pid))
+        before = count_switches(program.pid)
+        program.tell("[bytes(1000) for _ in range(100000)] and None")
+        assert count_switches(program.pid) == before
+        with program.open() as block:
+            block.snapshot()
+        assert count_switches(program.pid) > before
+
+
+def test_a_snapshot_is_as_new_as_the_look() -> None:
+    with run_evaluator("glibc", "glibc") as program, program.open() as block:
+        for mib in (4, 32, 64):
+            before = block.snapshot().fold("hblkhd")
+            program.tell(f"globals().update(kept=bytes({mib} << 20)) or None")
+            assert block.snapshot().fold("hblkhd") >= before + (mib - 1 << 20)
+            program.tell("globals().pop('kept') and None")
+            assert block.snapshot().fold("hblkhd") <= before
+
+
+@pytest.mark.parametrize("what", ["stay", "close", "exec"])
+def test_it_serves_a_program_that(what: str, life: Path) -> None:
+    with run_life(life, what) as (_, pid), ControlBlock.open(pid, "glibc") as block:
+        block.set({"M_TOP_PAD": 4096})
+        assert block.effective().values["M_TOP_PAD"] == 4096
+        assert block.adoption().adopted == block.adoption().threads == 1
+
+
+@pytest.mark.parametrize("what", ["fork", "daemon"])
+def test_a_child_has_a_block_of_its_own(what: str, life: Path) -> None:
+    with run_life(life, what) as (parent, pid):
+        assert pid != parent.pid
+        wait_for(lambda: bool(find_blocks(pid, "glibc")))
+        with ControlBlock.open(pid, "glibc") as block:
+            block.set({"M_MXFAST": 64})
+            assert block.effective().values["M_MXFAST"] == 64
+
+
+def test_a_process_whose_main_thread_left_ends_with_its_last_thread(life: Path) -> None:
+    with run_life(life, "leave") as (_, pid), ControlBlock.open(pid, "glibc") as block:
+        assert block.snapshot().fold("arena_hblkhd") > 0
+    # run_life has waited for its end.
+
+
+def test_nobody_may_look_if_control_is_off(life: Path) -> None:
+    with run_life(life, "stay", HAKMEM_CONTROL="off") as (_, pid):
+        assert find_blocks(pid) == []
+        assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+
+
+def say(preloads: str) -> str:
+    """What a short program under these preloads writes to standard error."""
+    done = subprocess.run(
+        ["/bin/true"],
+        env=run_environment(None) | {"LD_PRELOAD": preloads},
+        capture_output=True,
+        text=True,
+        timeout=CAP_S,
+        check=True,
+    )
+    return done.stderr
+
+
+def test_it_says_nothing_where_it_serves() -> None:
+    assert say(str(AGENT)) == ""
+
+
+def test_under_hakmem_it_leaves_the_block_to_hakmem() -> None:
+    said = say(f"{AGENT}:{get_allocator('hakmem').library}")
+    assert said == (
+        "workbench-agent: hakmem serves this process and has a control block of its own;"
+        " the agent does nothing\n"
+    )
+
+
+def test_a_second_agent_does_nothing(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.so"
+    copy.write_bytes(AGENT.read_bytes())
+    said = say(f"{AGENT}:{copy}")
+    assert said == "workbench-agent: another agent is in this process already; this one does nothing\n"
+
+
+def test_an_allocator_that_it_does_not_know_is_named(tmp_path: Path) -> None:
+    source, library = tmp_path / "other.c", tmp_path / "other.so"
+    source.write_text(
+        "extern void *__libc_malloc(unsigned long);"
+        "void *malloc(unsigned long bytes) { return __libc_malloc(bytes); }"
+    )
+    subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", library], check=True, timeout=CAP_S)
+    assert say(f"{AGENT}:{library}") == (
+        f"workbench-agent: no allocator to tune here: malloc comes from {library}\n"
+    )
