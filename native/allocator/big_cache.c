@@ -40,7 +40,7 @@ static uint32_t initial_buckets(void)
 
 bool big_cache_start(void)
 {
-    return big_table_start(initial_buckets());
+    return stripes_start(initial_buckets());
 }
 
 size_t big_cache_block_bytes(const struct chunk *chunk)
@@ -57,24 +57,24 @@ bool big_cache_is_at_user(const struct chunk *chunk)
 
 static void set_buckets(const struct actor *actor, uint32_t former, uint32_t buckets, enum event_cause cause)
 {
-    if (big_table_set_buckets(former, buckets))
-        event_append_detail(actor, EVENT_BIG_RESIZE, cause, NO_ITEM, former, buckets, big_table_entries());
+    if (stripes_set_buckets(former, buckets))
+        event_append_detail(actor, EVENT_BIG_RESIZE, cause, NO_ITEM, former, buckets, stripes_entries());
 }
 
 static bool is_overfull(uint32_t buckets)
 {
-    return (uint64_t)big_table_entries() * REAL_UNIT > (uint64_t)SETTING(big_load_factor) * buckets;
+    return (uint64_t)stripes_entries() * REAL_UNIT > (uint64_t)SETTING(big_load_factor) * buckets;
 }
 
 static void grow_buckets(const struct actor *actor)
 {
     uint32_t buckets;
     do {
-        buckets = big_table_buckets();
+        buckets = stripes_buckets();
         if (!is_overfull(buckets) || buckets >= most_buckets())
             return;
         set_buckets(actor, buckets, 2 * buckets, CAUSE_LOAD);
-    } while (big_table_buckets() != buckets); /* else there is no memory for more */
+    } while (stripes_buckets() != buckets); /* else there is no memory for more */
 }
 
 /* Halves the buckets once they have been far too many for a while; everything: at once. */
@@ -82,7 +82,7 @@ static void shrink_buckets(const struct actor *actor, uint32_t now_ms, bool ever
 {
     if (!lock_try(&upkeep_lock))
         return;
-    uint32_t buckets = big_table_buckets();
+    uint32_t buckets = stripes_buckets();
     bool was_sparse = is_sparse;
     is_sparse = buckets > initial_buckets() && !is_overfull(buckets / SHRINK_DIVISOR);
     int64_t delay_ms = SETTING(ss_purge_delay_ms);
@@ -125,8 +125,8 @@ static void evict(const struct actor *actor, struct chunk *chunk)
 static void evict_to_limits(const struct actor *actor, uint32_t now_ms)
 {
     struct chunk *chunk;
-    while ((big_table_entries() > (uint64_t)SETTING(big_max_entries) ||
-            big_table_bytes() > (uint64_t)SETTING(big_max_bytes)) &&
+    while ((stripes_entries() > (uint64_t)SETTING(big_max_entries) ||
+            stripes_bytes() > (uint64_t)SETTING(big_max_bytes)) &&
            (chunk = big_table_take_victim((int)SETTING(big_policy), now_ms)) != NULL)
         evict(actor, chunk);
 }
@@ -149,7 +149,7 @@ static bool is_too_large(size_t bytes)
 static void give_surplus(const struct actor *actor, int64_t delay_ms, uint32_t now_ms)
 {
     struct chunk *chunk;
-    for (unsigned i = 0; i < SURPLUS_BLOCKS && big_table_bytes() > retained_bytes(delay_ms); i++) {
+    for (unsigned i = 0; i < SURPLUS_BLOCKS && stripes_bytes() > retained_bytes(delay_ms); i++) {
         if ((chunk = big_table_take_victim((int)SETTING(big_policy), now_ms)) == NULL)
             return;
         retention_gave(&retention, chunk->touched_bytes, now_ms);
@@ -162,7 +162,7 @@ size_t big_cache_purge(const struct actor *actor, uint32_t now_ms, bool everythi
     int64_t delay_ms = everything ? INT64_MIN : SETTING(ss_purge_delay_ms);
     size_t bytes = 0;
     struct chunk *chunk;
-    big_table_publish();
+    stripes_publish();
     if (delay_ms < 0 && !everything)
         return 0;
     for (unsigned i = 0; i < BIG_STRIPE_COUNT; i++)
@@ -179,7 +179,7 @@ void big_cache_settings_changed(const struct actor *actor)
 {
     uint32_t buckets;
     big_table_set_hash((int)SETTING(big_hash));
-    while ((buckets = big_table_buckets()) > most_buckets())
+    while ((buckets = stripes_buckets()) > most_buckets())
         set_buckets(actor, buckets, most_buckets(), CAUSE_TUNABLE);
     grow_buckets(actor);
     evict_to_limits(actor, clock_now_ms(actor));
@@ -380,7 +380,7 @@ void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t by
 
 bool big_cache_is_valid(void)
 {
-    uint32_t buckets = big_table_buckets();
+    uint32_t buckets = stripes_buckets();
     return big_table_is_valid() && buckets >= BIG_STRIPE_COUNT && buckets <= BIG_MAX_BUCKETS &&
            (buckets & (buckets - 1)) == 0;
 }

@@ -27,7 +27,6 @@
 #include "base.h"
 #include "superslab.h"
 
-#define BIG_CLASS_COUNT 8
 #define BIG_SURPLUS_BYTES ((size_t)1 << 20) /* a block that shrinks by so much gives the pages back */
 
 bool big_cache_start(void);

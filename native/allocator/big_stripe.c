@@ -3,6 +3,7 @@
 
 #include "os.h"
 #include "range.h"
+#include "registry.h"
 #include "settings.h"
 #include "telemetry.h"
 
@@ -38,12 +39,12 @@ static uint64_t bytes_in(uint64_t word)
     return (word & (ONE_ENTRY - 1)) * PAGE_BYTES;
 }
 
-uint32_t big_table_entries(void)
+uint32_t stripes_entries(void)
 {
     return entries_in(atomic_load_explicit(&totals.word, memory_order_relaxed));
 }
 
-uint64_t big_table_bytes(void)
+uint64_t stripes_bytes(void)
 {
     return bytes_in(atomic_load_explicit(&totals.word, memory_order_relaxed));
 }
@@ -55,7 +56,7 @@ static void publish_totals(uint64_t word)
     telemetry_set(&telemetry->global.big_bytes, bytes_in(word));
 }
 
-void big_table_publish(void)
+void stripes_publish(void)
 {
     publish_totals(atomic_load_explicit(&totals.word, memory_order_relaxed));
 }
@@ -72,7 +73,7 @@ static void count_out(const struct chunk *chunk)
     publish_totals(atomic_fetch_sub_explicit(&totals.word, one, memory_order_relaxed) - one);
 }
 
-uint32_t big_table_buckets(void)
+uint32_t stripes_buckets(void)
 {
     return atomic_load_explicit(&bucket_count, memory_order_relaxed);
 }
@@ -82,7 +83,7 @@ static bool reach_heads(uint32_t buckets)
     return !range.base || range_table_reach(RANGE_BIG_HEADS, buckets * sizeof *heads);
 }
 
-bool big_table_set_buckets(uint32_t former, uint32_t buckets)
+bool stripes_set_buckets(uint32_t former, uint32_t buckets)
 {
     if (!reach_heads(buckets))
         return false;
@@ -93,7 +94,7 @@ bool big_table_set_buckets(uint32_t former, uint32_t buckets)
     return true;
 }
 
-bool big_table_start(uint32_t buckets)
+bool stripes_start(uint32_t buckets)
 {
     heads = range.base ? range_table(RANGE_BIG_HEADS) : os_map(BIG_MAX_BUCKETS * sizeof *heads);
     if (!heads || !reach_heads(buckets))
@@ -165,7 +166,7 @@ void stripe_clear_heads_locked(struct stripe *stripe)
 
 void stripe_follow_locked(struct stripe *stripe)
 {
-    uint32_t buckets = big_table_buckets();
+    uint32_t buckets = stripes_buckets();
     if (LIKELY(stripe->buckets == buckets))
         return;
     stripe_clear_heads_locked(stripe);

@@ -1,5 +1,5 @@
-/* big_stripe.h: one stripe of the BigCache's table (drawing in big_table.h), for the files of big_table.h
- * alone. Everything _locked: under that stripe's lock.
+/* big_stripe.h: the stripes of the BigCache's table (drawing in big_table.h), and what all of them hold together.
+ * A function whose name ends in _locked is called under that stripe's lock.
  *
  * Of the entries that a request may take, one that a search weighs is better if its touched pages suffice
  * with fewer to spare, or lack fewer: every page that was never touched is a page fault to come, and every
@@ -7,10 +7,29 @@
 #ifndef HAK_BIG_STRIPE_H
 #define HAK_BIG_STRIPE_H
 
-#include "big_table.h"
+#include "chunk.h"
 #include "lock.h"
 
+#define BIG_STRIPE_COUNT 64
+#define BIG_MAX_BUCKETS (1u << 20)
+#define BIG_CLASS_COUNT 8
 #define BIG_STRIPE_MASK (BIG_STRIPE_COUNT - 1)
+
+enum big_state { BIG_NEITHER, BIG_AT_USER, BIG_CACHED };
+
+/* What an allocation looks for: frames (to twice as many), whole pages of bytes, an alignment. */
+struct big_request {
+    uint32_t frames;
+    size_t bytes, alignment;
+    uint64_t call_site;
+};
+
+/* (0, 2] MiB of frames: 0, (2, 4]: 1, (4, 8]: 2 ... above 128 MiB: 7. */
+static inline unsigned big_class(uint32_t frames)
+{
+    unsigned class_index = frames <= 1 ? 0 : log2_floor(frames - 1) + 1;
+    return class_index < BIG_CLASS_COUNT ? class_index : BIG_CLASS_COUNT - 1;
+}
 
 struct stripe {
     _Alignas(CACHE_LINE) struct lock lock;
@@ -29,6 +48,14 @@ static inline unsigned stripe_index(const struct stripe *stripe)
 {
     return (unsigned)(stripe - big_stripes);
 }
+
+bool stripes_start(uint32_t buckets);
+uint32_t stripes_entries(void);
+uint64_t stripes_bytes(void); /* sum of touched_bytes, which are whole pages */
+void stripes_publish(void);   /* to telemetry, where concurrent counts may have left an older number */
+uint32_t stripes_buckets(void);
+/* True if this call changed them from `former`. Both powers of two, 64 to BIG_MAX_BUCKETS. */
+bool stripes_set_buckets(uint32_t former, uint32_t buckets);
 
 /* The enum big_hash that entries are placed by; changed under all locks. */
 uint32_t stripes_placed_by(void);

@@ -171,7 +171,7 @@ void big_table_set_hash(int hash)
     }
     for (unsigned i = 0; i < BIG_STRIPE_COUNT; i++) {
         stripe_clear_heads_locked(&big_stripes[i]);
-        big_stripes[i].buckets = big_table_buckets();
+        big_stripes[i].buckets = stripes_buckets();
         big_stripes[i].newest = NULL;
         atomic_store_explicit(&big_stripes[i].entries, 0, memory_order_relaxed);
         for (unsigned class_index = 0; class_index < BIG_CLASS_COUNT; class_index++)
@@ -198,7 +198,7 @@ bool big_table_is_valid(void)
     big_table_acquire_locks();
     for (unsigned i = 0; i < BIG_STRIPE_COUNT; i++)
         valid &= stripe_is_valid_locked(&big_stripes[i], &entries, &bytes);
-    valid &= entries == big_table_entries() && bytes == big_table_bytes();
+    valid &= entries == stripes_entries() && bytes == stripes_bytes();
     big_table_release_locks();
     return valid;
 }

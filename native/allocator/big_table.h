@@ -9,7 +9,7 @@
  *              oldest -> chunk <-> chunk <-> chunk <- newest      (list_next, list_previous)
  *
  * Buckets are a power of two >= 64, so bucket b and b + buckets have one stripe: doubling or halving is
- * the affair of one stripe at a time. A new number is published (big_table_set_buckets) and each stripe
+ * the affair of one stripe at a time. A new number is published (stripes_set_buckets) and each stripe
  * follows when it is next locked. Heads have room for the maximum and never move. A change of the
  * hash function moves entries between stripes: it takes all locks at once.
  *
@@ -18,28 +18,7 @@
 #ifndef HAK_BIG_TABLE_H
 #define HAK_BIG_TABLE_H
 
-#include "big_cache.h"
-
-#define BIG_STRIPE_COUNT 64
-#define BIG_MAX_BUCKETS (1u << 20)
-
-enum big_state { BIG_NEITHER, BIG_AT_USER, BIG_CACHED };
-
-/* What an allocation looks for: frames (to twice as many), whole pages of bytes, an alignment. */
-struct big_request {
-    uint32_t frames;
-    size_t bytes, alignment;
-    uint64_t call_site;
-};
-
-bool big_table_start(uint32_t buckets);
-
-/* (0, 2] MiB of frames: 0, (2, 4]: 1, (4, 8]: 2 ... above 128 MiB: 7. */
-static inline unsigned big_class(uint32_t frames)
-{
-    unsigned class_index = frames <= 1 ? 0 : log2_floor(frames - 1) + 1;
-    return class_index < BIG_CLASS_COUNT ? class_index : BIG_CLASS_COUNT - 1;
-}
+#include "big_stripe.h"
 
 /* Puts a chunk in: idle_since_ms, call_site, touched_bytes are set, it is in no list. */
 void big_table_insert(struct chunk *chunk);
@@ -53,12 +32,6 @@ struct chunk *big_table_take_victim(int policy, uint32_t now_ms);
 /* Takes the oldest of a stripe out if it is idle for delay_ms. NULL: none is. */
 struct chunk *big_table_take_idle(unsigned stripe_index, uint32_t now_ms, int64_t delay_ms);
 
-uint32_t big_table_entries(void);
-uint64_t big_table_bytes(void); /* sum of touched_bytes, which are whole pages */
-void big_table_publish(void);   /* to telemetry, where concurrent counts may have left an older number */
-uint32_t big_table_buckets(void);
-/* True if this call changed them from `former`. Both powers of two, 64 to BIG_MAX_BUCKETS. */
-bool big_table_set_buckets(uint32_t former, uint32_t buckets);
 /* Places all entries by this enum big_hash. */
 void big_table_set_hash(int hash);
 

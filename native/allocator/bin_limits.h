@@ -4,7 +4,7 @@
 #define HAK_BIN_LIMITS_H
 
 #include "settings.h"
-#include "tls_cache.h"
+#include "bin.h"
 
 struct limits {
     uint32_t minimum, maximum, initial;

@@ -1,10 +1,10 @@
-/* bin_marks.h: how a bin notes the swing of its fill (tls_cache.h): marks, steps, periods. Only for
+/* bin_marks.h: how a bin notes the swing of its fill (bin.h): marks, steps, periods. Only for
  * tls_cache.c. */
 #ifndef HAK_BIN_MARKS_H
 #define HAK_BIN_MARKS_H
 
 #include "settings.h"
-#include "tls_cache.h"
+#include "bin.h"
 
 #define STEPS_PER_CAPACITY 10 /* how finely a swing is noted */
 

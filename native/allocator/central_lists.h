@@ -1,11 +1,12 @@
-/* central_lists.h: a heap's slabs of one class and the lists they are in (central.h), for the files of central.h
- * alone. Everything _locked: under the lock of that central. */
+/* central_lists.h: a heap's slabs of one class and the lists they are in (drawing in central.h).
+ * A function whose name ends in _locked is called under the lock of that central. */
 #ifndef HAK_CENTRAL_LISTS_H
 #define HAK_CENTRAL_LISTS_H
 
-#include "central.h"
+#include "chunk.h"
 #include "events.h"
 #include "lock.h"
+#include "size_class.h"
 
 struct central {
     _Alignas(CACHE_LINE) struct lock lock;

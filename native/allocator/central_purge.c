@@ -1,5 +1,6 @@
 /* central_purge.c: pages of slabs in use that no block in use lies on, given back (central.h). */
 #include "block_bits.h"
+#include "central.h"
 #include "central_lists.h"
 #include "clock.h"
 #include "events.h"

@@ -25,8 +25,6 @@
 #define EVENT_CAPACITY 16384
 #define FIRST_SHARD_ROWS (PAGE_BYTES / sizeof(struct telemetry_shard))
 
-struct hak_block control_block;
-struct telemetry *telemetry;
 
 static struct lock settings_lock;
 static _Atomic uint64_t current_generation; /* of `settings`; store release under settings_lock */

@@ -10,9 +10,8 @@
 
 #include "base.h"
 #include "settings.h"
+#include "telemetry.h"
 #include "writer.h"
-
-extern struct hak_block control_block;
 
 /* Reads the environment, publishes the block, points `telemetry` into it. Once, single-threaded.
  * False if the system has no memory at all. */

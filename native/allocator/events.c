@@ -2,13 +2,13 @@
 #include "events.h"
 
 #include "clock.h"
-#include "control.h"
 #include "lock.h"
 #include "os.h"
 #include "settings.h"
 #include "size_class.h"
 #include "system_call.h"
 #include "telemetry.h"
+#include "writer.h"
 
 #include <errno.h>
 #include <fcntl.h>

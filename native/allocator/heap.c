@@ -16,7 +16,6 @@
 #include "lock.h"
 #include "magazine.h"
 #include "memory_limit.h"
-#include "outbox.h"
 #include "purger.h"
 #include "settings.h"
 #include "superslab.h"
@@ -54,6 +53,12 @@ static struct tls_cache *attach(void)
 static const struct actor *actor_of(const struct tls_cache *cache)
 {
     return cache->is_real ? &cache->actor : NULL;
+}
+
+size_t heap_trim(void)
+{
+    struct tls_cache *cache = attach();
+    return lifecycle_is_started() ? heap_give_all_back(cache) : 0;
 }
 
 static void *allocate_class(struct tls_cache *cache, unsigned class_index)
@@ -299,7 +304,7 @@ static bool free_class_block(struct tls_cache *cache, const struct block_info *i
         if (UNLIKELY(cache->check_level >= 3) && !integrity_note_free(info->chunk, block))
             return false;
         if (class_index < OUTBOX_COUNT && info->slab->heap != cache->heap)
-            outbox_put(cache, class_index, block);
+            tls_cache_free_foreign(cache, class_index, block);
         else
             tls_cache_free(cache, class_index, block);
     } else if (SETTING(check_level) < 2 || integrity_check_bin(NULL, 2, class_index, &block, 1, 1)) {

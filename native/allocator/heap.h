@@ -11,9 +11,8 @@
 #define HAK_HEAP_H
 
 #include "base.h"
+#include "heap_upkeep.h"
 #include "os.h"
-
-struct tls_cache;
 
 void *heap_malloc(size_t bytes, void *call_site);
 /* Where the fast path ends for a request of up to 32 KiB: its bin is empty, at a mark, or due a tick (in
@@ -35,19 +34,7 @@ bool heap_owns(const void *block);
 
 /* Gives the thread's caches and all idle memory back. Returns the bytes that went to the system. */
 size_t heap_trim(void);
-/* Purges what is due; prints the log; brings components in line with new settings. No lock held. */
-void heap_maintain(struct tls_cache *cache);
 
-/* Every structure of every component, each under its lock, and the calling thread's cache: at any time.
- * Debug builds run it at every 16th upkeep, at every trim, and in the child of a fork that its handlers saw. */
-bool heap_is_valid(void);
-bool heap_is_valid_without_cache(void); /* of a thread that may have been interrupted by a signal */
-void heap_acquire_locks(void);
-void heap_release_locks(void);
-/* In a child: whoever held a lock in its parent is not here. */
-void heap_reset_locks(void);
-/* In a child, at its first slow path: locks, rows and a control block of its own. */
-void heap_after_fork(struct tls_cache *survivor);
 COLD void heap_make_process_known(void);
 
 static inline void heap_look_at_process(void)

@@ -1,6 +1,5 @@
-/* heap_upkeep.c: what is due now and then, and what concerns every component at once: purging, trimming,
- * validity, fork. */
-#include "heap.h"
+/* heap_upkeep.c: purging, trimming, validity, fork: calls of every component, in the order that their locks ask for. */
+#include "heap_upkeep.h"
 
 #include "big_cache.h"
 #include "central.h"
@@ -12,6 +11,7 @@
 #include "lifecycle.h"
 #include "magazine.h"
 #include "memory_limit.h"
+#include "os.h"
 #include "registry.h"
 #include "settings.h"
 #include "superslab.h"
@@ -63,13 +63,9 @@ void heap_maintain(struct tls_cache *cache)
 #endif
 }
 
-size_t heap_trim(void)
+size_t heap_give_all_back(struct tls_cache *cache)
 {
-    heap_look_at_process();
-    struct tls_cache *cache = lifecycle_attach();
     const struct actor *actor = actor_of(cache);
-    if (!lifecycle_is_started())
-        return 0;
     if (cache->is_real)
         tls_cache_flush(cache);
     magazine_age(actor, true);

@@ -21,9 +21,6 @@
 #include "base.h"
 #include "superslab.h"
 
-#define L25_CLASS_COUNT 5
-#define L25_MAX_SHARDS 1024
-
 bool l25_pool_start(void);
 
 /* NULL: above 1 MiB, or no memory. */

@@ -1,6 +1,8 @@
 /* l25_shard.c: the less frequent work on one shard of the L2.5 pool. */
 #include "l25_shard.h"
 
+#include "registry.h"
+
 #define CLOCK_FOREIGN_MS 65536 /* a time further away than any delay is of another clock.mode */
 
 struct shard l25_shards[L25_MAX_SHARDS];

@@ -12,10 +12,12 @@
 #ifndef HAK_L25_SHARD_H
 #define HAK_L25_SHARD_H
 
-#include "l25_pool.h"
+#include "chunk.h"
 #include "lock.h"
 #include "telemetry.h"
 
+#define L25_CLASS_COUNT 5
+#define L25_MAX_SHARDS 1024
 #define L25_CREDIT_MAX_BYTES ((int64_t)L25_MAX_BYTES)
 #define L25_VISITS_A_LOOK 64u /* frees in a shard between two looks for idle blocks */
 #define L25_HOLDER_WORDS (L25_MAX_SHARDS / 64)

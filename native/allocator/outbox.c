@@ -5,10 +5,10 @@
 #include "integrity.h"
 #include "registry.h"
 
-static void flush(struct tls_cache *cache, unsigned class_index)
+unsigned outbox_flush(struct tls_cache *cache, unsigned class_index)
 {
     struct bin *outbox = outbox_of(cache, class_index);
-    unsigned count = outbox_fill(cache, class_index);
+    unsigned fill = outbox_fill(cache, class_index), count = fill;
     if (UNLIKELY(cache->check_level >= 2))
         count = integrity_check_bin(&cache->actor, cache->check_level, class_index, outbox->base, count, count);
     if (count && UNLIKELY(cache->goes_home))
@@ -16,6 +16,7 @@ static void flush(struct tls_cache *cache, unsigned class_index)
     else if (count)
         central_give(&cache->actor, &cache->row->classes[class_index], cache->heap, class_index, outbox->base, count);
     outbox->top = outbox->base;
+    return fill;
 }
 
 void outbox_put(struct tls_cache *cache, unsigned class_index, void *block)
@@ -26,24 +27,8 @@ void outbox_put(struct tls_cache *cache, unsigned class_index, void *block)
         outbox->limit = outbox->base + OUTBOX_SLOTS;
     }
     if (outbox->top == outbox->limit)
-        flush(cache, class_index);
+        outbox_flush(cache, class_index);
     bin_push(outbox, block);
-    tls_cache_look(cache); /* a thread may do nothing but free */
-    tls_cache_publish_held(cache, class_index);
-}
-
-unsigned outbox_flush_all(struct tls_cache *cache)
-{
-    unsigned flushed = 0;
-    for (unsigned class_index = 0; class_index < OUTBOX_COUNT; class_index++) {
-        unsigned fill = outbox_fill(cache, class_index);
-        if (fill) {
-            flush(cache, class_index);
-            tls_cache_publish_held(cache, class_index);
-        }
-        flushed += fill;
-    }
-    return flushed;
 }
 
 bool outboxes_are_valid(const struct tls_cache *cache)

@@ -12,12 +12,12 @@
 #ifndef HAK_OUTBOX_H
 #define HAK_OUTBOX_H
 
-#include "tls_cache.h"
+#include "bin.h"
 
 /* A block of another heap's slab that the fast path did not take. */
 void outbox_put(struct tls_cache *cache, unsigned class_index, void *block);
-/* Sends what all of them hold. Returns how many blocks. */
-unsigned outbox_flush_all(struct tls_cache *cache);
+/* Sends what one of them holds. Returns how many blocks. */
+unsigned outbox_flush(struct tls_cache *cache, unsigned class_index);
 bool outboxes_are_valid(const struct tls_cache *cache);
 
 static inline uint32_t outbox_fill(struct tls_cache *cache, unsigned class_index)

@@ -1,20 +1,11 @@
 /* override_replaced.c: looks whether the loader bound our own references to us. Only in libhakmem.so. */
 #include "override_replaced.h"
 
+#include "cxx_operators.h"
 #include "fast_path.h"
 #include "own_symbol.h"
 
 #include <stdlib.h>
-
-/* Mangled names: nw, na, dl, da are new, new[], delete, delete[]; m is size_t. */
-void *_Znwm(size_t bytes);
-void *_Znam(size_t bytes);
-void *_ZnwmSt11align_val_t(size_t bytes, size_t alignment);
-void *_ZnamSt11align_val_t(size_t bytes, size_t alignment);
-void _ZdlPv(void *block);
-void _ZdaPv(void *block);
-void _ZdlPvSt11align_val_t(void *block, size_t alignment);
-void _ZdaPvSt11align_val_t(void *block, size_t alignment);
 
 /* Defined in other files, so that the compiler leaves each to the loader. */
 const struct program_calls program_calls = {

@@ -1,7 +1,7 @@
 /* purger.c: the life of the purging thread. */
 #include "purger.h"
 
-#include "heap.h"
+#include "heap_upkeep.h"
 #include "lifecycle.h"
 #include "lock.h"
 #include "system_call.h"

@@ -12,89 +12,15 @@
 #include "size_class.h"
 #include "telemetry.h"
 
-#define EMPTY_LOOKS 16 /* at FREE chunks, for a dirty one */
 #define HINT_COUNT (SIZE_CLASS_COUNT + RUN_ORDERS)
 
 _Atomic uint16_t *class_of_slab[MAX_HEAPS];
-
-struct superslab_shared superslab_shared;
-/* Chunks with free slabs, by tier and largest aligned free run; FREE ones stand in [TIER_FREE][5]. */
-static struct chunk *lists[TIER_COUNT][RUN_ORDERS];
 
 bool superslab_start(void)
 {
     for (unsigned heap = 0; heap < range_heap_count(); heap++)
         class_of_slab[heap] = range_table(RANGE_CLASS_OF_SLAB + heap);
     return true;
-}
-
-static unsigned busy_slabs(const struct chunk *chunk)
-{
-    return SLABS_PER_CHUNK - (unsigned)__builtin_popcount(chunk->free_mask);
-}
-
-void chunk_unlist_locked(struct chunk *chunk)
-{
-    if (chunk->best_run == NO_RUN)
-        return;
-    if (chunk->previous)
-        chunk->previous->next = chunk->next;
-    else
-        lists[chunk->tier][chunk->best_run] = chunk->next;
-    if (chunk->next)
-        chunk->next->previous = chunk->previous;
-    chunk->next = chunk->previous = NULL;
-    chunk->best_run = NO_RUN;
-}
-
-void chunk_list_locked(struct chunk *chunk)
-{
-    HAK_ASSERT(chunk->best_run == NO_RUN);
-    unsigned order = chunk->is_purging ? NO_RUN : largest_run(chunk->free_mask);
-    if (order == NO_RUN)
-        return;
-    struct chunk **head = &lists[chunk->tier][order];
-    chunk->best_run = (uint8_t)order;
-    chunk->next = *head;
-    if (*head)
-        (*head)->previous = chunk;
-    *head = chunk;
-}
-
-void chunk_set_tier_locked(const struct actor *actor, struct chunk *chunk, enum tier tier, enum event_cause cause)
-{
-    if (chunk->tier == tier)
-        return;
-    event_append(actor, EVENT_TIER_CHANGE, cause, NO_ITEM, chunk->tier, tier);
-    superslab_shared.tier_counts[chunk->tier]--;
-    superslab_shared.tier_counts[tier]++;
-    telemetry_set(&telemetry->tiers[chunk->tier].chunks, superslab_shared.tier_counts[chunk->tier]);
-    telemetry_set(&telemetry->tiers[tier].chunks, superslab_shared.tier_counts[tier]);
-    chunk->tier = (uint8_t)tier;
-}
-
-struct chunk *chunk_dirty_and_empty_locked(void)
-{
-    struct chunk *chunk = lists[TIER_FREE][RUN_ORDERS - 1];
-    for (unsigned i = 0; chunk && !chunk->dirty_mask; i++)
-        chunk = i < EMPTY_LOOKS ? chunk->next : NULL;
-    return chunk;
-}
-
-/* After slabs came back: demotes, but keeps the last HOT chunk. */
-void chunk_update_tier_locked(const struct actor *actor, struct chunk *chunk)
-{
-    unsigned busy = busy_slabs(chunk);
-    if (busy == 0)
-        chunk_set_tier_locked(actor, chunk, TIER_FREE, CAUSE_NONE);
-    else if (chunk->tier == TIER_HOT && superslab_shared.tier_counts[TIER_HOT] > 1 &&
-             busy * 100 <= (unsigned)SETTING(ss_drain_percent) * SLABS_PER_CHUNK)
-        chunk_set_tier_locked(actor, chunk, TIER_DRAINING, CAUSE_NONE);
-}
-
-void superslab_add_committed(int64_t slabs)
-{
-    telemetry_add(&telemetry->global.committed_bytes, slabs * (int64_t)SLAB_BYTES);
 }
 
 /* Takes slabs [first, first + 2^order), all free, out of a listed chunk. */
@@ -180,7 +106,7 @@ static struct chunk *find_recycled_locked(struct search *search)
 {
     uint32_t *scanned = &search->scanned[ACQUIRE_RECYCLED], limit = (uint32_t)SETTING(ss_empty_scan_limit);
     for (unsigned run = search->room_order; SETTING(ss_empty_reuse) && run < RUN_ORDERS; run++)
-        for (struct chunk *chunk = lists[TIER_HOT][run]; chunk && *scanned < limit; chunk = chunk->next, ++*scanned)
+        for (struct chunk *chunk = chunk_lists[TIER_HOT][run]; chunk && *scanned < limit; chunk = chunk->next, ++*scanned)
             if (chunk->dirty_mask && runs_in(chunk->dirty_mask, search->room_order))
                 return ++*scanned, chunk;
     return NULL;
@@ -198,8 +124,8 @@ static struct chunk *find_tightest_locked(enum tier tier, struct search *search)
 {
     for (unsigned run = search->room_order; run < RUN_ORDERS; run++) {
         search->scanned[ACQUIRE_MASK]++;
-        if (lists[tier][run])
-            return lists[tier][run];
+        if (chunk_lists[tier][run])
+            return chunk_lists[tier][run];
     }
     return NULL;
 }
@@ -208,16 +134,10 @@ static struct chunk *fullest_draining_locked(unsigned order)
 {
     struct chunk *fullest = NULL;
     for (unsigned run = order; run < RUN_ORDERS; run++)
-        for (struct chunk *chunk = lists[TIER_DRAINING][run]; chunk; chunk = chunk->next)
-            if (!fullest || busy_slabs(chunk) > busy_slabs(fullest))
+        for (struct chunk *chunk = chunk_lists[TIER_DRAINING][run]; chunk; chunk = chunk->next)
+            if (!fullest || chunk_busy_slabs(chunk) > chunk_busy_slabs(fullest))
                 fullest = chunk;
     return fullest;
-}
-
-/* Chunks mapped, by the tiers' counts. */
-uint32_t superslab_chunk_count_locked(void)
-{
-    return superslab_shared.tier_counts[TIER_HOT] + superslab_shared.tier_counts[TIER_DRAINING] + superslab_shared.tier_counts[TIER_FREE];
 }
 
 /* Stage by stage, the cheapest first; NULL: a new chunk is needed. */
@@ -429,7 +349,7 @@ bool superslab_is_valid(void)
     }
     for (unsigned tier = 0; tier < TIER_COUNT; tier++)
         for (unsigned run = 0; run < RUN_ORDERS; run++)
-            for (chunk = lists[tier][run]; chunk; chunk = chunk->next)
+            for (chunk = chunk_lists[tier][run]; chunk; chunk = chunk->next)
                 valid &= chunk->tier == tier && chunk->best_run == run;
     for (unsigned tier = 0; tier < TIER_COUNT; tier++)
         valid &= counts[tier] == superslab_shared.tier_counts[tier];

@@ -49,6 +49,8 @@ struct slab *superslab_acquire_with_room(const struct actor *actor, unsigned spa
 /* Gives a span back that was idle since then; no block of it may be out. */
 void superslab_release(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms);
 
+/* As superslab_release, for slabs cut off the end of a span that stays in use. The tier stays, as the span may grow again. */
+void superslab_release_rest(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms);
 /* Frees of its blocks take the slow path from now on. */
 void superslab_hide_class(struct slab *slab);
 

@@ -1,5 +1,5 @@
 /* superslab_lists.h: the lists of chunks, their tiers and the lock over both, for the files of superslab.h
- * alone. Everything _locked: under that lock. */
+ * alone. A function whose name ends in _locked is called under that lock. */
 #ifndef HAK_SUPERSLAB_LISTS_H
 #define HAK_SUPERSLAB_LISTS_H
 
@@ -7,6 +7,7 @@
 #include "events.h"
 #include "lock.h"
 #include "retention.h"
+#include "slab_runs.h"
 #include "telemetry.h"
 
 /* On a line of its own: class_of_slab, which every free reads, lies near. */
@@ -18,6 +19,14 @@ extern struct superslab_shared {
     _Atomic uint32_t dirty_slabs;     /* in all dirty masks; written under the lock; relaxed, others may look */
     _Atomic uint32_t surplus_slabs;   /* at more dirty ones than this a free looks for some to give back; relaxed */
 } superslab_shared;
+
+/* Chunks with free slabs, by tier and largest aligned free run; FREE ones stand in [TIER_FREE][5]. */
+extern struct chunk *chunk_lists[TIER_COUNT][RUN_ORDERS];
+
+static inline unsigned chunk_busy_slabs(const struct chunk *chunk)
+{
+    return SLABS_PER_CHUNK - (unsigned)__builtin_popcount(chunk->free_mask);
+}
 
 static inline void superslab_count_dirty_locked(int slabs)
 {
@@ -31,11 +40,10 @@ void chunk_list_locked(struct chunk *chunk);
 void chunk_set_tier_locked(const struct actor *actor, struct chunk *chunk, enum tier tier, enum event_cause cause);
 /* After slabs came back: demotes, but keeps the last HOT chunk. */
 void chunk_update_tier_locked(const struct actor *actor, struct chunk *chunk);
+/* Chunks mapped, by the tiers' counts. */
 uint32_t superslab_chunk_count_locked(void);
 /* One of the first FREE chunks that has dirty slabs. NULL: none of them has. */
 struct chunk *chunk_dirty_and_empty_locked(void);
-/* As superslab_release, of what was behind a span that stays: leaves the tier alone, as the span may grow again. */
-void superslab_release_rest(const struct actor *actor, struct slab *slab, uint32_t idle_since_ms);
 void superslab_add_committed(int64_t slabs);
 
 #endif

@@ -56,7 +56,10 @@ struct telemetry {
     struct telemetry_thread threads[TELEMETRY_MAX_THREADS];
 };
 
-/* Points into the control block once that exists (control.c), before any other component runs. */
+/* The allocator's own control block. control.c makes it at start, before any other component runs. */
+struct hak_block;
+extern struct hak_block control_block;
+/* Points into it once it exists. */
 extern struct telemetry *telemetry;
 
 /* Words with several writers. */

@@ -86,6 +86,18 @@ static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
     set_marks(bin);
 }
 
+static unsigned flush_outboxes(struct tls_cache *cache)
+{
+    unsigned flushed = 0;
+    for (unsigned class_index = 0; class_index < OUTBOX_COUNT; class_index++) {
+        unsigned sent = outbox_flush(cache, class_index);
+        if (sent)
+            tls_cache_publish_held(cache, class_index);
+        flushed += sent;
+    }
+    return flushed;
+}
+
 /* Where a bin of `capacity` slots lies; NULL: no memory for the large slots. */
 static void **slots_for(struct tls_cache *cache, const struct bin *bin, uint32_t capacity)
 {
@@ -227,7 +239,7 @@ static void look_at_clock(struct tls_cache *cache)
     if (period_ms == 0 || (int32_t)(now_ms - cache->last_sweep_ms) < (int32_t)period_ms)
         return;
     cache->last_sweep_ms = now_ms;
-    outbox_flush_all(cache);
+    flush_outboxes(cache);
     for (unsigned i = 0; i < BIN_COUNT; i++) {
         if (!is_used(&cache->bins[i]))
             continue;
@@ -250,7 +262,7 @@ static void look_around(struct tls_cache *cache)
 static void reclaim_idle(struct tls_cache *cache, const struct bin *growing)
 {
     cache->fresh_slabs = 0;
-    outbox_flush_all(cache);
+    flush_outboxes(cache);
     for (unsigned i = 0; i < BIN_COUNT; i++) {
         struct bin *bin = &cache->bins[i];
         if (!is_used(bin))
@@ -400,6 +412,13 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
     publish_fill(cache, bin);
 }
 
+void tls_cache_free_foreign(struct tls_cache *cache, unsigned class_index, void *block)
+{
+    outbox_put(cache, class_index, block);
+    tls_cache_look(cache); /* a thread may do nothing but free */
+    tls_cache_publish_held(cache, class_index);
+}
+
 void tls_cache_poll(struct tls_cache *cache)
 {
     cache->actor.operations++;
@@ -427,7 +446,7 @@ void tls_cache_look(struct tls_cache *cache)
 
 unsigned tls_cache_flush(struct tls_cache *cache)
 {
-    unsigned flushed = outbox_flush_all(cache);
+    unsigned flushed = flush_outboxes(cache);
     for (unsigned i = 0; i < BIN_COUNT; i++)
         if (is_used(&cache->bins[i]))
             flushed += close_bin(cache, &cache->bins[i]);

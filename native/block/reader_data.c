@@ -3,7 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "reader_internal.h"
+#include "reader.h"
 
 #include <linux/futex.h>
 #include <math.h>

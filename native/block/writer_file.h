@@ -6,9 +6,7 @@
 #ifndef HAK_BLOCK_WRITER_FILE_H
 #define HAK_BLOCK_WRITER_FILE_H
 
-#include "hak_block.h"
-#include "writer.h"
-#include <stddef.h>
+#include "writer_block.h"
 
 struct block_file {
     int directory, descriptor; /* open while the block is being made */

@@ -149,7 +149,7 @@ static void (*next_exit)(int); /* a preloaded allocator's */
 EXPORT int dlclose(void *handle)
 {
     int result = next_dlclose ? next_dlclose(handle) : -1;
-    modules_forget();
+    recording_forget_modules();
     return result;
 }
 

@@ -1,5 +1,7 @@
-/* modules.c: sees to it that the spool has a copy of the maps that shows every call site's module. */
-#include "recording.h"
+/* modules.c: copies /proc/self/maps into the spool. */
+#include "modules.h"
+
+#include "spool_files.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -73,34 +75,25 @@ static void copy_maps_locked(void)
     recording->map_copies++;
 }
 
-void modules_learn(uint64_t call_site)
+uint32_t modules_learn(uint64_t call_site)
 {
-    bool is_new = false;
-    uint32_t number = 0;
+    uint32_t copies = 0;
     recording_lock();
     if (!is_known_locked(call_site) && recording->map_copies < MAXIMUM_COPIES) {
         copy_maps_locked();
-        number = recording->map_copies;
-        is_new = true;
+        copies = recording->map_copies;
     }
     recording_unlock();
-    if (is_new)
-        recording_append_modules(number, false);
+    return copies;
 }
 
-void modules_forget(void)
+uint32_t modules_forget(void)
 {
-    struct recording *state = recording;
-    if (!state || atomic_load_explicit(&state->status, memory_order_acquire) != RECORDING_ON ||
-        recording_thread.is_inside || recording_thread.epoch != state->epoch)
-        return;
-    recording_thread.is_inside = true;
     recording_lock();
-    state->range_count = 0;
+    recording->range_count = 0;
     for (uint32_t i = 0; i < RECORDING_SITE_SLOTS; i++)
-        atomic_store_explicit(&state->known_sites[i], 0, memory_order_relaxed);
-    uint32_t number = state->map_copies;
+        atomic_store_explicit(&recording->known_sites[i], 0, memory_order_relaxed);
+    uint32_t copies = recording->map_copies;
     recording_unlock();
-    recording_append_modules(number, true);
-    recording_thread.is_inside = false;
+    return copies;
 }

@@ -1,19 +1,11 @@
 /* program_calls.c: looks at what the loader bound the recorder's own references to. */
 #include "program_calls.h"
 
+#include "cxx_operators.h"
 #include "own_symbol.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
-
-void *_Znwm(size_t bytes);
-void *_Znam(size_t bytes);
-void *_ZnwmSt11align_val_t(size_t bytes, size_t alignment);
-void *_ZnamSt11align_val_t(size_t bytes, size_t alignment);
-void _ZdlPv(void *block);
-void _ZdaPv(void *block);
-void _ZdlPvSt11align_val_t(void *block, size_t alignment);
-void _ZdaPvSt11align_val_t(void *block, size_t alignment);
 
 enum { UNKNOWN, OWN, REPLACED };
 static _Atomic int operators; /* relaxed: whoever looks finds the same */

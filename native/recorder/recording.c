@@ -1,11 +1,12 @@
 /* recording.c: start of a process image, threads, and the path of one record. */
 #include "recording.h"
 
-#include <cpuid.h>
+#include "modules.h"
+#include "spool_files.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -15,49 +16,16 @@
 #define MADV_WIPEONFORK 18
 #endif
 
-struct recording *recording;
-_Thread_local struct recording_thread recording_thread;
-
 /* Survive a fork: found once for all. */
 static pthread_key_t thread_end_key;
-static bool has_key, is_tsc;
+static bool has_key;
 static _Atomic bool is_mapping;
-
-/* --- clock, lock -------------------------------------------------------------------------------------- */
-
-/* The time stamp counter, if it runs at one rate on all processors and in their sleep. */
-static bool tsc_is_invariant(void)
-{
-    unsigned a, b, c, d;
-    return __get_cpuid(0x80000007u, &a, &b, &c, &d) && (d & (1u << 8));
-}
 
 static uint64_t now_ns(clockid_t clock)
 {
     struct timespec now;
     clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-uint64_t recording_clock(void)
-{
-    return is_tsc ? __builtin_ia32_rdtsc() : now_ns(CLOCK_MONOTONIC);
-}
-
-bool recording_clock_is_tsc(void)
-{
-    return is_tsc;
-}
-
-void recording_lock(void)
-{
-    while (atomic_exchange_explicit(&recording->lock, 1, memory_order_acquire))
-        sched_yield();
-}
-
-void recording_unlock(void)
-{
-    atomic_store_explicit(&recording->lock, 0, memory_order_release);
 }
 
 /* --- records ------------------------------------------------------------------------------------------ */
@@ -197,7 +165,9 @@ void recording_append(enum spool_kind kind, const void *block, size_t bytes, siz
     _Atomic uint64_t *known = &state->known_sites[(site ^ site >> 15) % RECORDING_SITE_SLOTS];
     if (__builtin_expect(atomic_load_explicit(known, memory_order_relaxed) != site, 0)) {
         int error = errno;
-        modules_learn(site);
+        uint32_t copies = modules_learn(site);
+        if (copies)
+            store(SPOOL_MODULES, false, copies, 0, 0);
         atomic_store_explicit(known, site, memory_order_relaxed);
         errno = error;
     }
@@ -205,9 +175,16 @@ void recording_append(enum spool_kind kind, const void *block, size_t bytes, siz
     me->is_inside = false;
 }
 
-void recording_append_modules(uint32_t number, bool is_reset)
+void recording_forget_modules(void)
 {
-    store(SPOOL_MODULES, is_reset, number, 0, 0);
+    struct recording_thread *me = &recording_thread;
+    struct recording *state = recording;
+    if (!state || atomic_load_explicit(&state->status, memory_order_acquire) != RECORDING_ON || me->is_inside ||
+        me->epoch != state->epoch)
+        return;
+    me->is_inside = true;
+    store(SPOOL_MODULES, true, modules_forget(), 0, 0);
+    me->is_inside = false;
 }
 
 /* --- start and end ------------------------------------------------------------------------------------ */
@@ -223,7 +200,7 @@ static bool map_state(void)
     void *state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (state == MAP_FAILED || madvise(state, bytes, MADV_WIPEONFORK))
         return false;
-    is_tsc = tsc_is_invariant();
+    recording_choose_clock();
     has_key = !pthread_key_create(&thread_end_key, on_thread_end);
     recording = state;
     return true;

@@ -1,5 +1,5 @@
-/* spool_files.c: the spool's files: head, segments, copies of the maps. */
-#include "recording.h"
+/* spool_files.c: makes the spool's files. */
+#include "spool_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ static int open_file(const char *path, int flags)
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
-size_t spool_files_read(const char *path, char *out, size_t capacity)
+static size_t read_file(const char *path, char *out, size_t capacity)
 {
     size_t length = 0;
     int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
@@ -129,7 +129,7 @@ static void describe(struct spool_head *head)
     head->clock_is_tsc = recording_clock_is_tsc();
     long length = syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", head->program, sizeof head->program - 1);
     head->program[length > 0 ? length : 0] = 0;
-    head->command_bytes = (uint32_t)spool_files_read("/proc/self/cmdline", head->command, sizeof head->command);
+    head->command_bytes = (uint32_t)read_file("/proc/self/cmdline", head->command, sizeof head->command);
     head->start_monotonic_ns = read_clock(CLOCK_MONOTONIC);
     head->start_clock = recording_clock();
     head->start_realtime_ns = read_clock(CLOCK_REALTIME);

@@ -1,6 +1,7 @@
 /* arguments.c: parses the runner's command line. By hand: getopt_long prints its own errors and
  * reorders words, and the list is short. */
 #include "arguments.h"
+#include "catalogue.h"
 #include "replay.h"
 #include <errno.h>
 #include <stdio.h>

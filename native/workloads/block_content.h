@@ -3,7 +3,7 @@
 #ifndef HAK_BLOCK_CONTENT_H
 #define HAK_BLOCK_CONTENT_H
 
-#include "workload.h"
+#include "lane.h"
 #include <string.h>
 
 #define CONTENT_PAGE_BYTES 4096u

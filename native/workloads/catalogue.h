@@ -34,4 +34,8 @@
 #define WORKLOAD_DECLARE(name) extern const struct workload workload_##name;
 WORKLOAD_CATALOGUE(WORKLOAD_DECLARE)
 
+/* Index from 0; NULL beyond the last. */
+const struct workload *workload_at(uint32_t index);
+const struct workload *workload_find(const char *name);
+
 #endif

@@ -1,5 +1,6 @@
 /* in_process.c: gives a session a controller thread of its own, so that starting one returns. */
 #include "in_process.h"
+#include "catalogue.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

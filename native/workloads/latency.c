@@ -9,8 +9,7 @@
 #include "latency.h"
 
 #ifdef WORKLOAD_LATENCY
-#include "latency_calls.h"
-#include "workload.h"
+#include "workload_random.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,5 +1,8 @@
 /* latency.h: how long single calls of the allocator take, in a runner built with WORKLOAD_LATENCY; in any
- * other build nothing is measured and these functions are empty. */
+ * other build nothing is measured and these functions are empty.
+ *
+ * One call in LATENCY_INTERVAL on average is timed by the processor's cycle counter. Which ones is drawn at random,
+ * so that no pattern of a workload falls in step with it. */
 #ifndef HAK_WORKLOAD_LATENCY_H
 #define HAK_WORKLOAD_LATENCY_H
 
@@ -8,6 +11,99 @@
 #include <stdint.h>
 
 #ifdef WORKLOAD_LATENCY
+#include "sized_free.h"
+#include <x86intrin.h>
+
+#define LATENCY_INTERVAL 16u
+
+enum latency_call { LATENCY_MALLOC, LATENCY_REALLOC, LATENCY_FREE, LATENCY_CALL_COUNT };
+
+/* A lane's histograms (latency.c); one writer, the thread at work on the lane. */
+struct latency_lane;
+
+/* The thread's own countdown to its next timed call; 0 while nothing is measured. */
+extern _Thread_local uint32_t latency_countdown;
+
+/* Draws the next interval. */
+void latency_rearm(void);
+void latency_note(enum latency_call call, uint64_t ticks);
+
+static inline bool latency_is_due(void)
+{
+    if (latency_countdown == 0 || --latency_countdown != 0)
+        return false;
+    latency_rearm();
+    return true;
+}
+
+/* The fences keep the call between the two readings. */
+static inline uint64_t latency_start(void)
+{
+    _mm_lfence();
+    uint64_t ticks = __rdtsc();
+    _mm_lfence();
+    return ticks;
+}
+
+static inline uint64_t latency_stop(uint64_t start)
+{
+    unsigned processor;
+    uint64_t ticks = __rdtscp(&processor);
+    _mm_lfence();
+    return ticks - start;
+}
+
+#define LATENCY_RETURN_TIMED(call, expression)                                                         \
+    do {                                                                                               \
+        if (!latency_is_due())                                                                         \
+            return expression;                                                                         \
+        uint64_t start = latency_start();                                                              \
+        void *block_ = expression;                                                                     \
+        latency_note(call, latency_stop(start));                                                       \
+        return block_;                                                                                 \
+    } while (0)
+
+static inline void *latency_malloc(size_t bytes)
+{
+    LATENCY_RETURN_TIMED(LATENCY_MALLOC, malloc(bytes));
+}
+
+static inline void *latency_calloc(size_t count, size_t bytes)
+{
+    LATENCY_RETURN_TIMED(LATENCY_MALLOC, calloc(count, bytes));
+}
+
+static inline void *latency_aligned_alloc(size_t alignment, size_t bytes)
+{
+    LATENCY_RETURN_TIMED(LATENCY_MALLOC, aligned_alloc(alignment, bytes));
+}
+
+static inline void *latency_realloc(void *block, size_t bytes)
+{
+    LATENCY_RETURN_TIMED(LATENCY_REALLOC, realloc(block, bytes));
+}
+
+static inline void latency_free(void *block)
+{
+    if (!latency_is_due()) {
+        free(block);
+        return;
+    }
+    uint64_t start = latency_start();
+    free(block);
+    latency_note(LATENCY_FREE, latency_stop(start));
+}
+
+static inline void latency_free_sized(void *block, size_t bytes)
+{
+    if (!latency_is_due()) {
+        sized_free(block, bytes);
+        return;
+    }
+    uint64_t start = latency_start();
+    sized_free(block, bytes);
+    latency_note(LATENCY_FREE, latency_stop(start));
+}
 
 /* Before the lanes start. 0, or -1 if the system refuses the memory (errno). */
 int latency_prepare(uint32_t lane_count);

@@ -12,7 +12,7 @@
 #ifndef HAK_MAILBOX_H
 #define HAK_MAILBOX_H
 
-#include "workload.h"
+#include "lane.h"
 #include <stdatomic.h>
 
 #define MAILBOX_DEPTH 4u

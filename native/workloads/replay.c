@@ -5,6 +5,7 @@
  * run and told to the session, so that it is not taken for the allocator's. */
 #include "replay.h"
 #include "catalogue.h"
+#include "lane.h"
 #include "replay_plan.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* request.c: what to run, checked. */
-#include "session.h"
+#include "request.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -3,6 +3,7 @@
  * Built with WORKLOAD_LATENCY it is hakmem-run-latency, which samples how long calls take. */
 #include "allocator_identity.h"
 #include "arguments.h"
+#include "catalogue.h"
 #include "latency.h"
 #include <errno.h>
 #include <signal.h>

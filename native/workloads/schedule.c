@@ -1,7 +1,7 @@
 /* schedule.c: sets tunables of the process's own allocator at counts of operations. Allocates nothing. */
 #include "schedule.h"
 #include "hak_reader.h"
-#include "session.h"
+#include "workload.h"
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>

@@ -3,6 +3,9 @@
  * checkpoint. Nothing here allocates memory, but the C library does for every thread that is created:
  * so the calling thread, which creates them, works as lane 0 itself, and no idle thread has caches in
  * the allocator under test. */
+#include "session.h"
+#include "lane.h"
+#include "lane.h"
 #include "latency.h"
 #include "process_memory.h"
 #include "session_state.h"

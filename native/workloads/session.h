@@ -3,37 +3,7 @@
 #ifndef HAK_WORKLOAD_SESSION_H
 #define HAK_WORKLOAD_SESSION_H
 
-#include "schedule.h"
-#include "workload.h"
-
-#define WORKLOAD_ERROR_BYTES 256u
-
-/* What to run: by seconds if `operations` is 0, else by that many operations of all threads together. */
-struct workload_request {
-    const struct workload *workload;
-    double parameters[WORKLOAD_MAX_PARAMETERS];
-    uint32_t threads;
-    uint64_t seed, operations;
-    double seconds; /* without pauses */
-    bool starts_paused;
-    const struct workload_change *changes; /* in order; what is set meanwhile (schedule.h) */
-    uint32_t change_count;
-};
-
-enum workload_status { WORKLOAD_STATUS_COMPLETED, WORKLOAD_STATUS_STOPPED, WORKLOAD_STATUS_FAILED };
-
-struct workload_result {
-    enum workload_status status;
-    uint64_t operations, checksum, peak_resident_bytes;
-    double elapsed_s; /* without pauses, preparation and clearing up */
-    char error[WORKLOAD_ERROR_BYTES];
-};
-
-/* Parameters at their defaults. */
-void workload_request_init(struct workload_request *request, const struct workload *workload);
-/* 0, or -1 with one line in `error` that names the thing, the value and the range. */
-int workload_request_set(struct workload_request *request, const char *name, double value, char *error);
-int workload_request_check(const struct workload_request *request, char *error);
+#include "request.h"
 
 /* Runs to the end; the calling thread does its share of the work.
  * `on_ready` is called once with the path of the control block ("" if it is private). */
@@ -42,7 +12,5 @@ void workload_session_run(const struct workload_request *request, struct workloa
 
 /* Stops the session as a set of run.state would. May be called from a signal handler. */
 void workload_session_stop(void);
-
-const char *workload_status_name(enum workload_status status);
 
 #endif

@@ -1,8 +1,8 @@
-/* session_state.h: what the lanes (session_lanes.c) and the controller (session.c) of a run share. */
+/* session_state.h: what the lanes (lane.c) and the controller (session.c) of a run share. */
 #ifndef HAK_WORKLOAD_SESSION_STATE_H
 #define HAK_WORKLOAD_SESSION_STATE_H
 
-#include "session.h"
+#include "request.h"
 #include "session_block.h"
 #include <pthread.h>
 #include <time.h>
@@ -65,8 +65,5 @@ static inline struct timespec timespec_of(uint64_t at_ns)
 {
     return (struct timespec){.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)};
 }
-
-/* The body of a lane's thread; its argument is the slot. */
-void *lane_thread(void *argument);
 
 #endif

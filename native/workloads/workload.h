@@ -1,4 +1,4 @@
-/* workload.h: what a workload is, and what a driver may call. A workload is one .c file with one
+/* workload.h: what a workload is; lane.h says what its driver may call. A workload is one .c file with one
  * `struct workload`, listed in catalogue.c.
  *
  * A run has N lanes. A lane is a seeded sequence of requests; one thread at a time works on it, and
@@ -15,6 +15,7 @@
 #ifndef HAK_WORKLOAD_H
 #define HAK_WORKLOAD_H
 
+#include "workload_random.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,7 +32,7 @@
 #define WORKLOAD_FREE hak_free
 #define WORKLOAD_FREE_SIZED hak_free_sized
 #elif defined(WORKLOAD_LATENCY)
-#include "latency_calls.h"
+#include "latency.h"
 #define WORKLOAD_MALLOC latency_malloc
 #define WORKLOAD_CALLOC latency_calloc
 #define WORKLOAD_REALLOC latency_realloc
@@ -50,6 +51,7 @@
 
 #define WORKLOAD_MAX_THREADS 256u
 #define WORKLOAD_MAX_PARAMETERS 8u
+#define WORKLOAD_ERROR_BYTES 256u
 /* In a run by operations so many operations of a lane count as a millisecond (as clock.mode does). */
 #define WORKLOAD_OPERATIONS_PER_MS 1000u
 
@@ -96,10 +98,6 @@ struct workload {
     void (*finish)(struct workload_lane *lane);
 };
 
-/* Index from 0; NULL beyond the last. */
-const struct workload *workload_at(uint32_t index);
-const struct workload *workload_find(const char *name);
-
 /* One lane: touched by its thread alone, except where session.c says. */
 struct workload_lane {
     _Alignas(128) const double *parameters;
@@ -112,65 +110,10 @@ struct workload_lane {
     const struct workload *workload;
 };
 
-/* Zeroed memory for a driver's state, straight from the system. NULL: failed and reported. */
-void *workload_map(struct workload_lane *lane, size_t bytes);
-void workload_unmap(void *memory, size_t bytes);
-
-/* Zeroed memory that all lanes of the run see, made by the first to ask, in prepare; all ask for as many
- * bytes. Every lane has prepared before one runs, and has run before one finishes; the memory goes
- * after the last. NULL: failed and reported. */
-void *workload_share(struct workload_lane *lane, size_t bytes);
-
-/* One look around in a loop that waits for another lane; waits out a pause. False: the run is over,
- * return WORKLOAD_DONE. Shares of operations differ by one at most and the first lanes have the larger:
- * a lane may wait only for what another does in fewer operations than it has done itself. */
-bool workload_wait(struct workload_lane *lane);
-
-/* Stands idle for so long, or until a pause has passed. False: the run is over. */
-bool workload_rest(struct workload_lane *lane, uint32_t ms);
-
-/* The slow end of workload_continue: publishes the lane's count, waits out a pause. */
-bool workload_checkpoint(struct workload_lane *lane);
-
-/* Counts one operation. False: the run is over for this lane, return WORKLOAD_DONE. */
-static inline bool workload_continue(struct workload_lane *lane)
-{
-    return --lane->countdown != 0 || workload_checkpoint(lane);
-}
-
-/* Number of periods of `period_ms` since the start, by time or by operations as the run is. */
-uint64_t workload_period(const struct workload_lane *lane, double period_ms);
-
-/* Ends the whole run as failed, with one line of text. Return WORKLOAD_FAILED afterwards. */
-void workload_fail(struct workload_lane *lane, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014). */
-static inline uint64_t workload_mix(uint64_t word)
-{
-    word = (word ^ (word >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    word = (word ^ (word >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return word ^ (word >> 31);
-}
-
 static inline uint64_t workload_random(struct workload_lane *lane)
 {
     lane->random += UINT64_C(0x9e3779b97f4a7c15);
     return workload_mix(lane->random);
-}
-
-/* 32 random bits made a number below `bound`, without a division. */
-static inline uint32_t workload_below(uint32_t bits, uint32_t bound)
-{
-    return (uint32_t)(((uint64_t)bits * bound) >> 32);
-}
-
-/* For loops of a few instructions: a generator of one multiplication, whose state the loop keeps in a
- * register (Knuth's MMIX; L'Ecuyer: Tables of Linear Congruential Generators, 1999). Good in its high
- * bits, which are what it returns. */
-static inline uint32_t workload_draw(uint64_t *state)
-{
-    *state = *state * UINT64_C(6364136223846793005) + 1;
-    return (uint32_t)(*state >> 32);
 }
 
 /* One more request in a checksum, in two instructions: their polynomial at 9, so that order counts. */

@@ -37,7 +37,7 @@ WRITTEN = (
     "l25_holders",
     "big_class_stripes",
     "superslab_shared",
-    "lists",
+    "chunk_lists",
     "frames_lock",
 )
 # Arrays whose items belong to different locks.

@@ -2,6 +2,7 @@
 #include "component_fixture.h"
 
 #include "clock.h"
+#include "l25_pool.h"
 #include "l25_shard.h"
 
 #include <pthread.h>

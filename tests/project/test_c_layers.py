@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tests.project.circles import find_circles
 from tests.project.tracked_files import list_files, read_text
 
 # From the top down: a file may include from its own row and the rows after it. Names are those of
@@ -23,7 +25,8 @@ ALLOCATOR_LAYERS = (
     ("fast_path", "override_replaced", "statistics"),
     ("heap", "heap_upkeep", "purger"),
     ("lifecycle",),
-    ("tls_cache", "tls_cache_threads", "bin_limits", "bin_marks", "outbox"),
+    ("tls_cache", "tls_cache_threads"),
+    ("bin", "bin_limits", "bin_marks", "outbox"),
     ("l25_pool", "l25_shard", "big_cache", "big_table", "big_stripe"),
     ("magazine",),
     ("central", "central_purge", "central_lists", "block_bits"),
@@ -53,6 +56,9 @@ FOLDERS = {
     "recorder": ("include", "block", "preload"),
 }
 
+# Functions, by their first line: neither is indented.
+DEFINITION = re.compile(r"^(?!static|typedef|#)\w[\w \t*]*?\b(\w+)\([^;{}]*\)\s*\{", flags=re.MULTILINE)
+DECLARATION = re.compile(r"^(?!static|typedef|#)\w[\w \t*]*?\b(\w+)\([^;{}]*\)[^;{}]*;", flags=re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', flags=re.MULTILINE)
 
 
@@ -70,6 +76,69 @@ def list_includes(path: Path) -> list[Path]:
         for name in INCLUDE.findall(read_text(path) or "")
         if Path(name).name in by_name
     ]
+
+
+def name_components(paths: Iterable[Path]) -> dict[Path, str]:
+    """Return each file's component: NAME.c with NAME.h, and with NAME_*.c without a header of their own."""
+    headers = sorted((path.with_suffix("") for path in paths if path.suffix == ".h"), reverse=True)
+    return {
+        path: next(
+            (
+                str(header)
+                for header in headers
+                if path.with_suffix("") == header or _is_part(path, header, headers)
+            ),
+            str(path.with_suffix("")),
+        )
+        for path in paths
+    }
+
+
+def _is_part(path: Path, header: Path, headers: list[Path]) -> bool:
+    return path.with_suffix("") not in headers and str(path).startswith(f"{header}_")
+
+
+def find_needs(texts: Mapping[Path, str]) -> dict[str, set[str]]:
+    """Return what each component needs: what it includes, and who defines, in its folder, what it declares.
+
+    Headers in `include` are for others: they need not the folder that keeps their promises.
+    """
+    components = name_components(texts)
+    by_name = {path.name: component for path, component in components.items() if path.suffix != ".c"}
+    needs: dict[str, set[str]] = {component: set() for component in components.values()}
+    definers: dict[tuple[Path, str], str] = {}
+    for path, text in texts.items():
+        included = (Path(name).name for name in INCLUDE.findall(text))
+        needs[components[path]].update(by_name[name] for name in included if name in by_name)
+        if path.suffix == ".c":
+            definers.update({(path.parent, name): components[path] for name in DEFINITION.findall(text)})
+    for path, text in texts.items():
+        if path.suffix == ".h":
+            declared = {(path.parent, name) for name in DECLARATION.findall(text)}
+            needs[components[path]].update(definers[name] for name in declared & definers.keys())
+    return {component: needed - {component} for component, needed in needs.items()}
+
+
+def test_no_component_needs_itself_through_others() -> None:
+    needs = find_needs({path: read_text(path) or "" for path in list_native()})
+    assert needs["native/allocator/heap"] > {"native/allocator/l25_pool", "native/allocator/os"}
+    assert find_circles(needs) == []
+
+
+def test_a_circle_is_found() -> None:
+    """One by includes, and one by a header that declares what a component above it defines."""
+    texts = {
+        "a.h": "int f(void);",
+        "a.c": '#include "b.h"',
+        "b.h": "",
+        "b.c": '#include "a.h"',
+        "b_more.c": "",
+    }
+    assert find_circles(find_needs({Path(name): text for name, text in texts.items()})) == ["a -> b -> a"]
+    texts |= {"a.c": "", "b_more.c": "int f(void)\n{\n}"}
+    assert find_circles(find_needs({Path(name): text for name, text in texts.items()})) == ["a -> b -> a"]
+    texts |= {"b_more.h": ""}
+    assert find_circles(find_needs({Path(name): text for name, text in texts.items()})) == []
 
 
 def test_header_names_are_unique() -> None:

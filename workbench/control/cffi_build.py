@@ -238,6 +238,7 @@ int64_t hak_resolver_run(struct hak_resolver *resolver, const void *segment, uin
 SOURCE = """
 #include "hak_reader.h"
 #include "hakmem.h"
+#include "catalogue.h"
 #include "in_process.h"
 #include "resolver.h"
 #include "replay_compile.h"

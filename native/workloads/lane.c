@@ -1,4 +1,5 @@
-/* session_lanes.c: the threads of a run, and what they offer to the drivers. */
+/* lane.c: the threads of a run, and what they offer to the drivers. */
+#include "lane.h"
 #include "latency.h"
 #include "session_state.h"
 #include <errno.h>

@@ -1,7 +1,7 @@
-/* reader_internal.h: what the parts of the reader share. reader.c opens and describes, reader_data.c
+/* reader.h: what the parts of the reader share. reader.c opens and describes, reader_data.c
  * reads what changes, reader_set.c sets. */
-#ifndef HAK_BLOCK_READER_INTERNAL_H
-#define HAK_BLOCK_READER_INTERNAL_H
+#ifndef HAK_BLOCK_READER_H
+#define HAK_BLOCK_READER_H
 
 #include "hak_reader.h"
 #include <stdatomic.h>

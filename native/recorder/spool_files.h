@@ -1,0 +1,16 @@
+/* spool_files.h: the spool's files: head, segments, copies of the maps. Makes only system calls that are no
+ * cancellation points. */
+#ifndef HAK_SPOOL_FILES_H
+#define HAK_SPOOL_FILES_H
+
+#include "recording_state.h"
+
+/* Makes the head. NULL: `error` says why; 0 if nobody records. */
+struct spool_head *spool_files_create(struct recording *state, uint32_t *error);
+bool spool_files_have_reader(void);
+/* NULL: `error` says why. */
+struct spool_record *spool_files_add_segment(struct recording *state, uint64_t number, uint32_t *error);
+void spool_files_unmap(struct spool_record *records);
+void spool_files_append_maps(struct recording *state, const char *text, size_t bytes);
+
+#endif
