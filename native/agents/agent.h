@@ -3,7 +3,7 @@
  *   find     which object malloc comes from, and the symbols of allocators
  *   <name>   one allocator: its table <name>.def, and how its own functions read and set
  *   agent    one block for each allocator that is found; the life of a process: start, fork, end
- *   helper   the thread of a block: sleeps until a reader looks, sets what was asked for, measures
+ *   helper   (agent_helper.c) the thread of a block: sleeps until a reader looks, sets what was asked for, measures
  *
  * The library defines no malloc, so its place among preloads does not matter. */
 #ifndef HAK_AGENT_H

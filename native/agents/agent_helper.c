@@ -1,4 +1,4 @@
-/* helper.c: the thread that serves an agent's block. It sleeps in the block's futex until a reader looks or sets, does
+/* agent_helper.c: the thread that serves an agent's block. It sleeps in the block's futex until a reader looks or sets, does
  * what was asked, measures, and sleeps again: without a reader it never runs.
  *
  * It is an ordinary thread, as the allocator's functions need one, with every signal blocked. It holds no descriptor
