@@ -19,7 +19,7 @@
 
 enum { EVENT_CAPACITY = 256 };
 
-static const struct agent_allocator *const allocators[] = {&agent_glibc};
+static const struct agent_allocator *const allocators[] = {&agent_jemalloc, &agent_glibc};
 enum { ALLOCATOR_COUNT = sizeof allocators / sizeof *allocators };
 
 static struct agent agents[ALLOCATOR_COUNT];
@@ -60,10 +60,10 @@ void agent_append_event(struct agent *agent, enum agent_event kind, uint32_t ind
     hak_block_append_event(&agent->block, &event);
 }
 
-double agent_read(const struct agent *agent, uint32_t index, double otherwise)
+double agent_read(const struct agent *agent, uint32_t index)
 {
     double value = agent->allocator->get(agent->setting[index]);
-    return isfinite(value) ? value : otherwise;
+    return isfinite(value) ? value : agent->effective[index];
 }
 
 static enum hak_access read_access(void)
@@ -75,11 +75,12 @@ static enum hak_access read_access(void)
 }
 
 /* Only the settings that this build of the allocator has. */
-static bool publish(struct agent *agent, const char *build)
+static bool publish(struct agent *agent, const struct agent_found *found)
 {
     static struct hak_tunable tunables[AGENT_MOST_SETTINGS];
     static struct hak_axis_item items[AGENT_MOST_SETTINGS];
     const struct agent_allocator *allocator = agent->allocator;
+    const enum hak_access access = read_access();
     uint32_t count = 0;
     for (uint32_t i = 0; i < allocator->setting_count && count < AGENT_MOST_SETTINGS; i++) {
         double value = allocator->get(i);
@@ -87,7 +88,7 @@ static bool publish(struct agent *agent, const char *build)
             continue;
         tunables[count] = allocator->settings[i];
         agent->setting[count] = (uint8_t)i;
-        agent->requested[count] = agent->effective[count] = isfinite(value) ? value : tunables[count].default_value;
+        agent->effective[count] = isfinite(value) ? value : tunables[count].default_value;
         snprintf(items[count].label, sizeof items->label, "%.23s", tunables[count].name);
         count++;
     }
@@ -100,7 +101,7 @@ static bool publish(struct agent *agent, const char *build)
         causes[i] = refusals[i].cause;
     const struct hak_block_spec spec = {
         .kind = allocator->kind,
-        .build = build,
+        .build = found->build,
         .tunables = tunables,
         .metrics = allocator->metrics,
         .axes = axes,
@@ -108,7 +109,7 @@ static bool publish(struct agent *agent, const char *build)
         .event_kinds = event_kinds,
         .event_causes = causes,
         .tunable_count = count,
-        .metric_count = allocator->metric_count,
+        .metric_count = found->has_metrics ? allocator->metric_count : 0,
         .axis_count = AXIS_COUNT,
         .axis_item_count = count,
         .event_kind_count = AGENT_EVENT_COUNT,
@@ -117,7 +118,7 @@ static bool publish(struct agent *agent, const char *build)
         .used = &used,
         .used_count = 1,
         .event_capacity = EVENT_CAPACITY,
-        .access = read_access(),
+        .access = access == HAK_ACCESS_WRITE && !found->is_known ? HAK_ACCESS_READ : access,
         .is_on_demand = 1,
         .initial_values = agent->effective,
     };
@@ -182,7 +183,6 @@ static void find_next(void)
 
 __attribute__((constructor)) static void start(void)
 {
-    char build[96];
     system_clock_start();
     find_next();
     if (!is_needed())
@@ -190,11 +190,14 @@ __attribute__((constructor)) static void start(void)
     bool is_known = false;
     for (int i = 0; i < ALLOCATOR_COUNT; i++) {
         struct agent *agent = &agents[agent_count];
-        if (!allocators[i]->find(build, sizeof build))
+        struct agent_found found = {0};
+        if (!allocators[i]->find(&found))
             continue;
+        if (!found.is_known)
+            say(found.build, " is not known here: its settings can be read but not set");
         is_known = true;
         agent->allocator = allocators[i];
-        if (publish(agent, build))
+        if (publish(agent, &found))
             agent_count++;
         else
             explain(&agent->block);

@@ -26,13 +26,20 @@ struct agent_words {
     _Atomic uint64_t thread_id, adopted, busy_ns, own[];
 };
 
+/* What an allocator's `find` tells of it. */
+struct agent_found {
+    char build[96];   /* name and version */
+    bool is_known;    /* else what its settings mean is not known: nobody may set them */
+    bool has_metrics; /* it was built with statistics */
+};
+
 struct agent_allocator {
     const char *kind;
     const struct hak_tunable *settings;
     const struct hak_metric *metrics;
     uint32_t setting_count, metric_count;
-    /* Whether it serves here; writes its name and version. Called once, before the others. */
-    bool (*find)(char *build, size_t bytes);
+    /* Whether it serves here. Called once, before the others. */
+    bool (*find)(struct agent_found *found);
     /* The value now, or one of the two above. */
     double (*get)(uint32_t setting);
     /* 0, or the error of the allocator's own function. */
@@ -40,7 +47,7 @@ struct agent_allocator {
     void (*measure)(_Atomic uint64_t *words);
 };
 
-extern const struct agent_allocator agent_glibc;
+extern const struct agent_allocator agent_glibc, agent_jemalloc;
 
 /* One allocator of this process, with its block and the thread that serves it. */
 struct agent {
@@ -48,16 +55,16 @@ struct agent {
     struct hak_block block;
     uint32_t setting_count;
     uint8_t setting[AGENT_MOST_SETTINGS]; /* of the block -> of the allocator's table */
-    double requested[AGENT_MOST_SETTINGS], effective[AGENT_MOST_SETTINGS]; /* helper's */
-    uint64_t generation; /* of `requested`; helper's */
+    double effective[AGENT_MOST_SETTINGS]; /* as they were read, or set, last; helper's */
+    uint64_t generation;                   /* that was given to the allocator; helper's */
     bool is_child;       /* of a fork, and without a block of its own yet; set before the helper starts */
 };
 
 /* What agent_append_event tells. */
 enum agent_event { AGENT_EVENT_SET, AGENT_EVENT_REFUSED, AGENT_EVENT_COUNT };
 
-/* The value of a setting of the block as the allocator has it; `otherwise` if it cannot be read. */
-double agent_read(const struct agent *agent, uint32_t index, double otherwise);
+/* The value of a setting of the block as the allocator has it; the one it was given last if it cannot be read. */
+double agent_read(const struct agent *agent, uint32_t index);
 static inline uint64_t agent_data_bytes(const struct agent *agent)
 {
     return agent->allocator->metric_count * sizeof(uint64_t);

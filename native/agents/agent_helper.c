@@ -57,7 +57,7 @@ static int count_threads(void)
     return cursor ? atoi(cursor) : 0;
 }
 
-/* Gives the allocator what was asked for since the last time, in the order of the table. */
+/* Gives the allocator what was asked for and is not so yet, in the order of the table. */
 static void adopt(struct agent *agent)
 {
     double values[AGENT_MOST_SETTINGS];
@@ -66,14 +66,13 @@ static void adopt(struct agent *agent)
         hak_block_copy_requested(&agent->block, values, &generation) != 0)
         return;
     for (uint32_t i = 0; i < agent->setting_count; i++) {
-        if (values[i] == agent->requested[i])
+        double now = agent_read(agent, i);
+        if (values[i] == now)
             continue;
         int error = agent->allocator->set(agent->setting[i], values[i]);
-        agent_append_event(agent, error ? AGENT_EVENT_REFUSED : AGENT_EVENT_SET, i, agent->effective[i], values[i],
-                           error);
+        agent_append_event(agent, error ? AGENT_EVENT_REFUSED : AGENT_EVENT_SET, i, now, values[i], error);
         if (!error)
-            agent->effective[i] = values[i]; /* as far as it can be told without a getter */
-        agent->requested[i] = values[i];
+            agent->effective[i] = values[i]; /* all that can be told without a getter */
     }
     agent->generation = generation;
 }
@@ -88,7 +87,7 @@ static void answer(struct agent *agent, bool may_measure)
 {
     struct agent_words *words = (void *)agent->block.data;
     for (uint32_t i = 0; i < agent->setting_count; i++)
-        agent->effective[i] = agent_read(agent, i, agent->effective[i]);
+        agent->effective[i] = agent_read(agent, i);
     hak_block_publish_effective(&agent->block, agent->effective, agent->generation);
     if (may_measure)
         agent->allocator->measure(words->own);

@@ -12,22 +12,13 @@
 #define AGENT_TABLE "glibc.def"
 #include "table.h"
 
-static bool find(char *build, size_t bytes)
+static bool find(struct agent_found *found)
 {
     if (!find_serves((const void *)gnu_get_libc_version))
         return false;
-    snprintf(build, bytes, "glibc %s", gnu_get_libc_version());
+    snprintf(found->build, sizeof found->build, "glibc %s", gnu_get_libc_version());
+    found->is_known = found->has_metrics = true;
     return true;
 }
 
-const struct agent_allocator agent_glibc = {
-    .kind = "glibc",
-    .settings = settings,
-    .metrics = metrics,
-    .setting_count = SETTING_COUNT,
-    .metric_count = METRIC_COUNT,
-    .find = find,
-    .get = get_setting,
-    .set = set_setting,
-    .measure = measure,
-};
+const struct agent_allocator agent_glibc = AGENT_ALLOCATOR("glibc");

@@ -1,5 +1,6 @@
 /* table.h: makes an allocator's descriptors and functions from its table. An allocator's file defines AGENT_TABLE and
- * what the expressions of the table use, then includes this once and names the functions in its agent_allocator.
+ * what the expressions of the table use, then includes this once and ends with
+ * AGENT_ALLOCATOR, which takes its function `find`.
  *
  * AGENT_SETTING(field, name, group, unit, type, scale, effect, minimum, maximum, default, get, set, help)
  *   get  a double: the value now, AGENT_WRITE_ONLY or AGENT_ABSENT
@@ -101,3 +102,9 @@ static int set_setting(uint32_t setting, double value)
         return ENOENT;
     }
 }
+
+#define AGENT_ALLOCATOR(name)                                                                                        \
+    {                                                                                                                \
+        .kind = name, .settings = settings, .metrics = metrics, .setting_count = SETTING_COUNT,                      \
+        .metric_count = METRIC_COUNT, .find = find, .get = get_setting, .set = set_setting, .measure = measure       \
+    }

@@ -257,6 +257,10 @@ static int set_locked(struct proposal proposal, uint64_t *generation, char *erro
     int code = check_size(reader, error);
     if (code == HAK_OK)
         code = hak_reader_requested(reader, current, READER_MOST_TUNABLES, &now, error);
+    /* An allocator that is not ours may have refused what was requested, or the program may have set it itself: what
+     * is not proposed stays as it is in effect. */
+    if (code == HAK_OK && reader->header.is_on_demand)
+        code = hak_reader_effective(reader, current, READER_MOST_TUNABLES, &(uint64_t){0}, error);
     proposal.current = (const void *)current;
     if (code == HAK_OK)
         code = check_proposal(&proposal, error);

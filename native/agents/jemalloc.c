@@ -1,0 +1,99 @@
+/* jemalloc.c: jemalloc 5, as a library, in the program, or there under a prefix (Rust's _rjem_). */
+#include "agent.h"
+#include "find.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+
+static int (*mallctl)(const char *name, void *old_value, size_t *old_bytes, void *new_value, size_t new_bytes);
+
+enum { NAME_BYTES = 64 };
+
+/* Every type of a value is a signed number, or one that fits it; the machine is little-endian. */
+static double get(const char *name, size_t bytes)
+{
+    int64_t value = 0;
+    size_t got = bytes;
+    return mallctl(name, &value, &got, NULL, 0) == 0 && got == bytes ? (double)value : AGENT_ABSENT;
+}
+
+static int set(const char *name, size_t bytes, double value)
+{
+    int64_t word = (int64_t)value;
+    return mallctl(name, NULL, NULL, &word, bytes);
+}
+
+/* The index of the first arena in use from `from` on, and a name of it; -1 after the last. */
+static int next_arena(int from, const char *suffix, char name[NAME_BYTES])
+{
+    for (double count = get("arenas.narenas", sizeof(unsigned)); from < count; from++) {
+        snprintf(name, NAME_BYTES, "arena.%d.initialized", from);
+        if (get(name, sizeof(bool)) == 1) {
+            snprintf(name, NAME_BYTES, "arena.%d.%s", from, suffix);
+            return from;
+        }
+    }
+    return -1;
+}
+
+static double get_arenas(const char *suffix, size_t bytes)
+{
+    char name[NAME_BYTES];
+    return next_arena(0, suffix, name) >= 0 ? get(name, bytes) : AGENT_ABSENT;
+}
+
+static int set_arenas(const char *suffix, size_t bytes, double value)
+{
+    char name[NAME_BYTES];
+    int error = 0;
+    for (int arena = -1; !error && (arena = next_arena(arena + 1, suffix, name)) >= 0;)
+        error = set(name, bytes, value);
+    return error;
+}
+
+/* Statistics are those of the last epoch. */
+static void begin_epoch(void)
+{
+    uint64_t epoch = 1;
+    mallctl("epoch", NULL, NULL, &epoch, sizeof epoch);
+}
+
+#define ALL "stats.arenas.4096." /* the sums over all arenas */
+#define GET(name, type) get(name, sizeof(type))
+#define SET(name, type) set(name, sizeof(type), value)
+#define GET_ARENAS(suffix, type) get_arenas(suffix, sizeof(type))
+#define SET_ARENAS(suffix, type) set_arenas(suffix, sizeof(type), value)
+#define AGENT_BEGIN begin_epoch();
+#define AGENT_TABLE "jemalloc.def"
+#include "table.h"
+
+/* Under its plain name it serves if malloc comes from the same object. Under a prefix it has blocks of its own,
+ * beside those of who serves malloc. */
+static bool find_mallctl(void)
+{
+    static const char *const names[] = {"mallctl", "_rjem_mallctl", "je_mallctl"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        void *address = find_program_symbol(names[i]);
+        if (!address || (i == 0 && !find_serves(address)))
+            continue;
+        memcpy(&mallctl, &address, sizeof address);
+        return true;
+    }
+    return false;
+}
+
+static bool find(struct agent_found *found)
+{
+    const char *version = "";
+    size_t bytes = sizeof version;
+    if (!find_mallctl() || mallctl("version", &version, &bytes, NULL, 0) != 0)
+        return false;
+    /* "5.3.0-0-g54eaed1d...": the commit adds nothing. */
+    snprintf(found->build, sizeof found->build, "jemalloc %.*s", (int)strcspn(version, "-"), version);
+    found->is_known = strncmp(version, "5.", 2) == 0;
+    found->has_metrics = get("config.stats", sizeof(bool)) == 1;
+    return true;
+}
+
+const struct agent_allocator agent_jemalloc = AGENT_ALLOCATOR("jemalloc");
