@@ -113,7 +113,7 @@ class WrongResults(WorkbenchError):
 
 
 class DamagedEvidence(WorkbenchError):
-    """Evidence that cannot be read, was changed, or does not fit the settings it stands with."""
+    """Evidence that cannot be read, contradicts itself, or does not fit the settings beside it."""
 
 
 class WrongPlan(WorkbenchError):

@@ -54,7 +54,6 @@ def change(evidence: Evidence, path: tuple[str | int, ...], value: Any) -> Evide
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
-    del content["checksum"]
     fields = {field.name: content[field.name] for field in dataclasses.fields(evidence)}
     kept = {"settings", "defaults", "plan", "files"}
     return dataclasses.replace(evidence, **{name: fields[name] for name in kept & {str(path[0])}})

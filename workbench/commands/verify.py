@@ -71,7 +71,7 @@ def verify(
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
         from workbench.commands.trials import open_results
-        from workbench.export.evidence_files import read_evidence
+        from workbench.export.evidence_files import find_other_toml, read_evidence
         from workbench.export.verification import (
             find_differences,
             find_obstacles,
@@ -84,7 +84,8 @@ def verify(
         raise BadParameter(
             f"{path}: it carries no evidence; `workbench compare ... --export FILE` writes files that do"
         )
-    obstacles, differences = find_obstacles(evidence), find_differences(evidence)
+    obstacles = find_obstacles(evidence)
+    differences = find_other_toml(path, evidence) + find_differences(evidence)
     if obstacles:
         _refuse(path, obstacles, differences, as_json)
     _check_settings(path, evidence)
@@ -160,7 +161,8 @@ def _describe(path: str, found: Verification, is_whole: bool) -> dict[str, Any]:
         "machine": found.comparison.machine,
         "differences": found.differences,
         "failures": found.comparison.failures,
-        "evidence_checksum": found.evidence.checksum,
+        "toml": found.evidence.toml,
+        "toml_sha256": found.evidence.toml_sha256,
         "claims": [
             {
                 "status": one.status,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.control import ControlBlock, Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, WorkbenchError, describe_unknown
 from workbench.export.environment import ENVIRONMENT
-from workbench.export.evidence_text import is_packed, pack_evidence
+from workbench.export.evidence_text import render_comments, render_evidence
 from workbench.export.format import TITLE, Assignment, Format, read_text
 from workbench.export.header import HEADER
 from workbench.export.provenance import Provenance, parse_provenance, render_provenance
@@ -66,14 +66,14 @@ def render_defaults(
     for name in values:
         if name not in known:
             raise UnknownTunable(describe_unknown("tunable", name, known))
+    comments = render_provenance(provenance)
     if evidence is None:
-        return form.render(render_provenance(provenance), values, known)
+        return form.render(comments, values, known)
     evidence.check_settings(values)
-    content = evidence.to_dict()
-    facts = dict(provenance) | evidence.describe()
-    if form.embed is not None:
-        return form.embed(form.render(render_provenance(facts), values, known), content)
-    return form.render(render_provenance(facts | pack_evidence(content)), values, known)
+    if form is TOML:
+        content = replace(evidence, toml=None, toml_sha256=None).to_dict()
+        return "\n".join([form.render(comments, values, known), *render_evidence(content), ""])
+    return form.render([*comments, *render_comments(evidence.shorten().to_dict())], values, known)
 
 
 def write_defaults(
@@ -100,7 +100,7 @@ def write_defaults(
     tunables : mapping of str to Tunable, optional
         Descriptors of the block the values are of; this build's allocator unless given.
     evidence : Evidence, optional
-        What the values rest on; its facts join the provenance.
+        What the values rest on: all of it in TOML, the claim in the comments of other formats.
 
     Raises
     ------
@@ -153,8 +153,9 @@ def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunabl
             values[tunable.name] = value
     if errors:
         raise type(errors[0])(f"{os.fspath(path)}: " + "; ".join(str(error) for error in errors))
-    facts = parse_provenance(form.comments(text))
-    return Defaults(values, {name: fact for name, fact in facts.items() if not is_packed(name)})
+    # Until version 2, evidence stood among the facts.
+    facts = parse_provenance(form.comments(text)).items()
+    return Defaults(values, {name: fact for name, fact in facts if not name.startswith("evidence ")})
 
 
 def _is_readable(path: Path, tunables: Mapping[str, Tunable] | None) -> bool:

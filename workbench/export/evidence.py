@@ -1,17 +1,15 @@
 """The evidence for exported settings: what was compared with what, how often, where, and what came of it.
 
-It holds every figure that its intervals were computed from, and a checksum of all of it: a change of any
-part is seen. Whoever wants to deceive computes the checksum again; the proof is to run the claim again
+It holds every figure that its intervals were computed from. The proof is to run the claim again
 (`workbench.export.verification`).
 """
 
 from __future__ import annotations
 
 import datetime
-import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from workbench.control import Value
@@ -23,6 +21,7 @@ from workbench.experiments import (
     ComparisonPlan,
     Finding,
     Machine,
+    Ratio,
     Results,
     TrialResult,
     Variant,
@@ -31,7 +30,6 @@ from workbench.experiments import (
 from workbench.experiments.trial import (
     TUNABLE_ALLOCATOR,
     Trial,
-    canonical_json,
     checksum_file,
     known_tunables,
     normalize_settings,
@@ -40,7 +38,8 @@ from workbench.export.evidence_shape import read_fields
 from workbench.export.format import spell
 from workbench.traces.plan import find_plan
 
-VERSION = 1
+#: Version 1 had a checksum, and in comments the whole evidence as compressed JSON; it can still be read.
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -77,18 +76,6 @@ class Claim:
     pairs: int
     failed: int
     verdict: str
-
-    def describe(self) -> str:
-        """Write "larson: throughput 1.043 (1.031 to 1.055) of the baseline's, better, 20 rounds"."""
-        interval = (
-            f"({self.low:.3f} to {self.high:.3f})"
-            if self.low is not None and self.high is not None
-            else "(too few rounds)"
-        )
-        return (
-            f"{self.work}: {self.measure} {self.ratio:.3f} {interval} of the baseline's, "
-            f"{self.verdict}, {self.pairs} rounds"
-        )
 
 
 @dataclass(frozen=True)
@@ -152,6 +139,8 @@ class Evidence:
     machine : Machine
     workbench_version, python_version, source_revision, runner_build, runner_checksum : str
     allocators : mapping of str to AllocatorBuild
+    toml, toml_sha256 : str or None
+        Name and hash of the TOML file that holds the whole evidence.
     """
 
     version: int
@@ -172,6 +161,8 @@ class Evidence:
     runner_build: str
     runner_checksum: str
     allocators: Mapping[str, AllocatorBuild]
+    toml: str | None = field(default=None, compare=False)
+    toml_sha256: str | None = field(default=None, compare=False)
 
     @classmethod
     def from_comparison(cls, comparison: Comparison, results: Results, variant: str | None = None) -> Self:
@@ -239,11 +230,6 @@ class Evidence:
         )
 
     @property
-    def checksum(self) -> str:
-        """sha256 of the whole content."""
-        return hashlib.sha256(canonical_json(self._to_dict()).encode()).hexdigest()
-
-    @property
     def comparison_plan(self) -> ComparisonPlan:
         """The comparison to run again.
 
@@ -270,14 +256,12 @@ class Evidence:
             raise DamagedEvidence(f"evidence.plan: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, with its checksum."""
-        return self._to_dict() | {"checksum": self.checksum}
+        """All of it as plain values."""
+        return asdict(self)
 
-    def _to_dict(self) -> dict[str, Any]:
-        content = asdict(self)
-        for series in content["trials"]:
-            series["values"] = {name: list(values) for name, values in series["values"].items()}
-        return content
+    def shorten(self) -> Self:
+        """What it takes to run the claim again: no figures of single trials, no defaults."""
+        return replace(self, defaults={}, trials=())
 
     @classmethod
     def from_dict(cls, content: object) -> Self:
@@ -286,23 +270,17 @@ class Evidence:
         Raises
         ------
         DamagedEvidence
-            With the field that is missing or wrong, or if the checksum does not fit.
+            With the field that is missing or wrong.
         """
         if not isinstance(content, Mapping):
             raise DamagedEvidence(f"evidence: {str(content)[:40]!r} is not a table")
         version = content.get("version")
-        if version != VERSION or isinstance(version, bool):
+        if version not in (1, VERSION) or isinstance(version, bool):
             raise DamagedEvidence(
                 f"evidence.version: {version!r} is not {VERSION}; take the workbench that wrote it"
             )
-        given = dict(content)
-        checksum = given.pop("checksum", None)
+        given = {name: value for name, value in content.items() if name != "checksum"}
         evidence: Self = read_fields(cls, given, "evidence")
-        if checksum != evidence.checksum:
-            raise DamagedEvidence(
-                "the evidence was changed after it was written: its checksum does not fit "
-                f"(sha256 {str(checksum)[:12]}… stands there, {evidence.checksum[:12]}… is right)"
-            )
         return evidence
 
     def check_settings(self, values: Mapping[str, Value]) -> None:
@@ -319,43 +297,14 @@ class Evidence:
             for name, value in self.settings.items()
             if values.get(name) != value
         ]
+        defaults = self.defaults or {name: tunable.default for name, tunable in known_tunables().items()}
         wrong += [
             f"{name} = {spell(value)} is not in the evidence"
             for name, value in values.items()
-            if name not in self.settings and self.defaults.get(name) != value
+            if name not in self.settings and defaults.get(name) != value
         ]
         if wrong:
             raise DamagedEvidence("the settings are not those that were measured: " + "; ".join(wrong))
-
-    def describe(self) -> dict[str, str]:
-        """Facts for people, as `describe_provenance` has them: claims, seeds, machine, versions, hashes."""
-        seeds = sorted({seed for series in self.trials for seed in series.seeds})
-        works = [f"{work['name']}" for work in self.plan["works"]]
-        facts = {"compared": f"{self.variant} with {self.baseline}, on {', '.join(works)}"}
-        facts |= {f"claim {number}": claim.describe() for number, claim in enumerate(self.claims, start=1)}
-        trials = sum(len(series.ids) for series in self.trials)
-        facts |= {
-            "trials": f"{trials} in {self.rounds} rounds, order seed {self.plan['seed']}",
-            "seeds": f"{seeds[0]} to {seeds[-1]}" if seeds else "none",
-        }
-        facts["files"] = ", ".join(f"{name} {checksum}" for name, checksum in self.files.items())
-        machine = self.machine
-        build = self.allocators.get(TUNABLE_ALLOCATOR, AllocatorBuild("", "", ""))
-        changed = [
-            f"{name} {spell(value)} (default {spell(self.defaults[name])})"
-            for name, value in self.settings.items()
-            if name in self.defaults and value != self.defaults[name]
-        ]
-        facts |= {
-            "allocator build": build.build,
-            "machine": f"{machine.description}; governor {machine.governor}, THP {machine.huge_pages}",
-            "versions": f"workbench {self.workbench_version}, Python {self.python_version}",
-            "source revision": self.source_revision,
-            "date": self.date,
-            "changed": ", ".join(changed) or "nothing",
-            "evidence checksum": self.checksum,
-        }
-        return {name: text for name, text in facts.items() if text}
 
 
 def checksum_files(plan: ComparisonPlan) -> dict[str, str]:
@@ -421,7 +370,7 @@ def _gather_series(found: _Found, rounds: int) -> list[Series]:
         measures = [measure for measure in MEASURES if measure.is_latency == is_latency]
         values = {
             measure.name: tuple(
-                _finite(measure.read(result)) if result.is_measured else None for result in row
+                finite_or_none(measure.read(result)) if result.is_measured else None for result in row
             )
             for measure in measures
         }
@@ -439,25 +388,33 @@ def _gather_series(found: _Found, rounds: int) -> list[Series]:
 
 
 def _make_claim(finding: Finding) -> Claim:
-    ratio = finding.ratio
-    has_interval = ratio.low > 0
+    measure = finding.measure
     return Claim(
         work=finding.work,
-        measure=finding.measure.name,
-        unit=finding.measure.unit,
-        is_higher_better=finding.measure.is_higher_better,
-        value=_finite(finding.value),
-        baseline_value=_finite(finding.baseline_value),
-        ratio=ratio.estimate,
-        low=ratio.low if has_interval else None,
-        high=ratio.high if has_interval else None,
-        verdict_low=ratio.verdict_low if ratio.verdict_low > 0 else None,
-        verdict_high=_finite(ratio.verdict_high),
-        pairs=ratio.pairs,
+        measure=measure.name,
+        unit=measure.unit,
+        is_higher_better=measure.is_higher_better,
+        value=finite_or_none(finding.value),
+        baseline_value=finite_or_none(finding.baseline_value),
         failed=finding.failed,
-        verdict="the same" if ratio.is_same and ratio.verdict == "cannot tell" else ratio.verdict,
+        **describe_ratio(finding.ratio),
     )
 
 
-def _finite(value: float) -> float | None:
+def describe_ratio(ratio: Ratio) -> dict[str, Any]:
+    """What a claim says of a ratio, by the claim's fields."""
+    has_interval = ratio.low > 0
+    return {
+        "ratio": ratio.estimate,
+        "low": ratio.low if has_interval else None,
+        "high": ratio.high if has_interval else None,
+        "verdict_low": ratio.verdict_low if ratio.verdict_low > 0 else None,
+        "verdict_high": finite_or_none(ratio.verdict_high),
+        "pairs": ratio.pairs,
+        "verdict": "the same" if ratio.is_same and ratio.verdict == "cannot tell" else ratio.verdict,
+    }
+
+
+def finite_or_none(value: float) -> float | None:
+    """A number as evidence holds it: None stands for what is none."""
     return float(value) if math.isfinite(value) else None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from dataclasses import replace
+from pathlib import Path
 
 from workbench.errors import BadParameter, DamagedEvidence
 from workbench.export.defaults import FORMATS, recognise_format, write_defaults
 from workbench.export.evidence import Evidence
-from workbench.export.evidence_check import check_facts, check_figures
-from workbench.export.evidence_text import unpack_evidence
+from workbench.export.evidence_check import check_figures
+from workbench.export.evidence_text import read_comments, read_table
 from workbench.export.format import read_text
-from workbench.export.provenance import parse_provenance
+from workbench.export.toml import TOML
 
 
 def choose_format(path: str | os.PathLike[str]) -> str:
@@ -28,35 +31,29 @@ def choose_format(path: str | os.PathLike[str]) -> str:
     raise BadParameter(f"{os.fspath(path)}: its ending tells no format; there are {endings}")
 
 
-def write_evidence(
-    path: str | os.PathLike[str],
-    evidence: Evidence,
-    format: str | None = None,  # noqa: A002 - as above
-) -> None:
-    """Write the settings that evidence is about, with it.
+def write_evidence(path: str | os.PathLike[str], evidence: Evidence) -> None:
+    """Write the settings that evidence is about, with it; the ending of the path tells the format.
 
-    Parameters
-    ----------
-    path : path
-        File to write; an existing one is replaced.
-    evidence : Evidence
-    format : str, optional
-        One of `FORMATS`; told by the ending of the path unless given.
+    TOML holds all of the evidence. Another format holds the claim and names the TOML with its hash; where
+    there is none yet, it is written beside the file, as `tuned.env.toml` beside `tuned.env`.
 
     Raises
     ------
     BadParameter
-        If the format is unknown, or the file cannot be written.
+        If the format is unknown, or a file cannot be written.
     """
-    if format is None:
-        format = choose_format(path)  # noqa: A001 - as above
-    write_defaults(path, format, evidence.settings, {}, evidence=evidence)
+    form = choose_format(path)
+    if form != TOML.name and evidence.toml is None:
+        whole = Path(f"{os.fspath(path)}{TOML.suffix}")
+        write_defaults(whole, TOML.name, evidence.settings, {}, evidence=evidence)
+        evidence = replace(evidence, toml=whole.name, toml_sha256=_hash(whole))
+    write_defaults(path, form, evidence.settings, {}, evidence=evidence)
 
 
 def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
-    """Read the evidence of an exported file, and see that it fits itself and the file's comments.
+    """Read the evidence of an exported file, and see that it agrees with itself.
 
-    That it fits the file's settings is for `check_settings` to say: their names may be unknown here.
+    Whether it agrees with the file's settings `check_settings` tells: their names may be unknown here.
 
     Returns
     -------
@@ -66,20 +63,32 @@ def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
     Raises
     ------
     DamagedEvidence
-        With what is missing, wrong, or was changed.
+        With what is missing or wrong.
     BadParameter
         If the file cannot be read.
     """
     text = read_text(path)
     form = recognise_format(os.fspath(path), text)
-    facts = parse_provenance(form.comments(text))
     try:
-        content = unpack_evidence(facts) if form.extract is None else form.extract(text)
+        content = read_table(text) if form is TOML else read_comments(form.comments(text))
         if content is None:
             return None
         evidence = Evidence.from_dict(content)
         check_figures(evidence)
-        check_facts(evidence, facts)
-    except (DamagedEvidence, BadParameter) as error:
-        raise type(error)(f"{os.fspath(path)}: {error}") from None
+    except DamagedEvidence as error:
+        raise DamagedEvidence(f"{os.fspath(path)}: {error}") from None
+    if form is TOML:
+        return replace(evidence, toml=Path(path).name, toml_sha256=_hash(Path(path)))
     return evidence
+
+
+def find_other_toml(path: str | os.PathLike[str], evidence: Evidence) -> list[str]:
+    """Say whether the TOML that a file names lies beside it and is another one than it was."""
+    whole = Path(path).with_name(Path(evidence.toml or "").name or ".")
+    if not whole.is_file() or _hash(whole) == evidence.toml_sha256:
+        return []
+    return [f"{whole}: it has changed since {os.fspath(path)} was made of it"]
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

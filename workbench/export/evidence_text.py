@@ -1,61 +1,92 @@
-"""Evidence packed into facts, for formats that have nothing but comments to carry it in."""
+"""Evidence as TOML: a TOML file has it as a table, other formats have its claim in their comments."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
+import tomllib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import tomlkit
+
 from workbench.errors import DamagedEvidence
+from workbench.export.provenance import UNSAFE_PAIRS, parse_provenance
 
-_LINE_CHARACTERS = 96
-#: What a packed line unpacks to, at most, all together.
+TABLE = "evidence"
+# Until version 2, comments held the evidence as compressed JSON in base64.
+_PACKED = re.compile(r"evidence [0-9]+ of [0-9]+")
 _MOST_BYTES = 16 << 20
-_NAME = re.compile(r"evidence ([0-9]{1,6}) of ([0-9]{1,6})")
 
 
-def pack_evidence(content: Mapping[str, Any]) -> dict[str, str]:
-    """Spread it over facts "evidence 1 of 9" …: JSON, compressed with zlib, in base64."""
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-    packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
-    lines = [packed[start : start + _LINE_CHARACTERS] for start in range(0, len(packed), _LINE_CHARACTERS)]
-    return {f"evidence {number} of {len(lines)}": line for number, line in enumerate(lines, start=1)}
+def render_evidence(content: Mapping[str, Any]) -> list[str]:
+    """Lines of TOML: a list of tables has a line for each entry."""
+    return list(_render_table(TABLE, content))
 
 
-def is_packed(name: str) -> bool:
-    """Whether a fact of this name is part of packed evidence."""
-    return _NAME.fullmatch(name) is not None
+def render_comments(content: Mapping[str, Any]) -> list[str]:
+    """The same lines, safe in any comment: TOML reads an escaped character as the character itself."""
+    lines = [line for line in render_evidence(content) if line]
+    for pair, replacement in UNSAFE_PAIRS.items():
+        lines = [line.replace(pair, replacement) for line in lines]
+    return lines
 
 
-def unpack_evidence(facts: Mapping[str, str]) -> Any | None:
-    """Put it together again; None if there is none among the facts.
+def read_table(text: str) -> Any | None:
+    """Read the evidence in the text of a TOML file; None if there is none.
 
     Raises
     ------
     DamagedEvidence
-        If a line is missing or changed.
+        If it is not TOML.
     """
-    parts: dict[int, str] = {}
-    total = 0
-    for name, text in facts.items():
-        if (match := _NAME.fullmatch(name)) is not None:
-            parts[int(match[1])] = text
-            total = max(total, int(match[2]))
-    if not parts:
-        return None
-    missing = [number for number in range(1, min(total, len(parts) + 1) + 1) if number not in parts]
-    if missing or len(parts) != total:
-        raise DamagedEvidence(f"evidence: its line {missing[0] if missing else total} of {total} is missing")
-    text = "".join(parts[number] for number in range(1, total + 1))
     try:
-        inflater = zlib.decompressobj()
-        data = inflater.decompress(base64.b64decode(text, validate=True), _MOST_BYTES)
-        if not inflater.eof:
-            raise DamagedEvidence("evidence: its lines do not unpack to a whole")
-        return json.loads(data)
-    except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
-        raise DamagedEvidence(f"evidence: its lines were changed ({error})") from None
+        return tomllib.loads(text).get(TABLE)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DamagedEvidence(f"{TABLE}: not TOML: {error}") from None
+
+
+def read_comments(comments: Sequence[str]) -> Any | None:
+    """Read the evidence in comments, also as earlier versions wrote it; None if there is none.
+
+    Raises
+    ------
+    DamagedEvidence
+        If it cannot be read.
+    """
+    if f"[{TABLE}]" in comments:
+        return read_table("\n".join(comments[comments.index(f"[{TABLE}]") :]))
+    packed = [text for name, text in parse_provenance(comments).items() if _PACKED.fullmatch(name)]
+    if not packed:
+        return None
+    try:
+        return json.loads(zlib.decompressobj().decompress(base64.b64decode("".join(packed)), _MOST_BYTES))
+    except (ValueError, zlib.error, RecursionError) as error:
+        raise DamagedEvidence(f"{TABLE}: a line of it is missing or was changed ({error})") from None
+
+
+def _render_table(path: str, content: Mapping[str, Any]) -> Iterator[str]:
+    yield f"[{path}]"
+    # TOML has no null: a field without a value is left out.
+    known = {tomlkit.key(name).as_string(): value for name, value in content.items() if value is not None}
+    for key, value in known.items():
+        if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+            yield from (f"{key} = [", *(f"  {_spell(entry)}," for entry in value), "]")
+        elif not isinstance(value, Mapping):
+            yield f"{key} = {_spell(value)}"
+    for key, value in known.items():
+        if isinstance(value, Mapping):
+            yield ""
+            yield from _render_table(f"{path}.{key}", value)
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        known = {name: item for name, item in value.items() if item is not None}
+        pairs = (f"{tomlkit.key(name).as_string()} = {_spell(item)}" for name, item in known.items())
+        return f"{{ {', '.join(pairs)} }}" if known else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_spell, value))}]"
+    return str(tomlkit.item(float("nan") if value is None else value).as_string())

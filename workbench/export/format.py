@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter
@@ -55,9 +54,6 @@ class Format:
         Whether a text looks like this format.
     decode : callable
         The value of an assignment.
-    embed, extract : callable or None
-        Add evidence, as plain values, to a rendered text, and take it out of one (None: there is none).
-        A format without them carries it in its comments.
     """
 
     name: str
@@ -71,8 +67,6 @@ class Format:
     comments: Callable[[str], list[str]]
     recognises: Callable[[str], bool]
     decode: Callable[[Tunable, str], Value]
-    embed: Callable[[str, Mapping[str, Any]], str] | None = None
-    extract: Callable[[str], Any] | None = None
 
 
 def parse_text(tunable: Tunable, text: str) -> Value:

@@ -18,7 +18,7 @@ Provenance = Mapping[str, str]
 _FACT = re.compile(r"([a-z][a-z0-9 ]*): (.*)")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|U([0-9a-f]{8}))")
 # '*/' and '/*' end or nest a C comment, '??' starts a trigraph.
-_UNSAFE_PAIRS = {"*/": "*\\u002f", "/*": "/\\u002a", "??": "?\\u003f"}
+UNSAFE_PAIRS = {"*/": "*\\u002f", "/*": "/\\u002a", "??": "?\\u003f"}
 
 
 def describe_provenance(
@@ -94,7 +94,7 @@ def _escape(text: str) -> str:
         character if character.isprintable() and character != "\\" else _escape_character(character)
         for character in text.strip()
     )
-    for pair, replacement in _UNSAFE_PAIRS.items():
+    for pair, replacement in UNSAFE_PAIRS.items():
         while pair in safe:
             safe = safe.replace(pair, replacement)
     return safe

@@ -11,6 +11,7 @@ import tomlkit
 
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter
+from workbench.export.evidence_text import TABLE
 from workbench.export.format import (
     TITLE,
     Assignment,
@@ -21,8 +22,6 @@ from workbench.export.format import (
     parse_text,
     spell,
 )
-
-_EVIDENCE = "evidence"
 
 
 def _identify(tunable: Tunable) -> Sequence[str]:
@@ -54,7 +53,7 @@ def _scan(text: str) -> list[Assignment]:
     except tomllib.TOMLDecodeError as error:
         raise BadParameter(f"not TOML: {error}") from error
     table = content.pop("tunables", {})
-    content.pop(_EVIDENCE, None)
+    content.pop(TABLE, None)
     if content or not isinstance(table, dict):
         raise BadParameter(f"'{next(iter(content), 'tunables')}' is not the table [tunables]")
     return list(_flatten(table, ""))
@@ -69,26 +68,6 @@ def _flatten(table: Mapping[str, Any], prefix: str) -> Iterator[Assignment]:
             yield Assignment(name, spell(value), 0)
         else:
             raise BadParameter(f"{name}: {value!r} is not a number, a truth value or a word")
-
-
-def _embed(text: str, evidence: Mapping[str, Any]) -> str:
-    return f"{text}\n{tomlkit.dumps({_EVIDENCE: _prune(evidence)})}"
-
-
-def _prune(content: Any) -> Any:
-    """TOML has no null: fields without a value are left out, gaps in lists are NaN."""
-    if isinstance(content, Mapping):
-        return {name: _prune(value) for name, value in content.items() if value is not None}
-    if isinstance(content, list | tuple):
-        return [float("nan") if value is None else _prune(value) for value in content]
-    return content
-
-
-def _extract(text: str) -> Any:
-    try:
-        return tomllib.loads(text).get(_EVIDENCE)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadParameter(f"not TOML: {error}") from error
 
 
 def _recognises(text: str) -> bool:
@@ -107,6 +86,4 @@ TOML = Format(
     comments=leading_hash_comments,
     recognises=_recognises,
     decode=parse_text,
-    embed=_embed,
-    extract=_extract,
 )

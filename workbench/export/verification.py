@@ -207,6 +207,8 @@ def find_differences(evidence: Evidence) -> list[str]:
 
 
 def _compare_defaults(evidence: Evidence) -> list[str]:
+    if not evidence.trials:
+        return []  # a claim alone: neither defaults nor hashes came with it
     known = known_tunables()
     found = []
     for name, default in evidence.defaults.items():

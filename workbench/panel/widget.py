@@ -44,6 +44,8 @@ class PanelWidget(anywidget.AnyWidget):
         # ipykernel 7.4 hands the messages of views to the subshell that its thread thinks it serves when the
         # pump sends, not to the one they name. After a page was loaded again that may be one which JupyterLab
         # has closed, and every message is refused from then on. Without this the name in the message counts.
+        # There is no public switch: the kernel looks for this method by name. The other way is a class of
+        # comms of our own, which sends without it.
         self.comm._reply_subshell_for = None
         self._on_message = on_message
         self.on_msg(self._receive)
