@@ -19,7 +19,8 @@
 
 enum { EVENT_CAPACITY = 256 };
 
-static const struct agent_allocator *const allocators[] = {&agent_jemalloc, &agent_glibc};
+static const struct agent_allocator *const allocators[] = {&agent_jemalloc, &agent_mimalloc2, &agent_mimalloc3,
+                                                          &agent_glibc};
 enum { ALLOCATOR_COUNT = sizeof allocators / sizeof *allocators };
 
 static struct agent agents[ALLOCATOR_COUNT];
@@ -130,19 +131,23 @@ static bool publish(struct agent *agent, const struct agent_found *found)
 
 /* ---- the process ---------------------------------------------------------------------------- */
 
-static void say(const char *what, const char *detail)
+/* One line on standard error. */
+static void say(const char *const texts[])
 {
-    char line[512];
-    int length = snprintf(line, sizeof line, "workbench-agent: %s%s\n", what, detail);
-    if (length > 0)
-        SYSTEM_CALL(SYS_write, STDERR_FILENO, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
+    char line[512] = "workbench-agent: ";
+    char *end = line + strlen(line);
+    for (; *texts; texts++)
+        end = stpncpy(end, *texts, (size_t)(line + sizeof line - 1 - end));
+    *end = '\n';
+    SYSTEM_CALL(SYS_write, STDERR_FILENO, line, (size_t)(end + 1 - line));
 }
+#define SAY(...) say((const char *const[]){__VA_ARGS__, NULL})
 
 static void explain(const struct hak_block *block)
 {
     char text[400];
     if (hak_block_explain(block, text, sizeof text) != HAK_FILE_UNWANTED)
-        say("no control block: ", text);
+        SAY("no control block: ", text);
 }
 
 /* A name to tell this copy of the library from another. */
@@ -154,11 +159,11 @@ EXPORT const char *hak_agent_build(void)
 static bool is_needed(void)
 {
     if (!is_own_symbol(find_symbol("hak_agent_build"))) {
-        say("another agent is in this process already; this one does nothing", "");
+        SAY("another agent is in this process already; this one does nothing");
         return false;
     }
     if (find_serves(find_symbol("hak_control_path"))) {
-        say("hakmem serves this process and has a control block of its own; the agent does nothing", "");
+        SAY("hakmem serves this process and has a control block of its own; the agent does nothing");
         return false;
     }
     return true;
@@ -187,23 +192,28 @@ __attribute__((constructor)) static void start(void)
     find_next();
     if (!is_needed())
         return;
-    bool is_known = false;
+    const char *unknown = "";
+    struct agent_found found;
+    bool is_served = false;
     for (int i = 0; i < ALLOCATOR_COUNT; i++) {
         struct agent *agent = &agents[agent_count];
-        struct agent_found found = {0};
-        if (!allocators[i]->find(&found))
+        found = (struct agent_found){0};
+        if (!allocators[i]->find(&found)) {
+            if (*found.build)
+                unknown = "this version of it is not known, ";
             continue;
+        }
         if (!found.is_known)
-            say(found.build, " is not known here: its settings can be read but not set");
-        is_known = true;
+            SAY("nobody may set anything: this version is not known, ", found.build);
+        is_served = true;
         agent->allocator = allocators[i];
         if (publish(agent, &found))
             agent_count++;
         else
             explain(&agent->block);
     }
-    if (!is_known)
-        say("no allocator to tune here: malloc comes from ", *find_server() ? find_server() : "an unknown object");
+    if (!is_served)
+        SAY("no allocator to tune here: ", unknown, "malloc comes from ", find_server());
     for (int i = 0; i < agent_count; i++)
         helper_start(&agents[i]);
 }

@@ -38,7 +38,7 @@ struct agent_allocator {
     const struct hak_tunable *settings;
     const struct hak_metric *metrics;
     uint32_t setting_count, metric_count;
-    /* Whether it serves here. Called once, before the others. */
+    /* Whether it serves here and can be shown. Called once, before the others. */
     bool (*find)(struct agent_found *found);
     /* The value now, or one of the two above. */
     double (*get)(uint32_t setting);
@@ -47,7 +47,7 @@ struct agent_allocator {
     void (*measure)(_Atomic uint64_t *words);
 };
 
-extern const struct agent_allocator agent_glibc, agent_jemalloc;
+extern const struct agent_allocator agent_glibc, agent_jemalloc, agent_mimalloc2, agent_mimalloc3;
 
 /* One allocator of this process, with its block and the thread that serves it. */
 struct agent {
