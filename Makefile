@@ -95,6 +95,11 @@ SIZE := full
 report: setup ## Execute all notebooks to HTML in build/report that opens offline; SIZE=smoke for a quick one.
 	$(BIN)/python -m scripts.report --size $(SIZE)
 
+# Notebooks that have not changed since are not executed again.
+.PHONY: docs
+docs: setup ## Build the reference in build/docs: pages, notebooks executed small, API, tunables; opens offline.
+	$(BIN)/python -m scripts.docs
+
 # --- checks ----------------------------------------------------------------------------------------
 
 .PHONY: lint
@@ -134,6 +139,10 @@ front: setup $(FRONT)/node_modules/.stamp ## Check the panel's front end: its ty
 layers: setup ## Check that Python modules and C headers use only what is below them.
 	lint-imports
 	$(PYTEST) --quiet tests/project/test_c_layers.py tests/project/test_python_layers.py
+
+.PHONY: docs-check
+docs-check: setup ## Build the reference without executing notebooks: a broken link or a name without docstring fails.
+	$(BIN)/python -m scripts.docs --quick --output build/docs-check
 
 .PHONY: test-packages
 test-packages: ## (part of test) See to the Debian packages that the tests need.
@@ -194,7 +203,7 @@ soak: soak-packages setup test-programs ## The long forms of the tests of reliab
 
 # The tests come last: their summary is the last line.
 .PHONY: check
-check: check-packages lint types front layers compilers stress fuzz test ## All of the above: lint to test.
+check: check-packages lint types front layers docs-check compilers stress fuzz test ## All of the above: lint to test.
 
 # --- upkeep ----------------------------------------------------------------------------------------
 

@@ -114,10 +114,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_page(path: Path, output: Path, parameters: Mapping[str, Any]) -> Page:
     """Execute a notebook and write its page; one that fails is written as far as it came."""
-    work = output / "work" / path.stem
+    started_s = time.monotonic()
+    notebook, failure = execute_notebook(path, output / "work" / path.stem, parameters)
+    elapsed_s = time.monotonic() - started_s
+    title = find_title(notebook) or path.stem
+    (output / f"{path.stem}.html").write_text(render_page(notebook, title), encoding="utf-8")
+    return Page(path.stem, title, elapsed_s, failure)
+
+
+def execute_notebook(path: Path, work: Path, parameters: Mapping[str, Any]) -> tuple[Any, str]:
+    """Execute a notebook in a folder, which keeps it.
+
+    Returns
+    -------
+    notebook
+        With its outputs, as far as it came.
+    str
+        Why it failed, in one line; empty if it ran to its end.
+    """
     work.mkdir(parents=True, exist_ok=True)
     executed = work / path.name
-    started_s = time.monotonic()
     failure = ""
     with warnings.catch_warnings():
         # The client's own event loop and kernel connection, not the notebook's code.
@@ -128,12 +144,8 @@ def make_page(path: Path, output: Path, parameters: Mapping[str, Any]) -> Page:
             )
         except PapermillExecutionError as error:
             failure = f"{error.ename}: {' '.join(str(error.evalue).split())[:300]}"
-    elapsed_s = time.monotonic() - started_s
     read: Any = nbformat.read  # published without types
-    notebook = read(executed, as_version=4)
-    title = find_title(notebook) or path.stem
-    (output / f"{path.stem}.html").write_text(render_page(notebook, title), encoding="utf-8")
-    return Page(path.stem, title, elapsed_s, failure)
+    return read(executed, as_version=4), failure
 
 
 def find_title(notebook: Any) -> str:
@@ -148,7 +160,7 @@ def find_title(notebook: Any) -> str:
 def render_page(notebook: Any, title: str) -> str:
     """A whole page of an executed notebook; nothing in it points outside but links to follow."""
     shown = copy.deepcopy(notebook)
-    count = _replace_outputs(shown)
+    count = replace_outputs(shown)
     make_exporter: Any = HTMLExporter  # published without types
     exporter = make_exporter(template_name="basic")
     exporter.exclude_anchor_links = True
@@ -171,8 +183,8 @@ def _wrap(title: str, body: str, head: str = "") -> str:
     )
 
 
-def _replace_outputs(notebook: Any) -> int:
-    """Charts as data and a call of Plotly, widgets as a word; returns how many charts there are."""
+def replace_outputs(notebook: Any) -> int:
+    """Turn charts into data and a call of Plotly, widgets into a sentence; returns the number of charts."""
     notebook.metadata.pop("widgets", None)
     count = 0
     for cell in notebook.cells:

@@ -33,7 +33,7 @@ class Reading:
 def read_metrics(
     metrics: Mapping[str, Metric], snapshot: Snapshot, since: Snapshot | None = None
 ) -> list[Reading]:
-    """Read all metrics of a block, in the order of its descriptors."""
+    """Read all metrics of a control block, in the order of its descriptors."""
     return [_read_metric(metric, snapshot, since) for metric in metrics.values()]
 
 

@@ -107,14 +107,14 @@ class ControlBlock:
 
     @classmethod
     def open(cls, pid_or_path: int | str | os.PathLike[str], kind: str = "hakmem") -> Self:
-        """Open the block of a running process, or a block by its file.
+        """Open the control block of a running process, or one by its file.
 
         Parameters
         ----------
         pid_or_path : int, str or path
             A file may also be that of a process which has ended: its last words can still be read.
         kind : str
-            Which block of the process, if a pid is given.
+            Which of the control blocks of the process, if a pid is given.
 
         Raises
         ------
@@ -134,7 +134,7 @@ class ControlBlock:
 
     @classmethod
     def own(cls) -> Self:
-        """Open the block of the allocator that is linked into this process under its hak_ names.
+        """Open the block of the allocator that is linked into this process, whose names begin with ``hak_``.
 
         Raises
         ------
@@ -290,7 +290,7 @@ class ControlBlock:
         )
 
     def alive(self) -> bool:
-        """Whether the process runs and still publishes the block."""
+        """Whether the process runs and still publishes it."""
         code, _ = self._reader.try_call(lib.hak_reader_alive)
         return code == 0
 

@@ -88,7 +88,7 @@ class _Values(Mapping[str, "WordArray"]):
 
 
 class Snapshot:
-    """All metrics of a block at one moment; it never changes.
+    """All metrics of a control block at one moment; it never changes.
 
     Attributes
     ----------

@@ -1,6 +1,6 @@
 """Trials, their results, and what can be concluded from them."""
 
-from workbench.experiments.claim_findings import ClaimTest, DesignClaim, try_claim
+from workbench.experiments.claim_findings import ClaimFinding, ClaimTest, DesignClaim, Quantity, try_claim
 from workbench.experiments.cluster import check_address, run_trials_on_cluster
 from workbench.experiments.comparison import (
     ALL_WORKS,
@@ -17,7 +17,7 @@ from workbench.experiments.comparison import (
 )
 from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant, Work
 from workbench.experiments.design_claims import list_claims
-from workbench.experiments.execution import list_missing, run_sweep, run_trials, shuffle_trials
+from workbench.experiments.execution import Measurer, list_missing, run_sweep, run_trials, shuffle_trials
 from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
 from workbench.experiments.measurement import run_trial
 from workbench.experiments.plan import Plan, Span
@@ -34,6 +34,7 @@ __all__ = [
     "PROCESSOR_TIME",
     "THROUGHPUT",
     "Cell",
+    "ClaimFinding",
     "ClaimTest",
     "Comparison",
     "ComparisonPlan",
@@ -41,7 +42,9 @@ __all__ = [
     "Finding",
     "Machine",
     "Measure",
+    "Measurer",
     "Plan",
+    "Quantity",
     "Ratio",
     "Results",
     "Software",

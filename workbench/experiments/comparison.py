@@ -57,7 +57,9 @@ class Measure:
         return np.nan if value is None else float(value)
 
 
+#: Operations of all threads in a second.
 THROUGHPUT = Measure("throughput", "operations_per_s", "operations/s", is_higher_better=True)
+#: The most memory that the process had resident.
 PEAK_RESIDENT = Measure("peak resident", "peak_resident_bytes", "bytes")
 #: Of commands only; what else runs on the machine lengthens their elapsed time more than this.
 PROCESSOR_TIME = Measure("processor time", "processor_s", "s")
@@ -103,6 +105,7 @@ class Finding:
     failed: int
 
 
+#: The name under which a comparison tells the findings of all works together.
 ALL_WORKS = "all of them (geometric mean)"
 
 

@@ -1,4 +1,4 @@
-"""What an allocator's block tells of a run: bytes cached, its gauges at their highest, its counters."""
+"""What an allocator's control block tells of a run: bytes cached, highest gauges, counters."""
 
 from __future__ import annotations
 

@@ -11,6 +11,9 @@ from workbench.plots.result_figures import (
     draw_ratios,
 )
 from workbench.plots.results import (
+    Effect,
+    HeatMap,
+    RatioRow,
     find_effects,
     find_front,
     find_heat_map,
@@ -25,7 +28,10 @@ from workbench.plots.study_figures import StudyCourse, draw_study, follow_study
 __all__ = [
     "Chart",
     "ChartLine",
+    "Effect",
+    "HeatMap",
     "Marker",
+    "RatioRow",
     "StudyCourse",
     "build_charts",
     "draw_claim",

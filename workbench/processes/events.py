@@ -1,4 +1,4 @@
-"""Counts of the events an allocator's block told during a run, and the last of them as text."""
+"""Counts of the events an allocator's control block told during a run, and the last of them as text."""
 
 from __future__ import annotations
 

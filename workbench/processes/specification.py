@@ -153,7 +153,7 @@ class Outcome:
     stderr_tail : str
         The last of what it wrote to standard error.
     events : mapping of str to int
-        How many of each kind the allocator's block told.
+        How many of each kind the allocator's control block told.
     last_events : tuple of str
         The latest of them, one line each, oldest first.
     effective : mapping of str to Value

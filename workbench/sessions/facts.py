@@ -37,7 +37,7 @@ class SessionFacts:
     process : str
         Pid and command line.
     allocator_build : str
-        As the allocator's block tells; empty for one without.
+        As the allocator's control block tells; empty for one without.
     provenance : mapping of str to str
         Machine, kernel, CPU, versions, source revision.
     status, note : str

@@ -3,7 +3,7 @@
     <name>.session/
       session.json          version, what ran, where, and (once it ended) how
       samples-000.arrows    one row a sample; a further file whenever a new column came
-      events.arrows         what the allocator's block told, with each thread's count of operations
+      events.arrows         what the allocator's control block told, with each thread's count of operations
       changes.arrows        every set of tunables: who, what, old and new, time and operations
 
 While a session runs the tables are Arrow IPC streams, written on every second: a reader takes the whole

@@ -27,7 +27,7 @@ class Sample:
 
 
 class Recorder:
-    """Samples a process's blocks into a `History`; used by one thread.
+    """Samples the control blocks of a process into a `History`; used by one thread.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ class Column:
 
 
 class Sampler:
-    """Turns successive snapshots of one block into rows for a `History`.
+    """Turns successive snapshots of one control block into rows for a `History`.
 
     Parameters
     ----------

@@ -115,7 +115,7 @@ class SessionWriter:
             self._samples.append(sample)
 
     def add_events(self, batch: EventBatch) -> None:
-        """Adds what the allocator's block told."""
+        """Adds what the allocator's control block told."""
         if self.is_recording and (len(batch) or batch.lost):
             self._events.append(batch)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from workbench.errors import DamagedTrace, WrongTraceVersion
 
+#: What the name of a trace's file ends with.
 SUFFIX = ".haktrace"
 VERSION = 1
 TIME_RESOLUTION_NS = 1000

@@ -4,7 +4,7 @@ from workbench.tuning.candidate import Candidate
 from workbench.tuning.held_out import HeldOut
 from workbench.tuning.objective import OBJECTIVES
 from workbench.tuning.plan import HeldOutPlan, StudyPlan
-from workbench.tuning.space import Bounds, SearchSpace, make_space
+from workbench.tuning.space import Bounds, Dimension, SearchSpace, make_space
 from workbench.tuning.study import Study, StudyStep
 from workbench.tuning.study_file import read_study
 
@@ -12,6 +12,7 @@ __all__ = [
     "OBJECTIVES",
     "Bounds",
     "Candidate",
+    "Dimension",
     "HeldOut",
     "HeldOutPlan",
     "SearchSpace",

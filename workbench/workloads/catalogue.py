@@ -11,6 +11,7 @@ from typing import Any
 from workbench.control.native import decode_text, ffi, lib
 from workbench.errors import BadParameter, UnknownWorkload, describe_unknown
 
+#: The most threads that a workload can run with.
 MAXIMUM_THREADS: int = lib.WORKLOAD_MAX_THREADS
 _ERROR_BYTES: int = lib.WORKLOAD_ERROR_BYTES
 

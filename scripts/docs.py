@@ -1,0 +1,167 @@
+"""`make docs`: the project's pages, its notebooks and its reference as a site that opens without a network.
+
+    .venv/bin/python -m scripts.docs [--quick] [--output FOLDER]
+
+OUTPUT/source holds what Sphinx reads: copies of the project's pages, at the same places so that their links
+hold; the notebooks, executed at smoke size; and the pages of the reference, made from the code. With --quick
+the notebooks are not executed. A broken link, a public name without a docstring and a page that would load
+something from the network are errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from plotly.offline import get_plotlyjs
+from sphinx.cmd.build import main as build
+
+from scripts import reference_pages, report
+from scripts.public_names import find_undocumented, list_rooms
+from workbench.control import ControlBlock
+from workbench.processes import RunSpec, Worker
+
+_ROOT = Path(__file__).resolve().parent.parent
+_PAGES = (
+    "*.md",
+    "LICENSE",
+    "docs/*",
+    "docs/*/*",
+    "native/README.md",
+    "datasets/README.md",
+    "datasets/*.toml",
+)
+_PLOTLY = "_static/plotly.min.js"
+# Charts are drawn while the page is read, before the column beside them takes its room.
+_CHARTS = (
+    f'<script src="../{_PLOTLY}"></script>'
+    '<script>addEventListener("load", () => dispatchEvent(new Event("resize")))</script>'
+)
+# What a browser loads by itself; a link that a reader follows may lead anywhere.
+_LOADED = re.compile(
+    r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"(?:https?:)?//[^>]*>|<link\b[^>]*\bhref=\"(?:https?:)?//[^>]*>"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build the site; 1 if anything is wrong with it."""
+    parser = argparse.ArgumentParser(prog="make docs", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument(
+        "--quick", action="store_true", help="Leave the notebooks as they are, without outputs."
+    )
+    parser.add_argument("--output", type=Path, default=_ROOT / "build" / "docs")
+    given = parser.parse_args(arguments)
+    problems = [f"{name} is public and has no docstring" for name in find_undocumented()]
+    source, site = given.output / "source", given.output / "site"
+    notebooks = copy_notebooks() if given.quick else execute_notebooks(given.output / "notebooks", problems)
+    write_source(source, list_pages() | write_reference() | notebooks)
+    options = ["-b", "html", "-W", "--keep-going", "-n", "-q", "-d", str(given.output / "doctrees")]
+    status = build([*options, str(source), str(site)])
+    write_if_changed(site / _PLOTLY, get_plotlyjs().encode())
+    problems += list(find_loaded(site))
+    for problem in problems:
+        print(f"docs: {problem}", file=sys.stderr)
+    print(site / "index.html")
+    return 1 if status or problems else 0
+
+
+def list_pages() -> dict[str, bytes]:
+    """The project's own pages and pictures, by their place in the checkout."""
+    paths = {path for pattern in _PAGES for path in _ROOT.glob(pattern) if path.is_file()}
+    pages = {str(path.relative_to(_ROOT)): path.read_bytes() for path in paths}
+    # Sphinx looks for its settings at the top, and so does a reader for the first page.
+    return pages | {"conf.py": pages.pop("docs/conf.py"), "index.md": pages.pop("docs/index.md")}
+
+
+def write_reference() -> dict[str, bytes]:
+    """Make the pages that come from the code."""
+    rooms = {room.__name__: reference_pages.write_room(room) for room in list_rooms()}
+    pages = {f"reference/{name}.md": text for name, text in rooms.items()}
+    with open_blocks() as blocks:
+        pages["reference/tunables.md"] = reference_pages.write_tunables(blocks)
+        pages["reference/metrics.md"] = reference_pages.write_metrics(blocks)
+    pages["reference/commands.md"] = reference_pages.write_commands()
+    return {name: text.encode() for name, text in pages.items()}
+
+
+@contextlib.contextmanager
+def open_blocks() -> Iterator[list[ControlBlock]]:
+    """Open a control block of each kind: those of a run that waits for its first operation."""
+    with Worker.start(RunSpec("pair", seconds=1, starts_paused=True)) as worker:
+        yield [block for block in (worker.allocator_block, worker.workload_block) if block is not None]
+
+
+def copy_notebooks() -> dict[str, bytes]:
+    """The notebooks as they are in the checkout."""
+    return {f"notebooks/{path.name}": path.read_bytes() for path in list_notebooks()}
+
+
+def execute_notebooks(folder: Path, problems: list[str]) -> dict[str, bytes]:
+    """Execute the notebooks that are newer than their last execution; adds what failed to `problems`."""
+    smoke = tomllib.loads(report.SMOKE.read_text(encoding="utf-8"))
+    pages = {}
+    for path in list_notebooks():
+        executed = folder / path.stem / path.name
+        newest = max(path.stat().st_mtime, report.SMOKE.stat().st_mtime)
+        if not executed.exists() or executed.stat().st_mtime < newest:
+            print(f"executing {path.name}", flush=True)
+            _, failure = report.execute_notebook(path, folder / path.stem, smoke.get(path.stem, {}))
+            if failure:
+                problems.append(f"{path.name}: {failure}")
+                executed.unlink()
+                continue
+        pages[f"notebooks/{path.name}"] = show_outputs(executed).encode()
+    return pages
+
+
+def list_notebooks() -> list[Path]:
+    """The notebooks in their order."""
+    return sorted(report.NOTEBOOKS.glob("[0-9]*.ipynb"))
+
+
+def show_outputs(executed: Path) -> str:
+    """Turn the outputs of a notebook into what a page can show by itself."""
+    read: Any = nbformat.read  # published without types
+    notebook = read(executed, as_version=4)
+    notebook.cells = [
+        cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    if report.replace_outputs(notebook):
+        first = next(cell for cell in notebook.cells if cell.cell_type == "markdown")
+        first.source += f"\n\n{_CHARTS}"
+    return json.dumps(notebook)
+
+
+def write_source(source: Path, files: Mapping[str, bytes]) -> None:
+    """Write what Sphinx reads, and nothing that is the same already; remove what is no page any more."""
+    for name, content in files.items():
+        write_if_changed(source / name, content)
+    for path in source.rglob("*"):
+        if path.is_file() and str(path.relative_to(source)) not in files:
+            path.unlink()
+
+
+def write_if_changed(path: Path, content: bytes) -> None:
+    """Write a file, so that it is newer only if it differs."""
+    if not path.exists() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def find_loaded(site: Path) -> Iterator[str]:
+    """Find what pages would load from the network."""
+    for page in sorted(site.rglob("*.html")):
+        for found in _LOADED.findall(page.read_text(encoding="utf-8")):
+            yield f"{page.relative_to(site)} loads from the network: {found[:120]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

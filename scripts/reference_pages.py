@@ -1,0 +1,140 @@
+"""The pages of the reference that are made from the code: names, tunables, metrics, events, commands.
+
+Each function returns the text of one page in Markdown (MyST).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from types import ModuleType
+from typing import TypeVar
+
+import click
+
+from scripts.public_names import PublicName, list_public_names
+from workbench.cli import cli
+from workbench.control import ControlBlock, Metric, Tunable
+
+_DIRECTIVES = {"class": "autoclass", "function": "autofunction"}
+_HELP_COLUMNS = 96
+_Described = TypeVar("_Described", Tunable, Metric)
+
+
+def write_room(room: ModuleType) -> str:
+    """Write the page of a room: a table of its names, then each of them from its docstring."""
+    names = list_public_names(room)
+    table = [
+        ".. autosummary::",
+        "   :nosignatures:",
+        "",
+        *(f"   {name.name}" for name in names if name.kind != "data"),
+    ]
+    entries = [line for name in names for line in ["", *_write_entry(name)]]
+    body = "\n".join([f".. currentmodule:: {room.__name__}", "", *table, *entries])
+    summary = (room.__doc__ or "").strip()
+    return f"# {room.__name__}\n\n```{{eval-rst}}\n.. module:: {room.__name__}\n\n{summary}\n\n{body}\n```\n"
+
+
+def _write_entry(name: PublicName) -> list[str]:
+    if name.kind == "data":
+        return [f".. py:data:: {name.name}", "", textwrap.indent(name.text, "   ")]
+    members = ["   :members:"] if name.kind == "class" else []
+    return [f".. {_DIRECTIVES[name.kind]}:: {name.name}", *members]
+
+
+def write_tunables(blocks: Sequence[ControlBlock]) -> str:
+    """Write all tunables of control blocks, each with its range and what it does."""
+    parts = [
+        "# Tunables",
+        "These tables are made from the descriptors in the control blocks. The environment variable in "
+        "italics sets a tunable when the program starts; `workbench set` changes it while the program "
+        "runs. The column *takes effect* says when a change acts: at once (*live*), in threads that are "
+        "born later (*new threads*), or at the next start of the program (*start*).",
+    ]
+    for block in blocks:
+        parts.append(f"## {block.info.kind}")
+        for group, tunables in _group(block.tunables.values()):
+            rows = [
+                (
+                    f"`{tunable.name}`",
+                    f"`{tunable.format(tunable.default)}`",
+                    tunable.describe_range(),
+                    tunable.effect,
+                    f"{tunable.help} *{tunable.environment}*" if tunable.environment else tunable.help,
+                )
+                for tunable in tunables
+            ]
+            parts += [
+                f"### {group}",
+                _write_table(("tunable", "default", "range", "takes effect", "what it does"), rows),
+            ]
+        if block.constraints:
+            parts += ["### Constraints", "A set of values must keep these relations:"]
+            parts.append("\n".join(f"- `{constraint}`" for constraint in block.constraints))
+    return "\n\n".join(parts) + "\n"
+
+
+def write_metrics(blocks: Sequence[ControlBlock]) -> str:
+    """Write all metrics and kinds of events of control blocks."""
+    parts = [
+        "# Metrics and events",
+        "These tables are made from the descriptors in the control blocks. A *counter* only grows, and "
+        "charts show its rate per second. A *gauge* goes up and down. A *quotient* or *difference* is "
+        "computed from two other metrics. A metric with axes has a value for each thread, size class or "
+        "shard.",
+    ]
+    for block in blocks:
+        parts.append(f"## {block.info.kind}")
+        for group, metrics in _group(block.metrics.values()):
+            rows = [
+                (f"`{metric.name}`", metric.kind, metric.unit, " × ".join(metric.axes), _explain(metric))
+                for metric in metrics
+            ]
+            parts += [f"### {group}", _write_table(("metric", "kind", "unit", "axes", "what it is"), rows)]
+        if block.event_kinds:
+            events = [
+                (f"`{kind.name}`", kind.unit, kind.axis or "", kind.help)
+                for kind in block.event_kinds.values()
+            ]
+            parts += ["### Events", _write_table(("event", "unit", "axis", "what happened"), events)]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_commands() -> str:
+    """Write the help of every command."""
+    parts = ["# Commands", "What `--help` prints. `workbench --help` lists the commands in this order, too."]
+    for title, text in _list_help(cli, "workbench"):
+        parts.append(f"## {title}\n\n```text\n{text}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _list_help(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> Iterable[tuple[str, str]]:
+    context = click.Context(
+        command, info_name=name, parent=parent, terminal_width=_HELP_COLUMNS, max_content_width=_HELP_COLUMNS
+    )
+    yield context.command_path, command.get_help(context)
+    if isinstance(command, click.Group):
+        for child_name in command.list_commands(context):
+            child = command.get_command(context, child_name)
+            assert child is not None
+            yield from _list_help(child, child_name, context)
+
+
+def _group(items: Iterable[_Described]) -> Iterable[tuple[str, list[_Described]]]:
+    """Items under the headings of their components, which stand together in a control block."""
+    for group, members in groupby(items, key=lambda item: item.group):
+        yield group or "General", list(members)
+
+
+def _explain(metric: Metric) -> str:
+    sign = {"quotient": " / ", "difference": " − "}.get(metric.kind)
+    return f"{metric.help} ({sign.join(f'`{name}`' for name in metric.operands)})" if sign else metric.help
+
+
+def _write_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
