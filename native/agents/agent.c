@@ -19,8 +19,8 @@
 
 enum { EVENT_CAPACITY = 256 };
 
-static const struct agent_allocator *const allocators[] = {&agent_jemalloc, &agent_mimalloc2, &agent_mimalloc3,
-                                                          &agent_glibc};
+static const struct agent_allocator *const allocators[] = {&agent_jemalloc, &agent_tcmalloc, &agent_mimalloc2,
+                                                          &agent_mimalloc3, &agent_glibc};
 enum { ALLOCATOR_COUNT = sizeof allocators / sizeof *allocators };
 
 static struct agent agents[ALLOCATOR_COUNT];
@@ -169,27 +169,9 @@ static bool is_needed(void)
     return true;
 }
 
-/* POSIX says dlsym's result is a function; ISO C has no such cast. */
-#define FIND_NEXT(function)                                                                                          \
-    do {                                                                                                              \
-        void *address = dlsym(RTLD_NEXT, #function);                                                                  \
-        memcpy(&next_##function, &address, sizeof address);                                                           \
-    } while (0)
-
-static pid_t (*next_fork)(void);
-static int (*next_daemon)(int keeps_folder, int keeps_output);
-
-/* Called by the constructor, so that a fork looks nothing up; another library's constructor may fork earlier. */
-static void find_next(void)
-{
-    FIND_NEXT(fork);
-    FIND_NEXT(daemon);
-}
-
-__attribute__((constructor)) static void start(void)
+static void start(void)
 {
     system_clock_start();
-    find_next();
     if (!is_needed())
         return;
     const char *unknown = "";
@@ -234,6 +216,48 @@ static void after_fork(void)
         helper_start(&agents[i]);
     }
     errno = saved_errno;
+}
+
+/* ---- calls of the C library that go by ------------------------------------------------------- */
+
+typedef int main_function(int count, char **words, char **environment);
+
+static main_function *program_main;
+static int (*next___libc_start_main)(main_function *function, int count, char **words, void (*init)(void),
+                                     void (*fini)(void), void (*loader_fini)(void), void *stack_end);
+static pid_t (*next_fork)(void);
+static int (*next_daemon)(int keeps_folder, int keeps_output);
+
+/* POSIX says dlsym's result is a function; ISO C has no such cast. */
+#define FIND_NEXT(function)                                                                                          \
+    do {                                                                                                              \
+        void *address = dlsym(RTLD_NEXT, #function);                                                                  \
+        memcpy(&next_##function, &address, sizeof address);                                                           \
+    } while (0)
+
+/* By a constructor, so that a fork looks nothing up; another library's constructor may fork earlier. */
+__attribute__((constructor)) static void find_next(void)
+{
+    FIND_NEXT(__libc_start_main);
+    FIND_NEXT(fork);
+    FIND_NEXT(daemon);
+}
+
+static int start_main(int count, char **words, char **environment)
+{
+    start();
+    return program_main(count, words, environment);
+}
+
+/* The agent starts just before main: an allocator that is written in C++ (tcmalloc) is ready when its constructors have
+ * run, and in which order a program's libraries have theirs run depends on how they were named. */
+EXPORT int __libc_start_main(main_function *function, int count, char **words, void (*init)(void),
+                             void (*fini)(void), void (*loader_fini)(void), void *stack_end)
+{
+    if (!next___libc_start_main)
+        find_next();
+    program_main = function;
+    return next___libc_start_main(start_main, count, words, init, fini, loader_fini, stack_end);
 }
 
 EXPORT pid_t fork(void)

@@ -47,7 +47,8 @@ struct agent_allocator {
     void (*measure)(_Atomic uint64_t *words);
 };
 
-extern const struct agent_allocator agent_glibc, agent_jemalloc, agent_mimalloc2, agent_mimalloc3;
+extern const struct agent_allocator agent_glibc, agent_jemalloc, agent_mimalloc2, agent_mimalloc3,
+    agent_tcmalloc;
 
 /* One allocator of this process, with its block and the thread that serves it. */
 struct agent {

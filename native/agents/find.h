@@ -3,6 +3,14 @@
 #define HAK_AGENT_FIND_H
 
 #include <stdbool.h>
+#include <string.h>
+
+/* POSIX says that a symbol may be a function; ISO C has no such cast. */
+#define FIND_FUNCTION(function, name)                                                                                 \
+    do {                                                                                                              \
+        void *address = find_symbol(name);                                                                            \
+        memcpy(&(function), &address, sizeof address);                                                                \
+    } while (0)
 
 /* Whether an address lies in the object that malloc comes from. */
 bool find_serves(const void *address);

@@ -8,7 +8,6 @@
 #include "find.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static long (*mi_option_get)(int option);
 static void (*mi_option_set)(int option, long value);
@@ -16,12 +15,7 @@ static void (*mi_option_set)(int option, long value);
 #define OPTION(number) ((double)mi_option_get(number))
 #define SET_OPTION(number) (mi_option_set(number, (long)value), 0)
 
-/* POSIX says dlsym's result is a function; ISO C has no such cast. */
-#define MI_FIND(function)                                                                                             \
-    do {                                                                                                              \
-        void *address = find_symbol(#function);                                                                       \
-        memcpy(&(function), &address, sizeof address);                                                                \
-    } while (0)
+#define MI_FIND(function) FIND_FUNCTION(function, #function)
 
 /* The version if mimalloc serves malloc and has been found, else 0: 209 is 2.0.9; from 3.2 on, 30403 is 3.4.3. */
 static int find_mimalloc(struct agent_found *found)
