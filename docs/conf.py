@@ -18,6 +18,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "off"
 
 # Reference: from docstrings. A name in single backquotes is a link where it is one of ours.
+maximum_signature_line_length = 90
 default_role = "py:obj"
 autosummary_generate = False
 autodoc_member_order = "bysource"

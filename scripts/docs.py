@@ -83,8 +83,9 @@ def list_pages() -> dict[str, bytes]:
 
 def write_reference() -> dict[str, bytes]:
     """Make the pages that come from the code."""
-    rooms = {room.__name__: reference_pages.write_room(room) for room in list_rooms()}
-    pages = {f"reference/{name}.md": text for name, text in rooms.items()}
+    rooms = list_rooms()
+    pages = {f"reference/{room.__name__}.md": reference_pages.write_room(room) for room in rooms}
+    pages["reference/python.md"] = reference_pages.write_rooms(rooms)
     with open_blocks() as blocks:
         pages["reference/tunables.md"] = reference_pages.write_tunables(blocks)
         pages["reference/metrics.md"] = reference_pages.write_metrics(blocks)

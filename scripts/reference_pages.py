@@ -22,6 +22,20 @@ _HELP_COLUMNS = 96
 _Described = TypeVar("_Described", Tunable, Metric)
 
 
+def write_rooms(rooms: Sequence[ModuleType]) -> str:
+    """Write the list of the modules that have public names."""
+    rows = [(f"[{room.__name__}]({room.__name__}.md)", _summarize(room)) for room in rooms]
+    contents = "\n".join(room.__name__ for room in rooms)
+    return (
+        "# Python\n\nThese modules have public names; every other module may change without notice.\n\n"
+        f"{_write_table(('module', 'what it is for'), rows)}\n\n```{{toctree}}\n:hidden:\n\n{contents}\n```\n"
+    )
+
+
+def _summarize(room: ModuleType) -> str:
+    return " ".join((room.__doc__ or "").strip().split("\n\n")[0].split())
+
+
 def write_room(room: ModuleType) -> str:
     """Write the page of a room: a table of its names, then each of them from its docstring."""
     names = list_public_names(room)
