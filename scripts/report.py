@@ -13,6 +13,7 @@ import argparse
 import copy
 import html
 import json
+import shutil
 import sys
 import time
 import tomllib
@@ -133,6 +134,8 @@ def execute_notebook(path: Path, work: Path, parameters: Mapping[str, Any]) -> t
         Why it failed, in one line; empty if it ran to its end.
     """
     work.mkdir(parents=True, exist_ok=True)
+    for module in path.parent.glob("*.py"):  # what a notebook imports from beside it
+        shutil.copy(module, work)
     executed = work / path.name
     failure = ""
     with warnings.catch_warnings():

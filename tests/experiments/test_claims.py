@@ -6,39 +6,34 @@ import math
 import random
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from notebooks.design_claims import QUANTITIES, SURVIVAL, Claim, Quantity, draw_claim, list_claims, try_claim
 from tests.experiments.results_fixture import make_result
 from workbench.commands import comparison_report
 from workbench.commands.compare import compare
-from workbench.experiments import Results, Trial, Variant, Work, run_trial, try_claim
-from workbench.experiments.claim_findings import ClaimFinding, DesignClaim, Expectation, Quantity
-from workbench.experiments.design_claims import PEAK_RESIDENT, SURVIVAL, THROUGHPUT, list_claims
+from workbench.experiments import Results, Trial, Work
 
 ROUNDS = 16
-HITS = Quantity(
-    "hits",
-    "share",
-    lambda result: result.telemetry.get("hits", math.nan),
-    is_higher_better=True,
-    is_share=True,
-)
-CLAIM = DesignClaim(
-    "made up",
+CLAIM = Claim(
     "A made-up claim",
     "It is better.",
     (Work("phases", Trial("phases", threads=1, seconds=0.5)),),
-    (Variant("hakmem"), Variant("other", tunables={"tls.grow_percent": 60})),
+    {"hakmem": {}, "other": {"tls.grow_percent": 60}},
     (("other", "hakmem"),),
-    (
-        Expectation(THROUGHPUT, (3.0, 10.0)),
-        Expectation(HITS, (10.0, 20.0)),
-        Expectation(PEAK_RESIDENT, (-50.0, -30.0)),
-    ),
+    {"throughput": (3.0, 10.0), "hits": (10.0, 20.0), "peak resident": (-50.0, -30.0)},
 )
+
+
+@pytest.fixture(autouse=True)
+def hits(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up = Quantity("share", lambda result: result.telemetry.get("hits", math.nan), is_higher_better=True)
+    monkeypatch.setitem(QUANTITIES, "hits", made_up)
 
 
 def try_made_up(
@@ -48,9 +43,9 @@ def try_made_up(
     memory: float = 1.0,
     noise: float = 0.005,
     fails: Callable[[int], bool] = lambda number: False,
-    claim: DesignClaim = CLAIM,
+    claim: Claim = CLAIM,
     rounds: int = ROUNDS,
-) -> list[ClaimFinding]:
+) -> pd.DataFrame:
     """What is found if the other one is so much faster, hits so much more often, takes so much memory."""
     order = random.Random(1)
     results = Results.open(folder)
@@ -67,7 +62,7 @@ def try_made_up(
             if is_other and fails(cell.round):
                 fields = {"status": "failed", "reason": f"out of memory after {cell.round} operations"}
             results.add(make_result(cell.trial, 1e6 * (speed if is_other else 1.0) * wobble[2], **fields))
-    return list(try_claim(claim, rounds, Results.open(folder)).findings)
+    return try_claim(claim, rounds, str(folder))
 
 
 @pytest.mark.parametrize(
@@ -84,76 +79,72 @@ def try_made_up(
 def test_what_is_found_is_held_against_what_was_published(
     tmp_path: Path, given: dict[str, Any], found: list[str]
 ) -> None:
-    assert [one.describe() for one in try_made_up(tmp_path / "results", **given)] == found
+    assert list(try_made_up(tmp_path / "results", **given)["found"]) == found
 
 
-def test_effects_are_percent_or_points_with_their_intervals(tmp_path: Path) -> None:
-    speed, hits, memory = try_made_up(tmp_path / "results", speed=1.05, hits=0.15, memory=0.6)
-    for one, effect in ((speed, 5.0), (hits, 15.0), (memory, -40.0)):
-        assert one.low < one.effect < one.high
-        assert abs(one.effect - effect) < 1.0
-        assert one.high - one.low < 2.0
-        assert one.pairs == ROUNDS
-    assert [one.effect_unit for one in (speed, hits, memory)] == ["%", "points", "%"]
+def test_effects_are_percent_or_points_and_are_drawn_beside_what_was_published(tmp_path: Path) -> None:
+    frame = try_made_up(tmp_path / "results", speed=1.05, hits=0.15, memory=0.6)
+    assert list(frame["effect unit"]) == ["%", "points", "%"]
+    assert (frame["pairs"] == ROUNDS).all()
+    assert ((frame["low"] < frame["effect"]) & (frame["effect"] < frame["high"])).all()
+    assert (frame["high"] - frame["low"] < 2.0).all()
+    assert list(frame["effect"]) == pytest.approx([5.0, 15.0, -40.0], abs=1.0)
+    figure = draw_claim(frame)
+    assert [(*trace.x,) for trace in figure.data if trace.mode == "lines"] == [(3, 10), (10, 20), (-50, -30)]
+    points = [trace for trace in figure.data if trace.mode == "markers"]
+    assert [trace.x[0] for trace in points] == list(frame["effect"])
+    assert points[0].error_x.array[0] == frame["high"][0] - frame["effect"][0]
+    assert figure.layout.annotations[1].text == "hits: difference in points, higher is better"
+    assert sum(trace.showlegend for trace in figure.data) == 2  # better, published
 
 
 def test_too_few_rounds_are_no_interval(tmp_path: Path) -> None:
-    found = try_made_up(tmp_path / "results", speed=1.05, rounds=2)
-    assert {one.verdict for one in found} == {"cannot tell"}
-    assert all(math.isinf(one.low) and math.isinf(one.high) for one in found)
+    frame = try_made_up(tmp_path / "results", speed=1.05, rounds=2)
+    assert set(frame["verdict"]) == {"cannot tell"}
+    assert set(frame["low"]) == {-math.inf}
+    assert set(frame["high"]) == {math.inf}
+    assert {trace.error_x.array for trace in draw_claim(frame).data if trace.mode == "markers"} == {None}
 
 
 def test_runs_that_fail_are_counted_where_the_claim_is_about_them(tmp_path: Path) -> None:
-    claim = DesignClaim(
-        *(CLAIM.name, CLAIM.title, CLAIM.says, CLAIM.works, CLAIM.variants),
-        (("hakmem", "other"),),
-        (Expectation(SURVIVAL), Expectation(THROUGHPUT)),
-    )
-    survival, speed = try_made_up(tmp_path / "all", fails=lambda number: True, claim=claim)
-    assert (survival.value, survival.against_value, survival.effect, survival.verdict) == (
-        1,
-        0,
-        100,
-        "better",
-    )
-    assert 50 < survival.low < survival.high <= 100
-    assert speed.pairs == 0
-    assert speed.describe() == "cannot tell"
-    some, _ = try_made_up(tmp_path / "some", fails=lambda number: number == 3, claim=claim)
-    assert some.verdict == "cannot tell"
-    assert some.low < 0 < some.effect < some.high
+    claim = replace(CLAIM, pairs=(("hakmem", "other"),), quantities={SURVIVAL: None, "throughput": None})
+    frame = try_made_up(tmp_path / "all", fails=lambda number: True, claim=claim)
+    survival, speed = frame.to_dict("records")
+    assert (survival["value"], survival["against"], survival["effect"]) == (1, 0, 100)
+    assert survival["verdict"] == "better"
+    assert 50 < survival["low"] < survival["high"] <= 100
+    assert (speed["pairs"], speed["found"]) == (0, "cannot tell")
+    assert len(draw_claim(frame).data) == 1
+    some = try_made_up(tmp_path / "some", fails=lambda number: number == 3, claim=claim).iloc[0]
+    assert some["verdict"] == "cannot tell"
+    assert some["low"] < 0 < some["effect"] < some["high"]
 
 
 def test_reasons_are_told_once_whatever_numbers_stand_in_them(tmp_path: Path) -> None:
-    try_made_up(tmp_path / "results", fails=lambda number: number < 5)
-    test = try_claim(CLAIM, ROUNDS, Results.open(tmp_path / "results"))
-    assert test.failures == {"phases under other: failed: out of memory after … operations": 5}
-    assert "failed 5 times" in test.describe()
-    assert "A made-up claim, 16 rounds on a machine, 2 cores" in test.describe()
-    frame = test.to_frame()
-    assert list(frame["quantity"]) == ["throughput", "hits", "peak resident"]
-    assert frame["published"][0] == "+3 to +10 %"
+    frame = try_made_up(tmp_path / "results", fails=lambda number: number < 5)
+    assert frame.attrs == {
+        "title": "A made-up claim, 16 rounds on a machine, 2 cores",
+        "failures": {"phases under other: failed: out of memory after … operations": 5},
+    }
+    assert frame["published"][0] == "+3.0 to +10.0"
 
 
 # --- the claims of the design ---
 
+CLAIMS = list_claims(0.05)
+
 
 def test_each_experiment_can_be_run_here() -> None:
-    claims = list_claims(0.05)
-    names = [claim.name for claim in claims]
-    assert names == ["adaptive", "big cache", "shards", "tiers", "routes", "pre-warm", "linked chunks"]
-    for claim in claims:
+    assert list(CLAIMS) == ["adaptive", "big cache", "shards", "tiers", "routes", "pre-warm", "linked chunks"]
+    for claim in CLAIMS.values():
         claim.plan(2).check()
-        known = {variant.name for variant in claim.variants}
-        assert {name for pair in claim.pairs for name in pair} <= known
-        assert {work for one in claim.expectations for work in one.works} <= {
-            work.name for work in claim.works
-        }
-        assert claim.variants[0].tunables == {}
+        assert {name for pair in claim.pairs for name in pair} <= set(claim.variants)
+        assert set(claim.quantities) <= set(QUANTITIES)
+        assert next(iter(claim.variants.items())) == ("hakmem", {})
 
 
-@pytest.mark.parametrize("claim", list_claims(0.05), ids=lambda claim: claim.name)
-def test_its_commands_are_the_same_comparisons(claim: DesignClaim) -> None:
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_its_commands_are_the_same_comparisons(claim: Claim) -> None:
     commands = claim.list_commands(9)
     assert len(commands) == len(claim.works)
     for command, work in zip(commands, claim.works, strict=True):
@@ -174,25 +165,3 @@ def test_its_commands_are_the_same_comparisons(claim: DesignClaim) -> None:
         same = claim.plan(1)
         wanted = {cell.trial.id for cell in same.list_cells() if cell.work == work.name}
         assert {cell.trial.id for cell in plan.list_cells() if cell.round == 0} == wanted
-
-
-def test_what_the_allocator_tells_comes_with_the_result(tmp_path: Path) -> None:
-    result = run_trial(Trial("random_mixed", {"slots": 5000}, threads=1, operations=200_000))
-    assert result.telemetry["tls.allocations"] > 50_000
-    assert 0 < result.telemetry["tls.misses"] <= result.telemetry["tls.refills"] + 1
-    assert result.telemetry["registry.entries"] >= 1
-    assert all(math.isfinite(value) for value in result.telemetry.values())
-    results = Results.open(tmp_path / "results")
-    with results.writing():
-        results.add(result)
-        results.compact()
-    assert next(iter(Results.open(tmp_path / "results"))) == result
-    assert run_trial(Trial("random_mixed", operations=1000, allocator="glibc")).telemetry == {}
-
-
-def test_results_of_before_there_was_telemetry_can_be_read() -> None:
-    result = make_result(Trial("random_mixed", operations=1000))
-    row = result.to_row()
-    del row["telemetry"]
-    assert type(result).from_row(row) == result
-    assert type(result).from_row(row | {"telemetry": None}) == result

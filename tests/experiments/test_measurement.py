@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import workbench.processes.command  # noqa: F401 (reached through its room)
 from workbench import processes
 from workbench.errors import OutOfRange, WrongResults
-from workbench.experiments import Step, Trial, TrialResult, describe_machine, measurement, run_trial
+from workbench.experiments import Results, Step, Trial, TrialResult, describe_machine, measurement, run_trial
 from workbench.experiments.host_lock import host_lock_path
 from workbench.processes import Worker
 from workbench.units import MIB
@@ -253,3 +254,17 @@ def test_a_row_of_another_version_is_named() -> None:
     del row["checksum"]
     with pytest.raises(WrongResults, match="no column 'checksum'"):
         TrialResult.from_row(row)
+
+
+def test_what_the_allocator_tells_comes_with_the_result(tmp_path: Path) -> None:
+    result = run_trial(Trial("random_mixed", {"slots": 5000}, threads=1, operations=200_000))
+    assert result.telemetry["tls.allocations"] > 50_000
+    assert 0 < result.telemetry["tls.misses"] <= result.telemetry["tls.refills"] + 1
+    assert result.telemetry["registry.entries"] >= 1
+    assert all(math.isfinite(value) for value in result.telemetry.values())
+    results = Results.open(tmp_path / "results")
+    with results.writing():
+        results.add(result)
+        results.compact()
+    assert next(iter(Results.open(tmp_path / "results"))) == result
+    assert run_trial(Trial("random_mixed", operations=1000, allocator="glibc")).telemetry == {}

@@ -47,7 +47,10 @@ def test_it_is_committed_clean(notebooks: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_it_runs_unattended_and_again_from_what_is_kept(notebooks: Path, tmp_path: Path, name: str) -> None:
+def test_it_runs_unattended_and_again_from_what_is_kept(
+    notebooks: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(notebooks))  # JupyterLab's kernels begin in the notebook's folder
     parameters, said = SMOKE[Path(name).stem], SAID[name]
     for _ in range(2):
         with warnings.catch_warnings():

@@ -182,3 +182,11 @@ def test_an_interrupt_after_a_result_is_written_loses_nothing(
         results.compact()
         assert list(results) == RESULTS[:2]
     assert list(Results.open(tmp_path / "set")) == RESULTS[:2]
+
+
+def test_results_of_before_there_was_telemetry_can_be_read() -> None:
+    result = make_result(Trial("random_mixed", operations=1000))
+    row = result.to_row()
+    del row["telemetry"]
+    assert type(result).from_row(row) == result
+    assert type(result).from_row(row | {"telemetry": None}) == result

@@ -1,6 +1,5 @@
 """Trials, their results, and what can be concluded from them."""
 
-from workbench.experiments.claim_findings import ClaimFinding, ClaimTest, DesignClaim, Quantity, try_claim
 from workbench.experiments.cluster import check_address, run_trials_on_cluster
 from workbench.experiments.comparison import (
     ALL_WORKS,
@@ -16,7 +15,6 @@ from workbench.experiments.comparison import (
     run_comparison,
 )
 from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant, Work
-from workbench.experiments.design_claims import list_claims
 from workbench.experiments.execution import Measurer, list_missing, run_sweep, run_trials, shuffle_trials
 from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
 from workbench.experiments.measurement import run_trial
@@ -34,17 +32,13 @@ __all__ = [
     "PROCESSOR_TIME",
     "THROUGHPUT",
     "Cell",
-    "ClaimFinding",
-    "ClaimTest",
     "Comparison",
     "ComparisonPlan",
-    "DesignClaim",
     "Finding",
     "Machine",
     "Measure",
     "Measurer",
     "Plan",
-    "Quantity",
     "Ratio",
     "Results",
     "Software",
@@ -60,7 +54,6 @@ __all__ = [
     "describe_machine",
     "describe_software",
     "describe_verdict",
-    "list_claims",
     "list_missing",
     "read_comparison_plan",
     "read_sweep_plan",
@@ -71,5 +64,4 @@ __all__ = [
     "run_trials_on_cluster",
     "shuffle_trials",
     "spend_risk",
-    "try_claim",
 ]

@@ -1,7 +1,6 @@
 """Results to arrays (pure), and arrays to Plotly figures."""
 
 from workbench.plots.charts import Chart, ChartLine, build_charts
-from workbench.plots.claim_figures import draw_claim
 from workbench.plots.figures import Marker, draw_history
 from workbench.plots.result_figures import (
     draw_effects,
@@ -34,7 +33,6 @@ __all__ = [
     "RatioRow",
     "StudyCourse",
     "build_charts",
-    "draw_claim",
     "draw_effects",
     "draw_front",
     "draw_heat_map",
