@@ -2,6 +2,8 @@
 #ifndef HAK_BASE_H
 #define HAK_BASE_H
 
+#include "system_page.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +14,6 @@
 #define SLABS_PER_CHUNK 32u
 #define CHUNK_BYTES (SLAB_BYTES * SLABS_PER_CHUNK) /* 2 MiB: also the frame of the registry */
 #define CHUNK_SHIFT 21
-#define PAGE_BYTES ((size_t)4096)
 #define CACHE_LINE 64
 #define MAX_HEAPS 8 /* central.h */
 

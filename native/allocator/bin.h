@@ -15,11 +15,11 @@
 
 #include "base.h"
 #include "range.h"
+#include "settings.h"
 #include "size_class.h"
 #include "telemetry.h"
 
 #define BIN_COUNT SIZE_CLASS_COUNT       /* outboxes follow */
-#define BIN_MAX_SLOTS 4096               /* the range's maximum: tls.max_slots stays live */
 #define BIN_SMALL_SLOTS 64               /* up to here slots lie in the cache itself */
 #define OUTBOX_SLOTS 64                  /* some groups of remote.batch blocks */
 #define ALLOCATIONS_PER_LOOK 4096
@@ -67,7 +67,7 @@ struct tls_cache {
     uint8_t route_profile, check_level; /* acted on; at check.level 3 both fast paths are off */
     uint64_t cached_bytes;      /* as published */
     struct telemetry_thread *row, *spare_row;
-    void **large_slots[BIN_COUNT]; /* BIN_MAX_SLOTS each, mapped when the bin first outgrows its small ones */
+    void **large_slots[BIN_COUNT]; /* TLS_MOST_SLOTS each, mapped when the bin first outgrows its small ones */
     struct tls_cache *next_unused;
     /* First, so that they share pages with slots that most threads use. */
     void *outbox_slots[OUTBOX_COUNT][OUTBOX_SLOTS];

@@ -20,7 +20,7 @@ static inline struct limits class_limits(unsigned class_index)
     };
     uint64_t max_bytes = (uint64_t)SETTING(tls_max_bytes);
     if (max_bytes) {
-        uint32_t by_bytes = (uint32_t)clamp_int64((int64_t)(max_bytes / size_classes[class_index].bytes), 1, BIN_MAX_SLOTS);
+        uint32_t by_bytes = (uint32_t)clamp_int64((int64_t)(max_bytes / size_classes[class_index].bytes), 1, TLS_MOST_SLOTS);
         limits.minimum = limits.minimum < by_bytes ? limits.minimum : by_bytes;
         limits.maximum = limits.maximum < by_bytes ? limits.maximum : by_bytes;
         limits.initial = limits.initial < by_bytes ? limits.initial : by_bytes;
@@ -42,10 +42,10 @@ static inline uint32_t one_way_maximum(const struct limits *limits)
 
 static inline unsigned refill_blocks(const struct bin *bin, uint64_t refills)
 {
-    int64_t first = clamp_int64(FIRST_REFILL_BYTES / size_classes[bin->class_index].bytes, 1, BIN_MAX_SLOTS);
+    int64_t first = clamp_int64(FIRST_REFILL_BYTES / size_classes[bin->class_index].bytes, 1, TLS_MOST_SLOTS);
     int64_t most = first << (refills < 12 ? refills : 12);
     int64_t wanted = (int64_t)bin->capacity * SETTING(tls_refill_percent) / 100;
-    return (unsigned)clamp_int64(wanted < most ? wanted : most, 1, BIN_MAX_SLOTS);
+    return (unsigned)clamp_int64(wanted < most ? wanted : most, 1, TLS_MOST_SLOTS);
 }
 
 #endif

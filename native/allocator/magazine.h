@@ -20,9 +20,10 @@
 #define HAK_MAGAZINE_H
 
 #include "central.h"
+#include "settings.h"
 
 #define MAGAZINE_BINS 2 /* a refill and a flush of half a bin each find room and blocks */
-#define MAGAZINE_MAX_BLOCKS (MAGAZINE_BINS * 4096)
+#define MAGAZINE_MAX_BLOCKS (MAGAZINE_BINS * TLS_MOST_SLOTS)
 
 /* Takes up to `wanted` blocks, those put last. */
 unsigned magazine_take(unsigned heap, unsigned class_index, void **out, unsigned wanted);

@@ -13,6 +13,9 @@
 #define HAK_SETTINGS_H
 
 #include "base.h"
+#include "choices.h"
+
+#define TLS_MOST_SLOTS 4096 /* a bin has room for so many, so that tls.max_slots can be changed at any time */
 
 enum tunable {
 #define HAK_TUNABLE(field, ...) TUNABLE_##field,
@@ -36,12 +39,6 @@ struct settings {
 extern struct settings settings;
 
 #define SETTING(field) atomic_load_explicit(&settings.field, memory_order_relaxed)
-
-enum route_profile { PROFILE_CONSERVATIVE, PROFILE_HOT, PROFILE_OFF, PROFILE_FULL };
-enum clock_mode { CLOCK_TIME, CLOCK_OPERATIONS };
-enum check_action { CHECK_ABORT, CHECK_REFUSE };
-enum big_policy { BIG_LRU, BIG_LFU };
-enum big_hash { BIG_FNV1A, BIG_MIX64 };
 
 /* Fills `values` (one double a tunable) with the defaults, then what the environment says, unless the program
  * is privileged (setuid); a variable

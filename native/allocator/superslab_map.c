@@ -7,7 +7,7 @@
 #include "slab_runs.h"
 #include "telemetry.h"
 
-enum thp_choice { THP_NEVER, THP_DEFAULT, THP_ALWAYS, THP_DENSE }; /* of the tunable os.thp */
+
 #define DENSE_PERCENT 75
 
 /* Whether blocks fill the slabs of size classes, of which there is a chunk's worth or more: most of a further

@@ -69,7 +69,7 @@ static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
         count = count < kept ? count : kept;
     }
     /* The bottom of the stack: what was not used for longest. */
-    unsigned limit = MAGAZINE_BINS * (bin->capacity < BIN_MAX_SLOTS ? bin->capacity : BIN_MAX_SLOTS);
+    unsigned limit = MAGAZINE_BINS * (bin->capacity < TLS_MOST_SLOTS ? bin->capacity : TLS_MOST_SLOTS);
     if (UNLIKELY(cache->goes_home)) {
         central_give_home(&cache->actor, bin->class_index, bin->base, count);
     } else {
@@ -105,7 +105,7 @@ static void **slots_for(struct tls_cache *cache, const struct bin *bin, uint32_t
     if (capacity <= BIN_SMALL_SLOTS)
         return cache->small_slots[index];
     if (!cache->large_slots[index])
-        cache->large_slots[index] = os_map(sizeof(void *) * BIN_MAX_SLOTS);
+        cache->large_slots[index] = os_map(sizeof(void *) * TLS_MOST_SLOTS);
     return cache->large_slots[index];
 }
 

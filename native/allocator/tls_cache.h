@@ -2,8 +2,8 @@
  * kind of bin: it grows and shrinks with use.
  *
  * countdown: after `granted` pops of a bin one takes the slow path. The bins in use share
- * ALLOCATIONS_PER_LOOK among them, so any 4096 allocations of a thread, however spread over its bins,
- * make it look at the settings' generation.
+ * ALLOCATIONS_PER_LOOK among them, so any ALLOCATIONS_PER_LOOK allocations of a thread, however spread
+ * over its bins, make it look at the settings' generation.
  *
  * A bin without slots (base NULL) was not used yet: the stand-in's and a new thread's bins are like
  * that, and read as empty and full at once. Its capacity is published as 0.

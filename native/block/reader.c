@@ -59,15 +59,15 @@ static const struct {
     uint32_t record_bytes, most;
     int is_exact;
 } section_rules[HAK_SECTION_COUNT] = {
-    [HAK_SECTION_TUNABLE] = {"tunables", sizeof(struct hak_tunable), READER_MOST_TUNABLES, 0},
-    [HAK_SECTION_CONSTRAINT] = {"constraints", sizeof(struct hak_constraint), 4096, 0},
-    [HAK_SECTION_METRIC] = {"metrics", sizeof(struct hak_metric), 4096, 0},
+    [HAK_SECTION_TUNABLE] = {"tunables", sizeof(struct hak_tunable), READER_MOST_DESCRIPTORS, 0},
+    [HAK_SECTION_CONSTRAINT] = {"constraints", sizeof(struct hak_constraint), READER_MOST_DESCRIPTORS, 0},
+    [HAK_SECTION_METRIC] = {"metrics", sizeof(struct hak_metric), READER_MOST_DESCRIPTORS, 0},
     [HAK_SECTION_AXIS] = {"axes", sizeof(struct hak_axis), 64, 0},
     [HAK_SECTION_AXIS_ITEM] = {"axis items", sizeof(struct hak_axis_item), 65536, 0},
-    [HAK_SECTION_EVENT_KIND] = {"event kinds", sizeof(struct hak_event_kind), 4096, 0},
-    [HAK_SECTION_EVENT_CAUSE] = {"event causes", sizeof(struct hak_event_cause), 4096, 0},
-    [HAK_SECTION_REQUESTED] = {"requested values", sizeof(double), READER_MOST_TUNABLES, 1},
-    [HAK_SECTION_EFFECTIVE] = {"effective values", sizeof(double), READER_MOST_TUNABLES, 1},
+    [HAK_SECTION_EVENT_KIND] = {"event kinds", sizeof(struct hak_event_kind), READER_MOST_DESCRIPTORS, 0},
+    [HAK_SECTION_EVENT_CAUSE] = {"event causes", sizeof(struct hak_event_cause), READER_MOST_DESCRIPTORS, 0},
+    [HAK_SECTION_REQUESTED] = {"requested values", sizeof(double), READER_MOST_DESCRIPTORS, 1},
+    [HAK_SECTION_EFFECTIVE] = {"effective values", sizeof(double), READER_MOST_DESCRIPTORS, 1},
     [HAK_SECTION_DATA] = {"data words", sizeof(uint64_t), UINT32_MAX, 1},
     [HAK_SECTION_EVENT] = {"events", sizeof(struct hak_event), 1u << 28, 1},
 };

@@ -6,7 +6,7 @@
 #include "hak_reader.h"
 #include <stdatomic.h>
 
-enum { READER_MOST_TUNABLES = 4096 };
+enum { READER_MOST_DESCRIPTORS = 4096 };
 
 /* Writes one line of text and returns `code`. `error` may be NULL. */
 int reader_fail(char *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));

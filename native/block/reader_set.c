@@ -171,11 +171,11 @@ static int check_indices(const struct proposal *proposal, char *error)
 int hak_reader_check(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
                      char *error)
 {
-    double current[READER_MOST_TUNABLES];
+    double current[READER_MOST_DESCRIPTORS];
     uint64_t generation;
     struct proposal proposal = {.reader = reader, .index = index, .value = value, .count = count, .is_at_start = 1};
     proposal.current = (const void *)current;
-    int code = hak_reader_requested(reader, current, READER_MOST_TUNABLES, &generation, error);
+    int code = hak_reader_requested(reader, current, READER_MOST_DESCRIPTORS, &generation, error);
     if (code == HAK_OK)
         code = check_indices(&proposal, error);
     return code == HAK_OK ? check_proposal(&proposal, error) : code;
@@ -252,15 +252,15 @@ static int set_locked(struct proposal proposal, uint64_t *generation, char *erro
 {
     struct hak_reader *reader = proposal.reader;
     const struct hak_section_entry *requested = &reader->header.section[HAK_SECTION_REQUESTED];
-    double current[READER_MOST_TUNABLES];
+    double current[READER_MOST_DESCRIPTORS];
     uint64_t now, slot_bytes = requested->count * sizeof *current;
     int code = check_size(reader, error);
     if (code == HAK_OK)
-        code = hak_reader_requested(reader, current, READER_MOST_TUNABLES, &now, error);
+        code = hak_reader_requested(reader, current, READER_MOST_DESCRIPTORS, &now, error);
     /* An allocator that is not ours may have refused what was requested, or the program may have set it itself: what
      * is not proposed stays as it is in effect. */
     if (code == HAK_OK && reader->header.is_on_demand)
-        code = hak_reader_effective(reader, current, READER_MOST_TUNABLES, &(uint64_t){0}, error);
+        code = hak_reader_effective(reader, current, READER_MOST_DESCRIPTORS, &(uint64_t){0}, error);
     proposal.current = (const void *)current;
     if (code == HAK_OK)
         code = check_proposal(&proposal, error);

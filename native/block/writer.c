@@ -6,6 +6,7 @@
 #endif
 #include "writer.h"
 #include "system_call.h"
+#include "system_page.h"
 #include "writer_file.h"
 
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { LINE_BYTES = 64, PAGE_BYTES = 4096, COPY_ATTEMPTS = 64 };
+enum { LINE_BYTES = 64, COPY_ATTEMPTS = 64 };
 
 /* Any 8 bytes of the block, whatever their declared type, as one relaxed-atomic word. */
 typedef uint64_t __attribute__((may_alias)) shared_word;

@@ -196,7 +196,7 @@ static bool map_state(void)
         return true;
     if (atomic_exchange(&is_mapping, true))
         return false;
-    size_t bytes = (sizeof *recording + 4095) & ~(size_t)4095;
+    size_t bytes = sizeof *recording; /* the kernel adds what fills the last page */
     void *state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (state == MAP_FAILED || madvise(state, bytes, MADV_WIPEONFORK))
         return false;

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TEXT(token) TEXT_OF(token)
+#define TEXT_OF(token) #token
+
 static int refuse(char *error, const char *option, const char *value, const char *expected)
 {
     snprintf(error, WORKLOAD_ERROR_BYTES, "%s: '%.60s' is not %s", option, value, expected);
@@ -64,7 +67,7 @@ static int parse_change(struct workload_request *request, const char *text, char
         struct workload_change *change = &changes[count];
         const char *name = word + 1, *equals = strchr(name, '=');
         if (count == SCHEDULE_MAX_CHANGES)
-            return refuse(error, "--change", text, "among the first 4096 values");
+            return refuse(error, "--change", text, "among the first " TEXT(SCHEDULE_MAX_CHANGES) " values");
         if (equals == NULL || (size_t)(equals - name) >= sizeof change->name)
             return refuse(error, "--change", text, form);
         memcpy(change->name, name, (size_t)(equals - name));

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define SCHEDULE_MAX_CHANGES 4096u
+#define SCHEDULE_MAX_CHANGES 4096
 #define SCHEDULE_NAME_BYTES 48u
 #define SCHEDULE_NEVER UINT64_MAX
 
