@@ -34,7 +34,6 @@ from workbench.plots import (
     find_front,
     find_heat_map,
     join_rounds,
-    list_ratios,
     list_settings,
 )
 
@@ -70,20 +69,23 @@ def test_settings_that_differ_are_found() -> None:
 
 
 def test_main_effects_are_medians_of_what_was_measured() -> None:
-    threads, grow = find_effects(make_frame(), "operations_per_s")
-    assert (threads.name, threads.levels) == ("threads", (1, 2))
-    assert threads.median == pytest.approx([70, 140], abs=20)
-    assert grow.levels == (60, 70, 80)
-    assert grow.median[0] == pytest.approx(90)
-    assert (grow.low <= grow.median).all()
-    assert (grow.median <= grow.high).all()
-    assert max(grow.high) < 1e9
+    effects = find_effects(make_frame(), "operations_per_s")
+    assert list(effects) == ["threads", "tls.grow_percent"]
+    threads, grow = effects.values()
+    assert list(threads.index) == [1, 2]
+    assert list(threads["median"]) == pytest.approx([70, 140], abs=20)
+    assert list(grow.index) == [60, 70, 80]
+    assert grow["median"][60] == pytest.approx(90)
+    assert (grow["low"] <= grow["median"]).all()
+    assert (grow["median"] <= grow["high"]).all()
+    assert max(grow["high"]) < 1e9
 
 
 def test_a_heat_map_has_both_levels() -> None:
     heat = find_heat_map(make_frame(), "threads", "tls.grow_percent", "operations_per_s")
-    assert (heat.columns, heat.rows) == ((1, 2), (60, 70, 80))
-    assert heat.values == pytest.approx(np.array([[60, 120], [70, 140], [80, 160]]))
+    assert [int(level) for level in heat.columns] == [1, 2]
+    assert list(heat.index) == [60, 70, 80]
+    assert heat.to_numpy() == pytest.approx(np.array([[60, 120], [70, 140], [80, 160]]))
 
 
 def test_rounds_are_joined() -> None:
@@ -114,14 +116,6 @@ def test_a_wrong_column_is_named(column: str) -> None:
         find_heat_map(make_frame(), column, "threads", "operations_per_s")
 
 
-def test_ratios_are_listed() -> None:
-    (row,) = list_ratios(make_comparison())
-    assert (row.work, row.variant, row.verdict) == ("w", "hakmem", "better")
-    assert row.estimate == pytest.approx(2.0)
-    (memory,) = list_ratios(make_comparison(), PEAK_RESIDENT)
-    assert memory.estimate == pytest.approx(1.0)
-
-
 def test_figures_show_what_was_found() -> None:
     frame = make_frame()
     assert len(draw_effects(frame, "operations_per_s").data) == 2
@@ -132,7 +126,10 @@ def test_figures_show_what_was_found() -> None:
     assert len(points.x) == 6
     assert set(front.x) <= set(points.x)
     (trace,) = draw_ratios(make_comparison()).data
-    assert list(trace.y) == ["w · hakmem"]
+    assert (list(trace.y), trace.name) == (["w · hakmem"], "better")
+    assert list(trace.x) == pytest.approx([2.0])
+    (memory,) = draw_ratios(make_comparison(), PEAK_RESIDENT).data
+    assert list(memory.x) == pytest.approx([1.0])
     few = draw_ratios(make_comparison(rounds=2)).data[0]
     assert list(few.error_x.array) == [0.0]
 

@@ -21,15 +21,15 @@ FRAME = pd.DataFrame(
 
 def test_the_best_so_far_is_of_what_was_told_better() -> None:
     course = follow_study(FRAME, "throughput")
-    assert list(course.numbers) == [0, 1, 3, 4]
-    assert list(course.best) == [1.0, 1.1, 1.1, 1.3]
+    assert list(course["number"]) == [0, 1, 3, 4]
+    assert list(course["best"]) == [1.0, 1.1, 1.1, 1.3]
     smaller = follow_study(FRAME, "peak_memory", is_higher_better=False)
-    assert list(smaller.best) == [1.0, 0.9, 0.9, 0.8]
+    assert list(smaller["best"]) == [1.0, 0.9, 0.9, 0.8]
 
 
 def test_a_study_without_trials_is_empty() -> None:
     for frame in (pd.DataFrame(), FRAME[:0], FRAME[2:3]):
-        assert len(follow_study(frame, "throughput").numbers) == 0
+        assert follow_study(frame, "throughput").empty
         draw_study(frame)
 
 

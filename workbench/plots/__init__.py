@@ -10,28 +10,20 @@ from workbench.plots.result_figures import (
     draw_ratios,
 )
 from workbench.plots.results import (
-    Effect,
-    HeatMap,
-    RatioRow,
     find_effects,
     find_front,
     find_heat_map,
     join_rounds,
-    list_ratios,
     list_settings,
 )
 from workbench.plots.rows import select_rows
 from workbench.plots.sessions import draw_session, draw_sessions
-from workbench.plots.study_figures import StudyCourse, draw_study, follow_study
+from workbench.plots.study_figures import draw_study, follow_study
 
 __all__ = [
     "Chart",
     "ChartLine",
-    "Effect",
-    "HeatMap",
     "Marker",
-    "RatioRow",
-    "StudyCourse",
     "build_charts",
     "draw_effects",
     "draw_front",
@@ -47,7 +39,6 @@ __all__ = [
     "find_heat_map",
     "follow_study",
     "join_rounds",
-    "list_ratios",
     "list_settings",
     "select_rows",
 ]

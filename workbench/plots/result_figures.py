@@ -15,7 +15,6 @@ from workbench.plots.results import (
     find_heat_map,
     join_rounds,
     keep_measured,
-    list_ratios,
     list_settings,
 )
 
@@ -23,6 +22,7 @@ _COLUMNS = 3
 _ROW_PX = 22
 _VERDICT_COLORS = {"better": "#2a9d8f", "worse": "#c9506a", "cannot tell": "#7d8b99"}
 _SCALE = "Viridis"
+_LEGEND = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"}
 _MARGINS = {"l": 20, "r": 20, "t": 40, "b": 40}
 # An axis with so few values has a tick at each of them, and none between.
 _MOST_TICKS = 12
@@ -30,46 +30,47 @@ _MOST_TICKS = 12
 
 def draw_ratios(comparison: Comparison, measure: Measure = THROUGHPUT, title: str = "") -> go.Figure:
     """Ratios to the baseline with their 95 % intervals, a line each; green is better, red worse."""
-    rows = list_ratios(comparison, measure)[::-1]
+    findings = [one for one in comparison.findings[::-1] if one.measure == measure and one.ratio.pairs > 0]
     baseline = comparison.plan.variants[0].name
     figure = go.Figure()
     for verdict, color in _VERDICT_COLORS.items():
-        chosen = [row for row in rows if row.verdict == verdict]
+        chosen = [one for one in findings if one.ratio.verdict == verdict]
         if not chosen:
             continue
+        ratios = [one.ratio for one in chosen]
         # Without enough rounds there is no interval: then a point alone.
-        up = [row.high - row.estimate if np.isfinite(row.high) else 0.0 for row in chosen]
-        down = [row.estimate - row.low if np.isfinite(row.low) else 0.0 for row in chosen]
-        figure.add_trace(
-            go.Scatter(
-                x=[row.estimate for row in chosen],
-                y=[f"{row.work} · {row.variant}" for row in chosen],
-                error_x={"type": "data", "array": up, "arrayminus": down, "thickness": 1.5},
-                mode="markers",
-                marker={"color": color, "size": 8},
-                name=verdict,
-                hovertemplate="%{y}: %{x:.3f}<extra></extra>",
-            )
+        figure.add_scatter(
+            x=[ratio.estimate for ratio in ratios],
+            y=[f"{one.work} · {one.variant}" for one in chosen],
+            error_x={
+                "type": "data",
+                "array": [ratio.high - ratio.estimate if ratio.low > 0 else 0.0 for ratio in ratios],
+                "arrayminus": [ratio.estimate - ratio.low if ratio.low > 0 else 0.0 for ratio in ratios],
+                "thickness": 1.5,
+            },
+            mode="markers",
+            marker={"color": color, "size": 8},
+            name=verdict,
+            hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
     figure.add_vline(x=1.0, line={"color": "#444444", "width": 1})
     direction = "higher" if measure.is_higher_better else "lower"
     figure.update_yaxes(
         categoryorder="array",
-        categoryarray=[f"{row.work} · {row.variant}" for row in rows],
+        categoryarray=[f"{one.work} · {one.variant}" for one in findings],
         automargin=True,
         tickfont={"size": 11},
     )
     figure.update_xaxes(
         title_text=f"{measure.name} / {measure.name} of {baseline}, {direction} is better", type="log"
     )
-    figure.update_layout(
+    return figure.update_layout(
         title={"text": title},
-        height=120 + _ROW_PX * max(len(rows), 3),
+        height=120 + _ROW_PX * max(len(findings), 3),
         template="plotly_white",
         margin={"l": 20, "r": 20, "t": 60 if title else 30, "b": 50},
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
+        legend=_LEGEND,
     )
-    return figure
 
 
 def draw_effects(frame: pd.DataFrame, measure: str, settings: tuple[str, ...] = ()) -> go.Figure:
@@ -79,52 +80,41 @@ def draw_effects(frame: pd.DataFrame, measure: str, settings: tuple[str, ...] = 
         return _draw_nothing("No setting differs among the trials")
     columns = min(_COLUMNS, len(effects))
     rows = -(-len(effects) // columns)
-    figure = make_subplots(
-        rows=rows, cols=columns, shared_yaxes=True, subplot_titles=[effect.name for effect in effects]
-    )
-    for index, effect in enumerate(effects):
-        # As text: the levels are what was tried, at equal distances.
-        levels = [str(level) for level in effect.levels]
-        figure.add_trace(
-            go.Scatter(
-                x=levels,
-                y=effect.median,
-                error_y={
-                    "type": "data",
-                    "array": effect.high - effect.median,
-                    "arrayminus": effect.median - effect.low,
-                },
-                mode="lines+markers",
-                line={"color": CATEGORY_COLORS[0]},
-                name=effect.name,
-            ),
+    figure = make_subplots(rows=rows, cols=columns, shared_yaxes=True, subplot_titles=list(effects))
+    for index, (name, effect) in enumerate(effects.items()):
+        median = effect["median"]
+        figure.add_scatter(
+            # As text: the levels are what was tried, at equal distances.
+            x=[str(level) for level in effect.index],
+            y=median,
+            error_y={"type": "data", "array": effect["high"] - median, "arrayminus": median - effect["low"]},
+            mode="lines+markers",
+            line={"color": CATEGORY_COLORS[0]},
+            name=name,
             row=index // columns + 1,
             col=index % columns + 1,
         )
-    figure.update_xaxes(type="category")
-    figure.update_yaxes(title_text=measure, col=1)
-    figure.update_xaxes(automargin=True)
+    figure.update_xaxes(type="category", automargin=True)
     figure.update_yaxes(automargin=True)
-    figure.update_layout(showlegend=False, height=240 * rows + 60, template="plotly_white", margin=_MARGINS)
-    return figure
+    figure.update_yaxes(title_text=measure, col=1)
+    height = 240 * rows + 60
+    return figure.update_layout(showlegend=False, height=height, template="plotly_white", margin=_MARGINS)
 
 
 def draw_heat_map(frame: pd.DataFrame, column: str, row: str, measure: str) -> go.Figure:
     """Medians of a measure over two settings."""
     heat = find_heat_map(frame, column, row, measure)
-    figure = go.Figure(
-        go.Heatmap(
-            x=[str(level) for level in heat.columns],
-            y=[str(level) for level in heat.rows],
-            z=heat.values,
-            colorscale=_SCALE,
-            colorbar={"title": {"text": measure}},
-        )
+    figure = go.Figure()
+    figure.add_heatmap(
+        x=[str(level) for level in heat.columns],
+        y=[str(level) for level in heat.index],
+        z=heat.to_numpy(),
+        colorscale=_SCALE,
+        colorbar={"title": {"text": measure}},
     )
     figure.update_xaxes(title_text=column, type="category", automargin=True)
     figure.update_yaxes(title_text=row, type="category", automargin=True)
-    figure.update_layout(height=380, template="plotly_white", margin=_MARGINS)
-    return figure
+    return figure.update_layout(height=380, template="plotly_white", margin=_MARGINS)
 
 
 def draw_parallel(frame: pd.DataFrame, measure: str) -> go.Figure:
@@ -170,31 +160,19 @@ def draw_front(
     on_front = find_front(y, x)
     order = np.argsort(x[on_front])
     figure = go.Figure()
-    figure.add_trace(
-        go.Scatter(x=x, y=y, text=texts, mode="markers", name="settings", marker={"color": "#7d8b99"})
-    )
-    figure.add_trace(
-        go.Scatter(
-            x=x[on_front][order],
-            y=y[on_front][order],
-            text=np.array(texts, dtype=object)[on_front][order],
-            mode="lines+markers",
-            line={"shape": "hv", "color": CATEGORY_COLORS[0]},
-            name="Pareto front",
-        )
+    figure.add_scatter(x=x, y=y, text=texts, mode="markers", name="settings", marker={"color": "#7d8b99"})
+    figure.add_scatter(
+        x=x[on_front][order],
+        y=y[on_front][order],
+        text=np.array(texts, dtype=object)[on_front][order],
+        mode="lines+markers",
+        line={"shape": "hv", "color": CATEGORY_COLORS[0]},
+        name="Pareto front",
     )
     figure.update_xaxes(title_text=lower_better, automargin=True)
     figure.update_yaxes(title_text=higher_better, automargin=True)
-    figure.update_layout(
-        height=420,
-        template="plotly_white",
-        margin=_MARGINS,
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
-    )
-    return figure
+    return figure.update_layout(height=420, template="plotly_white", margin=_MARGINS, legend=_LEGEND)
 
 
 def _draw_nothing(words: str) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(title={"text": words}, height=160, template="plotly_white")
-    return figure
+    return go.Figure().update_layout(title={"text": words}, height=160, template="plotly_white")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -20,28 +18,7 @@ OUTCOME_COLORS = {
 }
 
 
-@dataclass(frozen=True)
-class StudyCourse:
-    """What is drawn of a study in one objective.
-
-    Parameters
-    ----------
-    numbers : array of int
-        Of the trials that have a ratio.
-    ratios : array of float
-        To the defaults.
-    outcomes : tuple of str
-    best : array of float
-        Ratio of the best so far after each trial: of what took the defaults' place.
-    """
-
-    numbers: npt.NDArray[np.int64]
-    ratios: npt.NDArray[np.float64]
-    outcomes: tuple[str, ...]
-    best: npt.NDArray[np.float64]
-
-
-def follow_study(frame: pd.DataFrame, objective: str, *, is_higher_better: bool = True) -> StudyCourse:
+def follow_study(frame: pd.DataFrame, objective: str, *, is_higher_better: bool = True) -> pd.DataFrame:
     """Take the course out of a study's frame (`workbench.tuning.Study.to_frame`).
 
     Parameters
@@ -50,18 +27,19 @@ def follow_study(frame: pd.DataFrame, objective: str, *, is_higher_better: bool 
         With the columns number, outcome and OBJECTIVE_ratio.
     objective : str
     is_higher_better : bool
+
+    Returns
+    -------
+    DataFrame
+        A row a trial that has a ratio: number, outcome, ratio to the defaults, and best, the ratio of what
+        has taken the defaults' place by then.
     """
-    if frame.empty:
-        return StudyCourse(np.array([], int), np.array([], float), (), np.array([], float))
-    known = frame[np.isfinite(frame[f"{objective}_ratio"].astype(float))]
-    ratios = known[f"{objective}_ratio"].to_numpy(float)
-    outcomes = tuple(str(outcome) for outcome in known["outcome"])
-    took = np.array([outcome == "better" for outcome in outcomes], bool)
-    sides = np.where(took, ratios, 1.0)
-    best = np.maximum.accumulate(sides) if is_higher_better else np.minimum.accumulate(sides)
-    if len(best):
-        best = np.maximum(best, 1.0) if is_higher_better else np.minimum(best, 1.0)
-    return StudyCourse(known["number"].to_numpy(int), ratios, outcomes, best)
+    course: pd.DataFrame = frame.reindex(columns=["number", "outcome", f"{objective}_ratio"])
+    course = course.set_axis(["number", "outcome", "ratio"], axis=1).astype({"ratio": float})
+    course = course[np.isfinite(course["ratio"])]
+    taken = course["ratio"].where(course["outcome"] == "better", 1.0)
+    best = taken.cummax().clip(lower=1.0) if is_higher_better else taken.cummin().clip(upper=1.0)
+    return course.assign(best=best)
 
 
 def draw_study(
@@ -79,49 +57,41 @@ def draw_study(
 
 def _add_course(figure: go.Figure, frame: pd.DataFrame, objective: str) -> None:
     course = follow_study(frame, objective, is_higher_better=objective != "peak_memory")
-    figure.add_trace(
-        go.Scatter(
-            x=course.numbers,
-            y=course.best,
-            mode="lines",
-            line={"shape": "hv", "color": OUTCOME_COLORS["better"]},
-            name="best so far",
-        )
+    figure.add_scatter(
+        x=course["number"],
+        y=course["best"],
+        mode="lines",
+        line={"shape": "hv", "color": OUTCOME_COLORS["better"]},
+        name="best so far",
     )
-    for outcome, color in OUTCOME_COLORS.items():
-        chosen = [index for index, one in enumerate(course.outcomes) if one == outcome]
-        if chosen:
-            figure.add_trace(
-                go.Scatter(
-                    x=course.numbers[chosen],
-                    y=course.ratios[chosen],
-                    mode="markers",
-                    marker={"color": color, "size": 8},
-                    name=outcome,
-                    hovertemplate="trial %{x}: %{y:.3f}<extra></extra>",
-                )
-            )
-    figure.add_hline(y=1.0, line={"color": "#444444", "width": 1})
+    _add_outcomes(figure, course, "number", "ratio", "%{y:.3f}")
     figure.update_xaxes(title_text="trial")
-    figure.update_yaxes(title_text=f"{objective.replace('_', ' ')} / that of the defaults")
+    figure.update_yaxes(title_text=_name_ratio(objective))
 
 
 def _add_plane(figure: go.Figure, frame: pd.DataFrame, vertical: str, horizontal: str) -> None:
+    if len(frame):
+        _add_outcomes(figure, frame, f"{horizontal}_ratio", f"{vertical}_ratio", "%{x:.3f}, %{y:.3f}")
+    figure.add_vline(x=1.0, line={"color": "#444444", "width": 1})
+    figure.update_xaxes(title_text=_name_ratio(horizontal))
+    figure.update_yaxes(title_text=_name_ratio(vertical))
+
+
+def _add_outcomes(figure: go.Figure, frame: pd.DataFrame, x: str, y: str, hover: str) -> None:
     for outcome, color in OUTCOME_COLORS.items():
-        chosen = frame[frame["outcome"] == outcome] if len(frame) else frame
+        chosen = frame[frame["outcome"] == outcome]
         if len(chosen):
-            figure.add_trace(
-                go.Scatter(
-                    x=chosen[f"{horizontal}_ratio"],
-                    y=chosen[f"{vertical}_ratio"],
-                    mode="markers",
-                    marker={"color": color, "size": 8},
-                    name=outcome,
-                    text=[f"trial {number}" for number in chosen["number"]],
-                    hovertemplate="%{text}: %{x:.3f}, %{y:.3f}<extra></extra>",
-                )
+            figure.add_scatter(
+                x=chosen[x],
+                y=chosen[y],
+                mode="markers",
+                marker={"color": color, "size": 8},
+                name=outcome,
+                text=[f"trial {number}" for number in chosen["number"]],
+                hovertemplate=f"%{{text}}: {hover}<extra></extra>",
             )
     figure.add_hline(y=1.0, line={"color": "#444444", "width": 1})
-    figure.add_vline(x=1.0, line={"color": "#444444", "width": 1})
-    figure.update_xaxes(title_text=f"{horizontal.replace('_', ' ')} / that of the defaults")
-    figure.update_yaxes(title_text=f"{vertical.replace('_', ' ')} / that of the defaults")
+
+
+def _name_ratio(objective: str) -> str:
+    return f"{objective.replace('_', ' ')} / that of the defaults"
