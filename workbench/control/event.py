@@ -43,7 +43,7 @@ class EventKind:
     help : str
         One line of text.
     unit : str
-        Of the old and the new value.
+        Unit of the old and the new value.
     is_capacity : bool
         Whether a capacity changed; these are shown in the panel's log.
     axis : str or None
@@ -113,7 +113,7 @@ class EventBatch:
     causes : tuple of str
         By the number in `records`.
     axes : mapping of str to Axis
-        Of the block.
+        The axes of the control block.
     """
 
     records: npt.NDArray[Any]

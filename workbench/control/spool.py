@@ -40,7 +40,7 @@ class SpoolState:
     Parameters
     ----------
     pid, parent_pid : int
-        Of the process.
+        The process and its parent.
     program : str
         Path of its file.
     command : tuple of str
@@ -71,7 +71,7 @@ class SpoolFailures:
     Parameters
     ----------
     folder : Path
-        Of the spools; the file is made.
+        Folder of the spools; the file is made.
 
     Raises
     ------

@@ -44,9 +44,9 @@ class Card:
         Debian packages of the programs, the C library and the workbench.
     licence : str
     sha256 : str
-        Of the file.
+        Checksum of the file.
     trace_checksum : str
-        Of the events and call sites, however the file is compressed.
+        Checksum of the events and call sites, however the file is compressed.
     file_bytes : int
     events, threads, objects, frees, reallocs : int
     call_sites : int

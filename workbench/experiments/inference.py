@@ -80,7 +80,7 @@ def compare_pairs(
     is_higher_better : bool
         What "better" means.
     risk : float or None
-        Of a verdict where there is no difference; what `spend_risk` gives if several looks are taken.
+        False positive rate of a verdict; with interim analyses, what `spend_risk` gives.
         None: no verdict is due yet.
     """
     above, below = np.asarray(values, dtype=float), np.asarray(baseline, dtype=float)

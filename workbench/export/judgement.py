@@ -51,7 +51,7 @@ def judge_claim(claim: Claim, finding: Finding | None) -> Judgement:
     claim : Claim
         With a verdict other than "cannot tell".
     finding : Finding or None
-        Of the same work and measure.
+        What was found now for the same work and measure.
     """
     if finding is None or finding.ratio.pairs == 0:
         failed = 0 if finding is None else finding.failed

@@ -117,7 +117,7 @@ def choose_threads(threads: pd.DataFrame, most: int) -> pd.DataFrame:
     threads : DataFrame
         A profile's.
     most : int
-        Of threads by themselves; those with less than 0.5 % of all events never are.
+        The most threads that have a row of their own; threads with less than 0.5 % of all events never have.
 
     Returns
     -------

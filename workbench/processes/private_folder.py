@@ -27,7 +27,7 @@ def open_private_folder(prefix: str, parent: str | os.PathLike[str] | None = Non
     Parameters
     ----------
     prefix : str
-        Of its name.
+        What its name begins with.
     parent : path or None
         Where; None is the system's place for temporary files.
 

@@ -27,7 +27,7 @@ class ModuleMaps:
     Parameters
     ----------
     path : Path
-        Of the file; it need not exist.
+        Path of the file, which need not exist.
     """
 
     def __init__(self, path: Path) -> None:

@@ -31,7 +31,7 @@ class Change:
     gesture : str
         Sets of the same gesture join one entry; empty: on its own.
     operations : int or None
-        Of the workload when it was made, all threads; None where nobody counts them.
+        What all threads of the workload had done when it was made; None where nobody counts.
     is_exact : bool
         Whether the workload stood still at that count, so that the change can be repeated exactly.
     """

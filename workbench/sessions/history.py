@@ -36,7 +36,7 @@ class HistoryView:
 
     @classmethod
     def empty(cls) -> HistoryView:
-        """Of nothing."""
+        """Make a view without samples."""
         return cls(np.empty(0), np.empty((0, 0)), ())
 
     def to_frame(self) -> pd.DataFrame:

@@ -26,7 +26,7 @@ class Column:
     chart, metric, item : str
         Title of the chart, name of the metric, label along the metric's axis (or empty).
     unit : str
-        Of the values; rates have "/s" added.
+        Unit of the values; rates have "/s" added.
     is_rate, is_step, is_quotient : bool
         How it is sampled and drawn.
     help : str

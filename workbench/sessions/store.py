@@ -63,7 +63,7 @@ class SessionWriter:
     start_s : float
         Monotonic time that counts as 0.
     name : str
-        Of the recording's folder, without its ending; by default date, time and subject.
+        Name of the session's folder, without its ending; by default date, time and subject.
     maximum_bytes : int
         The recording ends when its streams are as large.
     """
@@ -145,7 +145,7 @@ class SessionWriter:
         Parameters
         ----------
         outcome : Outcome, optional
-            Of our own run.
+            What came of a run of our own.
         status, note : str
             The same for what has no outcome.
         """

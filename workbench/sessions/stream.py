@@ -23,7 +23,7 @@ class StreamFile:
     path : Path
         A new file; one that exists is not touched.
     schema : pyarrow.Schema
-        Of every batch.
+        What every batch has.
 
     Raises
     ------

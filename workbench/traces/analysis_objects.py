@@ -45,15 +45,15 @@ class FollowedChunk:
     is_allocation, is_realloc, is_free : array of bool
         malloc, calloc and aligned requests; reallocs of an object; frees.
     size_bytes : array of int
-        Of the object after the event; 0 after a free.
+        Size of the object after the event; 0 after a free.
     previous_bytes : array of int
-        Of the object before the event; 0 before an allocation.
+        Size of the object before the event; 0 before an allocation.
     clock_bytes : array of int
         Bytes that the program had asked for, this event included; a realloc counts by its growth.
     live_bytes : array of int
         Bytes of all live objects after the event, as requested.
     birth_event, birth_bytes, birth_ns, birth_thread, birth_site : array of int
-        Of the event's object: number of its first event, `clock_bytes` there, its time, thread and
+        About the event's object: number of its first event, `clock_bytes` there, its time, thread and
         call site; -1 where there is none.
     """
 

@@ -52,7 +52,7 @@ class TraceChunk:
     size_bytes : ndarray of uint64
         Asked for; of a realloc the new size. 0 at free and thread events.
     alignment_bytes : ndarray of uint64
-        Of ALIGNED; 0 is malloc's.
+        What an ALIGNED call asked for; 0 is malloc's alignment.
     site : ndarray of uint32
         Row of the trace's table of call sites. 0 at thread events.
     time_ns : ndarray of int64

@@ -51,7 +51,7 @@ def encode_chunk(
     payload, content : bytes
         What is stored, and the same without compression, for the checksum.
     place : Place
-        Of the next chunk.
+        Where the next chunk begins.
 
     Raises
     ------
@@ -141,9 +141,9 @@ def decode_chunk(payload: bytes, count: int, place: Place, *, resolution_ns: int
     count : int
         Events in it.
     place : Place
-        Of this chunk.
+        Where this chunk begins.
     resolution_ns : int
-        Of its times.
+        Resolution of its times.
 
     Raises
     ------

@@ -53,13 +53,13 @@ class Section:
     kind : bytes
         HEAD, SITES, EVENTS or FOOTER.
     payload_bytes, payload_crc : int
-        Of what follows the header.
+        Size and checksum of what follows the header.
     items : int
         Events or sites of the payload; bytes of the JSON text of the other two.
     totals : Totals
         Up to its end.
     offset : int
-        Of the header in the file.
+        Where the header is in the file.
     """
 
     kind: bytes

@@ -23,7 +23,7 @@ class TraceMetadata:
     versions : mapping of str to str
         What recorded it: "workbench", "kernel", "c_library".
     pid, parent_pid : int
-        Of the process; 0 of a trace that was not recorded.
+        The process and its parent; 0 in a trace that was not recorded.
     recording : str
         The same in all traces of one recording (a program and its children), and in no other.
     event_count, thread_count, object_count, site_count : int

@@ -23,7 +23,7 @@ def is_trace(path: Path) -> bool:
 
 
 def read_recording_name(path: Path) -> str:
-    """Of which recording a trace is (`TraceMetadata.recording`); empty if that is not known.
+    """Read to which recording a trace belongs (`TraceMetadata.recording`); empty if that is not known.
 
     Raises
     ------

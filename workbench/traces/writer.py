@@ -86,7 +86,7 @@ class TraceWriter:
         program, command, date, versions, pid, parent_pid, recording
             As in `TraceMetadata`; the date is now by default.
         level : int
-            Of zstd, 1 to 22: higher is smaller and slower.
+            Compression level of zstd, 1 to 22: higher is smaller and slower.
         chunk_events : int
             Events that are compressed together.
 
@@ -149,7 +149,7 @@ class TraceWriter:
         Parameters
         ----------
         chunk : TraceChunk
-            Of any length.
+            Calls, any number of them.
         peak_live_bytes : int, optional
             Most bytes live so far, from a caller who follows the objects anyway; the writer then does
             not, in this call and those after it. Else it does, and checks that objects live.
@@ -209,7 +209,7 @@ class TraceWriter:
         Returns
         -------
         TraceMetadata
-            Of the whole trace.
+            What the footer says of the whole trace.
 
         Raises
         ------
@@ -236,7 +236,7 @@ class TraceWriter:
         Returns
         -------
         TraceMetadata
-            Of what is in the file.
+            What the footer says of the part that is in the file.
         """
         if self._is_closed:
             return self._metadata

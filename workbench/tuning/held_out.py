@@ -28,7 +28,7 @@ class HeldOut:
     Parameters
     ----------
     comparison : Comparison
-        Of the winners with the defaults; variants are named as the candidates.
+        The winners against the defaults; variants are named as the candidates.
     results : Results
         Its runs.
     findings : tuple of Finding

@@ -61,7 +61,7 @@ def judge_candidate(
     Parameters
     ----------
     log_ratios : array, shape (pairs, objectives)
-        Of candidate to incumbent; NaN where a pair does not count.
+        Ratios of candidate to incumbent; NaN where a pair does not count.
     measures : sequence of Measure
         What is tuned for; with several, the incumbent is the defaults.
     rounds : int
@@ -114,7 +114,7 @@ def is_dominated(point: Point, front: Sequence[Point], measures: Sequence[Measur
 def find_front(points: Sequence[Point], measures: Sequence[Measure]) -> list[int]:
     """Which points nothing else is better than in one objective and as good in all others.
 
-    Of equal points the first.
+    Among equal points it is the first.
     """
     gains = [
         tuple(benefit(measure, ratio) for measure, ratio in zip(measures, point, strict=True))
