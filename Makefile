@@ -92,8 +92,8 @@ bench-adaptive: setup ## Compare caches that adapt with fixed ones, 5 minutes; s
 # Full size takes a while; it goes on where it was interrupted.
 SIZE := full
 .PHONY: report
-report: setup ## Execute all notebooks to HTML in build/report that opens offline; SIZE=smoke for a quick one.
-	$(BIN)/python -m scripts.report --size $(SIZE)
+report: setup ## As docs, in build/report, with all notebooks executed at full size; SIZE=smoke for a quick one.
+	$(BIN)/python -m scripts.docs --size $(SIZE) --output build/report
 
 # Notebooks that have not changed since are not executed again.
 .PHONY: docs
@@ -142,7 +142,7 @@ layers: setup ## Check that Python modules and C headers use only what is below 
 
 .PHONY: docs-check
 docs-check: setup ## Build the reference without executing notebooks: a broken link or a name without docstring fails.
-	$(BIN)/python -m scripts.docs --quick --output build/docs-check
+	$(BIN)/python -m scripts.docs --size none --output build/docs-check
 
 .PHONY: test-packages
 test-packages: ## (part of test) See to the Debian packages that the tests need.

@@ -1,10 +1,10 @@
 """`make docs`: the project's pages, its notebooks and its reference as a site that opens without a network.
 
-    .venv/bin/python -m scripts.docs [--quick] [--output FOLDER]
+    .venv/bin/python -m scripts.docs [--size none|smoke|full] [--output FOLDER] [NOTEBOOK ...]
 
 OUTPUT/source holds what Sphinx reads: copies of the project's pages, at the same places so that their links
-hold; the notebooks, executed at smoke size; and the pages of the reference, made from the code. With --quick
-the notebooks are not executed. A broken link, a public name without a docstring and a page that would load
+hold; the notebooks, executed; and the pages of the reference, made from the code. `make report` is the same
+with the notebooks at full size. A broken link, a public name without a docstring and a page that would load
 something from the network are errors.
 """
 
@@ -24,7 +24,7 @@ import nbformat
 from plotly.offline import get_plotlyjs
 from sphinx.cmd.build import main as build
 
-from scripts import reference_pages, report
+from scripts import notebooks, reference_pages
 from scripts.public_names import find_undocumented, list_rooms
 from workbench.control import ControlBlock
 from workbench.processes import RunSpec, Worker
@@ -55,22 +55,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build the site; 1 if anything is wrong with it."""
     parser = argparse.ArgumentParser(prog="make docs", description=(__doc__ or "").split("\n")[0])
     parser.add_argument(
-        "--quick", action="store_true", help="Leave the notebooks as they are, without outputs."
+        "notebooks", nargs="*", metavar="NOTEBOOK", help="Execute these, such as 03, not all."
     )
+    parser.add_argument("--size", choices=["none", "smoke", "full"], default="smoke")
     parser.add_argument("--output", type=Path, default=_ROOT / "build" / "docs")
     given = parser.parse_args(arguments)
     problems = [f"{name} is public and has no docstring" for name in find_undocumented()]
-    source, site = given.output / "source", given.output / "site"
-    notebooks = copy_notebooks() if given.quick else execute_notebooks(given.output / "notebooks", problems)
-    write_source(source, list_pages() | write_reference() | notebooks)
-    options = ["-b", "html", "-W", "--keep-going", "-n", "-q", "-d", str(given.output / "doctrees")]
-    status = build([*options, str(source), str(site)])
-    write_if_changed(site / _PLOTLY, get_plotlyjs().encode())
+    executed = execute_notebooks(
+        given.output / f"notebooks-{given.size}", given.size, tuple(given.notebooks), problems
+    )
+    status, site = build_site(given.output, list_pages() | write_reference() | executed)
     problems += list(find_loaded(site))
     for problem in problems:
         print(f"docs: {problem}", file=sys.stderr)
     print(site / "index.html")
     return 1 if status or problems else 0
+
+
+def build_site(output: Path, pages: Mapping[str, bytes]) -> tuple[int, Path]:
+    """Build a site of these pages; returns Sphinx's status, 0 without a warning, and the site's folder."""
+    source, site = output / "source", output / "site"
+    write_source(source, pages)
+    options = ["-b", "html", "-W", "--keep-going", "-n", "-q", "-d", str(output / "doctrees")]
+    status = build([*options, str(source), str(site)])
+    write_if_changed(site / _PLOTLY, get_plotlyjs().encode())
+    return status, site
 
 
 def list_pages() -> dict[str, bytes]:
@@ -100,32 +109,28 @@ def open_blocks() -> Iterator[list[ControlBlock]]:
         yield [block for block in (worker.allocator_block, worker.workload_block) if block is not None]
 
 
-def copy_notebooks() -> dict[str, bytes]:
-    """The notebooks as they are in the checkout."""
-    return {f"notebooks/{path.name}": path.read_bytes() for path in list_notebooks()}
+def execute_notebooks(
+    folder: Path, size: str, chosen: tuple[str, ...], problems: list[str]
+) -> dict[str, bytes]:
+    """Execute the notebooks that are newer than their last execution; adds what failed to `problems`.
 
-
-def execute_notebooks(folder: Path, problems: list[str]) -> dict[str, bytes]:
-    """Execute the notebooks that are newer than their last execution; adds what failed to `problems`."""
-    smoke = tomllib.loads(report.SMOKE.read_text(encoding="utf-8"))
+    Those that are not chosen, all at the size "none", are as they were executed last, or have no outputs.
+    """
+    smoke = tomllib.loads(notebooks.SMOKE.read_text(encoding="utf-8")) if size == "smoke" else {}
+    newest = max(path.stat().st_mtime for path in notebooks.NOTEBOOKS.iterdir() if path.suffix != ".ipynb")
     pages = {}
-    for path in list_notebooks():
+    for path in sorted(notebooks.NOTEBOOKS.glob("[0-9]*.ipynb")):
         executed = folder / path.stem / path.name
-        newest = max(path.stat().st_mtime, report.SMOKE.stat().st_mtime)
-        if not executed.exists() or executed.stat().st_mtime < newest:
-            print(f"executing {path.name}", flush=True)
-            _, failure = report.execute_notebook(path, folder / path.stem, smoke.get(path.stem, {}))
-            if failure:
-                problems.append(f"{path.name}: {failure}")
-                executed.unlink()
-                continue
-        pages[f"notebooks/{path.name}"] = show_outputs(executed).encode()
+        is_old = not executed.exists() or executed.stat().st_mtime < max(path.stat().st_mtime, newest)
+        failure = ""
+        if is_old and size != "none" and path.name.startswith(chosen or ("",)):
+            print(f"executing {path.name} at {size} size", flush=True)
+            failure = notebooks.execute_notebook(path, executed.parent, smoke.get(path.stem, {}))
+        pages[f"notebooks/{path.name}"] = show_outputs(executed if executed.exists() else path).encode()
+        if failure:  # shown as far as it came, and executed again the next time
+            problems.append(f"{path.name}: {failure}")
+            executed.unlink()
     return pages
-
-
-def list_notebooks() -> list[Path]:
-    """The notebooks in their order."""
-    return sorted(report.NOTEBOOKS.glob("[0-9]*.ipynb"))
 
 
 def show_outputs(executed: Path) -> str:
@@ -135,7 +140,7 @@ def show_outputs(executed: Path) -> str:
     notebook.cells = [
         cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])
     ]
-    if report.replace_outputs(notebook):
+    if notebooks.replace_outputs(notebook):
         first = next(cell for cell in notebook.cells if cell.cell_type == "markdown")
         first.source += f"\n\n{_CHARTS}"
     return json.dumps(notebook)

@@ -11,9 +11,9 @@ import nbformat
 import papermill
 import pytest
 
-from scripts import report
+from scripts.notebooks import SMOKE
 
-SMOKE = tomllib.loads(report.SMOKE.read_text(encoding="utf-8"))
+PARAMETERS = tomllib.loads(SMOKE.read_text(encoding="utf-8"))
 # What the outputs of each must say at that size.
 SAID = {
     "06_is_adaptive_better.ipynb": [
@@ -51,7 +51,7 @@ def test_it_runs_unattended_and_again_from_what_is_kept(
     notebooks: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(notebooks))  # JupyterLab's kernels begin in the notebook's folder
-    parameters, said = SMOKE[Path(name).stem], SAID[name]
+    parameters, said = PARAMETERS[Path(name).stem], SAID[name]
     for _ in range(2):
         with warnings.catch_warnings():
             # The client's own event loop and kernel connection, not the notebook's code.

@@ -1,4 +1,4 @@
-"""The executed report in a browser without a network: its charts are drawn."""
+"""An executed notebook of the reference in a browser without a network: its charts are drawn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 from playwright.sync_api import BrowserContext, Route
 
-from scripts import report
+from scripts import docs, notebooks
 
 v4: Any = nbformat.v4  # published without types
 FIGURES = """
@@ -36,9 +36,12 @@ def test_pages_open_and_draw_without_a_network(context: BrowserContext, tmp_path
     path = tmp_path / "99_charts.ipynb"
     write: Any = nbformat.write
     write(notebook, path)
-    page_made = report.make_page(path, tmp_path / "out", {})
-    assert page_made.failure == ""
-    report.write_index(tmp_path / "out", [page_made], "smoke")
+    assert notebooks.execute_notebook(path, tmp_path / "work", {}) == ""
+    pages = {name: docs.list_pages()[name] for name in ("conf.py", "docs/site.css")}
+    pages["index.md"] = b"# Gallery\n```{toctree}\nnotebooks/99_charts\n```\n"
+    pages["notebooks/99_charts.ipynb"] = docs.show_outputs(tmp_path / "work" / path.name).encode()
+    status, site = docs.build_site(tmp_path / "out", pages)
+    assert status == 0
 
     page = context.new_page()
     asked: list[str] = []
@@ -55,8 +58,8 @@ def test_pages_open_and_draw_without_a_network(context: BrowserContext, tmp_path
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     try:
-        page.goto((tmp_path / "out" / "index.html").as_uri())
-        page.get_by_role("link", name="Charts").click()
+        page.goto((site / "index.html").as_uri())
+        page.get_by_role("link", name="Charts").first.click()
         page.wait_for_function("document.querySelectorAll('.chart > .plot-container').length == 4")
         page.wait_for_selector("text=Pareto front")
         drawn = page.evaluate(

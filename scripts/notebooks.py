@@ -1,0 +1,76 @@
+"""Notebooks executed from top to bottom, and their outputs as a page can show them without a network.
+
+A notebook runs with the values of its cell of parameters; at smoke size with those of notebooks/smoke.toml
+instead. What it measures is kept in its folder: run again, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+SMOKE = NOTEBOOKS / "smoke.toml"
+_PLOTLY = "application/vnd.plotly.v1+json"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def execute_notebook(path: Path, work: Path, parameters: Mapping[str, Any]) -> str:
+    """Execute a notebook in a folder, which keeps it with its outputs, as far as it came.
+
+    An execution that is interrupted leaves no notebook there.
+
+    Returns
+    -------
+    str
+        Why it failed, in one line; empty if it ran to its end.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    for module in path.parent.glob("*.py"):  # what a notebook imports from beside it
+        shutil.copy(module, work)
+    unfinished, failure = work / f"unfinished-{path.name}", ""
+    with warnings.catch_warnings():
+        # The client's own event loop and kernel connection, not the notebook's code.
+        warnings.simplefilter("ignore")
+        try:
+            papermill.execute_notebook(
+                str(path), str(unfinished), parameters=dict(parameters), progress_bar=False, cwd=str(work)
+            )
+        except PapermillExecutionError as error:
+            failure = f"{error.ename}: {' '.join(str(error.evalue).split())[:300]}"
+    unfinished.replace(work / path.name)
+    return failure
+
+
+def replace_outputs(notebook: Any) -> int:
+    """Turn charts into data and a call of Plotly, widgets into a sentence; returns the number of charts."""
+    notebook.metadata.pop("widgets", None)
+    count = 0
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if _PLOTLY in data:
+                output["data"] = {"text/html": _render_chart(data[_PLOTLY], f"chart-{count}")}
+                count += 1
+            elif _WIDGET in data:
+                words = "A panel with live charts stands here in JupyterLab."
+                output["data"] = {"text/html": f'<p class="small">{words}</p>'}
+    return count
+
+
+def _render_chart(figure: Mapping[str, Any], name: str) -> str:
+    # "</script>" in a text would end the script.
+    data, layout = (json.dumps(figure.get(part, {})).replace("</", "<\\/") for part in ("data", "layout"))
+    height = figure.get("layout", {}).get("height", 450)
+    options = "{responsive: true, displaylogo: false}"
+    return (
+        f'<div class="chart" id="{name}" style="height:{float(height):.0f}px"></div>'
+        f'<script>Plotly.newPlot("{name}", {data}, {layout}, {options});</script>'
+    )
