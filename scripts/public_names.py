@@ -25,7 +25,9 @@ class PublicName:
     room : str
         The module that offers it, such as ``workbench.control``.
     name : str
-    kind : {"class", "function", "data"}
+    home : str
+        The room that documents it: this one, unless the package only repeats the name of a room.
+    kind : {"class", "function", "data", "module"}
     text : str
         Its docstring; of data, the comment that begins with ``#:``. Empty if there is none.
     undocumented : tuple of str
@@ -34,6 +36,7 @@ class PublicName:
 
     room: str
     name: str
+    home: str
     kind: str
     text: str
     undocumented: tuple[str, ...] = ()
@@ -55,19 +58,27 @@ def list_public_names(room: ModuleType) -> list[PublicName]:
 def describe(room: ModuleType, name: str) -> PublicName:
     """Look at one name of a room."""
     value = getattr(room, name)
+    home = _find_home(room, name)
     if inspect.isclass(value):
         # A docstring that is inherited says nothing about the class.
+        text = inspect.cleandoc(vars(value)["__doc__"] or "")
         members = tuple(
             f"{name}.{member}" for member, found in _list_members(value) if not inspect.getdoc(found)
         )
-        return PublicName(
-            room.__name__, name, "class", inspect.cleandoc(vars(value)["__doc__"] or ""), members
-        )
-    if inspect.isroutine(value):
-        return PublicName(room.__name__, name, "function", inspect.getdoc(value) or "")
-    if inspect.ismodule(value):
-        return PublicName(room.__name__, name, "module", inspect.getdoc(value) or "")
-    return PublicName(room.__name__, name, "data", _find_comment(room, name))
+        return PublicName(room.__name__, name, home, "class", text, members)
+    if inspect.isroutine(value) or inspect.ismodule(value):
+        kind = "module" if inspect.ismodule(value) else "function"
+        return PublicName(room.__name__, name, home, kind, inspect.getdoc(value) or "")
+    return PublicName(room.__name__, name, home, "data", _find_comment(room, name))
+
+
+def _find_home(room: ModuleType, name: str) -> str:
+    if room.__name__ == PACKAGE:
+        value = getattr(room, name)
+        for other in list_rooms()[1:]:
+            if name in other.__all__ and getattr(other, name) is value:
+                return other.__name__
+    return room.__name__
 
 
 def find_undocumented() -> list[str]:

@@ -37,21 +37,21 @@ def _summarize(room: ModuleType) -> str:
 
 
 def write_room(room: ModuleType) -> str:
-    """Write the page of a room: a table of its names, then each of them from its docstring."""
+    """Write the page of a room: a table of its names, then those that are documented here, each in full."""
     names = list_public_names(room)
-    table = [
-        ".. autosummary::",
-        "   :nosignatures:",
-        "",
-        *(f"   {name.name}" for name in names if name.kind != "data"),
-    ]
-    entries = [line for name in names for line in ["", *_write_entry(name)]]
-    body = "\n".join([f".. currentmodule:: {room.__name__}", "", *table, *entries])
-    summary = (room.__doc__ or "").strip()
-    return f"# {room.__name__}\n\n```{{eval-rst}}\n.. module:: {room.__name__}\n\n{summary}\n\n{body}\n```\n"
+    lines = [f".. module:: {room.__name__}", "", (room.__doc__ or "").strip(), ""]
+    lines += [f".. currentmodule:: {room.__name__}", "", ".. autosummary::", "   :nosignatures:", ""]
+    lines += [f"   ~{name.home}.{name.name}" for name in names if name.kind in _DIRECTIVES]
+    for name in names:
+        if name.home == room.__name__:
+            lines += ["", *_write_entry(name)]
+    body = "\n".join(lines)
+    return f"# {room.__name__}\n\n```{{eval-rst}}\n{body}\n```\n"
 
 
 def _write_entry(name: PublicName) -> list[str]:
+    if name.kind == "module":
+        return []
     if name.kind == "data":
         return [f".. py:data:: {name.name}", "", textwrap.indent(name.text, "   ")]
     members = ["   :members:"] if name.kind == "class" else []
