@@ -34,6 +34,8 @@ static const struct hak_event_kind event_kinds[AGENT_EVENT_COUNT] = {
     [AGENT_EVENT_SET] = {"TUNABLE_SET", "A setting was given to the allocator.", "", 0, AXIS_SETTING},
     [AGENT_EVENT_REFUSED] = {"TUNABLE_REFUSED", "The allocator refused a setting; the cause is its error.", "", 0,
                              AXIS_SETTING},
+    [AGENT_EVENT_ACTION] = {"ACTION", "An action was done; the values are the process's resident bytes before and after.",
+                            "bytes", 1, AXIS_SETTING},
 };
 
 /* By the error of the allocator's function; others are REFUSED. */
@@ -88,6 +90,9 @@ static bool publish(struct agent *agent, const struct agent_found *found)
         if (value == AGENT_ABSENT)
             continue;
         tunables[count] = allocator->settings[i];
+        agent->is_action[count] = tunables[count].type == HAK_TYPE_ACTION;
+        if (value == AGENT_WRITE_ONLY && !agent->is_action[count])
+            tunables[count].flags = HAK_TUNABLE_WRITE_ONLY;
         agent->setting[count] = (uint8_t)i;
         agent->effective[count] = isfinite(value) ? value : tunables[count].default_value;
         snprintf(items[count].label, sizeof items->label, "%.23s", tunables[count].name);

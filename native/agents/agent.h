@@ -56,13 +56,14 @@ struct agent {
     struct hak_block block;
     uint32_t setting_count;
     uint8_t setting[AGENT_MOST_SETTINGS]; /* of the block -> of the allocator's table */
+    bool is_action[AGENT_MOST_SETTINGS];
     double effective[AGENT_MOST_SETTINGS]; /* as they were read, or set, last; helper's */
     uint64_t generation;                   /* that was given to the allocator; helper's */
     bool is_child;       /* of a fork, and without a block of its own yet; set before the helper starts */
 };
 
 /* What agent_append_event tells. */
-enum agent_event { AGENT_EVENT_SET, AGENT_EVENT_REFUSED, AGENT_EVENT_COUNT };
+enum agent_event { AGENT_EVENT_SET, AGENT_EVENT_REFUSED, AGENT_EVENT_ACTION, AGENT_EVENT_COUNT };
 
 /* The value of a setting of the block as the allocator has it; the one it was given last if it cannot be read. */
 double agent_read(const struct agent *agent, uint32_t index);

@@ -41,8 +41,9 @@ static void note_end_of_main(void *agent)
     hak_block_wake(&((const struct agent *)agent)->block);
 }
 
-/* Field 20 of /proc/self/stat, the number of threads; 0 if it cannot be read. */
-static int count_threads(void)
+/* A field of /proc/self/stat; 0 if it cannot be read. */
+enum { STAT_THREADS = 20, STAT_RESIDENT_PAGES = 24 };
+static int64_t read_stat(int number)
 {
     char line[1024];
     long descriptor = SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC);
@@ -52,9 +53,28 @@ static int count_threads(void)
     SYSTEM_CALL(SYS_close, descriptor);
     line[length > 0 ? length : 0] = 0;
     const char *cursor = strrchr(line, ')');
-    for (int field = 2; cursor && field < 20; field++)
+    for (int field = 2; cursor && field < number; field++)
         cursor = strchr(cursor + 1, ' ');
-    return cursor ? atoi(cursor) : 0;
+    return cursor ? atoll(cursor) : 0;
+}
+
+static double resident_bytes(void)
+{
+    return (double)(read_stat(STAT_RESIDENT_PAGES) * getpagesize());
+}
+
+static int set(struct agent *agent, uint32_t index, double before, double after)
+{
+    bool is_action = agent->is_action[index];
+    double resident = is_action ? resident_bytes() : 0;
+    int error = agent->allocator->set(agent->setting[index], after);
+    if (error)
+        agent_append_event(agent, AGENT_EVENT_REFUSED, index, before, after, error);
+    else if (is_action)
+        agent_append_event(agent, AGENT_EVENT_ACTION, index, resident, resident_bytes(), 0);
+    else
+        agent_append_event(agent, AGENT_EVENT_SET, index, before, after, 0);
+    return error;
 }
 
 /* Gives the allocator what was asked for and is not so yet, in the order of the table. */
@@ -69,9 +89,7 @@ static void adopt(struct agent *agent)
         double now = agent_read(agent, i);
         if (values[i] == now)
             continue;
-        int error = agent->allocator->set(agent->setting[i], values[i]);
-        agent_append_event(agent, error ? AGENT_EVENT_REFUSED : AGENT_EVENT_SET, i, now, values[i], error);
-        if (!error)
+        if (set(agent, i, now, values[i]) == 0)
             agent->effective[i] = values[i]; /* all that can be told without a getter */
     }
     agent->generation = generation;
@@ -100,15 +118,15 @@ static void serve(struct agent *agent)
 {
     uint64_t next_ns = 0;
     for (;;) {
+        adopt(agent);
         uint64_t now_ns = system_clock_ns(CLOCK_MONOTONIC), busy_ns = system_clock_ns(CLOCK_THREAD_CPUTIME_ID);
         bool may_measure = now_ns >= next_ns;
-        adopt(agent);
         answer(agent, may_measure);
         busy_ns = system_clock_ns(CLOCK_THREAD_CPUTIME_ID) - busy_ns;
         if (may_measure)
             next_ns = busy_ns > LONG_SAMPLE_NS ? now_ns + busy_ns * REST_FACTOR : 0;
         bool is_lonely = atomic_load_explicit(&main_has_left, memory_order_acquire);
-        if (is_lonely && count_threads() == 1 + helper_count) /* the system counts a main thread that left */
+        if (is_lonely && read_stat(STAT_THREADS) == 1 + helper_count) /* the system counts a main thread that left */
             exit(0); /* as the C library does when its last thread has ended */
         hak_block_wait(&agent->block, agent->generation, is_lonely ? LONELY_PERIOD_NS : 0);
     }

@@ -64,6 +64,7 @@ static void begin_epoch(void)
 #define SET(name, type) set(name, sizeof(type), value)
 #define GET_ARENAS(suffix, type) get_arenas(suffix, sizeof(type))
 #define SET_ARENAS(suffix, type) set_arenas(suffix, sizeof(type), value)
+#define RUN(name) mallctl(name, NULL, NULL, NULL, 0)
 #define AGENT_BEGIN begin_epoch();
 #define AGENT_TABLE "jemalloc.def"
 #include "table.h"

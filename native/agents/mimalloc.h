@@ -11,6 +11,7 @@
 
 static long (*mi_option_get)(int option);
 static void (*mi_option_set)(int option, long value);
+static void (*mi_collect)(bool is_forced);
 
 #define OPTION(number) ((double)mi_option_get(number))
 #define SET_OPTION(number) (mi_option_set(number, (long)value), 0)
@@ -24,7 +25,8 @@ static int find_mimalloc(struct agent_found *found)
     MI_FIND(mi_version);
     MI_FIND(mi_option_get);
     MI_FIND(mi_option_set);
-    if (!mi_version || !find_serves((const void *)mi_version) || !mi_option_get || !mi_option_set)
+    MI_FIND(mi_collect);
+    if (!mi_version || !find_serves((const void *)mi_version) || !mi_option_get || !mi_option_set || !mi_collect)
         return 0;
     int version = mi_version(), base = version >= 10000 ? 100 : 10;
     snprintf(found->build, sizeof found->build, "mimalloc %d.%d.%d", version / base / base, version / base % base,

@@ -5,11 +5,15 @@
  * AGENT_SETTING(field, name, group, unit, type, scale, effect, minimum, maximum, default, get, set, help)
  *   get  a double: the value now, AGENT_WRITE_ONLY or AGENT_ABSENT
  *   set  gives the allocator `value`; 0 or an error number
+ * AGENT_ACTION(field, name, group, run, help)   run: 0 or an error number
  * AGENT_METRIC(field, name, group, unit, chart, kind, role, get, help)   get: a word
  * AGENT_DERIVED(kind, field, name, operand_a, operand_b, group, unit, chart, help)   operands by field */
 #include "agent.h"
 
 #include <errno.h>
+
+#define AGENT_ACTION(field, name, group, run, help)                                                                  \
+    AGENT_SETTING(field, name, group, "", ACTION, LINEAR, LIVE, 0, 9007199254740992, 0, AGENT_WRITE_ONLY, run, help)
 
 enum {
 #define AGENT_SETTING(field, ...) SETTING_##field,

@@ -8,6 +8,7 @@
 
 static int (*get_property)(const char *name, size_t *value);
 static int (*set_property)(const char *name, size_t value);
+static void (*release_free_memory)(void);
 /* tcmalloc reads the flag as it frees pages, without a lock, so each access here is one instruction. */
 static uint64_t *release_rate;
 
@@ -55,7 +56,8 @@ static bool find(struct agent_found *found)
     FIND_FUNCTION(tc_version, "tc_version");
     FIND_FUNCTION(get_property, "MallocExtension_GetNumericProperty");
     FIND_FUNCTION(set_property, "MallocExtension_SetNumericProperty");
-    if (!tc_version || !find_serves((const void *)tc_version) || !get_property || !set_property)
+    FIND_FUNCTION(release_free_memory, "MallocExtension_ReleaseFreeMemory");
+    if (!tc_version || !find_serves((const void *)tc_version) || !get_property || !set_property || !release_free_memory)
         return false;
     release_rate = find_symbol(flag);
     /* Its name holds the version; major and minor are 0 in Debian's. */

@@ -107,10 +107,10 @@ static int check_header(struct hak_header *header, const struct stat *status, co
 {
     if (header->magic != HAK_MAGIC)
         return reader_fail(error, HAK_ERROR_DAMAGED, "%s is not a control block", path);
-    if (header->abi_version != HAK_ABI_VERSION)
+    if (header->abi_version < HAK_ABI_OLDEST || header->abi_version > HAK_ABI_VERSION)
         return reader_fail(error, HAK_ERROR_WRONG_ABI,
-                           "%s has ABI version %u, this workbench reads %u: use the workbench it was built with", path,
-                           header->abi_version, HAK_ABI_VERSION);
+                           "%s has ABI version %u, this workbench reads %u to %u: use the workbench it was built with",
+                           path, header->abi_version, HAK_ABI_OLDEST, HAK_ABI_VERSION);
     if (header->header_bytes != HAK_HEADER_BYTES || header->total_bytes < HAK_HEADER_BYTES)
         return reader_fail(error, HAK_ERROR_DAMAGED, "%s is damaged: its header has an impossible size", path);
     if ((uint64_t)status->st_size < header->total_bytes)
@@ -349,7 +349,7 @@ int hak_reader_tunable(struct hak_reader *reader, uint32_t index, struct hak_tun
     END_STRING(out->environment);
     if (!out->name[0])
         return fail_record(HAK_SECTION_TUNABLE, index, "no name", error);
-    if (out->type > HAK_TYPE_CHOICE || out->scale > HAK_SCALE_LOG || out->effect > HAK_EFFECT_START)
+    if (out->type > HAK_TYPE_ACTION || out->scale > HAK_SCALE_LOG || out->effect > HAK_EFFECT_NEW_MAPPINGS)
         return fail_record(HAK_SECTION_TUNABLE, index, "an unknown type, scale or effect", error);
     if (!isfinite(out->minimum) || !isfinite(out->maximum) || !isfinite(out->default_value) ||
         out->minimum > out->maximum)
@@ -378,7 +378,7 @@ int reader_check_metric(struct hak_reader *reader, uint32_t index, struct hak_me
     END_STRING(metric->chart);
     if (!metric->name[0])
         return fail_record(HAK_SECTION_METRIC, index, "no name", error);
-    if (metric->kind > HAK_METRIC_DIFFERENCE || metric->fold > HAK_FOLD_MAX || metric->role > HAK_ROLE_CACHED)
+    if (metric->kind > HAK_METRIC_DIFFERENCE || metric->fold > HAK_FOLD_MAX || metric->role > HAK_ROLE_MISSES)
         return fail_record(HAK_SECTION_METRIC, index, "an unknown kind, fold or role", error);
     if (metric->kind == HAK_METRIC_QUOTIENT || metric->kind == HAK_METRIC_DIFFERENCE) {
         if (metric->operand_a >= metrics || metric->operand_b >= metrics || metric->operand_a == index ||

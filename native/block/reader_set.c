@@ -89,6 +89,10 @@ static int check_value(const struct proposal *proposal, const struct hak_tunable
                            tunable->environment[0] ? tunable->environment : "its environment variable",
                            format_value(tunable, value, given));
     snprintf(given, sizeof given, "%.15g", value);
+    if (tunable->type == HAK_TYPE_ACTION)
+        return value == 1 ? HAK_OK
+                          : reader_fail(error, HAK_ERROR_RANGE, "%s = %s: an action is asked for once at a time: give 1",
+                                        tunable->name, given);
     format_value(tunable, tunable->minimum, low);
     format_value(tunable, tunable->maximum, high);
     if (!isfinite(value) || value < tunable->minimum || value > tunable->maximum) {
@@ -248,6 +252,34 @@ static int check_size(struct hak_reader *reader, char *error)
     return HAK_OK;
 }
 
+/* An allocator that is not ours may have refused what was requested, or the program may have set it itself: what is
+ * not proposed stays as it is in effect. Actions that were asked for stay asked for. */
+static int take_effective(struct hak_reader *reader, double *current, char *error)
+{
+    double effective[READER_MOST_DESCRIPTORS];
+    struct hak_tunable tunable;
+    uint64_t generation;
+    int code = hak_reader_effective(reader, effective, READER_MOST_DESCRIPTORS, &generation, error);
+    for (uint32_t i = 0; code == HAK_OK && i < reader->header.section[HAK_SECTION_TUNABLE].count; i++) {
+        code = hak_reader_tunable(reader, i, &tunable, error);
+        if (code == HAK_OK && tunable.type != HAK_TYPE_ACTION)
+            current[i] = effective[i];
+    }
+    return code;
+}
+
+static int apply_proposal(const struct proposal *proposal, double *current, char *error)
+{
+    struct hak_tunable tunable;
+    int code = HAK_OK;
+    for (uint32_t i = 0; code == HAK_OK && i < proposal->count; i++) {
+        double *value = &current[proposal->index[i]];
+        code = hak_reader_tunable(proposal->reader, proposal->index[i], &tunable, error);
+        *value = tunable.type == HAK_TYPE_ACTION ? *value + 1 : proposal->value[i];
+    }
+    return code;
+}
+
 static int set_locked(struct proposal proposal, uint64_t *generation, char *error)
 {
     struct hak_reader *reader = proposal.reader;
@@ -257,17 +289,15 @@ static int set_locked(struct proposal proposal, uint64_t *generation, char *erro
     int code = check_size(reader, error);
     if (code == HAK_OK)
         code = hak_reader_requested(reader, current, READER_MOST_DESCRIPTORS, &now, error);
-    /* An allocator that is not ours may have refused what was requested, or the program may have set it itself: what
-     * is not proposed stays as it is in effect. */
     if (code == HAK_OK && reader->header.is_on_demand)
-        code = hak_reader_effective(reader, current, READER_MOST_DESCRIPTORS, &(uint64_t){0}, error);
+        code = take_effective(reader, current, error);
     proposal.current = (const void *)current;
     if (code == HAK_OK)
         code = check_proposal(&proposal, error);
+    if (code == HAK_OK)
+        code = apply_proposal(&proposal, current, error);
     if (code != HAK_OK)
         return code;
-    for (uint32_t i = 0; i < proposal.count; i++)
-        current[proposal.index[i]] = proposal.value[i];
     /* In this order: who sees a word of a later set sees, afterwards, the generation that preceded it. */
     const uint64_t next = now + 1, setter = next << 32 | (uint32_t)getpid();
     code = write_at(reader, current, slot_bytes, requested->offset + (next & 1) * slot_bytes, error);

@@ -48,7 +48,9 @@
 #include <stdint.h>
 
 #define HAK_MAGIC UINT64_C(0x314b4c424b4148) /* "HAKBLK1" */
-#define HAK_ABI_VERSION 1u
+/* Version 2 has actions, settings that cannot be read, the effects after START and the roles after CACHED. */
+#define HAK_ABI_VERSION 2u
+#define HAK_ABI_OLDEST 1u
 #define HAK_HEADER_BYTES 4096u
 #define HAK_EFFECTIVE_BUSY (UINT64_C(1) << 63) /* bit of effective_generation: values are changing */
 
@@ -67,10 +69,21 @@ enum hak_section {
     HAK_SECTION_COUNT
 };
 
-enum hak_type { HAK_TYPE_INT, HAK_TYPE_BOOL, HAK_TYPE_REAL, HAK_TYPE_CHOICE };
+/* An ACTION is something that the publisher does when it is asked to, such as giving memory back. Its value is how
+ * often it was asked for; effective: how often it was done. A set of it proposes 1, which is added. */
+enum hak_type { HAK_TYPE_INT, HAK_TYPE_BOOL, HAK_TYPE_REAL, HAK_TYPE_CHOICE, HAK_TYPE_ACTION };
+enum hak_tunable_flag {
+    HAK_TUNABLE_WRITE_ONLY = 1 /* the publisher cannot read it: effective is what was set last */
+};
 enum hak_scale { HAK_SCALE_LINEAR, HAK_SCALE_LOG };
-/* When a changed tunable takes effect. START: fixed once the process runs, a set is refused. */
-enum hak_effect { HAK_EFFECT_LIVE, HAK_EFFECT_NEW_THREADS, HAK_EFFECT_START };
+/* When, or for what, a changed tunable takes effect. START: fixed once the process runs, a set is refused. */
+enum hak_effect {
+    HAK_EFFECT_LIVE,
+    HAK_EFFECT_NEW_THREADS,
+    HAK_EFFECT_START,
+    HAK_EFFECT_NEW_ARENAS,
+    HAK_EFFECT_NEW_MAPPINGS
+};
 enum hak_access { HAK_ACCESS_OFF, HAK_ACCESS_READ, HAK_ACCESS_WRITE };
 enum hak_state { HAK_STATE_STARTING, HAK_STATE_LIVE, HAK_STATE_EXITED };
 
@@ -85,7 +98,13 @@ enum hak_role {
     HAK_ROLE_THREAD_ID, /* per thread: kernel thread id, 0 = the row is free (row 0: retired threads) */
     HAK_ROLE_ADOPTED,   /* per thread: generation of the settings it acts on */
     HAK_ROLE_OPERATIONS, /* the count that 'throughput' means for this block */
-    HAK_ROLE_CACHED      /* bytes of free blocks that a cache keeps; the sum over all such metrics */
+    HAK_ROLE_CACHED,     /* bytes of free blocks that a cache keeps; the sum over all such metrics */
+    HAK_ROLE_LIVE,       /* bytes of blocks at the user */
+    HAK_ROLE_DIRTY,      /* bytes of unused pages that were not given back */
+    HAK_ROLE_RETAINED,   /* bytes of address space that is kept without pages */
+    HAK_ROLE_METADATA,   /* bytes of the allocator's own records */
+    HAK_ROLE_RESIDENT,   /* bytes that may be in RAM */
+    HAK_ROLE_MISSES      /* counts allocations that no cache could serve */
 };
 #define HAK_NO_AXIS 0xffffffffu
 
@@ -96,7 +115,7 @@ struct hak_tunable {
     char help[200];
     char choices[96]; /* CHOICE: comma separated; the value is the index */
     char environment[64];
-    uint32_t type, scale, effect, reserved;
+    uint32_t type, scale, effect, flags;
     double minimum, maximum, default_value;
 };
 

@@ -84,6 +84,12 @@ def run_evaluator(allocator: str, kind: str, **variables: str) -> Iterator[Evalu
             process.kill()
 
 
+def resident_bytes(pid: int) -> int:
+    """Memory of a process in RAM, as the system counts it."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until something holds, which a thread of another process brings about."""
     deadline_s = time.monotonic() + CAP_S

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.agents.conftest import Evaluator, run_evaluator
-from workbench.control import ControlBlock
-from workbench.errors import OutOfRange
+from tests.agents.conftest import Evaluator, resident_bytes, run_evaluator
+from workbench.control import ActionCount, ControlBlock
+from workbench.errors import OutOfRange, UnknownTunable
 
 NAMES = ("M_TRIM_THRESHOLD", "M_TOP_PAD", "M_MMAP_THRESHOLD", "M_MMAP_MAX", "M_MXFAST")
 # mallinfo2 of <malloc.h>: ten words.
@@ -44,6 +44,7 @@ def allocate(program: Evaluator, size: int) -> None:
 def test_nothing_is_set_at_first(block: ControlBlock) -> None:
     assert block.info.build.startswith("glibc 2.")
     assert block.effective().values == dict.fromkeys(NAMES, -1)
+    assert all(tunable.is_write_only for tunable in block.tunables.values())
 
 
 def test_blocks_from_the_threshold_on_are_mapped(program: Evaluator, block: ControlBlock) -> None:
@@ -120,3 +121,29 @@ def test_a_value_out_of_range_changes_nothing(block: ControlBlock) -> None:
     with pytest.raises(OutOfRange, match="M_MXFAST = 161 is out of range"):
         block.set({"M_MXFAST": 161})
     assert block.requested() == before
+
+
+def test_a_trim_gives_memory_back_and_says_how_much(program: Evaluator, block: ControlBlock) -> None:
+    # Every second block of 64 MiB is free, and none of them at the top.
+    program.tell("globals().update(kept=[bytes(20000) for _ in range(3300)]) or None")
+    program.tell("kept.__delitem__(slice(None, None, 2))")
+    assert block.action_counts() == {"trim": ActionCount(0, 0)}
+    resident_before = resident_bytes(program.pid)
+    block.act("trim")
+    assert block.action_counts() == {"trim": ActionCount(1, 1)}
+    assert resident_bytes(program.pid) < resident_before - (20 << 20)
+    event = list(block.events())[-1]
+    assert (event.kind, event.item, event.kind_info.unit) == ("ACTION", "trim", "bytes")
+    assert event.old_value - event.new_value > 20 << 20
+    # A set of something else does not trim again.
+    block.set({"M_MXFAST": 64})
+    assert block.action_counts() == {"trim": ActionCount(1, 1)}
+    assert len(block.events().select("ACTION")) == 1
+
+
+def test_an_action_is_no_tunable(block: ControlBlock) -> None:
+    assert "trim" not in block.tunables
+    with pytest.raises(UnknownTunable, match="unknown tunable 'trim'"):
+        block.set({"trim": 1})
+    with pytest.raises(UnknownTunable, match="unknown action 'purge': there is trim"):
+        block.act("purge")

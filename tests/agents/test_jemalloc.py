@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.conftest import AGENT, CAP_S, Evaluator, run_evaluator
+from tests.agents.conftest import AGENT, CAP_S, Evaluator, resident_bytes, run_evaluator
 from workbench.control import ControlBlock, Value
 from workbench.processes.allocators import run_environment
 
@@ -181,3 +181,24 @@ def test_a_prefixed_jemalloc_in_the_program_has_a_block_beside_glibc(tmp_path: P
             assert process.returncode == 0
         finally:
             process.kill()
+
+
+def test_a_purge_gives_dirty_pages_back(program: Evaluator, block: ControlBlock) -> None:
+    block.set({"arena.i.dirty_decay_ms": -1})
+    block.effective()
+    program.tell("[bytes(5000) for _ in range(10000)] and None")
+    resident_before = resident_bytes(program.pid)
+    assert block.snapshot().fold("stats.dirty_bytes") > 10 << 20
+    for name in ("decay", "purge"):
+        block.act(name)
+    assert block.action_counts()["purge"].done == 1
+    assert block.snapshot().fold("stats.dirty_bytes") < 1 << 20
+    assert resident_bytes(program.pid) < resident_before - (30 << 20)
+
+
+def test_effects_and_roles_are_told(block: ControlBlock) -> None:
+    assert block.tunables["arenas.dirty_decay_ms"].effect == "new arenas"
+    roles = {metric.role: name for name, metric in block.metrics.items()}
+    assert roles["live"] == "stats.allocated"
+    assert roles["resident"] == "stats.resident"
+    assert not any(tunable.is_write_only for tunable in block.tunables.values())

@@ -86,3 +86,19 @@ def test_aggressive_decommit_gives_pages_back(program: Evaluator, block: Control
     block.effective()
     program.tell("[bytes(700000) for _ in range(100)] and None")
     assert block.snapshot().fold("tcmalloc.pageheap_free_bytes") < 5_000_000
+
+
+def test_a_release_gives_unused_pages_back(program: Evaluator, block: ControlBlock) -> None:
+    block.set({"tcmalloc.release_rate": 0.0})
+    block.effective()
+    program.tell("[bytes(700000) for _ in range(100)] and None")
+    before = block.snapshot()
+    assert before.fold("tcmalloc.pageheap_free_bytes") > 50_000_000
+    block.act("release")
+    after = block.snapshot()
+    assert after.fold("tcmalloc.pageheap_free_bytes") == 0
+    name = "tcmalloc.pageheap_unmapped_bytes"
+    assert after.fold(name) >= before.fold(name) + 50_000_000
+    event = list(block.events())[-1]
+    assert (event.kind, event.item) == ("ACTION", "release")
+    assert event.old_value - event.new_value > 40_000_000

@@ -98,8 +98,17 @@ def patch(made: MadeUpBlock, path: Path, offset: int, content: bytes) -> Path:
     return path
 
 
+def test_a_block_of_the_first_abi_is_read(pond: MadeUpBlock, tmp_path: Path) -> None:
+    first = patch(pond, tmp_path / "block", 8, struct.pack("<I", 1))
+    with ControlBlock.open(first) as block, pond.open() as newest:
+        assert block.tunables == newest.tunables
+        assert block.requested() == newest.requested()
+        assert (block.snapshot().values["fish.count"] == newest.snapshot().values["fish.count"]).all()
+        assert block.actions == {}
+
+
 def test_another_abi_is_named(pond: MadeUpBlock, tmp_path: Path) -> None:
-    with pytest.raises(WrongAbi, match="has ABI version 7, this workbench reads 1: use the workbench"):
+    with pytest.raises(WrongAbi, match="has ABI version 7, this workbench reads 1 to 2: use the workbench"):
         ControlBlock.open(patch(pond, tmp_path / "block", 8, struct.pack("<I", 7)))
 
 

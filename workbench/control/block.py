@@ -16,7 +16,7 @@ from workbench.control.metric import Axis, Metric
 from workbench.control.native import decode_text, ffi, lib, make_error
 from workbench.control.reader import Reader
 from workbench.control.snapshot import Layout, Snapshot
-from workbench.control.tunable import Constraint, Tunable, Value
+from workbench.control.tunable import Action, Constraint, Tunable, Value
 from workbench.errors import NoProcess, UnknownTunable, describe_unknown
 
 
@@ -74,6 +74,20 @@ class Adoption:
     adopted: int
 
 
+@dataclass(frozen=True)
+class ActionCount:
+    """How often an action was asked for, and done.
+
+    Attributes
+    ----------
+    asked, done : int
+        Since the process started.
+    """
+
+    asked: int
+    done: int
+
+
 class ControlBlock:
     """An open control block. Every method may be called from any thread, at any time.
 
@@ -82,6 +96,7 @@ class ControlBlock:
     Attributes
     ----------
     tunables : mapping of str to Tunable
+    actions : mapping of str to Action
     constraints : tuple of Constraint
     metrics : mapping of str to Metric
     axes : mapping of str to Axis
@@ -93,6 +108,7 @@ class ControlBlock:
         self._path = path
         description = read_description(reader)
         self.tunables: Mapping[str, Tunable] = description.tunables
+        self.actions: Mapping[str, Action] = description.actions
         self.constraints: tuple[Constraint, ...] = description.constraints
         self.metrics: Mapping[str, Metric] = description.metrics
         self.axes: Mapping[str, Axis] = description.axes
@@ -101,7 +117,7 @@ class ControlBlock:
         )
         self._kinds = description.event_kinds
         self._causes = description.event_causes
-        self._index = {name: index for index, name in enumerate(self.tunables)}
+        self._index = description.places
         self._layouts: dict[tuple[int, ...], Layout] = {}
         self._word_capacity = _SLACK_WORDS
 
@@ -199,6 +215,39 @@ class ControlBlock:
         generation = ffi.new("uint64_t *")
         self._reader.call(lib.hak_reader_set, indices, words, len(words), generation)
         return int(generation[0])
+
+    def act(self, name: str) -> int:
+        """Ask for an action once; an event of the block tells when it was done and what came of it.
+
+        Parameters
+        ----------
+        name : str
+            One of `actions`.
+
+        Returns
+        -------
+        int
+            Generation of the settings with this request.
+
+        Raises
+        ------
+        UnknownTunable
+            If there is no such action.
+        ReadOnlyBlock, NoProcess
+            If the process does not let itself be set, or has ended.
+        """
+        if name not in self.actions:
+            raise UnknownTunable(describe_unknown("action", name, self.actions))
+        generation = ffi.new("uint64_t *")
+        self._reader.call(lib.hak_reader_set, [self._index[name]], [1.0], 1, generation)
+        return int(generation[0])
+
+    def action_counts(self) -> Mapping[str, ActionCount]:
+        """Read how often each action was asked for, and done."""
+        done, _ = self._read_words(lib.hak_reader_effective)
+        asked, _ = self._read_words(lib.hak_reader_requested)
+        places = {name: self._index[name] for name in self.actions}
+        return {name: ActionCount(round(asked[place]), round(done[place])) for name, place in places.items()}
 
     def check(self, values: Mapping[str, Value]) -> None:
         """Check values as `set` would, change nothing, and accept those that take effect at start.
@@ -314,18 +363,23 @@ class ControlBlock:
 
     def _encode(self, values: Mapping[str, Value]) -> tuple[list[int], list[float]]:
         for name in values:
-            if name not in self._index:
+            if name not in self.tunables:
                 raise UnknownTunable(describe_unknown("tunable", name, self.tunables))
         words = [self.tunables[name].to_word(value) for name, value in values.items()]
         return [self._index[name] for name in values], words
 
     def _read_settings(self, function: Any) -> Settings:
-        words = ffi.new("double[]", max(len(self.tunables), 1))
+        words, generation = self._read_words(function)
+        values = {
+            name: tunable.from_word(words[self._index[name]]) for name, tunable in self.tunables.items()
+        }
+        return Settings(values, generation)
+
+    def _read_words(self, function: Any) -> tuple[Any, int]:
+        words = ffi.new("double[]", max(len(self._index), 1))
         generation = ffi.new("uint64_t *")
-        self._reader.call(function, words, len(self.tunables), generation)
-        pairs = zip(self.tunables.values(), words, strict=False)
-        values = {tunable.name: tunable.from_word(word) for tunable, word in pairs}
-        return Settings(values, int(generation[0]))
+        self._reader.call(function, words, len(self._index), generation)
+        return words, int(generation[0])
 
     def _layout(self, counts: tuple[int, ...]) -> Layout:
         layout = self._layouts.get(counts)

@@ -11,7 +11,7 @@ from workbench.control.event import EventKind
 from workbench.control.metric import Axis, Fold, Metric, MetricKind, Role
 from workbench.control.native import decode_text, lib
 from workbench.control.reader import Reader
-from workbench.control.tunable import Constraint, Effect, Scale, Tunable, TunableType
+from workbench.control.tunable import Action, Constraint, Effect, Scale, Tunable, TunableType
 from workbench.errors import DamagedBlock
 
 # Names by the number that the block stores.
@@ -22,7 +22,7 @@ KINDS: tuple[MetricKind, ...] = get_args(MetricKind)
 FOLDS: tuple[Fold, ...] = get_args(Fold)
 ROLES: tuple[Role, ...] = get_args(Role)
 
-_Named = TypeVar("_Named", Tunable, Metric, Axis)
+_Named = TypeVar("_Named", Tunable, Action, Metric, Axis)
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,18 @@ class Description:
 
     Attributes
     ----------
-    tunables, metrics, axes : mapping
+    tunables, actions, metrics, axes : mapping
         By name, in the block's order.
+    places : mapping of str to int
+        Which of the block's values a tunable or an action has.
     constraints : tuple of Constraint
     event_kinds : tuple of EventKind
     event_causes : tuple of str
     """
 
     tunables: Mapping[str, Tunable]
+    actions: Mapping[str, Action]
+    places: Mapping[str, int]
     constraints: tuple[Constraint, ...]
     metrics: Mapping[str, Metric]
     axes: Mapping[str, Axis]
@@ -54,11 +58,12 @@ def read_description(reader: Reader) -> Description:
     DamagedBlock
         If they do not make sense.
     """
-    tunables = [_make_tunable(record) for record in _records(reader, lib.hak_reader_tunable, "hak_tunable")]
+    settable = [_make_settable(record) for record in _records(reader, lib.hak_reader_tunable, "hak_tunable")]
+    places = {item.name: place for place, item in enumerate(settable)}
     axes = _read_axes(reader)
     metrics = _read_metrics(reader, axes)
     constraints = tuple(
-        Constraint(tunables[record.lower].name, tunables[record.upper].name, bool(record.strict))
+        Constraint(settable[record.lower].name, settable[record.upper].name, bool(record.strict))
         for record in _records(reader, lib.hak_reader_constraint, "hak_constraint")
     )
     kinds = tuple(
@@ -74,7 +79,16 @@ def read_description(reader: Reader) -> Description:
     causes = tuple(
         decode_text(record.name) for record in _records(reader, lib.hak_reader_event_cause, "hak_event_cause")
     )
-    return Description(_by_name(tunables), constraints, _by_name(metrics), _by_name(axes), kinds, causes)
+    return Description(
+        tunables=_by_name([item for item in settable if isinstance(item, Tunable)]),
+        actions=_by_name([item for item in settable if isinstance(item, Action)]),
+        places=places,
+        constraints=constraints,
+        metrics=_by_name(metrics),
+        axes=_by_name(axes),
+        event_kinds=kinds,
+        event_causes=causes,
+    )
 
 
 def _records(reader: Reader, function: Callable[..., int], structure: str) -> Iterator[Any]:
@@ -93,8 +107,10 @@ def _by_name(items: Sequence[_Named]) -> Mapping[str, _Named]:
     return MappingProxyType(named)
 
 
-def _make_tunable(record: Any) -> Tunable:
+def _make_settable(record: Any) -> Tunable | Action:
     name = decode_text(record.name)
+    if record.type == lib.HAK_TYPE_ACTION:
+        return Action(name, decode_text(record.group), decode_text(record.help))
     type_ = TYPES[record.type]
     choices = tuple(decode_text(record.choices).split(",")) if type_ == "choice" else ()
     if type_ == "choice" and (
@@ -113,6 +129,7 @@ def _make_tunable(record: Any) -> Tunable:
         minimum=float(record.minimum),
         maximum=float(record.maximum),
         environment=decode_text(record.environment),
+        is_write_only=bool(record.flags & lib.HAK_TUNABLE_WRITE_ONLY),
     )
     fields = vars(without_default) | {"default": without_default.from_word(float(record.default_value))}
     return Tunable(**fields)

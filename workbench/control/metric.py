@@ -7,7 +7,19 @@ from typing import Literal
 
 MetricKind = Literal["counter", "gauge", "quotient", "difference"]
 Fold = Literal["sum", "max"]
-Role = Literal["", "thread id", "adopted", "operations", "cached"]
+Role = Literal[
+    "",
+    "thread id",
+    "adopted",
+    "operations",
+    "cached",
+    "live",
+    "dirty",
+    "retained",
+    "metadata",
+    "resident",
+    "misses",
+]
 
 
 @dataclass(frozen=True)
@@ -60,8 +72,8 @@ class Metric:
         A counter only grows, a gauge is a level; the others are derived from two operands.
     fold : {"sum", "max"}
         How values along an axis become one.
-    role : {"", "thread id", "adopted", "operations", "cached"}
-        What the metric means to the workbench, if anything.
+    role : Role
+        What the metric means to the workbench, if anything: the same for every allocator.
     is_step : bool
         Whether it is drawn as a step line.
     axes : tuple of str

@@ -389,6 +389,7 @@ def _tunable_record(tunable: Tunable) -> dict[str, Any]:
         "type": TYPES.index(tunable.type),
         "scale": SCALES.index(tunable.scale),
         "effect": EFFECTS.index(tunable.effect),
+        "flags": lib.HAK_TUNABLE_WRITE_ONLY if tunable.is_write_only else 0,
         "minimum": tunable.minimum,
         "maximum": tunable.maximum,
         "default_value": tunable.to_word(tunable.default),

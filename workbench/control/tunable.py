@@ -14,7 +14,7 @@ Value = int | float | str | bool
 
 TunableType = Literal["int", "bool", "real", "choice"]
 Scale = Literal["linear", "log"]
-Effect = Literal["live", "new threads", "start"]
+Effect = Literal["live", "new threads", "start", "new arenas", "new mappings"]
 
 _ON = ("on", "true", "yes", "1")
 _OFF = ("off", "false", "no", "0")
@@ -40,14 +40,16 @@ class Tunable:
         For type "choice"; the block stores the index.
     scale : {"linear", "log"}
         How a slider is divided.
-    effect : {"live", "new threads", "start"}
-        When a changed value takes effect; one of "start" cannot be set in a running process.
+    effect : {"live", "new threads", "start", "new arenas", "new mappings"}
+        When, or for what, a changed value takes effect; one of "start" cannot be set in a running process.
     minimum, maximum : float
         Range of the value, or of the index of the choice, both included.
     default : Value
         What it is unless set.
     environment : str
         Variable that sets it at start.
+    is_write_only : bool
+        The process cannot read it: the effective value is what was set last.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Tunable:
     maximum: float = 1.0
     default: Value = 0
     environment: str = ""
+    is_write_only: bool = False
 
     def parse(self, text: str) -> Value:
         """Read a value as a person types it: "60", "60 %", "512KiB", "on", "lfu".
@@ -156,6 +159,25 @@ class Tunable:
         if self.type != "real" and number != math.floor(number):
             raise OutOfRange(f"{self.name} = {given} is not a whole number: {self.describe_range()}")
         return number
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that a process does when it is asked to, such as giving memory back.
+
+    Attributes
+    ----------
+    name : str
+        Such as "trim".
+    group : str
+        Component.
+    help : str
+        One line of text.
+    """
+
+    name: str
+    group: str = ""
+    help: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,13 @@ from workbench.panel import messages
 # A slider with more steps than this has chosen stops instead; exact values are typed.
 MAXIMUM_STEPS = 1000
 LINEAR_STOPS = 200
-EFFECT_TEXTS = {"live": "at once", "new threads": "for new threads", "start": "at start"}
+EFFECT_TEXTS = {
+    "live": "at once",
+    "new threads": "for new threads",
+    "start": "at start",
+    "new arenas": "for new arenas",
+    "new mappings": "for new mappings",
+}
 
 
 def describe_controls(tunables: Iterable[Tunable]) -> list[messages.ControlGroup]:

@@ -71,7 +71,7 @@ class Tunable(TypedDict):
     kind: Literal["int", "bool", "real", "choice"]
     unit: str
     help: str
-    effect: Literal["live", "new threads", "start"]
+    effect: Literal["live", "new threads", "start", "new arenas", "new mappings"]
     effect_text: str
     default: Value
     default_text: str
