@@ -1,6 +1,6 @@
 """Control blocks: finding, reading and setting the allocators and workloads of this user's processes."""
 
-from workbench.control.block import ActionCount, Adoption, ControlBlock, Settings, explain_no_block
+from workbench.control.block import Adoption, ControlBlock, Settings, explain_no_block
 from workbench.control.discovery import BlockInfo, find_blocks, sweep_dead_blocks
 from workbench.control.event import Event, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
@@ -11,7 +11,6 @@ from workbench.control.tunable import Action, Constraint, Tunable, Value
 
 __all__ = [
     "Action",
-    "ActionCount",
     "Adoption",
     "Axis",
     "BlockInfo",

@@ -74,20 +74,6 @@ class Adoption:
     adopted: int
 
 
-@dataclass(frozen=True)
-class ActionCount:
-    """How often an action was asked for, and done.
-
-    Attributes
-    ----------
-    asked, done : int
-        Since the process started.
-    """
-
-    asked: int
-    done: int
-
-
 class ControlBlock:
     """An open control block. Every method may be called from any thread, at any time.
 
@@ -242,12 +228,12 @@ class ControlBlock:
         self._reader.call(lib.hak_reader_set, [self._index[name]], [1.0], 1, generation)
         return int(generation[0])
 
-    def action_counts(self) -> Mapping[str, ActionCount]:
-        """Read how often each action was asked for, and done."""
+    def action_counts(self) -> Mapping[str, tuple[int, int]]:
+        """Read how often each action was asked for, and how often it was done."""
         done, _ = self._read_words(lib.hak_reader_effective)
         asked, _ = self._read_words(lib.hak_reader_requested)
         places = {name: self._index[name] for name in self.actions}
-        return {name: ActionCount(round(asked[place]), round(done[place])) for name, place in places.items()}
+        return {name: (round(asked[place]), round(done[place])) for name, place in places.items()}
 
     def check(self, values: Mapping[str, Value]) -> None:
         """Check values as `set` would, change nothing, and accept those that take effect at start.
