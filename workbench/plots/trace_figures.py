@@ -15,7 +15,6 @@ from workbench.output_file import write_output
 from workbench.plots.charts import CATEGORY_COLORS, ORDER_COLORS
 from workbench.plots.trace_rows import (
     CLOCK_UNITS,
-    LifetimeGrid,
     choose_threads,
     describe_profile,
     group_mix,
@@ -96,15 +95,16 @@ def draw_lifetimes(profile: TraceProfile, clock: str = "bytes") -> go.Figure:
 
 def draw_lifetimes_by_size(profile: TraceProfile) -> go.Figure:
     """Which sizes live how long: a cell a size class and lifetime, its colour the number of objects."""
-    grid: LifetimeGrid = spread_lifetimes(profile.lifetimes_by_size)
+    grid = spread_lifetimes(profile.lifetimes_by_size)
+    objects = grid.to_numpy()
     figure = go.Figure()
     with np.errstate(divide="ignore"):
-        logs = np.where(grid.objects > 0, np.log10(grid.objects.astype(float)), np.nan)
+        logs = np.where(objects > 0, np.log10(objects.astype(float)), np.nan)
     figure.add_heatmap(
-        x=[name_bytes(size) for size in grid.sizes_bytes],
-        y=[name_bytes(most) for most in grid.lifetimes_bytes],
+        x=[name_bytes(float(size)) for size in grid.columns],
+        y=[name_bytes(most) for most in grid.index],
         z=logs,
-        customdata=grid.objects,
+        customdata=objects,
         colorscale="Viridis",
         hoverongaps=False,
         hovertemplate="to %{x}, freed within %{y}: %{customdata:,} objects<extra></extra>",

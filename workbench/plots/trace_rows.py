@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from workbench.traces.analysis import TraceProfile
@@ -16,15 +14,6 @@ from workbench.units import format_rough
 CLOCK_UNITS = {"bytes": "bytes asked for meanwhile", "events": "events", "us": "time"}
 _LEAST_THREAD_SHARE = 0.005  # of all events; less makes no visible bar
 _COARSE_BOUNDS_BYTES = (16, 32, 64, 128, 256, 512, 1024, 4096, 32768, 1 << 20, 1 << 62)
-
-
-@dataclass(frozen=True)
-class LifetimeGrid:
-    """Objects by lifetime (rows) and size class (columns), each named by its upper bound in bytes."""
-
-    lifetimes_bytes: list[int]
-    sizes_bytes: list[int]
-    objects: npt.NDArray[np.int64]
 
 
 def describe_profile(profile: TraceProfile) -> str:
@@ -65,27 +54,24 @@ def name_sites(sites: pd.DataFrame) -> list[str]:
     ]
 
 
-def spread_lifetimes(frame: pd.DataFrame) -> LifetimeGrid:
-    """A grid of all size classes and lifetimes that occurred, those between them included.
+def spread_lifetimes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Objects by lifetime (rows) and size class (columns), each named by its upper bound in bytes.
+
+    All size classes and lifetimes that occurred have a place, and the lifetimes between them.
 
     Parameters
     ----------
     frame : DataFrame
         upto_bytes, most_lifetime_bytes and objects.
     """
-    lifetimes = sorted({int(most) for most in frame["most_lifetime_bytes"]})
-    if lifetimes:
-        bounds = [0, *((1 << bit) - 1 for bit in range(1, 63))]
-        lifetimes = [bound for bound in bounds if lifetimes[0] <= bound <= lifetimes[-1]]
-    sizes = sorted({int(size) for size in frame["upto_bytes"]})
-    objects = np.zeros((len(lifetimes), len(sizes)), np.int64)
-    row_of = {bound: row for row, bound in enumerate(lifetimes)}
-    column_of = {size: column for column, size in enumerate(sizes)}
-    for size, most, count in zip(
-        frame["upto_bytes"], frame["most_lifetime_bytes"], frame["objects"], strict=True
-    ):
-        objects[row_of[int(most)], column_of[int(size)]] = count
-    return LifetimeGrid([bound + 1 if bound else 0 for bound in lifetimes], sizes, objects)
+    grid = frame.pivot_table(
+        index="most_lifetime_bytes", columns="upto_bytes", values="objects", aggfunc="sum", fill_value=0
+    )
+    bounds = np.array([0, *((1 << bit) - 1 for bit in range(1, 63))])
+    if len(grid):
+        bounds = bounds[(grid.index[0] <= bounds) & (bounds <= grid.index[-1])]
+        grid = grid.reindex(bounds, fill_value=0)
+    return grid.set_axis([bound + 1 if bound else 0 for bound in grid.index], axis=0)
 
 
 def group_mix(mix: pd.DataFrame) -> pd.DataFrame:

@@ -79,60 +79,33 @@ class ChangeLog:
         """
         # Of the tunables that changed and no others: undo gives back what stands here.
         before = {name: before[name] for name in after if name in before}
+        names = [name for name in after if before.get(name) != after[name]]
+        old = {name: before[name] for name in names if name in before}
+        new = {name: after[name] for name in names}
+        change = Change(0, time_s, cause, old, new, gesture, operations, is_exact)
         with self._lock:
+            if names:
+                self._step_number += 1
+                self._steps.append(replace(change, number=self._step_number))
             last = self._entries[-1] if self._entries else None
-            self._note_step(time_s, cause, before, after, gesture, operations, is_exact)
             if gesture and last is not None and last.gesture == gesture:
-                changed = replace(
-                    last,
-                    time_s=time_s,
-                    before={**before, **last.before},
-                    after={**last.after, **after},
-                    operations=operations,
-                    is_exact=is_exact,
+                joined = {**before, **last.before}, {**last.after, **after}
+                change = replace(
+                    change, number=last.number, cause=last.cause, before=joined[0], after=joined[1]
                 )
-                self._entries[-1] = changed
+                self._entries[-1] = change
                 if self._undo and self._undo[-1].number == last.number:
-                    self._undo[-1] = changed
-                return changed
-            differing = [name for name in after if before.get(name) != after[name]]
-            if not differing:
+                    self._undo[-1] = change
+                return change
+            if not names:
                 return None
             self._number += 1
-            change = Change(
-                self._number,
-                time_s,
-                cause,
-                {name: before[name] for name in differing if name in before},
-                {name: after[name] for name in differing},
-                gesture,
-                operations,
-                is_exact,
-            )
+            change = replace(change, number=self._number)
             self._entries.append(change)
             if can_undo and cause not in ("undo", "redo"):
                 self._undo.append(change)
                 self._redo.clear()
             return change
-
-    def _note_step(
-        self,
-        time_s: float,
-        cause: str,
-        before: Mapping[str, Value],
-        after: Mapping[str, Value],
-        gesture: str,
-        operations: int | None,
-        is_exact: bool,
-    ) -> None:
-        names = [name for name in after if before.get(name) != after[name]]
-        if names:
-            self._step_number += 1
-            old = {name: before[name] for name in names if name in before}
-            new = {name: after[name] for name in names}
-            self._steps.append(
-                Change(self._step_number, time_s, cause, old, new, gesture, operations, is_exact)
-            )
 
     def take_steps(self) -> list[Change]:
         """Every single set since the last call, those of one gesture apart: what a recording keeps."""

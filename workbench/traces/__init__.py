@@ -5,7 +5,7 @@ from workbench.traces.format import SUFFIX
 from workbench.traces.live import LiveBytes
 from workbench.traces.metadata import TraceMetadata
 from workbench.traces.reader import Trace
-from workbench.traces.sites import Site, SiteTable
+from workbench.traces.sites import Site
 from workbench.traces.writer import TraceWriter
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "CallKind",
     "LiveBytes",
     "Site",
-    "SiteTable",
     "Trace",
     "TraceChunk",
     "TraceMetadata",

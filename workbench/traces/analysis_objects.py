@@ -5,14 +5,12 @@ One chunk at a time, in whole arrays; kept between chunks are the live objects o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.traces.chunk import CallKind, TraceChunk
-from workbench.traces.reader import Trace
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -92,11 +90,6 @@ class ObjectFollower:
         self._event_count = 0
         self._clock_bytes = 0
         self._live_bytes = 0
-
-    @property
-    def live_object_count(self) -> int:
-        """Objects that are live after the last chunk."""
-        return len(self._live)
 
     def follow(self, chunk: TraceChunk) -> FollowedChunk:
         """Say what each event of the next chunk did to its object."""
@@ -184,10 +177,3 @@ class ObjectFollower:
         untouched[np.searchsorted(self._live["object_id"], objects["object_id"][is_old])] = False
         live = np.concatenate([self._live[untouched], objects[is_known & ~is_dead]])
         self._live = live[np.argsort(live["object_id"], kind="stable")]
-
-
-def follow_objects(trace: Trace) -> Iterator[FollowedChunk]:
-    """All chunks of a trace, each with what its events did. Memory is bounded by the live objects."""
-    follower = ObjectFollower()
-    for chunk in trace.chunks():
-        yield follower.follow(chunk)

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any, Self
@@ -31,7 +31,7 @@ from workbench.traces.format import (
 )
 from workbench.traces.metadata import TraceMetadata
 from workbench.traces.site_text import decode_sites
-from workbench.traces.sites import SiteTable
+from workbench.traces.sites import Site
 
 _READ_BYTES = 1 << 20
 
@@ -49,7 +49,7 @@ class Trace:
         self._resolution_ns = unpack_header(file.read(HEADER_BYTES), path.name)
         self._sections: list[Section] = []
         self._damage: str | None = None
-        self._sites = SiteTable()
+        self._sites: list[Site] = []
         self._metadata = self._scan()
 
     @classmethod
@@ -83,7 +83,7 @@ class Trace:
         return self._metadata
 
     @property
-    def sites(self) -> SiteTable:
+    def sites(self) -> Sequence[Site]:
         """The call sites, by the number that events carry."""
         return self._sites
 

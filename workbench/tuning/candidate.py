@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 #: Number of the defaults where that of a candidate stands.
 DEFAULTS = -1
 #: Names of what is kept of a candidate beside Optuna's own fields.
-OWNER, SETTINGS, OUTCOME, REASON, AGAINST, RATIOS, VALUES, IS_INJECTED, COPIED_FROM = (
-    "owner", "settings", "outcome", "reason", "against", "ratios", "values", "is_injected", "copied_from",
+OWNER, SETTINGS, OUTCOME, REASON, AGAINST, RATIOS, VALUES, IS_INJECTED = (
+    "owner", "settings", "outcome", "reason", "against", "ratios", "values", "is_injected",
 )  # fmt: skip
 _FINISHED = ("better", "not better", "pruned", "dominated", "failed", "repeated")
 
