@@ -41,7 +41,9 @@ def write_room(room: ModuleType) -> str:
     names = list_public_names(room)
     lines = [f".. module:: {room.__name__}", "", (room.__doc__ or "").strip(), ""]
     lines += [f".. currentmodule:: {room.__name__}", "", ".. autosummary::", "   :nosignatures:", ""]
-    lines += [f"   ~{name.home}.{name.name}" for name in names if name.kind in _DIRECTIVES]
+    for name in names:
+        if name.kind in _DIRECTIVES:
+            lines.append(f"   {name.name}" if name.home == room.__name__ else f"   ~{name.home}.{name.name}")
     for name in names:
         if name.home == room.__name__:
             lines += ["", *_write_entry(name)]
