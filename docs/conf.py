@@ -27,6 +27,8 @@ numpydoc_show_class_members = False
 nitpick_ignore_regex = [
     ("py:obj", ".*"),
     ("py:.*", r"(?!workbench\.).*"),
+    # Types of results that are made and shown by the package's own functions.
+    ("py:.*", r"workbench\.(display|table|traces\.analysis|export\.verification)\..*"),
     # What the panel's page and kernel send each other stands in some signatures and is no interface.
     ("py:.*", r"workbench\.panel\.messages\..*"),
 ]
