@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from workbench.commands.trials import show_progress
 from workbench.errors import BadParameter, MixedResults
 from workbench.experiments import (
@@ -25,7 +27,7 @@ from workbench.experiments import (
     describe_software,
     run_comparison,
 )
-from workbench.experiments.trial import canonical_json
+from workbench.plain_values import canonical_json
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
@@ -74,7 +76,7 @@ def run_with_progress(plan: ComparisonPlan, results: Results, title: str) -> boo
     MixedResults
         As soon as a library is built anew under the running benchmark.
     """
-    trial_ids = {cell.trial.id for cell in plan.list_cells()}
+    trial_ids = {cell.trial.resolve().id for cell in plan.list_cells()}
     before = results.ids & trial_ids
     builds: dict[str, str] = {}
 
@@ -156,7 +158,7 @@ def describe_conditions(results: Results) -> str:
 def _resize(work: Work, seconds: float) -> Work:
     if work.trial.command or work.trial.operations is not None:
         return work  # they run to their own end
-    return Work(work.name, dataclasses.replace(work.trial, seconds=seconds))
+    return Work(work.name, replace(work.trial, seconds=seconds))
 
 
 def _tell_on_lines(total: int) -> Callable[[TrialResult], None]:

@@ -143,7 +143,7 @@ def _describe_outputs(plan: ComparisonPlan, results: Results) -> str:
     """Whether whole programs came to the same results under all allocators."""
     outputs: dict[str, set[str]] = {}
     for cell in plan.list_cells():
-        result = results.get(cell.trial.id)
+        result = results.get(cell.trial.resolve().id)
         if cell.trial.command and result is not None and result.is_measured:
             outputs.setdefault(cell.work, set()).add(result.checksum)
     if not outputs:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import bootstrap
 
 from workbench.control import ControlBlock
-from workbench.processes import RunSpec, Worker
+from workbench.processes import Run, Worker
 
 SAMPLES_PER_S = 10
 
@@ -28,7 +28,7 @@ def read_until(stopped: threading.Event, block: ControlBlock) -> None:
         cursor = block.events(cursor).cursor
 
 
-def measure(spec: RunSpec, *, with_reader: bool) -> float:
+def measure(spec: Run, *, with_reader: bool) -> float:
     """Operations per second of one run in a fresh process."""
     stopped = threading.Event()
     with Worker.start(spec) as worker:
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=1)
     arguments = parser.parse_args()
-    spec = RunSpec(arguments.workload, threads=1, seed=1, allocator="hakmem", seconds=arguments.seconds)
+    spec = Run(arguments.workload, threads=1, seed=1, allocator="hakmem", seconds=arguments.seconds)
     order = random.Random(1)
     log_ratios = []
     for _ in range(arguments.pairs):

@@ -26,7 +26,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from workbench.datasets import find_trace
-from workbench.processes import RunSpec, allocators, run
+from workbench.processes import Run, allocators, run
 from workbench.processes.native_files import RUNNER
 from workbench.traces.plan import find_plan
 
@@ -46,7 +46,7 @@ def measure_rate(trace: Path, allocator: str, events: float, touch: int) -> tupl
     loops = max(1, round(events / find_plan(trace).event_count))
     parameters = {"loops": float(loops), "touch": float(touch)}
     before = used_s()
-    outcome = run(RunSpec("replay", trace=trace, allocator=allocator, parameters=parameters), TIMEOUT_S)
+    outcome = run(Run("replay", trace=str(trace), allocator=allocator, parameters=parameters), TIMEOUT_S)
     own_s, kernel_s = (after - start for after, start in zip(used_s(), before, strict=True))
     if outcome.status != "completed":
         raise SystemExit(f"{trace.stem} under {allocator}: {outcome.status}: {outcome.message}")

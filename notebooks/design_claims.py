@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy import stats
 
-from workbench.experiments import ComparisonPlan, Results, Trial, TrialResult, Variant, Work, run_comparison
+from workbench.experiments import ComparisonPlan, Results, Run, TrialResult, Variant, Work, run_comparison
 from workbench.experiments.inference import judge_log_ratios
 from workbench.units import MIB
 
@@ -116,7 +116,10 @@ def try_claim(claim: Claim, rounds: int, folder: str) -> pd.DataFrame:
     """
     plan, results = claim.plan(rounds), Results.open(folder)
     machine = run_comparison(plan, results).machine
-    found = {(cell.work, cell.variant, cell.round): results.get(cell.trial.id) for cell in plan.list_cells()}
+    found = {
+        (cell.work, cell.variant, cell.round): results.get(cell.trial.resolve().id)
+        for cell in plan.list_cells()
+    }
     rows = [
         {"work": work.name, "variant": " / ".join(pair), "quantity": name}
         | _find(
@@ -262,7 +265,7 @@ def list_claims(seconds: float = 1.0) -> dict[str, Claim]:
     """All of them by name, with runs of so many seconds."""
 
     def work(name: str, workload: str, threads: int, **parameters: float) -> Work:
-        return Work(name, Trial(workload, parameters, threads=threads, seconds=seconds))
+        return Work(name, Run(workload, parameters, threads=threads, seconds=seconds))
 
     # Several phases or tides in every run, however short it is.
     phase_ms = max(20.0, round(seconds * 1000 / 8))

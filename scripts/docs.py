@@ -27,7 +27,7 @@ from sphinx.cmd.build import main as build
 from scripts import notebooks, reference_pages
 from scripts.public_names import find_undocumented, list_rooms
 from workbench.control import ControlBlock
-from workbench.processes import RunSpec, Worker
+from workbench.processes import Run, Worker
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PAGES = (
@@ -105,7 +105,7 @@ def write_reference() -> dict[str, bytes]:
 @contextlib.contextmanager
 def open_blocks() -> Iterator[list[ControlBlock]]:
     """Open a control block of each kind: those of a run that waits for its first operation."""
-    with Worker.start(RunSpec("pair", seconds=1, starts_paused=True)) as worker:
+    with Worker.start(Run("pair", seconds=1), paused=True) as worker:
         yield [block for block in (worker.allocator_block, worker.workload_block) if block is not None]
 
 

@@ -12,7 +12,7 @@ from tests.cli.terminal import Program, assert_refused, run_workbench, start, wa
 from workbench.commands import export
 from workbench.control import find_blocks
 from workbench.export import FORMATS, read_defaults
-from workbench.processes import RunSpec, Worker
+from workbench.processes import Run, Worker
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -44,7 +44,7 @@ def test_from_another_file(tmp_path: Path, invoke: Callable[..., Result], source
 
 
 def test_a_run_is_named_with_its_seed() -> None:
-    worker = Worker.start(RunSpec("random_mixed", {"slots": 512}, threads=1, seed=99, seconds=600))
+    worker = Worker.start(Run("random_mixed", {"slots": 512}, threads=1, seed=99, seconds=600))
     try:
         wait_until(lambda: bool(find_blocks(pid=worker.pid, kind="hakmem")))
         facts = run_workbench("export", worker.pid, "--format", "toml", "--json").json["provenance"]

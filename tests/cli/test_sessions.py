@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from workbench.processes import RunSpec
+from workbench.processes import Run, Step
 from workbench.sessions import record_run
 
 Invoke = Callable[..., Result]
@@ -18,12 +18,12 @@ Invoke = Callable[..., Result]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one recording."""
-    spec = RunSpec(
+    spec = Run(
         "phases",
         threads=1,
         operations=1_000_000,
         tunables={"clock.mode": "operations"},
-        schedule=((200_000, {"tls.grow_percent": 60}),),
+        schedule=(Step({"tls.grow_percent": 60}, 200_000),),
     )
     made = tmp_path_factory.mktemp("recorded here")
     record_run(spec, made, name="it's one")

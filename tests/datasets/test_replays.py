@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workbench.datasets import find, known_datasets
-from workbench.processes import RunSpec, allocators, get_allocator, run
+from workbench.processes import Run, allocators, get_allocator, run
 from workbench.traces import SUFFIX, CallKind, Trace, TraceWriter
 
 EVENTS = 12_000
@@ -39,7 +39,7 @@ def test_no_dataset_fails_and_all_ask_for_the_same(
 ) -> None:
     get_allocator(allocator)  # or says what to install
     for path in beginnings:
-        outcome = run(RunSpec("replay", trace=path, parameters={"loops": 1}, allocator=allocator), 60)
+        outcome = run(Run("replay", trace=str(path), parameters={"loops": 1}, allocator=allocator), 60)
         assert (outcome.status, outcome.message) == ("completed", ""), path.stem
         assert outcome.operations == count_operations(path), path.stem
         assert outcome.checksum == checksums.setdefault(path.stem, outcome.checksum), path.stem

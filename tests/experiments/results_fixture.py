@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from workbench.experiments import Machine, Software, Trial, TrialResult
+from workbench.experiments import Machine, Run, Software, TrialResult
 
 MACHINE = Machine("0123456789abcdef", "a machine, 2 cores", "Linux 6", "a CPU", 2, 1 << 34, "none", "madvise")
 SOFTWARE = Software("0.1.0", "3.11", "", "r" * 64, "1.0", "a" * 64)
 
 
-def make_result(trial: Trial, operations_per_s: float = 1e6, **fields: Any) -> TrialResult:
+def make_result(trial: Run, operations_per_s: float = 1e6, **fields: Any) -> TrialResult:
     """A result that was measured, unless `fields` say otherwise."""
     software = dataclasses.replace(SOFTWARE, allocator_checksum=trial.allocator * 8)
     given: dict[str, Any] = {
@@ -27,4 +27,4 @@ def make_result(trial: Trial, operations_per_s: float = 1e6, **fields: Any) -> T
         "started_s": 1.0 + trial.round,
         "ended_s": 2.0 + trial.round,
     }
-    return TrialResult(trial=trial, id=trial.id, **(given | fields))
+    return TrialResult(trial=trial, id=trial.resolve().id, **(given | fields))

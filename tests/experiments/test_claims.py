@@ -17,13 +17,13 @@ from notebooks.design_claims import QUANTITIES, SURVIVAL, Claim, Quantity, draw_
 from tests.experiments.results_fixture import make_result
 from workbench.commands import comparison_report
 from workbench.commands.compare import compare
-from workbench.experiments import Results, Trial, Work
+from workbench.experiments import Results, Run, Work
 
 ROUNDS = 16
 CLAIM = Claim(
     "A made-up claim",
     "It is better.",
-    (Work("phases", Trial("phases", threads=1, seconds=0.5)),),
+    (Work("phases", Run("phases", threads=1, seconds=0.5)),),
     {"hakmem": {}, "other": {"tls.grow_percent": 60}},
     (("other", "hakmem"),),
     {"throughput": (3.0, 10.0), "hits": (10.0, 20.0), "peak resident": (-50.0, -30.0)},
@@ -163,5 +163,5 @@ def test_its_commands_are_the_same_comparisons(claim: Claim) -> None:
         )
         assert given["rounds"] == 9
         same = claim.plan(1)
-        wanted = {cell.trial.id for cell in same.list_cells() if cell.work == work.name}
-        assert {cell.trial.id for cell in plan.list_cells() if cell.round == 0} == wanted
+        wanted = {cell.trial.resolve().id for cell in same.list_cells() if cell.work == work.name}
+        assert {cell.trial.resolve().id for cell in plan.list_cells() if cell.round == 0} == wanted

@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.terminal import PATIENCE_S, WORKBENCH, assert_refused, run_workbench, start, wait_until
 from workbench.errors import BadParameter
-from workbench.experiments import Results, Trial, check_address, read_sweep_plan
+from workbench.experiments import Results, Run, check_address, read_sweep_plan
 from workbench.experiments.cluster import measure_remotely
 
 DASK = [sys.executable, "-m", "dask"]
@@ -84,7 +84,7 @@ def test_all_trials_are_done_once_one_at_a_time_though_a_worker_dies(
     assert (told["trials"], told["done"], told["failed"]) == (TRIALS, TRIALS, {})
     results = list(Results.open(folder))
     assert [result.id for result in results] == list(dict.fromkeys(result.id for result in results))
-    assert {result.id for result in results} == {trial.id for trial in read_sweep_plan(path).trials}
+    assert {result.id for result in results} == {trial.resolve().id for trial in read_sweep_plan(path).trials}
     periods = sorted((result.started_s, result.ended_s) for result in results)
     assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(periods))
 
@@ -117,8 +117,8 @@ def test_the_scheduler_is_lost_and_the_sweep_goes_on_with_another(
 
 
 def test_a_row_comes_back_as_it_was_measured() -> None:
-    trial = Trial("random_mixed", operations=1000)
-    assert json.loads(measure_remotely(trial.to_json()))["id"] == trial.id
+    trial = Run("random_mixed", operations=1000)
+    assert json.loads(measure_remotely(trial.to_json()))["id"] == trial.resolve().id
 
 
 def test_no_scheduler_is_one_line(tmp_path: Path) -> None:

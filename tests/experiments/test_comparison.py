@@ -20,7 +20,7 @@ from workbench.experiments import (
     Cell,
     ComparisonPlan,
     Results,
-    Trial,
+    Run,
     TrialResult,
     Variant,
     Work,
@@ -29,8 +29,8 @@ from workbench.experiments import (
     run_comparison,
 )
 
-SMALL = Work("small", Trial("random_mixed", operations=2000))
-LARGE = Work("large", Trial("random_mixed", {"slots": 4096}, operations=2000))
+SMALL = Work("small", Run("random_mixed", operations=2000))
+LARGE = Work("large", Run("random_mixed", {"slots": 4096}, operations=2000))
 GLIBC, OURS = Variant("glibc", "glibc"), Variant("hakmem")
 TIGHT = Variant("tight", tunables={"tls.max_slots": 256})
 PLAN = ComparisonPlan((SMALL, LARGE), (GLIBC, OURS, TIGHT), rounds=12)
@@ -43,7 +43,7 @@ def fill(plan: ComparisonPlan, rate: Rate, rounds: int | None = None) -> Results
     results = Results(Path("unused"))
     for cell in plan.list_cells():
         if rounds is None or cell.round < rounds:
-            results._by_id[cell.trial.id] = make_result(cell.trial, rate(cell))
+            results._by_id[cell.trial.resolve().id] = make_result(cell.trial, rate(cell))
     return results
 
 
@@ -65,7 +65,7 @@ def test_every_round_has_every_variant_of_every_work_once_in_an_order_of_its_own
         assert {cell.trial.seed for cell in cells} == {1 + number}
     assert len(orders) > 3
     trials = [cell.trial for cell in PLAN.list_cells()]
-    assert len({trial.id for trial in trials}) == len(trials)
+    assert len({trial.resolve().id for trial in trials}) == len(trials)
 
 
 def test_another_seed_is_another_order() -> None:
@@ -110,7 +110,7 @@ def test_failed_trials_leave_out_their_round_and_are_told() -> None:
     broken = [cell for cell in PLAN.list_cells() if cell.round < 3 and cell.variant == "hakmem"]
     for cell in broken:
         result = make_result(cell.trial, 9e9, status="crashed", reason="ended by SIGSEGV")
-        results._by_id[cell.trial.id] = result
+        results._by_id[cell.trial.resolve().id] = result
     found = conclude(PLAN, results)
     finding = found.find("small", "hakmem")
     assert (finding.failed, finding.ratio.pairs) == (3, 9)
@@ -125,7 +125,7 @@ def test_results_of_two_machines_are_not_compared() -> None:
     results = fill(PLAN, favour_ours)
     cell = PLAN.list_round(3)[0]
     other = dataclasses.replace(MACHINE, id="f" * 16, description="another machine")
-    results._by_id[cell.trial.id] = make_result(cell.trial, machine=other)
+    results._by_id[cell.trial.resolve().id] = make_result(cell.trial, machine=other)
     with pytest.raises(MixedResults, match=r"2 machines cannot be compared.*another machine"):
         conclude(PLAN, results)
 
@@ -137,14 +137,16 @@ def test_results_of_two_machines_are_not_compared() -> None:
 def test_results_of_two_builds_are_not_compared(changed: dict[str, str], said: str) -> None:
     results = fill(PLAN, favour_ours)
     cell = PLAN.list_round(3)[0]
-    results._by_id[cell.trial.id] = make_result(cell.trial, software=dataclasses.replace(SOFTWARE, **changed))
+    results._by_id[cell.trial.resolve().id] = make_result(
+        cell.trial, software=dataclasses.replace(SOFTWARE, **changed)
+    )
     with pytest.raises(MixedResults, match=said):
         conclude(PLAN, results)
 
 
 def test_one_allocator_can_be_compared_with_itself() -> None:
     plan = ComparisonPlan((SMALL,), (GLIBC, Variant("glibc again", "glibc")), rounds=9)
-    assert len({cell.trial.id for cell in plan.list_cells()}) == 18
+    assert len({cell.trial.resolve().id for cell in plan.list_cells()}) == 18
     assert conclude(plan, fill(plan, lambda cell: 1e6)).find("small", "glibc again").ratio.is_same
 
 
@@ -152,7 +154,7 @@ def test_defaults_written_down_are_measured_for_themselves() -> None:
     """They are the same content as none, so only the number of the repeat keeps their trials apart."""
     written = Variant("written down", tunables={"tls.grow_percent": "80 %"})
     plan = ComparisonPlan((SMALL,), (OURS, written, TIGHT), rounds=9)
-    assert len({cell.trial.id for cell in plan.list_cells()}) == 27
+    assert len({cell.trial.resolve().id for cell in plan.list_cells()}) == 27
 
 
 WRONG: list[tuple[dict[str, object], type[WorkbenchError], str]] = [
@@ -165,7 +167,7 @@ WRONG: list[tuple[dict[str, object], type[WorkbenchError], str]] = [
     ({"looks": 13}, OutOfRange, "looks: 13 is not within 1 to the 12 rounds"),
     ({"variants": (GLIBC, Variant("x", "nomalloc"))}, WorkbenchError, "nomalloc"),
     ({"variants": (GLIBC, Variant("x", tunables={"tls.max_slots": 0}))}, OutOfRange, "tls.max_slots = 0"),
-    ({"works": (Work("x", Trial("no_work")),)}, WorkbenchError, "no_work"),
+    ({"works": (Work("x", Run("no_work")),)}, WorkbenchError, "no_work"),
 ]
 
 
@@ -192,7 +194,7 @@ def test_it_runs_and_is_resumed_where_it_was(tmp_path: Path) -> None:
     found = run_comparison(plan, Results.open(tmp_path))
     again = {result.id: result for result in Results.open(tmp_path)}
     assert again.items() >= kept.items()
-    assert set(again) == {cell.trial.id for cell in plan.list_cells()}
+    assert set(again) == {cell.trial.resolve().id for cell in plan.list_cells()}
     assert found.rounds == 3
     always = {measure for measure in MEASURES if measure.name not in ("cached", "processor time")}
     assert {finding.measure for finding in found.findings} >= always

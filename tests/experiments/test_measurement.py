@@ -15,13 +15,13 @@ import pytest
 import workbench.processes.command  # noqa: F401 (reached through its room)
 from workbench import processes
 from workbench.errors import OutOfRange, WrongResults
-from workbench.experiments import Results, Step, Trial, TrialResult, describe_machine, measurement, run_trial
+from workbench.experiments import Results, Run, Step, TrialResult, describe_machine, measurement, run_trial
 from workbench.experiments.host_lock import host_lock_path
 from workbench.processes import Worker
 from workbench.units import MIB
 
-SHORT = Trial("random_mixed", operations=200_000)
-ENDLESS = Trial("random_mixed", seconds=3600.0)
+SHORT = Run("random_mixed", operations=200_000)
+ENDLESS = Run("random_mixed", seconds=3600.0)
 PYTHON = "python3"
 LITTLE = 32 * MIB
 
@@ -33,7 +33,7 @@ def kill_worker(worker: Worker) -> None:
 def test_a_result_tells_what_was_measured_and_where() -> None:
     result = run_trial(SHORT, warm_bytes=LITTLE)
     assert (result.status, result.reason, result.is_measured) == ("completed", "", True)
-    assert result.id == SHORT.id
+    assert result.id == SHORT.resolve().id
     assert result.operations == 200_000
     assert result.operations_per_s == pytest.approx(result.operations / result.elapsed_s)
     assert result.peak_resident_bytes >= result.mean_resident_bytes > 0
@@ -67,7 +67,7 @@ def test_settings_of_the_machine_are_told(monkeypatch: pytest.MonkeyPatch) -> No
         "/sys/kernel/mm/transparent_hugepage/enabled": "always madvise [never]",
         "/proc/cpuinfo": "processor : 0\nmodel name\t: A CPU of 1999\n",
     }
-    monkeypatch.setattr("workbench.experiments.provenance._read_text", lambda path: told.get(path, ""))
+    monkeypatch.setattr("workbench.processes.machine._read_text", lambda path: told.get(path, ""))
     machine = describe_machine()
     assert (machine.governor, machine.huge_pages, machine.cpu) == ("powersave", "never", "A CPU of 1999")
     told.clear()
@@ -76,14 +76,14 @@ def test_settings_of_the_machine_are_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_peers_have_no_cached_memory_to_tell() -> None:
-    result = run_trial(Trial("random_mixed", operations=1000, allocator="glibc"), warm_bytes=0)
+    result = run_trial(Run("random_mixed", operations=1000, allocator="glibc"), warm_bytes=0)
     assert result.mean_cached_bytes is None
     assert result.allocator_build == ""
     assert result.software.allocator_version not in ("", "unknown")
 
 
 def test_latency_is_sampled_on_request() -> None:
-    trial = Trial("random_mixed", operations=200_000, samples_latency=True)
+    trial = Run("random_mixed", operations=200_000, samples_latency=True)
     result = run_trial(trial, warm_bytes=0)
     assert result.latency_ns["malloc_count"] > 0
     assert result.latency_ns["malloc_p99"] >= result.latency_ns["malloc_p50"]
@@ -92,7 +92,7 @@ def test_latency_is_sampled_on_request() -> None:
 
 def test_the_same_seed_makes_the_same_requests_under_all() -> None:
     checksums = {
-        run_trial(Trial("random_mixed", operations=5000, seed=7, allocator=name), warm_bytes=0).checksum
+        run_trial(Run("random_mixed", operations=5000, seed=7, allocator=name), warm_bytes=0).checksum
         for name in ("hakmem", "glibc")
     }
     assert len(checksums) == 1
@@ -128,7 +128,7 @@ def test_a_process_that_cannot_be_started_is_a_result(
 
     monkeypatch.setattr(processes.worker, "spawn", refuse)
     monkeypatch.setattr(processes.command, "spawn", refuse)
-    result = run_trial(Trial("random_mixed", command=command), warm_bytes=0)
+    result = run_trial(Run("random_mixed", command=command), warm_bytes=0)
     assert result.status == "failed"
     assert "temporarily unavailable" in result.reason
 
@@ -141,7 +141,7 @@ def test_a_kill_by_somebody_is_a_crash() -> None:
 
 def test_a_wrong_trial_does_not_run() -> None:
     with pytest.raises(OutOfRange, match="threads: 0"):
-        run_trial(Trial("random_mixed", threads=0))
+        run_trial(Run("random_mixed", threads=0))
 
 
 def test_steps_by_operations_and_by_time_are_taken() -> None:
@@ -158,7 +158,7 @@ def test_steps_by_operations_and_by_time_are_taken() -> None:
         Step({"tls.grow_percent": 61}, at_operations=1000),
         Step({"tls.shrink_percent": 21}, at_s=0.01),
     )
-    result = run_trial(Trial("random_mixed", seconds=600.0, schedule=steps), warm_bytes=0, observe=look)
+    result = run_trial(Run("random_mixed", seconds=600.0, schedule=steps), warm_bytes=0, observe=look)
     assert result.status == "stopped"
     assert (61, 21) in seen
 
@@ -170,7 +170,7 @@ def test_a_command_is_measured_with_its_children(tmp_path: Path) -> None:
         "hold = 'import time; x = bytearray(60 * 1024 * 1024); time.sleep(0.2)'\n"
         "subprocess.run([sys.executable, '-c', hold], check=True)\n"
     )
-    trial = Trial("script", command=(PYTHON, "script.py"), inputs=(script,), allocator="glibc")
+    trial = Run("script", command=(PYTHON, "script.py"), inputs=(script,), allocator="glibc")
     result = run_trial(trial, warm_bytes=0)
     assert (result.status, result.reason) == ("completed", "")
     assert result.operations == 1
@@ -183,7 +183,7 @@ def test_a_command_is_measured_with_its_children(tmp_path: Path) -> None:
 def test_what_a_command_writes_is_told_apart() -> None:
     """Whole programs shall come to the same result under every allocator."""
     same, again, other = (
-        run_trial(Trial("print", command=(PYTHON, "-c", f"print({word!r})"), allocator=name), warm_bytes=0)
+        run_trial(Run("print", command=(PYTHON, "-c", f"print({word!r})"), allocator=name), warm_bytes=0)
         for word, name in (("one", "glibc"), ("one", "hakmem"), ("two", "glibc"))
     )
     assert same.checksum == again.checksum != other.checksum
@@ -198,13 +198,13 @@ def test_what_a_command_writes_is_told_apart() -> None:
     ],
 )
 def test_a_command_that_fails_is_a_result(code: str, status: str, said: str) -> None:
-    result = run_trial(Trial("bad", command=(PYTHON, "-c", code)), warm_bytes=0)
+    result = run_trial(Run("bad", command=(PYTHON, "-c", code)), warm_bytes=0)
     assert result.status == status
     assert said in result.reason
 
 
 def test_a_command_that_hangs_is_a_result() -> None:
-    trial = Trial("hang", command=(PYTHON, "-c", "import time; time.sleep(600)"))
+    trial = Run("hang", command=(PYTHON, "-c", "import time; time.sleep(600)"))
     result = run_trial(trial, warm_bytes=0, timeout_s=0.2)
     assert result.status == "timed out", result.reason
 
@@ -214,7 +214,7 @@ def test_a_command_runs_under_the_allocator_with_its_settings() -> None:
         "import os; maps = open('/proc/self/maps').read();"
         "assert 'libhakmem' in maps; assert os.environ['HAKMEM_TLS_GROW_PERCENT'] == '61'"
     )
-    trial = Trial("look", command=(PYTHON, "-c", code), tunables={"tls.grow_percent": 61})
+    trial = Run("look", command=(PYTHON, "-c", code), tunables={"tls.grow_percent": 61})
     assert run_trial(trial, warm_bytes=0).reason == ""
 
 
@@ -257,7 +257,7 @@ def test_a_row_of_another_version_is_named() -> None:
 
 
 def test_what_the_allocator_tells_comes_with_the_result(tmp_path: Path) -> None:
-    result = run_trial(Trial("random_mixed", {"slots": 5000}, threads=1, operations=200_000))
+    result = run_trial(Run("random_mixed", {"slots": 5000}, threads=1, operations=200_000))
     assert result.telemetry["tls.allocations"] > 50_000
     assert 0 < result.telemetry["tls.misses"] <= result.telemetry["tls.refills"] + 1
     assert result.telemetry["registry.entries"] >= 1
@@ -267,4 +267,4 @@ def test_what_the_allocator_tells_comes_with_the_result(tmp_path: Path) -> None:
         results.add(result)
         results.compact()
     assert next(iter(Results.open(tmp_path / "results"))) == result
-    assert run_trial(Trial("random_mixed", operations=1000, allocator="glibc")).telemetry == {}
+    assert run_trial(Run("random_mixed", operations=1000, allocator="glibc")).telemetry == {}

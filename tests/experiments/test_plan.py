@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError, WrongPlan
-from workbench.experiments import Plan, Span, Trial, read_comparison_plan, read_sweep_plan
+from workbench.experiments import Plan, Run, Span, read_comparison_plan, read_sweep_plan
 from workbench.experiments.plan import Axis
 
-BASE = Trial("random_mixed", operations=1000)
+BASE = Run("random_mixed", operations=1000)
 
 SWEEP = """
 workloads = ["random_mixed"]
@@ -36,10 +36,10 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_a_grid_has_every_combination_once() -> None:
     axes: dict[str, Axis] = {"tls.grow_percent": [60, 70], "parameter.slots": [100, 200], "threads": [1, 2]}
-    plan = Plan.from_grid([BASE, Trial("phases", operations=10)], {"threads": [1, 2]})
+    plan = Plan.from_grid([BASE, Run("phases", operations=10)], {"threads": [1, 2]})
     assert len(plan) == 4
     plan = Plan.from_grid(BASE, axes, rounds=3)
-    assert len({trial.id for trial in plan.trials}) == len(plan) == 24
+    assert len({trial.resolve().id for trial in plan.trials}) == len(plan) == 24
     assert {trial.round for trial in plan.trials} == {0, 1, 2}
     assert {trial.seed for trial in plan.trials} == {1, 2, 3}
     assert {trial.parameters["slots"] for trial in plan.trials} == {100, 200}
@@ -49,9 +49,9 @@ def test_a_grid_has_every_combination_once() -> None:
 @settings(deadline=None, max_examples=6)
 def test_the_order_of_axes_does_not_matter(names: list[str]) -> None:
     values: dict[str, Axis] = {"tls.grow_percent": [60, 70], "threads": [1, 2], "parameter.slots": [9, 10]}
-    expected = {trial.id for trial in Plan.from_grid(BASE, values).trials}
+    expected = {trial.resolve().id for trial in Plan.from_grid(BASE, values).trials}
     assert {
-        trial.id for trial in Plan.from_grid(BASE, {name: values[name] for name in names}).trials
+        trial.resolve().id for trial in Plan.from_grid(BASE, {name: values[name] for name in names}).trials
     } == expected
 
 
@@ -100,8 +100,8 @@ def test_a_frame_is_a_plan_row_by_row() -> None:
     )
     plan = Plan.from_frame(frame)
     assert plan.trials == (
-        Trial("random_mixed", threads=1, operations=100, tunables={"tls.grow_percent": 60}),
-        Trial("phases", threads=2, operations=200),
+        Run("random_mixed", threads=1, operations=100, tunables={"tls.grow_percent": 60}),
+        Run("phases", threads=2, operations=200),
     )
     assert Plan.from_frame(frame.drop(columns="workload"), BASE).trials[0].workload == "random_mixed"
 
@@ -223,7 +223,7 @@ WRONG_FILES = [
     ('workloads = ["phases"]\noperations = 1' + "0" * 400, "401 digits"),
     ('workloads = ["phases"]\noperations = 1' + "0" * 5000, "no TOML file"),
     ('workloads = ["phases"]\nthreads = 0', "threads: 0"),
-    ('workloads = ["phases"]\nallocator = 3', "allocator: 3 is not a name"),
+    ('workloads = ["phases"]\nallocator = 3', "allocator: 3 is not a text"),
     ('workloads = ["phases"]\n[tunables]\n"tls.grow_percent" = 9', "tls.grow_percent = 9 is out of range"),
     ('workloads = ["phases"]\n[axes]\n"tls.grow_percent" = {from = 60}', "a span needs from and to"),
     ('workloads = ["phases"]\n[axes]\n"tls.grow_percent" = {from = "a", to = 1}', "from = a is not a number"),

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tests.experiments.results_fixture import make_result
 from workbench.errors import WrongResults
-from workbench.experiments import Results, Trial, result_set
+from workbench.experiments import Results, Run, result_set
 
-TRIALS = [Trial("random_mixed", operations=100, round=number) for number in range(6)]
+TRIALS = [Run("random_mixed", operations=100, round=number) for number in range(6)]
 RESULTS = [make_result(trial, 1e6 + trial.round) for trial in TRIALS]
 NUMBERS = st.floats(0, 1e15, allow_nan=False)
 
@@ -36,7 +36,7 @@ def test_what_is_added_is_read_in_any_order_and_compacted_at_any_time(
                 results.compact()
     again = Results.open(folder)
     assert list(again) == RESULTS
-    assert again.ids == {trial.id for trial in TRIALS}
+    assert again.ids == {trial.resolve().id for trial in TRIALS}
 
 
 @given(rate=NUMBERS, cached=st.none() | NUMBERS, reason=st.text(max_size=40))
@@ -89,7 +89,7 @@ def test_what_is_no_result_is_named(tmp_path: Path) -> None:
             Results.open(tmp_path)
     row = RESULTS[0].to_row() | {"trial": '{"workload": "larson", "speed": 3}'}
     (folder / "x.json").write_text(json.dumps(row))
-    with pytest.raises(WrongResults, match="field of a trial 'speed'"):
+    with pytest.raises(WrongResults, match="field of a run 'speed'"):
         Results.open(tmp_path)
 
 
@@ -133,14 +133,14 @@ def test_results_without_a_plan_are_not_taken_over(tmp_path: Path) -> None:
 def test_the_frame_has_a_row_a_trial_and_units_in_its_columns() -> None:
     results = Results(Path("unused"))
     trials = [
-        Trial("random_mixed", parameters={"slots": 100}, tunables={"tls.grow_percent": 60}, seconds=1.0),
-        Trial("random_mixed", seconds=1.0, allocator="glibc"),
+        Run("random_mixed", parameters={"slots": 100}, tunables={"tls.grow_percent": 60}, seconds=1.0),
+        Run("random_mixed", seconds=1.0, allocator="glibc"),
     ]
     for number, trial in enumerate(trials):
         result = make_result(
             trial, latency_ns={"malloc_p99": 5.0, "malloc_count": 7}, started_s=float(number)
         )
-        results._by_id[trial.id] = result
+        results._by_id[trial.resolve().id] = result
     frame = results.to_frame()
     assert len(frame) == 2
     assert list(frame["parameter.slots"]) == [100, 256]
@@ -185,7 +185,7 @@ def test_an_interrupt_after_a_result_is_written_loses_nothing(
 
 
 def test_results_of_before_there_was_telemetry_can_be_read() -> None:
-    result = make_result(Trial("random_mixed", operations=1000))
+    result = make_result(Run("random_mixed", operations=1000))
     row = result.to_row()
     del row["telemetry"]
     assert type(result).from_row(row) == result

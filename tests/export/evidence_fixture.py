@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.experiments.results_fixture import make_result
-from workbench.experiments import Comparison, ComparisonPlan, Results, Trial, Variant, Work, conclude
+from workbench.experiments import Comparison, ComparisonPlan, Results, Run, Variant, Work, conclude
 from workbench.export.evidence import Evidence
 
 SETTINGS: Mapping[str, Any] = {"tls.grow_percent": 60, "big.policy": "lfu", "big.load_factor": 1.25}
@@ -17,7 +17,7 @@ ROUNDS = 12
 
 def make_plan(rounds: int = ROUNDS, **fields: Any) -> ComparisonPlan:
     """Two works, two variants of hakmem and a peer that is compared beside them."""
-    works = tuple(Work(name, Trial(name, operations=1000, seed=7)) for name in ("random_mixed", "phases"))
+    works = tuple(Work(name, Run(name, operations=1000, seed=7)) for name in ("random_mixed", "phases"))
     variants = (Variant("defaults"), Variant("tuned", tunables=SETTINGS), Variant("glibc", "glibc"))
     return ComparisonPlan(works, variants, rounds, **fields)
 

@@ -116,7 +116,7 @@ def test_it_says_what_was_measured_and_where(evidence: Evidence) -> None:
     ]
     ids = [trial_id for series in evidence.trials for trial_id in series.ids]
     assert len(set(ids)) == 4 * ROUNDS
-    planned = {cell.trial.id for cell in evidence.comparison_plan.list_cells()}
+    planned = {cell.trial.resolve().id for cell in evidence.comparison_plan.list_cells()}
     assert planned == set(ids)
     assert evidence.machine.governor == "none"
     assert evidence.machine.huge_pages == "madvise"
@@ -347,7 +347,7 @@ def test_a_wrong_value_is_named(evidence: Evidence, path: tuple[Any, ...], value
         (("claims",), [], "evidence.claims: there is none"),
         (("rounds",), 11, "evidence.rounds: 11 is not a declared end: 12"),
         (("plan", "works"), 3, "evidence.plan cannot be understood"),
-        (("plan", "works", 0, "trial", "speed"), 3, "evidence.plan: unknown field of a trial 'speed'"),
+        (("plan", "works", 0, "trial", "speed"), 3, "evidence.plan: unknown field of a run 'speed'"),
     ],
 )
 def test_figures_that_do_not_follow_are_named(

@@ -14,7 +14,7 @@ from tests.export.evidence_fixture import SETTINGS, fill_results, make_evidence
 from tests.replay import programs
 from workbench.experiments import (
     ComparisonPlan,
-    Trial,
+    Run,
     Variant,
     Work,
     conclude,
@@ -153,7 +153,7 @@ def test_trials_with_other_content_hashes_are_named(evidence: Evidence) -> None:
 def test_another_recording_or_file_of_the_same_name_is_named(tmp_path: Path, evidence: Evidence) -> None:
     script = tmp_path / "script.sh"
     script.write_text("true\n")
-    trial = Trial("script", command=("sh", "script.sh"), inputs=(script,))
+    trial = Run("script", command=("sh", "script.sh"), inputs=(script,))
     plan = ComparisonPlan((Work("script", trial),), (Variant("a"), Variant("b", tunables=SETTINGS)))
     claimed = dataclasses.replace(evidence, plan=plan.to_dict(), files=checksum_files(plan))
     assert find_obstacles(claimed) == []
@@ -169,7 +169,7 @@ def test_another_trace_of_the_same_name_is_named(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     trace = programs.write(tmp_path / "some.haktrace", programs.mixed(200, seed=1))
     plan = ComparisonPlan(
-        (Work("some", Trial("replay", trace=str(trace))),), (Variant("a"), Variant("b", tunables=SETTINGS))
+        (Work("some", Run("replay", trace=str(trace))),), (Variant("a"), Variant("b", tunables=SETTINGS))
     )
     claimed = dataclasses.replace(evidence, plan=plan.to_dict(), files=checksum_files(plan))
     assert find_obstacles(claimed) == []
@@ -200,7 +200,7 @@ def test_quick_and_full_have_their_rounds_and_unseen_seeds(evidence: Evidence) -
         assert plan.looks == 1
     kept = plan_verification(evidence, "full", keeps_seeds=True)
     assert {cell.trial.seed for cell in kept.list_cells()} == seen
-    assert {cell.trial.id for cell in kept.list_cells()} == {
+    assert {cell.trial.resolve().id for cell in kept.list_cells()} == {
         trial_id for series in evidence.trials for trial_id in series.ids
     }
 

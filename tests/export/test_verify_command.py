@@ -15,7 +15,7 @@ from tests.cli.terminal import PATIENCE_S, WORKBENCH, assert_refused, run_workbe
 from tests.experiments.results_fixture import make_result
 from tests.export.evidence_fixture import make_evidence
 from workbench.cli import cli
-from workbench.experiments import ComparisonPlan, Results, Trial, Variant, Work, conclude
+from workbench.experiments import ComparisonPlan, Results, Run, Variant, Work, conclude
 from workbench.export import FORMATS, read_defaults, write_defaults
 from workbench.export.evidence import Evidence
 from workbench.export.evidence_files import read_evidence, write_evidence
@@ -24,7 +24,7 @@ from workbench.export.evidence_text import render_evidence
 LARGE = {"tls.adaptive": False, "tls.initial_slots": 1024}
 SMALL = {"tls.adaptive": False, "tls.initial_slots": 16}
 # What bins of these sizes keep differs manyfold on any machine; what is claimed about it is made up.
-WORK = Work("phases", Trial("phases", seconds=0.1, threads=1))
+WORK = Work("phases", Run("phases", seconds=0.1, threads=1))
 
 
 def claim_cached(folder: Path, settings: dict[str, Any], baseline: dict[str, Any], factor: float) -> Evidence:

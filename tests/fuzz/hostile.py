@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.errors import WorkbenchError
-from workbench.processes import RunSpec
+from workbench.processes import Run
 from workbench.sessions import Change, Column, Sample, Session, SessionFacts, SessionWriter
 from workbench.traces import Site, Trace, TraceChunk, TraceWriter
 from workbench.traces.format import HEADER_BYTES, MAXIMUM_CHUNK_EVENTS, SECTION_BYTES
@@ -124,7 +124,7 @@ _recording: dict[str, bytes] = {}
 def sound_recording() -> dict[str, bytes]:
     """A short recording that was not finished, by file name."""
     if not _recording:
-        facts = SessionFacts("a pond", "2026-11-21T12:00:00Z", RunSpec("larson", threads=1, operations=10))
+        facts = SessionFacts("a pond", "2026-11-21T12:00:00Z", Run("larson", threads=1, operations=10))
         with tempfile.TemporaryDirectory(dir=FOLDER) as place:
             writer = SessionWriter(Path(place), facts, time.monotonic())
             level = Column("pond.level", "Level", "pond.level", "", "cm", is_step=True)

@@ -16,7 +16,7 @@ import pytest
 from tests.cli.terminal import run_workbench
 from tests.tuning.fakes import FakeMeasurer, hidden_optimum, same
 from workbench.errors import WorkbenchError
-from workbench.experiments import Trial, TrialResult
+from workbench.experiments import Run, TrialResult
 from workbench.panel.messages import Tune
 from workbench.panel.tuner import Tuner
 from workbench.panel.tuning_panel import TuningPanel
@@ -111,7 +111,7 @@ def test_values_are_tried_while_it_goes_on_and_a_stopped_study_goes_on(tmp_path:
     measurer = FakeMeasurer(hidden_optimum)
     entered, may_go_on = threading.Event(), threading.Event()
 
-    def measure(trial: Trial, *, warm_bytes: int | None = None) -> TrialResult:
+    def measure(trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
         entered.set()
         assert may_go_on.wait(CAP_S)
         return measurer(trial)
@@ -138,7 +138,7 @@ def test_values_are_tried_while_it_goes_on_and_a_stopped_study_goes_on(tmp_path:
 
 
 def test_a_study_that_cannot_go_on_is_told(tmp_path: Path) -> None:
-    def fails(trial: Trial, *, warm_bytes: int | None = None) -> TrialResult:
+    def fails(trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
         raise RuntimeError("no such luck")
 
     tuner = Tuner(tmp_path, fails)

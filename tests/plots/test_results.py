@@ -19,7 +19,7 @@ from workbench.experiments import (
     ComparisonPlan,
     Plan,
     Results,
-    Trial,
+    Run,
     Variant,
     Work,
     conclude,
@@ -38,7 +38,7 @@ from workbench.plots import (
 )
 
 NUMBERS = st.integers(0, 20).map(float)
-BASE = Trial("random_mixed", operations=100)
+BASE = Run("random_mixed", operations=100)
 
 
 def make_frame() -> pd.DataFrame:
@@ -48,9 +48,9 @@ def make_frame() -> pd.DataFrame:
     for trial in plan.trials:
         rate = float(str(trial.tunables["tls.grow_percent"])) * float(trial.threads or 1)
         result = make_result(trial, rate, peak_resident_bytes=rate * 10)
-        results._by_id[trial.id] = result
+        results._by_id[trial.resolve().id] = result
     failed = plan.trials[-1]
-    results._by_id[failed.id] = make_result(failed, 1e9, status="crashed")
+    results._by_id[failed.resolve().id] = make_result(failed, 1e9, status="crashed")
     return results.to_frame()
 
 
@@ -59,7 +59,7 @@ def make_comparison(rounds: int = 9) -> Comparison:
     results = Results(Path("unused"))
     for cell in plan.list_cells():
         rate = 2e6 if cell.variant == "hakmem" else 1e6
-        results._by_id[cell.trial.id] = make_result(cell.trial, rate)
+        results._by_id[cell.trial.resolve().id] = make_result(cell.trial, rate)
     return conclude(plan, results)
 
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from workbench.processes import RunSpec, run
+from workbench.processes import Run, run
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
     """No child process, no zombie, and no thread but the launcher."""
-    run(RunSpec("random_mixed", operations=1, allocator="glibc"))  # makes the launcher
+    run(Run("random_mixed", operations=1, allocator="glibc"))  # makes the launcher
     threads = set(threading.enumerate())
     children = set(psutil.Process().children(recursive=True))
     yield

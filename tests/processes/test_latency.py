@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from workbench.errors import BadParameter
-from workbench.processes import InProcessRun, RunSpec, run
+from workbench.processes import InProcessRun, Run, run
 
 TIMEOUT_S = 120
 OPERATIONS = 40_000
 
 
 def test_calls_are_sampled() -> None:
-    spec = RunSpec("random_mixed", threads=2, operations=OPERATIONS, samples_latency=True)
+    spec = Run("random_mixed", threads=2, operations=OPERATIONS, samples_latency=True)
     outcome = run(spec, TIMEOUT_S)
     assert (outcome.status, outcome.message) == ("completed", "")
     latency_ns = outcome.latency_ns
@@ -33,7 +33,7 @@ def test_calls_are_sampled() -> None:
 
 
 def test_reallocs_have_their_own_histogram() -> None:
-    spec = RunSpec("realloc_growth", threads=1, operations=4000, samples_latency=True)
+    spec = Run("realloc_growth", threads=1, operations=4000, samples_latency=True)
     outcome = run(spec, TIMEOUT_S)
     assert outcome.latency_ns["realloc_count"] > outcome.latency_ns["malloc_count"] > 0
     assert set(outcome.latency_histograms) == {"malloc", "realloc", "free"}
@@ -41,12 +41,12 @@ def test_reallocs_have_their_own_histogram() -> None:
 
 @pytest.mark.parametrize("allocator", ["hakmem", "glibc"])
 def test_the_requests_are_those_of_any_run(allocator: str) -> None:
-    spec = RunSpec("larson", threads=2, operations=OPERATIONS, allocator=allocator, samples_latency=True)
-    plain = run(RunSpec("larson", threads=2, operations=OPERATIONS, allocator=allocator), TIMEOUT_S)
+    spec = Run("larson", threads=2, operations=OPERATIONS, allocator=allocator, samples_latency=True)
+    plain = run(Run("larson", threads=2, operations=OPERATIONS, allocator=allocator), TIMEOUT_S)
     assert run(spec, TIMEOUT_S).checksum == plain.checksum
     assert (plain.latency_ns, plain.latency_histograms) == ({}, {})
 
 
 def test_in_this_process_nothing_is_timed() -> None:
     with pytest.raises(BadParameter, match="calls are not timed"):
-        InProcessRun.start(RunSpec("larson", samples_latency=True))
+        InProcessRun.start(Run("larson", samples_latency=True))

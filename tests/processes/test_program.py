@@ -13,7 +13,7 @@ import pytest
 
 from workbench.control import ControlBlock
 from workbench.errors import CannotPreload, WorkerFailed
-from workbench.processes import Program, RunSpec, Worker
+from workbench.processes import Program, Run, Worker
 
 CAP_S = 60.0
 SLEEPER = [sys.executable, "-c", "print('started', flush=True); import time; time.sleep(3600)"]
@@ -35,7 +35,7 @@ def test_the_block_is_the_programs_and_not_the_runners_that_becomes_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with (
-        Worker.start(RunSpec("pair", seconds=600)) as runner,
+        Worker.start(Run("pair", seconds=600)) as runner,
         Program.start(SLEEPER) as program,
     ):
         opened = []

@@ -28,13 +28,13 @@ from workbench.errors import (
     WorkbenchError,
     WorkerFailed,
 )
-from workbench.processes import Outcome, RunSpec, Worker, peak_resident_bytes, resident_bytes, run
+from workbench.processes import Outcome, Run, Worker, peak_resident_bytes, resident_bytes, run
 from workbench.processes.events import EventTally
 
 CAP_S = 60.0  # for what should take milliseconds, on a busy machine
 ENDLESS_S = 3600.0
-LONG = RunSpec("random_mixed", threads=2, seconds=ENDLESS_S)
-LONG_GLIBC = RunSpec("random_mixed", threads=2, seconds=ENDLESS_S, allocator="glibc")
+LONG = Run("random_mixed", threads=2, seconds=ENDLESS_S)
+LONG_GLIBC = Run("random_mixed", threads=2, seconds=ENDLESS_S, allocator="glibc")
 
 
 def poll_until(is_true: Callable[[], bool], what: str) -> None:
@@ -104,7 +104,7 @@ def test_stop_reports_what_was_done() -> None:
 
 
 def test_a_paused_worker_can_be_stopped() -> None:
-    with Worker.start(RunSpec("larson", seconds=ENDLESS_S, allocator="glibc", starts_paused=True)) as worker:
+    with Worker.start(Run("larson", seconds=ENDLESS_S, allocator="glibc"), paused=True) as worker:
         poll_until(lambda: is_effective(worker, "paused"), "the pause")
         assert count_operations(worker) == 0
         worker.stop()
@@ -112,7 +112,7 @@ def test_a_paused_worker_can_be_stopped() -> None:
 
 
 def test_a_pause_does_not_change_the_requests() -> None:
-    spec = RunSpec("larson", {"rounds": 1.0}, threads=2, operations=2_000_000, allocator="glibc")
+    spec = Run("larson", {"rounds": 1.0}, threads=2, operations=2_000_000, allocator="glibc")
     with Worker.start(spec) as worker:
         worker.pause()
         poll_until(
@@ -125,7 +125,7 @@ def test_a_pause_does_not_change_the_requests() -> None:
 
 
 def test_progress_goes_from_0_to_1() -> None:
-    spec = RunSpec("random_mixed", operations=1000, allocator="glibc", starts_paused=True)
+    spec = Run("random_mixed", operations=1000, allocator="glibc")
     with Worker.start(spec) as worker:
         assert worker.progress() == 0.0
         worker.resume()
@@ -135,7 +135,7 @@ def test_progress_goes_from_0_to_1() -> None:
 
 @pytest.mark.parametrize("spec", [LONG, LONG_GLIBC], ids=["hakmem", "glibc"])
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV", "SIGABRT", "SIGBUS"])
-def test_a_crash_is_an_outcome(spec: RunSpec, name: str) -> None:
+def test_a_crash_is_an_outcome(spec: Run, name: str) -> None:
     with Worker.start(spec) as worker:
         poll_until(lambda: does_every_thread_work(worker), "work of both threads")
         files = [block.info.path for block in (worker.workload_block, worker.allocator_block) if block]
@@ -177,7 +177,7 @@ def test_a_worker_that_does_not_stop_is_killed() -> None:
 
 def test_only_the_end_of_standard_error_is_kept() -> None:
     tunables = {"log.capacity": True, "tls.adapt_ms": 0, "tls.adapt_refills": 1}
-    outcome = run(RunSpec("phases", {"phase_ms": 1.0}, operations=3_000_000, tunables=tunables))
+    outcome = run(Run("phases", {"phase_ms": 1.0}, operations=3_000_000, tunables=tunables))
     assert outcome.status == "completed"
     assert "[TLS_CACHE] " in outcome.stderr_tail
     assert 1000 < len(outcome.stderr_tail.encode()) <= 65536
@@ -190,7 +190,7 @@ def test_tunables_reach_the_worker() -> None:
         "tls.adaptive": False,
         "big.load_factor": 1.25,
     }
-    with Worker.start(RunSpec("random_mixed", seconds=ENDLESS_S, tunables=tunables)) as worker:
+    with Worker.start(Run("random_mixed", seconds=ENDLESS_S, tunables=tunables)) as worker:
         assert worker.allocator_block is not None
         values = worker.allocator_block.effective().values
     assert values["tls.max_slots"] == 128
@@ -203,27 +203,27 @@ def test_tunables_reach_the_worker() -> None:
 @pytest.mark.parametrize(
     ("spec", "error", "text"),
     [
-        (RunSpec("larsen"), UnknownWorkload, "did you mean 'larson'"),
-        (RunSpec("larson", {"block": 1}), BadParameter, "did you mean 'blocks'"),
-        (RunSpec("larson", {"blocks": 0}), BadParameter, "0 is not within 1 to 1000000"),
-        (RunSpec("larson", allocator="jmalloc"), MissingAllocator, "did you mean 'jemalloc'"),
-        (RunSpec("larson", threads=0), OutOfRange, "threads: 0 is not within 1 to 256"),
-        (RunSpec("larson", seed=-1), OutOfRange, "seed: -1"),
-        (RunSpec("larson", seconds=0), OutOfRange, "seconds: 0"),
-        (RunSpec("larson", operations=0), OutOfRange, "operations: 0"),
-        (RunSpec("larson", seconds=1, operations=1), BadParameter, "by seconds or by operations"),
-        (RunSpec("larson", tunables={"tls.max_slot": 1}), UnknownTunable, "tls.max_slots"),
-        (RunSpec("larson", tunables={"tls.max_slots": 5000}), OutOfRange, "tls.max_slots"),
-        (RunSpec("larson", tunables={"tls.max_slots": 20}), ConstraintBroken, "tls.max_slots"),
+        (Run("larsen"), UnknownWorkload, "did you mean 'larson'"),
+        (Run("larson", {"block": 1}), BadParameter, "did you mean 'blocks'"),
+        (Run("larson", {"blocks": 0}), BadParameter, "0 is not within 1 to 1000000"),
+        (Run("larson", allocator="jmalloc"), MissingAllocator, "did you mean 'jemalloc'"),
+        (Run("larson", threads=0), OutOfRange, "threads: 0 is not within 1 to 256"),
+        (Run("larson", seed=-1), OutOfRange, "seed: -1"),
+        (Run("larson", seconds=0), OutOfRange, "seconds: 0"),
+        (Run("larson", operations=0), OutOfRange, "operations: 0"),
+        (Run("larson", seconds=1, operations=1), BadParameter, "by seconds or by operations"),
+        (Run("larson", tunables={"tls.max_slot": 1}), UnknownTunable, "tls.max_slots"),
+        (Run("larson", tunables={"tls.max_slots": 5000}), OutOfRange, "tls.max_slots"),
+        (Run("larson", tunables={"tls.max_slots": 20}), ConstraintBroken, "tls.max_slots"),
         (
-            RunSpec("larson", allocator="glibc", tunables={"tls.max_slots": 64}),
+            Run("larson", allocator="glibc", tunables={"tls.max_slots": 64}),
             BadParameter,
             "glibc has none",
         ),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_it_starts(
-    spec: RunSpec, error: type[WorkbenchError], text: str
+    spec: Run, error: type[WorkbenchError], text: str
 ) -> None:
     with pytest.raises(error) as refusal:
         Worker.start(spec)
@@ -232,7 +232,7 @@ def test_what_cannot_be_run_is_refused_before_it_starts(
 
 
 def test_memory_that_runs_out_is_a_failure() -> None:
-    spec = RunSpec("site_churn", seconds=ENDLESS_S, allocator="glibc", starts_paused=True)
+    spec = Run("site_churn", seconds=ENDLESS_S, allocator="glibc")
     with Worker.start(spec) as worker:
         resource.prlimit(worker.pid, resource.RLIMIT_AS, (200 * 2**20, 200 * 2**20))
         worker.resume()
@@ -273,8 +273,8 @@ def test_it_may_be_started_from_a_thread_that_ends() -> None:
 
 PARENT = """
 import sys, time
-from workbench.processes import RunSpec, Worker
-worker = Worker.start(RunSpec("larson", seconds=3600, allocator=sys.argv[1]))
+from workbench.processes import Run, Worker
+worker = Worker.start(Run("larson", seconds=3600, allocator=sys.argv[1]))
 print(worker.pid, flush=True)
 if sys.argv[2] == "leave":
     sys.exit(0)

@@ -12,7 +12,7 @@ import psutil
 
 from workbench.control import ControlBlock
 from workbench.control.native import lib
-from workbench.processes import InProcessRun, RunSpec
+from workbench.processes import InProcessRun, Run
 
 WATCHED = ("os.committed_bytes", "heap.handed_out_bytes", "ss.busy_slabs")
 
@@ -21,12 +21,12 @@ def main() -> None:
     seconds = float(sys.argv[1])
     process = psutil.Process()
     told = []
-    with InProcessRun.start(RunSpec("pair", operations=1000)) as first:
+    with InProcessRun.start(Run("pair", operations=1000)) as first:
         first.wait(60)
     for workload in sys.argv[2:]:
         lib.hak_trim()
         before_bytes = process.memory_info().rss
-        with InProcessRun.start(RunSpec(workload, threads=4, seconds=seconds)) as run:
+        with InProcessRun.start(Run(workload, threads=4, seconds=seconds)) as run:
             outcome = run.wait(seconds * 10 + 120)
         lib.hak_trim()
         with ControlBlock.own() as block:

@@ -146,9 +146,9 @@ def test_a_program_of_any_name_is_run_listed_and_tuned(tmp_path: Path, name: str
 
 
 def test_a_killed_worker_leaves_no_shared_memory() -> None:
-    from workbench.processes import RunSpec, Worker
+    from workbench.processes import Run, Worker
 
-    with Worker.start(RunSpec("random_mixed", seconds=600)) as worker:
+    with Worker.start(Run("random_mixed", seconds=600)) as worker:
         pid = worker.pid
         paths = [info.path for info in find_blocks(pid)]
         assert paths

@@ -63,14 +63,14 @@ import sys, time, warnings
 from pathlib import Path
 
 from tests.fuzz.hostile import trace_seeds
-from workbench.experiments import Results, Trial, run_trials
-from workbench.processes import RunSpec
+from workbench.experiments import Results, Run, run_trials
+from workbench.processes import Run
 from workbench.sessions import Session, record_run
 from workbench.traces import Trace
 
 folder = Path(sys.argv[1])
-recording = record_run(RunSpec("random_mixed", threads=1, operations=200_000), folder, name="one")
-trial = Trial("random_mixed", operations=20_000)
+recording = record_run(Run("random_mixed", threads=1, operations=200_000), folder, name="one")
+trial = Run("random_mixed", operations=20_000)
 results = Results.open(folder / "results")
 with results.writing():
     run_trials([trial], results)

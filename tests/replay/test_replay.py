@@ -13,8 +13,8 @@ import pytest
 from tests.replay import programs
 from tests.replay.conftest import count_events
 from workbench.control import ControlBlock
-from workbench.errors import BadParameter, DamagedTrace, WorkbenchError
-from workbench.processes import InProcessRun, RunSpec, Worker, allocators, run
+from workbench.errors import BadParameter, DamagedTrace, UnknownDataset, WorkbenchError
+from workbench.processes import InProcessRun, Run, Worker, allocators, run
 from workbench.processes.course import CoursePoint, read_course_point, replay
 from workbench.processes.native_files import RUNNER
 from workbench.traces.plan import find_plan
@@ -24,8 +24,8 @@ HEADER_BYTES = 64 + 80 + 256 * 8 + 8  # struct replay_header
 AVAILABLE = [allocator.name for allocator in allocators() if allocator.available]
 
 
-def make_spec(trace: Path, allocator: str = "hakmem", **parameters: float) -> RunSpec:
-    return RunSpec("replay", trace=trace, allocator=allocator, parameters=parameters)
+def make_spec(trace: Path, allocator: str = "hakmem", **parameters: float) -> Run:
+    return Run("replay", trace=str(trace), allocator=allocator, parameters=parameters)
 
 
 def await_point(worker: Worker, is_reached: Callable[[CoursePoint], bool]) -> CoursePoint:
@@ -136,7 +136,7 @@ def test_the_course_follows_the_program(tmp_path: Path) -> None:
 
 
 def test_seconds_end_a_replay_without_end(pipeline: Path) -> None:
-    spec = RunSpec("replay", trace=pipeline, parameters={"loops": 0}, seconds=0.3)
+    spec = Run("replay", trace=str(pipeline), parameters={"loops": 0}, seconds=0.3)
     outcome = run(spec, TIMEOUT_S)
     assert outcome.status == "completed"
     assert outcome.elapsed_s >= 0.3
@@ -144,7 +144,7 @@ def test_seconds_end_a_replay_without_end(pipeline: Path) -> None:
 
 
 def test_pause_resume_and_stop(pipeline: Path) -> None:
-    with Worker.start(RunSpec("replay", trace=pipeline, parameters={"loops": 0}, seconds=1000)) as worker:
+    with Worker.start(Run("replay", trace=str(pipeline), parameters={"loops": 0}, seconds=1000)) as worker:
         await_point(worker, lambda point: point.operations > 10_000)
         worker.pause()
         deadline_s = time.monotonic() + TIMEOUT_S
@@ -162,7 +162,7 @@ def test_pause_resume_and_stop(pipeline: Path) -> None:
 
 @pytest.mark.parametrize("speed", [0, 100])
 def test_a_kill_in_the_middle_is_an_outcome(pipeline: Path, speed: int) -> None:
-    spec = RunSpec("replay", trace=pipeline, parameters={"loops": 0, "speed": speed}, seconds=1000)
+    spec = Run("replay", trace=str(pipeline), parameters={"loops": 0, "speed": speed}, seconds=1000)
     with Worker.start(spec) as worker:
         await_point(worker, lambda point: point.live_bytes > 0)
         worker.kill()
@@ -172,7 +172,7 @@ def test_a_kill_in_the_middle_is_an_outcome(pipeline: Path, speed: int) -> None:
 
 
 def test_a_crash_of_the_allocator_is_an_outcome(mixed: Path) -> None:
-    spec = RunSpec("replay", trace=mixed, parameters={"loops": 0}, seconds=1000)
+    spec = Run("replay", trace=str(mixed), parameters={"loops": 0}, seconds=1000)
     with Worker.start(spec) as worker:
         await_point(worker, lambda point: point.operations > 0)
         subprocess.run(["/bin/kill", "-SEGV", str(worker.pid)], check=True)
@@ -182,7 +182,7 @@ def test_a_crash_of_the_allocator_is_an_outcome(mixed: Path) -> None:
 
 
 def test_calls_can_be_timed(mixed: Path) -> None:
-    spec = RunSpec("replay", trace=mixed, parameters={"loops": 20}, samples_latency=True)
+    spec = Run("replay", trace=str(mixed), parameters={"loops": 20}, samples_latency=True)
     outcome = run(spec, TIMEOUT_S)
     assert outcome.status == "completed"
     assert outcome.latency_ns["malloc_count"] > 0
@@ -190,7 +190,7 @@ def test_calls_can_be_timed(mixed: Path) -> None:
 
 
 def test_tunables_are_set_and_events_told(pipeline: Path) -> None:
-    spec = RunSpec("replay", trace=pipeline, parameters={"loops": 3}, tunables={"tls.initial_slots": 32})
+    spec = Run("replay", trace=str(pipeline), parameters={"loops": 3}, tunables={"tls.initial_slots": 32})
     with Worker.start(spec) as worker:
         assert worker.allocator_block is not None
         assert worker.allocator_block.requested().values["tls.initial_slots"] == 32
@@ -237,14 +237,14 @@ def test_the_runner_names_what_is_wrong(words: list[str], complaint: str) -> Non
 def test_specifications_that_cannot_be_run(mixed: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.haktrace"
     text.write_text("no trace")
-    wrong: list[tuple[RunSpec, type[WorkbenchError], str]] = [
-        (RunSpec("replay"), BadParameter, "it needs a trace"),
-        (RunSpec("larson", trace=mixed), BadParameter, "larson replays none"),
-        (RunSpec("replay", trace=mixed, operations=10), BadParameter, "by its loops or by seconds"),
-        (RunSpec("replay", trace=mixed, threads=3), BadParameter, "threads: 3 is not the 1 of the trace"),
-        (RunSpec("replay", trace=tmp_path / "none"), BadParameter, "none: No such file"),
-        (RunSpec("replay", trace=text), DamagedTrace, "text.haktrace"),
-        (RunSpec("replay", trace=mixed, parameters={"touch": 4}), BadParameter, "touch"),
+    wrong: list[tuple[Run, type[WorkbenchError], str]] = [
+        (Run("replay"), BadParameter, "it needs a trace"),
+        (Run("larson", trace=str(mixed)), BadParameter, "larson replays none"),
+        (Run("replay", trace=str(mixed), operations=10), BadParameter, "by its loops or by seconds"),
+        (Run("replay", trace=str(mixed), threads=3), BadParameter, "threads: 3 is not the 1 of the trace"),
+        (Run("replay", trace=str(tmp_path / "none")), UnknownDataset, "none: no such file"),
+        (Run("replay", trace=str(text)), DamagedTrace, "text.haktrace"),
+        (Run("replay", trace=str(mixed), parameters={"touch": 4}), BadParameter, "touch"),
     ]
     for spec, error, text_of_it in wrong:
         with pytest.raises(error, match=text_of_it):
@@ -259,12 +259,12 @@ def test_in_this_process_no_trace_is_replayed(mixed: Path) -> None:
 
 
 def test_other_workloads_have_no_replay_metrics() -> None:
-    with Worker.start(RunSpec("pair", seconds=1000)) as worker:
+    with Worker.start(Run("pair", seconds=1000)) as worker:
         assert not [name for name in worker.workload_block.metrics if name.startswith("replay.")]
 
 
 def test_metrics_of_a_replay_have_charts(mixed: Path) -> None:
-    with Worker.start(RunSpec("replay", trace=mixed, parameters={"loops": 0}, seconds=1000)) as worker:
+    with Worker.start(Run("replay", trace=str(mixed), parameters={"loops": 0}, seconds=1000)) as worker:
         block: ControlBlock = worker.workload_block
         charts = {name: metric.chart for name, metric in block.metrics.items() if name.startswith("replay.")}
     assert charts == {

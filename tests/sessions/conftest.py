@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.control.testing import MadeUpBlock, make_block
-from workbench.processes import RunSpec
+from workbench.processes import Run, Step
 from workbench.sessions import Change, Column, Sample, Session, SessionFacts, SessionWriter, record_run
 
 LEVEL = Column("pond.level", "Level", "pond.level", "", "cm", is_step=True)
@@ -23,7 +23,7 @@ def make_writer(tmp_path: Path) -> Iterator[Callable[..., SessionWriter]]:
     made: list[SessionWriter] = []
 
     def make(folder: Path = tmp_path, **options: object) -> SessionWriter:
-        facts = SessionFacts("a pond", "2026-11-21T12:00:00Z", RunSpec("larson", threads=1, operations=10))
+        facts = SessionFacts("a pond", "2026-11-21T12:00:00Z", Run("larson", threads=1, operations=10))
         made.append(SessionWriter(folder, facts, time.monotonic(), **options))  # type: ignore[arg-type]
         return made[-1]
 
@@ -62,13 +62,13 @@ def pond() -> Iterator[MadeUpBlock]:
 @pytest.fixture(scope="session")
 def exact_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """A run of one thread whose clock counts operations, with changes on the way."""
-    spec = RunSpec(
+    spec = Run(
         "phases",
         threads=1,
         seed=7,
         operations=OPERATIONS,
         tunables={"clock.mode": "operations"},
-        schedule=((1_000_000, {"tls.grow_percent": 60}), (3_000_000, {"tls.max_slots": 128})),
+        schedule=(Step({"tls.grow_percent": 60}, 1_000_000), Step({"tls.max_slots": 128}, 3_000_000)),
     )
     folder = tmp_path_factory.mktemp('it\'s a "folder" with $blanks')
     return record_run(spec, folder, name="it's mine")

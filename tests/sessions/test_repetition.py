@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
 import pytest
+from msgspec.structs import replace
 
 from tests.sessions.conftest import OPERATIONS
 from workbench.errors import BadParameter, DamagedSession, UnknownWorkload, WorkbenchError
 from workbench.plots import draw_session, draw_sessions
-from workbench.processes import RunSpec
+from workbench.processes import Run, Step
 from workbench.sessions import (
     Session,
     compare_sessions,
@@ -50,7 +51,7 @@ def test_it_is_the_same_event_for_event(exact_session: Session, tmp_path: Path) 
 
 def test_another_change_or_seed_is_told_apart(exact_session: Session, tmp_path: Path) -> None:
     spec = plan_repetition(exact_session)
-    moved = tuple((at + 1000, values) for at, values in spec.schedule)
+    moved = tuple(Step(step.settings, (step.at_operations or 0) + 1000) for step in spec.schedule)
     for other in (replace(spec, schedule=moved), replace(spec, schedule=())):
         agreement = compare_sessions(exact_session, record_run(other, tmp_path))
         assert not agreement.agrees
@@ -58,7 +59,7 @@ def test_another_change_or_seed_is_told_apart(exact_session: Session, tmp_path: 
 
 
 def test_more_threads_are_compared_within_intervals(tmp_path: Path) -> None:
-    original = record_run(RunSpec("larson", threads=2, seconds=1.2), tmp_path)
+    original = record_run(Run("larson", threads=2, seconds=1.2), tmp_path)
     reasons = explain_inexactness(original)
     assert any("2 threads" in reason for reason in reasons)
     agreement = compare_sessions(original, repeat_session(original))
@@ -154,7 +155,7 @@ def test_results_that_cannot_be_written_are_said(exact_session: Session) -> None
 
 
 def test_what_cannot_be_repeated_is_said(exact_session: Session, tmp_path: Path) -> None:
-    attached = Session(tmp_path, replace(exact_session.facts, spec=None))
+    attached = Session(tmp_path, dataclasses.replace(exact_session.facts, spec=None))
     with pytest.raises(BadParameter, match="cannot be run again"):
         attached.save_notebook(tmp_path / "no.ipynb")
     folder = copy_session(exact_session, tmp_path)

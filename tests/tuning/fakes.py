@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.experiments.results_fixture import make_result
 from workbench.control import Value
-from workbench.experiments import Trial, TrialResult
+from workbench.experiments import Run, TrialResult
 from workbench.tuning import StudyPlan, read_study
 
 Rule = Callable[[Mapping[str, Value]], tuple[float, float]]
@@ -37,9 +37,9 @@ class FakeMeasurer:
     def __init__(self, rule: Rule, noise: float = NOISE) -> None:
         self.rule = rule
         self.noise = noise
-        self.trials: list[Trial] = []
+        self.trials: list[Run] = []
 
-    def __call__(self, trial: Trial, *, warm_bytes: int | None = None) -> TrialResult:
+    def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
         self.trials.append(trial)
         throughput, memory = self.rule(trial.tunables)
         rng = random.Random(repr((trial.workload, trial.seed, trial.round, sorted(trial.tunables.items()))))

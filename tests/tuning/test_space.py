@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from workbench.control import Value
 from workbench.errors import ConstraintBroken, OutOfRange, UnknownTunable, WorkbenchError, WrongPlan
-from workbench.experiments import Trial
-from workbench.experiments.trial import known_tunables
+from workbench.experiments import Run
+from workbench.processes.settings import known_tunables
 from workbench.tuning import Bounds, make_space
 from workbench.tuning.storage import make_sampler
 
@@ -39,7 +39,7 @@ def test_every_draw_keeps_every_constraint(names: list[str], seed: int) -> None:
     for _ in range(3):
         drawn = space.suggest(ask(study, seed))
         assert list(drawn) == names
-        Trial("random_mixed", tunables=drawn).check()
+        Run("random_mixed", tunables=drawn).check()
 
 
 @given(st.sampled_from(sorted(known_tunables())), st.integers(0, 1000))
@@ -47,7 +47,7 @@ def test_every_draw_keeps_every_constraint(names: list[str], seed: int) -> None:
 def test_any_tunable_can_be_searched_over_its_whole_range(name: str, seed: int) -> None:
     study = optuna.create_study(sampler=make_sampler(0, 0))
     drawn = make_space({name: Bounds()}).suggest(ask(study, seed))
-    Trial("random_mixed", tunables=drawn).check()
+    Run("random_mixed", tunables=drawn).check()
 
 
 @given(st.data())
@@ -60,7 +60,7 @@ def test_what_is_completed_keeps_what_was_given_and_every_constraint(data: st.Da
         for name in data.draw(st.sets(st.sampled_from(ORDERED[:5]), max_size=3))
     }
     try:
-        Trial("random_mixed", tunables=given_values).check()
+        Run("random_mixed", tunables=given_values).check()
         goes_with_defaults = True
     except ConstraintBroken:
         goes_with_defaults = False
@@ -70,7 +70,7 @@ def test_what_is_completed_keeps_what_was_given_and_every_constraint(data: st.Da
         assert not goes_with_defaults
         return
     assert whole.items() >= given_values.items()
-    Trial("random_mixed", tunables=whole).check()
+    Run("random_mixed", tunables=whole).check()
     if goes_with_defaults:
         assert whole == {name: given_values.get(name, tunables[name].default) for name in ORDERED}
 

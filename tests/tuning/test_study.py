@@ -14,7 +14,7 @@ from tests.experiments.results_fixture import make_result
 from tests.tuning.fakes import STUDY, FakeMeasurer, hidden_optimum, make_plan, same, trade
 from workbench.control import Value
 from workbench.errors import BadParameter, OutOfRange, WrongResults
-from workbench.experiments import Trial, TrialResult
+from workbench.experiments import Run, TrialResult
 from workbench.tuning import Candidate, Study, StudyStep
 
 SMALL = STUDY.replace("trials = 12", "trials = 5")
@@ -60,7 +60,7 @@ def test_a_winner_by_luck_is_found_out_on_what_was_held_out(tmp_path: Path) -> N
     class Lucky(FakeMeasurer):
         """Settings help on the seeds of the search, and on no other."""
 
-        def __call__(self, trial: Trial, *, warm_bytes: int | None = None) -> TrialResult:
+        def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
             self.rule = hidden_optimum if trial.seed < 100 else same
             return super().__call__(trial)
 
@@ -117,9 +117,9 @@ def test_a_study_that_is_interrupted_anywhere_ends_as_if_it_was_not(tmp_path: Pa
         return [dataclasses.replace(one, owner="") for one in candidates]
 
     assert strip(study.list_candidates()) == strip(whole.list_candidates())
-    ids = [trial.id for trial in measured.trials]
+    ids = [trial.resolve().id for trial in measured.trials]
     assert len(set(ids)) == len(ids)  # nothing twice
-    assert ids == [trial.id for trial in wanted.trials]  # nothing lost
+    assert ids == [trial.resolve().id for trial in wanted.trials]  # nothing lost
     assert study.results.ids == set(ids)
 
 
@@ -161,7 +161,7 @@ def test_a_candidate_that_fails_is_recorded_and_the_study_goes_on(tmp_path: Path
         return float(settings.get("tls.grow_percent", 80)) > 80
 
     class Fragile(FakeMeasurer):
-        def __call__(self, trial: Trial, *, warm_bytes: int | None = None) -> TrialResult:
+        def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
             if fails(trial.tunables):
                 self.trials.append(trial)
                 return make_result(trial, status=status, reason="it is said why")
@@ -181,7 +181,7 @@ def test_a_candidate_that_fails_is_recorded_and_the_study_goes_on(tmp_path: Path
 
 def test_where_the_defaults_fail_nothing_is_better(tmp_path: Path) -> None:
     class Broken(FakeMeasurer):
-        def __call__(self, trial: Trial, *, warm_bytes: int | None = None) -> TrialResult:
+        def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
             if not trial.tunables:
                 return make_result(trial, status="crashed", reason="SIGSEGV")
             return super().__call__(trial)
@@ -197,7 +197,7 @@ def test_a_pair_of_two_builds_does_not_count(tmp_path: Path) -> None:
     class Rebuilt(FakeMeasurer):
         """The allocator is built anew in the middle of the second pair, and is much faster then."""
 
-        def __call__(self, trial: Trial, *, warm_bytes: int | None = None) -> TrialResult:
+        def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
             result = super().__call__(trial)
             if len(self.trials) <= 3:
                 return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.processes import RunSpec
+from workbench.processes import Run
 from workbench.workloads import known_workloads
 
 NAMES = list(known_workloads())
@@ -33,9 +33,9 @@ _PARAMETERS = {
 SEEDLESS = {"pair", "remote", "cache_thrash", "cache_scratch", "sh6"}
 
 
-def make_brief(workload: str, allocator: str = "hakmem", threads: int = 3, seed: int = 11) -> RunSpec:
+def make_brief(workload: str, allocator: str = "hakmem", threads: int = 3, seed: int = 11) -> Run:
     """A run of a fraction of a second."""
-    return RunSpec(
+    return Run(
         workload,
         _PARAMETERS.get(workload, {}),
         threads=threads,

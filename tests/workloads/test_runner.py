@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.workloads.brief import NAMES, SEEDLESS, make_brief
-from workbench.processes import RunSpec
+from workbench.processes import Run
 from workbench.processes.native_files import LATENCY_RUNNER, RUNNER
 from workbench.workloads import known_workloads
 
@@ -34,7 +34,7 @@ def run_to_report(*words: str) -> dict[str, Any]:
     return report
 
 
-def words_of(spec: RunSpec) -> list[str]:
+def words_of(spec: Run) -> list[str]:
     words = ["--workload", spec.workload, "--operations", str(spec.operations)]
     words += ["--threads", str(spec.threads), "--seed", str(spec.seed)]
     return words + [

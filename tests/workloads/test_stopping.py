@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.workloads.brief import NAMES
-from workbench.processes import RunSpec, Worker
+from workbench.processes import Run, Worker
 from workbench.processes.native_files import RUNNER
 
 CAP_S = 120.0
@@ -47,7 +47,7 @@ SMALL = {"cache_thrash", "cache_scratch"}
 
 @pytest.mark.parametrize("workload", NAMES)
 def test_every_thread_stands_still_and_goes_on_and_ends(workload: str) -> None:
-    with Worker.start(RunSpec(workload, threads=4, seconds=ENDLESS_S)) as worker:
+    with Worker.start(Run(workload, threads=4, seconds=ENDLESS_S)) as worker:
         block = worker.workload_block
         deadline = time.monotonic() + CAP_S
 
@@ -76,7 +76,7 @@ def test_every_thread_stands_still_and_goes_on_and_ends(workload: str) -> None:
 
 
 def test_a_quiet_time_ends_with_the_run() -> None:
-    spec = RunSpec("service", {"burst": 1, "idle_ms": 600000}, seconds=ENDLESS_S)
+    spec = Run("service", {"burst": 1, "idle_ms": 600000}, seconds=ENDLESS_S)
     with Worker.start(spec) as worker:
         worker.stop(grace_s=CAP_S)
         outcome = worker.await_end(CAP_S)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from workbench.commands.arguments import parse_assignments, read_settings, split_assignments
 from workbench.commands.output import print_table
@@ -21,7 +22,7 @@ from workbench.experiments import (
     Finding,
     Ratio,
     Results,
-    Trial,
+    Run,
     TrialResult,
     Variant,
     Work,
@@ -56,15 +57,15 @@ def make_plan(
     """
     if operations is None and seconds is None:
         seconds = DEFAULT_SECONDS
-    base = Trial("", _parse_parameters(parameters), threads=threads, seconds=seconds, operations=operations)
-    works = [Work(name, dataclasses.replace(base, workload=name)) for name in workload_names]
-    works += [Work(Path(name).stem, Trial(REPLAY, trace=name)) for name in datasets]
+    base = Run("", _parse_parameters(parameters), threads=threads, seconds=seconds, operations=operations)
+    works = [Work(name, replace(base, workload=name)) for name in workload_names]
+    works += [Work(Path(name).stem, Run(REPLAY, trace=name)) for name in datasets]
     return ComparisonPlan(tuple(works), variants, DEFAULT_ROUNDS)
 
 
 def run_rounds(plan: ComparisonPlan, results: Results) -> tuple[Comparison, bool]:
     """Run a comparison with a bar: what came of it, and whether it was not interrupted."""
-    trial_ids = {cell.trial.id for cell in plan.list_cells()}
+    trial_ids = {cell.trial.resolve().id for cell in plan.list_cells()}
     before = results.ids & trial_ids
     title = f"{len(plan.works)} workloads, {len(plan.variants)} variants, {plan.rounds} rounds"
     with show_progress(title, len(trial_ids), len(before)) as advance:

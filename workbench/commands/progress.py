@@ -9,17 +9,17 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from workbench.errors import WorkbenchError
 from workbench.interrupt import ending_at_once
-from workbench.processes import Outcome, RunSpec, Worker
+from workbench.processes import Outcome, Run, Worker
 
 _POLL_S = 0.1
 
 
-def run_to_end(spec: RunSpec, title: str, describe: Callable[[Worker], str] | None = None) -> Outcome:
+def run_to_end(spec: Run, title: str, describe: Callable[[Worker], str] | None = None) -> Outcome:
     """Run a specification; an interrupt from the keyboard stops it.
 
     Parameters
     ----------
-    spec : RunSpec
+    spec : Run
     title : str
         What stands before the bar.
     describe : callable, optional

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from pathlib import Path
 
 import click
 
@@ -13,10 +14,9 @@ from workbench.commands.progress import run_to_end
 from workbench.control import ControlBlock
 from workbench.datasets import find_trace
 from workbench.errors import BadParameter
-from workbench.processes import Outcome, RunSpec, Worker, get_allocator
+from workbench.processes import Outcome, ResolvedRun, Run, Worker
 from workbench.processes.course import CoursePoint, frame_of, read_course_point
 from workbench.traces import Trace
-from workbench.traces.plan import ReplayPlan, find_plan
 from workbench.units import format_rough
 
 _TOUCH = ("none", "ends", "pages", "all")
@@ -71,29 +71,28 @@ def replay(
     if settings_path is not None or assignments:
         with ControlBlock.own() as own:
             tunables = read_settings(settings_path, assignments, own.tunables)
-    spec = RunSpec(
+    path = find_trace(trace_name)
+    _tell_damage(path)
+    spec = Run(
         workload="replay",
-        trace=find_trace(trace_name),
+        trace=str(path),
         parameters={
             "speed": parse_speed(speed),
             "loops": _choose_loops(loops, seconds),
             "touch": _TOUCH.index(touch),
         },
-        allocator=get_allocator(allocator).name,
+        allocator=allocator,
         seconds=seconds,
         tunables=tunables,
     )
-    _tell_damage(spec)
-    spec.check()
-    assert spec.trace is not None
-    plan = find_plan(spec.trace)
+    resolved = spec.check()
     points: list[CoursePoint] = []
-    title = f"{spec.trace.name} under {spec.allocator}"
+    title = f"{path.name} under {spec.allocator}"
     outcome = run_to_end(spec, title, lambda worker: _follow(worker, points))
     if as_json:
-        print_json(_describe(spec, plan, outcome, points))
+        print_json(_describe(resolved, outcome, points))
     else:
-        _print_report(spec, plan, outcome, points)
+        _print_report(resolved, outcome, points)
     if outcome.status != "completed":
         sys.exit(_STATUS_INTERRUPTED if outcome.status == "stopped" else _STATUS_FAILED)
 
@@ -127,13 +126,10 @@ def _choose_loops(loops: int | None, seconds: float | None) -> float:
     return 1.0 if seconds is None else 0.0
 
 
-def _tell_damage(spec: RunSpec) -> None:
-    assert spec.trace is not None
-    with Trace.open(spec.trace) as trace:
+def _tell_damage(path: Path) -> None:
+    with Trace.open(path) as trace:
         if trace.damage is not None:
-            click.echo(
-                f"workbench: {spec.trace.name}: {trace.damage}; what precedes it is replayed", err=True
-            )
+            click.echo(f"workbench: {path.name}: {trace.damage}; what precedes it is replayed", err=True)
 
 
 def _follow(worker: Worker, points: list[CoursePoint]) -> str:
@@ -146,13 +142,13 @@ def _follow(worker: Worker, points: list[CoursePoint]) -> str:
     return f"{format_rough(rate, 'events/s')}, {live} live in {resident}"
 
 
-def _describe(
-    spec: RunSpec, plan: ReplayPlan, outcome: Outcome, points: list[CoursePoint]
-) -> dict[str, object]:
+def _describe(resolved: ResolvedRun, outcome: Outcome, points: list[CoursePoint]) -> dict[str, object]:
+    spec, plan = resolved.run, resolved.plan
+    assert plan is not None
     return {
         "trace": spec.trace,
         "trace_checksum": plan.trace_checksum,
-        "parameters": spec.parameters,
+        "parameters": resolved.parameters,
         "allocator": spec.allocator,
         "threads": plan.lane_count,
         "trace_events": plan.event_count,
@@ -173,10 +169,12 @@ def _describe(
     }
 
 
-def _print_report(spec: RunSpec, plan: ReplayPlan, outcome: Outcome, points: list[CoursePoint]) -> None:
+def _print_report(resolved: ResolvedRun, outcome: Outcome, points: list[CoursePoint]) -> None:
+    spec, plan = resolved.run, resolved.plan
     assert spec.trace is not None
-    threads = "1 thread" if plan.lane_count == 1 else f"{plan.lane_count} threads"
-    click.echo(f"{spec.trace.name} under {spec.allocator}, {threads}: {outcome.status}")
+    assert plan is not None
+    name = Path(spec.trace).name
+    click.echo(f"{name} under {spec.allocator}, {resolved.threads_text}: {outcome.status}")
     click.echo(f"  {outcome.operations} events in {outcome.elapsed_s:.3f} s")
     click.echo(f"  {format_rough(outcome.operations_per_s, 'events/s')}")
     click.echo(f"  {format_rough(outcome.peak_resident_bytes, 'bytes')} resident at most")

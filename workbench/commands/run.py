@@ -17,9 +17,8 @@ from workbench.commands.output import json_option, print_json
 from workbench.commands.progress import run_to_end
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter
-from workbench.processes import Outcome, RunSpec, get_allocator
+from workbench.processes import Outcome, ResolvedRun, Run
 from workbench.units import format_rough
-from workbench.workloads import get_workload
 
 _STATUS_FAILED = 1
 _STATUS_INTERRUPTED = 130
@@ -71,23 +70,22 @@ def run(
     as_json: bool,
 ) -> None:
     """Run a workload under an allocator and print the result."""
-    workload = get_workload(workload_name)
-    spec = RunSpec(
-        workload=workload.name,
-        parameters=workload.complete_parameters(_parse_parameters(parameters)),
-        threads=workload.default_threads if threads is None else threads,
+    spec = Run(
+        workload=workload_name,
+        parameters=_parse_parameters(parameters),
+        threads=threads,
         seed=seed,
-        allocator=get_allocator(allocator).name,
+        allocator=allocator,
         seconds=seconds,
         operations=operations,
         tunables=_read_tunables(settings_path, assignments),
     )
-    spec.check()
+    resolved = spec.check()
     outcome = run_to_end(spec, f"{spec.workload} under {spec.allocator}")
     if as_json:
-        print_json(_describe(spec, outcome))
+        print_json(_describe(resolved, outcome))
     else:
-        _print_report(spec, outcome)
+        _print_report(resolved, outcome)
     if outcome.status != "completed":
         sys.exit(_STATUS_INTERRUPTED if outcome.status == "stopped" else _STATUS_FAILED)
 
@@ -109,12 +107,13 @@ def _read_tunables(path: str | None, assignments: tuple[str, ...]) -> Mapping[st
         return read_settings(path, assignments, own.tunables)
 
 
-def _describe(spec: RunSpec, outcome: Outcome) -> dict[str, object]:
+def _describe(resolved: ResolvedRun, outcome: Outcome) -> dict[str, object]:
+    spec = resolved.run
     return {
         "workload": spec.workload,
-        "parameters": spec.parameters,
+        "parameters": resolved.parameters,
         "allocator": spec.allocator,
-        "threads": spec.threads,
+        "threads": resolved.threads,
         "seed": spec.seed,
         "operations": outcome.operations,
         "elapsed_s": outcome.elapsed_s,
@@ -130,8 +129,8 @@ def _describe(spec: RunSpec, outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _print_report(spec: RunSpec, outcome: Outcome) -> None:
-    threads = "1 thread" if spec.threads == 1 else f"{spec.threads} threads"
+def _print_report(resolved: ResolvedRun, outcome: Outcome) -> None:
+    spec, threads = resolved.run, resolved.threads_text
     click.echo(f"{spec.workload} under {spec.allocator}, {threads}, seed {spec.seed}: {outcome.status}")
     click.echo(f"  {outcome.operations} operations in {outcome.elapsed_s:.3f} s")
     click.echo(f"  {format_rough(outcome.operations_per_s, 'operations/s')}")

@@ -19,8 +19,8 @@ from workbench.commands.output import print_json, print_table
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter
 from workbench.experiments import TrialResult
-from workbench.experiments.trial import known_tunables
 from workbench.export import FORMATS
+from workbench.processes.settings import known_tunables
 from workbench.tuning import Candidate, HeldOut, Study, StudyPlan, StudyStep
 
 _SHOWN_CANDIDATES = 12

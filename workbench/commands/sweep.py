@@ -57,7 +57,7 @@ def sweep(
     if cluster is not None:
         check_address(cluster)
     results = Results.open(output or Path(plan_path).with_suffix(".results"))
-    done = sum(trial.id in results.ids for trial in plan.trials)
+    done = sum(trial.resolve().id in results.ids for trial in plan.trials)
     if checks_only:
         _tell({"trials": len(plan), "done": done}, as_json, f"{len(plan)} trials, {done} of them done")
         return
@@ -90,7 +90,7 @@ def _note(text: str) -> None:
 
 
 def _report(plan: Plan, results: Results, as_json: bool) -> None:
-    wanted = {trial.id for trial in plan.trials}
+    wanted = {trial.resolve().id for trial in plan.trials}
     found = [result for result in results if result.id in wanted]
     failed = [result for result in found if not result.is_measured]
     summary = {

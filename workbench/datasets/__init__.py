@@ -3,17 +3,15 @@
 from workbench.datasets.card import Card
 from workbench.datasets.catalogue import (
     DatasetCheck,
-    find,
-    find_trace,
     get_card,
     known_datasets,
     load,
     verify,
 )
-from workbench.datasets.places import datasets_folder
 from workbench.datasets.rebuild import rebuild
 from workbench.datasets.replays import replay_in_turn
 from workbench.datasets.scenario import Scenario, scenarios
+from workbench.traces.places import datasets_folder, find, find_trace
 
 __all__ = [
     "Card",

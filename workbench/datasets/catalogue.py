@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from workbench.datasets.card import Card, compare_with_trace
-from workbench.datasets.places import CARD_SUFFIX, datasets_folder
-from workbench.errors import UnknownDataset, describe_unknown
 from workbench.traces import SUFFIX, Trace
+from workbench.traces.places import CARD_SUFFIX, datasets_folder, find, find_card
 
 
 @dataclass(frozen=True)
@@ -46,41 +44,7 @@ def get_card(name: str) -> Card:
     UnknownDataset, DamagedDataset
         With the nearest name; or as `known_datasets`.
     """
-    return Card.read(_find_card(name))
-
-
-def find(name: str) -> Path:
-    """Find the recording of a dataset.
-
-    Raises
-    ------
-    UnknownDataset
-        With the nearest name, or what is missing.
-    """
-    path = _find_card(name).with_suffix(SUFFIX)
-    if not path.is_file():
-        raise UnknownDataset(
-            f"dataset {name} has a card and no recording; record it again with "
-            f"`workbench datasets rebuild {name}`"
-        )
-    return path
-
-
-def find_trace(text: str) -> Path:
-    """Find a trace by its path, or a dataset's by its name.
-
-    Raises
-    ------
-    UnknownDataset
-        If it is neither.
-    """
-    path = Path(text)
-    if path.is_file():
-        return path
-    if path.suffix or path.name != text:
-        what = "it is a folder" if path.is_dir() else "no such file"
-        raise UnknownDataset(f"{text}: {what}; name a trace, or a dataset of `workbench datasets`")
-    return find(text)
+    return Card.read(find_card(name))
 
 
 def load(name: str) -> pd.DataFrame:
@@ -115,14 +79,5 @@ def verify(name: str) -> DatasetCheck:
     UnknownDataset, DamagedDataset
         If there is none of that name, or its card cannot be read.
     """
-    path = _find_card(name)
+    path = find_card(name)
     return DatasetCheck(name, tuple(compare_with_trace(Card.read(path), path.with_suffix(SUFFIX))))
-
-
-def _find_card(name: str) -> Path:
-    folder = datasets_folder()
-    path = folder / f"{name}{CARD_SUFFIX}"
-    if Path(name).name != name or not path.is_file():
-        known = [card.stem for card in sorted(folder.glob(f"*{CARD_SUFFIX}"))]
-        raise UnknownDataset(describe_unknown("dataset", name, known))
-    return path

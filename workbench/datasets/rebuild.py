@@ -10,7 +10,6 @@ from pathlib import Path
 from workbench.datasets.card import LICENCE, Card, measure_trace
 from workbench.datasets.catalogue import known_datasets
 from workbench.datasets.overview import update_overview
-from workbench.datasets.places import CARD_SUFFIX, datasets_folder
 from workbench.datasets.scenario import (
     Scenario,
     describe_debian,
@@ -22,6 +21,7 @@ from workbench.processes.private_folder import open_private_folder
 from workbench.processes.process_trace import RecordedTrace
 from workbench.processes.trace_recorder import record
 from workbench.traces import SUFFIX, Site, Trace, TraceWriter
+from workbench.traces.places import CARD_SUFFIX, datasets_folder
 
 # Small rather than fast: it is written once and stays in the repository.
 _LEVEL = 19

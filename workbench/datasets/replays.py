@@ -9,7 +9,7 @@ import pandas as pd
 
 from workbench.control import Value
 from workbench.errors import WorkerFailed
-from workbench.processes import RunSpec, run
+from workbench.processes import Run, run
 
 
 def replay_in_turn(
@@ -48,10 +48,12 @@ def replay_in_turn(
         If it cannot be run.
     """
     specs = {
-        name: RunSpec("replay", trace=path, parameters={"loops": 1}, allocator=name) for name in allocators
+        name: Run("replay", trace=str(path), parameters={"loops": 1}, allocator=name) for name in allocators
     }
     if tunables:
-        specs["hakmem, tuned"] = RunSpec("replay", trace=path, parameters={"loops": 1}, tunables={**tunables})
+        specs["hakmem, tuned"] = Run(
+            "replay", trace=str(path), parameters={"loops": 1}, tunables={**tunables}
+        )
     rows = []
     for number in range(rounds):
         for name, spec in specs.items():

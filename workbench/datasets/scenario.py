@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.datasets.places import SCENARIOS, datasets_folder
 from workbench.errors import DamagedDataset, MissingProgram, UnknownDataset, describe_unknown
+from workbench.traces.places import SCENARIOS, datasets_folder
 
 _FILE = "scenario.toml"
 _PACKAGE_STATES = Path("/var/lib/dpkg/status")

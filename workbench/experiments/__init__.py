@@ -20,10 +20,10 @@ from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
 from workbench.experiments.measurement import run_trial
 from workbench.experiments.plan import Plan, Span
 from workbench.experiments.plan_file import read_comparison_plan, read_sweep_plan
-from workbench.experiments.provenance import Machine, Software, describe_machine, describe_software
 from workbench.experiments.result import TrialResult
 from workbench.experiments.result_set import Results
-from workbench.experiments.trial import Step, Trial
+from workbench.processes.machine import Machine, Software, describe_machine, describe_software
+from workbench.processes.runs import Run, Step
 
 __all__ = [
     "ALL_WORKS",
@@ -41,10 +41,10 @@ __all__ = [
     "Plan",
     "Ratio",
     "Results",
+    "Run",
     "Software",
     "Span",
     "Step",
-    "Trial",
     "TrialResult",
     "Variant",
     "Work",

@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 from workbench.errors import BadParameter, NoProcess, SchedulerLost, WorkerFailed, WrongResults
 from workbench.experiments.execution import ResultListener, WarmMemory, list_missing
 from workbench.experiments.measurement import run_trial
-from workbench.experiments.provenance import describe_machine, describe_software
 from workbench.experiments.result import TrialResult
 from workbench.experiments.result_set import Results
-from workbench.experiments.trial import Trial
+from workbench.processes.machine import describe_machine, describe_software
+from workbench.processes.runs import Run
 
 _CONNECT_S = 20.0
 # A trial that took so many workers along is a failure of the trial.
@@ -39,7 +39,7 @@ _LOGGERS = ("distributed", "tornado", "asyncio")
 
 
 def run_trials_on_cluster(
-    trials: Sequence[Trial],
+    trials: Sequence[Run],
     results: Results,
     address: str,
     on_result: ResultListener | None = None,
@@ -51,7 +51,7 @@ def run_trials_on_cluster(
 
     Parameters
     ----------
-    trials : sequence of Trial
+    trials : sequence of Run
     results : Results
         Held for writing (`Results.writing`).
     address : str
@@ -79,7 +79,7 @@ def run_trials_on_cluster(
     """
     check_address(address)
     distributed = _import_distributed()
-    missing = {trial.id: trial for trial in list_missing(trials, results)}
+    missing = {trial.resolve().id: trial for trial in list_missing(trials, results)}
     if not missing:
         return
     try:
@@ -141,7 +141,7 @@ def check_address(address: str) -> None:
 
 def measure_remotely(text: str) -> str:
     """Run on a worker: a trial as JSON to a row as JSON."""
-    trial = Trial.from_json(text)
+    trial = Run.from_json(text)
     memory = _remote_memory()
     result = run_trial(trial, warm_bytes=memory.choose(trial))
     memory.learn(result)
@@ -209,14 +209,14 @@ def _describe_loss(client: Any) -> SchedulerLost:
     return SchedulerLost(f"the Dask scheduler at {client.scheduler.address} is gone; start one again")
 
 
-def _take(distributed: Any, client: Any, future: Any, trial: Trial) -> TrialResult:
+def _take(distributed: Any, client: Any, future: Any, trial: Run) -> TrialResult:
     try:
         return TrialResult.from_row(json.loads(future.result()))
     except distributed.KilledWorker:
         reason = f"{_DEATHS} workers of the cluster died of it, or with it"
         return TrialResult(
             trial=trial,
-            id=trial.id,
+            id=trial.resolve().id,
             status="failed",
             reason=reason,
             machine=describe_machine(),

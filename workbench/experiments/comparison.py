@@ -210,7 +210,7 @@ def run_comparison(
         results.declare(plan.to_dict())
         for number in range(plan.rounds):
             for cell in plan.list_round(number):
-                result = results.get(cell.trial.id)
+                result = results.get(cell.trial.resolve().id)
                 if result is None:
                     result = (measure or run_trial)(cell.trial, warm_bytes=memory.choose(cell.trial))
                     results.add(result)
@@ -240,7 +240,7 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
     found = {
         (cell.work, cell.variant, cell.round, cell.trial.samples_latency): result
         for cell in plan.list_cells()
-        if (result := results.get(cell.trial.id)) is not None
+        if (result := results.get(cell.trial.resolve().id)) is not None
     }
     _refuse_mixture(list(found.values()))
     complete = sum(

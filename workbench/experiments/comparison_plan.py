@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
 from workbench.control import Value
 from workbench.errors import OutOfRange, WrongPlan
-from workbench.experiments.trial import TUNABLE_ALLOCATOR, Trial
+from workbench.processes.runs import Run
+from workbench.processes.settings import TUNABLE_ALLOCATOR
 
 _MOST_ROUNDS = 10_000
 
@@ -24,11 +26,11 @@ class Work:
     ----------
     name : str
         For people; unique in a comparison.
-    trial : Trial
+    trial : Run
     """
 
     name: str
-    trial: Trial
+    trial: Run
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class ComparisonPlan:
         WrongPlan, OutOfRange
             If there is too little to compare, or a name stands twice.
         WorkbenchError
-            As `Trial.check`, for any of its trials.
+            As `Run.check`, for any of its trials.
         """
         if not self.works:
             raise WrongPlan("a comparison needs a workload; name at least one")
@@ -142,12 +144,12 @@ class ComparisonPlan:
             "samples_latency": self.samples_latency,
         }
 
-    def _make_trial(self, work: Work, variant: Variant, number: int, is_latency: bool) -> Trial:
+    def _make_trial(self, work: Work, variant: Variant, number: int, is_latency: bool) -> Run:
         trial = _fill(work, variant)
         # Variants of the same content, however they are written, are told apart by the number of the repeat.
         before = self.variants[: self.variants.index(variant)]
-        copy = sum(_fill(work, other).condition == trial.condition for other in before)
-        return dataclasses.replace(
+        copy = sum(_fill(work, other).resolve().condition == trial.resolve().condition for other in before)
+        return replace(
             trial,
             seed=trial.seed + number,
             round=number + copy * self.rounds,
@@ -155,10 +157,10 @@ class ComparisonPlan:
         )
 
 
-def _fill(work: Work, variant: Variant) -> Trial:
+def _fill(work: Work, variant: Variant) -> Run:
     """The work under the variant; settings are hakmem's alone."""
     is_tunable = variant.allocator == TUNABLE_ALLOCATOR
-    return dataclasses.replace(
+    return replace(
         work.trial,
         allocator=variant.allocator,
         tunables=dict(work.trial.tunables) | dict(variant.tunables) if is_tunable else {},
@@ -173,4 +175,4 @@ class Cell:
     work: str
     variant: str
     round: int
-    trial: Trial
+    trial: Run

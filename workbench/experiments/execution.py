@@ -10,8 +10,9 @@ from workbench.experiments.measurement import run_trial
 from workbench.experiments.plan import Plan
 from workbench.experiments.result import TrialResult
 from workbench.experiments.result_set import Results
-from workbench.experiments.trial import Trial, canonical_json
 from workbench.experiments.warming import choose_warm_bytes
+from workbench.plain_values import canonical_json
+from workbench.processes.runs import Run
 
 #: Told of each result as it is kept.
 ResultListener = Callable[[TrialResult], object]
@@ -20,7 +21,7 @@ ResultListener = Callable[[TrialResult], object]
 class Measurer(Protocol):
     """Runs a trial to its end; `run_trial` is the one that measures."""
 
-    def __call__(self, trial: Trial, *, warm_bytes: int | None = None) -> TrialResult:
+    def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
         """The trial's result, with `warm_bytes` of memory touched before."""
         ...
 
@@ -38,19 +39,19 @@ class WarmMemory:
         key = _name_work(result.trial)
         self._peaks[key] = max(self._peaks.get(key, 0.0), result.peak_resident_bytes)
 
-    def choose(self, trial: Trial) -> int:
+    def choose(self, trial: Run) -> int:
         """Bytes to touch before a trial."""
         peak = self._peaks.get(_name_work(trial))
         return choose_warm_bytes(None if peak is None else int(peak))
 
 
-def list_missing(trials: Iterable[Trial], results: Results) -> list[Trial]:
+def list_missing(trials: Iterable[Run], results: Results) -> list[Run]:
     """Those of the trials that have no result yet, each once."""
-    missing = {trial.id: trial for trial in trials}
+    missing = {trial.resolve().id: trial for trial in trials}
     return [trial for trial_id, trial in missing.items() if trial_id not in results.ids]
 
 
-def shuffle_trials(trials: Iterable[Trial], seed: int) -> list[Trial]:
+def shuffle_trials(trials: Iterable[Run], seed: int) -> list[Run]:
     """The trials in a random order, the same for the same seed."""
     shuffled = list(trials)
     random.Random(seed).shuffle(shuffled)
@@ -83,14 +84,14 @@ def run_sweep(
             results.compact()
 
 
-def run_trials(trials: Sequence[Trial], results: Results, on_result: ResultListener | None = None) -> None:
+def run_trials(trials: Sequence[Run], results: Results, on_result: ResultListener | None = None) -> None:
     """Run what is missing, in the order given; each result is on disk before the next trial begins.
 
     An interrupt ends it between two results; what was measured stays.
 
     Parameters
     ----------
-    trials : sequence of Trial
+    trials : sequence of Run
         All checked already.
     results : Results
         Held for writing (`Results.writing`).
@@ -106,7 +107,7 @@ def run_trials(trials: Sequence[Trial], results: Results, on_result: ResultListe
             on_result(result)
 
 
-def _name_work(trial: Trial) -> str:
+def _name_work(trial: Run) -> str:
     """The same for all trials that do the same work, whatever allocator serves it."""
     content = trial.to_dict()
     for name in ("seed", "round", "allocator", "tunables", "schedule", "samples_latency"):

@@ -12,16 +12,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from workbench.errors import NoProcess, WorkbenchError
 from workbench.experiments.host_lock import hold_host
-from workbench.experiments.provenance import describe_machine, describe_software, find_c_library
 from workbench.experiments.result import COMPLETED, TrialResult
 from workbench.experiments.telemetry import Tally
-from workbench.experiments.trial import Trial
 from workbench.experiments.warming import choose_warm_bytes, touch_memory
 from workbench.processes import Worker, resident_bytes
 from workbench.processes.command import run_command
+from workbench.processes.machine import describe_machine, describe_software, find_c_library
 from workbench.processes.private_folder import open_private_folder
+from workbench.processes.runs import Run
 
 # A run is killed when it takes this much longer than it should.
 _GRACE_S = 60.0
@@ -40,7 +42,7 @@ Observer = Callable[[Worker], object]
 
 
 def run_trial(
-    trial: Trial,
+    trial: Run,
     *,
     warm_bytes: int | None = None,
     timeout_s: float | None = None,
@@ -50,7 +52,7 @@ def run_trial(
 
     Parameters
     ----------
-    trial : Trial
+    trial : Run
     warm_bytes : int, optional
         Memory to touch just before, in bytes; chosen without a knowledge of the run by default.
         Something above the peak of an earlier run of the same work is best.
@@ -70,8 +72,7 @@ def run_trial(
     ConstraintBroken, StartOnly
         If the trial makes no sense here. Nothing has run then.
     """
-    trial.check()
-    identity = trial.id
+    identity = trial.check().id
     machine, software = describe_machine(), describe_software(trial.allocator)
     limit_s = _expect_s(trial) if timeout_s is None else timeout_s
     with hold_host():
@@ -124,10 +125,11 @@ class _Measurement:
         self.status, self.reason = status, " ".join(reason.split())
 
 
-def _measure_workload(trial: Trial, limit_s: float, observe: Observer | None) -> _Measurement:
+def _measure_workload(trial: Run, limit_s: float, observe: Observer | None) -> _Measurement:
     found = _Measurement()
     try:
-        worker = Worker.start(trial.spec())
+        by_operations = tuple(step for step in trial.schedule if step.at_s is None)
+        worker = Worker.start(replace(trial, schedule=by_operations))
     except (WorkbenchError, OSError) as error:
         # The trial makes sense: no memory for a process, or a file that is replaced just now.
         found.fail("failed", str(error))
@@ -150,11 +152,11 @@ def _measure_workload(trial: Trial, limit_s: float, observe: Observer | None) ->
 
 
 def _follow(
-    worker: Worker, trial: Trial, limit_s: float, found: _Measurement, observe: Observer | None
+    worker: Worker, trial: Run, limit_s: float, found: _Measurement, observe: Observer | None
 ) -> None:
     """Sample until the end or the limit, and set what the schedule has by time."""
     pending = [step for step in trial.schedule if step.at_s is not None]
-    length_s = 0.0 if _is_open_ended(trial) else trial.spec().length_s
+    length_s = 0.0 if _is_open_ended(trial) else trial.length_s
     period_s = min(max(length_s / _SAMPLES, _SHORTEST_SAMPLE_S), _LONGEST_SAMPLE_S)
     resident: list[int] = []
     tally = Tally(worker.allocator_block)
@@ -187,7 +189,7 @@ def _follow(
         found.peak_cached_bytes = max(tally.cached_bytes)
 
 
-def _measure_command(trial: Trial, limit_s: float) -> _Measurement:
+def _measure_command(trial: Run, limit_s: float) -> _Measurement:
     found = _Measurement()
     with open_private_folder("workbench-trial-") as private:
         folder = private / "work"
@@ -214,16 +216,16 @@ def _measure_command(trial: Trial, limit_s: float) -> _Measurement:
     return found
 
 
-def _expect_s(trial: Trial) -> float:
+def _expect_s(trial: Run) -> float:
     if trial.command or _is_open_ended(trial):
         return _OPEN_END_TIMEOUT_S
     operations = trial.operations or 0
-    return _STRETCH * (trial.spec().length_s + operations / _SLOWEST_OPERATIONS_PER_S) + _GRACE_S
+    return _STRETCH * (trial.length_s + operations / _SLOWEST_OPERATIONS_PER_S) + _GRACE_S
 
 
-def _is_open_ended(trial: Trial) -> bool:
+def _is_open_ended(trial: Run) -> bool:
     """Whether it is a replay that takes as long as its loops take."""
-    return trial.trace is not None and trial.seconds is None and trial.spec().ends_itself
+    return trial.trace is not None and trial.seconds is None and trial.ends_itself
 
 
 def _count_memory_kills() -> int:

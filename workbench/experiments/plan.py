@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import random
@@ -10,9 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from workbench.control import Value
 from workbench.errors import ConstraintBroken, WorkbenchError, WrongPlan, describe_unknown
-from workbench.experiments.trial import TUNABLE_ALLOCATOR, Trial, known_tunables
+from workbench.processes.runs import Run
+from workbench.processes.settings import TUNABLE_ALLOCATOR, known_tunables
 from workbench.workloads import get_workload
 
 if TYPE_CHECKING:
@@ -65,18 +67,18 @@ class Plan:
 
     Parameters
     ----------
-    trials : tuple of Trial
+    trials : tuple of Run
     """
 
-    trials: tuple[Trial, ...] = field(default=())
+    trials: tuple[Run, ...] = field(default=())
 
     @classmethod
-    def from_grid(cls, base: Trial | Sequence[Trial], axes: Mapping[str, Axis], rounds: int = 1) -> Plan:
+    def from_grid(cls, base: Run | Sequence[Run], axes: Mapping[str, Axis], rounds: int = 1) -> Plan:
         """Every combination of the axes' values, for every base.
 
         Parameters
         ----------
-        base : Trial or sequence of Trial
+        base : Run or sequence of Run
             What the axes do not say.
         axes : mapping of str to Axis
             By name of a tunable, `parameter.NAME` of a workload, or workload, allocator, threads, seed,
@@ -89,7 +91,7 @@ class Plan:
         WrongPlan
             With every value that is wrong, and its range.
         """
-        bases = [base] if isinstance(base, Trial) else list(base)
+        bases = [base] if isinstance(base, Run) else list(base)
         _check_axes(axes, bases)
         values = {name: _list_values(name, axis) for name, axis in axes.items()}
         _check_size(math.prod(len(each) for each in values.values()) * len(bases), rounds)
@@ -101,7 +103,7 @@ class Plan:
     @classmethod
     def from_random(
         cls,
-        base: Trial | Sequence[Trial],
+        base: Run | Sequence[Run],
         axes: Mapping[str, Axis],
         count: int,
         seed: int = 1,
@@ -122,7 +124,7 @@ class Plan:
         WrongPlan
             With every value that is wrong, and its range.
         """
-        bases = [base] if isinstance(base, Trial) else list(base)
+        bases = [base] if isinstance(base, Run) else list(base)
         _check_axes(axes, bases)
         if count < 1:
             raise WrongPlan(f"count: {count} is not 1 or more")
@@ -138,7 +140,7 @@ class Plan:
         raise WrongPlan("hardly any combination keeps the tunables' constraints; narrow the axes")
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, base: Trial | None = None) -> Plan:
+    def from_frame(cls, frame: pd.DataFrame, base: Run | None = None) -> Plan:
         """A trial a row; columns are named as the axes of `from_grid`, empty cells are left out.
 
         Raises
@@ -149,7 +151,7 @@ class Plan:
         _check_size(len(frame), 1)
         if base is None and "workload" not in frame.columns:
             raise WrongPlan("a plan needs a column 'workload'")
-        start = base or Trial("")
+        start = base or Run("")
         wrong = _list_wrong_names([str(name) for name in frame.columns])
         if wrong:
             raise WrongPlan("; ".join(wrong))
@@ -163,7 +165,7 @@ class Plan:
         return len(self.trials)
 
     @classmethod
-    def _check_all(cls, trials: Sequence[Trial], rounds: int) -> Plan:
+    def _check_all(cls, trials: Sequence[Run], rounds: int) -> Plan:
         """Check each combination once; all that is wrong is told together."""
         wrong: dict[str, int] = {}
         for number, trial in enumerate(trials, start=1):
@@ -175,9 +177,9 @@ class Plan:
             told = [f"trial {number}: {message}" for message, number in wrong.items()]
             more = f" ... and {len(told) - _SHOWN_ERRORS} more" if len(told) > _SHOWN_ERRORS else ""
             raise WrongPlan("; ".join(told[:_SHOWN_ERRORS]) + more)
-        unique = {trial.id: trial for trial in trials}
+        unique = {trial.resolve().id: trial for trial in trials}
         repeated = [
-            dataclasses.replace(trial, seed=trial.seed + number, round=trial.round + number)
+            replace(trial, seed=trial.seed + number, round=trial.round + number)
             for number in range(rounds)
             for trial in unique.values()
         ]
@@ -191,7 +193,7 @@ def _check_size(count: int, rounds: int) -> None:
         raise WrongPlan(f"a plan of {count * rounds} trials: there may be 1 to {MAXIMUM_TRIALS}")
 
 
-def _check_axes(axes: Mapping[str, Axis], bases: Sequence[Trial]) -> None:
+def _check_axes(axes: Mapping[str, Axis], bases: Sequence[Run]) -> None:
     """Name every value of every axis that is wrong, with its range."""
     if not bases:
         raise WrongPlan("a plan needs a workload; name at least one")
@@ -217,7 +219,7 @@ def _check_axes(axes: Mapping[str, Axis], bases: Sequence[Trial]) -> None:
         raise WrongPlan("; ".join(dict.fromkeys(wrong[:_SHOWN_ERRORS])) + more)
 
 
-def _check_parameter(name: str, value: Value, axes: Mapping[str, Axis], bases: Sequence[Trial]) -> None:
+def _check_parameter(name: str, value: Value, axes: Mapping[str, Axis], bases: Sequence[Run]) -> None:
     """A value of a parameter against its own range; what it does with others is seen trial by trial."""
     names = axes.get("workload", [base.workload for base in bases])
     for workload in names if not isinstance(names, Span) else ():
@@ -291,7 +293,7 @@ def _draw_value(name: str, axis: Axis, order: random.Random) -> Value:
     return _place(name, axis, order.random()) if isinstance(axis, Span) else order.choice(axis)
 
 
-def _keeps_constraints(trial: Trial) -> bool:
+def _keeps_constraints(trial: Run) -> bool:
     try:
         trial.check()
     except ConstraintBroken:
@@ -301,7 +303,7 @@ def _keeps_constraints(trial: Trial) -> bool:
     return True
 
 
-def _fill(base: Trial, row: Mapping[str, Value]) -> Trial:
+def _fill(base: Run, row: Mapping[str, Value]) -> Run:
     """The base with a row's values."""
     fields: dict[str, Any] = {}
     parameters, tunables = dict(base.parameters), dict(base.tunables)
@@ -318,7 +320,7 @@ def _fill(base: Trial, row: Mapping[str, Value]) -> Trial:
         fields["operations"] = None
     if fields.get("allocator", base.allocator) != TUNABLE_ALLOCATOR:
         tunables = {}  # a peer has none: it is the same at every point
-    return dataclasses.replace(base, parameters=parameters, tunables=tunables, **fields)
+    return replace(base, parameters=parameters, tunables=tunables, **fields)
 
 
 def _convert_field(name: str, value: Value) -> Any:

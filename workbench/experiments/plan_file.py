@@ -21,10 +21,11 @@ A comparison has `allocators` or [[variants]] (name, allocator, tunables) instea
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from workbench.errors import BadParameter, WrongPlan
 from workbench.experiments.comparison_plan import ComparisonPlan, Variant
@@ -38,7 +39,7 @@ from workbench.experiments.plan_tables import (
     take,
     take_number,
 )
-from workbench.experiments.trial import Trial
+from workbench.processes.runs import Run
 
 _COMMON = ("workloads", "datasets", "works", "seconds", "operations", "threads", "seed", "rounds")
 _SWEEP = (*_COMMON, "allocator", "tunables", "axes", "random")
@@ -96,12 +97,12 @@ def read_comparison_plan(path: str | os.PathLike[str]) -> ComparisonPlan:
     )
 
 
-def _replace(trial: Trial, name: str, value: object) -> Trial:
+def _replace(trial: Run, name: str, value: object) -> Run:
     try:
-        checked = Trial.from_dict({"workload": trial.workload, name: value})
+        checked = Run.from_dict({"workload": trial.workload, name: value})
     except BadParameter as error:
         raise WrongPlan(str(error)) from None
-    return dataclasses.replace(trial, **{name: getattr(checked, name)})
+    return replace(trial, **{name: getattr(checked, name)})
 
 
 def _read_axis(name: str, axis: object) -> Axis:

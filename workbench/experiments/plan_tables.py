@@ -9,7 +9,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError, WrongPlan, describe_unknown
 from workbench.experiments.comparison_plan import Work
-from workbench.experiments.trial import Trial
+from workbench.processes.runs import Run
 from workbench.workloads import REPLAY
 
 _MAXIMUM_BYTES = 1 << 20
@@ -77,7 +77,7 @@ def read_works(content: Mapping[str, Any], path: Path) -> list[Work]:
         if isinstance(table.get("trace"), str) and Path(table["trace"]).suffix:
             table["trace"] = str(path.parent / table["trace"])
         try:
-            works.append(Work(name, Trial.from_dict(kept | table)))
+            works.append(Work(name, Run.from_dict(kept | table)))
         except WorkbenchError as error:
             raise WrongPlan(f"{name}: {error}") from None
     if not works:

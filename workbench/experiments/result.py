@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from workbench.errors import WrongResults
-from workbench.experiments.provenance import Machine, Software
-from workbench.experiments.trial import Trial, canonical_json
+from workbench.plain_values import canonical_json
+from workbench.processes.machine import Machine, Software
+from workbench.processes.runs import Run
 
 #: The only status of a trial that was measured; every other one is a failure with its reason.
 COMPLETED = "completed"
@@ -24,7 +25,7 @@ class TrialResult:
 
     Parameters
     ----------
-    trial : Trial
+    trial : Run
     id : str
         The trial's, as it was when it ran.
     status : str
@@ -62,7 +63,7 @@ class TrialResult:
         Unix time of the measured period.
     """
 
-    trial: Trial
+    trial: Run
     id: str
     status: str
     machine: Machine
@@ -130,7 +131,7 @@ class TrialResult:
             # Results of before there was telemetry are results, too.
             rest = {name: row[name] for name in ROW_TYPES if "." not in name and name != "telemetry"}
             plain = rest | {
-                "trial": Trial.from_json(row["trial"]),
+                "trial": Run.from_json(row["trial"]),
                 "latency_ns": json.loads(row["latency_ns"]),
                 "telemetry": json.loads(row.get("telemetry") or "{}"),
             }

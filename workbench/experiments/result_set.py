@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from workbench.errors import WorkbenchError, WrongResults
 from workbench.experiments.result import ROW_TYPES, TrialResult
 from workbench.experiments.table import tabulate_results
-from workbench.experiments.trial import canonical_json
+from workbench.plain_values import canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from workbench.experiments.result import TrialResult
-from workbench.experiments.trial import Trial, known_tunables
+from workbench.processes.runs import Run
+from workbench.processes.settings import known_tunables
 from workbench.units import name_column
 from workbench.workloads import REPLAY, get_workload, known_workloads
 
@@ -59,7 +60,7 @@ def _tunable_columns() -> set[str]:
     return {name_tunable(name) for name in known_tunables()}
 
 
-def _describe_trial(trial: Trial) -> dict[str, Any]:
+def _describe_trial(trial: Run) -> dict[str, Any]:
     known = None if trial.command or trial.trace is not None else known_workloads().get(trial.workload)
     threads = trial.threads
     values = dict(trial.parameters)

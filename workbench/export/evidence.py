@@ -27,15 +27,11 @@ from workbench.experiments import (
     Variant,
     Work,
 )
-from workbench.experiments.trial import (
-    TUNABLE_ALLOCATOR,
-    Trial,
-    checksum_file,
-    known_tunables,
-    normalize_settings,
-)
 from workbench.export.evidence_shape import read_fields
 from workbench.export.format import spell
+from workbench.processes.machine import checksum_file
+from workbench.processes.runs import Run
+from workbench.processes.settings import TUNABLE_ALLOCATOR, known_tunables, normalize_settings
 from workbench.traces.plan import find_plan
 
 #: Version 1 had a checksum, and in comments the whole evidence as compressed JSON; it can still be read.
@@ -241,7 +237,7 @@ class Evidence:
         plan = self.plan
         try:
             return ComparisonPlan(
-                tuple(Work(work["name"], Trial.from_dict(work["trial"])) for work in plan["works"]),
+                tuple(Work(work["name"], Run.from_dict(work["trial"])) for work in plan["works"]),
                 tuple(
                     Variant(one["name"], one["allocator"], dict(one["tunables"])) for one in plan["variants"]
                 ),
@@ -351,7 +347,7 @@ _Found = Mapping[tuple[str, str, int, bool], TrialResult]
 def _find_results(plan: ComparisonPlan, results: Results, sides: tuple[str, str]) -> _Found:
     found = {}
     for cell in plan.list_cells():
-        if cell.variant in sides and (result := results.get(cell.trial.id)) is not None:
+        if cell.variant in sides and (result := results.get(cell.trial.resolve().id)) is not None:
             found[cell.work, cell.variant, cell.round, cell.trial.samples_latency] = result
     if not any(result.trial.allocator == TUNABLE_ALLOCATOR for result in found.values()):
         raise WrongResults(f"{results.path}: it holds no results of this comparison")

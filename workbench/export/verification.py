@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from msgspec.structs import replace
+
 from workbench.control import Value
 from workbench.datasets import find_trace
 from workbench.errors import OutOfRange, UnknownTunable, WorkbenchError
@@ -20,16 +22,12 @@ from workbench.experiments import (
     describe_software,
 )
 from workbench.experiments.inference import least_pairs
-from workbench.experiments.trial import (
-    TUNABLE_ALLOCATOR,
-    Trial,
-    checksum_file,
-    known_tunables,
-    normalize_settings,
-)
 from workbench.export.evidence import Evidence
 from workbench.export.format import spell
 from workbench.export.judgement import STATUSES, Judgement, Status, judge_claim
+from workbench.processes.machine import checksum_file
+from workbench.processes.runs import Run
+from workbench.processes.settings import TUNABLE_ALLOCATOR, known_tunables, normalize_settings
 from workbench.traces.plan import find_plan
 
 #: Rounds of a quick verification: little more than the fewest that can tell anything.
@@ -102,9 +100,7 @@ def plan_verification(
     works = plan.works
     if not keeps_seeds:
         works = tuple(
-            Work(
-                work.name, dataclasses.replace(work.trial, seed=_follow(work.trial.seed, plan.rounds, rounds))
-            )
+            Work(work.name, replace(work.trial, seed=_follow(work.trial.seed, plan.rounds, rounds)))
             for work in works
         )
     return dataclasses.replace(plan, works=works, rounds=rounds, looks=1, seed=plan.seed + 1)
@@ -150,7 +146,7 @@ def find_obstacles(evidence: Evidence) -> list[str]:
         for variant in plan.variants:
             is_tunable = variant.allocator == TUNABLE_ALLOCATOR
             settings = {**work.trial.tunables, **variant.tunables} if is_tunable and has_settings else {}
-            trial = dataclasses.replace(
+            trial = replace(
                 work.trial,
                 allocator=variant.allocator,
                 tunables=settings,
@@ -223,7 +219,7 @@ def _compare_defaults(evidence: Evidence) -> list[str]:
     if found:
         return found
     try:
-        planned = {cell.trial.id for cell in evidence.comparison_plan.list_cells()}
+        planned = {cell.trial.resolve().id for cell in evidence.comparison_plan.list_cells()}
     except WorkbenchError:
         return []  # an obstacle, told as one
     measured = {trial_id for series in evidence.trials for trial_id in series.ids}
@@ -247,7 +243,7 @@ def _refuse_setting(evidence: Evidence, name: str, value: Value) -> str:
     return ""
 
 
-def _find_wrong_files(trial: Trial, checksums: Mapping[str, str]) -> list[str]:
+def _find_wrong_files(trial: Run, checksums: Mapping[str, str]) -> list[str]:
     found = []
     wanted: list[str | Path] = [] if trial.trace is None else [trial.trace]
     for file in (*wanted, *trial.inputs):

@@ -7,18 +7,17 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from workbench.control import Value
-from workbench.datasets import find_trace
 from workbench.errors import BadParameter, OutOfRange
 from workbench.panel.messages import RunForm, ShownRun
 from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S, IN_PROCESS
 from workbench.panel.traces import name_trace
-from workbench.processes import RunSpec
-from workbench.workloads import MAXIMUM_THREADS, REPLAY, get_workload
+from workbench.processes import Run
+from workbench.workloads import MAXIMUM_THREADS, REPLAY
 
 MAXIMUM_SEED = 2**64 - 1
 
 
-def read_request(request: RunForm, tunables: Mapping[str, Value]) -> tuple[RunSpec, bool]:
+def read_request(request: RunForm, tunables: Mapping[str, Value]) -> tuple[Run, bool]:
     """The run that is asked for, and whether it is in this process.
 
     Parameters
@@ -47,7 +46,7 @@ def read_request(request: RunForm, tunables: Mapping[str, Value]) -> tuple[RunSp
     if not seconds and not operations and not is_replay and tunables.get("clock.mode") == "operations":
         operations = ENDLESS_OPERATIONS
     parameters = request.get("parameters", {})
-    spec = RunSpec(
+    spec = Run(
         workload=workload,
         parameters={name: float(_read_decimal(name, value)) for name, value in parameters.items()},
         threads=None if is_replay else read_whole("threads", request.get("threads", 1), 1, MAXIMUM_THREADS),
@@ -62,11 +61,11 @@ def read_request(request: RunForm, tunables: Mapping[str, Value]) -> tuple[RunSp
     return spec, in_process
 
 
-def _read_trace(request: RunForm) -> Path:
+def _read_trace(request: RunForm) -> str:
     text = request.get("trace", "").strip()
     if not text:
         raise BadParameter("trace: choose a dataset, or give the path of a recorded trace")
-    return find_trace(text)
+    return text
 
 
 def read_whole(name: str, value: object, minimum: int, maximum: int) -> int:
@@ -113,17 +112,17 @@ def _read_decimal(name: str, value: object, remedy: str = "") -> Decimal:
     return number
 
 
-def describe_spec(spec: RunSpec, *, in_process: bool, number: int) -> ShownRun:
+def describe_spec(spec: Run, *, in_process: bool, number: int) -> ShownRun:
     """What a form shows of a run; numbers as texts, since a view's numbers have 53 bits only."""
     seconds = 0.0 if spec.length_s >= ENDLESS_S else spec.length_s
-    complete = get_workload(spec.workload).complete_parameters(spec.parameters)
+    resolved = spec.resolve()
     return {
         "number": number,
         "workload": spec.workload,
-        "trace": "" if spec.trace is None else name_trace(spec.trace),
+        "trace": "" if spec.trace is None else name_trace(Path(spec.trace)),
         "allocator": IN_PROCESS if in_process else spec.allocator,
-        "threads": str(spec.thread_count),
+        "threads": str(resolved.threads),
         "seed": str(spec.seed),
         "seconds": f"{seconds:.10g}",
-        "parameters": {name: f"{value:.17g}" for name, value in complete.items()},
+        "parameters": {name: f"{value:.17g}" for name, value in resolved.parameters.items()},
     }

@@ -105,8 +105,7 @@ class LiveSession:
         self.shown_spec = describe_spec(spec, in_process=in_process, number=self._run_number)
         note = " (exploratory: in this kernel's own process)" if in_process else ""
         work = f"{spec.title} under {spec.allocator}"
-        threads = "1 thread" if spec.thread_count == 1 else f"{spec.thread_count} threads"
-        self.tell(f"started {work}, {threads}, seed {spec.seed}{note}")
+        self.tell(f"started {work}, {spec.resolve().threads_text}, seed {spec.seed}{note}")
 
     def _start_values(self, *, is_live_only: bool) -> dict[str, Value]:
         values = self.settings.staged_changes()

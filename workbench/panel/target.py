@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workbench.control import ControlBlock, Value
 from workbench.errors import WorkbenchError
-from workbench.processes import InProcessRun, Outcome, RunSpec, Worker, name_process, resident_bytes
+from workbench.processes import InProcessRun, Outcome, Run, Worker, name_process, resident_bytes
 from workbench.sessions import Recorder
 
 IN_PROCESS = "hakmem in this kernel"
@@ -34,7 +34,7 @@ class Target:
         What is recorded of it.
     run : Worker or InProcessRun or None
         None for a process that is not ours.
-    spec : RunSpec or None
+    spec : Run or None
         What our run was asked to do.
     before : mapping
         Values a process had when it was attached to.
@@ -46,7 +46,7 @@ class Target:
     workload_block: ControlBlock | None
     recorder: Recorder
     run: Worker | InProcessRun | None = None
-    spec: RunSpec | None = None
+    spec: Run | None = None
     before: Mapping[str, Value] = field(default_factory=dict)
     is_paused: bool = False
     is_stopping: bool = False
@@ -102,7 +102,7 @@ class Target:
                 block.close()
 
 
-def start_target(spec: RunSpec, *, in_process: bool) -> Target:
+def start_target(spec: Run, *, in_process: bool) -> Target:
     """Starts a run.
 
     Raises

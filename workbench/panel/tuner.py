@@ -22,7 +22,7 @@ from workbench.errors import BadParameter, WorkbenchError
 from workbench.panel.messages import RunForm, TrialRow, Tune, Tuning
 from workbench.panel.requests import read_request, read_seconds, read_whole
 from workbench.panel.traces import name_trace
-from workbench.processes import RunSpec
+from workbench.processes import Run
 
 if TYPE_CHECKING:
     from workbench.experiments import TrialResult
@@ -301,7 +301,7 @@ class Tuner:
         self._tell(done=step.runs, left=step.runs_left, left_s=round(left_s))
 
     def _note_candidates(self, study: Study) -> None:
-        from workbench.experiments.trial import known_tunables
+        from workbench.processes.settings import known_tunables
 
         known = known_tunables()
 
@@ -339,20 +339,20 @@ class Tuner:
             self._told = cast(Tuning, {**self._told, **parts})
 
 
-def _describe_work(spec: RunSpec, seconds: float) -> dict[str, Any]:
+def _describe_work(spec: Run, seconds: float) -> dict[str, Any]:
     """A run of the form as a work of a study file, with an end."""
     parameters = {name: int(value) for name, value in spec.parameters.items()}
     if spec.trace is not None:
         parameters["loops"] = 0
         return {
             "workload": spec.workload,
-            "trace": str(_name_trace(spec.trace)),
+            "trace": _name_trace(Path(spec.trace)),
             "seconds": seconds,
             "parameters": parameters,
         }
     return {
         "workload": spec.workload,
-        "threads": spec.thread_count,
+        "threads": spec.resolve().threads,
         "seconds": seconds,
         "parameters": parameters,
     }

@@ -398,7 +398,7 @@ class TuningPanel:
             build=block.info.build,
             workload=spec.workload if spec else None,
             parameters=spec.parameters if spec else None,
-            threads=spec.thread_count if spec else None,
+            threads=spec.resolve().threads if spec else None,
             seed=spec.seed if spec else None,
             process=process,
         )

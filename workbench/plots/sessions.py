@@ -85,17 +85,18 @@ def _find_markers(session: Session, along: str) -> list[Marker]:
     counts = session.samples["operations"].dropna()
     times_s, done = counts.index.to_numpy(float), counts.to_numpy(float)
     markers = []
-    for step in session.steps():
+    for change in session.steps():
         if along == "time":
-            markers.append(Marker(step.time_s, _tell(step.after)))
-        elif step.operations is not None:
-            markers.append(Marker(step.operations / OPERATIONS_UNIT, _tell(step.after)))
-    for at_operations, values in session.spec.schedule if session.spec is not None else ():
-        place = at_operations / OPERATIONS_UNIT
+            markers.append(Marker(change.time_s, _tell(change.after)))
+        elif change.operations is not None:
+            markers.append(Marker(change.operations / OPERATIONS_UNIT, _tell(change.after)))
+    for step in session.spec.schedule if session.spec is not None else ():
+        count = step.at_operations or 0
+        place = count / OPERATIONS_UNIT
         if along == "time":
             # When it came is told by the count of operations only.
-            place = float(np.interp(at_operations, done, times_s)) if len(done) else 0.0
-        markers.append(Marker(place, _tell(values)))
+            place = float(np.interp(count, done, times_s)) if len(done) else 0.0
+        markers.append(Marker(place, _tell(step.settings)))
     return markers
 
 

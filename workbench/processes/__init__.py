@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from workbench.processes.allocators import Allocator, allocators, get_allocator
 from workbench.processes.exploration import InProcessRun
 from workbench.processes.memory import name_process, peak_resident_bytes, resident_bytes
+from workbench.processes.outcome import Outcome
 from workbench.processes.preload import check_preloadable, preload_environment
 from workbench.processes.program import Program
-from workbench.processes.schedule import Schedule, SetPoint, count_operations, set_between_operations
-from workbench.processes.specification import Outcome, RunSpec
+from workbench.processes.runs import ResolvedRun, Run, Step
+from workbench.processes.schedule import SetPoint, count_operations, set_between_operations
 from workbench.processes.worker import Worker, run
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ __all__ = [
     "Program",
     "RecordedTrace",
     "RecordingOutcome",
-    "RunSpec",
-    "Schedule",
+    "ResolvedRun",
+    "Run",
     "SetPoint",
+    "Step",
     "Worker",
     "allocators",
     "check_preloadable",

@@ -15,6 +15,7 @@ from pathlib import Path
 from workbench.errors import CannotPreload, MissingAllocator, WorkbenchError, describe_unknown
 from workbench.processes.loader_path import loader_path
 from workbench.processes.native_files import HAKMEM_LIBRARY, RUNNER
+from workbench.processes.source import own_version
 
 _PROBE_TIMEOUT_S = 20
 # Settings of allocators that a shell may carry. A run is what its specification says, so they go.
@@ -217,11 +218,4 @@ def _ask_version(identity: str, library: Path | None, _changed_ns: int) -> str:
         raise CannotPreload(
             f"{library}: it cannot be loaded: {said or told['allocator'] + ' answered in its place'}"
         )
-    return told["version"] or _own_version()
-
-
-def _own_version() -> str:
-    try:
-        return metadata.version("hakmem-workbench")
-    except metadata.PackageNotFoundError:  # run from a source tree
-        return "unknown"
+    return told["version"] or own_version()

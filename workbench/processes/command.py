@@ -19,7 +19,7 @@ from workbench.processes.allocators import get_allocator, run_environment
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes, resident_bytes
 from workbench.processes.preload import check_preloadable
-from workbench.processes.specification import environment_of
+from workbench.processes.settings import environment_of
 
 _SAMPLE_S = 0.01
 _TAIL_BYTES = 16384

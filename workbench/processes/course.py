@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from workbench.control import ControlBlock
 from workbench.errors import BadParameter, WorkbenchError
-from workbench.processes.specification import Outcome, RunSpec
+from workbench.processes.outcome import Outcome
+from workbench.processes.runs import Run
 from workbench.processes.worker import Worker
 
 if TYPE_CHECKING:
@@ -77,12 +78,12 @@ def follow_replay(
     return outcome
 
 
-def replay(spec: RunSpec, interval_s: float = INTERVAL_S) -> tuple[Outcome, pd.DataFrame]:
+def replay(spec: Run, interval_s: float = INTERVAL_S) -> tuple[Outcome, pd.DataFrame]:
     """Replay a trace in a worker and sample its course.
 
     Parameters
     ----------
-    spec : RunSpec
+    spec : Run
         Of the workload `replay`.
     interval_s : float
         Between two samples.

@@ -16,9 +16,10 @@ from workbench.control import ControlBlock
 from workbench.control.native import decode_text, ffi, lib
 from workbench.errors import BadParameter, NoProcess, WorkerFailed
 from workbench.processes.events import EventTally
+from workbench.processes.outcome import Outcome
 from workbench.processes.report import read_progress
-from workbench.processes.specification import Outcome, RunSpec
-from workbench.workloads import get_workload
+from workbench.processes.runs import Run
+from workbench.processes.settings import TUNABLE_ALLOCATOR
 
 _POLL_S = 0.01
 
@@ -31,7 +32,7 @@ class InProcessRun:
 
     exploratory = True
 
-    def __init__(self, spec: RunSpec, workload_block: ControlBlock, allocator_block: ControlBlock) -> None:
+    def __init__(self, spec: Run, workload_block: ControlBlock, allocator_block: ControlBlock) -> None:
         self._spec = spec
         self._workload_block = workload_block
         self._allocator_block = allocator_block
@@ -40,7 +41,7 @@ class InProcessRun:
         self._lock = threading.Lock()
 
     @classmethod
-    def start(cls, spec: RunSpec) -> InProcessRun:
+    def start(cls, spec: Run, *, paused: bool = False) -> InProcessRun:
         """Start a run; returns once its control blocks are open.
 
         Live tunables get the values of `spec.tunables`, the others their defaults, and check.action
@@ -53,16 +54,16 @@ class InProcessRun:
         WorkerFailed
             If another run goes on in this process.
         """
-        spec.check()
-        if spec.allocator != "hakmem":
-            raise BadParameter(f"in this process there is hakmem only, not {spec.allocator}; use a worker")
-        if spec.schedule:
-            raise BadParameter("in this process nothing is set by a schedule; use a worker")
-        if spec.trace is not None:
-            raise BadParameter("in this process no trace is replayed; use a worker")
-        if spec.samples_latency:
-            raise BadParameter("in this process calls are not timed; use a worker")
-        parameters = get_workload(spec.workload).complete_parameters(spec.parameters)
+        resolved = spec.resolve()
+        for is_asked, refused in (
+            (spec.allocator != TUNABLE_ALLOCATOR, f"there is {TUNABLE_ALLOCATOR} only, not {spec.allocator}"),
+            (spec.command, "no command is run"),
+            (spec.schedule, "nothing is set by a schedule"),
+            (spec.trace is not None, "no trace is replayed"),
+            (spec.samples_latency, "calls are not timed"),
+        ):
+            if is_asked:
+                raise BadParameter(f"in this process {refused}; use a worker")
         allocator_block = ControlBlock.own()
         try:
             defaults = {
@@ -72,21 +73,21 @@ class InProcessRun:
             }
             allocator_block.set({**defaults, "check.action": "refuse", **spec.tunables})
             error = ffi.new("char[]", lib.WORKLOAD_ERROR_BYTES)
-            refused = lib.hak_workload_start(
+            is_refused = lib.hak_workload_start(
                 spec.workload.encode(),
-                ffi.new("double[]", list(parameters.values())),
-                spec.thread_count,
+                ffi.new("double[]", list(resolved.parameters.values())),
+                resolved.threads,
                 spec.seed,
                 spec.length_s,
                 spec.operations or 0,
                 True,  # paused, so that even the shortest run is still there when its block is opened
                 error,
             )
-            if refused:
+            if is_refused:
                 raise WorkerFailed(decode_text(error))
             path = Path(decode_text(lib.hak_workload_path()))
             run = cls(spec, ControlBlock.open(path, kind="workload"), allocator_block)
-            if not spec.starts_paused:
+            if not paused:
                 run.resume()
             return run
         except BaseException:
@@ -94,7 +95,7 @@ class InProcessRun:
             raise
 
     @property
-    def spec(self) -> RunSpec:
+    def spec(self) -> Run:
         """What was asked for."""
         return self._spec
 

@@ -15,7 +15,7 @@ from workbench.errors import CannotPreload
 from workbench.processes.allocators import get_allocator
 from workbench.processes.elf import ElfFile, read_elf
 from workbench.processes.loader_path import put_first
-from workbench.processes.specification import environment_of
+from workbench.processes.settings import environment_of
 
 _MAXIMUM_SCRIPT_DEPTH = 4  # an interpreter may be a script itself; the kernel's limit
 _SCRIPT_LINE_BYTES = 256  # the kernel's limit

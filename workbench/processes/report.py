@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.control import ControlBlock, Value
-from workbench.processes.specification import Outcome
+from workbench.processes.outcome import Outcome
 
 
 @dataclass

@@ -15,61 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workbench.control import ControlBlock, Value
-from workbench.errors import BadParameter, NoProcess, OutOfRange, StartOnly, UnknownTunable, describe_unknown
+from workbench.errors import NoProcess
 
-#: Count of operations of all threads together, and the values to set then as a whole; in order of counts.
-Schedule = tuple[tuple[int, Mapping[str, Value]], ...]
-
-# As native/workloads/schedule.h has it.
-MAXIMUM_VALUES = 4096
 _POLL_S = 0.0005
 _STANDSTILL_TIMEOUT_S = 1.0
-
-
-def check_schedule(schedule: Schedule, settings: Mapping[str, Value]) -> None:
-    """See whether a run that starts with `settings` can carry a schedule out.
-
-    Raises
-    ------
-    BadParameter
-        If counts do not grow, or there are too many values.
-    UnknownTunable, OutOfRange, ConstraintBroken, StartOnly
-        If a set would be refused when its turn comes.
-    """
-    if sum(len(values) for _, values in schedule) > MAXIMUM_VALUES:
-        raise BadParameter(f"schedule: at most {MAXIMUM_VALUES} values can be set during a run")
-    with ControlBlock.own() as own:
-        known = own.tunables
-        complete = {**{name: tunable.default for name, tunable in known.items()}, **settings}
-        last = 0
-        for at_operations, values in schedule:
-            where = f"schedule, at {at_operations} operations"
-            if at_operations < 0:
-                raise OutOfRange(f"{where}: a count is 0 or more")
-            if at_operations < last:
-                raise BadParameter(f"{where}: stands after {last}; put it in order")
-            last = at_operations
-            for name in values:
-                if name not in known:
-                    raise UnknownTunable(f"{where}: {describe_unknown('tunable', name, known)}")
-                if known[name].effect == "start":
-                    raise StartOnly(f"{where}: {name} takes effect at start only; give it in the tunables")
-            complete.update(values)
-            own.check(complete)
-
-
-def write_schedule(schedule: Schedule) -> list[str]:
-    """Words of the runner's command line."""
-    if not schedule:
-        return []
-    with ControlBlock.own() as own:
-        known = own.tunables
-        words = []
-        for at_operations, values in schedule:
-            settings = ",".join(f"{name}={known[name].to_word(value):.17g}" for name, value in values.items())
-            if settings:
-                words += ["--change", f"{at_operations}:{settings}"]
-        return words
 
 
 @dataclass(frozen=True)

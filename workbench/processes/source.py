@@ -1,13 +1,22 @@
-"""Which state of its sources this package is of."""
+"""Which version and which state of its sources this package is of."""
 
 from __future__ import annotations
 
 import subprocess
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 _GIT_TIMEOUT_S = 20
 _CHECKOUT = Path(__file__).resolve().parent.parent.parent
+
+
+def own_version() -> str:
+    """Version of this package; "unknown" if it runs from a source tree that was never installed."""
+    try:
+        return metadata.version("hakmem-workbench")
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 @cache

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import IO
 
 from workbench.control import ControlBlock
-from workbench.errors import NoProcess, WorkbenchError, WorkerFailed
+from workbench.errors import BadParameter, NoProcess, WorkbenchError, WorkerFailed
 from workbench.processes.allocators import get_allocator, run_environment
 from workbench.processes.events import EventTally
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes
 from workbench.processes.native_files import LATENCY_RUNNER, RUNNER
+from workbench.processes.outcome import Outcome
 from workbench.processes.report import Observation, read_outcome, read_progress
-from workbench.processes.schedule import write_schedule
-from workbench.processes.specification import Outcome, RunSpec, environment_of
-from workbench.workloads import get_workload
+from workbench.processes.runs import ResolvedRun, Run
+from workbench.processes.settings import environment_of, known_tunables
 
 _WATCH_S = 0.2  # how often events are drained, before the ring overwrites them
 _READY_S = 120.0  # to prepare the blocks of the largest parameters
@@ -41,7 +41,7 @@ class Worker:
 
     def __init__(
         self,
-        spec: RunSpec,
+        spec: Run,
         process: subprocess.Popen[bytes],
         workload_block: ControlBlock,
         allocator_block: ControlBlock | None,
@@ -62,8 +62,15 @@ class Worker:
         self._watcher.start()
 
     @classmethod
-    def start(cls, spec: RunSpec) -> Worker:
+    def start(cls, spec: Run, *, paused: bool = False) -> Worker:
         """Start a run; returns once its control blocks are open.
+
+        Parameters
+        ----------
+        spec : Run
+            Of a workload; without steps at seconds, which the measuring process carries out.
+        paused : bool
+            Whether it waits for `resume`.
 
         Raises
         ------
@@ -72,14 +79,16 @@ class Worker:
         WorkerFailed
             If the process ends before it is ready, with what it said.
         """
-        spec.check()
+        resolved = spec.resolve()
+        if spec.command:
+            raise BadParameter(f"{spec.workload} is a command, not a workload of the catalogue")
         environment = run_environment(get_allocator(spec.allocator).library)
         environment.update(environment_of(spec.tunables))
         read_end, write_end = os.pipe()
         try:
             try:
                 process = spawn(
-                    [*_arguments(spec), "--ready-descriptor", str(write_end)],
+                    [*_arguments(resolved), "--ready-descriptor", str(write_end)],
                     environment,
                     pass_fds=[write_end],
                     runner=LATENCY_RUNNER if spec.samples_latency else RUNNER,
@@ -93,12 +102,12 @@ class Worker:
             raise _explain_failed_start(spec, process)
         workload_block, allocator_block = _open_blocks(process, path)
         worker = cls(spec, process, workload_block, allocator_block)
-        if not spec.starts_paused:
+        if not paused:
             worker.resume()
         return worker
 
     @property
-    def spec(self) -> RunSpec:
+    def spec(self) -> Run:
         """What was asked for."""
         return self._spec
 
@@ -257,12 +266,12 @@ class Worker:
         self._ended.set()
 
 
-def run(spec: RunSpec, timeout_s: float | None = None) -> Outcome:
+def run(spec: Run, timeout_s: float | None = None) -> Outcome:
     """Run to the end in a worker process; a crash or a timeout is an outcome, not an error.
 
     Parameters
     ----------
-    spec : RunSpec
+    spec : Run
     timeout_s : float, optional
         Kills it after so long.
 
@@ -275,22 +284,28 @@ def run(spec: RunSpec, timeout_s: float | None = None) -> Outcome:
         return worker.wait(timeout_s)
 
 
-def _arguments(spec: RunSpec) -> list[str]:
-    parameters = get_workload(spec.workload).complete_parameters(spec.parameters)
+def _arguments(resolved: ResolvedRun) -> list[str]:
+    spec = resolved.run
     # It always starts paused: a short run could end, and take its blocks along, before they are open.
     words = ["--paused", "--workload", spec.workload]
-    words += ["--threads", str(spec.thread_count), "--seed", str(spec.seed)]
-    for name, value in parameters.items():
+    words += ["--threads", str(resolved.threads), "--seed", str(spec.seed)]
+    for name, value in resolved.parameters.items():
         words += ["--param", f"{name}={value:.0f}"]
     if spec.operations is not None:
         words += ["--operations", str(spec.operations)]
     else:
         words += ["--seconds", repr(spec.length_s)]
-    if spec.trace is not None:
-        from workbench.traces.plan import find_plan  # slow to import, and most runs replay none
-
-        words += ["--trace-plan", str(find_plan(spec.trace).path)]
-    return [*words, *write_schedule(spec.schedule)]
+    if resolved.plan is not None:
+        words += ["--trace-plan", str(resolved.plan.path)]
+    for step in spec.schedule:
+        if step.at_operations is None:
+            raise BadParameter("schedule: only a measured run takes up settings at_s; give at_operations")
+        values = ((name, known_tunables()[name].to_word(value)) for name, value in step.settings.items())
+        words += [
+            "--change",
+            f"{step.at_operations}:{','.join(f'{name}={word:.17g}' for name, word in values)}",
+        ]
+    return words
 
 
 def _read_path(descriptor: int) -> Path | None:
@@ -309,7 +324,7 @@ def _read_path(descriptor: int) -> Path | None:
     return Path(text.decode().rstrip("\n"))
 
 
-def _explain_failed_start(spec: RunSpec, process: subprocess.Popen[bytes]) -> WorkerFailed:
+def _explain_failed_start(spec: Run, process: subprocess.Popen[bytes]) -> WorkerFailed:
     process.kill()
     output, complaints = process.communicate()
     observation = Observation(output=output, complaints=complaints[-_TAIL_BYTES:])

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
-import platform
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from importlib import metadata
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from workbench.control import Value
-from workbench.errors import DamagedSession
-from workbench.processes import Outcome, RunSpec
-from workbench.processes.source import source_revision
+from workbench.errors import BadParameter, DamagedSession
+from workbench.plain_values import read_value
+from workbench.processes import Outcome, Run
 from workbench.sessions.layout import FACTS_FILE, VERSION, check_version
 
 
@@ -30,7 +28,7 @@ class SessionFacts:
         What ran, in words.
     started : str
         Date and time (UTC).
-    spec : RunSpec or None
+    spec : Run or None
         What our run was asked to do; None for a process that was attached to.
     settings : mapping of str to Value
         Tunables as they were when recording began.
@@ -54,7 +52,7 @@ class SessionFacts:
 
     subject: str
     started: str
-    spec: RunSpec | None = None
+    spec: Run | None = None
     settings: Mapping[str, Value] = field(default_factory=dict)
     process: str = ""
     allocator_build: str = ""
@@ -70,40 +68,6 @@ class SessionFacts:
     def is_complete(self) -> bool:
         """Whether the end was recorded."""
         return bool(self.status)
-
-
-def describe_machine() -> dict[str, str]:
-    """Where and with what a session is recorded."""
-    facts = {
-        "machine": f"{platform.node()}, {platform.machine()}",
-        "kernel": f"{platform.system()} {platform.release()}",
-        "processors": str(os.cpu_count() or 0),
-        "cpu": _cpu_model(),
-        "workbench": _own_version(),
-        "python": platform.python_version(),
-        "source revision": source_revision(),
-    }
-    return {name: text for name, text in facts.items() if text}
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-
-
-def _own_version() -> str:
-    try:
-        return metadata.version("hakmem-workbench")
-    except metadata.PackageNotFoundError:  # run from a source tree
-        return "unknown"
-
-
-def date_now() -> str:
-    """Date and time (UTC), such as '2026-11-21T12:42:49Z'."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def summarize_outcome(outcome: Outcome | None) -> dict[str, Any]:
@@ -126,8 +90,9 @@ def write_facts(folder: Path, facts: SessionFacts) -> None:
     OSError
         If they cannot be written.
     """
-    content = {"format": "hakmem session", "version": VERSION, **asdict(facts)}
-    text = json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n"
+    plain = msgspec.to_builtins(facts, enc_hook=str)
+    content = {"format": "hakmem session", "version": VERSION, **plain}
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", dir=folder, prefix=".facts", delete=False
     ) as file:
@@ -161,61 +126,19 @@ def read_facts(folder: Path) -> SessionFacts:
         raise DamagedSession(f"{path} is not that of a recorded session")
     check_version(content.get("version", ""), path)
     try:
-        return _build_facts(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return read_value(SessionFacts, {**content, "spec": _modernize(content.get("spec"))}, "the session")
+    except BadParameter as error:
         raise DamagedSession(f"{path} is damaged ({error})") from None
 
 
-def _build_facts(content: Mapping[str, Any]) -> SessionFacts:
-    known = {entry.name: content[entry.name] for entry in fields(SessionFacts) if entry.name in content}
-    for name in ("subject", "started", "process", "allocator_build", "status", "note"):
-        if not isinstance(known.get(name, ""), str):
-            raise TypeError(f"{name} is no text")
-    for name in ("operations", "elapsed_s", "lost_events"):
-        if not isinstance(known.get(name), int | float | None):
-            raise TypeError(f"{name} is no number")
-    known["settings"] = check_values(known.get("settings", {}))
-    known["provenance"] = {str(name): str(text) for name, text in known.get("provenance", {}).items()}
-    spec = known.get("spec")
-    known["spec"] = None if spec is None else read_spec(spec)
-    return SessionFacts(**known)
-
-
-def read_spec(content: Mapping[str, Any]) -> RunSpec:
-    """A run's specification from JSON.
-
-    Raises
-    ------
-    TypeError, ValueError, AttributeError
-        If it is none. Whether it can be run here is not looked at.
-    """
-    names = {entry.name for entry in fields(RunSpec)}
-    known = {name: value for name, value in content.items() if name in names}
-    for name, kinds in (("workload", str), ("allocator", str), ("seed", int), ("threads", int | None)):
-        if not isinstance(known.get(name, kinds if name == "threads" else None), kinds) and name in known:
-            raise TypeError(f"{name} is {known[name]!r}")
-    for name in ("seconds", "operations"):
-        if not isinstance(known.get(name), int | float | None):
-            raise TypeError(f"{name} is {known[name]!r}")
-    known["parameters"] = {str(name): float(value) for name, value in known.get("parameters", {}).items()}
-    known["tunables"] = check_values(known.get("tunables", {}))
-    known["schedule"] = tuple((int(at), check_values(values)) for at, values in known.get("schedule", ()))
-    if known.get("trace") is not None:
-        known["trace"] = Path(str(known["trace"]))
-    return RunSpec(**known)
-
-
-def check_values(values: object) -> dict[str, Value]:
-    """Values of tunables.
-
-    Raises
-    ------
-    TypeError
-        If they are something else.
-    """
-    if not isinstance(values, dict):
-        raise TypeError("values of tunables are a table")
-    for name, value in values.items():
-        if not isinstance(name, str) or not isinstance(value, int | float | str | bool):
-            raise TypeError(f"{name}: {value!r} is no value of a tunable")
-    return dict(values)
+def _modernize(spec: object) -> object:
+    """A run as this release has it: earlier ones had other fields, and pairs as steps of a schedule."""
+    if not isinstance(spec, dict):
+        return spec
+    known = {name: value for name, value in spec.items() if name in Run.__struct_fields__}
+    if isinstance(known.get("schedule"), list):
+        known["schedule"] = [
+            {"at_operations": step[0], "settings": step[1]} if isinstance(step, list) and len(step) == 2 else step
+            for step in known["schedule"]
+        ]
+    return known

@@ -72,7 +72,7 @@ def _build(session: Session) -> dict[str, Any]:
 def _describe(session: Session) -> str:
     facts, spec = session.facts, session.spec
     assert spec is not None
-    threads = "1 thread" if spec.thread_count == 1 else f"{spec.thread_count} threads"
+    threads = spec.resolve().threads_text
     reasons = explain_inexactness(session)
     expected = (
         "It must come out the same, event for event."

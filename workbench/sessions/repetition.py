@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, NoProcess
-from workbench.processes import Outcome, RunSpec, Schedule, Worker, resident_bytes
-from workbench.sessions.facts import SessionFacts, date_now, describe_machine
+from workbench.processes import Outcome, Run, Step, Worker, resident_bytes
+from workbench.processes.machine import date_now, describe_origin
+from workbench.sessions.facts import SessionFacts
 from workbench.sessions.recorder import Recorder, Sample
 from workbench.sessions.session import Session
 from workbench.sessions.store import SessionWriter
@@ -22,7 +24,7 @@ FIRST_INTERVAL_S = 0.004
 CUT_MARGIN_OPERATIONS = 100_000
 
 
-def read_schedule(session: Session) -> Schedule:
+def read_schedule(session: Session) -> tuple[Step, ...]:
     """The changes of a session as a schedule for the runner.
 
     What takes effect at start is left out: it was asked of the next one. A schedule that the session itself
@@ -31,15 +33,15 @@ def read_schedule(session: Session) -> Schedule:
     with ControlBlock.own() as own:
         tunables = own.tunables
     schedule = list(session.spec.schedule) if session.spec is not None else []
-    for step in session.steps():
+    for change in session.steps():
         values = {
             name: value
-            for name, value in step.after.items()
+            for name, value in change.after.items()
             if name not in tunables or tunables[name].effect != "start"
         }
-        if step.operations is not None and values:
-            schedule.append((int(step.operations), values))
-    return tuple(sorted(schedule, key=lambda entry: entry[0]))
+        if change.operations is not None and values:
+            schedule.append(Step(values, int(change.operations)))
+    return tuple(sorted(schedule, key=lambda step: step.at_operations or 0))
 
 
 def explain_inexactness(session: Session) -> list[str]:
@@ -52,8 +54,8 @@ def explain_inexactness(session: Session) -> list[str]:
         reasons.append("it ran inside the kernel's own process, a repetition has one of its own")
     if spec.allocator != "hakmem":
         reasons.append(f"allocator {spec.allocator} tells no events")
-    if spec.thread_count != 1:
-        reasons.append(f"{spec.thread_count} threads take turns as the system lets them")
+    if (threads := spec.resolve().threads) != 1:
+        reasons.append(f"{threads} threads take turns as the system lets them")
     if session.facts.settings.get("clock.mode") != "operations":
         reasons.append("clock.mode was time")
     elif spec.operations is None:
@@ -69,7 +71,7 @@ def explain_inexactness(session: Session) -> list[str]:
     return reasons
 
 
-def plan_repetition(session: Session) -> RunSpec:
+def plan_repetition(session: Session) -> Run:
     """What to run to repeat a session.
 
     A session by operations runs as many as were done, to its end or to just beyond where its recording was
@@ -86,7 +88,6 @@ def plan_repetition(session: Session) -> RunSpec:
             f"{session.name}: a process that was attached to cannot be run again; "
             "only a session of a workload of ours can"
         )
-    tunables: Mapping[str, Value] = spec.tunables
     schedule = read_schedule(session) if spec.allocator == "hakmem" else ()
     operations = session.operations
     if not operations:
@@ -94,9 +95,9 @@ def plan_repetition(session: Session) -> RunSpec:
     if spec.operations is not None:
         if not session.facts.is_complete:
             operations = min(operations + CUT_MARGIN_OPERATIONS, spec.operations)
-        return replace(spec, operations=operations, tunables=tunables, schedule=schedule, starts_paused=False)
+        return replace(spec, operations=operations, schedule=schedule)
     elapsed_s = session.facts.elapsed_s or float(session.samples.index[-1])
-    return replace(spec, seconds=elapsed_s, tunables=tunables, schedule=schedule, starts_paused=False)
+    return replace(spec, seconds=elapsed_s, schedule=schedule)
 
 
 def repeat_session(
@@ -131,7 +132,7 @@ def repeat_session(
 
 
 def record_run(
-    spec: RunSpec,
+    spec: Run,
     folder: str | os.PathLike[str],
     *,
     subject: str = "",
@@ -142,7 +143,7 @@ def record_run(
 
     Parameters
     ----------
-    spec : RunSpec
+    spec : Run
         What to run.
     folder : path
         Where the recording goes.
@@ -156,7 +157,7 @@ def record_run(
     WorkbenchError
         If the run cannot be started, or the recording not be written.
     """
-    with Worker.start(replace(spec, starts_paused=True)) as worker:
+    with Worker.start(spec, paused=True) as worker:
         recorder = Recorder(
             worker.allocator_block,
             worker.workload_block,
@@ -208,7 +209,7 @@ def gather_facts(
     subject: str,
     allocator_block: ControlBlock | None,
     *,
-    spec: RunSpec | None = None,
+    spec: Run | None = None,
     process: str = "",
     is_exploratory: bool = False,
 ) -> SessionFacts:
@@ -220,6 +221,6 @@ def gather_facts(
         settings=dict(allocator_block.requested().values) if allocator_block is not None else {},
         process=process,
         allocator_build=allocator_block.info.build if allocator_block is not None else "",
-        provenance=describe_machine(),
+        provenance=describe_origin(),
         is_exploratory=is_exploratory,
     )

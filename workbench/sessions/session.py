@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from workbench.control import Value
 from workbench.errors import DamagedSession, WorkbenchError
-from workbench.processes import RunSpec
+from workbench.processes import Run
 from workbench.sessions.changes import Change
 from workbench.sessions.facts import SessionFacts, read_facts
 from workbench.sessions.history import HistoryView
@@ -84,7 +84,7 @@ class Session:
         return self.path.name.removesuffix(SUFFIX)
 
     @property
-    def spec(self) -> RunSpec | None:
+    def spec(self) -> Run | None:
         """What our run was asked to do; None for a process that was attached to."""
         return self.facts.spec
 

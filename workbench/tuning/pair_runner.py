@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import random
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from workbench.control import Value
-from workbench.experiments import Results, Trial, TrialResult
+from workbench.experiments import Results, Run, TrialResult
 from workbench.experiments.execution import Measurer, WarmMemory
 from workbench.tuning.plan import MOST_ROUNDS, StudyPlan
 
@@ -48,7 +49,7 @@ class PairRunner:
         for work in order.sample(works, len(works)):
             found: dict[bool, TrialResult] = {}
             for is_candidate in order.sample((True, False), 2):
-                trial = dataclasses.replace(
+                trial = replace(
                     work.trial,
                     seed=self._plan.seeds[index % len(self._plan.seeds)],
                     round=number * MOST_ROUNDS + index,
@@ -63,9 +64,9 @@ class PairRunner:
                 logs[place] += math.log(sides[0] / sides[1]) if counts else math.nan
         return [total / len(works) for total in logs], ""
 
-    def _measure(self, trial: Trial, number: int, index: int) -> TrialResult:
+    def _measure(self, trial: Run, number: int, index: int) -> TrialResult:
         """The run's result; measured now if it is not there."""
-        result = self._results.get(trial.id)
+        result = self._results.get(trial.resolve().id)
         if result is not None:
             return result
         result = self._run(trial, warm_bytes=self._memory.choose(trial))

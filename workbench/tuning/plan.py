@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
 from workbench.errors import OutOfRange, WorkbenchError, WrongPlan, describe_unknown
 from workbench.experiments import ComparisonPlan, Measure, Variant, Work
-from workbench.experiments.trial import TUNABLE_ALLOCATOR
+from workbench.processes.settings import TUNABLE_ALLOCATOR
 from workbench.tuning.objective import OBJECTIVES
 from workbench.tuning.racing import LEAST_ROUNDS
 from workbench.tuning.space import SearchSpace
@@ -150,9 +151,9 @@ class StudyPlan:
 
     def list_seen(self) -> list[str]:
         """Works of the held-out comparison that the study has seen as they are."""
-        own = {work.trial.condition for work in self.works if _is_fixed(work)}
+        own = {work.trial.resolve().condition for work in self.works if _is_fixed(work)}
         works = self.compare_held_out({}).works
-        return [work.name for work in works if work.trial.condition in own]
+        return [work.name for work in works if work.trial.resolve().condition in own]
 
 
 def _is_fixed(work: Work) -> bool:
@@ -161,7 +162,7 @@ def _is_fixed(work: Work) -> bool:
 
 
 def _reseed(work: Work, seed: int) -> Work:
-    return Work(work.name, dataclasses.replace(work.trial, seed=seed))
+    return Work(work.name, replace(work.trial, seed=seed))
 
 
 def _check_works(where: str, works: tuple[Work, ...]) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy.exc
 from sqlalchemy.engine import make_url
 
 from workbench.errors import WrongResults
-from workbench.experiments.trial import canonical_json
+from workbench.plain_values import canonical_json
 from workbench.tuning.objective import Direction
 
 _PLAN = "plan"

@@ -1,20 +1,20 @@
-"""Where a result comes from: the machine, and the software on it."""
+"""Where a result comes from: the machine, and the software on it, as values and as lines for people."""
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
 import platform
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 from workbench.control import native_directory
-from workbench.experiments.trial import checksum_file
-from workbench.processes import get_allocator
-from workbench.processes.source import source_revision
+from workbench.errors import BadParameter
+from workbench.processes.allocators import get_allocator
+from workbench.processes.source import own_version, source_revision
 
 UNKNOWN = "unknown"
 # Results of two machines must be told apart; nobody needs to know which machine it was.
@@ -107,7 +107,7 @@ def describe_software(allocator_name: str) -> Software:
     allocator = get_allocator(allocator_name)
     library = allocator.library or find_c_library()
     return Software(
-        workbench_version=_own_version(),
+        workbench_version=own_version(),
         python_version=platform.python_version(),
         source_revision=source_revision(),
         runner_checksum=checksum_file(native_directory() / "hakmem-run"),
@@ -124,11 +124,45 @@ def find_c_library() -> Path | None:
     return Path(found[1]) if found else None
 
 
-def _own_version() -> str:
+def describe_origin() -> dict[str, str]:
+    """Where and with what something is recorded or exported: lines for people, with this machine's name."""
+    machine = describe_machine()
+    facts = {
+        "machine": f"{platform.node()}, {platform.machine()}",
+        "kernel": machine.kernel,
+        "processors": str(os.cpu_count() or 0),
+        "cpu": machine.cpu,
+        "workbench": own_version(),
+        "python": platform.python_version(),
+        "source revision": source_revision(),
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def date_now() -> str:
+    """Date and time (UTC), such as '2026-11-21T12:42:49Z'."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def checksum_file(path: Path) -> str:
+    """sha256 of a file's content, in hexadecimal digits; read again only when the file has changed.
+
+    Raises
+    ------
+    BadParameter
+        If it cannot be read.
+    """
     try:
-        return metadata.version("hakmem-workbench")
-    except metadata.PackageNotFoundError:  # run from a source tree
-        return UNKNOWN
+        status = path.stat()
+        return _checksum(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise BadParameter(f"{path}: it cannot be read ({error.strerror}); check the path") from None
+
+
+@cache
+def _checksum(path: Path, _size_bytes: int, _changed_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_cpu() -> str:
