@@ -25,7 +25,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 LOCK := requirements/lock.txt
 BUILD := build/native
-NATIVE_SOURCES = $(shell find native tests/native workbench/control/cffi_build.py -type f 2>/dev/null)
+NATIVE_SOURCES = $(shell find native tests/native workbench/bindings/cffi_build.py -type f 2>/dev/null)
 NOTEBOOK := notebooks/01_live_tuning.ipynb
 
 # Stamps: a step whose inputs did not change is not run again.
@@ -48,7 +48,7 @@ $(ENVIRONMENT): $(LOCK)
 
 # The editable installation serves the Python sources from this folder and keeps the native parts
 # beside the environment's packages. Its CMake build folder is the one `make native` goes on with.
-$(PACKAGE): $(ENVIRONMENT) pyproject.toml native/CMakeLists.txt workbench/control/cffi_build.py scripts/install_command.sh
+$(PACKAGE): $(ENVIRONMENT) pyproject.toml native/CMakeLists.txt workbench/bindings/cffi_build.py scripts/install_command.sh
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable . \
 	    --config-settings=build-dir=$(BUILD)
 	@scripts/install_command.sh "$(CURDIR)/$(BIN)"

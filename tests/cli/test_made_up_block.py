@@ -13,7 +13,7 @@ from workbench.export import FORMATS
 
 PROGRAM = """
 import sys
-from workbench.control.testing import make_block
+from tests.control.made_up import make_block
 with make_block(rows={"thread": 2}) as block:
     block.write("thread.id", [11, 12, 0, 0, 0, 0, 0, 0])
     block.write("fish.caught", 3)

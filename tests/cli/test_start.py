@@ -76,7 +76,7 @@ def test_python_dash_m_is_the_program() -> None:
     [
         (["ps"], "workbench.cli"),
         (["ps"], "workbench.commands.blocks"),
-        (["ps"], "workbench.control.native"),
+        (["ps"], "workbench.bindings.native"),
         (["compare", "pair"], "numpy"),
         (["compare", "pair"], "pandas.core.frame"),
         (["sweep", "plan.toml"], "workbench.experiments.plan"),

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.control.made_up import MadeUpBlock, make_block
 from workbench.control import ControlBlock
-from workbench.control.testing import MadeUpBlock, make_block
 
 
 @pytest.fixture

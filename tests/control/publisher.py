@@ -15,7 +15,7 @@ from workbench.control import sweep_dead_blocks
 
 _SCRIPT = """
 import os, sys
-from workbench.control.testing import make_block
+from tests.control.made_up import make_block
 made = make_block()
 print(made.path, flush=True)
 for line in sys.stdin:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.control.made_up import MadeUpBlock, make_block
 from workbench.control import ControlBlock, Metric, Tunable
-from workbench.control.testing import MadeUpBlock, make_block
 from workbench.errors import DamagedBlock, WrongAbi
 
 # In a process of its own, so that a crash is seen as one; with little memory, so that a block cannot make
@@ -19,7 +19,7 @@ from workbench.errors import DamagedBlock, WrongAbi
 _FUZZ = """
 import fcntl, os, random, resource, sys
 from workbench.control import ControlBlock, Metric, Tunable
-from workbench.control.testing import make_block
+from tests.control.made_up import make_block
 from workbench.errors import WorkbenchError
 
 path, seed, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.control.made_up import MadeUpBlock
 from tests.control.publisher import keep_file, publish_pond, sweep_until_gone
 from workbench.control import ControlBlock, block_directory, find_blocks, sweep_dead_blocks
-from workbench.control.testing import MadeUpBlock
 from workbench.errors import NoProcess, WorkbenchError
 
 
@@ -105,7 +105,7 @@ def test_the_lock_of_a_dead_process_is_not_that_of_its_child() -> None:
     """A child of fork maps its parent's block, and holds its lock, until it makes one of its own."""
     program = """
 import os
-from workbench.control.testing import make_block
+from tests.control.made_up import make_block
 made = make_block()
 if os.fork() == 0:
     print(made.path, os.getppid(), flush=True)
@@ -133,7 +133,7 @@ os.wait()
 
 
 def test_of_two_live_blocks_of_a_kind_the_second_is_meant(pond: MadeUpBlock, block: ControlBlock) -> None:
-    from workbench.control.testing import make_block
+    from tests.control.made_up import make_block
 
     with make_block(build="second") as second:
         assert second.path != pond.path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.control.made_up import MadeUpBlock
 from workbench.control import ControlBlock
-from workbench.control.testing import MadeUpBlock
 from workbench.errors import UnknownMetric
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from workbench.bindings.native import ffi, lib
 from workbench.control import ControlBlock, find_blocks
-from workbench.control.native import ffi, lib
 
 
 def test_the_own_allocator_describes_itself() -> None:

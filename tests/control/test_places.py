@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.control.made_up import MadeUpBlock
 from workbench.control import ControlBlock, block_directory
-from workbench.control.testing import MadeUpBlock
 from workbench.errors import DamagedBlock, NoProcess, NotPermitted
 
 IS_ROOT = os.geteuid() == 0
@@ -22,7 +22,7 @@ OTHER_UID = 61234
 _AS_OTHER = """
 import json, os, sys
 from workbench.control import ControlBlock, find_blocks
-from workbench.control.testing import make_block
+from tests.control.made_up import make_block
 from workbench.errors import WorkbenchError
 uid, mode, target = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
@@ -124,7 +124,7 @@ def test_a_restricted_process_lives_on(restriction: str, has_file: bool) -> None
     """A file that could kill its process later is not made; an odd process gets one all the same."""
     script = f"""
 import os, resource
-from workbench.control.testing import make_block
+from tests.control.made_up import make_block
 {restriction}
 with make_block() as made:
     made.append_event("RAIN")
@@ -138,7 +138,7 @@ with make_block() as made:
 
 
 def test_a_planted_file_is_replaced_and_not_written_through(pond: MadeUpBlock, tmp_path: Path) -> None:
-    from workbench.control.testing import make_block
+    from tests.control.made_up import make_block
 
     victim = tmp_path / "victim"
     victim.write_text("precious")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.control.made_up import POND_TUNABLES, MadeUpBlock, make_block
 from workbench.control import Constraint, ControlBlock, Tunable, Value
-from workbench.control.testing import POND_TUNABLES, MadeUpBlock, make_block
 from workbench.errors import (
     BadParameter,
     ConstraintBroken,

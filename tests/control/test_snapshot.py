@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from tests.control.made_up import MadeUpBlock, make_block
 from workbench.control import Axis, ControlBlock, Metric
-from workbench.control.testing import MadeUpBlock, make_block
 from workbench.errors import UnknownMetric
 
 IDS = [0, 11, 0, 12, 0, 0, 0, 0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.control.made_up import MadeUpBlock
 from workbench.control import ControlBlock
-from workbench.control.testing import MadeUpBlock
 from workbench.errors import WorkbenchError
 
 

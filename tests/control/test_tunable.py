@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.control.made_up import POND_TUNABLES
 from workbench.control import Tunable, Value
-from workbench.control.testing import POND_TUNABLES
 from workbench.errors import BadParameter, OutOfRange, WorkbenchError
 
 POND = {tunable.name: tunable for tunable in POND_TUNABLES}

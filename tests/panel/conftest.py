@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.control.made_up import MadeUpBlock, make_block
 from workbench.control import ControlBlock
-from workbench.control.testing import MadeUpBlock, make_block
 from workbench.panel.messages import (
     Attach,
     Baseline,

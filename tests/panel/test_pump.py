@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.control.made_up import MadeUpBlock
 from tests.panel.conftest import Desk, read_chart
-from workbench.control.testing import MadeUpBlock
 from workbench.panel.frames import ACK_TIMEOUT_S, FORGET_AFTER_S, FrameMaker, ViewBook
 from workbench.panel.messages import Report
 from workbench.panel.pump import PLOTLY_INTERVAL_S

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.control.made_up import MadeUpBlock
 from workbench.control import ControlBlock
-from workbench.control.testing import MadeUpBlock
 from workbench.errors import BadParameter
 from workbench.panel.messages import RunForm
 from workbench.panel.session import LiveSession

@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import pytest
 
+from tests.control.made_up import MadeUpBlock
 from tests.panel.conftest import Desk
 from workbench.control import ControlBlock
-from workbench.control.testing import MadeUpBlock
 from workbench.errors import WorkbenchError
 from workbench.panel.messages import RunForm
 from workbench.panel.status import Status, format_rate, write_status

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
+from tests.control.made_up import MadeUpBlock
 from tests.panel.conftest import Desk
 from workbench.control import ControlBlock
-from workbench.control.testing import MadeUpBlock
 from workbench.panel.controls import describe_controls, slider_stops
 from workbench.panel.settings import SettingsDesk
 from workbench.sessions import shipped_presets

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.control.made_up import MadeUpBlock
 from tests.panel.conftest import Desk
+from workbench.bindings.reader import Reader
 from workbench.control import ControlBlock
-from workbench.control.reader import Reader
-from workbench.control.testing import MadeUpBlock
 from workbench.errors import NoProcess
 from workbench.panel.settings import SettingsDesk
 
@@ -55,13 +55,13 @@ def stop_pump_in_its_step(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterat
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the C functions that are called with a control block."""
     made: list[str] = []
-    original = Reader.try_call
+    original = Reader._try
 
     def note(reader: Reader, function: Any, *arguments: Any) -> tuple[int, Any]:
         made.append(re.findall(r"hak_reader_(\w+)", str(function))[0])
         return original(reader, function, *arguments)
 
-    monkeypatch.setattr(Reader, "try_call", note)
+    monkeypatch.setattr(Reader, "_try", note)
     return made
 
 

@@ -14,8 +14,9 @@ HOMES = {
     "ipywidgets": ("workbench/panel/",),
     "anywidget": ("workbench/panel/",),
     "plotly": ("workbench/plots/", "workbench/panel/"),
-    "cffi": ("workbench/control/cffi_build.py",),
-    "workbench._native": ("workbench/control/",),
+    "cffi": ("workbench/bindings/cffi_build.py",),
+    "workbench._native": ("workbench/bindings/",),
+    "workbench.bindings.native": ("workbench/bindings/",),  # ffi and lib, which have no types
     "subprocess": ("workbench/processes/",),
     "multiprocessing": ("workbench/processes/",),
     "utils": (),

@@ -10,8 +10,8 @@ import sys
 
 import psutil
 
+from workbench.bindings.native import lib
 from workbench.control import ControlBlock
-from workbench.control.native import lib
 from workbench.processes import InProcessRun, Run
 
 WATCHED = ("os.committed_bytes", "heap.handed_out_bytes", "ss.busy_slabs")

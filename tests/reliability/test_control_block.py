@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.control.made_up import MadeUpBlock, make_block
 from tests.control.publisher import keep_file
 from workbench.control import ControlBlock, block_directory, find_blocks, sweep_dead_blocks
-from workbench.control.testing import MadeUpBlock, make_block
 from workbench.errors import NoProcess, WorkbenchError
 
 # Of struct hak_header; hak_block.h draws it.
@@ -32,7 +32,7 @@ HEADER_BYTES = 4096
 _SCRIBBLE = """
 import fcntl, os, random, resource, signal, sys, threading
 from workbench.control import ControlBlock
-from workbench.control.testing import make_block
+from tests.control.made_up import make_block
 from workbench.errors import WorkbenchError
 
 path, seed, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

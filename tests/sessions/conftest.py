@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.control.testing import MadeUpBlock, make_block
+from tests.control.made_up import MadeUpBlock, make_block
 from workbench.processes import Run, Step
 from workbench.sessions import Change, Column, Sample, Session, SessionFacts, SessionWriter, record_run
 

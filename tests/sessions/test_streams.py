@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.sessions.conftest import CATCH, LEVEL, add_change, add_rows
-from workbench.control.testing import MadeUpBlock
+from tests.control.made_up import MadeUpBlock
 from workbench.errors import DamagedSession, WorkbenchError, WrongRecordingVersion
 from workbench.sessions import Session, SessionWriter, find_sessions
 

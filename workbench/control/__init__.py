@@ -1,10 +1,10 @@
 """Control blocks: finding, reading and setting the allocators and workloads of this user's processes."""
 
+from workbench.bindings import native_directory
 from workbench.control.block import Adoption, ControlBlock, Settings, explain_no_block
 from workbench.control.discovery import BlockInfo, find_blocks, sweep_dead_blocks
 from workbench.control.event import Event, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
-from workbench.control.native import native_directory
 from workbench.control.places import block_directory
 from workbench.control.snapshot import Snapshot
 from workbench.control.tunable import Action, Constraint, Tunable, Value

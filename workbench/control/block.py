@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import Self
 
+from workbench.bindings.allocator import control_path, control_problem
+from workbench.bindings.reader import Reader
 from workbench.control.description import read_description
 from workbench.control.discovery import BlockInfo, describe_block, find_path
 from workbench.control.event import EVENT_FIELDS, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
-from workbench.control.native import decode_text, ffi, lib, make_error
-from workbench.control.reader import Reader
 from workbench.control.snapshot import Layout, Snapshot
 from workbench.control.tunable import Action, Constraint, Tunable, Value
 from workbench.errors import NoProcess, UnknownTunable, describe_unknown
@@ -30,9 +30,7 @@ def explain_no_block() -> tuple[str, bool]:
     bool
         Whether that is wanted: `HAKMEM_CONTROL=off`.
     """
-    text = ffi.new("char[]", lib.HAK_ERROR_TEXT_BYTES)
-    is_wanted = lib.hak_control_problem(text, lib.HAK_ERROR_TEXT_BYTES) != 0
-    return decode_text(text), is_wanted
+    return control_problem()
 
 
 _EVENTS_A_CALL = 1024
@@ -128,7 +126,7 @@ class ControlBlock:
         try:
             block = cls(reader, path)
             if isinstance(pid_or_path, int):
-                reader.call(lib.hak_reader_alive)
+                reader.check_alive()
         except BaseException:
             reader.close()
             raise
@@ -143,7 +141,7 @@ class ControlBlock:
         NoProcess
             If that allocator publishes none.
         """
-        path = ffi.string(lib.hak_control_path())
+        path = control_path()
         if not path:
             raise NoProcess(f"the allocator in this process has no control block: {explain_no_block()[0]}")
         return cls.open(Path(os.fsdecode(path)))
@@ -155,15 +153,15 @@ class ControlBlock:
 
     def requested(self) -> Settings:
         """Read the values that were set last."""
-        return self._read_settings(lib.hak_reader_requested)
+        return self._make_settings(*self._reader.requested(len(self._index)))
 
     def effective(self) -> Settings:
         """Read the values that the process acts on."""
-        return self._read_settings(lib.hak_reader_effective)
+        return self._make_settings(*self._reader.effective(len(self._index)))
 
     def setter(self, generation: int) -> int | None:
         """Pid of the process that set a generation, if no other was set since; None if that is not known."""
-        return self._reader.call(lib.hak_reader_setter, generation) or None
+        return self._reader.setter(generation) or None
 
     def adoption(self, snapshot: Snapshot | None = None) -> Adoption:
         """Tell how many threads act on the requested settings.
@@ -197,10 +195,7 @@ class ControlBlock:
         ReadOnlyBlock, NoProcess
             If the process does not let itself be set, or has ended.
         """
-        indices, words = self._encode(values)
-        generation = ffi.new("uint64_t *")
-        self._reader.call(lib.hak_reader_set, indices, words, len(words), generation)
-        return int(generation[0])
+        return self._reader.set(*self._encode(values))
 
     def act(self, name: str) -> int:
         """Ask for an action once; an event of the block tells when it was done and what came of it.
@@ -224,14 +219,12 @@ class ControlBlock:
         """
         if name not in self.actions:
             raise UnknownTunable(describe_unknown("action", name, self.actions))
-        generation = ffi.new("uint64_t *")
-        self._reader.call(lib.hak_reader_set, [self._index[name]], [1.0], 1, generation)
-        return int(generation[0])
+        return self._reader.set([self._index[name]], [1.0])
 
     def action_counts(self) -> Mapping[str, tuple[int, int]]:
         """Read how often each action was asked for, and how often it was done."""
-        done, _ = self._read_words(lib.hak_reader_effective)
-        asked, _ = self._read_words(lib.hak_reader_requested)
+        done, _ = self._reader.effective(len(self._index))
+        asked, _ = self._reader.requested(len(self._index))
         places = {name: self._index[name] for name in self.actions}
         return {name: (round(asked[place]), round(done[place])) for name, place in places.items()}
 
@@ -248,8 +241,7 @@ class ControlBlock:
         UnknownTunable, BadParameter, OutOfRange, ConstraintBroken
             If a process could not be started with them.
         """
-        indices, words = self._encode(values)
-        self._reader.call(lib.hak_reader_check, indices, words, len(words))
+        self._reader.check(*self._encode(values))
 
     def snapshot(self) -> Snapshot:
         """Read all metrics.
@@ -262,25 +254,14 @@ class ControlBlock:
         import numpy as np
 
         counts = np.empty(max(len(self.axes), 1), dtype=np.uint32)
-        needed, time_ns = ffi.new("uint64_t *"), ffi.new("uint64_t *")
-        while True:
+        used = None
+        while used is None:
             words = np.empty(self._word_capacity, dtype=np.int64)
-            code, error = self._reader.try_call(
-                lib.hak_reader_snapshot,
-                ffi.from_buffer("uint32_t[]", counts, require_writable=True),
-                len(self.axes),
-                ffi.cast("uint64_t *", ffi.from_buffer(words, require_writable=True)),
-                len(words),
-                needed,
-                time_ns,
-            )
-            if code >= 0:
-                break
-            if code != lib.HAK_ERROR_BUFFER:
-                raise make_error(code, error)
-            self._word_capacity = int(needed[0]) + _SLACK_WORDS
+            used, needed, time_ns = self._reader.snapshot(counts, len(self.axes), words)
+            if used is None:
+                self._word_capacity = needed + _SLACK_WORDS
         layout = self._layout(tuple(int(count) for count in counts[: len(self.axes)]))
-        return Snapshot(int(time_ns[0]) / 1e9, words[:code], layout)
+        return Snapshot(time_ns / 1e9, words[:used], layout)
 
     def events(self, cursor: int = 0, limit: int = 65536) -> EventBatch:
         """Read the events from a cursor on.
@@ -299,26 +280,20 @@ class ControlBlock:
         """
         import numpy as np
 
-        position, lost = ffi.new("uint64_t *", cursor), ffi.new("uint64_t *", 0)
-        parts = []
+        parts, lost = [], 0
         while limit > 0:
             records = np.empty(min(limit, _EVENTS_A_CALL), dtype=EVENT_FIELDS)
-            before = position[0]
-            count = self._reader.call(
-                lib.hak_reader_events,
-                position,
-                ffi.cast("struct hak_event *", ffi.from_buffer(records, require_writable=True)),
-                len(records),
-                lost,
-            )
-            if position[0] == before:
+            before = cursor
+            count, cursor, overwritten = self._reader.events(before, records)
+            lost += overwritten
+            if cursor == before:
                 break
             parts.append(records[:count])
             limit -= count
         return EventBatch(
             records=np.concatenate(parts) if parts else np.empty(0, dtype=EVENT_FIELDS),
-            cursor=int(position[0]),
-            lost=int(lost[0]),
+            cursor=cursor,
+            lost=lost,
             kinds=self._kinds,
             causes=self._causes,
             axes=self.axes,
@@ -326,8 +301,7 @@ class ControlBlock:
 
     def alive(self) -> bool:
         """Whether the process runs and still publishes it."""
-        code, _ = self._reader.try_call(lib.hak_reader_alive)
-        return code == 0
+        return self._reader.is_alive()
 
     def close(self) -> None:
         """Close it. Calls under way in other threads finish; later ones raise WorkbenchError."""
@@ -354,18 +328,11 @@ class ControlBlock:
         words = [self.tunables[name].to_word(value) for name, value in values.items()]
         return [self._index[name] for name in values], words
 
-    def _read_settings(self, function: Any) -> Settings:
-        words, generation = self._read_words(function)
+    def _make_settings(self, words: list[float], generation: int) -> Settings:
         values = {
             name: tunable.from_word(words[self._index[name]]) for name, tunable in self.tunables.items()
         }
         return Settings(values, generation)
-
-    def _read_words(self, function: Any) -> tuple[Any, int]:
-        words = ffi.new("double[]", max(len(self._index), 1))
-        generation = ffi.new("uint64_t *")
-        self._reader.call(function, words, len(self._index), generation)
-        return words, int(generation[0])
 
     def _layout(self, counts: tuple[int, ...]) -> Layout:
         layout = self._layouts.get(counts)

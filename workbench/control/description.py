@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar, get_args
+from typing import TypeVar, get_args
 
+from workbench.bindings.reader import TUNABLE_ACTION, TUNABLE_WRITE_ONLY, Reader, TunableRecord
 from workbench.control.event import EventKind
 from workbench.control.metric import Axis, Fold, Metric, MetricKind, Role
-from workbench.control.native import decode_text, lib
-from workbench.control.reader import Reader
 from workbench.control.tunable import Action, Constraint, Effect, Scale, Tunable, TunableType
 from workbench.errors import DamagedBlock
 
@@ -58,27 +57,25 @@ def read_description(reader: Reader) -> Description:
     DamagedBlock
         If they do not make sense.
     """
-    settable = [_make_settable(record) for record in _records(reader, lib.hak_reader_tunable, "hak_tunable")]
+    settable = [_make_settable(record) for record in reader.tunables()]
     places = {item.name: place for place, item in enumerate(settable)}
     axes = _read_axes(reader)
     metrics = _read_metrics(reader, axes)
     constraints = tuple(
         Constraint(settable[record.lower].name, settable[record.upper].name, bool(record.strict))
-        for record in _records(reader, lib.hak_reader_constraint, "hak_constraint")
+        for record in reader.constraints()
     )
     kinds = tuple(
         EventKind(
-            name=decode_text(record.name),
-            help=decode_text(record.help),
-            unit=decode_text(record.unit),
+            name=record.name,
+            help=record.help,
+            unit=record.unit,
             is_capacity=bool(record.is_capacity),
             axis=axes[record.axis].name if record.axis < len(axes) else None,
         )
-        for record in _records(reader, lib.hak_reader_event_kind, "hak_event_kind")
+        for record in reader.event_kinds()
     )
-    causes = tuple(
-        decode_text(record.name) for record in _records(reader, lib.hak_reader_event_cause, "hak_event_cause")
-    )
+    causes = tuple(record.name for record in reader.event_causes())
     return Description(
         tunables=_by_name([item for item in settable if isinstance(item, Tunable)]),
         actions=_by_name([item for item in settable if isinstance(item, Action)]),
@@ -91,13 +88,6 @@ def read_description(reader: Reader) -> Description:
     )
 
 
-def _records(reader: Reader, function: Callable[..., int], structure: str) -> Iterator[Any]:
-    index = 0
-    while (record := reader.read_record(function, structure, index)) is not None:
-        yield record
-        index += 1
-
-
 def _by_name(items: Sequence[_Named]) -> Mapping[str, _Named]:
     named = {item.name: item for item in items}
     if len(named) != len(items):
@@ -107,50 +97,45 @@ def _by_name(items: Sequence[_Named]) -> Mapping[str, _Named]:
     return MappingProxyType(named)
 
 
-def _make_settable(record: Any) -> Tunable | Action:
-    name = decode_text(record.name)
-    if record.type == lib.HAK_TYPE_ACTION:
-        return Action(name, decode_text(record.group), decode_text(record.help))
+def _make_settable(record: TunableRecord) -> Tunable | Action:
+    if record.type == TUNABLE_ACTION:
+        return Action(record.name, record.group, record.help)
     type_ = TYPES[record.type]
-    choices = tuple(decode_text(record.choices).split(",")) if type_ == "choice" else ()
+    choices = tuple(record.choices.split(",")) if type_ == "choice" else ()
     if type_ == "choice" and (
         record.minimum != 0 or record.maximum != len(choices) - 1 or len(set(choices)) != len(choices)
     ):
-        raise DamagedBlock(f"the control block is damaged: the choices of {name} do not fit its range")
+        raise DamagedBlock(f"the control block is damaged: the choices of {record.name} do not fit its range")
     without_default = Tunable(
-        name=name,
-        group=decode_text(record.group),
-        unit=decode_text(record.unit),
-        help=decode_text(record.help),
+        name=record.name,
+        group=record.group,
+        unit=record.unit,
+        help=record.help,
         type=type_,
         choices=choices,
         scale=SCALES[record.scale],
         effect=EFFECTS[record.effect],
-        minimum=float(record.minimum),
-        maximum=float(record.maximum),
-        environment=decode_text(record.environment),
-        is_write_only=bool(record.flags & lib.HAK_TUNABLE_WRITE_ONLY),
+        minimum=record.minimum,
+        maximum=record.maximum,
+        environment=record.environment,
+        is_write_only=bool(record.flags & TUNABLE_WRITE_ONLY),
     )
-    fields = vars(without_default) | {"default": without_default.from_word(float(record.default_value))}
+    fields = vars(without_default) | {"default": without_default.from_word(record.default_value)}
     return Tunable(**fields)
 
 
 def _read_axes(reader: Reader) -> list[Axis]:
     axes: list[Axis] = []
-    for record in _records(reader, lib.hak_reader_axis, "hak_axis"):
-        items = [
-            reader.read_record(lib.hak_reader_axis_item, "hak_axis_item", record.first_item + number)
-            for number in range(record.item_count)
-        ]
-        labels = tuple(decode_text(item.label) for item in items)
-        groups = tuple(decode_text(item.group) for item in items)
-        axes.append(Axis(decode_text(record.name), int(record.maximum), labels, groups))
+    for record in reader.axes():
+        items = reader.axis_items(record)
+        labels, groups = tuple(item.label for item in items), tuple(item.group for item in items)
+        axes.append(Axis(record.name, record.maximum, labels, groups))
     return axes
 
 
 def _read_metrics(reader: Reader, axes: Sequence[Axis]) -> list[Metric]:
-    records = list(_records(reader, lib.hak_reader_metric, "hak_metric"))
-    names = [decode_text(record.name) for record in records]
+    records = reader.metrics()
+    names = [record.name for record in records]
     metrics: list[Metric] = []
     for name, record in zip(names, records, strict=True):
         kind = KINDS[record.kind]
@@ -161,10 +146,10 @@ def _read_metrics(reader: Reader, axes: Sequence[Axis]) -> list[Metric]:
         metrics.append(
             Metric(
                 name=name,
-                group=decode_text(record.group),
-                unit=decode_text(record.unit),
-                help=decode_text(record.help),
-                chart=decode_text(record.chart),
+                group=record.group,
+                unit=record.unit,
+                help=record.help,
+                chart=record.chart,
                 kind=kind,
                 fold=FOLDS[record.fold],
                 role=ROLES[record.role],

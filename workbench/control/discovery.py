@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from workbench.control.native import ffi, lib
+from workbench.bindings.reader import PID_NAMESPACE_OFFSET, Reader
 from workbench.control.places import FIRST_PID_NAMESPACE, Folder, Pids, list_folders
-from workbench.control.reader import Reader
 from workbench.errors import NoProcess, NotPermitted, WorkbenchError
 
 Access = Literal["off", "read", "write"]
@@ -85,7 +84,6 @@ def _describe(reader: Reader, path: Path, pids: Pids) -> _Found:
         where.append(f"pid {reader.pid} of another PID namespace")
     elif pid != reader.pid:
         where.append(f"pid {reader.pid} there")
-    code, _ = reader.try_call(lib.hak_reader_alive)
     info = BlockInfo(
         path=path,
         pid=reader.pid if pid is None else pid,
@@ -94,7 +92,7 @@ def _describe(reader: Reader, path: Path, pids: Pids) -> _Found:
         build=reader.build,
         command=reader.command,
         access=reader.access,
-        alive=code == 0,
+        alive=reader.is_alive(),
         where=", ".join(where),
     )
     return _Found(info, pid is not None, (reader.pid, reader.pid_namespace, reader.kind), reader.created_ns)
@@ -204,7 +202,7 @@ def _remove_if_dead(path: Path) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Its name may have gone meanwhile, and be that of a later block by now.
         has_name = os.fstat(descriptor).st_nlink > 0
-        namespace = os.pread(descriptor, 8, ffi.offsetof("struct hak_header", "pid_namespace"))
+        namespace = os.pread(descriptor, 8, PID_NAMESPACE_OFFSET)
         if not has_name or not any(namespace):  # without one: of a version that took no lock
             return False
         path.unlink()

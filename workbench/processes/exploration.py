@@ -12,8 +12,14 @@ import threading
 import time
 from pathlib import Path
 
+from workbench.bindings.workloads import (
+    ResultRecord,
+    path_in_process,
+    poll_in_process,
+    start_in_process,
+    stop_in_process,
+)
 from workbench.control import ControlBlock
-from workbench.control.native import decode_text, ffi, lib
 from workbench.errors import BadParameter, NoProcess, WorkerFailed
 from workbench.processes.events import EventTally
 from workbench.processes.outcome import Outcome
@@ -72,20 +78,18 @@ class InProcessRun:
                 if tunable.effect != "start"
             }
             allocator_block.set({**defaults, "check.action": "refuse", **spec.tunables})
-            error = ffi.new("char[]", lib.WORKLOAD_ERROR_BYTES)
-            is_refused = lib.hak_workload_start(
-                spec.workload.encode(),
-                ffi.new("double[]", list(resolved.parameters.values())),
-                resolved.threads,
-                spec.seed,
-                spec.length_s,
-                spec.operations or 0,
-                True,  # paused, so that even the shortest run is still there when its block is opened
-                error,
+            refusal = start_in_process(
+                spec.workload,
+                list(resolved.parameters.values()),
+                threads=resolved.threads,
+                seed=spec.seed,
+                seconds=spec.length_s,
+                operations=spec.operations or 0,
+                starts_paused=True,  # so that even the shortest run is still there when its block is opened
             )
-            if is_refused:
-                raise WorkerFailed(decode_text(error))
-            path = Path(decode_text(lib.hak_workload_path()))
+            if refusal:
+                raise WorkerFailed(refusal)
+            path = Path(path_in_process())
             run = cls(spec, ControlBlock.open(path, kind="workload"), allocator_block)
             if not paused:
                 run.resume()
@@ -129,15 +133,15 @@ class InProcessRun:
     def kill(self) -> None:
         """Stop it and wait: threads of this process cannot be killed."""
         if self.poll() is None:
-            lib.hak_workload_stop()
+            stop_in_process()
 
     def poll(self) -> Outcome | None:
         """What came of it; None while it runs."""
         with self._lock:
             if self._outcome is None:
                 self._tally.drain()
-                result = ffi.new("struct workload_result *")
-                if lib.hak_workload_poll(result) == 1:
+                result = poll_in_process()
+                if result is not None:
                     self._tally.drain()
                     self._outcome = self._read(result)
             return self._outcome
@@ -181,12 +185,10 @@ class InProcessRun:
         with contextlib.suppress(NoProcess):
             self._workload_block.set({"run.state": state})
 
-    def _read(self, result: object) -> Outcome:
-        told = ffi.cast("struct workload_result *", result)
-        status = decode_text(lib.workload_status_name(told.status))
+    def _read(self, told: ResultRecord) -> Outcome:
         return Outcome(
-            status=status,
-            message=decode_text(told.error),
+            status=told.status_name,
+            message=told.error,
             exit_code=None,
             operations=told.operations,
             elapsed_s=told.elapsed_s,

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench import __version__
-from workbench.control.spool import ResolvedEvents, Spool, SpoolState
 from workbench.processes.spool_modules import ModuleMaps
 from workbench.traces import TraceChunk, TraceMetadata, TraceWriter
+from workbench.traces.spool import ResolvedEvents, Spool, SpoolState
 
 _GONE = ("Z", "X", "x")
 _START = 19  # of the fields of /proc/PID/stat behind the name

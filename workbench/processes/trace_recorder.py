@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.control import native_directory
-from workbench.control.spool import Spool, SpoolFailures
 from workbench.errors import BadParameter
 from workbench.processes.loader_path import put_first
 from workbench.processes.preload import check_preloadable
@@ -24,6 +23,7 @@ from workbench.processes.private_folder import open_private_folder
 from workbench.processes.process_trace import ProcessTrace, RecordedTrace
 from workbench.processes.recording_files import RecordingFiles
 from workbench.processes.signal_relay import SignalRelay
+from workbench.traces.spool import Spool, SpoolFailures
 from workbench.traces.writer import DEFAULT_LEVEL
 
 RECORDER_LIBRARY = native_directory() / "libhakmem-record.so"

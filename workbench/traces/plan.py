@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.control.native import decode_text, ffi, lib
+from workbench.bindings.replay import Compiler, is_plan_sound, read_header
 from workbench.errors import BadParameter, DamagedTrace
 from workbench.traces.chunk import TraceChunk
 from workbench.traces.reader import Trace
@@ -135,9 +135,8 @@ def read_replay_plan(path: Path) -> ReplayPlan | None:
     except OSError:
         return None
     try:
-        header = ffi.new("struct replay_header *")
-        error = ffi.new("char[]", lib.REPLAY_ERROR_BYTES)
-        if lib.replay_read_header(descriptor, header, error) != 0:
+        header = read_header(descriptor)
+        if header is None:
             return None
         status = os.fstat(descriptor)
         if not _is_sound(path, status.st_ino, status.st_mtime_ns, status.st_size):
@@ -151,7 +150,7 @@ def read_replay_plan(path: Path) -> ReplayPlan | None:
         slot_count=header.slot_count,
         duration_s=header.duration_us / 1e6,
         skipped_frees=header.skipped_frees,
-        trace_checksum=decode_text(header.trace_checksum),
+        trace_checksum=header.trace_checksum,
         file_bytes=header.file_bytes,
     )
 
@@ -159,9 +158,8 @@ def read_replay_plan(path: Path) -> ReplayPlan | None:
 @lru_cache(maxsize=64)
 def _is_sound(path: Path, inode: int, modified_ns: int, size_bytes: int) -> bool:
     del inode, modified_ns, size_bytes
-    error = ffi.new("char[]", lib.REPLAY_ERROR_BYTES)
     with path.open("rb") as file:
-        return bool(lib.replay_check_plan(file.fileno(), error) == 0)
+        return is_plan_sound(file.fileno())
 
 
 def compile_plan(trace: Trace, folder: Path) -> ReplayPlan:
@@ -201,39 +199,14 @@ def compile_plan(trace: Trace, folder: Path) -> ReplayPlan:
 
 
 def _compile(chunks: Iterator[TraceChunk], checksum: str, descriptor: int, name: str) -> None:
-    compiler = lib.replay_compiler_new(descriptor)
-    if compiler == ffi.NULL:
-        raise MemoryError
-    error = ffi.new("char[]", lib.REPLAY_ERROR_BYTES)
-    try:
+    columns = ("kind", "thread", "object_id", "size_bytes", "alignment_bytes", "time_ns")
+    with Compiler(descriptor) as compiler:
         for chunk in chunks:
-            if _add(compiler, chunk, error) != 0:
-                raise DamagedTrace(f"{name}: {decode_text(error)}")
-        if lib.replay_compiler_finish(compiler, checksum.encode(), error) != 0:
-            raise BadParameter(f"{name}: {decode_text(error)}")
-    finally:
-        lib.replay_compiler_free(compiler)
-
-
-def _add(compiler: object, chunk: TraceChunk, error: object) -> int:
-    # C reads the arrays while the call lasts: `columns` keeps them alive.
-    columns = {
-        name: np.ascontiguousarray(getattr(chunk, name))
-        for name in ("kind", "thread", "object_id", "size_bytes", "alignment_bytes", "time_ns")
-    }
-    events = ffi.new("struct replay_events *")
-    events.count = len(chunk)
-    for name, kind in (
-        ("kind", "uint8_t *"),
-        ("thread", "uint32_t *"),
-        ("object_id", "uint64_t *"),
-        ("size_bytes", "uint64_t *"),
-        ("alignment_bytes", "uint64_t *"),
-        ("time_ns", "int64_t *"),
-    ):
-        setattr(events, name, ffi.cast(kind, ffi.from_buffer(columns[name])))
-    outcome: int = lib.replay_compiler_add(compiler, events, error)
-    return outcome
+            arrays = {column: np.ascontiguousarray(getattr(chunk, column)) for column in columns}
+            if wrong := compiler.add(**arrays):
+                raise DamagedTrace(f"{name}: {wrong}")
+        if wrong := compiler.finish(checksum):
+            raise BadParameter(f"{name}: {wrong}")
 
 
 def _note_use(path: Path) -> None:

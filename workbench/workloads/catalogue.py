@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any
 
-from workbench.control.native import decode_text, ffi, lib
+from workbench.bindings.workloads import MOST_THREADS, check_parameters, list_workloads
 from workbench.errors import BadParameter, UnknownWorkload, describe_unknown
 
 #: The most threads that a workload can run with.
-MAXIMUM_THREADS: int = lib.WORKLOAD_MAX_THREADS
-_ERROR_BYTES: int = lib.WORKLOAD_ERROR_BYTES
+MAXIMUM_THREADS = MOST_THREADS
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,8 @@ class Workload:
             if name not in known:
                 raise BadParameter(describe_unknown(f"parameter of {self.name}", name, known))
         complete = {name: float(values.get(name, known[name].default)) for name in known}
-        _check_natively(self.name, complete)
+        if complaint := check_parameters(self.name, complete):
+            raise BadParameter(complaint)
         return complete
 
 
@@ -119,40 +118,14 @@ def get_workload(name: str) -> Workload:
 
 
 def _describe_all() -> Iterator[Workload]:
-    index = 0
-    while (workload := lib.workload_at(index)) != ffi.NULL:
+    for workload, parameters in list_workloads():
         yield Workload(
-            name=decode_text(workload.name),
-            help=decode_text(workload.help),
-            stresses=decode_text(workload.stresses),
-            operation=decode_text(workload.operation),
+            name=workload.name,
+            help=workload.help,
+            stresses=workload.stresses,
+            operation=workload.operation,
             parameters=tuple(
-                _describe_parameter(workload.parameters[k]) for k in range(workload.parameter_count)
+                Parameter(p.name, p.unit, p.minimum, p.maximum, p.default_value, p.help) for p in parameters
             ),
             default_threads=workload.default_threads,
         )
-        index += 1
-
-
-def _describe_parameter(parameter: Any) -> Parameter:
-    return Parameter(
-        name=decode_text(parameter.name),
-        unit=decode_text(parameter.unit),
-        minimum=parameter.minimum,
-        maximum=parameter.maximum,
-        default=parameter.default_value,
-        help=decode_text(parameter.help),
-    )
-
-
-def _check_natively(name: str, values: Mapping[str, float]) -> None:
-    """The drivers' own check, so that it stands in one place."""
-    request = ffi.new("struct workload_request *")
-    error = ffi.new("char[]", _ERROR_BYTES)
-    lib.workload_request_init(request, lib.workload_find(name.encode()))
-    request.seconds = 1.0
-    for parameter, value in values.items():
-        if lib.workload_request_set(request, parameter.encode(), value, error) != 0:
-            raise BadParameter(decode_text(error))
-    if lib.workload_request_check(request, error) != 0:
-        raise BadParameter(decode_text(error))

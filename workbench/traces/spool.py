@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import struct
 import threading
 from dataclasses import dataclass
@@ -14,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.control.native import ffi, lib
+from workbench.bindings.resolver import SEGMENT_RECORDS, MappedFile, Resolver, SpoolTotals
 from workbench.errors import WorkbenchError
 
-SEGMENT_RECORDS: int = lib.hak_spool_segment_records()
 _RECORD_BYTES = 32
 _SEGMENT_BYTES = SEGMENT_RECORDS * _RECORD_BYTES
 _HEAD_BYTES = 4096
@@ -93,18 +91,6 @@ class SpoolFailures:
 
 
 @dataclass(frozen=True)
-class SpoolTotals:
-    """What the records that were read come to."""
-
-    objects: int
-    live_bytes: int
-    peak_live_bytes: int
-    unknown_frees: int
-    missed_frees: int
-    lost_records: int
-
-
-@dataclass(frozen=True)
 class ResolvedEvents:
     """Events of some records.
 
@@ -141,13 +127,15 @@ class Spool:
 
     def __init__(self, head: Path) -> None:
         self._stem = head.with_suffix("")
-        self._head = _map(head, _HEAD_BYTES, is_writable=True)
-        self._resolver = lib.hak_resolver_new(self._head)
-        if self._resolver == ffi.NULL:
-            lib.hak_spool_unmap(self._head, _HEAD_BYTES)
-            raise WorkbenchError(f"{head}: it is no head of a recorder's spool")
+        self._head = MappedFile(head, _HEAD_BYTES, is_writable=True)
+        try:
+            self._resolver = Resolver(self._head)
+        except ValueError as error:
+            self._head.close()
+            raise WorkbenchError(f"{head}: {error}") from None
         self._position = 0
-        self._segment = ffi.NULL
+        self._segment: MappedFile | None = None
+        self._is_open = True
 
     @property
     def stem(self) -> Path:
@@ -161,14 +149,12 @@ class Spool:
 
     def read_state(self) -> SpoolState:
         """Read what the process image says of itself now."""
-        state = ffi.new("struct hak_spool_state *")
-        lib.hak_resolver_state(self._resolver, state)
-        command = bytes(ffi.buffer(state.command, state.command_bytes))
+        state, program, command = self._resolver.read_state()
         words = command.decode("utf-8", "replace").rstrip("\0").split("\0")
         return SpoolState(
             pid=state.pid,
             parent_pid=state.parent_pid,
-            program=ffi.string(state.program).decode("utf-8", "replace"),
+            program=program.decode("utf-8", "replace"),
             command=tuple(words) if command else (),
             start_realtime_ns=state.start_realtime_ns,
             next=state.next,
@@ -178,20 +164,11 @@ class Spool:
 
     def read_totals(self) -> SpoolTotals:
         """What the records read so far come to."""
-        totals = ffi.new("struct hak_resolver_totals *")
-        lib.hak_resolver_totals(self._resolver, totals)
-        return SpoolTotals(
-            totals.objects,
-            totals.live_bytes,
-            totals.peak_live_bytes,
-            totals.unknown_frees,
-            totals.missed_frees,
-            totals.lost_records,
-        )
+        return self._resolver.read_totals()
 
     def stop(self) -> None:
         """Have the process record no more, at the next segment it would make."""
-        lib.hak_resolver_stop(self._resolver)
+        self._resolver.stop()
 
     def read(self, *, is_final: bool = False) -> ResolvedEvents | None:
         """Read on, at most to the end of a segment.
@@ -214,7 +191,8 @@ class Spool:
             If a segment cannot be read.
         """
         end = self.read_state().next
-        if self._position >= end or not self._open_segment(end, is_final=is_final):
+        segment = self._open_segment(end, is_final=is_final) if self._position < end else None
+        if segment is None:
             return None
         number = self._position // SEGMENT_RECORDS
         with contextlib.suppress(FileNotFoundError):
@@ -223,72 +201,61 @@ class Spool:
         arrays = _find_arrays()
         first = self._position % SEGMENT_RECORDS
         count = min(end - self._position, SEGMENT_RECORDS - first)
-        sites = ffi.new("struct hak_new_sites *", {"capacity": SEGMENT_RECORDS})
-        sites.address = ffi.from_buffer("uint64_t[]", arrays["site_address"])
-        sites.map_copies = ffi.from_buffer("uint32_t[]", arrays["site_copies"])
-        columns = ffi.new("struct hak_event_columns *")
-        for name in _COLUMNS:
-            kind = ffi.typeof(getattr(columns, name))
-            setattr(columns, name, ffi.cast(kind, ffi.from_buffer(arrays[name])))
-        taken = ffi.new("uint32_t *")
-        events = lib.hak_resolver_run(
-            self._resolver, self._segment, first, count, is_final, columns, sites, taken
+        columns = {name: arrays[name] for name in _COLUMNS}
+        addresses, copies = arrays["site_address"], arrays["site_copies"]
+        events, sites, taken = self._resolver.run(
+            segment, first, count, columns, addresses, copies, is_final=is_final
         )
-        if events < 0:
-            raise MemoryError("the recorded program's objects do not fit into memory")
-        self._position += taken[0]
-        if self._position % SEGMENT_RECORDS == 0 and taken[0]:
+        self._position += taken
+        if self._position % SEGMENT_RECORDS == 0 and taken:
             self._drop_segment(number)
-        if not taken[0]:
+        if not taken:
             return None
         return ResolvedEvents(
-            columns={name: arrays[name][:events].copy() for name in _COLUMNS},
-            new_sites=[
-                (int(arrays["site_address"][i]), int(arrays["site_copies"][i])) for i in range(sites.count)
-            ],
-            records=taken[0],
+            columns={name: column[:events].copy() for name, column in columns.items()},
+            new_sites=[(int(addresses[i]), int(copies[i])) for i in range(sites)],
+            records=taken,
         )
 
     def close(self) -> None:
         """Let go of the files, and delete them."""
-        if self._resolver != ffi.NULL:
-            lib.hak_resolver_free(self._resolver)
-            self._resolver = ffi.NULL
-            lib.hak_spool_unmap(self._head, _HEAD_BYTES)
+        if self._is_open:
+            self._is_open = False
+            self._resolver.close()
+            self._head.close()
             self._unmap_segment()
             for path in self._stem.parent.glob(f"{self._stem.name}.*"):
                 path.unlink(missing_ok=True)
 
-    def _open_segment(self, end: int, *, is_final: bool) -> bool:
-        if self._segment != ffi.NULL:
-            return True
-        number = self._position // SEGMENT_RECORDS
-        try:
-            self._segment = _map(self._segment_path(number), _SEGMENT_BYTES, is_writable=False)
-        except FileNotFoundError:
-            self._pass_over(number, end, is_final=is_final)
-        except OSError as error:
-            if error.errno != errno.EBADMSG:
-                raise
-            self._pass_over(number, end, is_final=is_final)  # the process is just making it
-        return bool(self._segment != ffi.NULL)
+    def _open_segment(self, end: int, *, is_final: bool) -> MappedFile | None:
+        if self._segment is None:
+            number = self._position // SEGMENT_RECORDS
+            try:
+                self._segment = MappedFile(self._segment_path(number), _SEGMENT_BYTES, is_writable=False)
+            except FileNotFoundError:
+                self._pass_over(number, end, is_final=is_final)
+            except OSError as error:
+                if error.errno != errno.EBADMSG:
+                    raise
+                self._pass_over(number, end, is_final=is_final)  # the process is just making it
+        return self._segment
 
     def _pass_over(self, number: int, end: int, *, is_final: bool) -> None:
         """At the end a segment that is not there could not be made: what was to stand in it is lost."""
         if is_final:
             lost = min(end, (number + 1) * SEGMENT_RECORDS) - self._position
-            lib.hak_resolver_lose(self._resolver, lost)
+            self._resolver.lose(lost)
             self._position += lost
 
     def _drop_segment(self, number: int) -> None:
         self._unmap_segment()
-        lib.hak_resolver_set_consumed(self._resolver, self._position)
+        self._resolver.set_consumed(self._position)
         self._segment_path(number).unlink(missing_ok=True)
 
     def _unmap_segment(self) -> None:
-        if self._segment != ffi.NULL:
-            lib.hak_spool_unmap(self._segment, _SEGMENT_BYTES)
-            self._segment = ffi.NULL
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
 
     def _segment_path(self, number: int) -> Path:
         return self._stem.with_name(f"{self._stem.name}.{number:08x}")
@@ -306,15 +273,6 @@ def _find_arrays() -> dict[str, NDArray[Any]]:
         }
     arrays: dict[str, NDArray[Any]] = _of_thread.arrays
     return arrays
-
-
-def _map(path: Path, size_bytes: int, *, is_writable: bool) -> Any:
-    mapped = lib.hak_spool_map(os.fsencode(path), size_bytes, is_writable)
-    if mapped != ffi.NULL:
-        return mapped
-    if ffi.errno == errno.EBADMSG:
-        raise _cut_short(path)
-    raise OSError(ffi.errno, os.strerror(ffi.errno), str(path))
 
 
 def _cut_short(path: Path) -> OSError:

@@ -1,9 +1,9 @@
-"""The cffi module, and its errors as exceptions. The only place that imports the module."""
+"""The cffi module, and the errors of `hak_block.h` as exceptions. Only modules of this room import it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from workbench.errors import (
     ConstraintBroken,
@@ -26,6 +26,9 @@ except ImportError as error:
 ffi: Any = _cffi.ffi
 lib: Any = _cffi.lib
 
+_Record = TypeVar("_Record", bound=NamedTuple)
+
+_CHARACTER = ffi.typeof("char")
 _ERRORS: dict[int, type[WorkbenchError]] = {
     lib.HAK_ERROR_NOT_PERMITTED: NotPermitted,
     lib.HAK_ERROR_NO_PROCESS: NoProcess,
@@ -47,6 +50,17 @@ def native_directory() -> Path:
 def make_error(code: int, text: Any) -> WorkbenchError:
     """Turn a negative return value and its line of text into an exception."""
     return _ERRORS.get(code, WorkbenchError)(decode_text(text))
+
+
+def read_record(pointer: Any, kind: type[_Record]) -> _Record:
+    """Copy a C structure into the named tuple that has its fields: text decoded, arrays as tuples."""
+    return kind(*(_read_field(getattr(pointer, name)) for name in kind._fields))
+
+
+def _read_field(value: Any) -> Any:
+    if not isinstance(value, ffi.CData):
+        return value
+    return decode_text(value) if ffi.typeof(value).item is _CHARACTER else tuple(value)
 
 
 def decode_text(field: Any) -> str:

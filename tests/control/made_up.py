@@ -12,11 +12,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from workbench.bindings.native import ffi, lib
 from workbench.control.block import ControlBlock
 from workbench.control.description import EFFECTS, FOLDS, KINDS, ROLES, SCALES, TYPES
 from workbench.control.event import EventKind
 from workbench.control.metric import Axis, Metric
-from workbench.control.native import ffi, lib
 from workbench.control.tunable import Constraint, Tunable, Value
 from workbench.errors import WorkbenchError, describe_unknown
 

@@ -1,0 +1,308 @@
+"""`hak_reader.h`: an open control block. It may be closed while other threads still use it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from workbench.bindings.native import decode_text, ffi, lib, make_error, read_record
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+#: Where a control block's header names the PID namespace of its process.
+PID_NAMESPACE_OFFSET: int = ffi.offsetof("struct hak_header", "pid_namespace")
+#: The type of a tunable that is an action, and the flag of one that cannot be read.
+TUNABLE_ACTION: int = lib.HAK_TYPE_ACTION
+TUNABLE_WRITE_ONLY: int = lib.HAK_TUNABLE_WRITE_ONLY
+_ACCESS = {0: "off", 1: "read", 2: "write"}
+
+
+class TunableRecord(NamedTuple):
+    """struct hak_tunable."""
+
+    name: str
+    group: str
+    unit: str
+    help: str
+    choices: str
+    environment: str
+    type: int
+    scale: int
+    effect: int
+    flags: int
+    minimum: float
+    maximum: float
+    default_value: float
+
+
+class ConstraintRecord(NamedTuple):
+    """struct hak_constraint; its tunables by number."""
+
+    lower: int
+    upper: int
+    strict: int
+
+
+class MetricRecord(NamedTuple):
+    """struct hak_metric; axes and operands by number."""
+
+    name: str
+    group: str
+    unit: str
+    help: str
+    chart: str
+    kind: int
+    fold: int
+    role: int
+    is_step: int
+    axis: tuple[int, ...]
+    operand_a: int
+    operand_b: int
+
+
+class AxisRecord(NamedTuple):
+    """struct hak_axis; its items by number."""
+
+    name: str
+    maximum: int
+    first_item: int
+    item_count: int
+
+
+class AxisItemRecord(NamedTuple):
+    """struct hak_axis_item."""
+
+    label: str
+    group: str
+
+
+class EventKindRecord(NamedTuple):
+    """struct hak_event_kind; its axis by number."""
+
+    name: str
+    help: str
+    unit: str
+    is_capacity: int
+    axis: int
+
+
+class EventCauseRecord(NamedTuple):
+    """struct hak_event_cause."""
+
+    name: str
+
+
+_Record = TypeVar("_Record", bound=NamedTuple)
+
+
+class Reader:
+    """An open control block at the level of the C reader. All methods raise the C function's error.
+
+    Parameters
+    ----------
+    path : str or path
+        File of the control block.
+
+    Raises
+    ------
+    NoProcess, NotPermitted, WrongAbi, DamagedBlock
+        If there is no control block to read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._is_open = False
+        memory = lib.reader_new()
+        if memory == ffi.NULL:
+            raise MemoryError("no memory for a reader")
+        self._reader = ffi.gc(memory, lib.reader_free)
+        error = ffi.new("char[]", lib.HAK_ERROR_TEXT_BYTES)
+        code = lib.hak_reader_open(self._reader, os.fsencode(path), error)
+        if code < 0:
+            raise make_error(code, error)
+        self._is_open = True
+        header = self._reader.header
+        self.pid = int(header.pid)
+        self.pid_namespace = int(header.pid_namespace)
+        self.start_ticks = int(header.start_ticks)
+        self.created_ns = int(header.created_ns)
+        self.kind = decode_text(header.kind)
+        self.build = decode_text(header.build)
+        self.command = decode_text(header.command)
+        self.access = _ACCESS.get(int(header.access), "off")
+
+    # ---- descriptors ----
+
+    def tunables(self) -> list[TunableRecord]:
+        """Read all tunables, in the block's order."""
+        return self._list(lib.hak_reader_tunable, "hak_tunable", TunableRecord)
+
+    def constraints(self) -> list[ConstraintRecord]:
+        """Read all constraints."""
+        return self._list(lib.hak_reader_constraint, "hak_constraint", ConstraintRecord)
+
+    def metrics(self) -> list[MetricRecord]:
+        """Read all metrics."""
+        return self._list(lib.hak_reader_metric, "hak_metric", MetricRecord)
+
+    def axes(self) -> list[AxisRecord]:
+        """Read all axes."""
+        return self._list(lib.hak_reader_axis, "hak_axis", AxisRecord)
+
+    def event_kinds(self) -> list[EventKindRecord]:
+        """Read all kinds of events."""
+        return self._list(lib.hak_reader_event_kind, "hak_event_kind", EventKindRecord)
+
+    def event_causes(self) -> list[EventCauseRecord]:
+        """Read all causes of events."""
+        return self._list(lib.hak_reader_event_cause, "hak_event_cause", EventCauseRecord)
+
+    def axis_items(self, axis: AxisRecord) -> list[AxisItemRecord]:
+        """Read the items of an axis."""
+        items = (
+            self._read(lib.hak_reader_axis_item, "hak_axis_item", AxisItemRecord, axis.first_item + number)
+            for number in range(axis.item_count)
+        )
+        return [item for item in items if item is not None]
+
+    # ---- what changes ----
+
+    def check_alive(self) -> None:
+        """Raise NoProcess unless the process runs and still publishes the control block."""
+        self._call(lib.hak_reader_alive)
+
+    def is_alive(self) -> bool:
+        """Whether the process runs and still publishes the control block."""
+        return self._try(lib.hak_reader_alive)[0] == 0
+
+    def requested(self, count: int) -> tuple[list[float], int]:
+        """Read the first values that were set last, and their generation."""
+        return self._read_values(lib.hak_reader_requested, count)
+
+    def effective(self, count: int) -> tuple[list[float], int]:
+        """Read the first values that the process acts on, and their generation."""
+        return self._read_values(lib.hak_reader_effective, count)
+
+    def setter(self, generation: int) -> int:
+        """Pid of the process that set a generation, if no other was set since; else 0."""
+        return self._call(lib.hak_reader_setter, generation)
+
+    def set(self, indices: Sequence[int], values: Sequence[float]) -> int:
+        """Set tunables by number; returns the new generation."""
+        generation = ffi.new("uint64_t *")
+        self._call(lib.hak_reader_set, indices, values, len(values), generation)
+        return int(generation[0])
+
+    def check(self, indices: Sequence[int], values: Sequence[float]) -> None:
+        """Check values as `set` would, and accept those that take effect at start."""
+        self._call(lib.hak_reader_check, indices, values, len(values))
+
+    def snapshot(
+        self, counts: npt.NDArray[np.uint32], axes: int, words: npt.NDArray[np.int64]
+    ) -> tuple[int | None, int, int]:
+        """Read the rows in use of the axes, and all words.
+
+        Returns
+        -------
+        int or None
+            How many words; None if there is no room for them.
+        int
+            How many there are, if there is no room.
+        int
+            CLOCK_MONOTONIC, in nanoseconds.
+        """
+        needed, time_ns = ffi.new("uint64_t *"), ffi.new("uint64_t *")
+        code, error = self._try(
+            lib.hak_reader_snapshot,
+            ffi.from_buffer("uint32_t[]", counts, require_writable=True),
+            axes,
+            ffi.cast("uint64_t *", ffi.from_buffer(words, require_writable=True)),
+            len(words),
+            needed,
+            time_ns,
+        )
+        if code < 0 and code != lib.HAK_ERROR_BUFFER:
+            raise make_error(code, error)
+        return (code if code >= 0 else None), int(needed[0]), int(time_ns[0])
+
+    def events(self, cursor: int, records: npt.NDArray[np.void]) -> tuple[int, int, int]:
+        """Read events from a cursor on into an array of struct hak_event.
+
+        Returns
+        -------
+        tuple of int
+            How many, the next cursor, and how many were overwritten before they were read.
+        """
+        position, lost = ffi.new("uint64_t *", cursor), ffi.new("uint64_t *", 0)
+        array = ffi.cast("struct hak_event *", ffi.from_buffer(records, require_writable=True))
+        count = self._call(lib.hak_reader_events, position, array, len(records), lost)
+        return count, int(position[0]), int(lost[0])
+
+    def close(self) -> None:
+        """Close it once the calls under way have returned; closing twice does nothing."""
+        with self._lock:
+            was_open, self._is_open = self._is_open, False
+            if was_open and self._users == 0:
+                lib.hak_reader_close(self._reader)
+
+    # ---- calls ----
+
+    def _list(self, function: Callable[..., int], structure: str, kind: type[_Record]) -> list[_Record]:
+        records: list[_Record] = []
+        while (record := self._read(function, structure, kind, len(records))) is not None:
+            records.append(record)
+        return records
+
+    def _read(
+        self, function: Callable[..., int], structure: str, kind: type[_Record], index: int
+    ) -> _Record | None:
+        """One descriptor; None beyond the last."""
+        pointer = ffi.new(f"struct {structure} *")
+        code, error = self._try(function, index, pointer)
+        if code == lib.HAK_ERROR_UNKNOWN:
+            return None
+        if code < 0:
+            raise make_error(code, error)
+        return read_record(pointer, kind)
+
+    def _read_values(self, function: Callable[..., int], count: int) -> tuple[list[float], int]:
+        words, generation = ffi.new("double[]", max(count, 1)), ffi.new("uint64_t *")
+        self._call(function, words, count, generation)
+        return list(words)[:count], int(generation[0])
+
+    def _call(self, function: Callable[..., int], *arguments: Any) -> int:
+        """Call a C function that takes the reader first and the error text last."""
+        code, error = self._try(function, *arguments)
+        if code < 0:
+            raise make_error(code, error)
+        return code
+
+    def _try(self, function: Callable[..., int], *arguments: Any) -> tuple[int, Any]:
+        error = ffi.new("char[]", lib.HAK_ERROR_TEXT_BYTES)
+        with self._use() as reader:
+            return int(function(reader, *arguments, error)), error
+
+    @contextmanager
+    def _use(self) -> Iterator[Any]:
+        with self._lock:
+            if not self._is_open:
+                raise WorkbenchError(f"the control block of process {self.pid} is closed: open it again")
+            self._users += 1
+        try:
+            yield self._reader
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0 and not self._is_open:
+                    lib.hak_reader_close(self._reader)
+
+    def __del__(self) -> None:
+        if getattr(self, "_is_open", False):
+            self.close()

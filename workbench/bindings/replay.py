@@ -1,0 +1,92 @@
+"""`replay_plan.h` and `replay_compile.h`: plans read, and compiled from the events of a trace."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from workbench.bindings.native import decode_text, ffi, lib, read_record
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+class ReplayHeader(NamedTuple):
+    """struct replay_header."""
+
+    lane_count: int
+    event_count: int
+    slot_count: int
+    duration_us: int
+    skipped_frees: int
+    trace_checksum: str
+    file_bytes: int
+
+
+def read_header(descriptor: int) -> ReplayHeader | None:
+    """Read what an open plan says; None if it is damaged or of another version."""
+    header = ffi.new("struct replay_header *")
+    if lib.replay_read_header(descriptor, header, _new_error()) != 0:
+        return None
+    return read_record(header, ReplayHeader)
+
+
+def is_plan_sound(descriptor: int) -> bool:
+    """Compare all of an open plan with its checksums."""
+    return bool(lib.replay_check_plan(descriptor, _new_error()) == 0)
+
+
+class Compiler:
+    """Compiles events into a plan. A context manager that frees what it holds.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the plan's file, open to write.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._compiler = lib.replay_compiler_new(descriptor)
+        if self._compiler == ffi.NULL:
+            raise MemoryError
+        self._error = _new_error()
+
+    def add(
+        self,
+        *,
+        kind: npt.NDArray[Any],
+        thread: npt.NDArray[Any],
+        object_id: npt.NDArray[Any],
+        size_bytes: npt.NDArray[Any],
+        alignment_bytes: npt.NDArray[Any],
+        time_ns: npt.NDArray[Any],
+    ) -> str:
+        """Add events, as contiguous arrays; returns what is wrong with them, empty if nothing is."""
+        events = ffi.new("struct replay_events *")
+        events.count = len(kind)
+        events.kind = ffi.cast("uint8_t *", ffi.from_buffer(kind))
+        events.thread = ffi.cast("uint32_t *", ffi.from_buffer(thread))
+        events.object_id = ffi.cast("uint64_t *", ffi.from_buffer(object_id))
+        events.size_bytes = ffi.cast("uint64_t *", ffi.from_buffer(size_bytes))
+        events.alignment_bytes = ffi.cast("uint64_t *", ffi.from_buffer(alignment_bytes))
+        events.time_ns = ffi.cast("int64_t *", ffi.from_buffer(time_ns))
+        return self._explain(lib.replay_compiler_add(self._compiler, events, self._error))
+
+    def finish(self, trace_checksum: str) -> str:
+        """Write the rest; returns why that is not possible, empty if it is done."""
+        return self._explain(lib.replay_compiler_finish(self._compiler, trace_checksum.encode(), self._error))
+
+    def _explain(self, code: int) -> str:
+        return decode_text(self._error) if code != 0 else ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        lib.replay_compiler_free(self._compiler)
+
+
+def _new_error() -> Any:
+    return ffi.new("char[]", lib.REPLAY_ERROR_BYTES)
