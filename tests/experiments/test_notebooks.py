@@ -1,28 +1,32 @@
-"""The notebooks of this room run from top to bottom without anybody, at smoke size."""
+"""Notebooks that measure run from top to bottom unattended, at smoke size, and again from what is kept."""
 
 from __future__ import annotations
 
 import tomllib
-import warnings
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import papermill
 import pytest
 
-from scripts.notebooks import SMOKE
+from scripts.notebooks import SMOKE, execute_notebook
 
 PARAMETERS = tomllib.loads(SMOKE.read_text(encoding="utf-8"))
 # What the outputs of each must say at that size.
 SAID = {
+    "03_compare_allocators.ipynb": ["2 rounds on", "peak resident", "cached", "cannot tell"],
+    "04_sweep_thresholds.ipynb": ["4 trials, 0 failed", "tls.max_slots", "cannot tell"],
+    "05_autotune_and_export.ipynb": [
+        "2 trials:",
+        "conservative, hot, off, full",
+        "best settings of the search",
+        "the defaults",
+    ],
     "06_is_adaptive_better.ipynb": [
         "Route profiles: On random_mixed 256",
         "workbench compare",
         "cannot tell",
     ],
-    "03_compare_allocators.ipynb": ["2 rounds on", "peak resident", "cached", "cannot tell"],
-    "04_sweep_thresholds.ipynb": ["4 trials, 0 failed", "tls.max_slots", "cannot tell"],
 }
 
 
@@ -47,23 +51,12 @@ def test_it_is_committed_clean(notebooks: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_it_runs_unattended_and_again_from_what_is_kept(
-    notebooks: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(notebooks))  # JupyterLab's kernels begin in the notebook's folder
-    parameters, said = PARAMETERS[Path(name).stem], SAID[name]
+def test_it_runs_unattended_and_again_from_what_is_kept(notebooks: Path, tmp_path: Path, name: str) -> None:
     for _ in range(2):
-        with warnings.catch_warnings():
-            # The client's own event loop and kernel connection, not the notebook's code.
-            warnings.simplefilter("ignore")
-            executed = papermill.execute_notebook(
-                str(notebooks / name),
-                str(tmp_path / name),
-                parameters=parameters,
-                progress_bar=False,
-                cwd=str(tmp_path),
-            )
-        outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+        assert execute_notebook(notebooks / name, tmp_path, PARAMETERS[Path(name).stem]) == ""
+        cells = read_notebook(tmp_path / name).cells
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
         text = "\n".join(str(output.get("text", "")) + str(output.get("data", {})) for output in outputs)
-        for words in (*said, "plotly"):
+        for words in (*SAID[name], "plotly"):
             assert words in text
+    assert (tmp_path / "autotune.db").exists() == name.startswith("05")
