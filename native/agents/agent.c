@@ -77,6 +77,27 @@ static enum hak_access read_access(void)
     return text && strcmp(text, "read") == 0 ? HAK_ACCESS_READ : HAK_ACCESS_WRITE;
 }
 
+/* What the environment says of a setting that cannot be read; its default if nothing. hak_block.h has the form. */
+static double read_environment(const struct hak_tunable *tunable)
+{
+    char name[sizeof tunable->environment] = "";
+    size_t length = strspn(tunable->environment, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    memcpy(name, tunable->environment, length);
+    const char *separator = tunable->environment + length, *text = length ? getenv(name) : NULL;
+    for (; text; text = strchr(text, *separator), text += text != NULL) {
+        const char *key = *separator ? separator + 1 : "";
+        char *end;
+        if (strncmp(text, key, strlen(key)) == 0) {
+            double value = (double)strtoll(text + strlen(key), &end, 0);
+            if (end != text + strlen(key) && value >= tunable->minimum && value <= tunable->maximum)
+                return value;
+        }
+        if (!*separator)
+            break;
+    }
+    return tunable->default_value;
+}
+
 /* Only the settings that this build of the allocator has. */
 static bool publish(struct agent *agent, const struct agent_found *found)
 {
@@ -94,7 +115,7 @@ static bool publish(struct agent *agent, const struct agent_found *found)
         if (value == AGENT_WRITE_ONLY && !agent->is_action[count])
             tunables[count].flags = HAK_TUNABLE_WRITE_ONLY;
         agent->setting[count] = (uint8_t)i;
-        agent->effective[count] = isfinite(value) ? value : tunables[count].default_value;
+        agent->effective[count] = isfinite(value) ? value : read_environment(&tunables[count]);
         snprintf(items[count].label, sizeof items->label, "%.23s", tunables[count].name);
         count++;
     }
@@ -174,8 +195,12 @@ static bool is_needed(void)
     return true;
 }
 
-static void start(void)
+EXPORT void hak_agent_start(void)
 {
+    static bool is_started;
+    if (is_started)
+        return;
+    is_started = true;
     system_clock_start();
     if (!is_needed())
         return;
@@ -250,7 +275,9 @@ __attribute__((constructor)) static void find_next(void)
 
 static int start_main(int count, char **words, char **environment)
 {
-    start();
+    const char *when = getenv("HAKMEM_AGENT");
+    if (!when || strcmp(when, "on-demand") != 0)
+        hak_agent_start();
     return program_main(count, words, environment);
 }
 

@@ -155,7 +155,7 @@ void helper_start(struct agent *agent)
     if (helper_count == 0) {
         if (!main_key_is_made)
             main_key_is_made = pthread_key_create(&main_key, note_end_of_main) == 0;
-        if (main_key_is_made)
+        if (main_key_is_made && SYSTEM_CALL(SYS_gettid) == SYSTEM_CALL(SYS_getpid))
             pthread_setspecific(main_key, agent);
     }
     if (pthread_attr_init(&attributes) != 0)

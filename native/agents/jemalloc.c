@@ -37,6 +37,19 @@ static int next_arena(int from, const char *suffix, char name[NAME_BYTES])
     return -1;
 }
 
+/* The index of a text among choices. */
+static double get_choice(const char *name, const char *choices)
+{
+    const char *text = NULL, *choice = choices;
+    size_t got = sizeof text;
+    if (mallctl(name, &text, &got, NULL, 0) != 0 || !text)
+        return AGENT_ABSENT;
+    for (int i = 0; choice; i++, choice = strchr(choice, ','), choice += choice != NULL)
+        if (strcspn(choice, ",") == strlen(text) && memcmp(choice, text, strlen(text)) == 0)
+            return i;
+    return AGENT_ABSENT;
+}
+
 static double get_arenas(const char *suffix, size_t bytes)
 {
     char name[NAME_BYTES];
@@ -64,6 +77,7 @@ static void begin_epoch(void)
 #define SET(name, type) set(name, sizeof(type), value)
 #define GET_ARENAS(suffix, type) get_arenas(suffix, sizeof(type))
 #define SET_ARENAS(suffix, type) set_arenas(suffix, sizeof(type), value)
+#define PERCPU "disabled,percpu,phycpu"
 #define RUN(name) mallctl(name, NULL, NULL, NULL, 0)
 #define AGENT_BEGIN begin_epoch();
 #define AGENT_TABLE "jemalloc.def"

@@ -2,9 +2,11 @@
  * what the expressions of the table use, then includes this once and ends with
  * AGENT_ALLOCATOR, which takes its function `find`.
  *
- * AGENT_SETTING(field, name, group, unit, type, scale, effect, minimum, maximum, default, get, set, help)
+ * AGENT_SETTING(field, name, group, unit, type, scale, effect, minimum, maximum, default, choices, environment, get, set,
+ *               help)
  *   get  a double: the value now, AGENT_WRITE_ONLY or AGENT_ABSENT
  *   set  gives the allocator `value`; 0 or an error number
+ * AGENT_START: the same without effect and set
  * AGENT_ACTION(field, name, group, run, help)   run: 0 or an error number
  * AGENT_METRIC(field, name, group, unit, chart, kind, role, get, help)   get: a word
  * AGENT_DERIVED(kind, field, name, operand_a, operand_b, group, unit, chart, help)   operands by field */
@@ -12,8 +14,13 @@
 
 #include <errno.h>
 
+/* Takes effect at start only. */
+#define AGENT_START(field, name, group, unit, type, scale, minimum, maximum, default, choices, environment, get, help) \
+    AGENT_SETTING(field, name, group, unit, type, scale, START, minimum, maximum, default, choices, environment, get,  \
+                  EPERM, help)
 #define AGENT_ACTION(field, name, group, run, help)                                                                  \
-    AGENT_SETTING(field, name, group, "", ACTION, LINEAR, LIVE, 0, 9007199254740992, 0, AGENT_WRITE_ONLY, run, help)
+    AGENT_SETTING(field, name, group, "", ACTION, LINEAR, LIVE, 0, 9007199254740992, 0, "", "", AGENT_WRITE_ONLY, run, \
+                  help)
 
 enum {
 #define AGENT_SETTING(field, ...) SETTING_##field,
@@ -74,8 +81,9 @@ static void measure(_Atomic uint64_t *words)
 #define AGENT_METRIC(...)
 
 static const struct hak_tunable settings[SETTING_COUNT] = {
-#define AGENT_SETTING(field, name, group, unit, type, scale, effect, minimum, maximum, default, get, set, help)      \
-    {name, group, unit, help, "", "", HAK_TYPE_##type, HAK_SCALE_##scale, HAK_EFFECT_##effect, 0, minimum, maximum,    \
+#define AGENT_SETTING(field, name, group, unit, type, scale, effect, minimum, maximum, default, choices, environment,  \
+                      get, set, help)                                                                                \
+    {name, group, unit, help, choices, environment, HAK_TYPE_##type, HAK_SCALE_##scale, HAK_EFFECT_##effect, 0, minimum, maximum,    \
      default},
 #include AGENT_TABLE
 #undef AGENT_SETTING
@@ -84,7 +92,8 @@ static const struct hak_tunable settings[SETTING_COUNT] = {
 static double get_setting(uint32_t setting)
 {
     switch (setting) {
-#define AGENT_SETTING(field, name, group, unit, type, scale, effect, minimum, maximum, default, get, set, help)      \
+#define AGENT_SETTING(field, name, group, unit, type, scale, effect, minimum, maximum, default, choices, environment,  \
+                      get, set, help)                                                                                \
     case SETTING_##field:                                                                                            \
         return (get);
 #include AGENT_TABLE
@@ -97,7 +106,8 @@ static double get_setting(uint32_t setting)
 static int set_setting(uint32_t setting, double value)
 {
     switch (setting) {
-#define AGENT_SETTING(field, name, group, unit, type, scale, effect, minimum, maximum, default, get, set, help)      \
+#define AGENT_SETTING(field, name, group, unit, type, scale, effect, minimum, maximum, default, choices, environment,  \
+                      get, set, help)                                                                                \
     case SETTING_##field:                                                                                            \
         return (set);
 #include AGENT_TABLE

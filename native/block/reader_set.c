@@ -71,6 +71,21 @@ static const char *format_value(const struct hak_tunable *tunable, double value,
     return text;
 }
 
+/* "NAME set to 4", or "NAME=key:4" where settings share a variable (hak_block.h). */
+static const char *format_start(const struct hak_tunable *tunable, double value, char *text, size_t bytes)
+{
+    char number[NUMBER_BYTES];
+    const char *variable = tunable->environment;
+    int name = (int)strspn(variable, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    format_value(tunable, value, number);
+    if (!variable[name])
+        snprintf(text, bytes, "%s set to %s", name ? variable : "its environment variable", number);
+    else
+        snprintf(text, bytes, "%.*s=%.*s%s", name, variable, (int)strcspn(variable + name + 1, ":=") + 1,
+                 variable + name + 1, number);
+    return text;
+}
+
 static const char *separator(const struct hak_tunable *tunable)
 {
     return tunable->unit[0] ? " " : "";
@@ -81,13 +96,12 @@ static const char *separator(const struct hak_tunable *tunable)
 static int check_value(const struct proposal *proposal, const struct hak_tunable *tunable, uint32_t index, double value,
                        char *error)
 {
-    char given[NUMBER_BYTES], low[NUMBER_BYTES], high[NUMBER_BYTES];
+    char given[NUMBER_BYTES], low[NUMBER_BYTES], high[NUMBER_BYTES], start[2 * sizeof tunable->environment];
     if (tunable->effect == HAK_EFFECT_START && !proposal->is_at_start &&
         value != load_value(proposal->current, index))
         return reader_fail(error, HAK_ERROR_START_ONLY,
-                           "%s takes effect at start only: start the program with %s set to %s", tunable->name,
-                           tunable->environment[0] ? tunable->environment : "its environment variable",
-                           format_value(tunable, value, given));
+                           "%s takes effect at start only: start the program with %s", tunable->name,
+                           format_start(tunable, value, start, sizeof start));
     snprintf(given, sizeof given, "%.15g", value);
     if (tunable->type == HAK_TYPE_ACTION)
         return value == 1 ? HAK_OK

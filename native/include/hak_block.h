@@ -114,7 +114,8 @@ struct hak_tunable {
     char unit[24];
     char help[200];
     char choices[96]; /* CHOICE: comma separated; the value is the index */
-    char environment[64];
+    char environment[64]; /* NAME; or NAME, what separates its items, and the start of this one, as "A_CONF,key:".
+                           * A boolean may end with its two words: "A_CONF,key:no|yes" */
     uint32_t type, scale, effect, flags;
     double minimum, maximum, default_value;
 };

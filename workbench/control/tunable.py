@@ -47,7 +47,9 @@ class Tunable:
     default : Value
         What it is unless set.
     environment : str
-        Variable that sets it at start.
+        Variable that sets it at start: "NAME"; or, where several share one, its name, what separates its
+        items, and the start of this item, such as "MALLOC_CONF,narenas:". A boolean may end with its two
+        words, "MALLOC_CONF,tcache:false|true".
     is_write_only : bool
         The process cannot read it: the effective value is what was set last.
     """
