@@ -26,7 +26,7 @@ class PublicName:
         The module that offers it, such as ``workbench.control``.
     name : str
     home : str
-        The room that documents it: this one, unless the package only repeats the name of a room.
+        The room that documents it: this one, unless this one only repeats the name of another room.
     kind : {"class", "function", "data", "module"}
     text : str
         Its docstring; of data, the comment that begins with ``#:``. Empty if there is none.
@@ -73,12 +73,15 @@ def describe(room: ModuleType, name: str) -> PublicName:
 
 
 def _find_home(room: ModuleType, name: str) -> str:
-    if room.__name__ == PACKAGE:
-        value = getattr(room, name)
-        for other in list_rooms()[1:]:
-            if name in other.__all__ and getattr(other, name) is value:
-                return other.__name__
-    return room.__name__
+    value = getattr(room, name)
+    origin = str(getattr(value, "__module__", ""))
+    homes = (
+        other.__name__
+        for other in list_rooms()
+        if other.__name__ != PACKAGE and origin.startswith(f"{other.__name__}.")
+        if getattr(other, name, None) is value and name in other.__all__
+    )
+    return next(homes, room.__name__)
 
 
 def find_undocumented() -> list[str]:
