@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from workbench.commands.trials import show_progress
+from workbench.api.progress import show_progress
 from workbench.errors import BadParameter, MixedResults
 from workbench.experiments import (
     Comparison,

@@ -19,6 +19,8 @@ from workbench import interrupt
 from workbench.commands import COMMANDS
 from workbench.errors import BadParameter, WorkbenchError, suggest_nearest
 
+#: Of the command. Another distribution brings a `workbench`, too.
+NAMES = ("workbench", "hakmem")
 STATUS_FAILED = 1
 STATUS_WRONG_INPUT = 2
 STATUS_CLOSED_PIPE = 141  # 128 + SIGPIPE
@@ -158,8 +160,9 @@ def cli(ctx: click.Context) -> None:
 
 
 def main() -> None:
-    """Entry point of the `workbench` command."""
+    """Entry point of the command, under the name by which it was called."""
+    name = os.path.basename(sys.argv[0])  # noqa: PTH119 (no path is meant)
     try:
-        cli.main(prog_name="workbench")
+        cli.main(prog_name=name if name in NAMES else NAMES[0])
     finally:
         interrupt.end_at_once()

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from tests.cli.terminal import Program, assert_refused, run_workbench, start, wait_until
-from workbench.commands import export
+from workbench.api import settings
 from workbench.control import find_blocks
 from workbench.export import FORMATS, read_defaults
 from workbench.processes import Run, Worker
@@ -68,7 +68,7 @@ def test_a_run_is_named_with_its_seed() -> None:
     ],
 )
 def test_the_work_of_a_runner_in_any_folder(command: str, workload: str | None) -> None:
-    found = export._read_work(command)
+    found = settings._read_work(command)
     assert found.get("workload") == workload
     assert found.get("seed") == (None if workload is None else "7")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.terminal import Program, run_in_terminal, run_workbench
-from workbench.commands.table import Table, lay_out, shorten, text_width
+from workbench.table import Table, lay_out, shorten, text_width
 
 PROCESSES = Table(
     columns=("pid", "kind", "build", "command"),

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from tests.cli.terminal import WORKBENCH, Program, run_in_terminal, run_workbench, start
-from workbench.commands.table import text_width
+from workbench.table import text_width
 
 
 def test_one_line_of_json_a_sample(program: Program) -> None:

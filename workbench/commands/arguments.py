@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
 
-from workbench.control import BlockInfo, ControlBlock, Tunable, Value, find_blocks
-from workbench.errors import BadParameter, NoProcess, UnknownTunable, describe_unknown
-
-#: The kind that the commands mean when a process has several blocks.
-ALLOCATOR_KIND = "hakmem"
+from workbench.control import Tunable, Value
+from workbench.errors import BadParameter, UnknownTunable, describe_unknown
 
 pid_argument = click.argument("pid", metavar="PID", type=click.IntRange(min=1))
 kind_option = click.option(
@@ -65,6 +61,23 @@ def split_assignments(texts: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def parse_parameters(texts: Iterable[str]) -> dict[str, float]:
+    """Read name=value arguments as numbers.
+
+    Raises
+    ------
+    BadParameter
+        If an argument is not name=value, or its value is no number.
+    """
+    values: dict[str, float] = {}
+    for name, text in split_assignments(texts).items():
+        try:
+            values[name] = float(text)
+        except ValueError:
+            raise BadParameter(f"{name}: '{text}' is not a number") from None
+    return values
+
+
 def parse_assignments(texts: Iterable[str], tunables: Mapping[str, Tunable]) -> dict[str, Value]:
     """Read name=value arguments as checked values.
 
@@ -96,44 +109,3 @@ def read_settings(
 
         values |= read_defaults(settings_path, tunables=tunables).values
     return values | parse_assignments(assignments, tunables)
-
-
-def find_process_blocks(pid: int, kind: str | None = None) -> list[BlockInfo]:
-    """Find the live blocks of a process, the allocator's first.
-
-    Raises
-    ------
-    WorkbenchError
-        What opening the block says is wrong, if there is none to read.
-    """
-    blocks = find_blocks(pid=pid, kind=kind)
-    wanted = kind or ALLOCATOR_KIND
-    if all(info.kind != wanted for info in blocks):
-        # Opening says what is wrong: no such process, not permitted, another ABI, damaged. That the
-        # process has no block of this kind is no fault if it has another.
-        with contextlib.suppress(*([NoProcess] if blocks else [])), ControlBlock.open(pid, wanted) as block:
-            return [block.info]
-    return sorted(blocks, key=lambda info: (info.kind != ALLOCATOR_KIND, info.kind))
-
-
-def open_process_block(pid: int, kind: str | None = None, names: Iterable[str] = ()) -> ControlBlock:
-    """Open the block that a command means: of `kind`, else the one with all `names`, the allocator's first.
-
-    Raises
-    ------
-    NoProcess
-        If the process has several blocks, and neither the kind nor a name tells which.
-    WorkbenchError
-        As `find_process_blocks`.
-    """
-    infos = find_process_blocks(pid, kind)
-    if names and len(infos) > 1:
-        for info in infos:
-            block = ControlBlock.open(info.path)
-            if all(name in block.tunables for name in names):
-                return block
-            block.close()
-    if len(infos) > 1 and infos[0].kind != ALLOCATOR_KIND:
-        kinds = ", ".join(info.kind for info in infos)
-        raise NoProcess(f"process {pid} has several blocks; choose one with --kind: {kinds}")
-    return ControlBlock.open(infos[0].path)

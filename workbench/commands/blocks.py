@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import dataclasses
 
 import click
 
+from workbench.api.processes import attach, list_processes
 from workbench.commands.arguments import (
     kind_option,
-    open_process_block,
     parse_assignments,
     pid_argument,
     split_assignments,
 )
-from workbench.commands.output import json_option, print_json, print_table
-from workbench.commands.sample import Reading, read_metrics
-from workbench.control import ControlBlock, Tunable, Value, find_blocks
-from workbench.units import format_quantity, format_rough
+from workbench.commands.output import json_option, print_json, show_listing, show_table
+from workbench.control import ControlBlock, Reading, Tunable
 
 
 @click.command()
 @json_option
 def ps(as_json: bool) -> None:
     """List the processes that can be tuned."""
-    # Loading the native parts gave this process an allocator too, which is gone before it can be tuned.
-    blocks = [info for info in find_blocks() if info.pid != os.getpid()]
-    if as_json:
-        print_json(blocks)
-        return
-    columns: tuple[str, ...] = ("pid", "kind", "access", "build", "command")
-    rows: list[tuple[object, ...]] = [
-        (info.pid, info.kind, info.access, info.build, info.command) for info in blocks
-    ]
-    if any(info.where for info in blocks):  # in containers, or in other namespaces of processes
-        columns = ("pid", "where", *columns[1:])
-        rows = [(row[0], info.where, *row[1:]) for row, info in zip(rows, blocks, strict=True)]
-    print_table(
-        columns,
-        rows,
-        right=("pid",),
-        shortened=("command",),
-        dropped=("build", "access", "kind"),
-    )
+    show_listing(list_processes(), as_json)
 
 
 @click.command()
@@ -50,10 +30,10 @@ def ps(as_json: bool) -> None:
 @json_option
 def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
     """List the tunables of a process; without PID, the tunables and defaults of the allocator itself."""
-    with ControlBlock.own() if pid is None else open_process_block(pid, kind) as block:
+    with ControlBlock.own() if pid is None else attach(pid, kind) as block:
         known = block.tunables
         requested, effective, adoption = block.requested(), block.effective(), block.adoption()
-        info = block.info
+        info, table = block.info, block.to_table()
     if as_json:
         entries = [
             _describe(tunable)
@@ -76,22 +56,12 @@ def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
             } | header
         print_json(header)
         return
-    rows = [_row(tunable, requested.values[name], effective.values[name]) for name, tunable in known.items()]
-    columns: tuple[str, ...] = ("tunable", "value", "default", "range", "takes effect", "what it does")
     if pid is None:
-        rows = [(row[0], *row[2:]) for row in rows]
-        columns = (columns[0], *columns[2:])
-    print_table(
-        columns,
-        rows,
-        right=("value", "default"),
-        wrapped=("what it does",),
-        dropped=[name for name in ("what it does", "takes effect", "range", "default") if name in columns],
-    )
-    if pid is not None:
-        click.echo(
-            f"generation {requested.generation}, adopted by {adoption.adopted} of {adoption.threads} threads"
-        )
+        value = table.columns.index("value")
+        rows = [(*row[:value], *row[value + 1 :]) for row in table.rows]
+        columns = [name for name in table.columns if name != "value"]
+        table = dataclasses.replace(table, columns=columns, rows=rows, caption="", notes=())
+    show_table(table)
 
 
 @click.command("set")
@@ -101,7 +71,7 @@ def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
 @json_option
 def set_tunables(pid: int, assignments: tuple[str, ...], kind: str | None, as_json: bool) -> None:
     """Change tunables of a running process. If one value is refused, none is changed."""
-    with open_process_block(pid, kind, split_assignments(assignments)) as block:
+    with attach(pid, kind, names=split_assignments(assignments)) as block:
         values = parse_assignments(assignments, block.tunables)
         before = block.requested().values
         generation = block.set(values)
@@ -121,42 +91,13 @@ def set_tunables(pid: int, assignments: tuple[str, ...], kind: str | None, as_js
 @json_option
 def metrics(pid: int, kind: str | None, as_json: bool) -> None:
     """Print every metric of a process once."""
-    with open_process_block(pid, kind) as block:
-        readings = read_metrics(block.metrics, block.snapshot())
-        info = block.info
+    with attach(pid, kind) as block:
+        snapshot, info = block.snapshot(), block.info
     if as_json:
-        entries = [_describe_reading(reading) for reading in readings]
+        entries = [_describe_reading(reading) for reading in snapshot.readings()]
         print_json({"pid": info.pid, "kind": info.kind, "build": info.build, "metrics": entries})
-        return
-    rows = [
-        (
-            reading.metric.name,
-            _format_value(reading),
-            reading.metric.help,
-            " ".join(f"{label}:{format_rough(value)}" for label, value in reading.groups.items() if value),
-        )
-        for reading in readings
-    ]
-    print_table(
-        ("metric", "value", "what it is", "by group"),
-        rows,
-        right=("value",),
-        wrapped=("what it is", "by group"),
-        dropped=("by group", "what it is"),
-    )
-
-
-def _row(tunable: Tunable, requested: Value, effective: Value) -> tuple[object, ...]:
-    value = _format_bare(tunable, requested)
-    if effective != requested:
-        value += f" (still {_format_bare(tunable, effective)})"
-    default = _format_bare(tunable, tunable.default)
-    return (tunable.name, value, default, tunable.describe_range(), tunable.effect, tunable.help)
-
-
-def _format_bare(tunable: Tunable, value: Value) -> str:
-    """Format without the unit, which stands with the range."""
-    return tunable.format(value).removesuffix(tunable.unit).rstrip()
+    else:
+        show_table(snapshot.to_table())
 
 
 def _describe(tunable: Tunable) -> dict[str, object]:
@@ -174,13 +115,6 @@ def _describe(tunable: Tunable) -> dict[str, object]:
         "environment": tunable.environment,
         "help": tunable.help,
     }
-
-
-def _format_value(reading: Reading) -> str:
-    metric = reading.metric
-    # A number that names something is no quantity to be rounded.
-    is_name = metric.role in ("thread id", "adopted")
-    return format_quantity(reading.value) if is_name else format_rough(reading.value, metric.unit)
 
 
 def _describe_reading(reading: Reading) -> dict[str, object]:

@@ -115,8 +115,9 @@ def compare(
     """
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
+        from workbench.api.progress import open_results
+        from workbench.api.settings import export_settings
         from workbench.commands import comparison_report
-        from workbench.commands.trials import open_results
         from workbench.experiments import read_comparison_plan
 
     if plan_path is not None:
@@ -144,7 +145,7 @@ def compare(
     with open_results(output) as results:
         found, is_whole = comparison_report.run_rounds(plan, results)
         if export_path is not None and found.is_judged:
-            comparison_report.export_winner(export_path, found, results, winner)
+            export_settings(found, export_path, variant=winner)
     if as_json:
         print_json(comparison_report.describe_comparison(found))
     else:

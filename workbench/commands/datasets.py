@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from workbench.commands.output import json_option, pass_json_on, print_json, print_table
+from workbench.api.listing import list_datasets
+from workbench.commands.output import json_option, pass_json_on, print_json, show_table
 from workbench.datasets import Card, datasets_folder, known_datasets, verify
 from workbench.datasets import rebuild as rebuild_dataset
 from workbench.units import format_rough
@@ -23,30 +24,11 @@ def datasets(ctx: click.Context, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         pass_json_on(ctx, as_json)
         return
-    cards = known_datasets()
+    listing = list_datasets()
     if as_json:
-        print_json({"folder": datasets_folder(), "datasets": list(cards.values())})
-        return
-    rows = [
-        (
-            card.name,
-            card.events,
-            card.threads,
-            format_rough(card.peak_live_bytes, "bytes"),
-            format_rough(card.file_bytes, "bytes"),
-            f"{card.file_bytes / max(1, card.events):.2f}",
-            card.help,
-        )
-        for card in cards.values()
-    ]
-    columns = ("dataset", "events", "threads", "live at most", "file", "bytes/event", "what ran")
-    print_table(
-        columns,
-        rows,
-        right=columns[1:6],
-        wrapped=("what ran",),
-        dropped=("bytes/event", "threads", "file", "live at most", "what ran"),
-    )
+        print_json({"folder": datasets_folder(), "datasets": listing})
+    else:
+        show_table(listing.to_table())
 
 
 @datasets.command("verify")

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-import re
-from collections.abc import Mapping
-
 import click
 
-from workbench.commands.arguments import kind_option, open_process_block
+from workbench.api.processes import attach
+from workbench.api.settings import describe_block
+from workbench.commands.arguments import kind_option
 from workbench.commands.output import json_option, print_json
-from workbench.control import ControlBlock, Tunable, Value
+from workbench.control import ControlBlock
 from workbench.errors import BadParameter
 from workbench.export import (
     FORMATS,
-    Provenance,
-    describe_provenance,
     read_defaults,
     render_defaults,
     write_defaults,
@@ -23,9 +19,6 @@ from workbench.export import (
 from workbench.interrupt import ending_at_once
 
 _FORMAT_HELP = "; ".join(f"{form.name}: {form.help}" for form in FORMATS.values())
-
-# The program whose command line names the work it does.
-_RUNNER = re.compile(r"(?:/.*/)?hakmem-run(?:-latency)?(?= --|$)")
 
 
 @click.command()
@@ -68,7 +61,8 @@ def export(
         values, provenance = defaults.values, defaults.provenance
         evidence = read_evidence(settings_path)
     elif pid is not None:
-        values, known, provenance = _read_process(pid, kind)
+        with attach(pid, kind) as block:
+            values, known, provenance = describe_block(block)
     text = render_defaults(format_name, values, provenance, known, evidence)
     if output is not None:
         write_defaults(output, format_name, values, provenance, tunables=known, evidence=evidence)
@@ -77,36 +71,3 @@ def export(
         print_json(report if output is not None else report | {"text": text})
     elif output is None:
         click.echo(text, nl=False)
-
-
-def _read_process(
-    pid: int, kind: str | None
-) -> tuple[Mapping[str, Value], Mapping[str, Tunable], Provenance]:
-    with open_process_block(pid, kind) as block:
-        values, known, info = block.requested().values, block.tunables, block.info
-    work = _read_work(info.command)
-    provenance = describe_provenance(
-        values,
-        known,
-        build=info.build,
-        workload=work.get("workload"),
-        parameters=work.get("param"),
-        threads=work.get("threads"),
-        seed=work.get("seed"),
-        process=f"{pid}, {info.command}",
-    )
-    return values, known, provenance
-
-
-def _read_work(command: str) -> dict[str, str]:
-    """What the command line of the workload runner tells; nothing for another program."""
-    # A block has its command line as one text, in which the program's own path may have blanks.
-    runner = _RUNNER.match(command)
-    if runner is None:
-        return {}
-    words = command[runner.end() :].split()
-    found: dict[str, str] = {}
-    for option, value in itertools.pairwise(words):
-        name = option.removeprefix("--")
-        found[name] = f"{found[name]} {value}" if name in found else value
-    return found

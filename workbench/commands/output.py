@@ -14,7 +14,8 @@ from typing import IO, Any
 
 import click
 
-from workbench.commands.table import Table, lay_out
+from workbench.display import Listing
+from workbench.table import Table, lay_out
 
 _DEFAULT_COLUMNS = 80
 
@@ -42,27 +43,31 @@ def print_table(
     dropped: Sequence[str] = (),
     err: bool = False,
 ) -> None:
-    """Print a table that fits the terminal; into a file or pipe, as wide as its content.
-
-    Parameters
-    ----------
-    columns : sequence of str
-    rows : iterable of sequence
-    right, wrapped, shortened, dropped : sequence of str
-        Columns, as `Table` takes them.
-    err : bool
-        On standard error.
-    """
+    """Print cells as `show_table` does; the columns are named as `Table` takes them."""
     cells = [[str(cell) for cell in row] for row in rows]
-    stream = sys.stderr if err else sys.stdout
-    width = terminal_columns(stream)
-    layout = lay_out(Table(columns, cells, right, wrapped, shortened, dropped), width)
-    for number, line in enumerate(layout.lines):
-        is_header = number == 0 and not layout.is_stacked
-        click.echo(click.style(line, bold=True) if is_header and width is not None else line, err=err)
+    show_table(Table(columns, cells, right, wrapped, shortened, dropped), err=err)
+
+
+def show_table(table: Table, *, err: bool = False) -> None:
+    """Print a table that fits the terminal, with caption and notes; into a file, as wide as its content."""
+    width = terminal_columns(sys.stderr if err else sys.stdout)
+    layout = lay_out(table, width)
+    lines = list(layout.lines)
+    if lines and not layout.is_stacked and width is not None:
+        lines[0] = click.style(lines[0], bold=True)
     if layout.left_out:
         note = f"(a wider terminal shows: {', '.join(layout.left_out)})"
-        click.echo(textwrap.fill(note, width or _DEFAULT_COLUMNS), err=err)
+        lines.append(textwrap.fill(note, width or _DEFAULT_COLUMNS))
+    for line in [*filter(None, [table.caption]), *lines, *table.notes]:
+        click.echo(line, err=err)
+
+
+def show_listing(listing: Listing[Any], as_json: bool) -> None:
+    """Print a list as its table, or as JSON."""
+    if as_json:
+        print_json(listing)
+    else:
+        show_table(listing.to_table())
 
 
 def terminal_columns(stream: IO[str]) -> int | None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from workbench.api.running import run_to_end
 from workbench.commands.arguments import read_settings, set_option, settings_option
 from workbench.commands.output import json_option, print_json
-from workbench.commands.progress import run_to_end
 from workbench.control import ControlBlock
 from workbench.datasets import find_trace
 from workbench.errors import BadParameter

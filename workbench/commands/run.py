@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import click
 
+from workbench.api.running import run_to_end
 from workbench.commands.arguments import (
+    parse_parameters,
     read_settings,
     set_option,
     settings_option,
-    split_assignments,
 )
 from workbench.commands.output import json_option, print_json
-from workbench.commands.progress import run_to_end
 from workbench.control import ControlBlock, Value
-from workbench.errors import BadParameter
 from workbench.processes import Outcome, ResolvedRun, Run
 from workbench.units import format_rough
 
@@ -72,7 +71,7 @@ def run(
     """Run a workload under an allocator and print the result."""
     spec = Run(
         workload=workload_name,
-        parameters=_parse_parameters(parameters),
+        parameters=parse_parameters(parameters),
         threads=threads,
         seed=seed,
         allocator=allocator,
@@ -88,16 +87,6 @@ def run(
         _print_report(resolved, outcome)
     if outcome.status != "completed":
         sys.exit(_STATUS_INTERRUPTED if outcome.status == "stopped" else _STATUS_FAILED)
-
-
-def _parse_parameters(texts: Iterable[str]) -> dict[str, float]:
-    values: dict[str, float] = {}
-    for name, text in split_assignments(texts).items():
-        try:
-            values[name] = float(text)
-        except ValueError:
-            raise BadParameter(f"{name}: '{text}' is not a number") from None
-    return values
 
 
 def _read_tunables(path: str | None, assignments: tuple[str, ...]) -> Mapping[str, Value]:

@@ -7,17 +7,16 @@ from pathlib import Path
 
 import click
 
-from workbench.commands.output import json_option, pass_json_on, print_json, print_table
+from workbench.api.listing import list_sessions
+from workbench.commands.output import json_option, pass_json_on, print_json, show_table
 from workbench.sessions import (
     Session,
     compare_sessions,
     default_folder,
     explain_inexactness,
-    find_sessions,
     repeat_session,
 )
 from workbench.sessions.layout import SUFFIX
-from workbench.units import format_rough
 
 _STATUS_FAILED = 1
 
@@ -48,30 +47,14 @@ def sessions(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
         ctx.obj = folder
         pass_json_on(ctx, as_json)
         return
-    found = find_sessions(folder)
+    found = list_sessions(folder)
     if as_json:
         print_json([_describe(session) for session in found])
         return
     if not found:
         click.echo(f"nothing is recorded in {folder or default_folder()}")
         return
-    rows = [
-        (
-            session.facts.started,
-            session.facts.status or "unfinished",
-            format_rough(session.size_bytes, "bytes"),
-            session.facts.subject,
-            str(session.path),
-        )
-        for session in found
-    ]
-    print_table(
-        ("started", "end", "size", "what", "folder"),
-        rows,
-        right=("size",),
-        shortened=("what",),
-        dropped=("size", "end", "what"),
-    )
+    show_table(found.to_table())
 
 
 @sessions.command()
@@ -87,13 +70,7 @@ def show(session: Session, as_json: bool) -> None:
         ]
         print_json({**_describe(session), "changes": changes, "inexactness": reasons})
         return
-    facts = session.facts
-    click.echo(f"{facts.subject}, {facts.started}, {facts.status or 'unfinished'}")
-    click.echo(f"  {len(session.samples)} samples, {len(session.events)} events, {len(steps)} changes")
-    for step in steps:
-        values = ", ".join(f"{name} = {value}" for name, value in step.after.items())
-        place = "" if step.operations is None else f", {step.operations} operations"
-        click.echo(f"  {step.time_s:.1f} s{place}: {step.cause}: {values}")
+    show_table(session.to_table())
     click.echo(
         "  repeats event for event" if not reasons else f"  repeats within intervals: {'; '.join(reasons)}"
     )

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from workbench.commands.output import json_option, print_json, print_table
+from workbench.commands.output import json_option, print_json, show_table
 from workbench.errors import SchedulerLost
 from workbench.interrupt import ending_at_once
-from workbench.units import format_rough
 
 if TYPE_CHECKING:
     from workbench.experiments import Plan, Results
 
 _STATUS_FAILED = 1
 _STATUS_INTERRUPTED = 130
-_SHOWN_ROWS = 10
 
 
 @click.command()
@@ -43,7 +41,7 @@ def sweep(
     """Run everything a plan lists; after an interruption the same command resumes."""
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
-        from workbench.commands.trials import show_progress
+        from workbench.api.progress import show_progress
         from workbench.experiments import (
             Results,
             check_address,
@@ -103,25 +101,9 @@ def _report(plan: Plan, results: Results, as_json: bool) -> None:
     _tell(summary, as_json, words)
     if as_json or not found:
         return
-    best = sorted(found, key=lambda result: -result.operations_per_s * result.is_measured)[:_SHOWN_ROWS]
-    rows = [
-        (
-            result.trial.workload,
-            result.trial.allocator,
-            format_rough(result.operations_per_s, "operations/s"),
-            format_rough(result.peak_resident_bytes, "bytes"),
-            ", ".join(f"{name}={value}" for name, value in result.trial.tunables.items()) or "defaults",
-        )
-        for result in best
-        if result.is_measured
-    ]
-    click.echo("the fastest single runs (compare them before you believe in one):")
-    print_table(
-        ("workload", "allocator", "throughput", "peak resident", "settings"),
-        rows,
-        wrapped=("settings",),
-        dropped=("peak resident", "allocator"),
-    )
+    from workbench.experiments.table import tabulate_fastest  # slow to import
+
+    show_table(tabulate_fastest(found))
 
 
 def _tell(values: dict[str, object], as_json: bool, words: str) -> None:

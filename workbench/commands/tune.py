@@ -69,6 +69,8 @@ def tune(
     """
     # Optuna, statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
+        from workbench.api.settings import export_settings
+        from workbench.api.tuning import run_study
         from workbench.commands import study_report
         from workbench.tuning import Study, read_study
 
@@ -92,9 +94,13 @@ def tune(
         if injected and study.is_running:
             click.echo("queued: the process that runs this study tries it next")
             return
-        is_whole = study_report.run_study(study, trials, compares=not no_held_out)
+        try:
+            run_study(study, trials, compares=not no_held_out)
+        except KeyboardInterrupt:
+            is_whole = False
     study_report.print_study(study, as_json)
     if export_path is not None and is_whole:
-        study_report.export_winner(study, export_path)
+        export_settings(study, export_path)
+        click.echo(f"wrote {export_path} with the winner's settings and their evidence", err=True)
     if not is_whole:
         sys.exit(_STATUS_INTERRUPTED)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.commands.output import json_option, print_json, print_table
-from workbench.errors import BadParameter
+from workbench.commands.output import json_option, print_json, show_table
 from workbench.interrupt import ending_at_once
 
 if TYPE_CHECKING:
-    from workbench.experiments import Comparison, ComparisonPlan, Results
+    from workbench.experiments import ComparisonPlan
     from workbench.export.verification import Verification
 
 STATUS_WRONG_INPUT = 2
@@ -70,47 +70,26 @@ def verify(
     """
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
-        from workbench.commands.trials import open_results
-        from workbench.export.evidence_files import find_other_toml, read_evidence
-        from workbench.export.verification import (
-            find_differences,
-            find_obstacles,
-            judge_claims,
-            plan_verification,
-        )
+        from workbench.api.measuring import read_claim
+        from workbench.api.progress import open_results
+        from workbench.commands.comparison_report import run_rounds
+        from workbench.export.verification import judge_claims, plan_verification
 
-    evidence = read_evidence(path)
-    if evidence is None:
-        raise BadParameter(
-            f"{path}: it carries no evidence; `workbench compare ... --export FILE` writes files that do"
-        )
-    obstacles = find_obstacles(evidence)
-    differences = find_other_toml(path, evidence) + find_differences(evidence)
+    evidence, obstacles, differences = read_claim(path)
     if obstacles:
         _refuse(path, obstacles, differences, as_json)
-    _check_settings(path, evidence)
     plan = plan_verification(evidence, "quick" if is_quick else "full", rounds=rounds, keeps_seeds=same_seeds)
     if checks_only:
         _tell_check(path, plan, differences, as_json)
         return
     with open_results(output) as results:
-        comparison, is_whole = _run(path, plan, results)
+        comparison, is_whole = run_rounds(plan, results, f"{path}, {plan.rounds} rounds")
     found = judge_claims(evidence, comparison, tuple(differences))
     if as_json:
         print_json(_describe(path, found, is_whole))
     else:
         _print_report(path, found, is_whole)
     sys.exit(_STATUSES[found.status] if is_whole else _STATUS_INTERRUPTED)
-
-
-def _check_settings(path: str, evidence: Any) -> None:
-    from workbench.errors import DamagedEvidence
-    from workbench.export import read_defaults
-
-    try:
-        evidence.check_settings(read_defaults(path).values)
-    except DamagedEvidence as error:
-        raise DamagedEvidence(f"{path}: {error}") from None
 
 
 def _refuse(path: str, obstacles: list[str], differences: list[str], as_json: bool) -> None:
@@ -137,19 +116,8 @@ def _tell_check(path: str, plan: ComparisonPlan, differences: list[str], as_json
         )
         return
     click.echo(f"{path}: sound; its claim would be tried in {plan.rounds} rounds, {trials} trials")
-    _print_differences(differences)
-
-
-def _run(path: str, plan: ComparisonPlan, results: Results) -> tuple[Comparison, bool]:
-    from workbench.commands.trials import show_progress
-    from workbench.experiments import conclude, run_comparison
-
-    with show_progress(f"{path}, {plan.rounds} rounds", sum(1 for _ in plan.list_cells())) as advance:
-        try:
-            return run_comparison(plan, results, advance), True
-        except KeyboardInterrupt:
-            pass
-    return conclude(plan, results), False
+    for text in differences:
+        click.echo(f"note: {text}")
 
 
 def _describe(path: str, found: Verification, is_whole: bool) -> dict[str, Any]:
@@ -183,29 +151,9 @@ def _describe(path: str, found: Verification, is_whole: bool) -> dict[str, Any]:
 
 
 def _print_report(path: str, found: Verification, is_whole: bool) -> None:
-    from workbench.commands.comparison_report import format_ratio
-
-    evidence, comparison = found.evidence, found.comparison
-    click.echo(
-        f"{path}: {evidence.variant} against {evidence.baseline}; claimed {evidence.date} from "
-        f"{evidence.rounds} rounds, tried here in {comparison.rounds}"
-    )
-    _print_differences(found.differences)
-    rows = []
-    for one in found.judgements:
-        claim = one.claim
-        rows.append(
-            (
-                claim.work,
-                claim.measure,
-                f"{claim.ratio:.3f} ({claim.low or 0:.3f} to {claim.high or 0:.3f})",
-                claim.verdict,
-                "–" if one.finding is None else format_ratio(one.finding.ratio),
-                f"{one.status}: {one.words}" if one.words else one.status,
-            )
-        )
-    columns = ("workload", "measure", "claimed ratio, 95 %", "claimed", "here, 95 %", "so it is")
-    print_table(columns, rows, wrapped=("so it is",), dropped=("claimed",))
+    comparison = found.comparison
+    table = found.to_table()
+    show_table(dataclasses.replace(table, caption=f"{path}: {table.caption}"))
     for reason, count in comparison.failures.items():
         click.echo(f"failed {count} times: {reason}", err=True)
     if not is_whole:
@@ -218,8 +166,3 @@ def _print_report(path: str, found: Verification, is_whole: bool) -> None:
         click.echo(f"cannot tell: about {found.more_rounds} more round{plural} would (--rounds {total})")
     else:
         click.echo(found.status)
-
-
-def _print_differences(differences: tuple[str, ...] | list[str]) -> None:
-    for text in differences:
-        click.echo(f"note: {text}")

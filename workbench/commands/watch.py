@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from workbench.commands.arguments import FiniteRange, find_process_blocks, kind_option, pid_argument
+from workbench.api.processes import find_process_blocks
+from workbench.commands.arguments import FiniteRange, kind_option, pid_argument
 from workbench.commands.output import json_option, print_json
-from workbench.commands.sample import Reading, read_metrics
-from workbench.commands.table import Table, lay_out, shorten
-from workbench.control import Adoption, ControlBlock, Event, Snapshot
+from workbench.control import Adoption, ControlBlock, Event, Reading, Snapshot
+from workbench.table import Table, lay_out, shorten
 from workbench.units import format_rough
 
 _GROUPS_SHOWN = 8
@@ -61,7 +61,7 @@ class BlockFollower:
         told = _EVENTS_SHOWN if self._before is None else _EVENTS_TOLD
         events = list(dataclasses.replace(batch, records=batch.records[-told:]))
         snapshot = block.snapshot()
-        readings = read_metrics(block.metrics, snapshot, self._before)
+        readings = snapshot.readings(self._before)
         self._before = snapshot
         return BlockSample(block.info.kind, snapshot, readings, block.adoption(), events, counts)
 

@@ -6,7 +6,7 @@ from workbench.control.discovery import BlockInfo, find_blocks, sweep_dead_block
 from workbench.control.event import Event, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
 from workbench.control.places import block_directory
-from workbench.control.snapshot import Snapshot
+from workbench.control.snapshot import Reading, Snapshot
 from workbench.control.tunable import Action, Constraint, Tunable, Value
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "EventBatch",
     "EventKind",
     "Metric",
+    "Reading",
     "Settings",
     "Snapshot",
     "Tunable",

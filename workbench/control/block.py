@@ -17,7 +17,9 @@ from workbench.control.event import EVENT_FIELDS, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
 from workbench.control.snapshot import Layout, Snapshot
 from workbench.control.tunable import Action, Constraint, Tunable, Value
+from workbench.display import Displayed
 from workbench.errors import NoProcess, UnknownTunable, describe_unknown
+from workbench.table import Table
 
 
 def explain_no_block() -> tuple[str, bool]:
@@ -72,7 +74,7 @@ class Adoption:
     adopted: int
 
 
-class ControlBlock:
+class ControlBlock(Displayed):
     """An open control block. Every method may be called from any thread, at any time.
 
     Open one with `ControlBlock.open` or `ControlBlock.own`; it is a context manager.
@@ -302,6 +304,29 @@ class ControlBlock:
     def alive(self) -> bool:
         """Whether the process runs and still publishes it."""
         return self._reader.is_alive()
+
+    def to_table(self) -> Table:
+        """A row a tunable: its value now, and what its descriptor says."""
+        requested, effective, info = self.requested(), self.effective().values, self.info
+        adoption = self.adoption()
+        rows = []
+        for name, tunable in self.tunables.items():
+            value, default = tunable.format_bare(requested.values[name]), tunable.format_bare(tunable.default)
+            if effective[name] != requested.values[name]:
+                value += f" (still {tunable.format_bare(effective[name])})"
+            rows.append((name, value, default, tunable.describe_range(), tunable.effect, tunable.help))
+        return Table(
+            ("tunable", "value", "default", "range", "takes effect", "what it does"),
+            rows,
+            right=("value", "default"),
+            wrapped=("what it does",),
+            dropped=("what it does", "takes effect", "range", "default"),
+            caption=f"{info.kind} of process {info.pid}: {info.command}",
+            notes=[
+                f"generation {requested.generation}, adopted by {adoption.adopted} of "
+                f"{adoption.threads} threads"
+            ],
+        )
 
     def close(self) -> None:
         """Close it. Calls under way in other threads finish; later ones raise WorkbenchError."""

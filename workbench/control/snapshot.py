@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from workbench.control.metric import Axis, Metric
+from workbench.display import Displayed
 from workbench.errors import UnknownMetric, describe_unknown
-from workbench.units import name_column
+from workbench.table import Table
+from workbench.units import format_quantity, format_rough, name_column
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +21,34 @@ if TYPE_CHECKING:
 
     FloatArray = npt.NDArray[np.float64]
     WordArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One metric at one moment.
+
+    Attributes
+    ----------
+    metric : Metric
+        Its descriptor.
+    value : float
+        Level, total so far of a counter, or the derived value; NaN if there is none.
+    rate : float or None
+        A counter's increase per second since the sample before.
+    groups : mapping of str to float
+        Values along its axis, threads folded; empty if it has none.
+    """
+
+    metric: Metric
+    value: float
+    rate: float | None
+    groups: Mapping[str, float]
+
+    def describe(self) -> str:
+        """The value with its unit, for people."""
+        # A number that names something is no quantity to be rounded.
+        is_name = self.metric.role in ("thread id", "adopted")
+        return format_quantity(self.value) if is_name else format_rough(self.value, self.metric.unit)
 
 
 class Layout:
@@ -87,7 +118,7 @@ class _Values(Mapping[str, "WordArray"]):
         return len(self._layout.places)
 
 
-class Snapshot:
+class Snapshot(Displayed):
     """All metrics of a control block at one moment; it never changes.
 
     Attributes
@@ -211,6 +242,51 @@ class Snapshot:
             return self.fold(name)
         elapsed_s = self.time_s - since.time_s
         return (self.fold(name) - since.fold(name)) / elapsed_s if elapsed_s > 0 else float("nan")
+
+    def readings(self, since: Snapshot | None = None) -> list[Reading]:
+        """Read all metrics, in the order of their descriptors.
+
+        Parameters
+        ----------
+        since : Snapshot, optional
+            An earlier one of the same block: counters then have a rate.
+        """
+        return [self._read(metric, since) for metric in self._layout.metrics.values()]
+
+    def _read(self, metric: Metric, since: Snapshot | None) -> Reading:
+        if metric.is_derived:
+            return Reading(metric, self.value(metric.name, since), None, {})
+        rate = self.value(metric.name, since) if metric.kind == "counter" and since is not None else None
+        groups: dict[str, float] = {}
+        if metric.axes:
+            labels, values = self.by_group(metric.name)
+            if len(labels) > 1:
+                groups = dict(zip(labels, (float(value) for value in values), strict=True))
+        return Reading(metric, self.fold(metric.name), rate, groups)
+
+    def to_table(self) -> Table:
+        """A row a metric, threads and classes folded."""
+        rows = [
+            (
+                reading.metric.name,
+                reading.describe(),
+                reading.metric.help,
+                " ".join(
+                    f"{label}:{format_rough(value)}" for label, value in reading.groups.items() if value
+                ),
+            )
+            for reading in self.readings()
+        ]
+        return Table(
+            ("metric", "value", "what it is", "by group"),
+            rows,
+            right=("value",),
+            wrapped=("what it is", "by group"),
+            dropped=("by group", "what it is"),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Snapshot of {len(self._layout.metrics)} metrics at {self.time_s:.3f} s>"
 
     def count_adopted(self, generation: int) -> tuple[int, int]:
         """Count the threads that live, and those of them that act on settings of a generation or later.

@@ -100,6 +100,10 @@ class Tunable:
             return "on" if value else "off"
         return format_quantity(float(value), self.unit)
 
+    def format_bare(self, value: Value) -> str:
+        """Write a value without the unit, where that stands beside it."""
+        return self.format(value).removesuffix(self.unit).rstrip()
+
     def describe_range(self) -> str:
         """Write the range: "50 to 99 %", "lru, lfu" or "off, on"."""
         if self.type == "choice":

@@ -12,6 +12,8 @@ from workbench.experiments.comparison import (
     Measure,
     conclude,
     describe_verdict,
+    find_measure,
+    format_ratio,
     run_comparison,
 )
 from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant, Work
@@ -54,6 +56,8 @@ __all__ = [
     "describe_machine",
     "describe_software",
     "describe_verdict",
+    "find_measure",
+    "format_ratio",
     "list_missing",
     "read_comparison_plan",
     "read_sweep_plan",

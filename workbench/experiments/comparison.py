@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-from workbench.errors import MixedResults
+from workbench.display import Displayed
+from workbench.errors import BadParameter, MixedResults, describe_unknown
 from workbench.experiments.comparison_plan import ComparisonPlan, Variant
 from workbench.experiments.execution import Measurer, ResultListener, WarmMemory
 from workbench.experiments.inference import (
@@ -25,6 +26,8 @@ from workbench.experiments.inference import (
 from workbench.experiments.measurement import run_trial
 from workbench.experiments.result import TrialResult
 from workbench.experiments.result_set import Results
+from workbench.table import Table
+from workbench.units import format_rough
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,8 @@ class Finding:
 ALL_WORKS = "all of them (geometric mean)"
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Displayed):
     """What came of a comparison.
 
     Parameters
@@ -128,6 +131,8 @@ class Comparison:
         One line; empty without results.
     is_warm : bool
         Whether as much memory as each run needed was touched before it, the first of a kind aside.
+    results : Results
+        What it was concluded from.
     """
 
     plan: ComparisonPlan
@@ -137,6 +142,7 @@ class Comparison:
     failures: Mapping[str, int]
     machine: str
     is_warm: bool
+    results: Results = field(compare=False)
 
     def to_frame(self) -> pd.DataFrame:
         """A row a finding, values in the unit of its column `unit`."""
@@ -157,6 +163,51 @@ class Comparison:
                 "verdict": self.describe(finding),
             }
             for finding in self.findings
+        )
+
+    def to_table(self) -> Table:
+        """A row a finding; names that repeat are left out."""
+        baseline = self.plan.variants[0].name
+        rows = []
+        previous: tuple[str, str] = ("", "")
+        for finding in self.findings:
+            is_new_work = finding.work != previous[0]
+            is_new = is_new_work or finding.variant != previous[1]
+            has_medians = finding.work != ALL_WORKS
+            medians = [
+                format_rough(value, finding.measure.unit) if has_medians else ""
+                for value in (finding.value, finding.baseline_value)
+            ]
+            rows.append(
+                (
+                    finding.work if is_new_work else "",
+                    finding.variant if is_new else "",
+                    finding.measure.name,
+                    *medians,
+                    format_ratio(finding.ratio),
+                    self.describe(finding),
+                )
+            )
+            previous = (finding.work, finding.variant)
+        median = f"{baseline} (baseline)"
+        return Table(
+            ("workload", "variant", "measure", "median", median, "ratio, 95 % interval", "verdict"),
+            rows,
+            right=("median", median),
+            wrapped=("verdict",),
+            dropped=(median, "median"),
+            caption=f"{self.rounds} of {self.plan.rounds} rounds on {self.machine or 'this machine'}; "
+            f"baseline {baseline}",
+        )
+
+    def __repr__(self) -> str:
+        names = ", ".join(variant.name for variant in self.plan.variants[1:])
+        throughput = [finding for finding in self.findings if finding.measure is THROUGHPUT]
+        told = Counter(finding.ratio.verdict for finding in throughput if finding.work != ALL_WORKS)
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in told.items())
+        return (
+            f"<Comparison of {names} with {self.plan.variants[0].name}, "
+            f"{self.rounds} of {self.plan.rounds} rounds; throughput: {verdicts or 'not measured'}>"
         )
 
     def describe(self, finding: Finding) -> str:
@@ -276,6 +327,7 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
         dict(failures),
         next((result.machine.description for result in found.values()), ""),
         all(result.was_warm for result in later),
+        results,
     )
 
 
@@ -290,6 +342,29 @@ def describe_verdict(ratio: Ratio) -> str:
     if ratio.rounds_to_tell is None:
         return "cannot tell: the difference seen is under 1 %"
     return f"cannot tell: about {ratio.rounds_to_tell} rounds would"
+
+
+def format_ratio(ratio: Ratio) -> str:
+    """Write "1.043 (1.031 to 1.055)"."""
+    if ratio.pairs == 0:
+        return "–"
+    if ratio.low == 0:
+        return f"{ratio.estimate:.3f} (too few rounds)"
+    return f"{ratio.estimate:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
+
+
+def find_measure(name: str) -> Measure:
+    """A measure by its name.
+
+    Raises
+    ------
+    BadParameter
+        If there is none of that name.
+    """
+    known = {measure.name: measure for measure in MEASURES}
+    if name not in known:
+        raise BadParameter(describe_unknown("measure", name, known))
+    return known[name]
 
 
 def _refuse_mixture(results: Sequence[TrialResult]) -> None:

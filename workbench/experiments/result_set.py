@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workbench.display import Displayed
 from workbench.errors import WorkbenchError, WrongResults
 from workbench.experiments.result import ROW_TYPES, TrialResult
-from workbench.experiments.table import tabulate_results
+from workbench.experiments.table import tabulate_fastest, tabulate_results
 from workbench.plain_values import canonical_json
+from workbench.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +41,7 @@ _LOCK = ".lock"
 _NEW = ".new"
 
 
-class Results:
+class Results(Displayed):
     """A set of results, one a trial.
 
     Made by `open`; `add` needs `writing`.
@@ -158,6 +160,14 @@ class Results:
     def to_frame(self) -> pd.DataFrame:
         """A row a trial, in the order in which they ran, units in the column names."""
         return tabulate_results(self)
+
+    def to_table(self) -> Table:
+        """The fastest single runs."""
+        return tabulate_fastest(self)
+
+    def __repr__(self) -> str:
+        failed = sum(not result.is_measured for result in self)
+        return f"<Results: {len(self)} runs, {failed} failed; in {self._path}>"
 
     def _read(self) -> None:
         self._by_id = {}

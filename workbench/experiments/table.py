@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.experiments.result import TrialResult
 from workbench.processes.runs import Run
 from workbench.processes.settings import known_tunables
-from workbench.units import name_column
+from workbench.table import Table
+from workbench.units import format_rough, name_column
 from workbench.workloads import REPLAY, get_workload, known_workloads
 
 if TYPE_CHECKING:
@@ -16,6 +17,30 @@ if TYPE_CHECKING:
 
 #: Before the name of a workload's parameter, which could be that of something else.
 PARAMETER = "parameter."
+_SHOWN_ROWS = 10
+
+
+def tabulate_fastest(results: Iterable[TrialResult]) -> Table:
+    """The fastest single runs of a sweep, a row each."""
+    measured = [result for result in results if result.is_measured]
+    best = sorted(measured, key=lambda result: -result.operations_per_s)[:_SHOWN_ROWS]
+    rows = [
+        (
+            result.trial.workload,
+            result.trial.allocator,
+            format_rough(result.operations_per_s, "operations/s"),
+            format_rough(result.peak_resident_bytes, "bytes"),
+            ", ".join(f"{name}={value}" for name, value in result.trial.tunables.items()) or "defaults",
+        )
+        for result in best
+    ]
+    return Table(
+        ("workload", "allocator", "throughput", "peak resident", "settings"),
+        rows,
+        wrapped=("settings",),
+        dropped=("peak resident", "allocator"),
+        caption="the fastest single runs (compare them before you believe in one):",
+    )
 
 
 def tabulate_results(results: Iterable[TrialResult]) -> pd.DataFrame:

@@ -41,6 +41,21 @@ class Defaults:
     provenance: Provenance
 
 
+def choose_format(path: str | os.PathLike[str]) -> str:
+    """Tell the format of a file that is going to be written by its ending.
+
+    Raises
+    ------
+    BadParameter
+        If there is no format with that ending.
+    """
+    for form in FORMATS.values():
+        if os.fspath(path).endswith(form.suffix):
+            return form.name
+    endings = ", ".join(form.suffix for form in FORMATS.values())
+    raise BadParameter(f"{os.fspath(path)}: its ending tells no format; there are {endings}")
+
+
 def render_defaults(
     format: str,  # noqa: A002 - the word the command line and the documentation use
     values: Mapping[str, Value],

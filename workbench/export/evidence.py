@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from workbench.control import Value
 from workbench.datasets import find_trace
+from workbench.display import Displayed
 from workbench.errors import BadParameter, DamagedEvidence, WorkbenchError, WrongResults, describe_unknown
 from workbench.experiments import (
     MEASURES,
@@ -32,6 +33,7 @@ from workbench.export.format import spell
 from workbench.processes.machine import checksum_file
 from workbench.processes.runs import Run
 from workbench.processes.settings import TUNABLE_ALLOCATOR, known_tunables, normalize_settings
+from workbench.table import Table
 from workbench.traces.plan import find_plan
 
 #: Version 1 had a checksum, and in comments the whole evidence as compressed JSON; it can still be read.
@@ -106,8 +108,8 @@ class AllocatorBuild:
     build: str
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, repr=False)
+class Evidence(Displayed):
     """What an exported file claims, and what the claim rests on.
 
     Made by `from_comparison`; read from a file by `read_evidence`.
@@ -159,6 +161,28 @@ class Evidence:
     allocators: Mapping[str, AllocatorBuild]
     toml: str | None = field(default=None, compare=False)
     toml_sha256: str | None = field(default=None, compare=False)
+
+    def to_table(self) -> Table:
+        """A row a claim."""
+        rows = [
+            (
+                claim.work,
+                claim.measure,
+                f"{claim.ratio:.3f} ({claim.low or 0:.3f} to {claim.high or 0:.3f})",
+                str(claim.pairs),
+                claim.verdict,
+            )
+            for claim in self.claims
+        ]
+        return Table(
+            ("workload", "measure", "ratio, 95 % interval", "pairs", "verdict"),
+            rows,
+            right=("pairs",),
+            caption=f"{self.variant} against {self.baseline}, {self.rounds} rounds, {self.date}",
+        )
+
+    def __repr__(self) -> str:
+        return f"<Evidence of {len(self.claims)} claims: {self.variant} against {self.baseline}, {self.date}>"
 
     @classmethod
     def from_comparison(cls, comparison: Comparison, results: Results, variant: str | None = None) -> Self:

@@ -7,28 +7,13 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from workbench.errors import BadParameter, DamagedEvidence
-from workbench.export.defaults import FORMATS, recognise_format, write_defaults
+from workbench.errors import DamagedEvidence
+from workbench.export.defaults import choose_format, recognise_format, write_defaults
 from workbench.export.evidence import Evidence
 from workbench.export.evidence_check import check_figures
 from workbench.export.evidence_text import read_comments, read_table
 from workbench.export.format import read_text
 from workbench.export.toml import TOML
-
-
-def choose_format(path: str | os.PathLike[str]) -> str:
-    """Tell the format of a file that is going to be written by its ending.
-
-    Raises
-    ------
-    BadParameter
-        If there is no format with that ending.
-    """
-    for form in FORMATS.values():
-        if os.fspath(path).endswith(form.suffix):
-            return form.name
-    endings = ", ".join(form.suffix for form in FORMATS.values())
-    raise BadParameter(f"{os.fspath(path)}: its ending tells no format; there are {endings}")
 
 
 def write_evidence(path: str | os.PathLike[str], evidence: Evidence) -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from workbench.control import Value
 from workbench.datasets import find_trace
+from workbench.display import Displayed
 from workbench.errors import OutOfRange, UnknownTunable, WorkbenchError
 from workbench.experiments import (
     Comparison,
@@ -20,6 +21,7 @@ from workbench.experiments import (
     Work,
     describe_machine,
     describe_software,
+    format_ratio,
 )
 from workbench.experiments.inference import least_pairs
 from workbench.export.evidence import Evidence
@@ -28,6 +30,7 @@ from workbench.export.judgement import STATUSES, Judgement, Status, judge_claim
 from workbench.processes.machine import checksum_file
 from workbench.processes.runs import Run
 from workbench.processes.settings import TUNABLE_ALLOCATOR, known_tunables, normalize_settings
+from workbench.table import Table
 from workbench.traces.plan import find_plan
 
 #: Rounds of a quick verification: little more than the fewest that can tell anything.
@@ -35,8 +38,8 @@ QUICK_ROUNDS = 10
 Effort = Literal["quick", "full"]
 
 
-@dataclass(frozen=True)
-class Verification:
+@dataclass(frozen=True, repr=False)
+class Verification(Displayed):
     """What came of a verification.
 
     Parameters
@@ -67,6 +70,33 @@ class Verification:
         """So many more would tell the claims that are open; None if nobody knows."""
         wanted = [one.more_rounds for one in self.judgements if one.more_rounds is not None]
         return max(wanted, default=None)
+
+    def to_table(self) -> Table:
+        """A row a claim, beside what was found here; what is different here stands below."""
+        evidence = self.evidence
+        rows = [
+            (
+                one.claim.work,
+                one.claim.measure,
+                f"{one.claim.ratio:.3f} ({one.claim.low or 0:.3f} to {one.claim.high or 0:.3f})",
+                one.claim.verdict,
+                "–" if one.finding is None else format_ratio(one.finding.ratio),
+                f"{one.status}: {one.words}" if one.words else one.status,
+            )
+            for one in self.judgements
+        ]
+        return Table(
+            ("workload", "measure", "claimed ratio, 95 %", "claimed", "here, 95 %", "so it is"),
+            rows,
+            wrapped=("so it is",),
+            dropped=("claimed",),
+            caption=f"{evidence.variant} against {evidence.baseline}; claimed {evidence.date} from "
+            f"{evidence.rounds} rounds, tried here in {self.comparison.rounds}",
+            notes=[f"note: {text}" for text in self.differences],
+        )
+
+    def __repr__(self) -> str:
+        return f"<Verification of {self.evidence.variant}: {self.status}>"
 
 
 def plan_verification(

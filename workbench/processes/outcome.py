@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from workbench.control import Value
+from workbench.display import Displayed
+from workbench.table import Table
+from workbench.units import format_rough
 
 
-@dataclass(frozen=True)
-class Outcome:
+@dataclass(frozen=True, repr=False)
+class Outcome(Displayed):
     """What came of a run.
 
     Parameters
@@ -62,3 +65,19 @@ class Outcome:
     effective: Mapping[str, Value] = field(default_factory=dict)
     latency_ns: Mapping[str, float] = field(default_factory=dict)
     latency_histograms: Mapping[str, tuple[tuple[float, int], ...]] = field(default_factory=dict)
+
+    def to_table(self) -> Table:
+        """One row."""
+        columns = ("status", "operations", "elapsed", "throughput", "peak resident")
+        row = (
+            self.status,
+            f"{self.operations:,}",
+            f"{self.elapsed_s:.3f} s",
+            format_rough(self.operations_per_s, "operations/s"),
+            format_rough(self.peak_resident_bytes, "bytes"),
+        )
+        return Table(columns, [row], right=columns[1:], notes=[self.message] if self.message else [])
+
+    def __repr__(self) -> str:
+        (row,) = self.to_table().rows
+        return f"<Outcome {row[0]}: {row[1]} operations in {row[2]}, {row[3]}, {row[4]} resident at most>"

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from workbench.control import Value
+from workbench.display import Displayed
 from workbench.errors import DamagedSession, WorkbenchError
 from workbench.processes import Run
 from workbench.sessions.changes import Change
@@ -31,6 +32,7 @@ from workbench.sessions.layout import (
 from workbench.sessions.sampler import Column
 from workbench.sessions.store import default_folder, list_streams
 from workbench.sessions.stream import join_batches, read_parquet, read_stream_schema
+from workbench.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 SHOWN_PATH = 300
 
 
-class Session:
+class Session(Displayed):
     """A recording that is only read. Made by `open`; what is still being written is read as far as it is.
 
     Parameters
@@ -184,6 +186,27 @@ class Session:
             return self.facts.operations
         known = self.samples["operations"].dropna()
         return int(known.iloc[-1]) if len(known) else None
+
+    def to_table(self) -> Table:
+        """A row a set of tunables, with when and by whom."""
+        facts = self.facts
+        rows = [
+            (
+                f"{step.time_s:.1f}",
+                "" if step.operations is None else f"{step.operations:,}",
+                step.cause,
+                ", ".join(f"{name} = {value}" for name, value in step.after.items()),
+            )
+            for step in self.steps()
+        ]
+        return Table(
+            ("time (s)", "operations", "cause", "set"),
+            rows,
+            right=("time (s)", "operations"),
+            wrapped=("set",),
+            caption=f"{facts.subject}, {facts.started}, {facts.status or 'unfinished'}: {len(self.samples)} samples, "
+            f"{len(self.events)} events, {len(rows)} changes",
+        )
 
     def save_notebook(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Write a notebook that repeats this session and compares the two; returns where it is.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shlex
 import zlib
 from collections.abc import Iterator, Sequence
 from os import PathLike
@@ -14,7 +15,9 @@ from typing import IO, Any, Self
 import numpy as np
 import pandas as pd
 
+from workbench.display import Displayed
 from workbench.errors import DamagedTrace
+from workbench.table import Table
 from workbench.traces.chunk import COLUMN_TYPES, CallKind, TraceChunk
 from workbench.traces.columns import Place, content_of, decode_chunk
 from workbench.traces.format import (
@@ -32,11 +35,12 @@ from workbench.traces.format import (
 from workbench.traces.metadata import TraceMetadata
 from workbench.traces.site_text import decode_sites
 from workbench.traces.sites import Site
+from workbench.units import format_rough
 
 _READ_BYTES = 1 << 20
 
 
-class Trace:
+class Trace(Displayed):
     """A trace file, opened for reading. Made by `open`; a context manager that closes it.
 
     What is damaged, or was never written because the recording was cut short, is left out: `damage`
@@ -147,6 +151,22 @@ class Trace:
 
     def __repr__(self) -> str:
         return f"<Trace {self._path.name}: {self._metadata.event_count} events of {self._metadata.program}>"
+
+    def to_table(self) -> Table:
+        """What was recorded, and what it comes to."""
+        told = self._metadata
+        row = (
+            f"{told.event_count:,}",
+            f"{told.object_count:,}",
+            str(told.thread_count),
+            f"{told.duration_s:.3g} s",
+            format_rough(told.peak_live_bytes, "bytes"),
+            format_rough(self.stored_bytes, "bytes"),
+            told.end,
+        )
+        columns = ("events", "objects", "threads", "duration", "live at most", "file", "end")
+        notes = [f"damaged: {self._damage}"] if self._damage else []
+        return Table(columns, [row], right=columns[:-1], caption=shlex.join(told.command), notes=notes)
 
     def _places(self) -> Iterator[tuple[Section, Place]]:
         place = Place()

@@ -1,6 +1,6 @@
 """Studies: settings searched for what they bring, measured in pairs, judged on what was held out."""
 
-from workbench.tuning.candidate import Candidate
+from workbench.tuning.candidate import Candidate, format_settings
 from workbench.tuning.held_out import HeldOut
 from workbench.tuning.objective import OBJECTIVES
 from workbench.tuning.plan import HeldOutPlan, StudyPlan
@@ -19,6 +19,7 @@ __all__ = [
     "Study",
     "StudyPlan",
     "StudyStep",
+    "format_settings",
     "make_space",
     "read_study",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workbench.control import Value
 from workbench.experiments import Ratio
+from workbench.processes.settings import known_tunables
+from workbench.table import Table
 
 if TYPE_CHECKING:
     import optuna
@@ -105,3 +107,35 @@ def write_ratios(ratios: tuple[Ratio, ...]) -> list[dict[str, Any]]:
         for ratio in ratios
         if ratio.pairs
     ]
+
+
+def format_settings(settings: Mapping[str, Value]) -> str:
+    """Write "tls.grow_percent=60 %, tls.max_slots=512 slots"."""
+    known = known_tunables()
+    return ", ".join(f"{name}={known[name].format(value)}" for name, value in settings.items())
+
+
+def tabulate_candidates(
+    candidates: Sequence[Candidate], objectives: Sequence[str], caption: str, notes: Sequence[str] = ()
+) -> Table:
+    """A row a candidate, with its ratios to the defaults."""
+    return Table(
+        ("trial", "outcome", "pairs", *objectives, "settings", "reason"),
+        [
+            (
+                str(one.number),
+                one.outcome,
+                str(one.pairs or ""),
+                *(f"{value:.3f}" for value in one.values or ()),
+                *[""] * (0 if one.values else len(objectives)),
+                format_settings(one.settings),
+                one.reason,
+            )
+            for one in candidates
+        ],
+        right=("trial", "pairs"),
+        wrapped=("settings", "reason"),
+        dropped=("reason", "pairs", "outcome"),
+        caption=caption,
+        notes=notes,
+    )

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -19,6 +20,7 @@ import optuna
 from optuna.trial import TrialState
 
 from workbench.control import Value
+from workbench.display import Displayed
 from workbench.errors import OutOfRange
 from workbench.experiments import (
     ComparisonPlan,
@@ -29,8 +31,16 @@ from workbench.experiments import (
 )
 from workbench.experiments.execution import Measurer
 from workbench.experiments.inference import FloatArray
+from workbench.table import Table
 from workbench.tuning import candidate as kept
-from workbench.tuning.candidate import DEFAULTS, Candidate, name_candidate, read_candidate, write_ratios
+from workbench.tuning.candidate import (
+    DEFAULTS,
+    Candidate,
+    name_candidate,
+    read_candidate,
+    tabulate_candidates,
+    write_ratios,
+)
 from workbench.tuning.held_out import HeldOut, conclude_held_out, run_held_out
 from workbench.tuning.objective import benefit, direction
 from workbench.tuning.pair_runner import PairRunner
@@ -49,6 +59,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN_WINNERS = 3
+_SHOWN_CANDIDATES = 12
 _OWNER_CHARACTERS = 16
 
 
@@ -82,7 +93,7 @@ StepListener = Callable[[StudyStep], object]
 CandidateListener = Callable[[Candidate], object]
 
 
-class Study:
+class Study(Displayed):
     """Made by `open`."""
 
     def __init__(
@@ -179,6 +190,23 @@ class Study:
                 row[f"{name}_ratio"] = one.values[index] if one.values else math.nan
             rows.append(row | dict(one.settings) | {"reason": one.reason})
         return pd.DataFrame(rows)
+
+    def to_table(self) -> Table:
+        """How it stands: a row for each of the latest candidates."""
+        candidates = self.list_candidates()
+        caption = f"{self._summarise(candidates)}; kept in {self.storage} and {self._results.path}"
+        return tabulate_candidates(candidates[-_SHOWN_CANDIDATES:], self._plan.objectives, caption)
+
+    def __repr__(self) -> str:
+        return f"<Study {self._summarise(self.list_candidates())}>"
+
+    def _summarise(self, candidates: Sequence[Candidate]) -> str:
+        finished = sum(one.is_finished for one in candidates)
+        counts = Counter(sorted(one.outcome for one in candidates))
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        return f"{self._plan.name}: {finished} trials finished of {self._plan.trials}" + f" ({told})" * bool(
+            told
+        )
 
     # --- what came of it so far ---
 

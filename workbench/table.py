@@ -34,6 +34,10 @@ class Table:
         Columns of which only the beginning may be shown, such as command lines.
     dropped : sequence of str
         Columns that may be left out, the least important first.
+    caption : str
+        What stands above it.
+    notes : sequence of str
+        What stands below it, a line each.
     """
 
     columns: Sequence[str]
@@ -42,6 +46,8 @@ class Table:
     wrapped: Sequence[str] = ()
     shortened: Sequence[str] = ()
     dropped: Sequence[str] = ()
+    caption: str = ""
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

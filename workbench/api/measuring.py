@@ -1,0 +1,296 @@
+"""What measures for longer: comparisons, sweeps, studies, and claims that are verified."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from workbench.api.progress import open_results, show_progress
+from workbench.api.running import find_replayed
+from workbench.control import Value
+from workbench.errors import BadParameter, DamagedEvidence
+from workbench.experiments import (
+    Comparison,
+    ComparisonPlan,
+    Plan,
+    Results,
+    Run,
+    Span,
+    TrialResult,
+    Variant,
+    Work,
+    read_sweep_plan,
+    run_comparison,
+    run_sweep,
+)
+from workbench.export import read_defaults
+from workbench.export.evidence import Evidence
+from workbench.export.evidence_files import find_other_toml, read_evidence
+from workbench.export.verification import (
+    Verification,
+    find_differences,
+    find_obstacles,
+    judge_claims,
+    plan_verification,
+)
+from workbench.processes import allocators
+from workbench.workloads import REPLAY
+
+#: Rounds of a comparison, and seconds of a run, unless somebody says otherwise.
+ROUNDS = 10
+SECONDS = 1.0
+
+Axis = Sequence[Value] | Span
+
+
+def compare(
+    variants: Sequence[str | Variant] | None = None,
+    works: Sequence[str | Work] = (),
+    *,
+    rounds: int = ROUNDS,
+    looks: int = 1,
+    seconds: float | None = None,
+    operations: int | None = None,
+    threads: int | None = None,
+    seed: int = 1,
+    parameters: Mapping[str, float] | None = None,
+    latency: bool = False,
+    order_seed: int = 1,
+    output: str | os.PathLike[str] | None = None,
+) -> Comparison:
+    """Compare allocators, or settings of one, on workloads and traces.
+
+    Every round runs each variant once on each work, in random order; ratios are of pairs of one round. A
+    verdict requires that the 99 % confidence interval of the ratio lies entirely outside ±1 %.
+
+    Parameters
+    ----------
+    variants : sequence of str or Variant, optional
+        Names of allocators, or `Variant` with settings; the first is the baseline. By default all allocators
+        that are installed.
+    works : sequence of str or Work
+        Names of workloads or datasets, or paths of traces. A trace is replayed once.
+    rounds : int
+        With fewer than 8 there is no verdict.
+    looks : int
+        Number of interim analyses; the comparison stops once every verdict is decided.
+    seconds, operations : optional
+        Length of a run; 1 s by default.
+    threads : int, optional
+        Each workload's own number by default.
+    seed : int
+        Seed of the first round's runs; round k has seed + k.
+    parameters : mapping of str to float, optional
+        Parameters of the workloads.
+    latency : bool
+        Whether single calls are timed as well, in runs of their own.
+    order_seed : int
+        Seed of the random order.
+    output : path, optional
+        Folder that keeps the results; the same call goes on where it was interrupted.
+
+    Raises
+    ------
+    WrongPlan, OutOfRange, UnknownWorkload, UnknownDataset, MissingAllocator, UnknownTunable, ConstraintBroken
+        If it cannot be run. Nothing has run then.
+    WrongResults, MixedResults
+        If the folder holds results of another plan, machine or build.
+
+    Examples
+    --------
+    >>> wb.compare(["glibc", "hakmem"], works=["random_mixed"], rounds=20)
+    """
+    if variants is None:
+        variants = [allocator.name for allocator in allocators() if allocator.available]
+    plan = ComparisonPlan(
+        make_works(works, parameters, threads=threads, seconds=seconds, operations=operations, seed=seed),
+        tuple(Variant(one, one) if isinstance(one, str) else one for one in variants),
+        rounds,
+        looks,
+        order_seed,
+        latency,
+    )
+    plan.check()
+    with open_results(output) as results:
+        return run_rounds(plan, results)
+
+
+def make_works(
+    works: Sequence[str | Work],
+    parameters: Mapping[str, float] | None = None,
+    *,
+    threads: int | None = None,
+    seconds: float | None = None,
+    operations: int | None = None,
+    seed: int = 1,
+) -> tuple[Work, ...]:
+    """Works by their names: workloads, all of the same length, and traces, each replayed once.
+
+    Raises
+    ------
+    UnknownDataset
+        If a trace is not there.
+    """
+    if operations is None and seconds is None:
+        seconds = SECONDS
+    return tuple(
+        work
+        if isinstance(work, Work)
+        else make_replay(work, seed)
+        if find_replayed(work) is not None
+        else Work(work, Run(work, parameters or {}, threads, seed, seconds=seconds, operations=operations))
+        for work in works
+    )
+
+
+def make_replay(trace: str, seed: int = 1) -> Work:
+    """The replay of a dataset, or of a trace by its path."""
+    return Work(Path(trace).stem, Run(REPLAY, trace=trace, seed=seed))
+
+
+def run_rounds(plan: ComparisonPlan, results: Results, title: str = "") -> Comparison:
+    """Run what is missing of a comparison, with a bar.
+
+    An interrupt leaves it with KeyboardInterrupt; `conclude` tells what the results so far say.
+    """
+    trial_ids = {cell.trial.resolve().id for cell in plan.list_cells()}
+    before = results.ids & trial_ids
+    title = title or f"{len(plan.works)} workloads, {len(plan.variants)} variants, {plan.rounds} rounds"
+    with show_progress(title, len(trial_ids), len(before)) as advance:
+
+        def take(result: TrialResult) -> None:
+            if result.id not in before:  # the time left is reckoned from what runs now
+                advance(result)
+
+        return run_comparison(plan, results, take)
+
+
+def plan_sweep(
+    works: Sequence[str | Work],
+    axes: Mapping[str, Axis],
+    *,
+    rounds: int = 1,
+    seconds: float | None = None,
+    operations: int | None = None,
+    threads: int | None = None,
+    seed: int = 1,
+    parameters: Mapping[str, float] | None = None,
+) -> Plan:
+    """Plan a sweep: every combination of the axes' values, on each of the works.
+
+    Parameters
+    ----------
+    works : sequence of str
+        As in `compare`.
+    axes : mapping of str to sequence
+        Values by the name of a tunable, of a parameter (`parameter.NAME`), or of threads, seed, allocator.
+    rounds : int
+        Repeats of each combination; round k has seed + k.
+    seconds, operations, threads, seed, parameters : optional
+        As in `compare`.
+
+    Raises
+    ------
+    WrongPlan
+        With every value that is wrong, and its range.
+    """
+    made = make_works(works, parameters, threads=threads, seconds=seconds, operations=operations, seed=seed)
+    return Plan.from_grid([work.trial for work in made], axes, rounds)
+
+
+def sweep(
+    plan: Plan | str | os.PathLike[str], *, order_seed: int = 1, output: str | os.PathLike[str] | None = None
+) -> Results:
+    """Run what is missing of a sweep, in random order.
+
+    Parameters
+    ----------
+    plan : Plan or path
+        From `plan_sweep`, or a TOML file (docs/experiments.md).
+    order_seed : int
+        Seed of the random order.
+    output : path, optional
+        Folder that keeps the results; the same call goes on where it was interrupted. PLAN.results beside
+        the file of a plan by default; a plan made in Python keeps none by default.
+
+    Returns
+    -------
+    Results
+        `to_frame` has a row a run.
+
+    Raises
+    ------
+    WrongPlan, WrongResults
+        If the plan or the folder cannot be used.
+    """
+    if not isinstance(plan, Plan):
+        output = Path(plan).with_suffix(".results") if output is None else output
+        plan = read_sweep_plan(plan)
+    with open_results(output) as results:
+        done = sum(trial.resolve().id in results.ids for trial in plan.trials)
+        with show_progress(f"{len(plan)} runs", len(plan), done) as advance:
+            run_sweep(plan, results, advance, order_seed=order_seed)
+        return results
+
+
+def verify(
+    path: str | os.PathLike[str],
+    *,
+    rounds: int | None = None,
+    full: bool = False,
+    same_seeds: bool = False,
+    output: str | os.PathLike[str] | None = None,
+) -> Verification:
+    """Run the claim of an exported settings file again, and say what is left of it.
+
+    Parameters
+    ----------
+    path : path
+        A file that `export_settings` wrote of a comparison.
+    rounds : int, optional
+        10 by default; with `full` as many as the claim was made with.
+    full : bool
+    same_seeds : bool
+        Whether to use the seeds of the claim; by default seeds that it has not seen.
+    output : path, optional
+        Folder that keeps the results; the same call goes on where it was interrupted.
+
+    Raises
+    ------
+    BadParameter
+        If the file has no evidence, or the claim cannot be tried here: with the reasons.
+    DamagedEvidence
+        If the file was changed.
+    """
+    evidence, obstacles, differences = read_claim(path)
+    if obstacles:
+        raise BadParameter(f"{path}: the claim cannot be tried here: {'; '.join(obstacles)}")
+    plan = plan_verification(evidence, "full" if full else "quick", rounds=rounds, keeps_seeds=same_seeds)
+    with open_results(output) as results:
+        comparison = run_rounds(plan, results, f"{path}, {plan.rounds} rounds")
+    return judge_claims(evidence, comparison, tuple(differences))
+
+
+def read_claim(path: str | os.PathLike[str]) -> tuple[Evidence, list[str], list[str]]:
+    """The evidence of an exported file, checked; all for which it cannot be tried here; what differs here.
+
+    Raises
+    ------
+    BadParameter
+        If the file has no evidence.
+    DamagedEvidence
+        If the file was changed.
+    """
+    evidence = read_evidence(path)
+    if evidence is None:
+        raise BadParameter(
+            f"{path}: it carries no evidence; `workbench compare ... --export FILE` writes files that do"
+        )
+    obstacles = find_obstacles(evidence)
+    if not obstacles:
+        try:
+            evidence.check_settings(read_defaults(path).values)
+        except DamagedEvidence as error:
+            raise DamagedEvidence(f"{path}: {error}") from None
+    return evidence, obstacles, find_other_toml(path, evidence) + find_differences(evidence)

@@ -1,0 +1,108 @@
+"""Progress of what takes long: bars on a terminal, a line of text below a notebook's cell, else nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from workbench.display import notebook_display
+from workbench.processes.private_folder import open_private_folder
+
+if TYPE_CHECKING:  # slow to import, and a run needs none of it
+    from workbench.experiments import Results, TrialResult
+
+# The time left is reckoned from the latest trials: those of one kind may be longer than others.
+_REMEMBERED_S = 600.0
+_NOTEBOOK_PERIOD_S = 0.5
+_NOTEBOOK_COLUMNS = 110
+
+
+class Bars(Progress):
+    """Bars that vanish at their end from a terminal's standard error; a notebook keeps the last line."""
+
+    def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
+        console = Console(stderr=True)
+        super().__init__(
+            *columns, console=console, transient=True, disable=not console.is_terminal, **options
+        )
+        display = notebook_display()
+        self._handle = None if display is None else display({"text/plain": ""}, raw=True, display_id=True)
+        self._next_s = 0.0
+
+    def update(self, task_id: TaskID, **fields: Any) -> None:
+        """Move a bar."""
+        super().update(task_id, **fields)
+        if time.monotonic() >= self._next_s:
+            self._write()
+
+    def stop(self) -> None:
+        """End the display."""
+        super().stop()
+        self._write()
+
+    def _write(self) -> None:
+        if self._handle is None:
+            return
+        self._next_s = time.monotonic() + _NOTEBOOK_PERIOD_S
+        text = io.StringIO()
+        Console(file=text, width=_NOTEBOOK_COLUMNS, force_jupyter=False).print(self.get_renderable())
+        self._handle.update({"text/plain": text.getvalue().rstrip()}, raw=True)
+
+
+@contextlib.contextmanager
+def show_progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[TrialResult], None]]:
+    """A bar; call what it gives with each result.
+
+    Parameters
+    ----------
+    title : str
+    total, done : int
+        Trials in all, and those that are done before it begins.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
+    with Bars(*columns, speed_estimate_period=_REMEMBERED_S) as progress:
+        task = progress.add_task(title, total=total, completed=done, last="")
+
+        def advance(result: TrialResult) -> None:
+            what = f"{result.trial.title} under {result.trial.allocator}"
+            if not result.is_measured:
+                progress.console.print(f"{what}: {result.status}: {result.reason}", markup=False)
+            progress.update(task, advance=1, last=what)
+
+        yield advance
+
+
+@contextlib.contextmanager
+def open_results(path: str | os.PathLike[str] | None) -> Iterator[Results]:
+    """The set of results at a path; without one, a set whose folder is removed afterwards."""
+    from workbench.experiments import Results
+
+    if path is not None:
+        yield Results.open(path)
+        return
+    with open_private_folder("workbench-results-") as folder:
+        yield Results.open(folder / "results")

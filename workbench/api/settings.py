@@ -1,0 +1,137 @@
+"""Settings as files: written with where they come from, and read back."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from workbench.api.processes import attach
+from workbench.control import ControlBlock, Tunable, Value
+from workbench.errors import BadParameter
+from workbench.export import (
+    Provenance,
+    choose_format,
+    describe_provenance,
+    read_defaults,
+    write_defaults,
+)
+from workbench.interrupt import ending_at_once
+
+if TYPE_CHECKING:  # slow to import, and the settings of a process need none of it
+    from workbench.experiments import Comparison
+    from workbench.export.evidence import Evidence
+    from workbench.tuning import Study
+
+# The program whose command line names the work it does.
+_RUNNER = re.compile(r"(?:/.*/)?hakmem-run(?:-latency)?(?= --|$)")
+
+
+def export_settings(
+    source: int | ControlBlock | Comparison | Study | Mapping[str, Value],
+    path: str | os.PathLike[str],
+    *,
+    variant: str | None = None,
+) -> None:
+    """Write settings to a file, with where they come from; an existing settings file is replaced.
+
+    Parameters
+    ----------
+    source : int, ControlBlock, Comparison, Study or mapping
+        A process by its pid, its control block; a comparison or study, whose figures become the evidence that
+        `verify` tries again; or values by the name of their tunable.
+    path : path
+        Its ending tells the format: .env, .toml or .h.
+    variant : str, optional
+        Whose settings are meant, if the comparison has several variants.
+
+    Raises
+    ------
+    BadParameter
+        If the ending tells no format, nothing of the source can be exported, or the file cannot be written.
+    UnknownTunable, OutOfRange
+        If a value is none of this allocator.
+    """
+    format_name = choose_format(path)
+    if isinstance(source, int):
+        with attach(source) as block:
+            export_settings(block, path)
+    elif isinstance(source, ControlBlock):
+        values, known, provenance = describe_block(source)
+        write_defaults(path, format_name, values, provenance, tunables=known)
+    elif isinstance(source, Mapping):
+        with ControlBlock.own() as own:
+            known, build = own.tunables, own.info.build
+        write_defaults(path, format_name, source, describe_provenance(source, known, build=build))
+    else:
+        with ending_at_once():
+            from workbench.export.evidence_files import write_evidence
+
+        write_evidence(path, make_evidence(source, variant))
+
+
+def read_settings(path: str | os.PathLike[str]) -> dict[str, Value]:
+    """Read the values of a settings file in any of the formats, by the name of their tunable.
+
+    Raises
+    ------
+    UnknownTunable, OutOfRange, BadParameter
+        With the file, the line and the name of everything wrong in it.
+    """
+    return dict(read_defaults(path).values)
+
+
+def make_evidence(source: Comparison | Study, variant: str | None = None) -> Evidence:
+    """The evidence for a variant of a comparison, or for what a study found to be better.
+
+    Raises
+    ------
+    BadParameter
+        If there is no such variant, or nothing beats the defaults.
+    WrongResults
+        If the comparison is not at its end.
+    """
+    with ending_at_once():
+        from workbench.experiments import Comparison
+        from workbench.export.evidence import Evidence
+
+    if not isinstance(source, Comparison):
+        held_out = source.read_held_out()
+        names = () if held_out is None else held_out.confirmed + held_out.traded
+        if held_out is None or not names:
+            raise BadParameter("nothing was exported, since nothing beats the defaults")
+        source, variant = held_out.comparison, variant or names[0]
+    return Evidence.from_comparison(source, source.results, variant)
+
+
+def describe_block(block: ControlBlock) -> tuple[Mapping[str, Value], Mapping[str, Tunable], Provenance]:
+    """The requested values of a control block, its tunables, and where the values come from."""
+    values, known, info = block.requested().values, block.tunables, block.info
+    work = _read_work(info.command)
+    provenance = describe_provenance(
+        values,
+        known,
+        build=info.build,
+        workload=work.get("workload"),
+        parameters=work.get("param"),
+        threads=work.get("threads"),
+        seed=work.get("seed"),
+        process=f"{info.pid}, {info.command}",
+    )
+    return values, known, provenance
+
+
+def _read_work(command: str) -> dict[str, str]:
+    """What the command line of the workload runner tells; nothing for another program."""
+    # A block has its command line as one text, in which the program's own path may have blanks.
+    runner = _RUNNER.match(command)
+    if runner is None:
+        return {}
+    words = command[runner.end() :].split()
+    found: dict[str, str] = {}
+    for option, value in itertools.pairwise(words):
+        name = option.removeprefix("--")
+        found[name] = f"{found[name]} {value}" if name in found else value
+    return found
