@@ -1,4 +1,4 @@
-"""Control blocks: finding, reading and setting the allocators and workloads of this user's processes."""
+"""Find, read and set the control blocks of running processes."""
 
 from workbench.bindings import native_directory
 from workbench.control.block import Adoption, ControlBlock, Settings, explain_no_block

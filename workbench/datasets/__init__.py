@@ -1,4 +1,4 @@
-"""Recordings of real programs, each with a card of what ran, and the scenario that records it again."""
+"""Traces of real programs that ship with the workbench, and the scenarios that record them again."""
 
 from workbench.datasets.card import Card
 from workbench.datasets.catalogue import (

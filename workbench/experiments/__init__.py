@@ -1,4 +1,4 @@
-"""Trials, their results, and what can be concluded from them."""
+"""Run trials, compare variants in rounds, and sweep settings."""
 
 from workbench.experiments.cluster import check_address, run_trials_on_cluster
 from workbench.experiments.comparison import (

@@ -1,4 +1,4 @@
-"""Tuned defaults as files: written with where they come from, read back and checked.
+"""Settings as files: written with their evidence, read back and verified.
 
 An environment file, a TOML file and a C header hold the same values; see `FORMATS`. What they rest on is in
 `workbench.export.evidence` and `evidence_files`, which are slower to import.

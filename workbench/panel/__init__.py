@@ -1,4 +1,4 @@
-"""The tuning panel: live charts, controls from descriptors, a log, in one notebook cell."""
+"""The tuning panel: live charts, sliders and a log in one notebook cell."""
 
 from workbench.panel.tuning_panel import TuningPanel, close_panels, tuning_panel
 

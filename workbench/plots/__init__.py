@@ -1,4 +1,4 @@
-"""Results to arrays (pure), and arrays to Plotly figures."""
+"""Results as tables, and tables as Plotly figures."""
 
 from workbench.plots.charts import Chart, ChartLine, build_charts
 from workbench.plots.figures import Marker, draw_history

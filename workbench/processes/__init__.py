@@ -1,4 +1,4 @@
-"""Processes that run under an allocator: which allocators there are, workers, preloaded programs."""
+"""Processes under an allocator: the allocators, workers and preloaded programs."""
 
 from typing import TYPE_CHECKING
 

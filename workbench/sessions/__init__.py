@@ -1,4 +1,4 @@
-"""What a session did and saw: samples over time, changes of tunables, presets; on disk, and run again."""
+"""Live sessions: samples, events and changes, kept on disk, opened and repeated."""
 
 from workbench.sessions.agreement import Agreement, Figure, compare_sessions
 from workbench.sessions.changes import Change, ChangeLog

@@ -1,4 +1,4 @@
-"""Recordings of real programs' allocation calls: the file's format, written and read."""
+"""Traces, the recorded allocation calls of programs: read and written."""
 
 from workbench.traces.chunk import ALLOCATING, CallKind, TraceChunk
 from workbench.traces.format import SUFFIX

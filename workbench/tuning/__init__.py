@@ -1,4 +1,4 @@
-"""Studies: settings searched for what they bring, measured in pairs, judged on what was held out."""
+"""Studies: search for better settings, and judge the winner on held-out works."""
 
 from workbench.tuning.candidate import Candidate, format_settings
 from workbench.tuning.held_out import HeldOut

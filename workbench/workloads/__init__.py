@@ -1,4 +1,4 @@
-"""The workloads there are, read from the one table in native/workloads."""
+"""The workloads and their parameters."""
 
 from workbench.workloads.catalogue import (
     MAXIMUM_THREADS,
