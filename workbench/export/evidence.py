@@ -6,7 +6,6 @@ It holds every figure that its intervals were computed from. The proof is to run
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -30,7 +29,7 @@ from workbench.experiments import (
 )
 from workbench.export.evidence_shape import read_fields
 from workbench.export.format import spell
-from workbench.processes.machine import checksum_file
+from workbench.processes.machine import checksum_file, date_now
 from workbench.processes.runs import Run
 from workbench.processes.settings import TUNABLE_ALLOCATOR, known_tunables, normalize_settings
 from workbench.table import Table
@@ -219,7 +218,7 @@ class Evidence(Displayed):
         )
         return cls(
             version=VERSION,
-            date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            date=date_now(),
             variant=chosen.name,
             baseline=baseline.name,
             settings=normalize_settings(chosen.tunables),

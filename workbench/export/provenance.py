@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
-import platform
 import re
 from collections.abc import Iterable, Mapping
-from importlib import metadata
-from pathlib import Path
 
 from workbench.control import Tunable, Value
 from workbench.export.format import spell
+from workbench.processes.machine import date_now, describe_origin
 
 #: Named facts, in the order they are written.
 Provenance = Mapping[str, str]
@@ -55,6 +52,7 @@ def describe_provenance(
         for name, tunable in tunables.items()
         if name in values and values[name] != tunable.default
     ]
+    origin = describe_origin()
     facts = {
         "workload": workload,
         "parameters": _join_parameters(parameters or {}),
@@ -62,11 +60,11 @@ def describe_provenance(
         "seed": seed,
         "process": process,
         "allocator build": build,
-        "machine": f"{platform.node()}, {platform.machine()}",
-        "kernel": f"{platform.system()} {platform.release()}",
-        "cpu": _describe_cpu(),
-        "versions": f"workbench {_own_version()}, Python {platform.python_version()}",
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "machine": origin["machine"],
+        "kernel": origin["kernel"],
+        "cpu": f"{origin['cpu']}, {origin['processors']} processors",
+        "versions": f"workbench {origin['workbench']}, Python {origin['python']}",
+        "date": date_now(),
         "changed": ", ".join(changed) or "nothing",
     }
     return {name: str(fact) for name, fact in facts.items() if fact not in (None, "")}
@@ -107,19 +105,3 @@ def _escape_character(character: str) -> str:
 
 def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), text)
-
-
-def _describe_cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{models[0]}, {len(models)} processors" if models else platform.processor()
-
-
-def _own_version() -> str:
-    try:
-        return metadata.version("hakmem-workbench")
-    except metadata.PackageNotFoundError:
-        return "unknown"

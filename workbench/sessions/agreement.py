@@ -16,7 +16,7 @@ Otherwise within intervals, computed from the first session alone:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,18 +109,7 @@ class Agreement:
         """The figures, one a row; values in the column `unit`'s unit."""
         import pandas as pd
 
-        rows = [
-            (
-                figure.name,
-                figure.unit,
-                figure.original,
-                figure.repeated,
-                figure.low,
-                figure.high,
-                figure.agrees,
-            )
-            for figure in self.figures
-        ]
+        rows = [(*astuple(figure), figure.agrees) for figure in self.figures]
         names = ["figure", "unit", "original", "repeated", "low", "high", "agrees"]
         return pd.DataFrame(rows, columns=names).set_index("figure")
 
