@@ -96,7 +96,7 @@ def test_files_of_the_first_version_are_read(name: str) -> None:
     assert "compared" in defaults.provenance
     assert not any(name.startswith("evidence") for name in defaults.provenance)
     assert read_evidence(path) == read_evidence(path.with_name("tuned.toml"))
-    assert find_obstacles(evidence) == []
+    assert find_obstacles(evidence) == find_other_toml(path, evidence) == []
     plan_verification(evidence).check()
 
 

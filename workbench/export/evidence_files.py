@@ -69,7 +69,7 @@ def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
 
 def find_other_toml(path: str | os.PathLike[str], evidence: Evidence) -> list[str]:
     """Say whether the TOML that a file names lies beside it and is another one than it was."""
-    whole = Path(path).with_name(Path(evidence.toml or "").name or ".")
+    whole = Path(path).parent / Path(evidence.toml or "").name
     if not whole.is_file() or _hash(whole) == evidence.toml_sha256:
         return []
     return [f"{whole}: it has changed since {os.fspath(path)} was made of it"]
