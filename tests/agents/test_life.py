@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,19 @@ def test_a_snapshot_is_as_new_as_the_look() -> None:
             assert block.snapshot().fold("hblkhd") >= before + (mib - 1 << 20)
             program.tell("globals().pop('kept') and None")
             assert block.snapshot().fold("hblkhd") <= before
+
+
+def test_a_program_that_is_stopped_shows_what_it_showed_last(life: Path) -> None:
+    with run_life(life, "stay") as (process, pid), ControlBlock.open(pid, "glibc") as block:
+        before = block.snapshot()
+        process.send_signal(signal.SIGSTOP)
+        try:
+            generation = block.set({"M_MXFAST": 64})
+            assert block.snapshot().fold("uordblks_hblkhd") == before.fold("uordblks_hblkhd")
+            assert block.effective().generation < generation
+        finally:
+            process.send_signal(signal.SIGCONT)
+        wait_for(lambda: block.effective().generation == generation)
 
 
 @pytest.mark.parametrize("what", ["stay", "close", "exec"])
