@@ -49,12 +49,14 @@ def read_value(kind: type[Kind], content: object, what: str) -> Kind:
     BadParameter
         With the field, its value and what is wanted.
     """
-    for value in _list_numbers(content):
-        if abs(value) >= _MOST:
+    for path, value in _list_numbers(content):
+        if isinstance(value, int) and abs(value) >= _MOST:
             digits = math.floor(math.log10(abs(value))) + 1
-            raise BadParameter(f"{what}: a number of {digits} digits cannot be used")
+            raise BadParameter(f"{path or what}: a number of {digits} digits cannot be used")
+        if not math.isfinite(value):
+            raise BadParameter(f"{path or what}: {value} is not a finite number")
     try:
-        return msgspec.convert(content, kind, dec_hook=_convert)
+        return msgspec.convert(content, kind, dec_hook=_convert, str_keys=True)
     except msgspec.ValidationError as error:
         raise BadParameter(_explain(str(error), kind, content, what)) from None
 
@@ -97,12 +99,15 @@ def _convert(kind: type[Any], value: object) -> Any:
     return kind(value)
 
 
-def _list_numbers(content: object) -> Iterator[int]:
-    if isinstance(content, int):
-        yield content
-    elif isinstance(content, Mapping | list):
-        for item in content.values() if isinstance(content, Mapping) else content:
-            yield from _list_numbers(item)
+def _list_numbers(content: object, path: str = "") -> Iterator[tuple[str, float]]:
+    if isinstance(content, int | float):
+        yield path, content
+    elif isinstance(content, Mapping):
+        for name, item in content.items():
+            yield from _list_numbers(item, f"{path}.{name}" if path else str(name))
+    elif isinstance(content, list | tuple):
+        for index, item in enumerate(content):
+            yield from _list_numbers(item, f"{path}[{index}]")
 
 
 def _explain(message: str, kind: type[Any], content: object, what: str) -> str:
@@ -116,21 +121,26 @@ def _explain(message: str, kind: type[Any], content: object, what: str) -> str:
         return describe_unknown(f"field of {path or what}", wrong[2], kind.__struct_fields__)
     if (wrong := _WRONG_TYPE.fullmatch(message)) is None:
         return f"{what}: {message}"
-    path, value = "", content
-    for part in _PART.finditer(wrong[3] or ""):
-        name: Any = part[1] or (int(part[2]) if part[2] else _find_wrong(value, wrong[2]))
-        path += f".{name}" if isinstance(name, str) else f"[{name}]"
-        value = typing.cast(Any, value)[name]
+    # msgspec does not tell which item of a table it was: it is one of the type that it tells.
+    places = list(_list_places(content, _PART.findall(wrong[3] or "")))
+    path, value = next((place for place in places if _name_type(place[1]) == wrong[2]), places[0])
     wanted = wrong[1].removesuffix(" | null")
     return f"{path.lstrip('.') or what}: {show(value)} is not {_WORDS.get(wanted, wanted)}"
 
 
-def _find_wrong(table: object, type_name: str) -> object:
-    """Key of the first item of that type: msgspec does not tell which one it was."""
-    assert isinstance(table, Mapping)
-    return next(
-        key for key, item in table.items() if _NAMES.get(type(item), type(item).__name__) == type_name
-    )
+def _list_places(value: Any, parts: list[tuple[str, str]], path: str = "") -> Iterator[tuple[str, object]]:
+    """Paths and values that the parts of msgspec's path may mean."""
+    if not parts:
+        yield path, value
+        return
+    field, index = parts[0]
+    for name in [field] if field else [int(index)] if index else value:
+        if index or name in value:
+            yield from _list_places(value[name], parts[1:], f"{path}[{name}]" if index else f"{path}.{name}")
+
+
+def _name_type(value: object) -> str:
+    return _NAMES.get(type(value), type(value).__name__)
 
 
 def _list_structs(kind: Any) -> Iterator[type[Any]]:

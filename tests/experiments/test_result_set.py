@@ -89,7 +89,7 @@ def test_what_is_no_result_is_named(tmp_path: Path) -> None:
             Results.open(tmp_path)
     row = RESULTS[0].to_row() | {"trial": '{"workload": "larson", "speed": 3}'}
     (folder / "x.json").write_text(json.dumps(row))
-    with pytest.raises(WrongResults, match="field of a run 'speed'"):
+    with pytest.raises(WrongResults, match="field of trial 'speed'"):
         Results.open(tmp_path)
 
 

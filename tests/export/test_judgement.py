@@ -27,20 +27,20 @@ def claim(ratio: float, spread: float = 0.01, measure: Measure = THROUGHPUT) -> 
     """What a comparison with this outcome would have claimed."""
     ratios = find(ratio, spread, measure).ratio
     return Claim(
-        "larson",
-        measure.name,
-        measure.unit,
-        measure.is_higher_better,
-        1.0,
-        1.0,
-        ratios.estimate,
-        ratios.low,
-        ratios.high,
-        ratios.verdict_low,
-        ratios.verdict_high,
-        ratios.pairs,
-        0,
-        "the same" if ratios.is_same else ratios.verdict,
+        work="larson",
+        measure=measure.name,
+        unit=measure.unit,
+        is_higher_better=measure.is_higher_better,
+        value=1.0,
+        baseline_value=1.0,
+        ratio=ratios.estimate,
+        low=ratios.low,
+        high=ratios.high,
+        verdict_low=ratios.verdict_low,
+        verdict_high=ratios.verdict_high,
+        pairs=ratios.pairs,
+        failed=0,
+        verdict="the same" if ratios.is_same else ratios.verdict,
     )
 
 

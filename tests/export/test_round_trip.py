@@ -97,6 +97,6 @@ def test_provenance_says_what_was_changed(
     assert (facts["threads"], facts["seed"]) == ("2", "0")
     assert facts["allocator build"] == "9.9 gcc"
     assert "pond.depth_percent -1 (default 80)" in facts["changed"]
-    assert {"machine", "kernel", "cpu", "versions", "date"} <= facts.keys()
+    assert {"machine", "kernel", "cpu", "workbench", "python", "date"} <= facts.keys()
     unchanged = {name: tunable.default for name, tunable in tunables.items()}
     assert describe_provenance(unchanged, tunables)["changed"] == "nothing"

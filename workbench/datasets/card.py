@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import tomlkit
 
-from workbench.errors import DamagedDataset, DamagedTrace, WrongTraceVersion
+from workbench.errors import BadParameter, DamagedDataset, DamagedTrace, WrongTraceVersion
+from workbench.plain_values import read_value
 from workbench.traces import Trace
 from workbench.traces.analysis import TraceProfile, profile_trace
 
@@ -100,15 +101,10 @@ class Card:
         """
         try:
             values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-            histogram = {int(size): int(count) for size, count in values.pop("size_histogram").items()}
             curve = values.pop("live_curve")
-            return cls(
-                **values,
-                size_histogram=histogram,
-                live_events=tuple(curve["event"]),
-                live_bytes=tuple(curve["live_bytes"]),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            values |= {"live_events": curve["event"], "live_bytes": curve["live_bytes"]}
+            return read_value(cls, values, "the card")
+        except (BadParameter, ValueError, KeyError, TypeError) as error:
             raise DamagedDataset(
                 f"{path.name}: it is not a dataset's card ({error}); make it again with "
                 f"`workbench datasets rebuild {path.stem}`"

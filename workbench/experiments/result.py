@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from workbench.errors import WrongResults
-from workbench.plain_values import canonical_json
+from workbench.errors import BadParameter, WrongResults
+from workbench.plain_values import canonical_json, read_value
 from workbench.processes.machine import Machine, Software
 from workbench.processes.runs import Run
 
@@ -123,22 +123,21 @@ class TrialResult:
         WrongResults
             If a column is missing or of another type.
         """
+        # Results of before there was telemetry are results, too.
+        for name in ROW_TYPES.keys() - row.keys() - {"telemetry"}:
+            raise WrongResults(f"a result has no column '{name}'; it is of another version")
+        content: dict[str, Any] = {name: {} for name in _GROUPS}
         try:
-            groups = {
-                name: kind(**{entry.name: row[f"{name}.{entry.name}"] for entry in dataclasses.fields(kind)})
-                for name, kind in _GROUPS.items()
-            }
-            # Results of before there was telemetry are results, too.
-            rest = {name: row[name] for name in ROW_TYPES if "." not in name and name != "telemetry"}
-            plain = rest | {
-                "trial": Run.from_json(row["trial"]),
-                "latency_ns": json.loads(row["latency_ns"]),
-                "telemetry": json.loads(row.get("telemetry") or "{}"),
-            }
-            return cls(**(plain | groups))
-        except KeyError as error:
-            raise WrongResults(f"a result has no column {error}; it is of another version") from None
-        except (TypeError, ValueError) as error:
+            for name in ROW_TYPES:
+                group, _, inner = name.rpartition(".")
+                if group:
+                    content[group][inner] = row[name]
+                elif name == "trial" or name in _MAPPINGS:
+                    content[name] = json.loads(row.get(name) or "{}")
+                else:
+                    content[name] = row[name]
+            return read_value(cls, content, "a result")
+        except (BadParameter, TypeError, ValueError) as error:
             raise WrongResults(f"a result cannot be read: {error}") from None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from workbench.control import Value
@@ -27,8 +27,8 @@ from workbench.experiments import (
     Variant,
     Work,
 )
-from workbench.export.evidence_shape import read_fields
 from workbench.export.format import spell
+from workbench.plain_values import read_value
 from workbench.processes.machine import checksum_file, date_now
 from workbench.processes.runs import Run
 from workbench.processes.settings import TUNABLE_ALLOCATOR, known_tunables, normalize_settings
@@ -39,7 +39,7 @@ from workbench.traces.plan import find_plan
 VERSION = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """One thing that is claimed: the settings against the baseline, in one measure of one work.
 
@@ -63,13 +63,13 @@ class Claim:
     measure: str
     unit: str
     is_higher_better: bool
-    value: float | None
-    baseline_value: float | None
+    value: float | None = None
+    baseline_value: float | None = None
     ratio: float
-    low: float | None
-    high: float | None
-    verdict_low: float | None
-    verdict_high: float | None
+    low: float | None = None
+    high: float | None = None
+    verdict_low: float | None = None
+    verdict_high: float | None = None
     pairs: int
     failed: int
     verdict: str
@@ -299,8 +299,12 @@ class Evidence(Displayed):
                 f"evidence.version: {version!r} is not {VERSION}; take the workbench that wrote it"
             )
         given = {name: value for name, value in content.items() if name != "checksum"}
-        evidence: Self = read_fields(cls, given, "evidence")
-        return evidence
+        for name in given.keys() - {entry.name for entry in fields(cls)}:
+            raise DamagedEvidence(f"evidence.{name}: there is no such field")
+        try:
+            return read_value(cls, _fill_gaps(given), "evidence")
+        except BadParameter as error:
+            raise DamagedEvidence(f"evidence: {error}") from None
 
     def check_settings(self, values: Mapping[str, Value]) -> None:
         """See whether the settings of a file are those the evidence is about.
@@ -437,3 +441,12 @@ def describe_ratio(ratio: Ratio) -> dict[str, Any]:
 def finite_or_none(value: float) -> float | None:
     """A number as evidence holds it: None stands for what is none."""
     return float(value) if math.isfinite(value) else None
+
+
+def _fill_gaps(content: object) -> object:
+    """TOML has no null: in a list, NaN stands for it."""
+    if isinstance(content, Mapping):
+        return {name: _fill_gaps(item) for name, item in content.items()}
+    if isinstance(content, list | tuple):
+        return [None if item != item else _fill_gaps(item) for item in content]  # noqa: PLR0124 (NaN)
+    return content

@@ -52,7 +52,6 @@ def describe_provenance(
         for name, tunable in tunables.items()
         if name in values and values[name] != tunable.default
     ]
-    origin = describe_origin()
     facts = {
         "workload": workload,
         "parameters": _join_parameters(parameters or {}),
@@ -60,10 +59,7 @@ def describe_provenance(
         "seed": seed,
         "process": process,
         "allocator build": build,
-        "machine": origin["machine"],
-        "kernel": origin["kernel"],
-        "cpu": f"{origin['cpu']}, {origin['processors']} processors",
-        "versions": f"workbench {origin['workbench']}, Python {origin['python']}",
+        **describe_origin(),
         "date": date_now(),
         "changed": ", ".join(changed) or "nothing",
     }

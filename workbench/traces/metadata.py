@@ -5,7 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+import msgspec
+
+from workbench.plain_values import read_value
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -51,28 +57,25 @@ class TraceMetadata:
     command: tuple[str, ...] = ()
     date: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    pid: int = 0
-    parent_pid: int = 0
+    pid: Count = 0
+    parent_pid: Count = 0
     recording: str = ""
-    event_count: int = 0
-    thread_count: int = 0
-    object_count: int = 0
-    site_count: int = 0
+    event_count: Count = 0
+    thread_count: Count = 0
+    object_count: Count = 0
+    site_count: Count = 0
     duration_s: float = 0.0
-    peak_live_bytes: int = 0
-    unknown_frees: int = 0
-    lost_events: int = 0
-    time_resolution_ns: int = 1000
+    peak_live_bytes: Count = 0
+    unknown_frees: Count = 0
+    lost_events: Count = 0
+    time_resolution_ns: Count = 1000
     complete: bool = False
     end: str = ""
     checksum: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON's types."""
-        values = dataclasses.asdict(self)
-        values["versions"] = dict(self.versions)
-        values["command"] = list(self.command)
-        return values
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: object) -> Self:
@@ -80,35 +83,7 @@ class TraceMetadata:
 
         Raises
         ------
-        ValueError
+        BadParameter
             If a value is not of its type.
         """
-        if not isinstance(values, dict):
-            raise ValueError("the metadata is no JSON object")
-        found: dict[str, Any] = {}
-        for known in dataclasses.fields(cls):
-            if known.name not in values:
-                continue
-            found[known.name] = _convert(known.name, values[known.name])
-        return cls(**found)
-
-
-def _convert(name: str, value: object) -> object:
-    if name == "command":
-        if isinstance(value, list) and all(isinstance(word, str) for word in value):
-            return tuple(value)
-    elif name == "versions":
-        if isinstance(value, dict) and all(isinstance(text, str) for text in value.values()):
-            return value
-    elif name == "complete":
-        if isinstance(value, bool):
-            return value
-    elif name == "duration_s":
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
-    elif name in ("program", "date", "recording", "end", "checksum"):
-        if isinstance(value, str):
-            return value
-    elif isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    raise ValueError(f"'{name}' of the metadata is not of its type")
+        return read_value(cls, values, "the metadata")

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.display import Displayed
-from workbench.errors import DamagedTrace
+from workbench.errors import BadParameter, DamagedTrace
 from workbench.table import Table
 from workbench.traces.chunk import COLUMN_TYPES, CallKind, TraceChunk
 from workbench.traces.columns import Place, content_of, decode_chunk
@@ -233,7 +233,7 @@ class Trace(Displayed):
     def _read_metadata(self, section: Section) -> TraceMetadata | None:
         try:
             return TraceMetadata.from_json(json.loads(self._read_payload(section)))
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError, BadParameter) as error:
             self._note_damage(section.payload_offset, f"no metadata is there: {error}")
             return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from workbench.errors import DamagedTrace, WrongTraceVersion
+from workbench.errors import BadParameter, DamagedTrace, WrongTraceVersion
 from workbench.traces.format import HEAD, HEADER_BYTES, MAGIC, SECTION_BYTES, unpack_header, unpack_section
 from workbench.traces.metadata import TraceMetadata
 
@@ -37,5 +37,5 @@ def read_recording_name(path: Path) -> str:
             if section.kind != HEAD:
                 return ""
             return TraceMetadata.from_json(json.loads(file.read(section.payload_bytes))).recording
-        except (ValueError, RecursionError, DamagedTrace, WrongTraceVersion):
+        except (ValueError, RecursionError, BadParameter, DamagedTrace, WrongTraceVersion):
             return ""
