@@ -25,6 +25,7 @@ from workbench.sessions import (
     plan_repetition,
     record_run,
     repeat_session,
+    save_notebook,
 )
 
 
@@ -114,7 +115,7 @@ def read_texts(notebook: Any) -> str:
 
 
 def test_a_saved_notebook_repeats_the_session_unattended(exact_session: Session, tmp_path: Path) -> None:
-    path = exact_session.save_notebook(tmp_path / "again and 'again'.ipynb")
+    path = save_notebook(exact_session, tmp_path / "again and 'again'.ipynb")
     read: Any = nbformat.read
     saved = read(path, as_version=4)
     nbformat.validate(saved)
@@ -133,7 +134,7 @@ def test_a_saved_notebook_repeats_the_session_unattended(exact_session: Session,
 def test_a_hostile_parameter_of_a_saved_notebook_is_one_clear_line(
     exact_session: Session, tmp_path: Path
 ) -> None:
-    path = exact_session.save_notebook(tmp_path / "hostile.ipynb")
+    path = save_notebook(exact_session, tmp_path / "hostile.ipynb")
     with pytest.raises(papermill.PapermillExecutionError) as caught:
         execute(path, tmp_path / "out.ipynb", session="'); import os; os.abort(); ('")
     assert caught.value.ename == "DamagedSession"
@@ -157,7 +158,7 @@ def test_results_that_cannot_be_written_are_said(exact_session: Session) -> None
 def test_what_cannot_be_repeated_is_said(exact_session: Session, tmp_path: Path) -> None:
     attached = Session(tmp_path, dataclasses.replace(exact_session.facts, spec=None))
     with pytest.raises(BadParameter, match="cannot be run again"):
-        attached.save_notebook(tmp_path / "no.ipynb")
+        save_notebook(attached, tmp_path / "no.ipynb")
     folder = copy_session(exact_session, tmp_path)
     facts = json.loads((folder / "session.json").read_text())
     facts["spec"]["workload"] = "larson'; DROP TABLE"
@@ -173,4 +174,4 @@ def test_what_cannot_be_repeated_is_said(exact_session: Session, tmp_path: Path)
     with pytest.raises(DamagedSession, match="has no changes"):
         repeat_session(folder)
     with pytest.raises(WorkbenchError, match="cannot be written"):
-        exact_session.save_notebook("/proc/no.ipynb")
+        save_notebook(exact_session, "/proc/no.ipynb")

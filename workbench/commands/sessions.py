@@ -15,6 +15,7 @@ from workbench.sessions import (
     default_folder,
     explain_inexactness,
     repeat_session,
+    save_notebook,
 )
 from workbench.sessions.layout import SUFFIX
 
@@ -88,7 +89,7 @@ def show(session: Session, as_json: bool) -> None:
 @json_option
 def notebook(session: Session, output: str | None, as_json: bool) -> None:
     """Write a notebook that repeats a recorded session and compares the two."""
-    written = session.save_notebook(output)
+    written = save_notebook(session, output)
     if as_json:
         print_json({"path": written})
     else:

@@ -10,7 +10,7 @@ from workbench.errors import BadParameter
 from workbench.panel import messages
 from workbench.panel.target import Target
 from workbench.processes import Outcome
-from workbench.sessions import Change, Column, Sample, Session, SessionWriter, gather_facts
+from workbench.sessions import Change, Column, Sample, Session, SessionWriter, gather_facts, save_notebook
 from workbench.units import format_rough
 
 # Sizes are shown in such steps, so that they are not told anew with every sample.
@@ -99,7 +99,7 @@ class SessionKeeper:
             self._writer.flush(is_now=True)
         if self.latest is None:
             raise BadParameter("nothing was recorded yet: switch recording on and start a workload")
-        return Session.open(self.latest).save_notebook()
+        return save_notebook(Session.open(self.latest))
 
     def describe(self) -> messages.Recording:
         """What the views show of it."""

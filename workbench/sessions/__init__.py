@@ -4,6 +4,7 @@ from workbench.sessions.agreement import Agreement, Figure, compare_sessions
 from workbench.sessions.changes import Change, ChangeLog
 from workbench.sessions.facts import SessionFacts
 from workbench.sessions.history import History, HistoryView
+from workbench.sessions.notebook import save_notebook
 from workbench.sessions.presets import Preset, PresetStore, shipped_presets
 from workbench.sessions.recorder import Recorder, Sample
 from workbench.sessions.repetition import (
@@ -41,5 +42,6 @@ __all__ = [
     "plan_repetition",
     "record_run",
     "repeat_session",
+    "save_notebook",
     "shipped_presets",
 ]

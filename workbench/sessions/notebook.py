@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,29 @@ from workbench.sessions.repetition import explain_inexactness, plan_repetition
 from workbench.sessions.session import Session
 
 
-def write_notebook(session: Session, path: Path) -> Path:
-    """Write it, whole or not at all; a file of that name is replaced.
+def save_notebook(session: Session, path: str | os.PathLike[str] | None = None) -> Path:
+    """Write a notebook that repeats a session and compares the two, whole or not at all.
+
+    Parameters
+    ----------
+    session : Session
+        To be repeated.
+    path : str or path, optional
+        Of the notebook; a notebook of that name is replaced. Beside the session by default.
+
+    Returns
+    -------
+    Path
+        Of the notebook.
 
     Raises
     ------
     WorkbenchError
-        If the session cannot be repeated, the file not written, or another notebook or file is there.
+        If the session cannot be repeated (a process that was attached to), the file not written, or another notebook
+        or file is there.
     """
     plan_repetition(session)
-    path = path.absolute()
+    path = (Path(path) if path is not None else session.path.with_suffix(".ipynb")).absolute()
     text = json.dumps(_build(session), indent=1, ensure_ascii=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -208,18 +208,6 @@ class Session(Displayed):
             f"{len(self.events)} events, {len(rows)} changes",
         )
 
-    def save_notebook(self, path: str | os.PathLike[str] | None = None) -> Path:
-        """Write a notebook that repeats this session and compares the two; returns where it is.
-
-        Raises
-        ------
-        WorkbenchError
-            If the session cannot be repeated (a process that was attached to), or the file not written.
-        """
-        from workbench.sessions.notebook import write_notebook
-
-        return write_notebook(self, Path(path) if path is not None else self.path.with_suffix(".ipynb"))
-
     def _read(self, table: str) -> pa.Table:
         tables = self.__dict__.setdefault("_tables", {})
         if table not in tables:
