@@ -48,11 +48,13 @@ if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PL
     from workbench.sessions import compare_sessions, repeat_session
     from workbench.traces.analysis import profile_trace
     from workbench.traces.analysis_advice import suggest_tunables
+    from workbench.tuning import Bounds
 
     __version__: str
 
 #: Which module has each name, below this package.
 _PLACES = {
+    "Bounds": "tuning",
     "ControlBlock": "control",
     "Program": "processes",
     "Variant": "experiments",
@@ -82,6 +84,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "Bounds",
     "ControlBlock",
     "Program",
     "Variant",

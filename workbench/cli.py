@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from workbench import interrupt
 from workbench.commands import COMMANDS
@@ -67,6 +68,12 @@ class CommandGroup(click.Group):
         except BrokenPipeError:  # click would end with status 1
             return _abandon_output()
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing the commands."""
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=COMMANDS[name].help) for name in names]
+        return found or click.Command.shell_complete(self, ctx, incomplete)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Commands in the order in which one would meet them, not of the alphabet."""
         del ctx
@@ -82,6 +89,8 @@ class CommandGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is meant; once it is imported it sees to interrupts itself."""
+        if ctx.resilient_parsing and args[0] not in COMMANDS:  # a shell asks what could follow
+            return None, None, []
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             hint = suggest_nearest(args[0], COMMANDS) or "`workbench --help` lists the commands"
             raise BadParameter(f"unknown command '{args[0]}': {hint}")

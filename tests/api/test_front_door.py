@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -66,3 +67,37 @@ def test_a_run_needs_no_tables() -> None:
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="'workbench' has no attribute 'comparee'"):
         wb.comparee  # type: ignore[attr-defined]  # noqa: B018
+
+
+NOTEBOOKS = sorted((SOURCE.parent.parent / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_reaches_the_workbench_by_the_front_door(notebook: Path) -> None:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    assert list_strays(code) == []
+
+
+def test_a_way_round_the_front_door_is_seen() -> None:
+    assert list_strays("import workbench as wb; wb.run; wb.plots.draw_live") == []
+    for code in ("from workbench.api import running", "import workbench.plots", "import workbench"):
+        assert list_strays(code)
+    for code in ("wb.experiments", "wb.plots.rows", "wb.api.running.run"):
+        assert list_strays(code)
+
+
+def list_strays(code: str) -> list[str]:
+    """Imports of the package in any other form, and names of it that it does not offer."""
+    tree = ast.parse(code)
+    strays = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "workbench":
+            strays.append(ast.unparse(node))
+        elif isinstance(node, ast.Import):
+            names = [alias for alias in node.names if alias.name.partition(".")[0] == "workbench"]
+            strays += [alias.name for alias in names if (alias.name, alias.asname) != ("workbench", "wb")]
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("wb", "wb.plots"):
+            offered = wb.__all__ if ast.unparse(node.value) == "wb" else wb.plots.__all__
+            strays += [ast.unparse(node)] if node.attr not in offered else []
+    return strays

@@ -135,7 +135,7 @@ def open_trace(trace: str | os.PathLike[str]) -> Trace:
     UnknownDataset, DamagedTrace, WrongTraceVersion
         If there is none, or it cannot be read.
     """
-    from workbench.datasets import find_trace
     from workbench.traces import Trace
+    from workbench.traces.places import find_trace
 
     return Trace.open(find_trace(os.fspath(trace)))

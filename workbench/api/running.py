@@ -82,7 +82,7 @@ def find_replayed(work: str) -> Path | None:
     """
     if work in known_workloads():
         return None
-    from workbench.datasets import find_trace  # slow to import, as are traces
+    from workbench.traces.places import find_trace  # slow to import, as are traces
 
     try:
         return find_trace(work)

@@ -53,4 +53,5 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "sweep": CommandPlace("sweep", "sweep", "Run everything a plan lists; resumes after an interruption."),
     "tune": CommandPlace("tune", "tune", "Search for settings that beat the defaults."),
     "verify": CommandPlace("verify", "verify", "Check the claims of an exported settings file."),
+    "completion": CommandPlace("completion", "completion", "Print the script for completion in a shell."),
 }

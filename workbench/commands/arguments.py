@@ -8,10 +8,22 @@ from typing import Any
 
 import click
 
+from workbench.commands.completion import complete_allocator, complete_pid, complete_tunable
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, describe_unknown
 
-pid_argument = click.argument("pid", metavar="PID", type=click.IntRange(min=1))
+optional_pid_argument = click.argument(
+    "pid", metavar="[PID]", type=click.IntRange(min=1), required=False, shell_complete=complete_pid
+)
+allocator_option = click.option(
+    "--allocator",
+    default="hakmem",
+    show_default=True,
+    metavar="A",
+    shell_complete=complete_allocator,
+    help="See `workbench allocators`.",
+)
+pid_argument = click.argument("pid", metavar="PID", type=click.IntRange(min=1), shell_complete=complete_pid)
 kind_option = click.option(
     "--kind", metavar="KIND", help="Kind of control block, where the process has several: hakmem, workload, …"
 )
@@ -20,6 +32,7 @@ set_option = click.option(
     "assignments",
     multiple=True,
     metavar="NAME=VALUE",
+    shell_complete=complete_tunable,
     help="Start with this value of a tunable; repeatable.",
 )
 settings_option = click.option(

@@ -9,10 +9,12 @@ import click
 from workbench.api.processes import attach, list_processes
 from workbench.commands.arguments import (
     kind_option,
+    optional_pid_argument,
     parse_assignments,
     pid_argument,
     split_assignments,
 )
+from workbench.commands.completion import complete_tunable
 from workbench.commands.output import json_option, print_json, show_listing, show_table
 from workbench.control import ControlBlock, Reading, Tunable
 
@@ -25,7 +27,7 @@ def ps(as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("pid", metavar="[PID]", type=click.IntRange(min=1), required=False)
+@optional_pid_argument
 @kind_option
 @json_option
 def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
@@ -66,7 +68,9 @@ def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
 
 @click.command("set")
 @pid_argument
-@click.argument("assignments", metavar="NAME=VALUE...", nargs=-1, required=True)
+@click.argument(
+    "assignments", metavar="NAME=VALUE...", nargs=-1, required=True, shell_complete=complete_tunable
+)
 @kind_option
 @json_option
 def set_tunables(pid: int, assignments: tuple[str, ...], kind: str | None, as_json: bool) -> None:

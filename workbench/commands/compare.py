@@ -8,6 +8,7 @@ import sys
 import click
 
 from workbench.commands.arguments import set_option, settings_option
+from workbench.commands.completion import complete_allocator, complete_trace, complete_workload
 from workbench.commands.output import json_option, print_json
 from workbench.errors import BadParameter
 from workbench.interrupt import ending_at_once
@@ -17,16 +18,18 @@ _STATUS_INTERRUPTED = 130
 
 
 @click.command()
-@click.argument("workload_names", metavar="[WORKLOAD]...", nargs=-1)
+@click.argument("workload_names", metavar="[WORKLOAD]...", nargs=-1, shell_complete=complete_workload)
 @click.option(
     "--dataset",
     "datasets",
+    shell_complete=complete_trace,
     multiple=True,
     metavar="NAME",
     help="Also compare on the replay of this dataset or trace; repeatable.",
 )
 @click.option(
     "--allocators",
+    shell_complete=complete_allocator,
     metavar="A,B,...",
     help="Allocators to compare; the first is the baseline. Default: all that are installed.",
 )

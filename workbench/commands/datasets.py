@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from workbench.api.listing import list_datasets
+from workbench.commands.completion import complete_dataset
 from workbench.commands.output import json_option, pass_json_on, print_json, show_table
 from workbench.datasets import Card, datasets_folder, known_datasets, verify
 from workbench.datasets import rebuild as rebuild_dataset
@@ -32,7 +33,7 @@ def datasets(ctx: click.Context, as_json: bool) -> None:
 
 
 @datasets.command("verify")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_dataset)
 @json_option
 def verify_datasets(names: tuple[str, ...], as_json: bool) -> None:
     """Check that the datasets still have the checksums and counts on their cards; all, or those named."""
@@ -47,7 +48,7 @@ def verify_datasets(names: tuple[str, ...], as_json: bool) -> None:
 
 
 @datasets.command()
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=complete_dataset)
 @click.option(
     "--output",
     metavar="FILE",

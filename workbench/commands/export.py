@@ -6,7 +6,7 @@ import click
 
 from workbench.api.processes import attach
 from workbench.api.settings import describe_block
-from workbench.commands.arguments import kind_option
+from workbench.commands.arguments import kind_option, optional_pid_argument
 from workbench.commands.output import json_option, print_json
 from workbench.control import ControlBlock
 from workbench.errors import BadParameter
@@ -22,7 +22,7 @@ _FORMAT_HELP = "; ".join(f"{form.name}: {form.help}" for form in FORMATS.values(
 
 
 @click.command()
-@click.argument("pid", metavar="[PID]", type=click.IntRange(min=1), required=False)
+@optional_pid_argument
 @click.option(
     "--settings",
     "settings_path",

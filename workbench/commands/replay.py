@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from workbench.api.running import run_to_end
-from workbench.commands.arguments import read_settings, set_option, settings_option
+from workbench.commands.arguments import allocator_option, read_settings, set_option, settings_option
+from workbench.commands.completion import complete_trace
 from workbench.commands.output import json_option, print_json
 from workbench.control import ControlBlock
 from workbench.datasets import find_trace
@@ -26,10 +27,8 @@ _STATUS_INTERRUPTED = 130
 
 
 @click.command()
-@click.argument("trace_name", metavar="TRACE")
-@click.option(
-    "--allocator", default="hakmem", show_default=True, metavar="A", help="See `workbench allocators`."
-)
+@click.argument("trace_name", metavar="TRACE", shell_complete=complete_trace)
+@allocator_option
 @click.option(
     "--speed",
     default="max",

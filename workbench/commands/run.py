@@ -9,11 +9,13 @@ import click
 
 from workbench.api.running import run_to_end
 from workbench.commands.arguments import (
+    allocator_option,
     parse_parameters,
     read_settings,
     set_option,
     settings_option,
 )
+from workbench.commands.completion import complete_workload
 from workbench.commands.output import json_option, print_json
 from workbench.control import ControlBlock, Value
 from workbench.processes import Outcome, ResolvedRun, Run
@@ -24,10 +26,8 @@ _STATUS_INTERRUPTED = 130
 
 
 @click.command()
-@click.argument("workload_name", metavar="WORKLOAD")
-@click.option(
-    "--allocator", default="hakmem", show_default=True, metavar="A", help="See `workbench allocators`."
-)
+@click.argument("workload_name", metavar="WORKLOAD", shell_complete=complete_workload)
+@allocator_option
 @click.option("--threads", type=int, metavar="N", help="Number of threads; by default, the workload's own.")
 @click.option(
     "--seconds",

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import pandas as pd
 
+from workbench.commands.completion import complete_trace
 from workbench.commands.output import json_option, print_json, print_table
 from workbench.datasets import find_trace
 from workbench.interrupt import ending_at_once
@@ -20,7 +21,7 @@ from workbench.units import format_rough
 
 _CLOCK = "bytes"
 
-file_argument = click.argument("file", metavar="FILE")
+file_argument = click.argument("file", metavar="FILE", shell_complete=complete_trace)
 
 
 @click.group()

@@ -9,7 +9,6 @@ from workbench.datasets.catalogue import (
     verify,
 )
 from workbench.datasets.rebuild import rebuild
-from workbench.datasets.replays import replay_in_turn
 from workbench.datasets.scenario import Scenario, scenarios
 from workbench.traces.places import datasets_folder, find, find_trace
 
@@ -24,7 +23,6 @@ __all__ = [
     "known_datasets",
     "load",
     "rebuild",
-    "replay_in_turn",
     "scenarios",
     "verify",
 ]

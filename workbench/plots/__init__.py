@@ -19,6 +19,16 @@ from workbench.plots.results import (
 from workbench.plots.rows import select_rows
 from workbench.plots.sessions import draw_session, draw_sessions
 from workbench.plots.study_figures import draw_study, follow_study
+from workbench.plots.trace_figures import (
+    draw_lifetimes,
+    draw_lifetimes_by_size,
+    draw_live,
+    draw_phases,
+    draw_reallocs,
+    draw_sites,
+    draw_sizes,
+    draw_threads,
+)
 
 __all__ = [
     "Chart",
@@ -29,11 +39,19 @@ __all__ = [
     "draw_front",
     "draw_heat_map",
     "draw_history",
+    "draw_lifetimes",
+    "draw_lifetimes_by_size",
+    "draw_live",
     "draw_parallel",
+    "draw_phases",
     "draw_ratios",
+    "draw_reallocs",
     "draw_session",
     "draw_sessions",
+    "draw_sites",
+    "draw_sizes",
     "draw_study",
+    "draw_threads",
     "find_effects",
     "find_front",
     "find_heat_map",

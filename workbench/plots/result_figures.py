@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from workbench.experiments import THROUGHPUT, Comparison, Measure
+from workbench.experiments import THROUGHPUT, Comparison, Measure, find_measure
 from workbench.plots.charts import CATEGORY_COLORS
 from workbench.plots.results import (
     find_effects,
@@ -28,8 +28,16 @@ _MARGINS = {"l": 20, "r": 20, "t": 40, "b": 40}
 _MOST_TICKS = 12
 
 
-def draw_ratios(comparison: Comparison, measure: Measure = THROUGHPUT, title: str = "") -> go.Figure:
-    """Ratios to the baseline with their 95 % intervals, a line each; green is better, red worse."""
+def draw_ratios(comparison: Comparison, measure: Measure | str = THROUGHPUT, title: str = "") -> go.Figure:
+    """Ratios to the baseline with their 95 % intervals, a line each; green is better, red worse.
+
+    Raises
+    ------
+    BadParameter
+        If there is no measure of that name.
+    """
+    if isinstance(measure, str):
+        measure = find_measure(measure)
     findings = [one for one in comparison.findings[::-1] if one.measure == measure and one.ratio.pairs > 0]
     baseline = comparison.plan.variants[0].name
     figure = go.Figure()

@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from workbench.output_file import write_output
 from workbench.plots.charts import CATEGORY_COLORS, ORDER_COLORS
@@ -293,47 +291,6 @@ def write_page(profile: TraceProfile, title: str, path: Path, note: str = "") ->
         f"<body><h1>{heading}</h1><p>{facts}</p>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
     write_output(path, page, "a page of `trace plot`", lambda text: _GENERATOR in text)
-
-
-def draw_replays(outcomes: pd.DataFrame) -> go.Figure:
-    """Throughput and peak memory of replays: a dot a replay, the line is their median.
-
-    Parameters
-    ----------
-    outcomes : DataFrame
-        Columns run (its name), operations_per_s and peak_resident_bytes; a row a replay.
-    """
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.12)
-    shown = (
-        ("operations_per_s", 1e6, "M operations/s", _BLUE),
-        ("peak_resident_bytes", _MIB, "MiB resident at most", _ORANGE),
-    )
-    for col, (column, divisor, title, color) in enumerate(shown, start=1):
-        values = outcomes[column] / divisor
-        medians = values.groupby(outcomes["run"], sort=False).median()
-        figure.add_scatter(
-            x=outcomes["run"],
-            y=values,
-            mode="markers",
-            marker={"color": color, "size": 8},
-            hovertemplate="%{x}: %{y:.4g} " + title + "<extra></extra>",
-            row=1,
-            col=col,
-        )
-        figure.add_scatter(
-            x=list(medians.index),
-            y=medians,
-            mode="markers",
-            marker={"symbol": "line-ew-open", "size": 34, "color": color, "line": {"width": 2}},
-            hovertemplate="%{x}: median %{y:.4g} " + title + "<extra></extra>",
-            row=1,
-            col=col,
-        )
-    figure = _finish(figure, "The same trace, replayed", "", "", category_x=True)
-    for col, (_, _, title, _) in enumerate(shown, start=1):
-        figure.update_yaxes(title_text=title, row=1, col=col)
-    figure.update_layout(showlegend=False)
-    return figure
 
 
 def _finish(

@@ -55,19 +55,18 @@ def _build(session: Session) -> dict[str, Any]:
             tags=["parameters"],
         ),
         _code(
-            "from workbench.plots import draw_session, draw_sessions\n"
-            "from workbench.sessions import Session, compare_sessions, repeat_session\n\n"
-            "original = Session.open(session)\n"
-            'draw_session(original, along="operations")'
+            "import workbench as wb\n\n"
+            "original = wb.open_session(session)\n"
+            'wb.plots.draw_session(original, along="operations")'
         ),
         _markdown("The changes that are repeated, each at its count of operations:"),
         _code("original.changes"),
         _markdown("The same once more. It takes about as long as the session did."),
-        _code("repeated = repeat_session(original, results or None)\nrepeated"),
+        _code("repeated = wb.repeat_session(original, results or None)\nrepeated"),
         _markdown("Both, the first session pale behind its repetition:"),
-        _code('draw_sessions(repeated, original, along="operations")'),
-        _markdown("How they agree; `help(compare_sessions)` says how the intervals are computed:"),
-        _code("agreement = compare_sessions(original, repeated)\nprint(agreement.describe())"),
+        _code('wb.plots.draw_sessions(repeated, original, along="operations")'),
+        _markdown("How they agree; `help(wb.compare_sessions)` says how the intervals are computed:"),
+        _code("agreement = wb.compare_sessions(original, repeated)\nprint(agreement.describe())"),
         _code("agreement.to_frame()"),
     ]
     for number, cell in enumerate(cells):
