@@ -24,6 +24,7 @@ from workbench.experiments import (
     Work,
     conclude,
 )
+from workbench.experiments.inference import find_front
 from workbench.plots import (
     draw_effects,
     draw_front,
@@ -31,7 +32,6 @@ from workbench.plots import (
     draw_parallel,
     draw_ratios,
     find_effects,
-    find_front,
     find_heat_map,
     join_rounds,
     list_settings,
@@ -98,14 +98,14 @@ def test_rounds_are_joined() -> None:
 def test_the_front_is_what_nobody_beats(points: list[tuple[float, float]]) -> None:
     gain = np.array([point[0] for point in points])
     cost = np.array([point[1] for point in points])
-    on_front = find_front(gain, cost)
+    on_front = find_front(np.column_stack([gain, -cost]))
     for index in range(len(points)):
         beaten = (gain >= gain[index]) & (cost <= cost[index]) & ((gain > gain[index]) | (cost < cost[index]))
         assert on_front[index] == (not beaten.any())
 
 
 def test_what_is_no_number_is_not_on_the_front() -> None:
-    assert not find_front(np.array([np.nan, 1.0]), np.array([1.0, np.nan])).any()
+    assert not find_front(np.array([[np.nan, 1.0], [1.0, np.nan]])).any()
 
 
 @pytest.mark.parametrize("column", ["speed", ""])

@@ -14,8 +14,8 @@ from workbench.experiments.inference import MARGIN
 from workbench.tuning.racing import (
     LEAST_ROUNDS,
     can_beat,
+    choose_front,
     find_corner,
-    find_front,
     is_dominated,
     judge_candidate,
     stack_rounds,
@@ -116,7 +116,7 @@ def test_how_often_it_errs_and_what_it_saves() -> None:
 @given(POINTS)
 @settings(max_examples=200, deadline=None)
 def test_the_front_is_what_nothing_beats(points: list[tuple[float, float]]) -> None:
-    front = [points[index] for index in find_front(points, BOTH)]
+    front = [points[index] for index in choose_front(points, BOTH)]
     assert len(front) == len(set(front))
     for point in points:
         beaten_by = [

@@ -144,6 +144,20 @@ def spend_risk(look: int, looks: int, risk: float = VERDICT_RISK) -> float:
     return _spent(look / looks, risk) - _spent((look - 1) / looks, risk)
 
 
+def find_front(gains: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which points are on the Pareto front: no other is better in one gain and at least as good in all.
+
+    Parameters
+    ----------
+    gains : array, shape (points, gains)
+        More is better. A point with NaN is never on the front.
+    """
+    ours, theirs = gains[:, None, :], gains[None, :, :]
+    beats = np.all(theirs >= ours, axis=2) & np.any(theirs > ours, axis=2)
+    is_on_front: npt.NDArray[np.bool_] = np.all(np.isfinite(gains), axis=1) & ~np.any(beats, axis=1)
+    return is_on_front
+
+
 def least_pairs(risk: float = VERDICT_RISK) -> int:
     """The fewest pairs that an interval of this risk can be made of."""
     return max(1, math.ceil(1 - math.log2(risk)))

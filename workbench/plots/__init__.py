@@ -11,7 +11,6 @@ from workbench.plots.result_figures import (
 )
 from workbench.plots.results import (
     find_effects,
-    find_front,
     find_heat_map,
     join_rounds,
     list_settings,
@@ -53,7 +52,6 @@ __all__ = [
     "draw_study",
     "draw_threads",
     "find_effects",
-    "find_front",
     "find_heat_map",
     "follow_study",
     "join_rounds",

@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from workbench.experiments import THROUGHPUT, Comparison, Measure, find_measure
+from workbench.experiments.inference import find_front
 from workbench.plots.charts import CATEGORY_COLORS
 from workbench.plots.results import (
     find_effects,
-    find_front,
     find_heat_map,
     join_rounds,
     keep_measured,
@@ -165,7 +165,7 @@ def draw_front(
     settings = [name for name in joined.columns if name not in (higher_better, lower_better)]
     texts = ["<br>".join(f"{name} = {row[name]}" for name in settings) for _, row in joined.iterrows()]
     x, y = joined[lower_better].to_numpy(dtype=float), joined[higher_better].to_numpy(dtype=float)
-    on_front = find_front(y, x)
+    on_front = find_front(np.column_stack([y, -x]))
     order = np.argsort(x[on_front])
     figure = go.Figure()
     figure.add_scatter(x=x, y=y, text=texts, mode="markers", name="settings", marker={"color": "#7d8b99"})

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from workbench.errors import BadParameter, describe_unknown
 
-FloatArray = npt.NDArray[np.float64]
 #: What varies among trials and is no setting of theirs.
 _REPEATS = ("seed", "round")
 _FIRST_MEASURED = "status"
@@ -66,31 +64,6 @@ def find_heat_map(frame: pd.DataFrame, column: str, row: str, measure: str) -> p
     _check_columns(frame, [column, row, measure])
     table = keep_measured(frame).pivot_table(index=row, columns=column, values=measure, aggfunc="median")
     return table.astype(float)
-
-
-def find_front(higher_better: FloatArray, lower_better: FloatArray) -> npt.NDArray[np.bool_]:
-    """Which points are on the Pareto front: none is better in one and at least as good in the other.
-
-    Parameters
-    ----------
-    higher_better, lower_better : array, shape (points,)
-
-    Returns
-    -------
-    array of bool, shape (points,)
-        Points with NaN are never on it.
-    """
-    is_known = np.isfinite(higher_better) & np.isfinite(lower_better)
-    on_front = np.zeros(len(higher_better), dtype=bool)
-    # From the highest down, equal ones from the lowest up: on the front is who goes below all before.
-    order = np.lexsort((lower_better, -higher_better))
-    lowest, previous = np.inf, None
-    for index in order[is_known[order]]:
-        point = (higher_better[index], lower_better[index])
-        if point[1] < lowest or point == previous:
-            on_front[index] = True
-            lowest, previous = point[1], point
-    return on_front
 
 
 def join_rounds(frame: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from workbench.experiments.inference import (
     MARGIN,
     SHOWN_RISK,
     FloatArray,
+    find_front,
     judge_log_ratios,
     least_pairs,
 )
@@ -111,7 +112,7 @@ def is_dominated(point: Point, front: Sequence[Point], measures: Sequence[Measur
     )
 
 
-def find_front(points: Sequence[Point], measures: Sequence[Measure]) -> list[int]:
+def choose_front(points: Sequence[Point], measures: Sequence[Measure]) -> list[int]:
     """Which points nothing else is better than in one objective and as good in all others.
 
     Among equal points it is the first.
@@ -120,16 +121,8 @@ def find_front(points: Sequence[Point], measures: Sequence[Measure]) -> list[int
         tuple(benefit(measure, ratio) for measure, ratio in zip(measures, point, strict=True))
         for point in points
     ]
-    return [
-        index
-        for index, ours in enumerate(gains)
-        if not any(
-            all(mine <= its for mine, its in zip(ours, theirs, strict=True))
-            and (theirs != ours or other < index)
-            for other, theirs in enumerate(gains)
-            if other != index
-        )
-    ]
+    on_front = find_front(stack_rounds(gains, len(measures)))
+    return [index for index, point in enumerate(gains) if on_front[index] and gains.index(point) == index]
 
 
 def stack_rounds(rows: Sequence[Sequence[float]], objectives: int) -> FloatArray:

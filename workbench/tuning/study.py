@@ -45,7 +45,7 @@ from workbench.tuning.held_out import HeldOut, conclude_held_out, run_held_out
 from workbench.tuning.objective import benefit, direction
 from workbench.tuning.pair_runner import PairRunner
 from workbench.tuning.plan import MOST_TRIALS, StudyPlan
-from workbench.tuning.racing import Standing, find_front, judge_candidate, stack_rounds
+from workbench.tuning.racing import Standing, choose_front, judge_candidate, stack_rounds
 from workbench.tuning.storage import (
     describe_url,
     make_sampler,
@@ -219,7 +219,9 @@ class Study(Displayed):
         better = [one for one in self.list_candidates() if one.outcome == "better"]
         if len(self._plan.measures) == 1:
             return sorted(better, key=self._gain)[-1:]
-        members = [better[index] for index in find_front([one.values for one in better], self._plan.measures)]
+        members = [
+            better[index] for index in choose_front([one.values for one in better], self._plan.measures)
+        ]
         chosen = {one.number: one for one in sorted(members, key=self._gain)[-1:]}
         for index, measure in enumerate(self._plan.measures):
             best = sorted(members, key=lambda one: benefit(measure, one.values[index]))[-1:]
@@ -229,7 +231,7 @@ class Study(Displayed):
     def find_front(self) -> list[Candidate]:
         """Of several objectives: the candidates with all their rounds that nothing else beats."""
         whole = [one for one in self.list_candidates() if one.outcome in ("better", "not better")]
-        return [whole[index] for index in find_front([one.values for one in whole], self._plan.measures)]
+        return [whole[index] for index in choose_front([one.values for one in whole], self._plan.measures)]
 
     def best_settings(self) -> dict[str, Value]:
         """Settings of the first of `find_winners`; empty if the defaults were never beaten.
