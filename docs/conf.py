@@ -53,10 +53,12 @@ html_theme_options = {
 }
 
 
-def hide_constructor(_app, what, _name, value, _options, signature, returns):
+def hide_constructor(_app, what, _name, value, _options, signature, _returns):
     """Show no parameters of a class whose docstring lists none: users do not construct its objects."""
-    is_shown = what != "class" or "Parameters\n---" in inspect.cleandoc(value.__doc__ or "")
-    return (signature, returns) if is_shown else ("", None)
+    is_hidden = (
+        what == "class" and signature and "Parameters\n---" not in inspect.cleandoc(value.__doc__ or "")
+    )
+    return ("", None) if is_hidden else None
 
 
 def setup(app):

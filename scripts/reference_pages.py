@@ -43,7 +43,8 @@ def write_room(room: ModuleType) -> str:
     lines += [f".. currentmodule:: {room.__name__}", "", ".. autosummary::", "   :nosignatures:", ""]
     for name in names:
         if name.kind in _DIRECTIVES:
-            lines.append(f"   {name.name}" if name.home == room.__name__ else f"   ~{name.home}.{name.name}")
+            path = f"{name.home}.{name.name}".removeprefix(f"{room.__name__}.")
+            lines.append(f"   ~{path}" if "." in path else f"   {path}")
     for name in names:
         if name.home == room.__name__:
             lines += ["", *_write_entry(name)]
