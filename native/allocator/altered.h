@@ -1,9 +1,9 @@
 /* altered.h: pages that a program changed in a way that outlasts its block: madvise(MADV_DONTFORK) and its kin,
- * mprotect, mlock. The next owner must not find them so: its pages would be missing in a child, or not writable.
+ * mprotect, mlock. The next owner must not get such pages: they would be missing in a child, or not be writable.
  *
  * The library sees these calls go by (override_pages.c) and notes whose block they are for; whoever frees such a
  * block has its pages mapped anew. Blocks of a size class are freed without a look at their slab: the table of
- * classes hides a slab that is noted, so that they take the slow path, which looks. Nothing is paid for all others.
+ * classes hides a slab that is noted, so that they take the slow path, which looks. Other frees pay nothing for it.
  *
  * A note is an atomic flag, relaxed: its reader frees the block, so the note came before. */
 #ifndef HAK_ALTERED_H

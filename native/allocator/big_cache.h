@@ -5,20 +5,21 @@
  *   [h0] -> chunk -> chunk        stripe = bucket & 63               first; LFU looks at uses
  *   [h1]
  *
- * 8 size classes by capacity: (1,2] (2,4] (4,8] ... MiB, the last open. Entries > big.load_factor x
- * buckets doubles the buckets; nothing is ever evicted because two keys share a bucket. Buckets far too
- * many for a second halve, down to big.initial_buckets.
+ * 8 size classes by capacity: (1,2] (2,4] (4,8] ... MiB, the last open. When there are more
+ * entries than big.load_factor x buckets, the buckets double; nothing is ever evicted because two keys share a bucket.
+ * When there have been far too many buckets for a second, they halve, down to big.initial_buckets.
  *
- * A request takes a cached block of its class and call site, else of its class, else of the class above; at
- * least as large, at most twice as many frames, and the one whose touched pages suit best. The user may use
- * the requested bytes, page rounded. An entry leaves for good when a free leaves more than may be kept
- * (retention.h), when it was idle for ss.purge_delay_ms (0: is not kept at all), or by a limit, as big.policy says:
- * its pages go to the system, its frames to whoever asks next. So all that is cached counts as not yet
- * purged, by the bytes that its users asked for.
+ * A request takes a cached block of its class and call site, or else one of its class, or else one of the class above.
+ * The block is at least as large and has at most twice as many frames; of several, the one whose touched pages suit
+ * best is taken. The user may use the requested bytes, rounded up to pages. An entry leaves for good when a free leaves
+ * more than may be kept (retention.h), when it has been idle for ss.purge_delay_ms (0: it is not kept at all), or when a
+ * limit is reached and big.policy chooses it. Then its pages go to the system and its frames to whoever asks next. So
+ * everything in the cache counts as not yet purged, by the bytes that its users asked for.
  *
- * A block does not start with its first frame but on the line of the first page that the frame's number
- * says (its color, at most 4032 bytes; none if the block would need another frame or asked for an alignment above a
- * line). Blocks that all start with a page meet in the same sets of every cache: page by page, row by row.
+ * A block does not start at the start of its first frame, but on a cache line of the first page that is chosen by the
+ * frame's number (its color, at most 4032 bytes). It has no color if it would then need another frame, or if an alignment
+ * above a line was requested. Blocks that all started at the start of a page would compete for the same sets of every
+ * cache, page by page and row by row.
  *
  * Locks as in big_table.h: one stripe for a hit. Never held across a system call. */
 #ifndef HAK_BIG_CACHE_H

@@ -3,13 +3,14 @@
  *            base           floor        top          limit        base + capacity
  *             |  ...blocks... |  ..blocks.. |   ..room..  |  ...room...  |
  *
- * malloc pops at top unless top == floor; free pushes unless top == limit. floor and limit are either
- * the ends (empty, full) or the next fill that would change what is known of the swing: crossing one
- * takes the slow path, which notes it and moves the mark on. So watermarks cost the fast path nothing.
+ * malloc pops at top unless top == floor; free pushes unless top == limit. floor and limit are either the ends (empty,
+ * full) or the next fill that would make the known swing larger. A call that would cross one of them takes the slow
+ * path, which notes the fill and moves the mark on. So watermarks cost the fast path nothing.
  *
- * Usage, what a decision looks at: the swing of the fill since the last one (highest - lowest, with
- * what refills added and flushes removed not counted), of the capacity. Steps of a tenth of the
- * capacity; once the swing proves growth, floor and limit go to the ends and nothing more is noted. */
+ * A decision to grow or to shrink looks at the usage: the swing of the fill since the last decision, as a share of the
+ * capacity. The swing is the highest fill less the lowest, without what refills added and flushes removed. It is noted in
+ * steps of a tenth of the capacity. Once it proves that the bin should grow, floor and limit go to the ends, and nothing
+ * more is noted. */
 #ifndef HAK_BIN_H
 #define HAK_BIN_H
 

@@ -28,8 +28,9 @@ static inline struct limits class_limits(unsigned class_index)
     return limits;
 }
 
-/* A bin that its thread only fills, or only empties, hits nothing: its slots save but exchanges, of which a
- * block's share is small before the bin is large, and what it holds serves nobody. */
+/* The largest capacity of a bin that its thread only fills, or only empties. Such a bin never serves an allocation from
+ * a block that was freed before. More slots save nothing but exchanges, of which each block costs a small share already
+ * in a small bin, and the blocks that it holds serve no other thread meanwhile. */
 static inline uint32_t one_way_maximum(const struct limits *limits)
 {
     int64_t slots = limits->maximum * SETTING(tls_one_way_percent) / 100;

@@ -1,4 +1,4 @@
-/* bin_marks.h: how a bin notes the swing of its fill (bin.h): marks, steps, periods. Only for
+/* bin_marks.h: notes how far the fill of a bin goes up and down (bin.h): marks, steps, periods. Only for
  * tls_cache.c. */
 #ifndef HAK_BIN_MARKS_H
 #define HAK_BIN_MARKS_H
@@ -48,7 +48,7 @@ static inline int32_t swing_of(const struct bin *bin)
     return swing > 0 ? swing - (step_of(bin) - 1) : 0;
 }
 
-/* Of so many exchanges all are hardly of one kind by chance. */
+/* So many exchanges are hardly all refills, or all flushes, by chance. */
 #define ONE_WAY_EXCHANGES 4
 
 /* The thread only took blocks of the class, or only freed them: other threads do the rest. */
@@ -76,8 +76,8 @@ static inline void extend_high(struct bin *bin)
     note_swing(bin);
 }
 
-/* How many blocks leave a full bin: a refill's worth, but where that is known to be less than the fill's
- * swing, the swing stays. Else the same blocks would go and come back for ever. */
+/* How many blocks leave a full bin: as many as a refill takes, but no more than what the swing of the fill leaves over.
+ * Otherwise the same blocks would leave and come back for ever. */
 static inline uint32_t flush_blocks(const struct bin *bin)
 {
     int64_t count = clamp_int64((int64_t)bin->capacity * SETTING(tls_refill_percent) / 100, 1, fill_of(bin));

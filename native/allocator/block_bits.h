@@ -4,10 +4,10 @@
  *   chunk->block_bits --> | slab 0: 1 KiB | slab 1 | ... slab 31 |    mapped with the first use of the
  *                           bit i: block i of the slab                descriptor, for ever its own
  *
- * A list linked through the blocks would have to be followed from one to the next, each of them cold:
- * of a program that frees much and allocates much again, that was two fifths of the time. So no free
- * block is read or written here, blocks leave by ascending address, what a program writes to a block it
- * freed breaks nothing, and a block that is put a second time is noticed.
+ * A list linked through the blocks would have to be followed from one cold block to the next. In a program that
+ * frees much and allocates much again, that took two fifths of the time. With bits no free block is read or written
+ * here, blocks leave by ascending address, a program that writes to a block it has freed breaks nothing, and a block
+ * that is put a second time is noticed.
  *
  * Invariants: free_count bits are set, none of them before first_word or at bump and above. A slab that
  * is released has none. */

@@ -6,22 +6,21 @@
  *                               | PURGING -> slab ...                       threads of other heaps)
  *                                  (block bits, bump: blocks to take)
  *
- * There are twice as many heaps as processors (at most 8), so that a thread which has to wait with a lock in
- * its hands is seldom in the way. A thread keeps the heap it was given at birth: the lowest of those with the
- * fewest threads (lifecycle.c). A slab belongs to one heap and class until its last block came back, so
- * whoever holds a block of it reads heap and class plainly.
+ * There are twice as many heaps as processors (at most 8), so that a thread that is interrupted while it holds a lock
+ * seldom stops others. A thread keeps the heap it was given at birth: the lowest of those with the fewest threads
+ * (lifecycle.c). A slab belongs to one heap and class until its last block has come back, so whoever holds a block of it
+ * reads heap and class plainly.
  *
- * A block freed under another heap is not pushed under that heap's lock: blocks are grouped by slab
- * (remote.batch) and put on the slab's remote list by one CAS a group. Who finds the list empty links
- * the slab into its central's pending list; only a drain takes it out again, and only through that
- * list, so a slab is linked once. Drains happen when the partial list is empty or, if
- * remote.drain_enable, when more than remote.drain_threshold blocks are pending. Where no thread of the heap comes
- * to drain, because it waits or has ended, the thread that frees does it.
+ * A block freed under another heap is not pushed under that heap's lock: blocks are grouped by slab (remote.batch), and
+ * each group is put on the slab's remote list by one CAS. A thread that finds the list empty links the slab into its
+ * central's pending list. Only a drain takes it out again, and only through that list, so a slab is linked once. A central
+ * is drained when its partial list is empty or, if remote.drain_enable, when more than remote.drain_threshold blocks are
+ * pending. If no thread of the heap comes to drain, because it waits or has ended, the thread that frees does it.
  *
- * Pages on which no block is out of slabs that were not touched for ss.purge_delay_ms are given back, also while
- * other pages of the slab are in use: few survivors of a burst would keep 64 KiB each otherwise. Such a slab is
- * COLD, and serves when no other does. The system is called without the lock: meanwhile the slab is PURGING,
- * blocks of it may come back, none is taken.
+ * If a slab was not touched for ss.purge_delay_ms, those of its pages that have no block in use are given back, also
+ * while other pages of the slab are in use. Otherwise each of a burst's few survivors would keep 64 KiB. Such a slab is
+ * COLD, and serves when no other does. The system is called without the lock: meanwhile the slab is PURGING; blocks of
+ * it may come back, and none is taken.
  *
  * Invariants (central_is_valid): slab.used = blocks of it at users, in caches, in flight or on its
  * remote list; a slab is in a list <=> it has a free or never used block; purged pages <=> it is COLD; used == 0

@@ -5,8 +5,8 @@
  *   shard 1: ...                                      on a failed trylock goes to the next
  *   (reserved: 1024; in use: a power of two, published by store-release)
  *
- * More than l25.load_per_shard allocations a shard on average within l25.window_ms, or more than
- * l25.contention_percent failed trylocks, doubles the shards, at most once a window: at once, and the
+ * The shards double, at most once a window, when there are more than l25.load_per_shard allocations a shard on
+ * average within l25.window_ms, or more than l25.contention_percent failed trylocks. That happens at once, and the
  * window starts anew. Counters are of the current window only. Blocks of shards beyond the number in
  * use stay reachable: an allocation that finds its shard empty looks through all that hold something
  * (a bitmap tells which), takes a few, and only then asks for a new span.
@@ -25,9 +25,9 @@ bool l25_pool_start(void);
 
 /* NULL: above 1 MiB, or no memory. */
 void *l25_pool_allocate(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed);
-/* For a block that outgrew another, and is likely to go on: at the start of a longer one that waits, whose rest
- * is then free for it to grow over; else, if none of its own class waits, where 1 MiB is free in a chunk that is
- * there. So what grew once finds that way again without a copy. */
+/* For a block that has outgrown its place and is likely to grow again. It is placed at the start of a longer free block,
+ * if there is one: the rest is then free for it to grow into. Otherwise, if no free block of its own class waits, it is
+ * placed where 1 MiB is free in a chunk that is mapped. So it next grows in place, without a copy. */
 void *l25_pool_allocate_growing(const struct actor *actor, size_t bytes);
 /* False: the block is not at the user (double free). */
 bool l25_pool_free(const struct actor *actor, struct slab *slab);

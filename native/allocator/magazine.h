@@ -8,13 +8,13 @@
  * A bin of `capacity` slots puts blocks here up to a fill of MAGAZINE_BINS * capacity; what is above goes
  * to the central lists. So the magazine follows the bins' capacities and has no setting of its own.
  *
- * Blocks below a cache line stay with their heap (outbox.h): of their classes there is a magazine a heap.
+ * Blocks below a cache line stay with their heap (outbox.h): each heap has a magazine of its own for their classes.
  *
- * What nobody took since the last upkeep (the lowest fill) goes to the central lists at the next one,
+ * Blocks that nobody took since the last upkeep (as many as the lowest fill) go to the central lists at the next one,
  * so that slabs of idle blocks become empty.
  *
- * Lock: one each, below those of thread rows, above central's; held for a copy of pointers. Blocks in
- * here are busy to their slab and not `out` to telemetry.
+ * Each magazine has a lock, taken after those of thread rows and before central's, and held while pointers are
+ * copied. To their slab, blocks in here are in use; telemetry does not count them as `out`.
  * Invariant (magazine_is_valid): lowest <= fill <= MAGAZINE_MAX_BLOCKS; every block is of the class. */
 #ifndef HAK_MAGAZINE_H
 #define HAK_MAGAZINE_H

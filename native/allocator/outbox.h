@@ -1,7 +1,7 @@
 /* outbox.h: blocks smaller than a cache line on their way home. Such a block shares its line with others of
  * its slab, and those are mostly with the threads of the slab's heap. A thread of another heap that freed it
  * and then wrote to it again as a new block would take the line from them at every write, for ever (passive
- * false sharing: Berger and others, "Hoard", ASPLOS 2000). So it serves this thread no more:
+ * false sharing: Berger and others, "Hoard", ASPLOS 2000). So this thread does not use it again:
  *
  *   free --class_of_slab[own heap]--> bin of the class       slab of the own heap, or blocks of a line and more
  *                                 \-> outbox of the class    slab of another heap: pushed, never popped;

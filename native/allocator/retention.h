@@ -12,7 +12,7 @@
 
 #include "settings.h"
 
-#define RETENTION_DOUBT 8u        /* where one return proves little: so often must bytes return to be earned */
+#define RETENTION_DOUBT 8u        /* how often bytes must return to be earned, where one return proves little */
 #define RETENTION_WINDOW_PART 32u /* of ss.purge_delay_ms: how soon "soon after" is */
 
 struct retention {

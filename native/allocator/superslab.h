@@ -9,9 +9,9 @@
  *
  * A span is looked for in stages, each counted with the entries it looked at (ss.acquired_*, ss.scanned_*):
  * the span of the same class released last; recycled EMPTY slabs (of HOT chunks, ss.empty_scan_limit of
- * them); the chunk that served the class last; the lists of free masks; a new chunk. What is left out is
- * a lock-free list of free slabs: blocks pass between threads in magazines (magazine.h), and one slab
- * serves 64 KiB of them, so this lock is taken rarely and for few instructions.
+ * them); the chunk that served the class last; the lists of free masks; a new chunk. There is no
+ * lock-free list of free slabs: blocks pass between threads in magazines (magazine.h), and one slab serves 64 KiB of
+ * them, so this lock is taken rarely and for few instructions.
  *
  * Chunks with free slabs are kept in lists by their largest aligned free run, so that a span is found
  * at once and from the tightest chunk (best fit). HOT chunks (more than ss.drain_percent busy, or
@@ -42,8 +42,8 @@ bool superslab_start(void);
  * no memory, or ss.max_chunks reached. now_ms: the caller's clock (time or operations). */
 struct slab *superslab_acquire(const struct actor *actor, unsigned span_slabs, enum slab_state state,
                                unsigned class_index, unsigned heap);
-/* As above, if possible at the start of room_slabs free ones that it can grow over; that alone maps no chunk
- * and takes no DRAINING one, so that what does not grow after all packs as densely as ever. */
+/* As above, but if possible at the start of room_slabs free slabs, so that the span can grow into them. Only for this no
+ * chunk is mapped and no DRAINING chunk is taken: spans that never grow are then packed as densely as others. */
 struct slab *superslab_acquire_with_room(const struct actor *actor, unsigned span_slabs, unsigned room_slabs,
                                          enum slab_state state, unsigned class_index, unsigned heap);
 /* Gives a span back that was idle since then; no block of it may be out. */

@@ -1,12 +1,12 @@
 /* tls_cache.h: a thread's cache: one bin (bin.h) for each size class. Small and mid-size classes have the same
  * kind of bin: it grows and shrinks with use.
  *
- * countdown: after `granted` pops of a bin one takes the slow path. The bins in use share
+ * countdown: after `granted` pops of a bin, one pop takes the slow path. The bins in use share
  * ALLOCATIONS_PER_LOOK among them, so any ALLOCATIONS_PER_LOOK allocations of a thread, however spread
  * over its bins, make it look at the settings' generation.
  *
- * A bin without slots (base NULL) was not used yet: the stand-in's and a new thread's bins are like
- * that, and read as empty and full at once. Its capacity is published as 0.
+ * A bin without slots (base NULL) has not been used yet. It counts as empty and as full, so that both calls take the
+ * slow path. All bins of the stand-in and of a new thread are like that. Its capacity is published as 0.
  *
  * Single-threaded but for the telemetry row. The bin `none` is always empty and full: what is no block of a
  * size class falls through to the slow path. The fast path is in fast_path.h. */
@@ -23,7 +23,7 @@ extern __thread struct tls_cache *derived_cache __attribute__((tls_model("initia
 
 /* A cache for the calling thread, or NULL: no memory. Does not set tls_cache. */
 struct tls_cache *tls_cache_create(unsigned heap);
-/* The first thing of it: settings adopted, in the bins nothing but what tls.prewarm_slots asks for. */
+/* Adopts the settings and fills the bins with what tls.prewarm_slots asks for. To be called first. */
 void tls_cache_begin(struct tls_cache *cache);
 /* Gives all blocks back, retires the telemetry row, keeps the memory for another thread. */
 void tls_cache_destroy(struct tls_cache *cache);
