@@ -36,15 +36,18 @@ int reader_wake(const struct hak_reader *reader)
 static int look(struct hak_reader *reader, char *error)
 {
     const uint64_t samples_offset = offsetof(struct hak_header, samples), start = clock_ns();
+    uint32_t before = 0, samples;
     int is_measuring = 0;
-    for (uint64_t passed = 0; reader->futexes && !is_measuring && passed < LOOK_NS; passed = clock_ns() - start) {
-        uint32_t samples;
+    for (uint64_t passed = 0; reader->futexes && passed < LOOK_NS; passed = clock_ns() - start) {
         int code = reader_read(reader, &samples, sizeof samples, samples_offset, error);
-        if (code != HAK_OK)
+        if (code != HAK_OK || (is_measuring && samples != before))
             return code;
-        is_measuring = reader_wake(reader);
+        if (!is_measuring) {
+            before = samples;
+            is_measuring = reader_wake(reader);
+        }
         struct timespec rest = {.tv_nsec = is_measuring ? (long)(LOOK_NS - passed) : BUSY_NS};
-        syscall(SYS_futex, reader->futexes + samples_offset, FUTEX_WAIT, samples, &rest, NULL, 0);
+        syscall(SYS_futex, reader->futexes + samples_offset, FUTEX_WAIT, before, &rest, NULL, 0);
     }
     return HAK_OK;
 }
