@@ -72,7 +72,9 @@ def write_tunables(blocks: Sequence[ControlBlock]) -> str:
     ]
     for block in blocks:
         parts.append(f"## {block.info.kind}")
-        for group, tunables in _group(block.tunables.values()):
+        # The parameters are those of the workload that ran; docs/workloads.md has them all.
+        described = [one for one in block.tunables.values() if one.group != "Parameters"]
+        for group, tunables in _group(described):
             rows = [
                 (
                     f"`{tunable.name}`",

@@ -91,7 +91,6 @@ static void publish_measurement(void)
 /* Turns a changed run.state into a command. */
 static void adopt_state(void)
 {
-    double state;
     uint64_t generation;
     if (atomic_exchange_explicit(&stop_requested, false, memory_order_relaxed)) {
         session.is_stopped = true;
@@ -99,9 +98,10 @@ static void adopt_state(void)
     }
     if (hak_block_generation(&session.block) == session.generation || current_command() == COMMAND_STOP)
         return;
-    if (hak_block_copy_requested(&session.block, &state, &generation) != 0)
+    if (hak_block_copy_requested(&session.block, session.settings, &generation) != 0)
         return; /* a setter is at it; the next tick looks again */
     session.generation = generation;
+    double state = session.settings[0];
     if (state == RUN_STATE_STOPPING) {
         session.is_stopped = true;
         send_command(COMMAND_STOP);
@@ -128,7 +128,8 @@ static void publish_state(void)
         state = RUN_STATE_PAUSED;
     if (state == RUN_STATE_PAUSED && !is_still)
         return;
-    hak_block_publish_effective(&session.block, &state, session.generation);
+    session.settings[0] = state;
+    hak_block_publish_effective(&session.block, session.settings, session.generation);
 }
 
 static void control_lanes(void)
@@ -163,8 +164,7 @@ static int prepare_session(const struct workload_request *request, struct worklo
     size_t bytes = request->threads * sizeof(struct lane_slot);
     session.slots = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (session.slots == MAP_FAILED ||
-        session_block_create(&session.block, request->threads, script != NULL,
-                             request->starts_paused ? RUN_STATE_PAUSED : RUN_STATE_RUNNING) != 0 ||
+        session_block_create(&session.block, request, session.settings) != 0 ||
         latency_prepare(request->threads) != 0) {
         snprintf(result->error, sizeof result->error, "the system refused memory for the run: %s", strerror(errno));
         return -1;

@@ -1,6 +1,9 @@
 /* session_block.c: descriptors of the control block of a run. */
 #include "session_block.h"
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #define BUILD "hakmem-run, " HAK_COMPILER
 
@@ -9,17 +12,37 @@ enum { METRIC_DONE, METRIC_GOAL, METRIC_COUNT = 6 };
 enum { METRIC_LIVE = METRIC_COUNT, METRIC_RESIDENT, REPLAY_METRIC_COUNT = 11 };
 #define THREAD_AXIS 0
 
-static const struct hak_tunable tunables[] = {
-    {.name = "run.state",
-     .group = "Run",
-     .help = "Pauses, resumes or stops the workload. A stopped one does not start again.",
-     .choices = "running,paused,stopping",
-     .type = HAK_TYPE_CHOICE,
-     .scale = HAK_SCALE_LINEAR,
-     .effect = HAK_EFFECT_LIVE,
-     .minimum = RUN_STATE_RUNNING,
-     .maximum = RUN_STATE_STOPPING,
-     .default_value = RUN_STATE_RUNNING},
+enum { TUNABLE_STATE, TUNABLE_WORKLOAD, TUNABLE_THREADS, TUNABLE_SEED, TUNABLE_PARAMETERS };
+
+/* What the run does is fixed: tunables that take effect at start. A text is the only choice there is. */
+static const struct hak_tunable tunables[TUNABLE_PARAMETERS] = {
+    [TUNABLE_STATE] = {.name = "run.state",
+                       .group = "Run",
+                       .help = "Pauses, resumes or stops the workload. A stopped one does not start again.",
+                       .choices = "running,paused,stopping",
+                       .type = HAK_TYPE_CHOICE,
+                       .effect = HAK_EFFECT_LIVE,
+                       .minimum = RUN_STATE_RUNNING,
+                       .maximum = RUN_STATE_STOPPING,
+                       .default_value = RUN_STATE_RUNNING},
+    [TUNABLE_WORKLOAD] = {.name = "run.workload",
+                          .group = "Run",
+                          .help = "The workload that runs.",
+                          .type = HAK_TYPE_CHOICE,
+                          .effect = HAK_EFFECT_START},
+    [TUNABLE_THREADS] = {.name = "run.threads",
+                         .group = "Run",
+                         .help = "Threads that run at the same time.",
+                         .type = HAK_TYPE_INT,
+                         .effect = HAK_EFFECT_START,
+                         .minimum = 1,
+                         .maximum = WORKLOAD_MAX_THREADS,
+                         .default_value = 1},
+    [TUNABLE_SEED] = {.name = "run.seed",
+                      .group = "Run",
+                      .help = "Seed of the random numbers.",
+                      .type = HAK_TYPE_CHOICE,
+                      .effect = HAK_EFFECT_START},
 };
 
 #define ROW(field) offsetof(struct session_data, rows) + offsetof(struct session_row, field)
@@ -112,23 +135,50 @@ static const struct hak_metric metrics[REPLAY_METRIC_COUNT] = {
      .offset = offsetof(struct session_data, position_ms)},
 };
 
-int session_block_create(struct hak_block *block, uint32_t threads, bool is_replay, enum run_state state)
+/* Fills in what the request says; returns how many tunables there are. */
+static uint32_t describe_work(const struct workload_request *request, struct hak_tunable *list, double *values)
 {
-    const struct hak_axis axes[] = {{.name = "thread", .maximum = WORKLOAD_MAX_THREADS, .count = threads}};
-    const double initial = state;
+    const struct workload *workload = request->workload;
+    memcpy(list, tunables, sizeof tunables);
+    values[TUNABLE_STATE] = request->starts_paused ? RUN_STATE_PAUSED : RUN_STATE_RUNNING;
+    snprintf(list[TUNABLE_WORKLOAD].choices, sizeof list->choices, "%s", workload->name);
+    values[TUNABLE_THREADS] = request->threads;
+    snprintf(list[TUNABLE_SEED].choices, sizeof list->choices, "%" PRIu64, request->seed);
+    for (uint32_t i = 0; i < workload->parameter_count; i++) {
+        const struct workload_parameter *parameter = &workload->parameters[i];
+        struct hak_tunable *tunable = &list[TUNABLE_PARAMETERS + i];
+        *tunable = (struct hak_tunable){.group = "Parameters",
+                                        .type = HAK_TYPE_INT,
+                                        .effect = HAK_EFFECT_START,
+                                        .minimum = parameter->minimum,
+                                        .maximum = parameter->maximum,
+                                        .default_value = parameter->default_value};
+        snprintf(tunable->name, sizeof tunable->name, "parameter.%s", parameter->name);
+        snprintf(tunable->unit, sizeof tunable->unit, "%s", parameter->unit);
+        snprintf(tunable->help, sizeof tunable->help, "%s", parameter->help);
+        values[TUNABLE_PARAMETERS + i] = request->parameters[i];
+    }
+    return TUNABLE_PARAMETERS + workload->parameter_count;
+}
+
+int session_block_create(struct hak_block *block, const struct workload_request *request, double *values)
+{
+    const struct hak_axis axes[] = {
+        {.name = "thread", .maximum = WORKLOAD_MAX_THREADS, .count = request->threads}};
+    struct hak_tunable list[SESSION_MOST_TUNABLES];
     const struct hak_block_spec spec = {
         .kind = "workload",
         .build = BUILD,
-        .tunables = tunables,
+        .tunables = list,
         .metrics = metrics,
         .axes = axes,
-        .tunable_count = 1,
-        .metric_count = is_replay ? REPLAY_METRIC_COUNT : METRIC_COUNT,
+        .tunable_count = describe_work(request, list, values),
+        .metric_count = request->workload->script != NULL ? REPLAY_METRIC_COUNT : METRIC_COUNT,
         .axis_count = 1,
         .data_bytes = sizeof(struct session_data),
         .event_capacity = 16,
         .access = HAK_ACCESS_WRITE,
-        .initial_values = &initial,
+        .initial_values = values,
     };
     return hak_block_create(block, &spec);
 }

@@ -1,11 +1,12 @@
-/* session_block.h: the control block of a run: throughput of every thread, progress, and the one
- * tunable run.state, so that pause, resume and stop are sets like any other. */
+/* session_block.h: the control block of a run: throughput of every thread, progress, the tunable run.state,
+ * so that pause, resume and stop are sets like any other, and what runs: workload, threads, seed, parameters. */
 #ifndef HAK_WORKLOAD_SESSION_BLOCK_H
 #define HAK_WORKLOAD_SESSION_BLOCK_H
 
-#include "workload.h"
+#include "request.h"
 #include "writer.h"
 
+enum { SESSION_MOST_TUNABLES = 4 + WORKLOAD_MAX_PARAMETERS };
 enum run_state { RUN_STATE_RUNNING, RUN_STATE_PAUSED, RUN_STATE_STOPPING };
 
 /* A lane's row: one writer, the lane's thread. */
@@ -20,9 +21,9 @@ struct session_data {
     struct session_row rows[WORKLOAD_MAX_THREADS];
 };
 
-/* Makes and publishes the block, of a replay with what it shows besides; 0, or -1 if even private memory is refused. */
-int session_block_create(struct hak_block *block, uint32_t threads, bool is_replay,
-                         enum run_state state);
+/* Makes and publishes the block; 0, or -1 if even private memory is refused. values[0] is the run's state, the
+ * others do not change: what is published and copied has all of them. */
+int session_block_create(struct hak_block *block, const struct workload_request *request, double *values);
 
 static inline struct session_data *session_block_data(const struct hak_block *block)
 {

@@ -41,6 +41,7 @@ struct workload_session {
     struct workload_result *result;
     void (*on_ready)(const char *path);
     struct hak_block block;
+    double settings[SESSION_MOST_TUNABLES]; /* of the block: run.state, and what runs */
     uint64_t generation, start_ns, pause_start_ns, paused_ns;
     bool is_stopped, counts_operations; /* what progress is measured in */
     uint64_t own_bytes; /* resident memory that is the workload's */

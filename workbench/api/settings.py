@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.api.processes import attach
@@ -24,9 +23,6 @@ if TYPE_CHECKING:  # slow to import, and the settings of a process need none of 
     from workbench.experiments import Comparison
     from workbench.export.evidence import Evidence
     from workbench.tuning import Study
-
-# The program whose command line names the work it does.
-_RUNNER = re.compile(r"(?:/.*/)?hakmem-run(?:-latency)?(?= --|$)")
 
 
 def export_settings(
@@ -109,29 +105,28 @@ def make_evidence(source: Comparison | Study, variant: str | None = None) -> Evi
 def describe_block(block: ControlBlock) -> tuple[Mapping[str, Value], Mapping[str, Tunable], Provenance]:
     """The requested values of a control block, its tunables, and where the values come from."""
     values, known, info = block.requested().values, block.tunables, block.info
-    work = _read_work(info.command)
+    work = _read_work(info.path)
     provenance = describe_provenance(
         values,
         known,
         build=info.build,
-        workload=work.get("workload"),
-        parameters=work.get("param"),
-        threads=work.get("threads"),
-        seed=work.get("seed"),
+        workload=str(work.get("run.workload", "")),
+        parameters={
+            name.removeprefix("parameter."): float(value)
+            for name, value in work.items()
+            if name.startswith("parameter.")
+        },
+        threads=work.get("run.threads"),
+        seed=work.get("run.seed"),
         process=f"{info.pid}, {info.command}",
     )
     return values, known, provenance
 
 
-def _read_work(command: str) -> dict[str, str]:
-    """What the command line of the workload runner tells; nothing for another program."""
-    # A block has its command line as one text, in which the program's own path may have blanks.
-    runner = _RUNNER.match(command)
-    if runner is None:
+def _read_work(path: Path) -> Mapping[str, Value]:
+    """What the workload runner in the same process says of its run; nothing for another program."""
+    beside = path.with_suffix(".workload")
+    if not beside.exists():
         return {}
-    words = command[runner.end() :].split()
-    found: dict[str, str] = {}
-    for option, value in itertools.pairwise(words):
-        name = option.removeprefix("--")
-        found[name] = f"{found[name]} {value}" if name in found else value
-    return found
+    with ControlBlock.open(beside) as block:
+        return block.requested().values

@@ -24,9 +24,9 @@ def describe_provenance(
     *,
     build: str = "",
     workload: str | None = None,
-    parameters: Mapping[str, float] | str | None = None,
-    threads: int | str | None = None,
-    seed: int | str | None = None,
+    parameters: Mapping[str, float] | None = None,
+    threads: Value | None = None,
+    seed: Value | None = None,
     process: str | None = None,
 ) -> dict[str, str]:
     """Describe where `values` come from, ready for `write_defaults`.
@@ -54,7 +54,7 @@ def describe_provenance(
     ]
     facts = {
         "workload": workload,
-        "parameters": _join_parameters(parameters or {}),
+        "parameters": " ".join(f"{name}={value:.15g}" for name, value in (parameters or {}).items()),
         "threads": threads,
         "seed": seed,
         "process": process,
@@ -64,12 +64,6 @@ def describe_provenance(
         "changed": ", ".join(changed) or "nothing",
     }
     return {name: str(fact) for name, fact in facts.items() if fact not in (None, "")}
-
-
-def _join_parameters(parameters: Mapping[str, float] | str) -> str:
-    if isinstance(parameters, str):
-        return parameters
-    return " ".join(f"{name}={value:.15g}" for name, value in parameters.items())
 
 
 def render_provenance(provenance: Provenance) -> list[str]:
