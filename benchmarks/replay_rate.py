@@ -25,9 +25,9 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+from workbench.allocators import RUNNER, allocators
 from workbench.datasets import find_trace
-from workbench.processes import Run, allocators, run
-from workbench.processes.native_files import RUNNER
+from workbench.processes import Run, run
 from workbench.traces.plan import find_plan
 
 DATASETS = ("qpdf", "jq", "lua", "perl", "python_json_ast")

@@ -19,9 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from workbench.allocators import allocators, get_allocator, run_environment
 from workbench.errors import WorkbenchError
-from workbench.processes import allocators, get_allocator
-from workbench.processes.allocators import run_environment
 
 _BURST_BYTES = 128 << 20
 _SURVIVES_EVERY = 100

@@ -17,9 +17,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 
-from workbench.processes import allocators, get_allocator
-from workbench.processes.allocators import run_environment
-from workbench.processes.native_files import RUNNER
+from workbench.allocators import RUNNER, allocators, get_allocator, run_environment
 
 _TIMEOUT_S = 600
 _MILLION = 1_000_000

@@ -27,7 +27,7 @@ import psutil
 
 from scripts.soak_runs import BUILD, LOGS, REPOSITORY, NotKept, preloaded, run_logged
 from scripts.soak_suites import run_cpython, run_redis
-from workbench.processes.native_files import RUNNER
+from workbench.allocators import RUNNER
 
 KEPT = REPOSITORY / "docs" / "soak.json"
 PAGE = REPOSITORY / "docs" / "reliability.md"

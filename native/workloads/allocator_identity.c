@@ -1,4 +1,5 @@
-/* allocator_identity.c: looks for a symbol that only one allocator has, and asks it for its version. */
+/* allocator_identity.c: looks for the library of malloc, and for a symbol that only one allocator has, which is
+ * asked for its version. */
 #include "allocator_identity.h"
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
@@ -9,7 +10,6 @@ typedef int mallctl_function(const char *name, void *old_value, size_t *old_byte
                              size_t new_bytes);
 typedef const char *tc_version_function(int *major, int *minor, const char **patch);
 typedef int mi_version_function(void);
-typedef const char *hak_build_function(void);
 
 /* POSIX says dlsym's result is a function; ISO C has no such cast. */
 #define FIND(function, symbol)                                                                         \
@@ -32,32 +32,27 @@ void allocator_identify(struct allocator_identity *identity)
     mallctl_function *mallctl;
     tc_version_function *tc_version;
     mi_version_function *mi_version;
-    hak_build_function *hak_control_path;
+    Dl_info place;
+    void *serving = dlsym(RTLD_DEFAULT, "malloc");
     memset(identity, 0, sizeof *identity);
-    FIND(hak_control_path, "hak_control_path");
+    identity->library = serving != NULL && dladdr(serving, &place) != 0 ? place.dli_fname : "";
     FIND(mallctl, "mallctl");
     FIND(tc_version, "tc_version");
     FIND(mi_version, "mi_version");
-    if (hak_control_path != NULL) {
-        identity->name = "hakmem";
-    } else if (mallctl != NULL) {
+    if (mallctl != NULL) {
         const char *version = "";
         size_t bytes = sizeof version;
-        identity->name = "jemalloc";
         if (mallctl("version", &version, &bytes, NULL, 0) == 0)
             /* "5.3.0-0-g54eaed1d…": the commit adds nothing. */
             snprintf(identity->version, sizeof identity->version, "%.*s", (int)strcspn(version, "-"), version);
     } else if (tc_version != NULL) {
         int major = 0, minor = 0;
         const char *patch = "";
-        identity->name = "tcmalloc";
         tc_version(&major, &minor, &patch);
         snprintf(identity->version, sizeof identity->version, "%d.%d%s", major, minor, patch);
     } else if (mi_version != NULL) {
-        identity->name = "mimalloc";
         format_mimalloc(identity->version, sizeof identity->version, mi_version());
-    } else {
-        identity->name = "glibc";
+    } else if (strstr(identity->library, "/libc.so") != NULL) {
         snprintf(identity->version, sizeof identity->version, "%s", gnu_get_libc_version());
     }
 }

@@ -58,11 +58,24 @@ static void print_list(void)
     }
 }
 
+/* An allocator that starts with its first call starts here, before anybody looks for its block. */
+static void start_allocator(void)
+{
+    void *volatile first = malloc(1);
+    free(first);
+}
+
+/* Stays until its input ends, so that the allocator's control block can be read meanwhile. */
 static void print_identity(void)
 {
     struct allocator_identity identity;
+    char input[64];
+    start_allocator();
     allocator_identify(&identity);
-    write_format(STDOUT_FILENO, "{\"allocator\": \"%s\", \"version\": \"%s\"}\n", identity.name, identity.version);
+    write_format(STDOUT_FILENO, "{\"library\": \"%s\", \"version\": \"%s\"}\n", identity.library,
+                 identity.version);
+    while (read(STDIN_FILENO, input, sizeof input) > 0)
+        ;
 }
 
 static void write_to_output(const char *text)
@@ -134,9 +147,7 @@ int main(int count, char **words)
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
 
-    /* An allocator that starts with its first call starts here, before anybody looks for its block. */
-    void *volatile first = malloc(1);
-    free(first);
+    start_allocator();
 
     struct workload_result result;
     workload_session_run(&arguments.request, &result, announce_block);

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.allocators import get_allocator, run_environment
 from workbench.control import ControlBlock, native_directory
-from workbench.processes import get_allocator
-from workbench.processes.allocators import run_environment
 
 AGENT = native_directory() / "libworkbench-agent.so"
 CAP_S = 60.0

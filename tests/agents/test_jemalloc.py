@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.agents.conftest import AGENT, CAP_S, Evaluator, resident_bytes, run_evaluator
+from workbench.allocators import run_environment
 from workbench.control import ControlBlock, Value
-from workbench.processes.allocators import run_environment
 
 # Reads a value by mallctl: the name and the type of ctypes.
 DEFINE_READ = (

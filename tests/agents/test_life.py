@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.agents.conftest import AGENT, CAP_S, agent_environment, run_evaluator, wait_for
+from workbench.allocators import get_allocator, run_environment
 from workbench.control import ControlBlock, find_blocks
-from workbench.processes import get_allocator
-from workbench.processes.allocators import run_environment
 
 
 @contextmanager

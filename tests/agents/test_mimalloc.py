@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.agents.conftest import AGENT, CAP_S, Evaluator, agent_environment, run_evaluator
+from workbench.allocators import run_environment
 from workbench.control import ControlBlock, find_blocks
-from workbench.processes.allocators import run_environment
 
 # The number of each option in the version that the tests run.
 OPTIONS = {

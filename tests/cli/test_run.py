@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import WORKBENCH, assert_refused, run_workbench, start, wait_until
+from workbench.allocators import allocators
 from workbench.control import ControlBlock, find_blocks
-from workbench.processes import allocators
 
 LONG = [WORKBENCH, "run", "random_mixed", "--seconds", "600", "--threads", "1", "--json"]
 SHORT = ["random_mixed", "--operations", "50000", "--threads", "1"]

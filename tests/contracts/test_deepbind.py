@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processes import get_allocator
-from workbench.processes.allocators import run_environment
+from workbench.allocators import get_allocator, run_environment
 
 HERE = Path(__file__).parent
 OPTIONS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-builtin", "-D_GNU_SOURCE"]

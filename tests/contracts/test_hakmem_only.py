@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processes import get_allocator
-from workbench.processes.allocators import run_environment
+from workbench.allocators import get_allocator, run_environment
 
 HERE = Path(__file__).parent
 RULES = re.findall(r"^RULE\((\w+)\)", (HERE / "hakmem_rules.c").read_text(), flags=re.MULTILINE)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processes import get_allocator
-from workbench.processes.allocators import run_environment
+from workbench.allocators import get_allocator, run_environment
 
 HERE = Path(__file__).parent
 OPTIONS = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-sized-deallocation", "-fno-builtin"]

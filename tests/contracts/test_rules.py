@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processes import allocators, get_allocator
-from workbench.processes.allocators import run_environment
+from workbench.allocators import allocators, get_allocator, run_environment
 
 HERE = Path(__file__).parent
 TIMEOUT_S = 120

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import WORKBENCH, run_workbench
+from workbench.allocators import run_environment
 from workbench.control import BlockInfo, ControlBlock, block_directory, find_blocks, sweep_dead_blocks
 from workbench.errors import NotPermitted
 from workbench.processes import preload_environment
-from workbench.processes.allocators import run_environment
 
 CAP_S = 60.0
 

@@ -7,9 +7,7 @@ import subprocess
 
 import pytest
 
-from workbench.processes import get_allocator
-from workbench.processes.allocators import run_environment
-from workbench.processes.native_files import RUNNER
+from workbench.allocators import RUNNER, get_allocator, run_environment
 
 OPERATIONS = 1_000_000
 FIXED = ({"HAKMEM_TLS_INITIAL_SLOTS": "64"}, {"HAKMEM_TLS_INITIAL_SLOTS": "2048"})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processes import get_allocator
+from workbench.allocators import get_allocator
 
 CACHE_LINE = 64
 SOURCES = {

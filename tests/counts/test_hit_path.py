@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processes import get_allocator
-from workbench.processes.allocators import run_environment
+from workbench.allocators import get_allocator, run_environment
 
 # A malloc and its free. Seen: 33.1 to 34.1, of these 0.1 to 1 are ticks.
 MOST_INSTRUCTIONS = 34.3

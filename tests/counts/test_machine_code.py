@@ -11,7 +11,7 @@ from functools import cache
 
 import pytest
 
-from workbench.processes import get_allocator
+from workbench.allocators import get_allocator
 
 FUNCTIONS = (
     "malloc", "calloc", "free", "free_sized", "__libc_malloc", "__libc_free",

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.system_counts import PATTERNS, Pattern, count
-from workbench.processes import get_allocator
-from workbench.processes.allocators import run_environment
+from workbench.allocators import get_allocator, run_environment
 
 # A million operations: memory-management calls, minor page faults. Seen: 0 / 2, 0 / 5, 0 / 31, 0 / 41,
 # 5 / 35, -3 / 31, 0 / 720, 90 / 120,900, 600 / 425,600.

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from workbench.allocators import allocators, get_allocator
 from workbench.datasets import find, known_datasets
-from workbench.processes import Run, allocators, get_allocator, run
+from workbench.processes import Run, run
 from workbench.traces import SUFFIX, CallKind, Trace, TraceWriter
 
 EVENTS = 12_000

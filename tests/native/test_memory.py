@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processes import get_allocator
-from workbench.processes.allocators import run_environment
+from workbench.allocators import get_allocator, run_environment
 
 KIB = 1024
 IDLE = """

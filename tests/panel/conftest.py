@@ -41,9 +41,9 @@ MESSAGES: Mapping[str, Any] = {
 class Desk:
     """A session, its pump, and what views were sent."""
 
-    def __init__(self, own: ControlBlock, folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.messages: list[tuple[dict[str, Any], bytes | None]] = []
-        self.session = LiveSession(own)
+        self.session = LiveSession()
         self.pump = Pump(self.session, self, StateBook(PresetStore(folder / "presets.json")), self.act)
         self.now_s = 0.0
 
@@ -106,9 +106,9 @@ def own() -> Iterator[ControlBlock]:
 
 
 @pytest.fixture
-def desk(own: ControlBlock, tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path) -> Iterator[Desk]:
     """A session that has started nothing."""
-    made = Desk(own, tmp_path)
+    made = Desk(tmp_path)
     yield made
     made.session.close()
 

@@ -13,11 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.control.made_up import MadeUpBlock
-from workbench.control import ControlBlock
 from workbench.errors import BadParameter
 from workbench.panel.messages import RunForm
 from workbench.panel.session import LiveSession
-from workbench.panel.target import IN_PROCESS
 from workbench.processes import Program
 from workbench.sessions import Session, compare_sessions, explain_inexactness, repeat_session
 
@@ -31,7 +29,7 @@ import sys, time
 from pathlib import Path
 from workbench.control import ControlBlock
 from workbench.panel.session import LiveSession
-session = LiveSession(ControlBlock.own(), Path(sys.argv[1]))
+session = LiveSession(Path(sys.argv[1]))
 session.settings.set_one("clock.mode", "operations")
 session.start({"workload": "larson", "allocator": "hakmem", "threads": "1", "seed": "4", "seconds": "0"})
 print(session.target.pid, flush=True)
@@ -48,9 +46,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def session(own: ControlBlock, folder: Path) -> Iterator[LiveSession]:
+def session(folder: Path) -> Iterator[LiveSession]:
     """A session that is recorded."""
-    made = LiveSession(own, folder)
+    made = LiveSession(folder)
     yield made
     made.close()
 
@@ -157,9 +155,9 @@ def test_a_full_disk_is_said_and_the_session_goes_on(session: LiveSession) -> No
     step_until(session, lambda: session.state == "ended")
 
 
-def test_no_folder_can_be_made(own: ControlBlock, tmp_path: Path) -> None:
+def test_no_folder_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    session = LiveSession(own, tmp_path / "file")
+    session = LiveSession(tmp_path / "file")
     session.start({**PHASES, "seconds": "0.1"})
     step_until(session, lambda: session.state == "ended")
     assert any("recording ended" in entry.text for entry in session.all_entries())
@@ -205,14 +203,12 @@ def test_an_attached_process_is_recorded_until_it_exits(session: LiveSession, tm
         session.keeper.save_notebook()
 
 
-def test_two_panels_on_one_process_see_each_others_changes(
-    session: LiveSession, own: ControlBlock, tmp_path: Path
-) -> None:
+def test_two_panels_on_one_process_see_each_others_changes(session: LiveSession, tmp_path: Path) -> None:
     session.settings.set_one("clock.mode", "operations")
     session.start(PHASES)
     assert session.target is not None
     assert session.target.allocator_block is not None
-    other = LiveSession(own, tmp_path / "other")
+    other = LiveSession(tmp_path / "other")
     other.attach(str(session.target.allocator_block.info.path))
     # The run can be repeated exactly, so each panel's own pump sets what its controls ask for.
     other.settings.set_one("tls.grow_percent", 61)
@@ -252,7 +248,7 @@ def test_another_program_is_named(session: LiveSession, pond: MadeUpBlock) -> No
 
 
 def test_a_run_in_the_kernel_is_recorded_as_what_it_was(session: LiveSession) -> None:
-    session.start({**PHASES, "allocator": IN_PROCESS, "seconds": "0.2"})
+    session.start({**PHASES, "allocator": "hakmem in this kernel", "seconds": "0.2"})
     step_until(session, lambda: session.state == "ended")
     recording = open_latest(session)
     assert recording.facts.is_exploratory

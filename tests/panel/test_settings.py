@@ -6,6 +6,7 @@ import time
 
 from tests.control.made_up import MadeUpBlock
 from tests.panel.conftest import Desk
+from workbench.allocators import get_row
 from workbench.control import ControlBlock
 from workbench.panel.controls import describe_controls, slider_stops
 from workbench.panel.settings import SettingsDesk
@@ -13,7 +14,7 @@ from workbench.sessions import shipped_presets
 
 
 def test_out_of_range_is_told_at_the_control_with_the_range(own: ControlBlock) -> None:
-    settings = SettingsDesk(own)
+    settings = SettingsDesk()
     settings.set_one("tls.grow_percent", "120")
     state = settings.describe()["tls.grow_percent"]
     assert "50 to 99 %" in state["problem"]
@@ -25,7 +26,7 @@ def test_out_of_range_is_told_at_the_control_with_the_range(own: ControlBlock) -
 
 def test_every_entry_is_answered_even_if_nothing_changes(own: ControlBlock) -> None:
     # Else "7e1" would stay where 70 is already.
-    settings = SettingsDesk(own)
+    settings = SettingsDesk()
     for count, text in enumerate(("70", "7e1", "120", "70"), start=1):
         settings.set_one("tls.grow_percent", text)
         state = settings.describe()["tls.grow_percent"]
@@ -36,7 +37,7 @@ def test_every_entry_is_answered_even_if_nothing_changes(own: ControlBlock) -> N
 
 
 def test_a_broken_constraint_changes_nothing(own: ControlBlock) -> None:
-    settings = SettingsDesk(own)
+    settings = SettingsDesk()
     settings.set_one("tls.max_slots", 8)
     assert "tls.m" in settings.describe()["tls.max_slots"]["problem"]
     assert settings.requested()["tls.max_slots"] == 2048
@@ -44,7 +45,7 @@ def test_a_broken_constraint_changes_nothing(own: ControlBlock) -> None:
 
 
 def test_a_drag_is_one_change_and_one_undo(own: ControlBlock) -> None:
-    settings = SettingsDesk(own)
+    settings = SettingsDesk()
     for value in range(79, 59, -1):
         settings.set_one("tls.grow_percent", value, gesture="drag 1")
     (change,) = settings.changes.entries()
@@ -71,8 +72,8 @@ def test_undo_of_a_drag_leaves_what_others_set(desk: Desk, pond: MadeUpBlock) ->
 
 
 def test_every_shipped_preset_can_be_set_and_is_recognised(own: ControlBlock) -> None:
-    settings = SettingsDesk(own)
-    presets = shipped_presets()
+    settings = SettingsDesk()
+    presets = shipped_presets(get_row("hakmem"))
     for preset in (*presets[1:], presets[0]):
         assert set(preset.values) <= set(own.tunables)
         settings.apply_preset(preset)
@@ -82,7 +83,7 @@ def test_every_shipped_preset_can_be_set_and_is_recognised(own: ControlBlock) ->
 
 
 def test_start_only_waits_for_ours(own: ControlBlock) -> None:
-    settings = SettingsDesk(own)
+    settings = SettingsDesk()
     settings.set_one("big.initial_buckets", 1024)
     assert settings.staged_changes() == {"big.initial_buckets": 1024}
 

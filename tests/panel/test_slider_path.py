@@ -94,7 +94,7 @@ def test_a_set_does_not_wait_for_the_pump(
 
 
 def test_a_set_is_one_call(desk: Desk, pond: MadeUpBlock, own: ControlBlock, calls: list[str]) -> None:
-    settings = SettingsDesk(own)
+    settings = SettingsDesk()
     calls.clear()
     settings.set_one("tls.grow_percent", 70)
     assert calls == ["check"]
@@ -229,7 +229,7 @@ def test_a_call_that_is_under_way_is_not_taken_for_somebody_elses(
 def test_a_process_that_goes_during_the_call_leaves_the_value_for_the_next(
     own: ControlBlock, pond: MadeUpBlock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = SettingsDesk(own)
+    settings = SettingsDesk()
     settings.bind(own, is_foreign=False)
 
     def end(block: ControlBlock, values: Any) -> int:

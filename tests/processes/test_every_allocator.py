@@ -7,7 +7,8 @@ from functools import cache
 import pytest
 
 from tests.workloads.brief import NAMES, make_brief
-from workbench.processes import Outcome, allocators, run
+from workbench.allocators import allocators
+from workbench.processes import Outcome, run
 
 ALLOCATORS = [allocator.name for allocator in allocators() if allocator.available]
 TIMEOUT_S = 120

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from workbench.allocators import get_allocator, run_environment
 from workbench.control import Value
 from workbench.errors import CannotPreload, ConstraintBroken, OutOfRange, UnknownTunable
-from workbench.processes import check_preloadable, get_allocator, preload_environment
-from workbench.processes.allocators import run_environment
+from workbench.processes import check_preloadable, preload_environment
 
 TIMEOUT_S = 120
 

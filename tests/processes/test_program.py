@@ -42,7 +42,7 @@ def test_the_block_is_the_programs_and_not_the_runners_that_becomes_it(
 
         class FirstTheRunners(ControlBlock):
             @classmethod
-            def open(cls, target: Any, kind: str = "hakmem") -> Any:
+            def open(cls, target: Any, kind: str | None = None) -> Any:
                 opened.append(target)
                 return ControlBlock.open(runner.pid if len(opened) == 1 else target)
 

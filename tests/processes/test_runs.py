@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.allocators import get_allocator
 from workbench.control import Value
 from workbench.errors import BadParameter, OutOfRange, StartOnly, WorkbenchError
 from workbench.experiments import Run, Step
 from workbench.plain_values import canonical_json
-from workbench.processes.settings import known_tunables
 
 LENGTHS = st.one_of(
     st.builds(lambda value: {"seconds": value}, st.floats(0.01, 100, allow_nan=False)),
@@ -117,7 +117,7 @@ def test_results_of_earlier_revisions_are_found_by_the_same_ids() -> None:
     assert Run("phases", allocator="glibc", seconds=1).resolve().id == "a23b4fa26081eb8c6d10f99ad25b152a"
     steps = (Step({"tls.grow_percent": "60"}, at_operations=5), Step({"tls.grow_percent": 70}, at_s=1))
     content = dict(Run("phases", schedule=steps, tunables={"tls.max_slots": "512"}).resolve().content)
-    defaults = {name: tunable.default for name, tunable in known_tunables().items()}
+    defaults = {name: tunable.default for name, tunable in get_allocator("hakmem").tunables.items()}
     assert content.pop("tunables") == defaults | {"tls.max_slots": 512}
     assert content.pop("schedule") == [
         {"at_operations": 5, "at_s": None, "settings": {"tls.grow_percent": 60}},
@@ -164,7 +164,7 @@ WRONG_TRIALS: list[tuple[dict[str, Any], str]] = [
     ({"tunables": {"tls.grow_percent": 101}}, "tls.grow_percent = 101 is out of range: 50 to 99 %"),
     ({"tunables": {"tls.grow_procent": 60}}, "did you mean 'tls.grow_percent'"),
     ({"tunables": {"tls.grow_percent": []}}, "tunables.tls.grow_percent: \\[\\] is not a value"),
-    ({"tunables": {"tls.grow_percent": 60}, "allocator": "glibc"}, "allocator glibc has none"),
+    ({"tunables": {"tls.grow_percent": 60}, "allocator": "glibc"}, "allocator glibc has no tunables"),
     ({"schedule": [{"settings": {"tls.grow_percent": 60}}]}, "give one of them"),
     ({"schedule": [{"settings": {}, "at_s": 1}]}, "sets nothing"),
     ({"schedule": [{"settings": {"tls.grow_percent": 600}, "at_s": 1}]}, "600 is out of range"),
@@ -197,14 +197,16 @@ def test_what_is_no_run_is_refused(text: str) -> None:
 
 
 def test_a_tunable_of_the_start_cannot_be_scheduled() -> None:
-    name = next(name for name, tunable in known_tunables().items() if tunable.effect == "start")
-    step = Step({name: known_tunables()[name].default}, at_s=1.0)
+    name = next(
+        name for name, tunable in get_allocator("hakmem").tunables.items() if tunable.effect == "start"
+    )
+    step = Step({name: get_allocator("hakmem").tunables[name].default}, at_s=1.0)
     with pytest.raises(StartOnly, match=name):
         Run("phases", schedule=(step,)).check()
 
 
 def test_every_tunable_out_of_range_is_refused(subtests: Any) -> None:
-    for name, tunable in known_tunables().items():
+    for name, tunable in get_allocator("hakmem").tunables.items():
         with subtests.test(name), pytest.raises(OutOfRange, match=name):
             wrong: Value = "no-such-choice" if tunable.type == "choice" else tunable.maximum * 2 + 1
             Run("phases", tunables={name: wrong}).check()

@@ -103,7 +103,7 @@ def test_what_cannot_be_set_is_refused_before_the_run(
 
 def test_others_have_no_schedule() -> None:
     schedule: tuple[Step, ...] = (Step({"tls.max_slots": 128}, 5),)
-    with pytest.raises(BadParameter, match="glibc has none"):
+    with pytest.raises(BadParameter, match="glibc has no tunables"):
         Run("larson", allocator="glibc", schedule=schedule).check()
     with pytest.raises(BadParameter, match="use a worker"):
         InProcessRun.start(exact_spec())

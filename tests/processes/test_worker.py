@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import resource
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from workbench.allocators import Allocator
 from workbench.control import Value
 from workbench.errors import (
     BadParameter,
@@ -218,7 +218,7 @@ def test_tunables_reach_the_worker() -> None:
         (
             Run("larson", allocator="glibc", tunables={"tls.max_slots": 64}),
             BadParameter,
-            "glibc has none",
+            "glibc has no tunables",
         ),
     ],
 )
@@ -250,8 +250,7 @@ def test_an_allocator_that_crashes_at_once_is_said(tmp_path: Path, monkeypatch: 
     compiler = shutil.which("cc")
     assert compiler is not None
     subprocess.run([compiler, "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
-    module = importlib.import_module("workbench.processes.worker")
-    monkeypatch.setattr(module, "run_environment", lambda _: {"LD_PRELOAD": str(library)})
+    monkeypatch.setattr(Allocator, "run_environment", lambda *_: {"LD_PRELOAD": str(library)})
     with pytest.raises(WorkerFailed, match=r"random_mixed under glibc did not start: .* SIGABRT"):
         Worker.start(LONG_GLIBC)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.allocators import run_environment
 from workbench.processes import check_preloadable, preload_environment
-from workbench.processes.allocators import run_environment
 
 CAP_S = 120.0
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from workbench.processes.allocators import run_environment
+from workbench.allocators import run_environment
 
 CAP_S = 120.0
 

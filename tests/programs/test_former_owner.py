@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.allocators import run_environment
 from workbench.processes import preload_environment
-from workbench.processes.allocators import run_environment
 
 CAP_S = 60.0
 

@@ -11,9 +11,9 @@ import pytest
 
 from tests.control.publisher import sweep_until_gone
 from tests.programs.redis_server import CAP_S
+from workbench.allocators import run_environment
 from workbench.control import ControlBlock, block_directory, find_blocks, sweep_dead_blocks
 from workbench.processes import preload_environment
-from workbench.processes.allocators import run_environment
 
 # Says the process ids of its children, then its own.
 FORKING = """

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.programs.redis_server import CAP_S, Client, connect, serve
+from workbench.allocators import run_environment
 from workbench.control import ControlBlock, Tunable, Value
 from workbench.errors import ConstraintBroken
-from workbench.processes.allocators import run_environment
 
 WORKBENCH = Path(sys.executable).parent / "workbench"
 EXEC = (WORKBENCH, "exec", "--")

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.recorder.conftest import pick, read_events
-from workbench.processes import RecordingOutcome, get_allocator, preload_environment, record
+from workbench.allocators import get_allocator
+from workbench.processes import RecordingOutcome, preload_environment, record
 from workbench.traces import CallKind, Trace
 
 Run = Callable[..., RecordingOutcome]

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.workloads.brief import make_brief
-from workbench.processes import get_allocator, preload_environment
-from workbench.processes.allocators import run_environment
-from workbench.processes.native_files import RUNNER
+from workbench.allocators import RUNNER, get_allocator, run_environment
+from workbench.processes import preload_environment
 from workbench.workloads import known_workloads
 
 SOURCE = Path(__file__).parent / "confined.c"

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.control.publisher import sweep_until_gone
+from workbench.allocators import run_environment
 from workbench.control import ControlBlock, block_directory, find_blocks
 from workbench.processes import Program, preload_environment
-from workbench.processes.allocators import run_environment
 
 CAP_S = 60.0
 OTHER_UID = 61235

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.allocators import run_environment
 from workbench.processes import preload_environment
-from workbench.processes.allocators import run_environment
 
 SOURCE = Path(__file__).parent / "own_thread.c"
 CAP_S = 90.0

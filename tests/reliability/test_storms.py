@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.control.publisher import sweep_until_gone
+from workbench.allocators import run_environment
 from workbench.control import block_directory
 from workbench.processes import preload_environment
-from workbench.processes.allocators import run_environment
 
 SOURCE = Path(__file__).parent / "storms.c"
 CAP_S = 300.0

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processes import get_allocator
-from workbench.processes.allocators import run_environment
+from workbench.allocators import get_allocator, run_environment
 
 HERE = Path(__file__).parent
 CAP_S = 120.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench.processes.native_files import RUNNER
+from workbench.allocators import RUNNER
 from workbench.traces import CallKind, TraceChunk, TraceWriter
 from workbench.traces.plan import find_plan
 

@@ -10,22 +10,19 @@ from typing import Any, cast
 import pytest
 
 from tests.replay import programs
-from workbench.control import ControlBlock
 from workbench.errors import WorkbenchError
 from workbench.panel.messages import RunForm
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
-from workbench.panel.target import IN_PROCESS
 from workbench.panel.traces import TraceList
 from workbench.sessions import PresetStore
 
 
 @pytest.fixture
 def session() -> Iterator[LiveSession]:
-    with ControlBlock.own() as own:
-        made = LiveSession(own)
-        yield made
-        made.close()
+    made = LiveSession()
+    yield made
+    made.close()
 
 
 def ask(trace: object, **fields: Any) -> RunForm:
@@ -73,7 +70,7 @@ def test_a_replay_with_loops_ends_and_shows_how_far_it_is(session: LiveSession, 
     [
         ({"trace": ""}, "trace: choose a dataset"),
         ({"trace": "/nowhere.haktrace"}, "/nowhere.haktrace: no such file"),
-        ({"allocator": IN_PROCESS}, "use a worker"),
+        ({"allocator": "hakmem in this kernel"}, "use a worker"),
         ({"parameters": {"touch": "9"}}, "touch"),
     ],
 )

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from workbench.allocators import get_row
 from workbench.errors import WorkbenchError
 from workbench.sessions import PresetStore, shipped_presets
 
 
 def test_four_presets_ship() -> None:
-    assert [preset.name for preset in shipped_presets()] == [
+    assert [preset.name for preset in shipped_presets(get_row("hakmem"))] == [
         "default",
         "analysis",
         "low memory",

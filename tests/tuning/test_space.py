@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.allocators import get_allocator
 from workbench.control import Value
 from workbench.errors import ConstraintBroken, OutOfRange, UnknownTunable, WorkbenchError, WrongPlan
 from workbench.experiments import Run
-from workbench.processes.settings import known_tunables
 from workbench.tuning import Bounds, make_space
 from workbench.tuning.storage import make_sampler
 
@@ -42,7 +42,7 @@ def test_every_draw_keeps_every_constraint(names: list[str], seed: int) -> None:
         Run("random_mixed", tunables=drawn).check()
 
 
-@given(st.sampled_from(sorted(known_tunables())), st.integers(0, 1000))
+@given(st.sampled_from(sorted(get_allocator("hakmem").tunables)), st.integers(0, 1000))
 @settings(max_examples=60, deadline=None)
 def test_any_tunable_can_be_searched_over_its_whole_range(name: str, seed: int) -> None:
     study = optuna.create_study(sampler=make_sampler(0, 0))
@@ -54,7 +54,7 @@ def test_any_tunable_can_be_searched_over_its_whole_range(name: str, seed: int) 
 @settings(max_examples=60, deadline=None)
 def test_what_is_completed_keeps_what_was_given_and_every_constraint(data: st.DataObject) -> None:
     space = make_space({name: Bounds() for name in ORDERED})
-    tunables = known_tunables()
+    tunables = get_allocator("hakmem").tunables
     given_values = {
         name: data.draw(st.integers(int(tunables[name].minimum), int(tunables[name].maximum)), label=name)
         for name in data.draw(st.sets(st.sampled_from(ORDERED[:5]), max_size=3))

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.workloads.brief import NAMES, SEEDLESS, make_brief
+from workbench.allocators import LATENCY_RUNNER, RUNNER
 from workbench.processes import Run
-from workbench.processes.native_files import LATENCY_RUNNER, RUNNER
 from workbench.workloads import known_workloads
 
 TIMEOUT_S = 120

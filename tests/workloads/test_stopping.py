@@ -10,8 +10,8 @@ import time
 import pytest
 
 from tests.workloads.brief import NAMES
+from workbench.allocators import RUNNER
 from workbench.processes import Run, Worker
-from workbench.processes.native_files import RUNNER
 
 CAP_S = 120.0
 ENDLESS_S = 3600.0

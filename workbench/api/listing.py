@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.allocators import Allocator, allocators
 from workbench.display import Listing
-from workbench.processes import Allocator, allocators
 from workbench.table import Table
 from workbench.units import format_number, format_rough
 from workbench.workloads import Workload, known_workloads

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from workbench.allocators import allocators
 from workbench.api.progress import open_results, show_progress
 from workbench.api.running import find_replayed
 from workbench.control import Value
@@ -34,7 +35,6 @@ from workbench.export.verification import (
     judge_claims,
     plan_verification,
 )
-from workbench.processes import allocators
 from workbench.workloads import REPLAY
 
 #: Rounds of a comparison, and seconds of a run, unless somebody says otherwise.

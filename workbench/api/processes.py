@@ -6,13 +6,11 @@ import contextlib
 import os
 from collections.abc import Iterable
 
+from workbench.allocators import rows
 from workbench.control import BlockInfo, ControlBlock, find_blocks
 from workbench.display import Listing
 from workbench.errors import NoProcess
 from workbench.table import Table
-
-#: The kind that is meant when a process has several blocks.
-ALLOCATOR_KIND = "hakmem"
 
 
 def list_processes() -> Listing[BlockInfo]:
@@ -61,7 +59,7 @@ def attach(pid: int, kind: str | None = None, *, names: Iterable[str] = ()) -> C
             if all(name in block.tunables for name in names):
                 return block
             block.close()
-    if len(infos) > 1 and infos[0].kind != ALLOCATOR_KIND:
+    if len(infos) > 1 and infos[0].kind not in [row.kind for row in rows()]:
         kinds = ", ".join(info.kind for info in infos)
         raise NoProcess(f"process {pid} has several blocks; choose one with --kind: {kinds}")
     return ControlBlock.open(infos[0].path)
@@ -76,10 +74,10 @@ def find_process_blocks(pid: int, kind: str | None = None) -> list[BlockInfo]:
         What opening the block says is wrong, if there is none to read.
     """
     blocks = find_blocks(pid=pid, kind=kind)
-    wanted = kind or ALLOCATOR_KIND
-    if all(info.kind != wanted for info in blocks):
+    allocators = [row.kind for row in rows() if row.kind]
+    if not any(info.kind == kind if kind else info.kind in allocators for info in blocks):
         # Opening says what is wrong: no such process, not permitted, another ABI, damaged. That the
         # process has no block of this kind is no fault if it has another.
-        with contextlib.suppress(*([NoProcess] if blocks else [])), ControlBlock.open(pid, wanted) as block:
+        with contextlib.suppress(*([NoProcess] if blocks else [])), ControlBlock.open(pid, kind) as block:
             return [block.info]
-    return sorted(blocks, key=lambda info: (info.kind != ALLOCATOR_KIND, info.kind))
+    return sorted(blocks, key=lambda info: (info.kind not in allocators, info.kind))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from workbench.allocators import DEFAULT_ALLOCATOR
 from workbench.api.progress import Bars
 from workbench.control import Value
 from workbench.errors import UnknownDataset, WorkbenchError
 from workbench.interrupt import ending_at_once
 from workbench.processes import Outcome, Run, Worker
-from workbench.processes.settings import TUNABLE_ALLOCATOR
 from workbench.workloads import REPLAY, known_workloads
 
 _POLL_S = 0.1
@@ -21,7 +21,7 @@ _POLL_S = 0.1
 def run(
     work: str,
     *,
-    allocator: str = TUNABLE_ALLOCATOR,
+    allocator: str = DEFAULT_ALLOCATOR,
     threads: int | None = None,
     seconds: float | None = None,
     operations: int | None = None,

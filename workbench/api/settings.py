@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
 from workbench.api.processes import attach
 from workbench.control import ControlBlock, Tunable, Value
 from workbench.errors import BadParameter
@@ -58,9 +59,10 @@ def export_settings(
         values, known, provenance = describe_block(source)
         write_defaults(path, format_name, values, provenance, tunables=known)
     elif isinstance(source, Mapping):
-        with ControlBlock.own() as own:
-            known, build = own.tunables, own.info.build
-        write_defaults(path, format_name, source, describe_provenance(source, known, build=build))
+        allocator = get_allocator(DEFAULT_ALLOCATOR)
+        build = allocator.block.info.build
+        provenance = describe_provenance(source, allocator.tunables, build=build)
+        write_defaults(path, format_name, source, provenance)
     else:
         with ending_at_once():
             from workbench.export.evidence_files import write_evidence

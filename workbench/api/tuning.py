@@ -138,7 +138,7 @@ def run_study(study: Study, more: int | None = None, *, compares: bool = True) -
     """
     goal = None if more is None else more + sum(one.is_finished for one in study.list_candidates())
     with _show_bar(study.plan.name) as bar:
-        study.run(goal, bar.step, bar.finish)
+        study.run(goal, bar.step, lambda one: bar.finish(one, study.plan.allocator))
     if compares:
         total = study.count_held_out()
         with _show_bar("held out") as bar:
@@ -160,10 +160,11 @@ class _Bar:
         self._tell(step.result)
         self._move(step.runs, step.runs_left, last)
 
-    def finish(self, one: Candidate) -> None:
+    def finish(self, one: Candidate, allocator: str) -> None:
         """A candidate has ended."""
         ratios = ", ".join(f"{value:.3f}" for value in one.values)
-        text = f"{one.name}: {one.outcome} {ratios} {one.reason} {format_settings(one.settings)}"
+        settings = format_settings(one.settings, allocator)
+        text = f"{one.name}: {one.outcome} {ratios} {one.reason} {settings}"
         if not self._progress.disable:
             self._progress.console.print(" ".join(text.split()), markup=False, highlight=False)
 

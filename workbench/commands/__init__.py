@@ -49,7 +49,7 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "record": CommandPlace("record", "record", "Run a program and record every allocation call it makes."),
     "replay": CommandPlace("replay", "replay", "Replay a recorded trace under an allocator."),
     "trace": CommandPlace("trace", "trace", "Show what a trace holds, as tables or charts."),
-    "compare": CommandPlace("compare", "compare", "Compare allocators, or settings of hakmem, on workloads."),
+    "compare": CommandPlace("compare", "compare", "Compare allocators, or settings of one, on workloads."),
     "sweep": CommandPlace("sweep", "sweep", "Run everything a plan lists; resumes after an interruption."),
     "tune": CommandPlace("tune", "tune", "Search for settings that beat the defaults."),
     "verify": CommandPlace("verify", "verify", "Check the claims of an exported settings file."),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
+from workbench.allocators import DEFAULT_ALLOCATOR, Allocator
 from workbench.commands.completion import complete_allocator, complete_pid, complete_tunable
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, describe_unknown
@@ -17,7 +18,8 @@ optional_pid_argument = click.argument(
 )
 allocator_option = click.option(
     "--allocator",
-    default="hakmem",
+    "allocator_name",
+    default=DEFAULT_ALLOCATOR,
     show_default=True,
     metavar="A",
     shell_complete=complete_allocator,
@@ -25,7 +27,9 @@ allocator_option = click.option(
 )
 pid_argument = click.argument("pid", metavar="PID", type=click.IntRange(min=1), shell_complete=complete_pid)
 kind_option = click.option(
-    "--kind", metavar="KIND", help="Kind of control block, where the process has several: hakmem, workload, …"
+    "--kind",
+    metavar="KIND",
+    help="Kind of control block, where the process has several, as `workbench ps` shows it.",
 )
 set_option = click.option(
     "--set",
@@ -67,7 +71,7 @@ def split_assignments(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or not name.strip():
-            raise BadParameter(f"'{text}' is not name=value, as in tls.grow_percent=60")
+            raise BadParameter(f"'{text}' is not name=value; give a name, =, and a value such as 60")
         if name.strip() in found:
             raise BadParameter(f"'{name.strip()}' stands twice; give it once")
         found[name.strip()] = value.strip()
@@ -107,7 +111,7 @@ def parse_assignments(texts: Iterable[str], tunables: Mapping[str, Tunable]) -> 
 
 
 def read_settings(
-    settings_path: str | None, assignments: Iterable[str], tunables: Mapping[str, Tunable]
+    settings_path: str | None, assignments: Sequence[str], allocator: Allocator
 ) -> dict[str, Value]:
     """Read --settings, with the values of --set on top.
 
@@ -117,6 +121,9 @@ def read_settings(
         If the file or an assignment is wrong.
     """
     values: dict[str, Value] = {}
+    if settings_path is None and not assignments:
+        return values
+    tunables = allocator.block.tunables
     if settings_path is not None:
         from workbench.export import read_defaults  # slow to import, and seldom needed
 

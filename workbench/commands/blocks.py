@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import click
 
+from workbench.allocators import get_allocator
 from workbench.api.processes import attach, list_processes
 from workbench.commands.arguments import (
+    allocator_option,
     kind_option,
     optional_pid_argument,
     parse_assignments,
@@ -16,7 +19,7 @@ from workbench.commands.arguments import (
 )
 from workbench.commands.completion import complete_tunable
 from workbench.commands.output import json_option, print_json, show_listing, show_table
-from workbench.control import ControlBlock, Reading, Tunable
+from workbench.control import Reading, Tunable
 
 
 @click.command()
@@ -29,10 +32,12 @@ def ps(as_json: bool) -> None:
 @click.command()
 @optional_pid_argument
 @kind_option
+@allocator_option
 @json_option
-def tunables(pid: int | None, kind: str | None, as_json: bool) -> None:
+def tunables(pid: int | None, kind: str | None, allocator_name: str, as_json: bool) -> None:
     """List the tunables of a process; without PID, the tunables and defaults of the allocator itself."""
-    with ControlBlock.own() if pid is None else attach(pid, kind) as block:
+    own = contextlib.nullcontext(get_allocator(allocator_name).block) if pid is None else attach(pid, kind)
+    with own as block:
         known = block.tunables
         requested, effective, adoption = block.requested(), block.effective(), block.adoption()
         info, table = block.info, block.to_table()

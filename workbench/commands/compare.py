@@ -38,7 +38,7 @@ _STATUS_INTERRUPTED = 130
     "variant_texts",
     multiple=True,
     metavar="NAME:TUNABLE=VALUE,...",
-    help="Also compare hakmem with these settings; repeatable.",
+    help="Also compare an allocator with these settings: the first that has them; repeatable.",
 )
 @set_option
 @settings_option
@@ -111,7 +111,7 @@ def compare(
     winner: str | None,
     as_json: bool,
 ) -> None:
-    """Compare allocators, or settings of hakmem, on workloads.
+    """Compare allocators, or settings of one, on workloads.
 
     Each round runs each of them once, in random order, and gives one ratio for each pair. A verdict
     requires that the 99 % confidence interval of the ratio lies entirely outside ±1 %.

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, is_tunable
+from workbench.allocators import allocators as list_allocators
 from workbench.api import measuring
 from workbench.api.measuring import ROUNDS, make_replay, make_works
-from workbench.commands.arguments import parse_assignments, parse_parameters, read_settings
+from workbench.commands.arguments import (
+    parse_assignments,
+    parse_parameters,
+    read_settings,
+    split_assignments,
+)
 from workbench.commands.output import show_table
-from workbench.control import ControlBlock, Tunable, Value
 from workbench.errors import BadParameter
 from workbench.experiments import Comparison, ComparisonPlan, Results, Variant, conclude
 from workbench.export import choose_format
 from workbench.export.evidence import choose_variant
-from workbench.processes import allocators as list_allocators
 
 
 def make_plan(
@@ -60,24 +65,30 @@ def read_variants(
     settings_path: str | None,
     assignments: tuple[str, ...],
 ) -> tuple[Variant, ...]:
-    """What is compared: allocators by name, hakmem with its settings, and variants of it."""
-    settings: dict[str, Value] = {}
-    with ControlBlock.own() as own:
-        tunables = own.tunables
-        if settings_path is not None or assignments:
-            settings = read_settings(settings_path, assignments, tunables)
-        extra = [_parse_variant(text, tunables, settings) for text in variant_texts]
-    if allocators is None and not extra:
+    """What is compared: allocators by name, one of them with settings, and variants of the tunable ones."""
+    if allocators is None and not variant_texts:
         names = [allocator.name for allocator in list_allocators() if allocator.available]
     else:
-        names = [name.strip() for name in ("hakmem" if allocators is None else allocators).split(",")]
+        names = [name.strip() for name in (allocators or DEFAULT_ALLOCATOR).split(",")]
         if not all(names):
             raise BadParameter(
                 f"--allocators '{allocators}': a name is empty; give names with commas between"
             )
-    if settings and "hakmem" not in names and not extra:
-        raise BadParameter("--set and --settings are hakmem's; compare it too, or leave them out")
-    return (*(Variant(name, name, settings if name == "hakmem" else {}) for name in names), *extra)
+    tuned = _choose_tuned(names, assignments)
+    settings = read_settings(settings_path, assignments, tuned)
+    if settings and tuned.name not in names and not variant_texts:
+        raise BadParameter(f"--set and --settings are {tuned.name}'s; compare it too, or leave them out")
+    return (
+        *(Variant(name, name, settings if name == tuned.name else {}) for name in names),
+        *(_parse_variant(text, names, Variant("", tuned.name, settings)) for text in variant_texts),
+    )
+
+
+def _choose_tuned(names: Sequence[str], assignments: Sequence[str]) -> Allocator:
+    """The first of the compared allocators that has these tunables; the default one where none is tunable."""
+    given = split_assignments(assignments).keys()
+    tunable = [get_allocator(name) for name in dict.fromkeys((*names, DEFAULT_ALLOCATOR)) if is_tunable(name)]
+    return next((one for one in tunable if one.tunables.keys() >= given), tunable[0])
 
 
 def check_export(plan: ComparisonPlan, path: str | None, winner: str | None) -> None:
@@ -95,11 +106,14 @@ def check_export(plan: ComparisonPlan, path: str | None, winner: str | None) -> 
         raise BadParameter("--winner says which variant --export writes; give --export FILE too")
 
 
-def _parse_variant(text: str, tunables: Mapping[str, Tunable], settings: dict[str, Value]) -> Variant:
+def _parse_variant(text: str, names: Sequence[str], settings: Variant) -> Variant:
     name, colon, values = text.partition(":")
     if not colon or not name.strip():
-        raise BadParameter(f"'{text}' is not NAME:TUNABLE=VALUE,..., as in tight:tls.max_slots=256")
-    return Variant(name.strip(), "hakmem", settings | parse_assignments(values.split(","), tunables))
+        raise BadParameter(f"'{text}' is not NAME:TUNABLE=VALUE,...; give a name, a colon, and settings")
+    allocator = _choose_tuned(names, values.split(","))
+    before = settings.tunables if settings.allocator == allocator.name else {}
+    own = parse_assignments(values.split(","), allocator.tunables)
+    return Variant(name.strip(), allocator.name, {**before, **own})
 
 
 # --- what is told ---

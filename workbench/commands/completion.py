@@ -73,19 +73,21 @@ def complete_workload(ctx: click.Context) -> Iterable[tuple[str, str]]:
 def complete_allocator(ctx: click.Context) -> Iterable[tuple[str, str]]:
     """Allocators, one or several with commas between."""
     del ctx
-    from workbench.processes import allocators
+    from workbench.allocators import allocators
 
     return [(allocator.name, allocator.version or "") for allocator in allocators()]
 
 
 @_completer
 def complete_tunable(ctx: click.Context) -> Iterable[tuple[str, str]]:
-    """NAME= of the tunables: of the process that the command line names, or as built."""
+    """NAME= of the tunables: of the process or the allocator that the command line names."""
+    from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
     from workbench.control import ControlBlock, find_blocks
 
     pid = ctx.params.get("pid")
     paths = [] if pid is None else [info.path for info in find_blocks(pid=pid)]
-    blocks = [ControlBlock.open(path) for path in paths] or [ControlBlock.own()]
+    allocator = ctx.params.get("allocator_name") or DEFAULT_ALLOCATOR
+    blocks = [ControlBlock.open(path) for path in paths] or [get_allocator(allocator).block]
     return [(f"{one.name}=", one.help) for block in blocks for one in block.tunables.values()]
 
 

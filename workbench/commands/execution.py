@@ -1,17 +1,17 @@
-"""exec: any program, with the allocator preloaded."""
+"""exec: any program, with an allocator preloaded."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Mapping
 
 import click
 
-from workbench.commands.arguments import read_settings, set_option, settings_option
+from workbench.allocators import get_allocator
+from workbench.commands.arguments import allocator_option, read_settings, set_option, settings_option
 from workbench.commands.output import print_json
-from workbench.control import ControlBlock, Value, explain_no_block
+from workbench.control import explain_no_block
 from workbench.errors import BadParameter
 from workbench.inherited import was_ignoring_children
 from workbench.processes import check_preloadable, preload_environment
@@ -20,6 +20,7 @@ _PYTHONMALLOC = "PYTHONMALLOC"
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@allocator_option
 @set_option
 @settings_option
 @click.option(
@@ -33,26 +34,25 @@ _PYTHONMALLOC = "PYTHONMALLOC"
 )
 @click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute(
+    allocator_name: str,
     assignments: tuple[str, ...],
     settings_path: str | None,
     keep_pythonmalloc: bool,
     as_json: bool,
     command: tuple[str, ...],
 ) -> None:
-    """Run a program with the allocator preloaded. The program replaces this process.
+    """Run a program with an allocator preloaded. The program replaces this process.
 
     Signals, standard input and output and the exit status are the program's own. What a preload
     cannot reach (static and setuid programs, and their scripts) is refused.
     """
-    settings: Mapping[str, Value] = {}
-    if settings_path is not None or assignments:
-        with ControlBlock.own() as own:
-            settings = read_settings(settings_path, assignments, own.tunables)
+    allocator = get_allocator(allocator_name)
+    settings = read_settings(settings_path, assignments, allocator)
     check_preloadable(list(command))
-    environment = preload_environment(settings, dict(os.environ))
+    environment = preload_environment(settings, dict(os.environ), allocator)
     if not keep_pythonmalloc:
         environment.setdefault(_PYTHONMALLOC, "malloc")
-    problem = _find_problem()
+    problem = _find_problem() if allocator.kind else ""
     if problem:
         click.echo(f"workbench: {command[0]} runs without a control block: {problem}", err=True)
     if as_json:

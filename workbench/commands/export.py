@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
 from workbench.api.processes import attach
 from workbench.api.settings import describe_block
 from workbench.commands.arguments import kind_option, optional_pid_argument
 from workbench.commands.output import json_option, print_json
-from workbench.control import ControlBlock
 from workbench.errors import BadParameter
 from workbench.export import (
     FORMATS,
@@ -55,8 +55,7 @@ def export(
         with ending_at_once():
             from workbench.export.evidence_files import read_evidence
 
-        with ControlBlock.own() as own:
-            known = own.tunables
+        known = get_allocator(DEFAULT_ALLOCATOR).tunables
         defaults = read_defaults(settings_path, tunables=known)
         values, provenance = defaults.values, defaults.provenance
         evidence = read_evidence(settings_path)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
+from workbench.allocators import get_allocator
 from workbench.api.running import run_to_end
 from workbench.commands.arguments import allocator_option, read_settings, set_option, settings_option
 from workbench.commands.completion import complete_trace
 from workbench.commands.output import json_option, print_json
-from workbench.control import ControlBlock
 from workbench.datasets import find_trace
 from workbench.errors import BadParameter
 from workbench.processes import Outcome, ResolvedRun, Run, Worker
@@ -54,7 +54,7 @@ _STATUS_INTERRUPTED = 130
 @json_option
 def replay(
     trace_name: str,
-    allocator: str,
+    allocator_name: str,
     speed: str,
     loops: int | None,
     seconds: float | None,
@@ -66,10 +66,7 @@ def replay(
     """Replay a recorded trace (a file, or a dataset's name) under an allocator."""
     if loops is not None and seconds is not None:
         raise BadParameter("a replay is by its loops or by seconds; give --loops or --seconds")
-    tunables = {}
-    if settings_path is not None or assignments:
-        with ControlBlock.own() as own:
-            tunables = read_settings(settings_path, assignments, own.tunables)
+    allocator = get_allocator(allocator_name)
     path = find_trace(trace_name)
     _tell_damage(path)
     spec = Run(
@@ -80,9 +77,9 @@ def replay(
             "loops": _choose_loops(loops, seconds),
             "touch": _TOUCH.index(touch),
         },
-        allocator=allocator,
+        allocator=allocator.name,
         seconds=seconds,
-        tunables=tunables,
+        tunables=read_settings(settings_path, assignments, allocator),
     )
     resolved = spec.check()
     points: list[CoursePoint] = []

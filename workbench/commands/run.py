@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 
 import click
 
+from workbench.allocators import get_allocator
 from workbench.api.running import run_to_end
 from workbench.commands.arguments import (
     allocator_option,
@@ -17,7 +17,6 @@ from workbench.commands.arguments import (
 )
 from workbench.commands.completion import complete_workload
 from workbench.commands.output import json_option, print_json
-from workbench.control import ControlBlock, Value
 from workbench.processes import Outcome, ResolvedRun, Run
 from workbench.units import format_rough
 
@@ -58,7 +57,7 @@ _STATUS_INTERRUPTED = 130
 @json_option
 def run(
     workload_name: str,
-    allocator: str,
+    allocator_name: str,
     threads: int | None,
     seconds: float | None,
     operations: int | None,
@@ -69,15 +68,16 @@ def run(
     as_json: bool,
 ) -> None:
     """Run a workload under an allocator and print the result."""
+    allocator = get_allocator(allocator_name)
     spec = Run(
         workload=workload_name,
         parameters=parse_parameters(parameters),
         threads=threads,
         seed=seed,
-        allocator=allocator,
+        allocator=allocator.name,
         seconds=seconds,
         operations=operations,
-        tunables=_read_tunables(settings_path, assignments),
+        tunables=read_settings(settings_path, assignments, allocator),
     )
     resolved = spec.check()
     outcome = run_to_end(spec, f"{spec.workload} under {spec.allocator}")
@@ -87,13 +87,6 @@ def run(
         _print_report(resolved, outcome)
     if outcome.status != "completed":
         sys.exit(_STATUS_INTERRUPTED if outcome.status == "stopped" else _STATUS_FAILED)
-
-
-def _read_tunables(path: str | None, assignments: tuple[str, ...]) -> Mapping[str, Value]:
-    if path is None and not assignments:
-        return {}
-    with ControlBlock.own() as own:
-        return read_settings(path, assignments, own.tunables)
 
 
 def _describe(resolved: ResolvedRun, outcome: Outcome) -> dict[str, object]:

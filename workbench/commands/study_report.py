@@ -8,19 +8,20 @@ from typing import Any
 
 import click
 
+from workbench.allocators import get_allocator
 from workbench.commands.arguments import parse_assignments
 from workbench.commands.comparison_report import describe_comparison, print_comparison
 from workbench.commands.output import print_json, print_table, show_table
-from workbench.control import ControlBlock, Value
+from workbench.control import Value
 from workbench.errors import BadParameter
 from workbench.export import choose_format
 from workbench.tuning import Candidate, HeldOut, Study, StudyPlan, format_settings
 
 
-def read_injected(texts: Sequence[str]) -> list[dict[str, Value]]:
+def read_injected(texts: Sequence[str], plan: StudyPlan) -> list[dict[str, Value]]:
     """Settings of --inject, one candidate each."""
-    with ControlBlock.own() as own:
-        return [parse_assignments(text.split(","), own.tunables) for text in texts]
+    known = get_allocator(plan.allocator).tunables
+    return [parse_assignments(text.split(","), known) for text in texts]
 
 
 def check_export_path(path: str) -> None:
@@ -70,7 +71,8 @@ def print_study(study: Study, as_json: bool) -> None:
             f"{name} {value:.3f}" for name, value in zip(plan.objectives, one.values, strict=True)
         )
         place = "best so far" if len(plan.objectives) == 1 else "on the front"
-        click.echo(f"{place}: {one.name}: {format_settings(one.settings)}; to the defaults: {ratios}")
+        told = format_settings(one.settings, plan.allocator)
+        click.echo(f"{place}: {one.name}: {told}; to the defaults: {ratios}")
     if not winners and any(one.is_finished for one in candidates):
         click.echo("nothing beats the defaults so far: keep them")
     if held_out is not None:

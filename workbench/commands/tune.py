@@ -89,7 +89,7 @@ def tune(
     study = Study.open(plan, study_path, storage=storage, results=output, must_exist=show)
     is_whole = True
     if not show:
-        for settings in study_report.read_injected(injected):
+        for settings in study_report.read_injected(injected, plan):
             study.inject(settings)
         if injected and study.is_running:
             click.echo("queued: the process that runs this study tries it next")

@@ -2,7 +2,7 @@
 
 from workbench.bindings import native_directory
 from workbench.control.block import Adoption, ControlBlock, Settings, explain_no_block
-from workbench.control.discovery import BlockInfo, find_blocks, sweep_dead_blocks
+from workbench.control.discovery import WORKLOAD_KIND, BlockInfo, find_blocks, sweep_dead_blocks
 from workbench.control.event import Event, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
 from workbench.control.places import block_directory
@@ -10,6 +10,7 @@ from workbench.control.snapshot import Reading, Snapshot
 from workbench.control.tunable import Action, Constraint, Tunable, Value
 
 __all__ = [
+    "WORKLOAD_KIND",
     "Action",
     "Adoption",
     "Axis",

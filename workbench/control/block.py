@@ -108,15 +108,15 @@ class ControlBlock(Displayed):
         self._word_capacity = _SLACK_WORDS
 
     @classmethod
-    def open(cls, pid_or_path: int | str | os.PathLike[str], kind: str = "hakmem") -> Self:
+    def open(cls, pid_or_path: int | str | os.PathLike[str], kind: str | None = None) -> Self:
         """Open the control block of a running process, or one by its file.
 
         Parameters
         ----------
         pid_or_path : int, str or path
             A file may also be that of a process which has ended: its last words can still be read.
-        kind : str
-            Which of the control blocks of the process, if a pid is given.
+        kind : str, optional
+            Which of the control blocks of the process, if a pid is given; its allocator's by default.
 
         Raises
         ------

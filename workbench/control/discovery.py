@@ -17,6 +17,9 @@ from workbench.errors import NoProcess, NotPermitted, WorkbenchError
 
 Access = Literal["off", "read", "write"]
 
+#: Kind of the block that the runner of workloads publishes; the others are allocators'.
+WORKLOAD_KIND = "workload"
+
 # <pid>.<start ticks>[.<PID namespace>].<kind>; ".new" while an earlier version of the library made the block.
 _NAME = re.compile(
     r"(?P<pid>\d{1,10})\.\d{1,20}(?:\.(?P<namespace>\d{1,20}))?"
@@ -37,7 +40,7 @@ class BlockInfo:
     start_ticks : int
         When that process started, in clock ticks since boot; with the pid it names the process.
     kind : str
-        "hakmem", "workload" or another.
+        The allocator's name, or "workload" for the runner of workloads.
     build : str
         Version, compiler and options of the publisher.
     command : str
@@ -143,8 +146,8 @@ def _may_be(pid: int | None, name: re.Match[str], pids: Pids) -> bool:
     return pid is None or pid == (pids.translate(own, int(name["namespace"] or FIRST_PID_NAMESPACE)) or own)
 
 
-def find_path(pid: int, kind: str) -> Path:
-    """Find the file of a running process's block.
+def find_path(pid: int, kind: str | None) -> Path:
+    """Find the file of a running process's block; without a kind, of its allocator's.
 
     Raises
     ------
@@ -155,7 +158,14 @@ def find_path(pid: int, kind: str) -> Path:
     WrongAbi, DamagedBlock
         If its block cannot be read.
     """
-    blocks = find_blocks(pid, kind)
+
+    def is_meant(found: str) -> bool:
+        return found == kind if kind else found != WORKLOAD_KIND
+
+    blocks = [info for info in find_blocks(pid, kind) if is_meant(info.kind)]
+    kinds = sorted({info.kind for info in blocks})
+    if len(kinds) > 1:
+        raise NoProcess(f"process {pid} has several control blocks; choose one of kind {' or '.join(kinds)}")
     if len(blocks) > 1:
         places = "; ".join(info.where for info in blocks)
         raise NoProcess(f"several PID namespaces have a process {pid}: {places}")
@@ -170,9 +180,10 @@ def find_path(pid: int, kind: str) -> Path:
             f"process {pid} belongs to another user (uid {uid}): run the workbench as that user"
         )
     for _, match, path in _list_files(pid):
-        if match["kind"] == kind and not match["new"] and _may_be(pid, match, Pids()):
+        if is_meant(match["kind"]) and not match["new"] and _may_be(pid, match, Pids()):
             Reader(path).close()  # says what is wrong with one that cannot be read
-    raise NoProcess(f"process {pid} has no control block of kind '{kind}': start it under `workbench exec`")
+    what = f"control block of kind '{kind}'" if kind else "allocator's control block"
+    raise NoProcess(f"process {pid} has no {what}: start it under `workbench exec`")
 
 
 def sweep_dead_blocks() -> list[Path]:

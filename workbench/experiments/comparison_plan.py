@@ -10,10 +10,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from workbench.allocators import DEFAULT_ALLOCATOR, is_tunable
 from workbench.control import Value
 from workbench.errors import OutOfRange, WrongPlan
 from workbench.processes.runs import Run
-from workbench.processes.settings import TUNABLE_ALLOCATOR
 
 _MOST_ROUNDS = 10_000
 
@@ -32,6 +32,16 @@ class Work:
     name: str
     trial: Run
 
+    def make_trial(self, variant: Variant) -> Run:
+        """The work under a variant; a work's own settings are for the allocator that it names."""
+        is_same = is_tunable(variant.allocator) and variant.allocator == self.trial.allocator
+        return replace(
+            self.trial,
+            allocator=variant.allocator,
+            tunables=(dict(self.trial.tunables) if is_same else {}) | dict(variant.tunables),
+            schedule=self.trial.schedule if is_same else (),
+        )
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -43,11 +53,11 @@ class Variant:
         For people; unique in a comparison.
     allocator : str
     tunables : mapping of str to Value
-        Of hakmem, on top of the work's own.
+        On top of the work's own, if it is of the same allocator.
     """
 
     name: str
-    allocator: str = TUNABLE_ALLOCATOR
+    allocator: str = DEFAULT_ALLOCATOR
     tunables: Mapping[str, Value] = field(default_factory=dict)
 
 
@@ -104,7 +114,9 @@ class ComparisonPlan:
             raise OutOfRange(f"looks: {self.looks} is not within 1 to the {self.rounds} rounds")
         for work in self.works:
             for variant in self.variants:
-                _fill(work, variant).check()  # before a round is made up: that needs values that make sense
+                work.make_trial(
+                    variant
+                ).check()  # before a round is made up: that needs values that make sense
         for cell in self.list_round(0):
             cell.trial.check()
 
@@ -145,27 +157,17 @@ class ComparisonPlan:
         }
 
     def _make_trial(self, work: Work, variant: Variant, number: int, is_latency: bool) -> Run:
-        trial = _fill(work, variant)
+        trial = work.make_trial(variant)
         # Variants of the same content, however they are written, are told apart by the number of the repeat.
         before = self.variants[: self.variants.index(variant)]
-        copy = sum(_fill(work, other).resolve().condition == trial.resolve().condition for other in before)
+        condition = trial.resolve().condition
+        copy = sum(work.make_trial(other).resolve().condition == condition for other in before)
         return replace(
             trial,
             seed=trial.seed + number,
             round=number + copy * self.rounds,
             samples_latency=is_latency,
         )
-
-
-def _fill(work: Work, variant: Variant) -> Run:
-    """The work under the variant; settings are hakmem's alone."""
-    is_tunable = variant.allocator == TUNABLE_ALLOCATOR
-    return replace(
-        work.trial,
-        allocator=variant.allocator,
-        tunables=dict(work.trial.tunables) | dict(variant.tunables) if is_tunable else {},
-        schedule=work.trial.schedule if is_tunable else (),
-    )
 
 
 @dataclass(frozen=True)

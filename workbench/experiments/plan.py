@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from workbench.control import Value
+from workbench.allocators import is_tunable, tunables_of
+from workbench.control import Tunable, Value
 from workbench.errors import ConstraintBroken, WorkbenchError, WrongPlan, describe_unknown
 from workbench.processes.runs import Run
-from workbench.processes.settings import TUNABLE_ALLOCATOR, known_tunables
 from workbench.workloads import get_workload
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ class Plan:
             With every value that is wrong, and its range.
         """
         bases = [base] if isinstance(base, Run) else list(base)
-        _check_axes(axes, bases)
-        values = {name: _list_values(name, axis) for name, axis in axes.items()}
+        known = _check_axes(axes, bases)
+        values = {name: _list_values(name, axis, known) for name, axis in axes.items()}
         _check_size(math.prod(len(each) for each in values.values()) * len(bases), rounds)
         rows = [
             dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values())
@@ -125,14 +125,14 @@ class Plan:
             With every value that is wrong, and its range.
         """
         bases = [base] if isinstance(base, Run) else list(base)
-        _check_axes(axes, bases)
+        known = _check_axes(axes, bases)
         if count < 1:
             raise WrongPlan(f"count: {count} is not 1 or more")
         _check_size(count * len(bases), rounds)
         order = random.Random(seed)
         rows: list[dict[str, Value]] = []
         for _ in range(count * _DRAWS_A_TRIAL):
-            row = {name: _draw_value(name, axis, order) for name, axis in axes.items()}
+            row = {name: _draw_value(name, axis, order, known) for name, axis in axes.items()}
             if all(_keeps_constraints(_fill(one, row)) for one in bases):
                 rows.append(row)
             if len(rows) == count:
@@ -152,7 +152,8 @@ class Plan:
         if base is None and "workload" not in frame.columns:
             raise WrongPlan("a plan needs a column 'workload'")
         start = base or Run("")
-        wrong = _list_wrong_names([str(name) for name in frame.columns])
+        names = [str(name) for name in frame.columns]
+        wrong = _list_wrong_names(names, tunables_of(frame.get("allocator", [start.allocator])))
         if wrong:
             raise WrongPlan("; ".join(wrong))
         rows = []
@@ -193,17 +194,19 @@ def _check_size(count: int, rounds: int) -> None:
         raise WrongPlan(f"a plan of {count * rounds} trials: there may be 1 to {MAXIMUM_TRIALS}")
 
 
-def _check_axes(axes: Mapping[str, Axis], bases: Sequence[Run]) -> None:
-    """Name every value of every axis that is wrong, with its range."""
+def _check_axes(axes: Mapping[str, Axis], bases: Sequence[Run]) -> Mapping[str, Tunable]:
+    """Name every value of every axis that is wrong, with its range; else give the tunables there are."""
     if not bases:
         raise WrongPlan("a plan needs a workload; name at least one")
-    wrong = _list_wrong_names(axes)
+    allocators = axes.get("allocator", [base.allocator for base in bases])
+    known = tunables_of(map(str, () if isinstance(allocators, Span) else allocators))
+    wrong = _list_wrong_names(axes, known)
     for name, axis in axes.items():
         if isinstance(axis, Span):
-            wrong += _list_wrong_span(name, axis)
+            wrong += _list_wrong_span(name, axis, known)
         elif not axis:
             wrong.append(f"{name}: there are no values; give some or leave it out")
-        tunable = known_tunables().get(name)
+        tunable = known.get(name)
         for value in [axis.low, axis.high] if isinstance(axis, Span) else axis:
             try:
                 if tunable is not None:
@@ -217,6 +220,7 @@ def _check_axes(axes: Mapping[str, Axis], bases: Sequence[Run]) -> None:
     if wrong:
         more = f" ... and {len(wrong) - _SHOWN_ERRORS} more" if len(wrong) > _SHOWN_ERRORS else ""
         raise WrongPlan("; ".join(dict.fromkeys(wrong[:_SHOWN_ERRORS])) + more)
+    return known
 
 
 def _check_parameter(name: str, value: Value, axes: Mapping[str, Axis], bases: Sequence[Run]) -> None:
@@ -234,8 +238,8 @@ def _check_parameter(name: str, value: Value, axes: Mapping[str, Axis], bases: S
             raise WrongPlan(f"{name} = {number:g} is out of range: {limits}")
 
 
-def _list_wrong_names(names: Iterable[str]) -> list[str]:
-    known = [*_FIELDS, *known_tunables()]
+def _list_wrong_names(names: Iterable[str], tunables: Iterable[str]) -> list[str]:
+    known = [*_FIELDS, *tunables]
     return [
         describe_unknown("axis", name, known)
         for name in names
@@ -243,28 +247,26 @@ def _list_wrong_names(names: Iterable[str]) -> list[str]:
     ]
 
 
-def _list_wrong_span(name: str, span: Span) -> list[str]:
-    tunable = known_tunables().get(name)
+def _list_wrong_span(name: str, span: Span, known: Mapping[str, Tunable]) -> list[str]:
+    tunable = known.get(name)
     if (tunable is not None and tunable.type in ("bool", "choice")) or _FIELDS.get(name) is str:
         return [f"{name}: it has no span of values; list them"]
     if not span.low <= span.high:
         return [f"{name}: from {span.low:g} to {span.high:g} is empty; give them in order"]
     if not 1 <= span.steps <= MAXIMUM_TRIALS:
         return [f"{name}: {span.steps} steps; there may be 1 to {MAXIMUM_TRIALS}"]
-    if _is_log(name, span) and span.low <= 0:
+    if _is_log(tunable, span) and span.low <= 0:
         return [f"{name}: a span in factors cannot begin at {span.low:g}; begin above 0, or make it linear"]
     return []
 
 
-def _is_log(name: str, span: Span) -> bool:
+def _is_log(tunable: Tunable | None, span: Span) -> bool:
     if span.is_log is not None:
         return span.is_log
-    tunable = known_tunables().get(name)
     return tunable is not None and tunable.scale == "log" and span.low > 0
 
 
-def _is_whole(name: str) -> bool:
-    tunable = known_tunables().get(name)
+def _is_whole(name: str, tunable: Tunable | None) -> bool:
     return (
         name.startswith(PARAMETER)
         or _FIELDS.get(name) is int
@@ -272,25 +274,26 @@ def _is_whole(name: str) -> bool:
     )
 
 
-def _place(name: str, span: Span, share: float) -> Value:
+def _place(name: str, span: Span, share: float, known: Mapping[str, Tunable]) -> Value:
     """The value at a share of the way, whole where it has to be."""
-    if _is_log(name, span):
+    tunable = known.get(name)
+    if _is_log(tunable, span):
         value = math.exp(math.log(span.low) + share * (math.log(span.high) - math.log(span.low)))
     else:
         value = span.low + share * (span.high - span.low)
     value = min(max(value, span.low), span.high)
-    return round(value) if _is_whole(name) else value
+    return round(value) if _is_whole(name, tunable) else value
 
 
-def _list_values(name: str, axis: Axis) -> list[Value]:
+def _list_values(name: str, axis: Axis, known: Mapping[str, Tunable]) -> list[Value]:
     if not isinstance(axis, Span):
         return list(axis)
     shares = [step / (axis.steps - 1) for step in range(axis.steps)] if axis.steps > 1 else [0.0]
-    return list(dict.fromkeys(_place(name, axis, share) for share in shares))
+    return list(dict.fromkeys(_place(name, axis, share, known) for share in shares))
 
 
-def _draw_value(name: str, axis: Axis, order: random.Random) -> Value:
-    return _place(name, axis, order.random()) if isinstance(axis, Span) else order.choice(axis)
+def _draw_value(name: str, axis: Axis, order: random.Random, known: Mapping[str, Tunable]) -> Value:
+    return _place(name, axis, order.random(), known) if isinstance(axis, Span) else order.choice(axis)
 
 
 def _keeps_constraints(trial: Run) -> bool:
@@ -318,7 +321,7 @@ def _fill(base: Run, row: Mapping[str, Value]) -> Run:
         fields.setdefault("seconds", None)
     elif "seconds" in fields:
         fields["operations"] = None
-    if fields.get("allocator", base.allocator) != TUNABLE_ALLOCATOR:
+    if not is_tunable(fields.get("allocator", base.allocator)):
         tunables = {}  # a peer has none: it is the same at every point
     return replace(base, parameters=parameters, tunables=tunables, **fields)
 

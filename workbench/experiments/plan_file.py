@@ -27,6 +27,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from workbench.allocators import DEFAULT_ALLOCATOR
 from workbench.errors import BadParameter, WrongPlan
 from workbench.experiments.comparison_plan import ComparisonPlan, Variant
 from workbench.experiments.plan import Axis, Plan, Span
@@ -87,7 +88,7 @@ def read_comparison_plan(path: str | os.PathLike[str]) -> ComparisonPlan:
             raise WrongPlan("a variant needs a name")
         given = {name: take(table, name, kind, None) for name, kind in (("name", str), ("allocator", str))}
         tunables = take(table, "tunables", dict, {})
-        variants.append(Variant(given["name"], given["allocator"] or "hakmem", tunables))
+        variants.append(Variant(given["name"], given["allocator"] or DEFAULT_ALLOCATOR, tunables))
     return ComparisonPlan(
         works=tuple(read_works(content, Path(path))),
         variants=tuple(variants),

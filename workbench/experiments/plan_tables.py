@@ -51,6 +51,7 @@ def read_works(content: Mapping[str, Any], path: Path) -> list[Work]:
     WrongPlan
         If there is none, or one is wrong.
     """
+    shared = {name: content[name] for name in ("allocator",) if name in content}
     common = {name: content[name] for name in ("seconds", "operations", "threads", "seed") if name in content}
     tables: list[dict[str, Any]] = [{"workload": name} for name in read_words(content, "workloads")]
     tables += [{"name": Path(name).stem, "trace": name} for name in read_words(content, "datasets")]
@@ -77,7 +78,7 @@ def read_works(content: Mapping[str, Any], path: Path) -> list[Work]:
         if isinstance(table.get("trace"), str) and Path(table["trace"]).suffix:
             table["trace"] = str(path.parent / table["trace"])
         try:
-            works.append(Work(name, Run.from_dict(kept | table)))
+            works.append(Work(name, Run.from_dict(shared | kept | table)))
         except WorkbenchError as error:
             raise WrongPlan(f"{name}: {error}") from None
     if not works:

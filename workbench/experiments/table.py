@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from workbench.allocators import tunables_of
+from workbench.control import Tunable
 from workbench.experiments.result import TrialResult
 from workbench.processes.runs import Run
-from workbench.processes.settings import known_tunables
 from workbench.table import Table
 from workbench.units import format_rough, name_column
-from workbench.workloads import REPLAY, get_workload, known_workloads
+from workbench.workloads import REPLAY, Workload, get_workload, known_workloads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,11 +56,16 @@ def tabulate_results(results: Iterable[TrialResult]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [_describe_trial(result.trial) | _describe_result(result) for result in results]
+    rows: list[dict[str, Any]] = []
+    given: set[str] = set()
+    for result in results:
+        values = _describe_settings(result.trial)
+        given |= values.keys()
+        rows.append(_describe_trial(result.trial) | values | _describe_result(result))
     if not rows:
         return pd.DataFrame()
     frame = pd.DataFrame(rows)
-    set_columns = [name for name in frame.columns if name.startswith(PARAMETER) or name in _tunable_columns()]
+    set_columns = [name for name in frame.columns if name in given]
     fixed = [name for name in frame.columns if name not in set_columns]
     return frame[[*fixed[:_TRIAL_COLUMNS], *set_columns, *fixed[_TRIAL_COLUMNS:]]]
 
@@ -68,9 +74,7 @@ def tabulate_results(results: Iterable[TrialResult]) -> pd.DataFrame:
 _TRIAL_COLUMNS = 6
 
 
-def name_tunable(name: str) -> str:
-    """Column of a tunable."""
-    tunable = known_tunables().get(name)
+def _name_tunable(name: str, tunable: Tunable | None) -> str:
     return name if tunable is None else name_column(name, tunable.unit)
 
 
@@ -81,27 +85,29 @@ def name_parameter(workload: str, name: str) -> str:
     return PARAMETER + name_column(name, units.get(name, ""))
 
 
-def _tunable_columns() -> set[str]:
-    return {name_tunable(name) for name in known_tunables()}
-
-
 def _describe_trial(trial: Run) -> dict[str, Any]:
-    known = None if trial.command or trial.trace is not None else known_workloads().get(trial.workload)
-    threads = trial.threads
-    values = dict(trial.parameters)
-    if known is not None:
-        threads = known.default_threads if threads is None else threads
-        values = {parameter.name: parameter.default for parameter in known.parameters} | values
-    row: dict[str, Any] = {
+    known = _find_workload(trial)
+    return {
         "id": "",
         "workload": trial.title,
         "allocator": trial.allocator,
-        "threads": threads,
+        "threads": known.default_threads if known and trial.threads is None else trial.threads,
         "seed": trial.seed,
         "round": trial.round,
     }
-    row |= {name_parameter(trial.workload, name): float(value) for name, value in values.items()}
-    return row | {name_tunable(name): value for name, value in trial.tunables.items()}
+
+
+def _describe_settings(trial: Run) -> dict[str, Any]:
+    known, tunables = _find_workload(trial), tunables_of([trial.allocator])
+    defaults = {parameter.name: parameter.default for parameter in known.parameters} if known else {}
+    values = defaults | dict(trial.parameters)
+    return {name_parameter(trial.workload, name): float(value) for name, value in values.items()} | {
+        _name_tunable(name, tunables.get(name)): value for name, value in trial.tunables.items()
+    }
+
+
+def _find_workload(trial: Run) -> Workload | None:
+    return None if trial.command or trial.trace is not None else known_workloads().get(trial.workload)
 
 
 def _describe_result(result: TrialResult) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.control import ControlBlock, Tunable, Value
+from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
+from workbench.control import Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, WorkbenchError, describe_unknown
 from workbench.export.environment import ENVIRONMENT
 from workbench.export.evidence_text import render_comments, render_evidence
@@ -159,7 +160,7 @@ def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunabl
         assignments = form.scan(text)
     except BadParameter as error:
         raise BadParameter(f"{os.fspath(path)}: {error}") from error
-    for assignment in assignments:
+    for assignment in form.expand(assignments, known):
         try:
             tunable, value = _decode(assignment, form, by_identifier)
         except WorkbenchError as error:
@@ -198,7 +199,7 @@ def recognise_format(path: str, text: str) -> Format:
 
 
 def _own_tunables() -> Mapping[str, Tunable]:
-    return ControlBlock.own().tunables
+    return get_allocator(DEFAULT_ALLOCATOR).tunables
 
 
 def _decode(

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+from workbench.allocators import find_place, read_variable, spell, write_variables
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter
 from workbench.export.format import (
@@ -20,27 +21,39 @@ from workbench.export.format import (
     group_values,
     leading_hash_comments,
     parse_text,
-    spell,
 )
 
 _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
 
 def _identify(tunable: Tunable) -> Sequence[str]:
-    if tunable.environment:
-        return [tunable.environment]
-    return ["HAKMEM_" + re.sub(r"[^A-Z0-9]", "_", tunable.name.upper())]
+    return [tunable.environment] if tunable.environment else []
 
 
 def _render(provenance: Sequence[str], values: Mapping[str, Value], tunables: Mapping[str, Tunable]) -> str:
     lines = [f"# {TITLE}", *(f"# {line}" for line in provenance)]
+    shared: list[tuple[Tunable, Value]] = []
     for group, members in group_values(values, tunables):
         lines += ["", f"# {group}"]
         for tunable, value in members:
+            place = find_place(tunable)
             if value != tunable.default:
-                lines.append(f"# {describe_value(tunable, value)}:")
-            lines.append(f"{_identify(tunable)[0]}={shlex.quote(spell(value))}")
+                name = f"{tunable.name} = {spell(value)}, " if place.separator else ""
+                lines.append(f"# {name}{describe_value(tunable, value)}:")
+            if place.separator:
+                shared.append((tunable, value))
+            else:
+                lines.append(f"{place.name}={shlex.quote(spell(value))}")
+    lines += [f"{name}={shlex.quote(text)}" for name, text in write_variables(shared).items()]
     return "\n".join(lines) + "\n"
+
+
+def _expand(found: list[Assignment], tunables: Mapping[str, Tunable]) -> list[Assignment]:
+    return [
+        Assignment(identifier, text, one.line)
+        for one in found
+        for identifier, text in read_variable(one.identifier, one.text, tunables)
+    ]
 
 
 def _scan(text: str) -> list[Assignment]:
@@ -76,4 +89,5 @@ ENVIRONMENT = Format(
     comments=leading_hash_comments,
     recognises=_recognises,
     decode=parse_text,
+    expand=_expand,
 )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
+from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator, is_tunable, spell
 from workbench.control import Value
 from workbench.datasets import find_trace
 from workbench.display import Displayed
@@ -27,11 +28,9 @@ from workbench.experiments import (
     Variant,
     Work,
 )
-from workbench.export.format import spell
 from workbench.plain_values import read_value
 from workbench.processes.machine import checksum_file, date_now
 from workbench.processes.runs import Run
-from workbench.processes.settings import TUNABLE_ALLOCATOR, known_tunables, normalize_settings
 from workbench.table import Table
 from workbench.traces.plan import find_plan
 
@@ -212,7 +211,8 @@ class Evidence(Displayed):
         baseline = plan.variants[0]
         sides = (baseline.name, chosen.name)
         found = _find_results(plan, results, sides)
-        first = next(result for result in found.values() if result.trial.allocator == TUNABLE_ALLOCATOR)
+        allocator = get_allocator(chosen.allocator)
+        first = next(result for result in found.values() if result.trial.allocator == allocator.name)
         kept = ComparisonPlan(
             plan.works, (baseline, chosen), plan.rounds, plan.looks, plan.seed, plan.samples_latency
         )
@@ -221,8 +221,8 @@ class Evidence(Displayed):
             date=date_now(),
             variant=chosen.name,
             baseline=baseline.name,
-            settings=normalize_settings(chosen.tunables),
-            defaults={name: tunable.default for name, tunable in known_tunables().items()},
+            settings=allocator.normalize(chosen.tunables),
+            defaults=allocator.defaults,
             plan=kept.to_dict(),
             rounds=comparison.rounds,
             claims=tuple(
@@ -247,6 +247,12 @@ class Evidence(Displayed):
                 for result in found.values()
             },
         )
+
+    @property
+    def allocator(self) -> str:
+        """Whose settings they are."""
+        plan = self.comparison_plan
+        return next((one.allocator for one in plan.variants if one.name == self.variant), DEFAULT_ALLOCATOR)
 
     @property
     def comparison_plan(self) -> ComparisonPlan:
@@ -320,7 +326,7 @@ class Evidence(Displayed):
             for name, value in self.settings.items()
             if values.get(name) != value
         ]
-        defaults = self.defaults or {name: tunable.default for name, tunable in known_tunables().items()}
+        defaults = self.defaults or get_allocator(self.allocator).defaults
         wrong += [
             f"{name} = {spell(value)} is not in the evidence"
             for name, value in values.items()
@@ -357,13 +363,13 @@ def choose_variant(plan: ComparisonPlan, name: str | None) -> Variant:
     """
     variants = {variant.name: variant for variant in plan.variants[1:]}
     if name is None:
-        tunable = [one for one in variants.values() if one.allocator == TUNABLE_ALLOCATOR]
+        tunable = [one for one in variants.values() if is_tunable(one.allocator)]
         if len(tunable) != 1:
             raise BadParameter(f"say whose settings: there are {', '.join(variants)}")
         return tunable[0]
     if name not in variants:
         raise BadParameter(describe_unknown("variant", name, variants))
-    if variants[name].allocator != TUNABLE_ALLOCATOR:
+    if not is_tunable(variants[name].allocator):
         raise BadParameter(f"variant {name} is {variants[name].allocator}, which has no settings to export")
     return variants[name]
 
@@ -376,7 +382,7 @@ def _find_results(plan: ComparisonPlan, results: Results, sides: tuple[str, str]
     for cell in plan.list_cells():
         if cell.variant in sides and (result := results.get(cell.trial.resolve().id)) is not None:
             found[cell.work, cell.variant, cell.round, cell.trial.samples_latency] = result
-    if not any(result.trial.allocator == TUNABLE_ALLOCATOR for result in found.values()):
+    if not any(is_tunable(result.trial.allocator) for result in found.values()):
         raise WrongResults(f"{results.path}: it holds no results of this comparison")
     return found
 

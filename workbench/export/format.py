@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
+from workbench.allocators import spell
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter
 
@@ -54,6 +54,8 @@ class Format:
         Whether a text looks like this format.
     decode : callable
         The value of an assignment.
+    expand : callable
+        The assignments with those of tunables that share an identifier taken apart.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Format:
     comments: Callable[[str], list[str]]
     recognises: Callable[[str], bool]
     decode: Callable[[Tunable, str], Value]
+    expand: Callable[[list[Assignment], Mapping[str, Tunable]], list[Assignment]] = lambda found, _: found
 
 
 def parse_text(tunable: Tunable, text: str) -> Value:
@@ -80,15 +83,6 @@ def describe_value(tunable: Tunable, value: Value) -> str:
     if value != tunable.default:
         words.append(f"default {spell(tunable.default)}")
     return ", ".join(words)
-
-
-def spell(value: Value) -> str:
-    """Spell a value for a file: no unit, no exponent (the allocator reads none)."""
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, float):
-        return f"{Decimal(repr(value)):f}"
-    return str(value)
 
 
 def group_values(

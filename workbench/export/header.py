@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from workbench.allocators import spell
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter, OutOfRange
-from workbench.export.format import TITLE, Assignment, Format, describe_value, group_values, spell
+from workbench.export.format import TITLE, Assignment, Format, describe_value, group_values
 
 _GUARD = "HAKMEM_DEFAULTS_H"
 _PREFIX = "HAK_DEFAULT_"

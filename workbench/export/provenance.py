@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from workbench.allocators import spell
 from workbench.control import Tunable, Value
-from workbench.export.format import spell
 from workbench.processes.machine import date_now, describe_origin
 
 #: Named facts, in the order they are written.

@@ -9,6 +9,7 @@ from typing import Any
 
 import tomlkit
 
+from workbench.allocators import spell
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter
 from workbench.export.evidence_text import TABLE
@@ -20,7 +21,6 @@ from workbench.export.format import (
     group_values,
     leading_hash_comments,
     parse_text,
-    spell,
 )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from workbench.allocators import get_allocator, spell, tunables_of
 from workbench.control import Value
 from workbench.datasets import find_trace
 from workbench.display import Displayed
@@ -25,11 +26,9 @@ from workbench.experiments import (
 )
 from workbench.experiments.inference import least_pairs
 from workbench.export.evidence import Evidence
-from workbench.export.format import spell
 from workbench.export.judgement import STATUSES, Judgement, Status, judge_claim
 from workbench.processes.machine import checksum_file
 from workbench.processes.runs import Run
-from workbench.processes.settings import TUNABLE_ALLOCATOR, known_tunables, normalize_settings
 from workbench.table import Table
 from workbench.traces.plan import find_plan
 
@@ -164,9 +163,13 @@ def find_obstacles(evidence: Evidence) -> list[str]:
     """
     plan = evidence.comparison_plan
     found: list[str] = []
-    for settings in (*(one.tunables for one in plan.variants), *(work.trial.tunables for work in plan.works)):
+    sides = [(one.allocator, one.tunables) for one in plan.variants]
+    sides += [(work.trial.allocator, work.trial.tunables) for work in plan.works]
+    for allocator, settings in sides:
         found += [
-            text for name, value in settings.items() if (text := _refuse_setting(evidence, name, value))
+            text
+            for name, value in settings.items()
+            if (text := _refuse_setting(evidence, allocator, name, value))
         ]
     has_settings = not found
     refused: dict[str, list[str]] = {}  # by message: the works that it is about
@@ -174,14 +177,9 @@ def find_obstacles(evidence: Evidence) -> list[str]:
         wrong_files = _find_wrong_files(work.trial, evidence.files)
         found += wrong_files
         for variant in plan.variants:
-            is_tunable = variant.allocator == TUNABLE_ALLOCATOR
-            settings = {**work.trial.tunables, **variant.tunables} if is_tunable and has_settings else {}
-            trial = replace(
-                work.trial,
-                allocator=variant.allocator,
-                tunables=settings,
-                schedule=work.trial.schedule if is_tunable else (),
-            )
+            trial = work.make_trial(variant)
+            if not has_settings:
+                trial = replace(trial, tunables={})
             try:
                 if not wrong_files:
                     trial.check()
@@ -204,7 +202,7 @@ def find_differences(evidence: Evidence) -> list[str]:
             software = describe_software(name)
         except WorkbenchError:
             continue  # an obstacle, told as one
-        if name == TUNABLE_ALLOCATOR:
+        if name == evidence.allocator:
             pairs += [
                 ("workbench", evidence.workbench_version, software.workbench_version, None),
                 ("source revision", evidence.source_revision, software.source_revision, None),
@@ -235,7 +233,7 @@ def find_differences(evidence: Evidence) -> list[str]:
 def _compare_defaults(evidence: Evidence) -> list[str]:
     if not evidence.trials:
         return []  # a claim alone: neither defaults nor hashes came with it
-    known = known_tunables()
+    known = tunables_of([evidence.allocator])
     found = []
     for name, default in evidence.defaults.items():
         if name not in known:
@@ -259,10 +257,10 @@ def _compare_defaults(evidence: Evidence) -> list[str]:
     return []
 
 
-def _refuse_setting(evidence: Evidence, name: str, value: Value) -> str:
+def _refuse_setting(evidence: Evidence, allocator: str, name: str, value: Value) -> str:
     """Why a setting cannot be used here; empty if it can."""
     try:
-        normalize_settings({name: value})
+        get_allocator(allocator).normalize({name: value})
     except UnknownTunable as error:
         was_there = name in evidence.defaults
         return f"tunable {name} = {spell(value)} no longer exists ({error})" if was_there else str(error)

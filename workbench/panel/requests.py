@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from workbench.allocators import DEFAULT_ALLOCATOR, get_row, rows
 from workbench.control import Value
 from workbench.errors import BadParameter, OutOfRange
 from workbench.panel.messages import RunForm, ShownRun
-from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S, IN_PROCESS
+from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S
 from workbench.panel.traces import name_trace
 from workbench.processes import Run
 from workbench.workloads import MAXIMUM_THREADS, REPLAY
@@ -26,24 +27,22 @@ def read_request(request: RunForm, tunables: Mapping[str, Value]) -> tuple[Run, 
         The form. For the workload replay its `trace` is a file or the name of a dataset; the threads are
         those of the trace.
     tunables : mapping
-        Values for the allocator hakmem.
+        Values for the allocator, if it has tunables.
 
     Raises
     ------
     WorkbenchError
         If something in it is wrong, with the field, the value and what is allowed.
     """
-    allocator = request.get("allocator", "hakmem")
-    in_process = allocator == IN_PROCESS
-    if in_process:
-        allocator = "hakmem"
+    row = get_row(request.get("allocator", DEFAULT_ALLOCATOR))
     seconds = read_seconds(request.get("seconds", 0))
     operations = read_whole("operations", request.get("operations", 0), 0, ENDLESS_OPERATIONS)
     if operations and seconds:
         raise BadParameter("a run is by seconds or by operations; give one")
     workload = request["workload"]
     is_replay = workload == REPLAY
-    if not seconds and not operations and not is_replay and tunables.get("clock.mode") == "operations":
+    is_steady = get_row(row.in_process or row.name).is_steady(tunables)
+    if not seconds and not operations and not is_replay and is_steady:
         operations = ENDLESS_OPERATIONS
     parameters = request.get("parameters", {})
     spec = Run(
@@ -51,14 +50,14 @@ def read_request(request: RunForm, tunables: Mapping[str, Value]) -> tuple[Run, 
         parameters={name: float(_read_decimal(name, value)) for name, value in parameters.items()},
         threads=None if is_replay else read_whole("threads", request.get("threads", 1), 1, MAXIMUM_THREADS),
         seed=read_whole("seed", request.get("seed", 1), 0, MAXIMUM_SEED),
-        allocator=allocator,
+        allocator=row.in_process or row.name,
         seconds=None if operations else seconds or ENDLESS_S,
         operations=operations or None,
         trace=_read_trace(request) if is_replay else None,
-        tunables=dict(tunables) if allocator == "hakmem" else {},
+        tunables=dict(tunables) if row.is_tunable else {},
     )
     spec.check()
-    return spec, in_process
+    return spec, bool(row.in_process)
 
 
 def _read_trace(request: RunForm) -> str:
@@ -120,9 +119,15 @@ def describe_spec(spec: Run, *, in_process: bool, number: int) -> ShownRun:
         "number": number,
         "workload": spec.workload,
         "trace": "" if spec.trace is None else name_trace(Path(spec.trace)),
-        "allocator": IN_PROCESS if in_process else spec.allocator,
+        "allocator": name_allocator(spec, in_process=in_process),
         "threads": str(resolved.threads),
         "seed": str(spec.seed),
         "seconds": f"{seconds:.10g}",
         "parameters": {name: f"{value:.17g}" for name, value in resolved.parameters.items()},
     }
+
+
+def name_allocator(spec: Run, *, in_process: bool) -> str:
+    """The row of the table that it runs under."""
+    names = (row.name for row in rows() if in_process and row.in_process == spec.allocator)
+    return next(names, spec.allocator)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.control import BlockInfo, ControlBlock, EventBatch, Value, find_blocks
+from workbench.allocators import DEFAULT_ALLOCATOR, Row, get_allocator, get_row, rows
+from workbench.control import WORKLOAD_KIND, BlockInfo, EventBatch, Value, find_blocks
 from workbench.errors import BadParameter, NoProcess, WorkbenchError
 from workbench.panel.controls import describe_change
 from workbench.panel.keeper import SessionKeeper
@@ -16,7 +18,7 @@ from workbench.panel.messages import RunForm, RunState, ShownRun
 from workbench.panel.requests import describe_spec, read_request
 from workbench.panel.settings import YOU, SettingsDesk
 from workbench.panel.status import Status, format_rate, write_status
-from workbench.panel.target import IN_PROCESS, Target, attach_target, start_target
+from workbench.panel.target import Target, attach_target, start_target
 from workbench.plots import Chart, Marker, build_charts
 from workbench.processes import Outcome
 from workbench.sessions import Change, HistoryView
@@ -53,14 +55,12 @@ class LiveSession:
 
     Parameters
     ----------
-    own : ControlBlock
-        Block of the allocator in this process.
     sessions : Path, optional
         Where sessions are recorded; nowhere if it is left out.
     """
 
-    def __init__(self, own: ControlBlock, sessions: Path | None = None) -> None:
-        self.settings = SettingsDesk(own)
+    def __init__(self, sessions: Path | None = None) -> None:
+        self.settings = SettingsDesk()
         self.keeper = SessionKeeper(sessions)
         self.target: Target | None = None
         self.state: RunState = "idle"
@@ -72,7 +72,6 @@ class LiveSession:
         # The latest run of ours, as forms show it; its number tells it from the same run started again.
         self.shown_spec: ShownRun | None = None
         self._run_number = 0
-        self._own_path = own.info.path
         self._log: deque[LogEntry] = deque(maxlen=LOG_ENTRIES)
         self._log_number = 0
         self._change_lines: dict[int, tuple[int, object]] = {}
@@ -96,8 +95,8 @@ class LiveSession:
         """
         if self.is_process_alive:
             raise BadParameter("something runs already: stop it, or detach, first")
-        is_live_only = request.get("allocator") == IN_PROCESS
-        spec, in_process = read_request(request, self._start_values(is_live_only=is_live_only))
+        allocator = self.choose(request.get("allocator", DEFAULT_ALLOCATOR))
+        spec, in_process = read_request(request, self._start_values(is_live_only=bool(allocator.in_process)))
         self._leave()
         target = start_target(spec, in_process=in_process)
         self._enter(target, "running", is_foreign=False)
@@ -106,6 +105,18 @@ class LiveSession:
         note = " (exploratory: in this kernel's own process)" if in_process else ""
         work = f"{spec.title} under {spec.allocator}"
         self.tell(f"started {work}, {spec.resolve().threads_text}, seed {spec.seed}{note}")
+
+    def choose(self, name: str) -> Row:
+        """The form shows another allocator: its tunables are those of the next start.
+
+        Raises
+        ------
+        MissingAllocator
+            If it cannot be used.
+        """
+        row = get_row(name)
+        self.settings.choose(get_allocator(row.in_process or name))
+        return row
 
     def _start_values(self, *, is_live_only: bool) -> dict[str, Value]:
         values = self.settings.staged_changes()
@@ -431,9 +442,13 @@ class LiveSession:
     def find_processes(self) -> list[BlockInfo]:
         """Processes one may attach to: of this user, alive, neither this one nor our run."""
         ours = self.target.pid if self.target is not None and self.target.run is not None else -1
+        own_kinds = [row.kind for row in rows() if row.in_process]
         return [
             info
             for info in find_blocks()
             # A runner's block of kind "workload" has nothing to tune; its allocator's is beside it.
-            if info.alive and info.kind != "workload" and info.pid != ours and info.path != self._own_path
+            if info.alive
+            and info.kind != WORKLOAD_KIND
+            and info.pid != ours
+            and not (info.pid == os.getpid() and info.kind in own_kinds)
         ]

@@ -17,12 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, Preset, get_allocator
 from workbench.control import ControlBlock, Settings, Tunable, Value
 from workbench.errors import NoProcess, WorkbenchError
 from workbench.panel import messages
 from workbench.panel.controls import describe_change, describe_values
 from workbench.processes import SetPoint, count_operations, name_process, set_between_operations
-from workbench.sessions import Change, ChangeLog, Preset
+from workbench.sessions import Change, ChangeLog
 
 YOU = "you"
 
@@ -86,14 +87,14 @@ class SettingsDesk:
 
     Parameters
     ----------
-    own : ControlBlock
-        Block of the allocator in this process: descriptors and checks while nothing runs.
+    allocator : Allocator, optional
+        One with tunables, which are shown and checked while nothing runs; the table's first by default.
     """
 
-    def __init__(self, own: ControlBlock) -> None:
+    def __init__(self, allocator: Allocator | None = None) -> None:
         self._lock = threading.RLock()
-        self._own = own
-        self._binding = _Binding(own.tunables)
+        self._allocator = allocator or get_allocator(DEFAULT_ALLOCATOR)
+        self._binding = _Binding(self._allocator.tunables)
         # Appended to by callbacks, emptied by `settle`.
         self._asked: deque[_Asked] = deque()
         # What the process was asked for, as far as the log has it; and which later generations are in it.
@@ -107,7 +108,28 @@ class SettingsDesk:
         self._preset_name = ""
         self._log = ChangeLog()
         self.error = ""
-        self._staged = {name: tunable.default for name, tunable in own.tunables.items()}
+        self._staged = self._allocator.defaults
+        # What waits for the next start of allocators that were chosen before.
+        self._put_by: dict[str, Mapping[str, Value]] = {}
+
+    @property
+    def allocator(self) -> Allocator:
+        """Whose values are those of the next start."""
+        return self._allocator
+
+    def choose(self, allocator: Allocator) -> None:
+        """From now on the values of the next start are this allocator's; those of the one before are kept."""
+        with self._lock:
+            if not allocator.is_tunable or allocator.name == self._allocator.name:
+                return
+            self.settle()
+            self._put_by[self._allocator.name] = self._staged
+            self._allocator = allocator
+            self._staged = self._put_by.get(allocator.name, allocator.defaults)
+            if self._binding.block is None:
+                self._binding = _Binding(allocator.tunables)
+                self._problems.clear()
+            self._log.forget_undo()
 
     @property
     def tunables(self) -> Mapping[str, Tunable]:
@@ -146,7 +168,7 @@ class SettingsDesk:
         with self._lock:
             self.settle()
             self._known = block.requested() if block is not None else None
-            tunables = block.tunables if block is not None else self._own.tunables
+            tunables = block.tunables if block is not None else self._allocator.tunables
             self._binding = _Binding(tunables, block, is_foreign, workload_block, is_repeatable)
             self._entered.clear()
             self._problems.clear()
@@ -160,7 +182,7 @@ class SettingsDesk:
                 self.settle()
             was_foreign = self._binding.is_foreign
             self._known = None
-            self._binding = _Binding(self._own.tunables)
+            self._binding = _Binding(self._allocator.tunables)
             self._problems.clear()
             if was_foreign:
                 self._log.forget_undo()
@@ -168,8 +190,8 @@ class SettingsDesk:
     def staged_changes(self) -> dict[str, Value]:
         """Values for the next start that differ from the defaults."""
         self.settle()
-        defaults = self._own.tunables
-        return {name: value for name, value in self._staged.items() if value != defaults[name].default}
+        defaults = self._allocator.defaults
+        return {name: value for name, value in self._staged.items() if value != defaults[name]}
 
     # --- values ---
 
@@ -255,7 +277,7 @@ class SettingsDesk:
             with contextlib.nullcontext() if binding.is_foreign else contextlib.suppress(NoProcess):
                 asked.point = SetPoint(None, False, binding.block.set(asked.values))
                 return _Stand.SET
-        self._own.check({**self._wanted(), **asked.values})
+        self._allocator.check({**self._wanted(), **asked.values})
         return _Stand.STAGED
 
     def _waits_for_start(self, binding: _Binding, values: Mapping[str, Value]) -> bool:
@@ -379,7 +401,7 @@ class SettingsDesk:
             if not values:
                 return None
             if not binding.is_foreign:
-                self._own.check({**self._staged, **values})  # refuses what could not be started
+                self._allocator.check({**self._staged, **values})  # refuses what could not be started
             one = _Asked(binding, values, cause, gesture, stand=_Stand.STAGED)
             live = values if binding.is_foreign else self._live_only(values)
             if binding.block is not None and live:

@@ -6,18 +6,18 @@ import time
 from collections.abc import Mapping
 from typing import cast
 
+from workbench.allocators import Preset, allocators, rows
 from workbench.control import Tunable
 from workbench.errors import WorkbenchError
 from workbench.export import FORMATS
 from workbench.panel import messages
 from workbench.panel.controls import describe_controls
 from workbench.panel.session import LiveSession
-from workbench.panel.target import ENDLESS_S, IN_PROCESS
+from workbench.panel.target import ENDLESS_S
 from workbench.panel.traces import TraceList
 from workbench.panel.tuner import Tuner
 from workbench.plots import Chart
-from workbench.processes import allocators
-from workbench.sessions import Preset, PresetStore, shipped_presets
+from workbench.sessions import PresetStore, shipped_presets
 from workbench.workloads import REPLAY, Workload, get_workload, known_workloads
 
 # The workload that a form shows before another is chosen.
@@ -49,19 +49,21 @@ class StateBook:
         self._tunables: Mapping[str, Tunable] = {}
         self._controls: list[messages.ControlGroup] = []
         self._traces = TraceList()
-        self._presets: tuple[Preset, ...] | None = None
+        self._saved: tuple[Preset, ...] | None = None
 
     def forget(self) -> None:
         """A view came: everything is sent again."""
         self._sent.clear()
         self.is_fresh = True
 
-    def load_presets(self, *, anew: bool = False) -> tuple[Preset, ...]:
-        """Presets that ship and those that were saved."""
-        if self._presets is None or anew:
-            self._presets = shipped_presets()
-            self._presets += self._store.load()
-        return self._presets
+    def load_presets(self, session: LiveSession, *, anew: bool = False) -> tuple[Preset, ...]:
+        """Presets of the allocator that ship and those that were saved of it."""
+        if self._saved is None or anew:
+            self._saved = self._store.load()
+        row = session.target.allocator if session.target else session.settings.allocator
+        tunables = session.settings.tunables
+        saved = (one for one in self._saved if not one.values or any(name in tunables for name in one.values))
+        return (*shipped_presets(row), *saved)
 
     def take_changes(self, session: LiveSession) -> messages.StateParts:
         """Parts that changed since the last call."""
@@ -117,7 +119,7 @@ class StateBook:
         return parts
 
     def _describe_presets(self, session: LiveSession) -> messages.Presets:
-        presets = self.load_presets()
+        presets = self.load_presets(session)
         return {
             "names": [
                 {"name": preset.name, "help": preset.help, "is_saved": preset.is_saved} for preset in presets
@@ -212,8 +214,7 @@ def _describe_allocators() -> list[messages.Allocator]:
     for allocator in allocators():
         version = f" {allocator.version}" if allocator.version else ""
         label = f"{allocator.name}{version}" if allocator.available else f"{allocator.name} (not installed)"
-        is_ours = allocator.name == "hakmem"
-        note = "" if is_ours else f"{allocator.name} has no tunables; they wait for hakmem."
+        note = "" if allocator.is_tunable else f"{allocator.name} has no tunables; they wait for another."
         described.append(
             {
                 "name": allocator.name,
@@ -223,11 +224,13 @@ def _describe_allocators() -> list[messages.Allocator]:
                 "note": note,
             }
         )
-        if is_ours and allocator.available:
+        for row in rows() if allocator.available else ():
+            if row.in_process != allocator.name:
+                continue
             described.append(
                 {
-                    "name": IN_PROCESS,
-                    "label": f"{IN_PROCESS} (exploratory)",
+                    "name": row.name,
+                    "label": f"{row.name} (exploratory)",
                     "available": True,
                     "remedy": "",
                     "note": "Exploratory, in the kernel's process; failed checks are refused and counted.",

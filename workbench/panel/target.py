@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.control import ControlBlock, Value
+from workbench.allocators import Row, get_row, rows
+from workbench.control import WORKLOAD_KIND, ControlBlock, Value
 from workbench.errors import WorkbenchError
 from workbench.processes import InProcessRun, Outcome, Run, Worker, name_process, resident_bytes
 from workbench.sessions import Recorder
 
-IN_PROCESS = "hakmem in this kernel"
 # "Until Stop", for a runner that wants a length.
 ENDLESS_S = 7 * 86400.0
 # The same for a run whose clock counts operations: it has to be one by operations to be repeatable.
@@ -36,6 +36,8 @@ class Target:
         None for a process that is not ours.
     spec : Run or None
         What our run was asked to do.
+    allocator : Row or None
+        What it runs under; None for a process whose allocator is not in the table.
     before : mapping
         Values a process had when it was attached to.
     """
@@ -47,6 +49,7 @@ class Target:
     recorder: Recorder
     run: Worker | InProcessRun | None = None
     spec: Run | None = None
+    allocator: Row | None = None
     before: Mapping[str, Value] = field(default_factory=dict)
     is_paused: bool = False
     is_stopping: bool = False
@@ -67,9 +70,9 @@ class Target:
     @property
     def is_repeatable(self) -> bool:
         """Whether a change made while the workload stands still can be repeated exactly."""
-        if self.workload_block is None or self.allocator_block is None:
+        if self.workload_block is None or self.allocator_block is None or self.allocator is None:
             return False
-        if self.allocator_block.requested().values.get("clock.mode") != "operations":
+        if not self.allocator.is_steady(self.allocator_block.requested().values):
             return False
         return len(self.workload_block.snapshot().values["workload.operations"]) == 1
 
@@ -112,7 +115,8 @@ def start_target(spec: Run, *, in_process: bool) -> Target:
     """
     run: Worker | InProcessRun = InProcessRun.start(spec) if in_process else Worker.start(spec)
     recorder = _make_recorder(run.allocator_block, run.workload_block, run.pid, is_from_start=not in_process)
-    place = "hakmem in this kernel (exploratory)" if in_process else spec.allocator
+    row = get_row(spec.allocator)
+    place = next((f"{one.name} (exploratory)" for one in rows() if in_process and one.in_process), row.name)
     return Target(
         f"{spec.title} under {place}",
         run.pid,
@@ -121,6 +125,7 @@ def start_target(spec: Run, *, in_process: bool) -> Target:
         recorder,
         run,
         spec,
+        row,
     )
 
 
@@ -145,15 +150,15 @@ def attach_target(path: Path) -> Target:
         raise
     # Not the first word of its command: the program's path may have blanks.
     name = name_process(block.info.pid) or "a process"
-    return Target(
-        f"{name} (pid {block.info.pid})", block.info.pid, block, workload_block, recorder, before=before
-    )
+    row = next((row for row in rows() if row.kind == block.info.kind), None)
+    subject = f"{name} (pid {block.info.pid})"
+    return Target(subject, block.info.pid, block, workload_block, recorder, allocator=row, before=before)
 
 
 def _open_workload_block(path: Path) -> ControlBlock | None:
     """Block of the runner in the same process, where it is a workload of ours."""
-    beside = path.with_suffix(".workload")
-    return ControlBlock.open(beside, kind="workload") if beside.exists() else None
+    beside = path.with_suffix(f".{WORKLOAD_KIND}")
+    return ControlBlock.open(beside) if beside.exists() else None
 
 
 def _make_recorder(

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import tomlkit
 
-from workbench.control import ControlBlock, Value
+from workbench.allocators import DEFAULT_ALLOCATOR, Row, get_allocator
+from workbench.control import Value
 from workbench.errors import BadParameter, WorkbenchError
 from workbench.panel.messages import RunForm, TrialRow, Tune, Tuning
 from workbench.panel.requests import read_request, read_seconds, read_whole
@@ -68,10 +69,9 @@ class Tuner:
         self._injected: queue.SimpleQueue[dict[str, Value]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._started_s = 0.0
-        with ControlBlock.own() as own:
-            self._groups: dict[str, list[str]] = {}
-            for tunable in own.tunables.values():
-                self._groups.setdefault(tunable.group, []).append(tunable.name)
+        self._groups: dict[str, list[str]] = {}
+        self._allocator = DEFAULT_ALLOCATOR
+        self._list_groups()
         # What the views see; replaced field by field under the lock.
         self._told = self._tell_nothing()
 
@@ -85,6 +85,18 @@ class Tuner:
         """Settings of the best so far; empty while nothing beats the defaults."""
         with self._lock:
             return dict(self._best)
+
+    def choose(self, row: Row) -> None:
+        """The form shows another allocator: the next study is of its tunables."""
+        if row.is_tunable:
+            self._allocator = row.in_process or row.name
+            self._list_groups()
+            self._tell(groups=list(self._groups))
+
+    def _list_groups(self) -> None:
+        self._groups = {}
+        for tunable in get_allocator(self._allocator).tunables.values():
+            self._groups.setdefault(tunable.group, []).append(tunable.name)
 
     def _tell_nothing(self) -> Tuning:
         return {
@@ -198,12 +210,14 @@ class Tuner:
         seconds = read_seconds(request.seconds)
         if seconds == 0:
             raise BadParameter("seconds: a run of a study has an end; give its length")
-        given: RunForm = {**request.spec, "allocator": "hakmem", "operations": 0}
+        given: RunForm = {**request.spec, "allocator": self._allocator, "operations": 0}
         spec, _ = read_request(given, {})
         document = tomlkit.document()
         document.add("objectives", list(OBJECTIVES[request.objective]))
         document.add("trials", trials)
         document.add("rounds", _ROUNDS)
+        if self._allocator != DEFAULT_ALLOCATOR:
+            document.add("allocator", self._allocator)
         document.add("search", names or self._groups[request.group])
         works = tomlkit.aot()
         works.append(tomlkit.item(_describe_work(spec, seconds)))
@@ -301,9 +315,7 @@ class Tuner:
         self._tell(done=step.runs, left=step.runs_left, left_s=round(left_s))
 
     def _note_candidates(self, study: Study) -> None:
-        from workbench.processes.settings import known_tunables
-
-        known = known_tunables()
+        known = get_allocator(study.plan.allocator).tunables
 
         def write(settings: Mapping[str, Value]) -> str:
             return ", ".join(

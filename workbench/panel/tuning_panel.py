@@ -13,6 +13,7 @@ from typing import Any, Unpack, cast
 
 import plotly.graph_objects as go
 
+from workbench.allocators import DEFAULT_ALLOCATOR
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, WorkbenchError
 from workbench.export import describe_provenance, write_defaults
@@ -51,9 +52,8 @@ class TuningPanel:
     def __init__(
         self, presets: PresetStore | None = None, sessions: str | os.PathLike[str] | None = None
     ) -> None:
-        self._own = ControlBlock.own()
         folder = default_folder() if sessions is None else Path(sessions).absolute()
-        self._session = LiveSession(self._own, folder)
+        self._session = LiveSession(folder)
         self._store = presets or PresetStore()
         self._tuner = Tuner(Path(STUDIES).absolute())
         self._state = StateBook(self._store, self._tuner)
@@ -68,7 +68,7 @@ class TuningPanel:
         self,
         workload: str,
         *,
-        allocator: str = "hakmem",
+        allocator: str = DEFAULT_ALLOCATOR,
         threads: int = 1,
         seed: int = 1,
         seconds: float = 0.0,
@@ -295,7 +295,6 @@ class TuningPanel:
         closed: messages.Status = {"text": "closed", "state": "idle"}
         self._widget.push({"type": "state", "number": 0, "closed": True, "status": closed})
         self._widget.close()
-        self._own.close()
 
     def __enter__(self) -> TuningPanel:
         return self
@@ -323,6 +322,8 @@ class TuningPanel:
                 session.resume()
             case messages.Stop():
                 session.stop()
+            case messages.ChooseAllocator(allocator=name):
+                self._tuner.choose(session.choose(name))
             case messages.Undo():
                 settings.undo()
             case messages.Redo():
@@ -357,7 +358,9 @@ class TuningPanel:
                 pass  # the pump clears errors after everything that succeeds
 
     def _apply_preset(self, name: str) -> None:
-        preset = next((preset for preset in self._state.load_presets() if preset.name == name), None)
+        preset = next(
+            (preset for preset in self._state.load_presets(self._session) if preset.name == name), None
+        )
         if preset is None:
             raise BadParameter(f"there is no preset {name!r}")
         self._session.settings.apply_preset(preset)
@@ -367,13 +370,13 @@ class TuningPanel:
         requested = self._session.settings.requested()
         changed = {one: value for one, value in requested.items() if value != tunables[one].default}
         preset = self._store.save(name, changed)
-        self._state.load_presets(anew=True)
+        self._state.load_presets(self._session, anew=True)
         self._session.settings.note_preset(preset.name)
         self._state.message = f"saved preset {preset.name}"
 
     def _delete_preset(self, name: str) -> None:
         self._store.delete(name)
-        self._state.load_presets(anew=True)
+        self._state.load_presets(self._session, anew=True)
         self._state.message = f"deleted preset {name}"
 
     def _pin(self, is_pinned: bool) -> None:
@@ -388,7 +391,9 @@ class TuningPanel:
         target = session.target
         spec = target.spec if target else None
         values, tunables = session.settings.requested(), session.settings.tunables
-        block = target.allocator_block if target and target.allocator_block else self._own
+        block = (
+            target.allocator_block if target and target.allocator_block else session.settings.allocator.block
+        )
         process = None
         if target is not None and spec is None:
             process = f"{target.pid} {block.info.command}"

@@ -1,8 +1,7 @@
-"""Processes under an allocator: the allocators, workers and preloaded programs."""
+"""Processes that run under an allocator: workers and preloaded programs."""
 
 from typing import TYPE_CHECKING
 
-from workbench.processes.allocators import Allocator, allocators, get_allocator
 from workbench.processes.exploration import InProcessRun
 from workbench.processes.memory import name_process, peak_resident_bytes, resident_bytes
 from workbench.processes.outcome import Outcome
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from workbench.processes.trace_recorder import RecordingOutcome, record
 
 __all__ = [
-    "Allocator",
     "InProcessRun",
     "Outcome",
     "Program",
@@ -28,10 +26,8 @@ __all__ = [
     "SetPoint",
     "Step",
     "Worker",
-    "allocators",
     "check_preloadable",
     "count_operations",
-    "get_allocator",
     "name_process",
     "peak_resident_bytes",
     "preload_environment",

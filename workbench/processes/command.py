@@ -13,13 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.allocators import get_allocator
 from workbench.control import Value
 from workbench.errors import NoProcess
-from workbench.processes.allocators import get_allocator, run_environment
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes, resident_bytes
 from workbench.processes.preload import check_preloadable
-from workbench.processes.settings import environment_of
 
 _SAMPLE_S = 0.01
 _TAIL_BYTES = 16384
@@ -75,7 +74,7 @@ def run_command(
     allocator_name : str
         What is preloaded.
     settings : mapping of str to Value
-        Tunables of hakmem.
+        Tunables to start with.
     folder : Path
         Where it runs.
     timeout_s : float
@@ -91,10 +90,8 @@ def run_command(
         With the thing, the value and the remedy.
     """
     check_preloadable(command)
-    library = get_allocator(allocator_name).library or c_library
-    environment = run_environment(library)
+    environment = get_allocator(allocator_name).run_environment(settings, c_library)
     environment["PYTHONMALLOC"] = "malloc"  # CPython serves small objects itself otherwise
-    environment.update(environment_of(settings))
     with tempfile.TemporaryFile() as output:
         started_s = time.monotonic()
         process = spawn(["--exec", *command], environment, stdout=output, stderr=output, folder=folder)

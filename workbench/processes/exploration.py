@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+from workbench.allocators import rows
 from workbench.bindings.workloads import (
     ResultRecord,
     path_in_process,
@@ -25,7 +26,6 @@ from workbench.processes.events import EventTally
 from workbench.processes.outcome import Outcome
 from workbench.processes.report import read_progress
 from workbench.processes.runs import Run
-from workbench.processes.settings import TUNABLE_ALLOCATOR
 
 _POLL_S = 0.01
 
@@ -50,8 +50,7 @@ class InProcessRun:
     def start(cls, spec: Run, *, paused: bool = False) -> InProcessRun:
         """Start a run; returns once its control blocks are open.
 
-        Live tunables get the values of `spec.tunables`, the others their defaults, and check.action
-        is refuse.
+        Live tunables get the values of `spec.tunables`, else those of the table's row, else their defaults.
 
         Raises
         ------
@@ -61,8 +60,9 @@ class InProcessRun:
             If another run goes on in this process.
         """
         resolved = spec.resolve()
+        own = next(row for row in rows() if row.in_process)
         for is_asked, refused in (
-            (spec.allocator != TUNABLE_ALLOCATOR, f"there is {TUNABLE_ALLOCATOR} only, not {spec.allocator}"),
+            (spec.allocator != own.in_process, f"there is {own.in_process} only, not {spec.allocator}"),
             (spec.command, "no command is run"),
             (spec.schedule, "nothing is set by a schedule"),
             (spec.trace is not None, "no trace is replayed"),
@@ -77,7 +77,7 @@ class InProcessRun:
                 for name, tunable in allocator_block.tunables.items()
                 if tunable.effect != "start"
             }
-            allocator_block.set({**defaults, "check.action": "refuse", **spec.tunables})
+            allocator_block.set({**defaults, **own.settings, **spec.tunables})
             refusal = start_in_process(
                 spec.workload,
                 list(resolved.parameters.values()),

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from workbench.processes.native_files import RUNNER
+from workbench.allocators import RUNNER
 
 
 @cache

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from workbench.control import native_directory
+from workbench.allocators import RUNNER, get_allocator
 from workbench.errors import BadParameter
-from workbench.processes.allocators import get_allocator
 from workbench.processes.source import own_version, source_revision
 
 UNKNOWN = "unknown"
@@ -110,7 +109,7 @@ def describe_software(allocator_name: str) -> Software:
         workbench_version=own_version(),
         python_version=platform.python_version(),
         source_revision=source_revision(),
-        runner_checksum=checksum_file(native_directory() / "hakmem-run"),
+        runner_checksum=checksum_file(RUNNER),
         allocator_version=allocator.version or UNKNOWN,
         allocator_checksum=checksum_file(library) if library is not None else UNKNOWN,
     )

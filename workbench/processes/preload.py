@@ -1,4 +1,4 @@
-"""Programs that are not ours, with hakmem preloaded: whether it can reach them, and how."""
+"""Programs that are not ours, with an allocator preloaded: whether it can reach them, and how."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, put_first
 from workbench.control import Value
 from workbench.errors import CannotPreload
-from workbench.processes.allocators import get_allocator
 from workbench.processes.elf import ElfFile, read_elf
-from workbench.processes.loader_path import put_first
-from workbench.processes.settings import environment_of
 
 _MAXIMUM_SCRIPT_DEPTH = 4  # an interpreter may be a script itself; the kernel's limit
 _SCRIPT_LINE_BYTES = 256  # the kernel's limit
@@ -23,16 +21,20 @@ _CAPABILITIES = "security.capability"
 
 
 def preload_environment(
-    settings: Mapping[str, Value], base_environment: Mapping[str, str] | None = None
+    settings: Mapping[str, Value],
+    base_environment: Mapping[str, str] | None = None,
+    allocator: Allocator | None = None,
 ) -> dict[str, str]:
-    """Environment that starts a program under hakmem with these settings.
+    """Environment that starts a program under an allocator with these settings.
 
     Parameters
     ----------
     settings : mapping of str to Value
         By tunable name.
     base_environment : mapping of str to str, optional
-        What to add to; this process's by default. Its preloads are kept, after hakmem.
+        What to add to; this process's by default. Its preloads are kept, after the allocator.
+    allocator : Allocator, optional
+        The first of the table by default.
 
     Raises
     ------
@@ -40,11 +42,10 @@ def preload_environment(
         With the thing, the value and the remedy.
     """
     environment = dict(os.environ if base_environment is None else base_environment)
-    library = get_allocator("hakmem").library
-    assert library is not None
-    environment["LD_PRELOAD"] = put_first(library, environment.get("LD_PRELOAD", ""))
-    environment.update(environment_of(settings))
-    return environment
+    allocator = allocator or get_allocator(DEFAULT_ALLOCATOR)
+    if allocator.library is not None:
+        environment["LD_PRELOAD"] = put_first(allocator.library, environment.get("LD_PRELOAD", ""))
+    return environment | allocator.environment_of(settings)
 
 
 def check_preloadable(command: Sequence[str]) -> Path:

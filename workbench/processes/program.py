@@ -1,4 +1,4 @@
-"""A program that is not ours, started here under hakmem, to be attached to."""
+"""A program that is not ours, started here under an allocator, to be attached to."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
+from workbench.allocators import DEFAULT_ALLOCATOR, RUNNER, get_allocator
 from workbench.control import ControlBlock, Value, explain_no_block
 from workbench.errors import NoProcess, WorkerFailed
 from workbench.processes.launcher import spawn
-from workbench.processes.native_files import RUNNER
 from workbench.processes.preload import check_preloadable, preload_environment
 
 _POLL_S = 0.01
@@ -23,9 +23,12 @@ _TAIL_BYTES = 16384
 
 
 class Program:
-    """A running program with hakmem preloaded. Made by `start`; a context manager that ends it."""
+    """A running program with an allocator preloaded. Made by `start`; a context manager that ends it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output: IO[bytes], command: Sequence[str]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], output: IO[bytes], command: Sequence[str], kind: str
+    ) -> None:
+        self._kind = kind
         self._process = process
         self._output = output
         self._command = tuple(command)
@@ -36,6 +39,7 @@ class Program:
         command: Sequence[str],
         settings: Mapping[str, Value] | None = None,
         environment: Mapping[str, str] | None = None,
+        allocator: str = DEFAULT_ALLOCATOR,
     ) -> Program:
         """Start a program in a process group of its own; it is killed when this process ends.
 
@@ -46,8 +50,10 @@ class Program:
         settings : mapping of str to Value, optional
             Tunables to start with.
         environment : mapping of str to str, optional
-            Of the program, before hakmem is added; this process's by default. Unless it says
+            Of the program, before the allocator is added; this process's by default. Unless it says
             otherwise, PYTHONMALLOC is "malloc", since CPython serves small objects itself.
+        allocator : str
+            One that publishes a control block.
 
         Raises
         ------
@@ -55,7 +61,8 @@ class Program:
             With the thing, the value and the remedy.
         """
         check_preloadable(command)
-        variables = preload_environment(settings or {}, environment)
+        found = get_allocator(allocator)
+        variables = preload_environment(settings or {}, environment, found)
         variables.setdefault("PYTHONMALLOC", "malloc")
         output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the program)
         try:
@@ -63,7 +70,7 @@ class Program:
         except BaseException:
             output.close()
             raise
-        return cls(process, output, command)
+        return cls(process, output, command, found.kind)
 
     @property
     def pid(self) -> int:
@@ -83,7 +90,7 @@ class Program:
             # Ended is asked first: a program that ended since can have left its last words.
             is_over = self.poll() is not None or time.monotonic() >= deadline
             with contextlib.suppress(NoProcess):
-                block = ControlBlock.open(self.pid)
+                block = ControlBlock.open(self.pid, self._kind)
                 # The runner has a block of its own until it becomes the program; what is set there is lost.
                 if not block.info.command.startswith(f"{RUNNER} --die-with-parent "):
                     return block

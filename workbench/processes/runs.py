@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, is_tunable
 from workbench.control import Value
 from workbench.errors import BadParameter, OutOfRange, StartOnly, WorkbenchError
 from workbench.plain_values import canonical_json, read_value
-from workbench.processes.allocators import get_allocator
 from workbench.processes.machine import checksum_file
 from workbench.processes.preload import check_preloadable
-from workbench.processes.settings import (
-    TUNABLE_ALLOCATOR,
-    complete_settings,
-    known_tunables,
-    normalize_settings,
-)
 from workbench.workloads import MAXIMUM_THREADS, REPLAY, get_workload
 
 if TYPE_CHECKING:
@@ -93,7 +87,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: Mapping[str, float] = {}
     threads: int | None = None
     seed: int = 1
-    allocator: str = TUNABLE_ALLOCATOR
+    allocator: str = DEFAULT_ALLOCATOR
     seconds: float | None = None
     operations: int | None = None
     tunables: Mapping[str, Value] = {}
@@ -185,13 +179,10 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 content["seconds"] = float(self.length_s)
             else:
                 content["operations"] = int(self.operations)
-        if self.allocator == TUNABLE_ALLOCATOR:
-            content["tunables"] = complete_settings(self.tunables)
-            content["schedule"] = self._resolve_schedule(content["tunables"])
-        elif self.tunables or self.schedule:
-            raise BadParameter(
-                f"tunables are {TUNABLE_ALLOCATOR}'s; allocator {self.allocator} has none: leave them out"
-            )
+        if is_tunable(self.allocator) or self.tunables or self.schedule:
+            allocator = get_allocator(self.allocator)
+            content["tunables"] = allocator.complete(self.tunables)
+            content["schedule"] = self._resolve_schedule(allocator, content["tunables"])
         return ResolvedRun(self, parameters, threads, plan, content)
 
     def to_dict(self) -> dict[str, Any]:
@@ -250,11 +241,11 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         elif not 0 < self.length_s <= MAXIMUM_SECONDS:
             raise OutOfRange(f"seconds: {self.length_s:g} is not above 0 and at most {MAXIMUM_SECONDS:.0f}")
 
-    def _resolve_schedule(self, settings: Mapping[str, Value]) -> list[dict[str, Any]]:
+    def _resolve_schedule(self, allocator: Allocator, settings: Mapping[str, Value]) -> list[dict[str, Any]]:
         """The steps in one form; the settings that each leaves behind are checked as a whole."""
         if sum(len(step.settings) for step in self.schedule) > MAXIMUM_VALUES:
             raise BadParameter(f"schedule: at most {MAXIMUM_VALUES} values can be set during a run")
-        known, settings = known_tunables(), dict(settings)
+        known, settings = allocator.tunables, dict(settings)
         last, steps = {"operations": 0.0, "s": 0.0}, []
         for step in self.schedule:
             if (step.at_operations is None) == (step.at_s is None):
@@ -273,11 +264,11 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not step.settings:
                 raise BadParameter(f"{where}: it sets nothing; give it settings")
             try:
-                values = normalize_settings(step.settings)
+                values = allocator.normalize(step.settings)
                 for name in values:
                     if known[name].effect == "start":
                         raise StartOnly(f"{name} takes effect at start only; give it in the tunables")
-                settings = complete_settings(settings | values)
+                settings = allocator.complete(settings | values)
             except WorkbenchError as error:
                 raise type(error)(f"{where}: {error}") from None
             steps.append(

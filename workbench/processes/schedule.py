@@ -4,8 +4,9 @@ An allocator adopts new settings on its next slow path, so where in a run of one
 depends on where it was set. Both ways here set it while the thread stands between two operations of the
 workload: a *schedule* is carried out by the runner itself at exactly the counts asked for, and
 `set_between_operations` pauses the run, sets, reads the count and lets it go on. A change made the second
-way and repeated the first way, at the count that was read, therefore bites at the same place. With
-`clock.mode` = operations nothing else depends on time, and the whole run is the same event for event.
+way and repeated the first way, at the count that was read, therefore bites at the same place. With settings
+under which nothing in the allocator depends on time (`Row.is_steady`) the whole run is the same event for
+event.
 """
 
 from __future__ import annotations

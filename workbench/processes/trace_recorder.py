@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.allocators import put_first
 from workbench.control import native_directory
 from workbench.errors import BadParameter
-from workbench.processes.loader_path import put_first
 from workbench.processes.preload import check_preloadable
 from workbench.processes.private_folder import open_private_folder
 from workbench.processes.process_trace import ProcessTrace, RecordedTrace

@@ -12,17 +12,15 @@ import time
 from pathlib import Path
 from typing import IO
 
+from workbench.allocators import LATENCY_RUNNER, RUNNER, Allocator, get_allocator
 from workbench.control import ControlBlock
 from workbench.errors import BadParameter, NoProcess, WorkbenchError, WorkerFailed
-from workbench.processes.allocators import get_allocator, run_environment
 from workbench.processes.events import EventTally
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes
-from workbench.processes.native_files import LATENCY_RUNNER, RUNNER
 from workbench.processes.outcome import Outcome
 from workbench.processes.report import Observation, read_outcome, read_progress
 from workbench.processes.runs import ResolvedRun, Run
-from workbench.processes.settings import environment_of, known_tunables
 
 _WATCH_S = 0.2  # how often events are drained, before the ring overwrites them
 _READY_S = 120.0  # to prepare the blocks of the largest parameters
@@ -82,13 +80,13 @@ class Worker:
         resolved = spec.resolve()
         if spec.command:
             raise BadParameter(f"{spec.workload} is a command, not a workload of the catalogue")
-        environment = run_environment(get_allocator(spec.allocator).library)
-        environment.update(environment_of(spec.tunables))
+        allocator = get_allocator(spec.allocator)
+        environment = allocator.run_environment(spec.tunables)
         read_end, write_end = os.pipe()
         try:
             try:
                 process = spawn(
-                    [*_arguments(resolved), "--ready-descriptor", str(write_end)],
+                    [*_arguments(resolved, allocator), "--ready-descriptor", str(write_end)],
                     environment,
                     pass_fds=[write_end],
                     runner=LATENCY_RUNNER if spec.samples_latency else RUNNER,
@@ -100,7 +98,7 @@ class Worker:
             os.close(read_end)
         if path is None:
             raise _explain_failed_start(spec, process)
-        workload_block, allocator_block = _open_blocks(process, path)
+        workload_block, allocator_block = _open_blocks(process, path, allocator.kind)
         worker = cls(spec, process, workload_block, allocator_block)
         if not paused:
             worker.resume()
@@ -284,7 +282,7 @@ def run(spec: Run, timeout_s: float | None = None) -> Outcome:
         return worker.wait(timeout_s)
 
 
-def _arguments(resolved: ResolvedRun) -> list[str]:
+def _arguments(resolved: ResolvedRun, allocator: Allocator) -> list[str]:
     spec = resolved.run
     # It always starts paused: a short run could end, and take its blocks along, before they are open.
     words = ["--paused", "--workload", spec.workload]
@@ -300,7 +298,7 @@ def _arguments(resolved: ResolvedRun) -> list[str]:
     for step in spec.schedule:
         if step.at_operations is None:
             raise BadParameter("schedule: only a measured run takes up settings at_s; give at_operations")
-        values = ((name, known_tunables()[name].to_word(value)) for name, value in step.settings.items())
+        values = ((name, allocator.tunables[name].to_word(value)) for name, value in step.settings.items())
         words += [
             "--change",
             f"{step.at_operations}:{','.join(f'{name}={word:.17g}' for name, word in values)}",
@@ -333,13 +331,14 @@ def _explain_failed_start(spec: Run, process: subprocess.Popen[bytes]) -> Worker
     return WorkerFailed(f"{spec.workload} under {spec.allocator} did not start: {outcome.message}")
 
 
-def _open_blocks(process: subprocess.Popen[bytes], path: Path) -> tuple[ControlBlock, ControlBlock | None]:
+def _open_blocks(
+    process: subprocess.Popen[bytes], path: Path, kind: str
+) -> tuple[ControlBlock, ControlBlock | None]:
     try:
-        workload_block = ControlBlock.open(path, kind="workload")
-        allocator_path = path.with_suffix(".hakmem")
-        if not allocator_path.exists():
+        workload_block = ControlBlock.open(path)
+        if not kind or not (allocator_path := path.with_suffix(f".{kind}")).exists():
             return workload_block, None
-        return workload_block, ControlBlock.open(allocator_path, kind="hakmem")
+        return workload_block, ControlBlock.open(allocator_path)
     except BaseException:
         process.kill()
         process.communicate()

@@ -5,7 +5,7 @@ from workbench.sessions.changes import Change, ChangeLog
 from workbench.sessions.facts import SessionFacts
 from workbench.sessions.history import History, HistoryView
 from workbench.sessions.notebook import save_notebook
-from workbench.sessions.presets import Preset, PresetStore, shipped_presets
+from workbench.sessions.presets import PresetStore, shipped_presets
 from workbench.sessions.recorder import Recorder, Sample
 from workbench.sessions.repetition import (
     explain_inexactness,
@@ -26,7 +26,6 @@ __all__ = [
     "Figure",
     "History",
     "HistoryView",
-    "Preset",
     "PresetStore",
     "Recorder",
     "Sample",

@@ -6,81 +6,17 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.allocators import Preset, Row, rows
 from workbench.control import Value
 from workbench.errors import WorkbenchError
 
-MIB = 1024 * 1024
 
-
-@dataclass(frozen=True)
-class Preset:
-    """Values that differ from the defaults; every tunable not named goes to its default."""
-
-    name: str
-    help: str
-    values: Mapping[str, Value]
-    is_saved: bool = False
-
-
-def shipped_presets() -> tuple[Preset, ...]:
-    """The presets that come with the workbench.
-
-    `analysis` has the second pair of thresholds in the published notes of the design; the two
-    others trade memory for speed in either direction.
-    """
-    return (
-        Preset("default", "Every tunable at its default.", {}),
-        Preset(
-            "analysis",
-            "The published notes' other thresholds: grow above 90 %, shrink below 30 %, 64 to 4096 slots.",
-            {
-                "tls.grow_percent": 90,
-                "tls.shrink_percent": 30,
-                "tls.min_slots": 64,
-                "tls.initial_slots": 64,
-                "tls.max_slots": 4096,
-            },
-        ),
-        Preset(
-            "low memory",
-            "Small caches, idle memory given back early.",
-            {
-                "tls.max_slots": 256,
-                "tls.initial_slots": 16,
-                "tls.grow_percent": 95,
-                "tls.shrink_percent": 40,
-                "tls.refill_percent": 25,
-                "tls.max_bytes": 65536,
-                "tls.one_way_percent": 5,
-                "mid.ring_slots": 16,
-                "mid.ring_min_slots": 4,
-                "mid.ring_max_slots": 64,
-                "ss.purge_delay_ms": 100,
-                "ss.retain_chunks": 0,
-                "big.max_bytes": 64 * MIB,
-                "purge.background": True,
-            },
-        ),
-        Preset(
-            "high throughput",
-            "Large caches that grow early and shrink late, memory kept mapped.",
-            {
-                "tls.initial_slots": 256,
-                "tls.max_slots": 4096,
-                "tls.grow_percent": 60,
-                "tls.shrink_percent": 5,
-                "tls.max_bytes": 4 * MIB,
-                "tls.one_way_percent": 100,
-                "mid.ring_slots": 256,
-                "ss.purge_delay_ms": 10000,
-                "ss.retain_chunks": 64,
-                "l25.contention_percent": 2,
-            },
-        ),
-    )
+def shipped_presets(allocator: Row | None) -> tuple[Preset, ...]:
+    """The presets that come with an allocator, and its defaults."""
+    own = allocator.presets if allocator is not None else ()
+    return (Preset("default", "Every tunable at its default.", {}), *own)
 
 
 class PresetStore:
@@ -135,7 +71,7 @@ class PresetStore:
         name = name.strip()
         if not name:
             raise WorkbenchError("a preset needs a name")
-        if any(name == preset.name for preset in shipped_presets()):
+        if name in {"default", *(preset.name for row in rows() for preset in row.presets)}:
             raise WorkbenchError(f"preset {name!r} ships with the workbench; choose another name")
         kept = {preset.name: dict(preset.values) for preset in self.load()}
         kept[name] = dict(values)

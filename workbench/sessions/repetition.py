@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from workbench.allocators import get_row, is_tunable, tunables_of
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, NoProcess
 from workbench.processes import Outcome, Run, Step, Worker, resident_bytes
@@ -30,9 +31,9 @@ def read_schedule(session: Session) -> tuple[Step, ...]:
     What takes effect at start is left out: it was asked of the next one. A schedule that the session itself
     had is part of it.
     """
-    with ControlBlock.own() as own:
-        tunables = own.tunables
-    schedule = list(session.spec.schedule) if session.spec is not None else []
+    spec = session.spec
+    tunables = tunables_of([spec.allocator] if spec is not None else [])
+    schedule = list(spec.schedule) if spec is not None else []
     for change in session.steps():
         values = {
             name: value
@@ -52,12 +53,13 @@ def explain_inexactness(session: Session) -> list[str]:
     reasons = []
     if session.facts.is_exploratory:
         reasons.append("it ran inside the kernel's own process, a repetition has one of its own")
-    if spec.allocator != "hakmem":
+    row = get_row(spec.allocator)
+    if not row.is_tunable:
         reasons.append(f"allocator {spec.allocator} tells no events")
     if (threads := spec.resolve().threads) != 1:
         reasons.append(f"{threads} threads take turns as the system lets them")
-    if session.facts.settings.get("clock.mode") != "operations":
-        reasons.append("clock.mode was time")
+    if not row.is_steady(session.facts.settings):
+        reasons.append("it depended on time: " + ", ".join(f"{name} was not {row.steady[name]}" for name in row.steady))
     elif spec.operations is None:
         reasons.append("it ran by seconds, not by operations")
     inexact = sum(not step.is_exact for step in session.steps())
@@ -66,8 +68,8 @@ def explain_inexactness(session: Session) -> list[str]:
         reasons.append(f"{changes} made while the workload ran, at a count that is not exact")
     if session.facts.lost_events:
         reasons.append(f"{session.facts.lost_events} events were overwritten before they were read")
-    if any("clock.mode" in step.after for step in session.steps()):
-        reasons.append("clock.mode was changed")
+    changed = [name for name in row.steady if any(name in step.after for step in session.steps())]
+    reasons += [f"{name} was changed" for name in changed]
     return reasons
 
 
@@ -88,7 +90,7 @@ def plan_repetition(session: Session) -> Run:
             f"{session.name}: a process that was attached to cannot be run again; "
             "only a session of a workload of ours can"
         )
-    schedule = read_schedule(session) if spec.allocator == "hakmem" else ()
+    schedule = read_schedule(session) if is_tunable(spec.allocator) else ()
     operations = session.operations
     if not operations:
         raise BadParameter(f"{session.name}: no operation was recorded, so there is nothing to repeat")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from workbench.control import ControlBlock, Tunable
+from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
 from workbench.traces.analysis import TraceProfile
 
 _CACHED_ROUTES = ("tiny", "mid")
@@ -28,28 +28,29 @@ class _Wish:
     why: str
 
 
-def suggest_tunables(profile: TraceProfile) -> pd.DataFrame:
+def suggest_tunables(profile: TraceProfile, allocator_name: str = DEFAULT_ALLOCATOR) -> pd.DataFrame:
     """Values to try for a program like this one; a row a tunable that would differ from its default.
 
     Parameters
     ----------
     profile : TraceProfile
+    allocator_name : str
+        Whose tunables; its row in the table says which of them serve what.
 
     Returns
     -------
     DataFrame
         tunable, value, default (in the tunable's unit), unit and why.
     """
-    with ControlBlock.own() as block:
-        tunables = block.tunables
+    allocator = get_allocator(allocator_name)
     rows = []
     for wish in [*_wish_slots(profile), *_wish_remote(profile), *_wish_purge(profile)]:
-        tunable: Tunable | None = tunables.get(wish.name)
+        tunable = allocator.tunables.get(allocator.suggestions.get(wish.name, ""))
         if tunable is None:
             continue
         value = int(min(max(wish.value, tunable.minimum), tunable.maximum))
         if value != tunable.default:
-            rows.append((wish.name, value, tunable.default, tunable.unit, wish.why))
+            rows.append((tunable.name, value, tunable.default, tunable.unit, wish.why))
     return pd.DataFrame(rows, columns=["tunable", "value", "default", "unit", "why"])
 
 
@@ -64,13 +65,13 @@ def _wish_slots(profile: TraceProfile) -> list[_Wish]:
     typical = (busy["swing_objects"] * busy["allocations"]).sum() / max(1, busy["allocations"].sum())
     return [
         _Wish(
-            "tls.max_slots",
+            "most_slots",
             max(_LEAST_SLOTS, _round_up(swing)),
             f"{swing} objects of up to {size_bytes} bytes go and come again; no other busy class has more",
         ),
         # Half of it: what a thread begins with, it has for every class.
         _Wish(
-            "tls.initial_slots",
+            "first_slots",
             max(_LEAST_SLOTS, _round_up(typical / 2)),
             f"{typical:.0f} go and come again in a busy class on average",
         ),
@@ -81,7 +82,7 @@ def _wish_remote(profile: TraceProfile) -> list[_Wish]:
     if profile.cross_thread_percent < _CROSS_THREAD_PERCENT:
         return []
     why = f"{profile.cross_thread_percent:.0f} % of frees are of another thread's objects"
-    return [_Wish("remote.batch", _REMOTE_BATCH, why)]
+    return [_Wish("remote_batch", _REMOTE_BATCH, why)]
 
 
 def _wish_purge(profile: TraceProfile) -> list[_Wish]:
@@ -94,7 +95,7 @@ def _wish_purge(profile: TraceProfile) -> list[_Wish]:
     if idle_ms < 0.1 * 1000.0 * profile.duration_s:
         return []
     why = f"less than half of the peak lives in the last {idle_ms:.0f} ms"
-    return [_Wish("ss.purge_delay_ms", idle_ms / 10, why)]
+    return [_Wish("idle_ms", idle_ms / 10, why)]
 
 
 def _round_up(value: float) -> int:

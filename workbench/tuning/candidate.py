@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from workbench.allocators import get_allocator
 from workbench.control import Value
 from workbench.experiments import Ratio
-from workbench.processes.settings import known_tunables
 from workbench.table import Table
 
 if TYPE_CHECKING:
@@ -109,14 +109,18 @@ def write_ratios(ratios: tuple[Ratio, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def format_settings(settings: Mapping[str, Value]) -> str:
-    """Write "tls.grow_percent=60 %, tls.max_slots=512 slots"."""
-    known = known_tunables()
+def format_settings(settings: Mapping[str, Value], allocator: str) -> str:
+    """Write settings of an allocator with their units: "NAME=60 %, NAME=512 slots"."""
+    known = get_allocator(allocator).tunables
     return ", ".join(f"{name}={known[name].format(value)}" for name, value in settings.items())
 
 
 def tabulate_candidates(
-    candidates: Sequence[Candidate], objectives: Sequence[str], caption: str, notes: Sequence[str] = ()
+    candidates: Sequence[Candidate],
+    objectives: Sequence[str],
+    allocator: str,
+    caption: str,
+    notes: Sequence[str] = (),
 ) -> Table:
     """A row a candidate, with its ratios to the defaults."""
     return Table(
@@ -128,7 +132,7 @@ def tabulate_candidates(
                 str(one.pairs or ""),
                 *(f"{value:.3f}" for value in one.values or ()),
                 *[""] * (0 if one.values else len(objectives)),
-                format_settings(one.settings),
+                format_settings(one.settings, allocator),
                 one.reason,
             )
             for one in candidates

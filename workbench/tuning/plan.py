@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from workbench.allocators import is_tunable
 from workbench.errors import OutOfRange, WorkbenchError, WrongPlan, describe_unknown
 from workbench.experiments import ComparisonPlan, Measure, Variant, Work
-from workbench.processes.settings import TUNABLE_ALLOCATOR
 from workbench.tuning.objective import OBJECTIVES
 from workbench.tuning.racing import LEAST_ROUNDS
 from workbench.tuning.space import SearchSpace
@@ -78,6 +78,11 @@ class StudyPlan:
     storage: str | None = None
 
     @property
+    def allocator(self) -> str:
+        """Whose settings are searched."""
+        return self.works[0].trial.allocator
+
+    @property
     def measures(self) -> tuple[Measure, ...]:
         """Of the objectives."""
         return tuple(OBJECTIVES[name] for name in self.objectives)
@@ -91,6 +96,9 @@ class StudyPlan:
             With the entry, the value and the remedy.
         """
         _check_works("", self.works)
+        others = {work.trial.allocator for work in (*self.works, *self.held_out.works)} - {self.allocator}
+        if others:
+            raise WrongPlan(f"works: {self.allocator} and {others.pop()} cannot be tuned at once; choose one")
         _check_works("held_out: ", self.held_out.works)
         if not self.objectives:
             raise WrongPlan(f"objectives: there are none; give {' or '.join(OBJECTIVES)}")
@@ -143,8 +151,8 @@ class StudyPlan:
         return ComparisonPlan(
             tuple(_reseed(work, self.held_out.seed) for work in works or self.works),
             (
-                Variant("defaults"),
-                *(Variant(name, tunables=dict(settings)) for name, settings in winners.items()),
+                Variant("defaults", self.allocator),
+                *(Variant(name, self.allocator, dict(settings)) for name, settings in winners.items()),
             ),
             self.held_out.rounds,
         )
@@ -176,8 +184,9 @@ def _check_works(where: str, works: tuple[Work, ...]) -> None:
             raise WrongPlan(
                 f"{where}{work.name}: a study says itself what is set; leave out tunables and schedule"
             )
-        if work.trial.allocator != TUNABLE_ALLOCATOR:
-            raise WrongPlan(f"{where}{work.name}: only {TUNABLE_ALLOCATOR} can be tuned; leave out allocator")
+        if not is_tunable(work.trial.allocator):
+            allocator = work.trial.allocator
+            raise WrongPlan(f"{where}{work.name}: {allocator} has no tunables; leave out allocator")
 
 
 def _check_range(name: str, value: int, least: int, most: int, why: str = "") -> None:

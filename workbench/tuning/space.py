@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.control import ControlBlock, Tunable, Value
+from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
+from workbench.control import Tunable, Value
 from workbench.control.tunable import Constraint
 from workbench.errors import (
     ConstraintBroken,
@@ -236,21 +237,24 @@ class SearchSpace:
         return exact
 
 
-def make_space(axes: Mapping[str, Bounds | Sequence[Value]]) -> SearchSpace:
-    """A space over tunables of the allocator of this build.
+def make_space(
+    axes: Mapping[str, Bounds | Sequence[Value]], allocator: str = DEFAULT_ALLOCATOR
+) -> SearchSpace:
+    """A space over the tunables of an allocator.
 
     Parameters
     ----------
     axes : mapping of str to Bounds or sequence of Value
         By tunable name; values that are listed are the only ones.
+    allocator : str
 
     Raises
     ------
     WrongPlan
         With the tunable, the value and the range.
     """
-    with ControlBlock.own() as own:
-        known, constraints = dict(own.tunables), own.constraints
+    found = get_allocator(allocator)
+    known = found.tunables
     if not axes:
         raise WrongPlan("search: it names no tunable; give some of `workbench tunables`")
     dimensions = []
@@ -263,7 +267,7 @@ def make_space(axes: Mapping[str, Bounds | Sequence[Value]]) -> SearchSpace:
             raise
         except WorkbenchError as error:
             raise WrongPlan(f"search: {error}") from None
-    return SearchSpace(dimensions, constraints, {name: tunable.default for name, tunable in known.items()})
+    return SearchSpace(dimensions, found.block.constraints, found.defaults)
 
 
 def _make_dimension(tunable: Tunable, axis: Bounds | Sequence[Value]) -> Dimension:

@@ -195,7 +195,9 @@ class Study(Displayed):
         """How it stands: a row for each of the latest candidates."""
         candidates = self.list_candidates()
         caption = f"{self._summarise(candidates)}; kept in {self.storage} and {self._results.path}"
-        return tabulate_candidates(candidates[-_SHOWN_CANDIDATES:], self._plan.objectives, caption)
+        return tabulate_candidates(
+            candidates[-_SHOWN_CANDIDATES:], self._plan.objectives, self._plan.allocator, caption
+        )
 
     def __repr__(self) -> str:
         return f"<Study {self._summarise(self.list_candidates())}>"

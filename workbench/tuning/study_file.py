@@ -30,6 +30,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench.allocators import DEFAULT_ALLOCATOR
 from workbench.control import Value
 from workbench.errors import WrongPlan
 from workbench.experiments import Work
@@ -44,7 +45,7 @@ from workbench.experiments.plan_tables import (
 from workbench.tuning.plan import HeldOutPlan, StudyPlan
 from workbench.tuning.space import Bounds, make_space
 
-_LENGTH = ("seconds", "operations", "threads")
+_LENGTH = ("allocator", "seconds", "operations", "threads")
 _WORKS = ("workloads", "datasets", "works", *_LENGTH)
 _STUDY = (
     *_WORKS, "seeds", "objectives", "rounds", "trials", "sampler_seed", "storage", "name", "search",
@@ -64,10 +65,12 @@ def read_study(path: str | os.PathLike[str]) -> StudyPlan:
     """
     place = Path(path)
     content = read_toml(place, _STUDY)
+    works = tuple(_read_works(content, place))
+    allocator = works[0].trial.allocator if works else DEFAULT_ALLOCATOR
     plan = StudyPlan(
         name=take(content, "name", str, place.stem),
-        works=tuple(_read_works(content, place)),
-        space=make_space(_read_search(content)),
+        works=works,
+        space=make_space(_read_search(content), allocator),
         objectives=tuple(read_words(content, "objectives")) if "objectives" in content else ("throughput",),
         seeds=_read_seeds(content),
         rounds=take(content, "rounds", int, StudyPlan.rounds),
@@ -94,7 +97,7 @@ def _read_works(content: Mapping[str, Any], path: Path) -> list[Work]:
 def _read_search(content: Mapping[str, Any]) -> dict[str, Bounds | Sequence[Value]]:
     search = content.get("search")
     if search is None:
-        raise WrongPlan('search: it is missing; name tunables, as in search = ["tls.grow_percent"]')
+        raise WrongPlan('search: it is missing; name tunables, as in search = ["NAME", "NAME"]')
     if isinstance(search, list):
         names = read_words(content, "search")
         twice = [name for name in names if names.count(name) > 1]
@@ -152,7 +155,7 @@ def _read_held_out(content: Mapping[str, Any], path: Path) -> HeldOutPlan:
         if own.keys() & {"workloads", "datasets", "works"}:
             common = {name: content[name] for name in _LENGTH if name in content}
             if own.keys() & {"seconds", "operations"}:
-                common = {name: value for name, value in common.items() if name == "threads"}
+                common = {name: value for name, value in common.items() if name in ("allocator", "threads")}
             works = _read_works(common | own, path)
         elif own:
             raise WrongPlan(f"{next(iter(own))}: no work is named beside it; give workloads or datasets")

@@ -9,6 +9,7 @@ export class WorkloadBar {
 
   /** @param {(message: Request) => void} send */
   constructor(send) {
+    this.send = send;
     /** @type {Workload[]} */
     this.workloads = [];
     /** @type {Allocator[]} */
@@ -20,7 +21,7 @@ export class WorkloadBar {
     this.shown = ""; // the workload whose parameters are shown
     this.shownNumber = 0; // the run that was shown last
     this.workload = make("select", { onchange: () => this.showParameters() });
-    this.allocator = make("select", { onchange: () => this.showHint() });
+    this.allocator = make("select", { onchange: () => this.chooseAllocator() });
     this.threads = make("input", { type: "number", min: "1", value: "2", class: "hak-short" });
     this.seed = make("input", { type: "number", min: "0", value: "1", class: "hak-short" });
     this.seconds = make("input", { type: "number", min: "0", value: "0", class: "hak-short" });
@@ -120,6 +121,11 @@ export class WorkloadBar {
   setTraces(traces) {
     this.traces.replaceChildren(...traces.map((entry) => make("option", { value: entry.value }, entry.label)));
     if (!this.trace.value && traces.length) this.trace.value = traces[0].value;
+  }
+
+  chooseAllocator() {
+    this.showHint();
+    this.send({ type: "choose_allocator", allocator: this.allocator.value });
   }
 
   showHint() {

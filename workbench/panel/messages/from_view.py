@@ -79,6 +79,12 @@ class Redo(FromView):
     """The change that was taken back last is made again."""
 
 
+class ChooseAllocator(FromView):
+    """The form shows another allocator: its tunables are those of the next start."""
+
+    allocator: str
+
+
 class ChoosePreset(FromView):
     """Every tunable goes to a preset's value."""
 
@@ -206,7 +212,7 @@ class Dismiss(FromView):
 Request = (
     Hello | Bye | Report | Ack | AskPlotly
     | Set | Reset | ResetAll | Undo | Redo | ChoosePreset | SavePreset | DeletePreset | Export
-    | Start | Pause | Resume | Stop | Attach | Detach | Pin | Unpin | Record | SaveNotebook
+    | ChooseAllocator | Start | Pause | Resume | Stop | Attach | Detach | Pin | Unpin | Record | SaveNotebook
     | Tune | ResumeTuning | StopTuning | TryValues | ApplyBest | Dismiss
 )  # fmt: skip
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from workbench.allocators import get_allocator, loader_path, run_environment
 from workbench.errors import CannotPreload
-from workbench.processes import get_allocator, preload, preload_environment, record, trace_recorder
-from workbench.processes.allocators import run_environment
-from workbench.processes.loader_path import loader_path
+from workbench.processes import preload, preload_environment, record, trace_recorder
 
 NAMES = [
     "My Projects",
@@ -121,7 +120,7 @@ def test_where_no_link_can_be_made_the_reasons_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = [Path("/proc/self/closed"), tmp_path / "none" / "deep" / "deeper"]
-    monkeypatch.setattr("workbench.processes.loader_path._list_folders", lambda: iter(closed))
+    monkeypatch.setattr("workbench.allocators.preload_paths._list_folders", lambda: iter(closed))
     with pytest.raises(CannotPreload, match="separates libraries at blanks and colons; no link") as caught:
         loader_path(tmp_path / "a b" / "libhakmem.so")
     assert all(str(folder) in str(caught.value) for folder in closed)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import pytest
 
-from workbench.errors import MissingAllocator
-from workbench.processes import allocators, get_allocator
-from workbench.processes.allocators import run_environment
+from workbench.allocators import TABLE_VARIABLE, allocators, get_allocator, run_environment
+from workbench.errors import BadParameter, MissingAllocator
 
 NAMES = ["hakmem", "glibc", "jemalloc", "tcmalloc", "mimalloc2", "mimalloc3"]
 
@@ -47,23 +45,36 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 def test_of_a_library_that_does_not_load_the_reason_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The package's function of the same name hides the module from `import ... as`.
-    module = importlib.import_module("workbench.processes.allocators")
-    broken = tmp_path / "libjemalloc.so.2"
+    broken = tmp_path / "libpond.so"
     broken.write_bytes(b"no library")
-    source = next(source for source in module._SOURCES if source.name == "jemalloc")
-    changed = module._Source(source.name, source.identity, source.package, source.remedy, lambda: broken)
-    monkeypatch.setattr(module, "_SOURCES", (changed,))
-    (allocator,) = module.allocators()
-    assert (allocator.available, allocator.version, allocator.library) == (False, None, None)
+    table = tmp_path / "allocators.toml"
+    table.write_text(f'[pond]\nlibrary = "{broken}"\npackage = "p"\nremedy = "install it"\n')
+    monkeypatch.setenv(TABLE_VARIABLE, str(table))
+    allocator = allocators()[-1]
+    assert (allocator.name, allocator.available, allocator.version) == ("pond", False, None)
     with pytest.raises(MissingAllocator, match=r"cannot be used; .* cannot be preloaded \(file too short"):
-        get_allocator("jemalloc")
+        get_allocator("pond")
     broken.unlink()
-    monkeypatch.setattr(
-        module, "_SOURCES", (module._Source("jemalloc", "jemalloc", "p", "install it", lambda: None),)
-    )
-    with pytest.raises(MissingAllocator, match="allocator jemalloc is missing; install it"):
-        get_allocator("jemalloc")
+    with pytest.raises(MissingAllocator, match="allocator pond is missing; install it"):
+        get_allocator("pond")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[pond", "no table of allocators"),
+        ("pond = 1", "no table of allocators"),
+        ("[pond]\ndepth = 1", "depth: an allocator has no such thing"),
+    ],
+)
+def test_a_table_that_is_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str
+) -> None:
+    table = tmp_path / "allocators.toml"
+    table.write_text(text)
+    monkeypatch.setenv(TABLE_VARIABLE, str(table))
+    with pytest.raises(BadParameter, match=told):
+        allocators()
 
 
 def test_a_run_inherits_no_allocator_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,49 @@
+"""The allocators: where each one's library is, how it gets into a program, and what it says of itself.
+
+A row of `table.toml` is what must be known of an allocator before it runs; `Allocator` is the row as it is
+found on this machine. Nothing above this room knows an allocator, a tunable or a metric by name.
+"""
+
+from workbench.allocators.allocator import (
+    LATENCY_RUNNER,
+    RUNNER,
+    Allocator,
+    allocators,
+    get_allocator,
+    run_environment,
+    tunables_of,
+)
+from workbench.allocators.preload_paths import loader_path, put_first
+from workbench.allocators.start_settings import find_place, read_variable, spell, write_variables
+from workbench.allocators.table import (
+    DEFAULT_ALLOCATOR,
+    TABLE_VARIABLE,
+    Preset,
+    Row,
+    get_row,
+    is_tunable,
+    rows,
+)
+
+__all__ = [
+    "DEFAULT_ALLOCATOR",
+    "LATENCY_RUNNER",
+    "RUNNER",
+    "TABLE_VARIABLE",
+    "Allocator",
+    "Preset",
+    "Row",
+    "allocators",
+    "find_place",
+    "get_allocator",
+    "get_row",
+    "is_tunable",
+    "loader_path",
+    "put_first",
+    "read_variable",
+    "rows",
+    "run_environment",
+    "spell",
+    "tunables_of",
+    "write_variables",
+]

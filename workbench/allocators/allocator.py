@@ -1,0 +1,324 @@
+"""Allocators as they are found on this machine: each describes itself by its control block."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sysconfig
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from workbench.allocators.preload_paths import loader_path
+from workbench.allocators.start_settings import write_variables
+from workbench.allocators.table import Row, get_row, is_tunable, rows
+from workbench.control import (
+    ControlBlock,
+    Tunable,
+    Value,
+    explain_no_block,
+    find_blocks,
+    native_directory,
+)
+from workbench.errors import (
+    BadParameter,
+    CannotPreload,
+    MissingAllocator,
+    NoProcess,
+    UnknownTunable,
+    WorkbenchError,
+    describe_unknown,
+)
+
+RUNNER = native_directory() / "hakmem-run"
+LATENCY_RUNNER = native_directory() / "hakmem-run-latency"
+
+_PROBE_TIMEOUT_S = 20
+# Where the loader looks by default; Debian's multiarch folder first.
+_FOLDERS = (
+    f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}",
+    "/usr/lib64",
+    "/usr/lib",
+    "/usr/local/lib",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Allocator(Row):
+    """An allocator that programs can run under: a row of the table, and what it says of itself.
+
+    Attributes
+    ----------
+    version : str or None
+        As the library itself says; None if it is missing or cannot be used.
+    library : Path or None
+        What to preload; None for the C library's own, and for a missing one.
+    """
+
+    version: str | None = None
+    library: Path | None = None
+    _block: ControlBlock | None = field(default=None, repr=False)
+
+    @property
+    def available(self) -> bool:
+        """Whether it can be used; if not, `remedy` says what to do."""
+        return self.version is not None
+
+    @property
+    def block(self) -> ControlBlock:
+        """Control block of a process under it that had no settings: it describes and checks values.
+
+        Raises
+        ------
+        BadParameter
+            If it has no tunables.
+        NoProcess
+            If processes under it get no control block here, with the reason.
+        """
+        if not self.kind:
+            others = ", ".join(row.name for row in rows() if row.is_tunable and not row.in_process)
+            raise BadParameter(f"allocator {self.name} has no tunables: leave them out, or choose {others}")
+        if self._block is None:
+            reason = explain_no_block()[0] or self.remedy
+            raise NoProcess(f"allocator {self.name} has no control block here: {reason}")
+        return self._block
+
+    @property
+    def tunables(self) -> Mapping[str, Tunable]:
+        """Its tunables by name; none if it publishes no control block.
+
+        Raises
+        ------
+        NoProcess
+            As `block`.
+        """
+        return self.block.tunables if self.kind else {}
+
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """What its tunables are unless set."""
+        return {name: tunable.default for name, tunable in self.tunables.items()}
+
+    def check(self, settings: Mapping[str, Value]) -> None:
+        """See whether a process under it can start with these settings; the others have their defaults.
+
+        Raises
+        ------
+        BadParameter, UnknownTunable, OutOfRange, ConstraintBroken
+            As a set of a running block would.
+        """
+        if settings:
+            self.block.check(settings)
+
+    def normalize(self, settings: Mapping[str, Value]) -> dict[str, Value]:
+        """Check values and give them the form the block has them in: "60 %" becomes 60.
+
+        Raises
+        ------
+        BadParameter, UnknownTunable, OutOfRange
+            With the name, the value and the range.
+        """
+        if not settings:
+            return {}
+        known = self.block.tunables
+        for name in settings:
+            if name not in known:
+                raise UnknownTunable(describe_unknown("tunable", name, known))
+        return {name: known[name].from_word(known[name].to_word(value)) for name, value in settings.items()}
+
+    def complete(self, settings: Mapping[str, Value]) -> dict[str, Value]:
+        """All tunables with these settings, the others at their defaults.
+
+        Raises
+        ------
+        BadParameter, UnknownTunable, OutOfRange, ConstraintBroken
+            As `check`; BadParameter also if it has no tunables.
+        """
+        complete = {name: one.default for name, one in self.block.tunables.items()} | self.normalize(settings)
+        self.check(complete)
+        return complete
+
+    def environment_of(self, settings: Mapping[str, Value]) -> dict[str, str]:
+        """Environment variables that start it with these settings.
+
+        Raises
+        ------
+        BadParameter, UnknownTunable, OutOfRange, ConstraintBroken
+            As `check`.
+        """
+        self.check(settings)
+        return write_variables(
+            (self.tunables[name], value) for name, value in self.normalize(settings).items()
+        )
+
+    def run_environment(self, settings: Mapping[str, Value], c_library: Path | None = None) -> dict[str, str]:
+        """Environment for a measured run: this process's, without the settings of any allocator, and these.
+
+        Parameters
+        ----------
+        settings : mapping of str to Value
+        c_library : Path, optional
+            What is preloaded for the C library's own allocator, for programs that link another one.
+
+        Raises
+        ------
+        BadParameter, UnknownTunable, OutOfRange, ConstraintBroken, CannotPreload
+            As `check`; and if the loader cannot take the library's path.
+        """
+        if self.in_process:
+            raise BadParameter(f"allocator {self.name} is in no other process; choose {self.in_process}")
+        return run_environment(self.library or c_library) | self.environment_of(settings)
+
+
+def run_environment(library: Path | None) -> dict[str, str]:
+    """Environment with a library preloaded: this process's, without the settings of any allocator.
+
+    Raises
+    ------
+    CannotPreload
+        If the loader cannot take the library's path, and no link to it can be made.
+    """
+    # A shell may carry settings. A run is what its specification says, so they go.
+    prefixes = ("LD_PRELOAD", *(prefix for row in rows() for prefix in row.variables))
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(prefixes)}
+    if library is not None:
+        environment["LD_PRELOAD"] = loader_path(library)
+    return environment
+
+
+def allocators() -> list[Allocator]:
+    """All allocators that programs can run under, each found or with the package to install."""
+    return [_find(row) for row in rows() if not row.in_process]
+
+
+def get_allocator(name: str) -> Allocator:
+    """Find one that can be used.
+
+    Raises
+    ------
+    MissingAllocator
+        If there is none of that name, or its library is missing.
+    """
+    allocator = _find(get_row(name))
+    if not allocator.available:
+        what = "cannot be used" if _find_library(allocator) else "is missing"
+        raise MissingAllocator(f"allocator {name} {what}; {allocator.remedy}")
+    return allocator
+
+
+def tunables_of(names: Iterable[str]) -> dict[str, Tunable]:
+    """Tunables of several allocators by name, as far as these are at hand."""
+    found: dict[str, Tunable] = {}
+    for name in dict.fromkeys(names):
+        if is_tunable(name):
+            with suppress(MissingAllocator):
+                found = {**get_allocator(name).tunables, **found}
+    return found
+
+
+def _find_library(row: Row) -> Path | None:
+    if row.distribution:
+        # Of several links to one library, the shortest name.
+        with suppress(metadata.PackageNotFoundError):
+            files = [
+                file for file in metadata.files(row.distribution) or [] if file.name.startswith(row.file)
+            ]
+            paths = [Path(str(file.locate())) for file in sorted(files, key=lambda file: file.name)]
+            return next((path.resolve() for path in paths if path.exists()), None)
+        return None
+    folders = [native_directory()] if row.is_built else _FOLDERS
+    return next((path for folder in folders if (path := Path(folder, row.file)).is_file()), None)
+
+
+def _find(row: Row) -> Allocator:
+    library = _find_library(row) if row.file else None
+    if row.file and library is None:
+        return Allocator(**vars(row))
+    try:
+        return _probe(row, library, library.stat().st_mtime_ns if library else 0)
+    except WorkbenchError as error:
+        return Allocator(**vars(row) | {"remedy": str(error)})
+
+
+@cache
+def _probe(row: Row, library: Path | None, _changed_ns: int) -> Allocator:
+    """Loads it as a run would, asks, and opens its control block. Asked once a library file.
+
+    Raises
+    ------
+    CannotPreload
+        If it cannot be loaded or something else answers, with what the loader said.
+    """
+    if row.in_process:
+        return Allocator(**vars(row), version=_package_version(row), _block=ControlBlock.own())
+    try:
+        environment = run_environment(library)
+        with subprocess.Popen(
+            [RUNNER, "--allocator"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            try:
+                answer = _read_line(process.stdout.fileno())
+                block = _open_block(process.pid, row.kind)
+                said = " ".join(
+                    process.communicate(timeout=_PROBE_TIMEOUT_S)[1].decode(errors="replace").split()
+                )
+            finally:
+                process.kill()
+    except (OSError, subprocess.SubprocessError) as error:
+        raise CannotPreload(f"{library or RUNNER}: it cannot be loaded: {error}") from None
+    try:
+        told: dict[str, str] = json.loads(answer)
+    except ValueError:
+        said = said or f"exit code {process.returncode}"
+        raise CannotPreload(f"{library or RUNNER}: it cannot be loaded: {said}") from None
+    if not _is_served_by(told["library"], library):
+        said = said or f"{Path(told['library']).name} answered in its place"
+        raise CannotPreload(f"{library or RUNNER}: it cannot be loaded: {said}")
+    version = told["version"] or _package_version(row) or (block.info.build if block else "unknown")
+    return Allocator(**vars(row), version=version, library=library, _block=block)
+
+
+def _read_line(descriptor: int) -> str:
+    """What the probe answers; as much as came, if it ends or takes too long."""
+    text = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while not text.endswith(b"\n") and selector.select(_PROBE_TIMEOUT_S):
+            piece = os.read(descriptor, 4096)
+            if not piece:
+                break
+            text += piece
+    return text.decode(errors="replace")
+
+
+def _open_block(pid: int, kind: str) -> ControlBlock | None:
+    """The probe's block. It can be read as long as it is open, after the probe's end, too."""
+    for info in find_blocks(pid, kind) if kind else ():
+        block = ControlBlock.open(info.path)
+        info.path.unlink(missing_ok=True)
+        return block
+    return None
+
+
+def _is_served_by(found: str, library: Path | None) -> bool:
+    if library is None:
+        return Path(found).name.startswith("libc.so")
+    with suppress(OSError):
+        return Path(found).samefile(library)
+    return False
+
+
+def _package_version(row: Row) -> str:
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(row.package)
+    return ""
