@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # slow to import, and a run needs none of it
 # The time left is reckoned from the latest trials: those of one kind may be longer than others.
 _REMEMBERED_S = 600.0
 _NOTEBOOK_PERIOD_S = 0.5
-_NOTEBOOK_COLUMNS = 110
+_NOTEBOOK_COLUMNS = 90
 
 
 class Bars(Progress):
@@ -61,7 +61,9 @@ class Bars(Progress):
             return
         self._next_s = time.monotonic() + _NOTEBOOK_PERIOD_S
         text = io.StringIO()
-        Console(file=text, width=_NOTEBOOK_COLUMNS, force_jupyter=False).print(self.get_renderable())
+        Console(file=text, width=_NOTEBOOK_COLUMNS, color_system=None, force_jupyter=False).print(
+            self.get_renderable()
+        )
         self._handle.update({"text/plain": text.getvalue().rstrip()}, raw=True)
 
 
