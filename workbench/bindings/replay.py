@@ -42,7 +42,7 @@ class Compiler:
     Parameters
     ----------
     descriptor : int
-        Of the plan's file, open to write.
+        The plan's file, open to write.
     """
 
     def __init__(self, descriptor: int) -> None:

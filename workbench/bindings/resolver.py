@@ -68,7 +68,7 @@ class Resolver:
     Parameters
     ----------
     head : MappedFile
-        Of the spool. It stays open as long as the resolver.
+        The first file of the spool. It stays open as long as the resolver.
 
     Raises
     ------

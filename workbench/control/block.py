@@ -62,7 +62,7 @@ class Adoption:
     Attributes
     ----------
     generation : int
-        Of the requested settings.
+        Generation of the requested settings.
     threads : int
         Threads that live; 0 if the block does not tell.
     adopted : int

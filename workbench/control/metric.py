@@ -63,7 +63,7 @@ class Metric:
     group : str
         Component.
     unit : str
-        Of the value; of a counter's rate it is per second.
+        Unit of the value; a counter's rate is per second.
     help : str
         One line of text.
     chart : str

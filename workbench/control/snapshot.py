@@ -226,7 +226,7 @@ class Snapshot(Displayed):
         Returns
         -------
         float
-            Of a gauge or difference the level. Of a counter its rate per second since `since`, without it
+            For a gauge or difference, the level. For a counter, its rate per second since `since`, without it
             the total. Of a quotient of counters the quotient of their increments since `since`. NaN where
             nothing happened.
 

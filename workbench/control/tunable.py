@@ -31,11 +31,11 @@ class Tunable:
     group : str
         Component, the heading it stands under.
     unit : str
-        Of the value; empty for plain numbers.
+        Unit of the value; empty for plain numbers.
     help : str
         One line of text.
     type : {"int", "bool", "real", "choice"}
-        Of the value.
+        Type of the value.
     choices : tuple of str
         For type "choice"; the block stores the index.
     scale : {"linear", "log"}

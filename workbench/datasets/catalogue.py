@@ -53,7 +53,7 @@ def load(name: str) -> pd.DataFrame:
     Parameters
     ----------
     name : str
-        Of a dataset.
+        Name of a dataset.
 
     Returns
     -------

@@ -38,7 +38,7 @@ def rebuild(name: str, output: Path | None = None) -> Path:
     Parameters
     ----------
     name : str
-        Of a scenario.
+        Name of a scenario.
     output : Path, optional
         Write there, and the card beside it; by default the dataset is replaced, and its row in the
         folder's README.
@@ -46,7 +46,7 @@ def rebuild(name: str, output: Path | None = None) -> Path:
     Returns
     -------
     Path
-        Of the recording.
+        Path of the new trace.
 
     Raises
     ------

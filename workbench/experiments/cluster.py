@@ -55,7 +55,7 @@ def run_trials_on_cluster(
     results : Results
         Held for writing (`Results.writing`).
     address : str
-        Of the scheduler: "tls://host:port", or "tcp://…" on this machine. Certificates are found where
+        The scheduler: "tls://host:port", or "tcp://…" on this machine. Certificates are found where
         Dask's configuration says.
     on_result : callable, optional
         Told of each new result.

@@ -91,7 +91,7 @@ class Finding:
     variant, baseline : str
     measure : Measure
     ratio : Ratio
-        Of the variant to the baseline.
+        Ratio of the variant to the baseline.
     value, baseline_value : float
         Medians, in the measure's unit; NaN for the mean of all works.
     failed : int

@@ -75,7 +75,7 @@ class ComparisonPlan:
     looks : int
         How often, at equal distances, the rounds are looked at; they end early once all is told.
     seed : int
-        Of the order; the work of round k has its trial's seed + k.
+        Seed of the order; the work of round k has its trial's seed + k.
     samples_latency : bool
         Whether each round also has trials that time single calls.
     """

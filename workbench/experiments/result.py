@@ -31,13 +31,13 @@ class TrialResult:
     status : str
         "completed", "crashed", "failed", "timed out", "out of memory" or "stopped".
     reason : str
-        Of a failure, one line; empty if completed.
+        Why it failed, in one line; empty if completed.
     machine : Machine
     software : Software
     runner_build, allocator_build : str
         Version, compiler and options, as the control blocks tell; empty where there is none.
     operations : int
-        Of all threads; 1 for a command.
+        Operations of all threads; 1 for a command.
     elapsed_s : float
         Without preparation.
     operations_per_s : float
@@ -52,7 +52,7 @@ class TrialResult:
         By name of the allocator's metrics, folded to one number: counters and what is derived as they
         were at the end, of gauges the highest sample; empty without a control block.
     checksum : str
-        Of the requests that the workload made; of the last 16 KiB that a command wrote.
+        Checksum of the requests that the workload made, or of the last 16 KiB that a command wrote.
     sample_count : int
         Samples that the means are of.
     warmed_bytes : int

@@ -71,7 +71,7 @@ class Results(Displayed):
 
     @property
     def ids(self) -> frozenset[str]:
-        """Of the trials that are done, failed ones too."""
+        """Ids of the trials that are done, failed ones too."""
         return frozenset(self._by_id)
 
     def __len__(self) -> int:

@@ -115,7 +115,7 @@ class Evidence(Displayed):
     Parameters
     ----------
     version : int
-        Of this form.
+        Version of this form.
     date : str
         UTC, when it was made.
     variant, baseline : str

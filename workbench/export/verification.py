@@ -45,7 +45,7 @@ class Verification(Displayed):
     ----------
     evidence : Evidence
     comparison : Comparison
-        Of the rounds that were run here.
+        What the rounds that were run here found.
     judgements : tuple of Judgement
         One a claim that has a verdict.
     differences : tuple of str

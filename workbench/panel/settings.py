@@ -76,7 +76,7 @@ class _Asked:
 
     @property
     def generation(self) -> int:
-        """Of the settings that it made; 0 if it made none."""
+        """Generation of the settings that it made; 0 if it made none."""
         return self.point.generation if self.point else 0
 
 
@@ -157,11 +157,11 @@ class SettingsDesk:
         Parameters
         ----------
         block : ControlBlock or None
-            Of the allocator.
+            The control block of the allocator.
         is_foreign : bool
             Whether the process is not ours.
         workload_block : ControlBlock, optional
-            Of the runner, whose operations are counted with every change.
+            The control block of the runner, whose operations are counted with every change.
         is_repeatable : bool
             Whether the workload stands still for every change, so that it can be repeated exactly.
         """
@@ -225,7 +225,7 @@ class SettingsDesk:
     def matching_preset(self, presets: tuple[Preset, ...]) -> str:
         """Name of the preset whose values all hold, empty if there is none.
 
-        Of several with the same values it is the one chosen last.
+        Among several with the same values it is the one chosen last.
         """
         requested = self.requested()
         for preset in sorted(presets, key=lambda preset: preset.name != self._preset_name):

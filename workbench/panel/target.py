@@ -27,7 +27,7 @@ class Target:
     subject : str
         What the status line calls it.
     pid : int
-        Of the process.
+        Pid of the process.
     allocator_block, workload_block : ControlBlock or None
         What it publishes.
     recorder : Recorder

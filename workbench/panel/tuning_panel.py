@@ -185,7 +185,7 @@ class TuningPanel:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that runs or is attached to."""
+        """Pid of the process that runs or is attached to."""
         return self._session.target.pid if self._session.target and self._session.is_process_alive else None
 
     @property

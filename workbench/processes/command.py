@@ -39,7 +39,7 @@ class CommandOutcome:
     processor_s : float
         User and system time of it and of the children it waited for.
     mean_resident_bytes, peak_resident_bytes : int
-        Of it and its children together, as sampled; the peak is at least that of the largest of them.
+        Memory of it and its children together, as sampled; the peak is at least that of the largest of them.
     sample_count : int
         How often they were looked at.
     output_tail : str

@@ -84,7 +84,7 @@ def replay(spec: Run, interval_s: float = INTERVAL_S) -> tuple[Outcome, pd.DataF
     Parameters
     ----------
     spec : Run
-        Of the workload `replay`.
+        A run of the workload `replay`.
     interval_s : float
         Between two samples.
 

@@ -105,7 +105,7 @@ class InProcessRun:
 
     @property
     def pid(self) -> int:
-        """Of this process."""
+        """Pid of this process."""
         return os.getpid()
 
     @property
@@ -115,7 +115,7 @@ class InProcessRun:
 
     @property
     def allocator_block(self) -> ControlBlock:
-        """Of the allocator in this process."""
+        """Control block of the allocator in this process."""
         return self._allocator_block
 
     def pause(self) -> None:

@@ -35,7 +35,7 @@ class Machine:
     cores : int
         That this process may use.
     memory_bytes : int
-        Of the machine.
+        Memory of the machine.
     governor : str
         How the CPU chooses its frequency; "none" where the system does not tell.
     huge_pages : str
@@ -60,12 +60,12 @@ class Software:
     ----------
     workbench_version, python_version : str
     source_revision : str
-        Of the checkout, "-dirty" if changed; empty for an installed package.
+        Revision of the checkout, with "-dirty" if changed; empty for an installed package.
     runner_checksum : str
-        Of the native workload runner; sha256.
+        The sha256 of the native workload runner.
     allocator_version : str
     allocator_checksum : str
-        Of its library; sha256.
+        The sha256 of its library.
     """
 
     workbench_version: str

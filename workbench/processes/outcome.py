@@ -27,13 +27,13 @@ class Outcome(Displayed):
     exit_code : int or None
         None if a signal ended it.
     operations : int
-        Of all threads; for a crash, as far as they were published.
+        Operations of all threads; after a crash, as far as they were published.
     elapsed_s, operations_per_s : float
         Without pauses.
     peak_resident_bytes : int
         For a crash, as last seen.
     checksum : str
-        Of the requests; empty unless it ended by itself.
+        Checksum of the requests; empty unless the run ended by itself.
     stderr_tail : str
         The last of what it wrote to standard error.
     events : mapping of str to int

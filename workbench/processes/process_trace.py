@@ -27,7 +27,7 @@ class RecordedTrace:
     Parameters
     ----------
     path : Path
-        Of the file.
+        Path of the file.
     metadata : TraceMetadata
         What it comes to.
     stored_bytes : int
@@ -51,13 +51,13 @@ class ProcessTrace:
     Parameters
     ----------
     head : Path
-        Of the spool.
+        The first file of the spool.
     find_path : callable
         Names the trace's file, by the program's name.
     recording : str
         Name of the recording, the same in all its traces.
     level : int
-        Of compression.
+        Level of compression.
     """
 
     def __init__(self, head: Path, find_path: Callable[[str], Path], recording: str, level: int) -> None:
@@ -94,7 +94,7 @@ class ProcessTrace:
 
     @property
     def path(self) -> Path:
-        """Of the trace."""
+        """Path of the trace."""
         return self._writer.path
 
     @property

@@ -50,7 +50,7 @@ class Program:
         settings : mapping of str to Value, optional
             Tunables to start with.
         environment : mapping of str to str, optional
-            Of the program, before the allocator is added; this process's by default. Unless it says
+            For the program, before the allocator is added; this process's by default. Unless it says
             otherwise, PYTHONMALLOC is "malloc", since CPython serves small objects itself.
         allocator : str
             One that publishes a control block.
@@ -74,7 +74,7 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Of the process, also after its end."""
+        """Pid of the process, also after its end."""
         return self._process.pid
 
     def open_block(self, timeout_s: float = _BLOCK_TIMEOUT_S) -> ControlBlock:

@@ -54,7 +54,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     workload : str
-        Of the catalogue; with `command`, only a name for it.
+        Name of a workload; with `command`, only a name for it.
     parameters : mapping of str to float
         In each parameter's unit; the others have their defaults.
     threads : int or None
@@ -134,7 +134,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def resolve(self) -> ResolvedRun:
         """Check the content, and fill in what this build and this machine add: defaults, threads, files.
 
-        Of a replay, its trace is compiled if that was not done yet.
+        For a replay, the trace is compiled if that was not done yet.
 
         Raises
         ------

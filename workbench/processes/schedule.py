@@ -29,11 +29,11 @@ class SetPoint:
     Parameters
     ----------
     operations : int or None
-        Of the workload, all threads; None where nobody counts them.
+        Operations of all threads of the workload; None where nobody counts them.
     is_exact : bool
         Whether no operation was done between that count and the change.
     generation : int
-        Of the settings, as `ControlBlock.set` returned.
+        Generation of the settings, as `ControlBlock.set` returned.
     """
 
     operations: int | None

@@ -42,7 +42,7 @@ class RecordingOutcome:
     Parameters
     ----------
     exit_code : int
-        Of the command; negative for a signal.
+        Exit status of the command; negative for a signal.
     traces : tuple of RecordedTrace
         The command's own first, then those of its children in the order in which they began.
     elapsed_s : float
@@ -90,14 +90,14 @@ def record(
     children : bool
         Whether those are kept.
     environment : mapping of str to str, optional
-        Of the command; this process's by default. Unless it says otherwise, PYTHONMALLOC is "malloc".
+        For the command; this process's by default. Unless it says otherwise, PYTHONMALLOC is "malloc".
     working_directory : path, optional
-        Of the command; this process's by default.
+        Where the command runs; this process's by default.
     spool_directory : path, optional
         Where raw records wait to be compressed, in a private folder; the system's for temporary files by
         default.
     level : int
-        Of compression, 1 to 22.
+        Level of compression, 1 to 22.
     stdin, stdout, stderr : int, optional
         As subprocess takes them.
     progress : callable, optional

@@ -66,7 +66,7 @@ class Worker:
         Parameters
         ----------
         spec : Run
-            Of a workload; without steps at seconds, which the measuring process carries out.
+            A run of a workload, without steps at seconds, which the measuring process carries out.
         paused : bool
             Whether it waits for `resume`.
 
@@ -111,7 +111,7 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """Of the process, also after its end."""
+        """Pid of the process, also after its end."""
         return self._process.pid
 
     @property

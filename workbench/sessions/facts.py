@@ -43,7 +43,7 @@ class SessionFacts:
     operations : int or None
         At the end, of all threads.
     elapsed_s : float or None
-        Of the workload, without pauses.
+        Time that the workload ran, without pauses.
     lost_events : int
         Overwritten before they were read.
     is_exploratory : bool

@@ -21,12 +21,12 @@ def save_notebook(session: Session, path: str | os.PathLike[str] | None = None) 
     session : Session
         To be repeated.
     path : str or path, optional
-        Of the notebook; a notebook of that name is replaced. Beside the session by default.
+        Path of the notebook; a notebook of that name is replaced. Beside the session by default.
 
     Returns
     -------
     Path
-        Of the notebook.
+        Path of the notebook.
 
     Raises
     ------

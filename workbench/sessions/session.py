@@ -82,7 +82,7 @@ class Session(Displayed):
 
     @property
     def name(self) -> str:
-        """Of its folder, without the ending."""
+        """Name of its folder, without the ending."""
         return self.path.name.removesuffix(SUFFIX)
 
     @property
@@ -92,7 +92,7 @@ class Session(Displayed):
 
     @property
     def size_bytes(self) -> int:
-        """Of all its files."""
+        """Size of all its files."""
         return sum(file.stat().st_size for file in self.path.iterdir() if file.is_file())
 
     @cached_property

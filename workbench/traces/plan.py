@@ -43,7 +43,7 @@ class ReplayPlan:
     Parameters
     ----------
     path : Path
-        Of the plan.
+        Path of the plan.
     lane_count : int
         Threads of the replay.
     event_count : int
@@ -51,11 +51,11 @@ class ReplayPlan:
     slot_count : int
         Entries of the table of live objects, 16 bytes each in the replayer.
     duration_s : float
-        Of the recording.
+        Length of the recording.
     skipped_frees : int
         Frees of objects whose allocation is not in the trace; they are left out.
     trace_checksum : str
-        Of the trace it was compiled from.
+        Checksum of the trace it was compiled from.
     file_bytes : int
         Size of the plan.
     """
@@ -80,7 +80,7 @@ def cache_folder() -> Path:
 def find_plan(trace_path: str | os.PathLike[str]) -> ReplayPlan:
     """Find the plan of a trace file in the cache; compile it if it is not there.
 
-    Of a damaged trace, what precedes the damage is compiled.
+    If the trace is damaged, what precedes the damage is compiled.
 
     Raises
     ------

@@ -78,7 +78,7 @@ class Trace(Displayed):
 
     @property
     def path(self) -> Path:
-        """Of the file."""
+        """Path of the file."""
         return self._path
 
     @property

@@ -36,7 +36,7 @@ class Candidate:
         "queued", "running"; "better" (than what it ran against), "not better", "pruned" (cannot beat it),
         "dominated" (stopped: cannot reach the front), "failed", "repeated" (tried before).
     reason : str
-        Of a failure, or of what it repeats.
+        Why it failed, or what it repeats.
     against : int
         Number of the candidate that it ran in pairs with; `DEFAULTS` for the defaults.
     pairs : int

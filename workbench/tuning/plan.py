@@ -31,7 +31,7 @@ class HeldOutPlan:
     works : tuple of Work
         Besides the study's own works, which take other seeds here.
     seed : int
-        Of the first round; round k has seed + k.
+        Seed of the first round; round k has seed + k.
     rounds : int
     """
 
@@ -52,7 +52,7 @@ class StudyPlan:
         A candidate is as good as the geometric mean of its ratios on all of them.
     space : SearchSpace
     objectives : tuple of str
-        Of `OBJECTIVES`; with several it is a search for the Pareto front.
+        Names from `OBJECTIVES`; with several it is a search for the Pareto front.
     seeds : tuple of int
         Round k has the k-th of them, again and again.
     rounds : int
@@ -60,7 +60,7 @@ class StudyPlan:
     trials : int
         Candidates in all; more can be asked for.
     sampler_seed : int
-        Of the search and of the order within rounds.
+        Seed of the search and of the order within rounds.
     held_out : HeldOutPlan
     storage : str or None
         URL of a database that Optuna knows; None: SQLite beside the file.
@@ -84,7 +84,7 @@ class StudyPlan:
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """Of the objectives."""
+        """Measures of the objectives."""
         return tuple(OBJECTIVES[name] for name in self.objectives)
 
     def check(self) -> None:

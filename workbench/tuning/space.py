@@ -83,9 +83,9 @@ class SearchSpace:
     ----------
     dimensions : sequence of Dimension
     constraints : sequence of Constraint
-        Of the block.
+        The constraints of the control block.
     defaults : mapping of str to Value
-        Of all tunables: what is not searched has its default.
+        Values of all tunables: what is not searched has its default.
 
     Raises
     ------
@@ -112,7 +112,7 @@ class SearchSpace:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the tunables."""
+        """Names of the tunables."""
         return tuple(self._by_name)
 
     def to_dict(self) -> dict[str, object]:

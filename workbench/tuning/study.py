@@ -71,7 +71,7 @@ class StudyStep:
     ----------
     result : TrialResult
     number, round : int
-        Of the candidate, and of its pair.
+        Number of the candidate, and the round of its pair.
     finished, goal : int
         Candidates.
     runs, runs_left : int
@@ -129,7 +129,7 @@ class Study(Displayed):
         plan : StudyPlan
             Checked.
         place : path
-            Of the study file: beside it are NAME.db, unless the plan or `storage` names a database, and
+            Path of the study file. Beside it are NAME.db, unless the plan or `storage` names a database, and
             NAME.results with every run.
         storage : str, optional
             URL of a database for Optuna, in place of the plan's.
@@ -215,7 +215,7 @@ class Study(Displayed):
     def find_winners(self) -> list[Candidate]:
         """What the search has come to, the best first.
 
-        Of one objective the incumbent, if anything took the defaults' place; of several up to three on
+        With one objective, the incumbent, if anything took the defaults' place; with several, up to three on
         the front, of which the search told that they are better than the defaults in something.
         """
         better = [one for one in self.list_candidates() if one.outcome == "better"]
@@ -231,14 +231,14 @@ class Study(Displayed):
         return list(chosen.values())[:_SHOWN_WINNERS]
 
     def find_front(self) -> list[Candidate]:
-        """Of several objectives: the candidates with all their rounds that nothing else beats."""
+        """Find the candidates with all their rounds that nothing else beats, with several objectives."""
         whole = [one for one in self.list_candidates() if one.outcome in ("better", "not better")]
         return [whole[index] for index in choose_front([one.values for one in whole], self._plan.measures)]
 
     def best_settings(self) -> dict[str, Value]:
         """Settings of the first of `find_winners`; empty if the defaults were never beaten.
 
-        Of several objectives only if what is gained in one is more than what is lost in the others.
+        With several objectives, only if what is gained in one is more than what is lost in the others.
         """
         winners = self.find_winners()
         return dict(winners[0].settings) if winners and self._gain(winners[0]) > 1 else {}
