@@ -110,3 +110,14 @@ def test_no_text_uses_one_word_for_another(pattern: str) -> None:
         for match in re.findall(pattern, " ".join(text.split()))
     ]
     assert found == []
+
+
+def test_no_definition_begins_with_of() -> None:
+    found = [
+        f"{path}: {line.strip()}"
+        for path in list_files()
+        if path.parts[0] == "workbench" and path.suffix == ".py"
+        for line in (read_text(path) or "").splitlines()
+        if re.match(r'\s+(?:"""|#: )?Of ', line)
+    ]
+    assert found == []
