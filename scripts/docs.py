@@ -26,6 +26,7 @@ from sphinx.cmd.build import main as build
 
 from scripts import notebooks, reference_pages
 from scripts.public_names import find_undocumented, list_rooms
+from workbench.allocators import allocators
 from workbench.control import ControlBlock
 from workbench.processes import Run, Worker
 
@@ -104,9 +105,14 @@ def write_reference() -> dict[str, bytes]:
 
 @contextlib.contextmanager
 def open_blocks() -> Iterator[list[ControlBlock]]:
-    """Open a control block of each kind: those of a run that waits for its first operation."""
+    """Open a control block of each kind: the allocators' that are here, and that of a run that waits."""
+    blocks = [
+        allocator.block
+        for allocator in allocators()
+        if allocator.is_tunable and allocator.available and not allocator.in_process
+    ]
     with Worker.start(Run("pair", seconds=1), paused=True) as worker:
-        yield [block for block in (worker.allocator_block, worker.workload_block) if block is not None]
+        yield [*blocks, worker.workload_block]
 
 
 def execute_notebooks(

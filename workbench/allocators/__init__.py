@@ -14,7 +14,7 @@ from workbench.allocators.allocator import (
     tunables_of,
 )
 from workbench.allocators.preload_paths import loader_path, put_first
-from workbench.allocators.start_settings import find_place, read_variable, spell, write_variables
+from workbench.allocators.start_settings import StartPlace, find_place, read_variable, spell, write_variables
 from workbench.allocators.table import (
     DEFAULT_ALLOCATOR,
     TABLE_VARIABLE,
@@ -33,6 +33,7 @@ __all__ = [
     "Allocator",
     "Preset",
     "Row",
+    "StartPlace",
     "allocators",
     "find_place",
     "get_allocator",

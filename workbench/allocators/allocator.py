@@ -35,7 +35,9 @@ from workbench.errors import (
     describe_unknown,
 )
 
+#: The program that runs a workload.
 RUNNER = native_directory() / "hakmem-run"
+#: The same program, which also times single calls.
 LATENCY_RUNNER = native_directory() / "hakmem-run-latency"
 
 _PROBE_TIMEOUT_S = 20
@@ -71,7 +73,7 @@ class Allocator(Row):
 
     @property
     def block(self) -> ControlBlock:
-        """Control block of a process under it that had no settings: it describes and checks values.
+        """The control block that a process under it had without settings: it describes and checks values.
 
         Raises
         ------
