@@ -30,7 +30,7 @@ def test_the_winner_is_written_with_its_evidence(tmp_path: Path, name: str) -> N
     path = tmp_path / name
     run = CliRunner().invoke(cli, ["tune", str(tmp_path / "study.toml"), "--export", str(path)])
     assert run.exit_code == 0, run.stderr
-    assert f"wrote {path} with the settings of trial" in run.stderr
+    assert f"wrote {path} with the winner's settings and their evidence" in run.stderr
     assert "better than the defaults on what was held out" in run.stdout
     assert read_defaults(path).values.items() >= study.best_settings().items()
     evidence = read_evidence(path)
@@ -47,7 +47,7 @@ def test_without_a_winner_nothing_is_written(tmp_path: Path) -> None:
     assert run.exit_code == 2
     assert "nothing beats the defaults" in run.stdout
     assert run.stderr.count("\n") == 1
-    assert "nothing was written, since nothing beats the defaults" in run.stderr
+    assert "nothing was exported, since nothing beats the defaults" in run.stderr
     assert not path.exists()
     assert_refused(
         CliRunner().invoke(cli, ["tune", str(tmp_path / "none.toml"), "--export", str(path)]),
