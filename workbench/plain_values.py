@@ -22,7 +22,6 @@ _WORDS = {
     "bool": "true or false",
     "object": "a table",
     "array": "a list",
-    "bool | int | float | str": "a value",
     "Path": "a path",
 }
 _NAMES = {dict: "object", list: "array", tuple: "array", type(None): "null"}
@@ -113,22 +112,30 @@ def _list_numbers(content: object, path: str = "") -> Iterator[tuple[str, float]
 def _explain(message: str, kind: type[Any], content: object, what: str) -> str:
     """What msgspec says, with the value and in the words of these pages."""
     if (wrong := _WRONG_FIELD.fullmatch(message)) is not None:
-        path = (wrong[3] or "").lstrip(".")
-        if wrong[1] == "missing required":
+        is_missing = wrong[1] == "missing required"
+        parts = _PART.findall(wrong[3] or "")
+        # msgspec does not tell which item of a table it was: it is one with, or without, that field.
+        path = next(
+            path
+            for path, item in _list_places(content, parts)
+            if isinstance(item, Mapping) and (wrong[2] in item) != is_missing
+        )
+        if is_missing:
             return f"{path or what} needs {wrong[2]}"
-        for field, _ in _PART.findall(f".{path}" if path else ""):
+        for field, _ in parts:
             kind = next(_list_structs(typing.get_type_hints(kind)[field])) if field else kind
-        return describe_unknown(f"field of {path or what}", wrong[2], kind.__struct_fields__)
+        known = next(_list_structs(kind)).__struct_encode_fields__
+        return describe_unknown(f"field of {path or what}", wrong[2], known)
     if (wrong := _WRONG_TYPE.fullmatch(message)) is None:
         return f"{what}: {message}"
-    # msgspec does not tell which item of a table it was: it is one of the type that it tells.
     places = list(_list_places(content, _PART.findall(wrong[3] or "")))
     path, value = next((place for place in places if _name_type(place[1]) == wrong[2]), places[0])
-    wanted = wrong[1].removesuffix(" | null")
-    return f"{path.lstrip('.') or what}: {show(value)} is not {_WORDS.get(wanted, wanted)}"
+    wanted = wrong[1].removesuffix(" | null").replace("bool | int | float | str", "a value")
+    words = " or ".join(_WORDS.get(part, part) for part in wanted.split(" | "))
+    return f"{path or what}: {show(value)} is not {words}"
 
 
-def _list_places(value: Any, parts: list[tuple[str, str]], path: str = "") -> Iterator[tuple[str, object]]:
+def _list_places(value: Any, parts: list[tuple[str, str]], path: str = "") -> Iterator[tuple[str, Any]]:
     """Paths and values that the parts of msgspec's path may mean."""
     if not parts:
         yield path, value
@@ -136,7 +143,9 @@ def _list_places(value: Any, parts: list[tuple[str, str]], path: str = "") -> It
     field, index = parts[0]
     for name in [field] if field else [int(index)] if index else value:
         if index or name in value:
-            yield from _list_places(value[name], parts[1:], f"{path}[{name}]" if index else f"{path}.{name}")
+            yield from _list_places(
+                value[name], parts[1:], f"{path}[{name}]" if index else f"{path}.{name}".lstrip(".")
+            )
 
 
 def _name_type(value: object) -> str:

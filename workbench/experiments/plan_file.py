@@ -23,28 +23,44 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from workbench.allocators import DEFAULT_ALLOCATOR
-from workbench.errors import BadParameter, WrongPlan
+from workbench.control import Value
+from workbench.errors import WrongPlan
 from workbench.experiments.comparison_plan import ComparisonPlan, Variant
 from workbench.experiments.plan import Axis, Plan, Span
-from workbench.experiments.plan_tables import (
-    check_names,
-    read_tables,
-    read_toml,
-    read_words,
-    read_works,
-    take,
-    take_number,
-)
-from workbench.processes.runs import Run
+from workbench.experiments.plan_tables import AxisEntry, RangeEntry, WorkEntries, read_toml, read_works
 
-_COMMON = ("workloads", "datasets", "works", "seconds", "operations", "threads", "seed", "rounds")
-_SWEEP = (*_COMMON, "allocator", "tunables", "axes", "random")
-_COMPARISON = (*_COMMON, "allocators", "variants", "looks", "samples_latency")
+
+class _Random(msgspec.Struct, forbid_unknown_fields=True):
+    count: int
+    seed: int = 1
+
+
+class _Sweep(WorkEntries):
+    seed: int | None = None
+    rounds: int = 1
+    tunables: dict[str, Value] | None = None
+    axes: dict[str, AxisEntry] | None = None
+    random: _Random | None = None
+
+
+class _Variant(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    allocator: str = DEFAULT_ALLOCATOR
+    tunables: dict[str, Value] = {}
+
+
+class _Comparison(WorkEntries):
+    seed: int | None = None
+    rounds: int = 10
+    allocators: tuple[str, ...] = ()
+    variants: tuple[_Variant, ...] = ()
+    looks: int = 1
+    samples_latency: bool = False
 
 
 def read_sweep_plan(path: str | os.PathLike[str]) -> Plan:
@@ -55,20 +71,14 @@ def read_sweep_plan(path: str | os.PathLike[str]) -> Plan:
     WrongPlan
         If the file cannot be read, or something in it is wrong: all that is, with its range.
     """
-    content = read_toml(Path(path), _SWEEP)
-    trials = [work.trial for work in read_works(content, Path(path))]
-    for name in ("allocator", "tunables"):
-        if name in content:
-            trials = [_replace(trial, name, content[name]) for trial in trials]
-    axes = {name: _read_axis(name, axis) for name, axis in take(content, "axes", dict, {}).items()}
-    rounds = take(content, "rounds", int, 1)
-    drawn = take(content, "random", dict, None)
-    if drawn is None:
-        return Plan.from_grid(trials, axes, rounds)
-    check_names(drawn, ("count", "seed"), "[random]")
-    if "count" not in drawn:
-        raise WrongPlan("[random]: it needs a count")
-    return Plan.from_random(trials, axes, take(drawn, "count", int, 0), take(drawn, "seed", int, 1), rounds)
+    content = read_toml(Path(path), _Sweep)
+    runs = [work.trial for work in read_works(content, Path(path), content.seed)]
+    if content.tunables is not None:
+        runs = [replace(run, tunables=content.tunables) for run in runs]
+    axes = {name: _read_axis(name, axis) for name, axis in (content.axes or {}).items()}
+    if content.random is None:
+        return Plan.from_grid(runs, axes, content.rounds)
+    return Plan.from_random(runs, axes, content.random.count, content.random.seed, content.rounds)
 
 
 def read_comparison_plan(path: str | os.PathLike[str]) -> ComparisonPlan:
@@ -80,45 +90,22 @@ def read_comparison_plan(path: str | os.PathLike[str]) -> ComparisonPlan:
         If the file cannot be read, or something in it is of the wrong kind. (`ComparisonPlan.check`
         says the rest.)
     """
-    content = read_toml(Path(path), _COMPARISON)
-    variants = [Variant(name, name) for name in read_words(content, "allocators")]
-    for table in read_tables(content, "variants"):
-        check_names(table, ("name", "allocator", "tunables"), "a variant")
-        if "name" not in table:
-            raise WrongPlan("a variant needs a name")
-        given = {name: take(table, name, kind, None) for name, kind in (("name", str), ("allocator", str))}
-        tunables = take(table, "tunables", dict, {})
-        variants.append(Variant(given["name"], given["allocator"] or DEFAULT_ALLOCATOR, tunables))
+    content = read_toml(Path(path), _Comparison)
     return ComparisonPlan(
-        works=tuple(read_works(content, Path(path))),
-        variants=tuple(variants),
-        rounds=take(content, "rounds", int, 10),
-        looks=take(content, "looks", int, 1),
-        samples_latency=take(content, "samples_latency", bool, False),
+        works=tuple(read_works(content, Path(path), content.seed)),
+        variants=(
+            *(Variant(name, name) for name in content.allocators),
+            *(Variant(one.name, one.allocator, one.tunables) for one in content.variants),
+        ),
+        rounds=content.rounds,
+        looks=content.looks,
+        samples_latency=content.samples_latency,
     )
 
 
-def _replace(trial: Run, name: str, value: object) -> Run:
-    try:
-        checked = Run.from_dict({"workload": trial.workload, name: value})
-    except BadParameter as error:
-        raise WrongPlan(str(error)) from None
-    return replace(trial, **{name: getattr(checked, name)})
-
-
-def _read_axis(name: str, axis: object) -> Axis:
-    if isinstance(axis, dict):
-        check_names(axis, ("from", "to", "steps", "scale"), name)
-        for bound in ("from", "to"):
-            if bound not in axis:
-                raise WrongPlan(f"{name}: a span needs from and to")
-        scale = take(axis, "scale", str, None)
-        if scale not in (None, "linear", "log"):
-            raise WrongPlan(f"{name}: scale '{scale}' is neither linear nor log")
-        low, high = (take_number(axis, bound, name) for bound in ("from", "to"))
-        return Span(low, high, take(axis, "steps", int, 5), None if scale is None else scale == "log")
-    values: list[Any] = axis if isinstance(axis, list) else [axis]
-    for value in values:
-        if not isinstance(value, int | float | str | bool):
-            raise WrongPlan(f"{name}: {value!r} is not a value")
-    return values
+def _read_axis(name: str, axis: AxisEntry) -> Axis:
+    if isinstance(axis, RangeEntry):
+        if axis.low is None or axis.high is None:
+            raise WrongPlan(f"{name}: a span needs from and to")
+        return Span(axis.low, axis.high, axis.steps, axis.is_log(name))
+    return axis if isinstance(axis, list) else [axis]

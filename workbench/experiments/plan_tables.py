@@ -1,33 +1,73 @@
-"""Tables of TOML files that declare what to measure: read with every entry named that is wrong."""
+"""TOML files that declare what to measure: read with the entry named that is wrong."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from workbench.errors import WorkbenchError, WrongPlan, describe_unknown
+import msgspec
+
+from workbench.control import Value
+from workbench.errors import BadParameter, WorkbenchError, WrongPlan, describe_unknown
 from workbench.experiments.comparison_plan import Work
+from workbench.plain_values import read_value, show
 from workbench.processes.runs import Run
 from workbench.workloads import REPLAY
 
+Kind = TypeVar("Kind")
+
 _MAXIMUM_BYTES = 1 << 20
-_MOST = 2.0**64  # TOML's whole numbers have no end
-_SHOWN_CHARACTERS = 40
 _WORK = (
     "name", "workload", "parameters", "threads", "seed", "seconds", "operations", "tunables",
     "schedule", "command", "inputs", "trace",
 )  # fmt: skip
 
 
-def read_toml(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """Read a whole file, whose entries have these names.
+class WorkEntries(msgspec.Struct, forbid_unknown_fields=True):
+    """The entries that name works, and what these have in common."""
+
+    workloads: list[str] = []
+    datasets: list[str] = []
+    works: list[dict[str, Any]] = []
+    seconds: float | None = None
+    operations: int | None = None
+    threads: int | None = None
+    allocator: str | None = None
+
+
+class RangeEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """A range of values."""
+
+    low: float | None = msgspec.field(name="from", default=None)
+    high: float | None = msgspec.field(name="to", default=None)
+    steps: int = 5
+    scale: str | None = None
+
+    def is_log(self, name: str) -> bool | None:
+        """Whether the scale is logarithmic; None if it is not given.
+
+        Raises
+        ------
+        WrongPlan
+            If it is another one.
+        """
+        if self.scale not in (None, "linear", "log"):
+            raise WrongPlan(f"{name}: scale '{self.scale[:40]}' is neither linear nor log")
+        return None if self.scale is None else self.scale == "log"
+
+
+#: What an axis may be in a file.
+AxisEntry = RangeEntry | list[Value] | Value
+
+
+def read_toml(path: Path, kind: type[Kind]) -> Kind:
+    """Read a whole file.
 
     Raises
     ------
     WrongPlan
-        If it cannot be read, or has an entry of another name.
+        If it cannot be read, or an entry is unknown or of another type.
     """
     try:
         with path.open("rb") as file:
@@ -39,32 +79,60 @@ def read_toml(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
         raise WrongPlan(f"{path}: it cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, nested without end
         raise WrongPlan(f"{path}: it is no TOML file: {error}") from None
-    check_names(content, names, str(path))
-    return content
+    return read_entry(kind, content, "the plan")
 
 
-def read_works(content: Mapping[str, Any], path: Path) -> list[Work]:
+def read_entry(kind: type[Kind], content: object, what: str) -> Kind:
+    """Read an entry of a file.
+
+    Raises
+    ------
+    WrongPlan
+        As `read_value` says.
+    """
+    try:
+        return read_value(kind, content, what)
+    except BadParameter as error:
+        raise WrongPlan(str(error)) from None
+
+
+def read_works(entries: WorkEntries, path: Path, seed: int | None = None) -> list[Work]:
     """What `workloads`, `datasets` and [[works]] name, in this order; files are relative to the plan's.
+
+    Parameters
+    ----------
+    entries : WorkEntries
+    path : Path
+        Of the plan.
+    seed : int, optional
+        Of all works that have none of their own.
 
     Raises
     ------
     WrongPlan
         If there is none, or one is wrong.
     """
-    shared = {name: content[name] for name in ("allocator",) if name in content}
-    common = {name: content[name] for name in ("seconds", "operations", "threads", "seed") if name in content}
-    tables: list[dict[str, Any]] = [{"workload": name} for name in read_words(content, "workloads")]
-    tables += [{"name": Path(name).stem, "trace": name} for name in read_words(content, "datasets")]
-    tables += [dict(table) for table in read_tables(content, "works")]
+    given = {
+        "seconds": entries.seconds,
+        "operations": entries.operations,
+        "threads": entries.threads,
+        "seed": seed,
+    }
+    common = {name: value for name, value in given.items() if value is not None}
+    shared = {} if entries.allocator is None else {"allocator": entries.allocator}
+    tables: list[dict[str, Any]] = [{"workload": name} for name in entries.workloads]
+    tables += [{"name": Path(name).stem, "trace": name} for name in entries.datasets]
+    tables += [dict(table) for table in entries.works]
     works = []
     for table in tables:
-        check_names(table, _WORK, "a work")
+        for entry in table.keys() - set(_WORK):
+            raise WrongPlan(describe_unknown("field of a work", entry, _WORK))
         if isinstance(table.get("trace"), str):
             table.setdefault("workload", REPLAY)
             table.setdefault("name", Path(table["trace"]).stem)
         name = table.pop("name", table.get("workload"))
         if not isinstance(name, str):
-            raise WrongPlan(f"name: {_shorten(name)} is not a name; a work needs a workload")
+            raise WrongPlan(f"name: {show(name)} is not a name; a work needs a workload")
         table.setdefault("workload", name)
         # A command and a replay have a length and threads of their own.
         own_length = "command" in table or "trace" in table
@@ -84,85 +152,3 @@ def read_works(content: Mapping[str, Any], path: Path) -> list[Work]:
     if not works:
         raise WrongPlan(f"{path}: it names no workload; give workloads = [...] or [[works]]")
     return works
-
-
-def check_names(table: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
-    """See that a table has no other entries.
-
-    Raises
-    ------
-    WrongPlan
-        With the nearest name.
-    """
-    for name in table:
-        if name not in names:
-            raise WrongPlan(f"{where}: {describe_unknown('entry', name, names)}")
-
-
-def read_words(content: Mapping[str, Any], name: str) -> list[str]:
-    """A list of words; empty if it is not there.
-
-    Raises
-    ------
-    WrongPlan
-        If it is something else.
-    """
-    words = take(content, name, list, [])
-    for word in words:
-        if not isinstance(word, str):
-            raise WrongPlan(f"{name}: {_shorten(word)} is not a name")
-    return list(words)
-
-
-def read_tables(content: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """A list of tables; empty if it is not there.
-
-    Raises
-    ------
-    WrongPlan
-        If it is something else.
-    """
-    tables = take(content, name, list, [])
-    for table in tables:
-        if not isinstance(table, dict):
-            raise WrongPlan(f"{name}: {_shorten(table)} is not a table; write [[{name}]]")
-    return list(tables)
-
-
-def take(table: Mapping[str, Any], name: str, kind: type, default: Any) -> Any:
-    """An entry of a kind (int, str, bool, list, dict), or the default.
-
-    Raises
-    ------
-    WrongPlan
-        If it is of another kind.
-    """
-    value = table.get(name, default)
-    if value is not default and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
-        words = {int: "a whole number", str: "a word", list: "a list", dict: "a table", bool: "true or false"}
-        raise WrongPlan(f"{name}: {_shorten(value)} is not {words[kind]}")
-    return value
-
-
-def take_number(table: Mapping[str, Any], name: str, where: str) -> float:
-    """An entry that has to be there, as a number.
-
-    Raises
-    ------
-    WrongPlan
-        If it is none that can be used.
-    """
-    value = table[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _MOST:
-        raise WrongPlan(
-            f"{where}: {name} = {str(value)[:_SHOWN_CHARACTERS]} is not a number that can be used"
-        )
-    return float(value)
-
-
-def _shorten(value: object) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # a whole number of thousands of digits
-        text = "a number of very many digits"
-    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."

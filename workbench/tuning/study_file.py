@@ -30,29 +30,34 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from workbench.allocators import DEFAULT_ALLOCATOR
 from workbench.control import Value
 from workbench.errors import WrongPlan
 from workbench.experiments import Work
-from workbench.experiments.plan_tables import (
-    check_names,
-    read_toml,
-    read_words,
-    read_works,
-    take,
-    take_number,
-)
+from workbench.experiments.plan_tables import RangeEntry, WorkEntries, read_entry, read_toml, read_works
 from workbench.tuning.plan import HeldOutPlan, StudyPlan
 from workbench.tuning.space import Bounds, make_space
 
-_LENGTH = ("allocator", "seconds", "operations", "threads")
-_WORKS = ("workloads", "datasets", "works", *_LENGTH)
-_STUDY = (
-    *_WORKS, "seeds", "objectives", "rounds", "trials", "sampler_seed", "storage", "name", "search",
-    "held_out",
-)  # fmt: skip
-_HELD_OUT = (*_WORKS, "seed", "rounds")
 _SECONDS = 1.0
+
+
+class _HeldOut(WorkEntries):
+    seed: int = HeldOutPlan.seed
+    rounds: int = HeldOutPlan.rounds
+
+
+class _Study(WorkEntries):
+    search: list[str] | dict[str, Any] | None = None
+    name: str | None = None
+    objectives: tuple[str, ...] = StudyPlan.objectives
+    seeds: tuple[int, ...] = StudyPlan.seeds
+    rounds: int = StudyPlan.rounds
+    trials: int = StudyPlan.trials
+    sampler_seed: int = StudyPlan.sampler_seed
+    held_out: _HeldOut = msgspec.field(default_factory=_HeldOut)
+    storage: str | None = None
 
 
 def read_study(path: str | os.PathLike[str]) -> StudyPlan:
@@ -64,20 +69,23 @@ def read_study(path: str | os.PathLike[str]) -> StudyPlan:
         If the file cannot be read, or something in it is wrong: the entry, the value, the remedy.
     """
     place = Path(path)
-    content = read_toml(place, _STUDY)
+    content = read_toml(place, _Study)
+    if len(set(content.seeds)) < len(content.seeds):
+        raise WrongPlan("seeds: one stands twice; give each once")
+    held_out = _read_held_out(content, place)
     works = tuple(_read_works(content, place))
     allocator = works[0].trial.allocator if works else DEFAULT_ALLOCATOR
     plan = StudyPlan(
-        name=take(content, "name", str, place.stem),
+        name=place.stem if content.name is None else content.name,
         works=works,
-        space=make_space(_read_search(content), allocator),
-        objectives=tuple(read_words(content, "objectives")) if "objectives" in content else ("throughput",),
-        seeds=_read_seeds(content),
-        rounds=take(content, "rounds", int, StudyPlan.rounds),
-        trials=take(content, "trials", int, StudyPlan.trials),
-        sampler_seed=take(content, "sampler_seed", int, StudyPlan.sampler_seed),
-        held_out=_read_held_out(content, place),
-        storage=take(content, "storage", str, None),
+        space=make_space(_read_search(content.search), allocator),
+        objectives=content.objectives,
+        seeds=content.seeds,
+        rounds=content.rounds,
+        trials=content.trials,
+        sampler_seed=content.sampler_seed,
+        held_out=held_out,
+        storage=content.storage,
     )
     if not plan.name.strip():
         raise WrongPlan("name: it is empty; give one, or leave it out")
@@ -85,27 +93,29 @@ def read_study(path: str | os.PathLike[str]) -> StudyPlan:
     return plan
 
 
-def _read_works(content: Mapping[str, Any], path: Path) -> list[Work]:
-    given = dict(content)
-    if "seconds" not in given and "operations" not in given:
-        given["seconds"] = _SECONDS
-    if "seconds" in given and "operations" in given:
+def _read_works(entries: WorkEntries, path: Path) -> list[Work]:
+    if entries.seconds is None and entries.operations is None:
+        entries.seconds = _SECONDS
+    elif entries.seconds is not None and entries.operations is not None:
         raise WrongPlan("a run is by seconds or by operations; give one")
-    return read_works({name: given[name] for name in _WORKS if name in given}, path)
+    return read_works(entries, path)
 
 
-def _read_search(content: Mapping[str, Any]) -> dict[str, Bounds | Sequence[Value]]:
-    search = content.get("search")
+def _read_search(search: list[str] | dict[str, Any] | None) -> dict[str, Bounds | Sequence[Value]]:
     if search is None:
         raise WrongPlan('search: it is missing; name tunables, as in search = ["NAME", "NAME"]')
     if isinstance(search, list):
-        names = read_words(content, "search")
-        twice = [name for name in names if names.count(name) > 1]
+        twice = [name for name in search if search.count(name) > 1]
         if twice:
             raise WrongPlan(f"search: {twice[0]} stands twice; give it once")
-        return {name: Bounds() for name in names}
+        return {name: Bounds() for name in search}
+    axes = _flatten(search)
+    for name, axis in axes.items():
+        if not isinstance(axis, dict | list):
+            raise WrongPlan(f"search: {name}: {str(axis)[:40]} is no range; give {{}} or a list of values")
     return {
-        name: _read_axis(name, axis) for name, axis in _flatten(take(content, "search", dict, {})).items()
+        name: axis if isinstance(axis, list) else Bounds(axis.low, axis.high, axis.is_log(f"search: {name}"))
+        for name, axis in read_entry(dict[str, RangeEntry | list[Value]], axes, "search").items()
     }
 
 
@@ -118,51 +128,20 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _read_axis(name: str, axis: object) -> Bounds | Sequence[Value]:
-    if isinstance(axis, dict):
-        check_names(axis, ("from", "to", "scale"), f"search: {name}")
-        scale = take(axis, "scale", str, None)
-        if scale not in (None, "linear", "log"):
-            raise WrongPlan(f"search: {name}: scale '{str(scale)[:40]}' is neither linear nor log")
-        low, high = (
-            take_number(axis, bound, f"search: {name}") if bound in axis else None for bound in ("from", "to")
-        )
-        return Bounds(low, high, None if scale is None else scale == "log")
-    if not isinstance(axis, list):
-        raise WrongPlan(f"search: {name}: {str(axis)[:40]} is no range; give {{}} or a list of values")
-    for value in axis:
-        if not isinstance(value, int | float | str | bool):
-            raise WrongPlan(f"search: {name}: {str(value)[:40]} is not a value")
-    return axis
-
-
-def _read_seeds(content: Mapping[str, Any]) -> tuple[int, ...]:
-    seeds = take(content, "seeds", list, list(StudyPlan.seeds))
-    for seed in seeds:
-        if isinstance(seed, bool) or not isinstance(seed, int):
-            raise WrongPlan(f"seeds: {str(seed)[:40]} is not a whole number")
-    if len(set(seeds)) < len(seeds):
-        raise WrongPlan("seeds: one stands twice; give each once")
-    return tuple(seeds)
-
-
-def _read_held_out(content: Mapping[str, Any], path: Path) -> HeldOutPlan:
-    table = take(content, "held_out", dict, {})
-    check_names(table, _HELD_OUT, "[held_out]")
+def _read_held_out(content: _Study, path: Path) -> HeldOutPlan:
+    own = content.held_out
+    works: list[Work] = []
     try:
-        own = {name: table[name] for name in _WORKS if name in table}
-        works: list[Work] = []
-        if own.keys() & {"workloads", "datasets", "works"}:
-            common = {name: content[name] for name in _LENGTH if name in content}
-            if own.keys() & {"seconds", "operations"}:
-                common = {name: value for name, value in common.items() if name in ("allocator", "threads")}
-            works = _read_works(common | own, path)
-        elif own:
-            raise WrongPlan(f"{next(iter(own))}: no work is named beside it; give workloads or datasets")
-        return HeldOutPlan(
-            tuple(works),
-            take(table, "seed", int, HeldOutPlan.seed),
-            take(table, "rounds", int, HeldOutPlan.rounds),
-        )
+        if own.workloads or own.datasets or own.works:
+            if own.seconds is None and own.operations is None:
+                own.seconds, own.operations = content.seconds, content.operations
+            own.threads = content.threads if own.threads is None else own.threads
+            own.allocator = own.allocator or content.allocator
+            works = _read_works(own, path)
+        else:
+            for name in ("seconds", "operations", "threads", "allocator"):
+                if getattr(own, name) is not None:
+                    raise WrongPlan(f"{name}: no work is named beside it; give workloads or datasets")
     except WrongPlan as error:
         raise WrongPlan(f"[held_out] {error}") from None
+    return HeldOutPlan(tuple(works), own.seed, own.rounds)
