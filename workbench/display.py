@@ -100,7 +100,5 @@ def render_html(table: Table) -> str:
 
 
 def _cell(tag: str, table: Table, number: int, text: str) -> str:
-    name = table.columns[number]
-    side = "right" if name in table.right else "left"
-    wrap = "normal" if name in table.wrapped else "nowrap"
-    return f'<{tag} style="{_CELL}{side};white-space:{wrap}">{html.escape(text)}</{tag}>'
+    side = "right" if table.columns[number] in table.right else "left"
+    return f'<{tag} style="{_CELL}{side}">{html.escape(text)}</{tag}>'
