@@ -103,9 +103,9 @@ def read_works(entries: WorkEntries, path: Path, seed: int | None = None) -> lis
     ----------
     entries : WorkEntries
     path : Path
-        Of the plan.
+        Path of the plan.
     seed : int, optional
-        Of all works that have none of their own.
+        Seed of all works that have none of their own.
 
     Raises
     ------
