@@ -110,6 +110,10 @@ static int parse_option(struct arguments *arguments, const char *option, const c
         return parse_parameter(request, value, error);
     if (strcmp(option, "--change") == 0)
         return parse_change(request, value, error);
+    if (strcmp(option, "--kind") == 0) {
+        request->allocator_kind = value;
+        return 0;
+    }
     if (strcmp(option, "--trace-plan") == 0) {
         arguments->plan_path = value;
         return 0;

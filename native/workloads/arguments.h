@@ -24,7 +24,8 @@ struct arguments {
     "  --list               workloads and their parameters\n"                                          \
     "  --allocator          which allocator is loaded, and its version, as JSON\n"                     \
     "  --paused             starts paused: set run.state of the control block to go on\n"              \
-    "  --change             sets tunables of hakmem once so many operations are done\n"                \
+    "  --change             sets tunables of the allocator once so many operations are done\n"          \
+    "  --kind               kind of the control block that --change sets; hakmem by default\n"           \
     "  --trace-plan         what the workload replay replays, compiled from a trace\n"                 \
     "  --die-with-parent    is killed when its parent, process PID, ends\n"                            \
     "  --ready-descriptor   writes the path of the control block there once it can be opened\n"        \

@@ -7,6 +7,7 @@ void workload_request_init(struct workload_request *request, const struct worklo
 {
     memset(request, 0, sizeof *request);
     request->workload = workload;
+    request->allocator_kind = "hakmem";
     request->threads = workload->default_threads;
     for (uint32_t i = 0; i < workload->parameter_count; i++)
         request->parameters[i] = workload->parameters[i].default_value;

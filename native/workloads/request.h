@@ -15,6 +15,7 @@ struct workload_request {
     bool starts_paused;
     const struct workload_change *changes; /* in order; what is set meanwhile (schedule.h) */
     uint32_t change_count;
+    const char *allocator_kind; /* of the control block that changes are set in */
 };
 
 enum workload_status { WORKLOAD_STATUS_COMPLETED, WORKLOAD_STATUS_STOPPED, WORKLOAD_STATUS_FAILED };

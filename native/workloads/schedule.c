@@ -16,7 +16,7 @@ static struct {
 } schedule;
 
 int schedule_open(const struct workload_change *changes, uint32_t count, uint32_t lanes, const char *session_path,
-                  char *error)
+                  const char *kind, char *error)
 {
     char path[256], reason[HAK_ERROR_TEXT_BYTES];
     schedule.changes = changes;
@@ -32,9 +32,10 @@ int schedule_open(const struct workload_change *changes, uint32_t count, uint32_
         snprintf(error, WORKLOAD_ERROR_BYTES, "--change needs control blocks, and /dev/shm has no room for one");
         return -1;
     }
-    snprintf(path, sizeof path, "%.*s.hakmem", (int)(dot - session_path), session_path);
+    snprintf(path, sizeof path, "%.*s.%.15s", (int)(dot - session_path), session_path, kind);
     if (hak_reader_open(&schedule.reader, path, reason) != HAK_OK) {
-        snprintf(error, WORKLOAD_ERROR_BYTES, "--change needs the allocator hakmem with a control block: %.160s", reason);
+        snprintf(error, WORKLOAD_ERROR_BYTES, "--change needs an allocator with a control block of kind %.15s: %.160s",
+                 kind, reason);
         return -1;
     }
     schedule.is_open = true;

@@ -19,9 +19,9 @@ struct workload_change {
     char name[SCHEDULE_NAME_BYTES];
 };
 
-/* Finds the allocator's block beside the session's. 0, or -1 with one line in `error`. */
+/* Finds the allocator's block, of this kind, beside the session's. 0, or -1 with one line in `error`. */
 int schedule_open(const struct workload_change *changes, uint32_t count, uint32_t lanes, const char *session_path,
-                  char *error);
+                  const char *kind, char *error);
 void schedule_close(void);
 /* Lane 0 has done so many operations. Sets what is due. 0, or -1 with one line in `error`. */
 int schedule_apply(uint64_t lane_operations, char *error);

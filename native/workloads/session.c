@@ -175,7 +175,8 @@ static int prepare_session(const struct workload_request *request, struct worklo
         hak_block_retire(&session.block);
         return -1;
     }
-    if (schedule_open(request->changes, request->change_count, request->threads, session.block.path, result->error) != 0) {
+    if (schedule_open(request->changes, request->change_count, request->threads, session.block.path,
+                      request->allocator_kind, result->error) != 0) {
         hak_block_retire(&session.block);
         return -1;
     }

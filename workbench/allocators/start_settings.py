@@ -1,7 +1,8 @@
 """How start settings are written into an environment, as the descriptors of tunables say.
 
 A descriptor has the name of a variable, "HEAP_SLOTS"; or of one that several tunables share, with what
-separates them and what stands before a value, "HEAP_CONF,slots:".
+separates them and what stands before a value, "HEAP_CONF,slots:". A boolean may have words of its own,
+"HEAP_CONF,thin:no|yes".
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from decimal import Decimal
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter
 
-_PLACE = re.compile(r"(?P<name>\w+)(?:(?P<separator>\W)(?P<key>.*))?")
+_PLACE = re.compile(r"(?P<name>\w+)(?:(?P<separator>\W)(?P<key>.*?))?(?:(?P<off>\w+)\|(?P<on>\w+))?")
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,14 @@ class StartPlace:
         What stands between tunables that share it; empty if the variable is this one's alone.
     key : str
         What stands before the value.
+    words : tuple of str
+        How a boolean is written, off and on.
     """
 
     name: str
-    separator: str = ""
-    key: str = ""
+    separator: str
+    key: str
+    words: tuple[str, str] = ("0", "1")
 
 
 def find_place(tunable: Tunable) -> StartPlace:
@@ -47,7 +51,8 @@ def find_place(tunable: Tunable) -> StartPlace:
     match = _PLACE.fullmatch(tunable.environment)
     if match is None:
         raise BadParameter(f"{tunable.name}: it cannot be set at start; leave it out")
-    return StartPlace(match["name"], match["separator"] or "", match["key"] or "")
+    words = (match["off"], match["on"]) if match["on"] else ("0", "1")
+    return StartPlace(match["name"], match["separator"] or "", match["key"] or "", words)
 
 
 def write_variables(values: Iterable[tuple[Tunable, Value]]) -> dict[str, str]:
@@ -61,23 +66,27 @@ def write_variables(values: Iterable[tuple[Tunable, Value]]) -> dict[str, str]:
     variables: dict[str, str] = {}
     for tunable, value in values:
         place = find_place(tunable)
-        text = place.key + spell(value)
+        text = place.key + (place.words[value] if isinstance(value, bool) else spell(value))
         before = variables.get(place.name)
         variables[place.name] = text if before is None else f"{before}{place.separator}{text}"
     return variables
 
 
 def read_variable(name: str, text: str, tunables: Mapping[str, Tunable]) -> list[tuple[str, str]]:
-    """Read a variable: pairs of what a descriptor says of its place, and the value."""
-    shared = [
-        place for one in tunables.values() if one.environment and (place := find_place(one)).name == name
-    ]
-    if not shared or not shared[0].separator:
+    """Read a variable: for each item what the descriptor says of its place, and the value."""
+    places = {one.environment: find_place(one) for one in tunables.values() if one.environment}
+    shared = {said: place for said, place in places.items() if place.name == name and place.separator}
+    if not shared:
         return [(name, text)]
+    separator = next(iter(shared.values())).separator
     found = []
-    for part in text.split(shared[0].separator):
-        key = max((place.key for place in shared if part.startswith(place.key)), key=len, default=part)
-        found.append((f"{name}{shared[0].separator}{key}", part.removeprefix(key)))
+    for item in text.split(separator):
+        fitting = [said for said, place in shared.items() if item.startswith(place.key)]
+        said = max(fitting, key=lambda said: len(shared[said].key), default="")
+        value = item.removeprefix(shared[said].key) if said else ""
+        if said and value in shared[said].words:
+            value = str(shared[said].words.index(value))
+        found.append((said or f"{name}{separator}{item}", value))
     return found
 
 

@@ -14,7 +14,7 @@ from workbench.control import Value
 from workbench.errors import BadParameter, MissingAllocator, describe_unknown
 
 #: Names a file with further rows, as `table.toml` has them. Programs that are started here inherit it.
-TABLE_VARIABLE = "HAKMEM_ALLOCATORS"
+TABLE_VARIABLE = "WORKBENCH_ALLOCATORS"
 _SHIPPED = Path(__file__).with_name("table.toml")
 
 
@@ -77,7 +77,7 @@ def rows() -> tuple[Row, ...]:
     Raises
     ------
     BadParameter
-        If the file that `HAKMEM_ALLOCATORS` names cannot be read, or holds something else.
+        If the file that `WORKBENCH_ALLOCATORS` names cannot be read, or holds something else.
     """
     return _read(_SHIPPED) + (_read(Path(own)) if (own := os.environ.get(TABLE_VARIABLE)) else ())
 
@@ -92,7 +92,8 @@ def get_row(name: str) -> Row:
     """
     found = {row.name: row for row in rows()}
     if name not in found:
-        raise MissingAllocator(describe_unknown("allocator", name, found))
+        known = [row.name for row in found.values() if not row.in_process]
+        raise MissingAllocator(describe_unknown("allocator", name, known))
     return found[name]
 
 

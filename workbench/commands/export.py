@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
 from workbench.api.processes import attach
 from workbench.api.settings import describe_block
 from workbench.commands.arguments import kind_option, optional_pid_argument
@@ -55,9 +54,8 @@ def export(
         with ending_at_once():
             from workbench.export.evidence_files import read_evidence
 
-        known = get_allocator(DEFAULT_ALLOCATOR).tunables
-        defaults = read_defaults(settings_path, tunables=known)
-        values, provenance = defaults.values, defaults.provenance
+        defaults = read_defaults(settings_path)
+        values, known, provenance = defaults.values, None, defaults.provenance
         evidence = read_evidence(settings_path)
     elif pid is not None:
         with attach(pid, kind) as block:

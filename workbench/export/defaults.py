@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
+from workbench.allocators import rows, tunables_of
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, WorkbenchError, describe_unknown
 from workbench.export.environment import ENVIRONMENT
@@ -78,7 +78,7 @@ def render_defaults(
     form = FORMATS.get(format)
     if form is None:
         raise BadParameter(f"no format '{format}'; there are {', '.join(FORMATS)}")
-    known = _own_tunables() if tunables is None else tunables
+    known = _choose_tunables(lambda some: len(values.keys() & some)) if tunables is None else tunables
     for name in values:
         if name not in known:
             raise UnknownTunable(describe_unknown("tunable", name, known))
@@ -114,7 +114,7 @@ def write_defaults(
     provenance : mapping of str to str
         Facts, from `describe_provenance`.
     tunables : mapping of str to Tunable, optional
-        Descriptors of the block the values are of; this build's allocator unless given.
+        Descriptors of the block; unless given, those of the allocator that knows most of the values.
     evidence : Evidence, optional
         What the values rest on: all of it in TOML, the claim in the comments of other formats.
 
@@ -142,7 +142,7 @@ def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunabl
     path : path
         The file. Its ending tells the format; with another ending, its content does.
     tunables : mapping of str to Tunable, optional
-        Descriptors to check against; this build's allocator unless given.
+        Descriptors to check against; unless given, those of the allocator that knows most of them.
 
     Raises
     ------
@@ -152,14 +152,20 @@ def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunabl
     """
     text = read_text(path)
     form = recognise_format(os.fspath(path), text)
-    known = _own_tunables() if tunables is None else tunables
-    by_identifier = {name: tunable for tunable in known.values() for name in form.identify(tunable)}
     values: dict[str, Value] = {}
     errors: list[WorkbenchError] = []
     try:
         assignments = form.scan(text)
     except BadParameter as error:
         raise BadParameter(f"{os.fspath(path)}: {error}") from error
+    known = tunables
+    if known is None:
+        known = _choose_tunables(
+            lambda some: sum(
+                one.identifier in _find_places(form, some) for one in form.expand(assignments, some)
+            )
+        )
+    by_identifier = _find_places(form, known)
     for assignment in form.expand(assignments, known):
         try:
             tunable, value = _decode(assignment, form, by_identifier)
@@ -198,8 +204,14 @@ def recognise_format(path: str, text: str) -> Format:
     raise BadParameter(f"{path}: no settings in it; expected an environment file, TOML or a C header")
 
 
-def _own_tunables() -> Mapping[str, Tunable]:
-    return get_allocator(DEFAULT_ALLOCATOR).tunables
+def _choose_tunables(count: Callable[[Mapping[str, Tunable]], int]) -> Mapping[str, Tunable]:
+    """Those of the allocator that most are found with."""
+    names = [row.name for row in rows() if row.is_tunable and not row.in_process]
+    return max((tunables_of([name]) for name in names), key=count)
+
+
+def _find_places(form: Format, known: Mapping[str, Tunable]) -> dict[str, Tunable]:
+    return {name: tunable for tunable in known.values() for name in form.identify(tunable)}
 
 
 def _decode(

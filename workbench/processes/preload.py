@@ -125,7 +125,9 @@ def _check_elf(elf: ElfFile, name: str) -> None:
         raise CannotPreload(f"{name}: it is static, so nothing can be preloaded; link it dynamically")
     loader = Path(elf.interpreter).name
     if own is not None and own.interpreter is not None and loader != Path(own.interpreter).name:
-        raise CannotPreload(f"{name}: it runs on another C library ({loader}); use one built for glibc")
+        raise CannotPreload(
+            f"{name}: it runs on another C library ({loader}); use one built for the GNU C library"
+        )
 
 
 def _check_script(program: Path, name: str, depth: int) -> None:

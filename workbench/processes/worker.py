@@ -295,6 +295,8 @@ def _arguments(resolved: ResolvedRun, allocator: Allocator) -> list[str]:
         words += ["--seconds", repr(spec.length_s)]
     if resolved.plan is not None:
         words += ["--trace-plan", str(resolved.plan.path)]
+    if spec.schedule:
+        words += ["--kind", allocator.kind]
     for step in spec.schedule:
         if step.at_operations is None:
             raise BadParameter("schedule: only a measured run takes up settings at_s; give at_operations")
