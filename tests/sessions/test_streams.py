@@ -17,6 +17,7 @@ import pytest
 from tests.sessions.conftest import CATCH, LEVEL, add_change, add_rows
 from tests.control.made_up import MadeUpBlock
 from workbench.errors import DamagedSession, WorkbenchError, WrongRecordingVersion
+from workbench.processes import Run, Step
 from workbench.sessions import Session, SessionWriter, find_sessions
 
 WRITE_UNTIL_KILLED = """
@@ -216,3 +217,19 @@ def test_names_that_are_taken_get_a_number(make_writer: Callable[..., SessionWri
     names = {make_writer(name='it\'s "one"').path.name for _ in range(3)}
     assert names == {'it\'s "one".session', 'it\'s "one"-2.session', 'it\'s "one"-3.session'}
     assert {session.path.name for session in find_sessions(tmp_path)} == names
+
+
+def test_a_run_of_an_earlier_release_is_the_same_run(make_writer: Callable[..., SessionWriter]) -> None:
+    """Its schedule was pairs, and whether it began paused was a part of it."""
+    path = make_writer().path / "session.json"
+    facts = json.loads(path.read_text())
+    facts["spec"] = {
+        "workload": "larson", "parameters": {"blocks": 10}, "threads": 1, "seed": 7, "allocator": "hakmem",
+        "seconds": None, "operations": 10, "tunables": {}, "starts_paused": True, "samples_latency": False,
+        "schedule": [[5, {"pond.depth": 4}]], "trace": None,
+    }  # fmt: skip
+    path.write_text(json.dumps(facts))
+    steps = (Step({"pond.depth": 4}, at_operations=5),)
+    assert Session.open(path.parent).spec == Run(
+        "larson", {"blocks": 10}, threads=1, seed=7, operations=10, schedule=steps
+    )
