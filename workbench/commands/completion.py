@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import click
 from click.shell_completion import BashComplete, CompletionItem, get_completion_class
 
+from workbench.commands.output import json_option, print_json
 from workbench.errors import WorkbenchError
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -24,8 +25,9 @@ _WORD_BEFORE_VALUE = f"{_PLAIN_WORD}\n            [[ $value == *= ]] && compopt 
 
 @click.command()
 @click.argument("shell", type=click.Choice(_SHELLS))
+@json_option
 @click.pass_context
-def completion(ctx: click.Context, shell: str) -> None:
+def completion(ctx: click.Context, shell: str, as_json: bool) -> None:
     """Print the script with which a shell completes this command.
 
     \b
@@ -40,7 +42,12 @@ def completion(ctx: click.Context, shell: str) -> None:
     # Not `source`: for bash it starts one to see its version.
     script = kind(root.command, {}, name, f"_{name.upper()}_COMPLETE")
     text = script.source_template % script.source_vars()
-    click.echo(text.replace(_PLAIN_WORD, _WORD_BEFORE_VALUE) if kind is BashComplete else text, nl=False)
+    if kind is BashComplete:
+        text = text.replace(_PLAIN_WORD, _WORD_BEFORE_VALUE)
+    if as_json:
+        print_json({"shell": shell, "script": text})
+    else:
+        click.echo(text, nl=False)
 
 
 def _completer(list_names: Callable[[click.Context], Iterable[tuple[str, str]]]) -> Completer:
