@@ -110,5 +110,5 @@ def test_export(pond: int, form: str) -> None:
     report = run_workbench("export", pond, *KIND, "--format", form, "--json").json
     assert report["values"]["pond.depth"] == 7
     assert report["provenance"]["allocator build"] == "made up"
-    spelled = {"env": "HAKMEM_POND_DEPTH=7", "toml": '"pond.depth" = 7', "header": "HAK_DEFAULT_pond_depth 7"}
+    spelled = {"env": "POND_DEPTH=7", "toml": '"pond.depth" = 7', "header": "HAK_DEFAULT_pond_depth 7"}
     assert spelled[form] in report["text"]

@@ -35,8 +35,8 @@ class StartPlace:
     """
 
     name: str
-    separator: str
-    key: str
+    separator: str = ""
+    key: str = ""
     words: tuple[str, str] = ("0", "1")
 
 

@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from workbench.allocators import find_place, read_variable, spell, write_variables
+from workbench.allocators import StartPlace, find_place, read_variable, spell, write_variables
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter
 from workbench.export.format import (
@@ -27,7 +27,12 @@ _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
 
 def _identify(tunable: Tunable) -> Sequence[str]:
-    return [tunable.environment] if tunable.environment else []
+    return [tunable.environment or _make_name(tunable)]
+
+
+def _make_name(tunable: Tunable) -> str:
+    """Variable of a tunable that has none: a program reads it, if no allocator does."""
+    return re.sub(r"[^A-Z0-9]", "_", tunable.name.upper())
 
 
 def _render(provenance: Sequence[str], values: Mapping[str, Value], tunables: Mapping[str, Tunable]) -> str:
@@ -36,7 +41,7 @@ def _render(provenance: Sequence[str], values: Mapping[str, Value], tunables: Ma
     for group, members in group_values(values, tunables):
         lines += ["", f"# {group}"]
         for tunable, value in members:
-            place = find_place(tunable)
+            place = find_place(tunable) if tunable.environment else StartPlace(_make_name(tunable))
             if value != tunable.default:
                 name = f"{tunable.name} = {spell(value)}, " if place.separator else ""
                 lines.append(f"# {name}{describe_value(tunable, value)}:")
