@@ -157,10 +157,12 @@ test-programs: setup ## (part of test) Build tests/native with an allocator that
 	@cmake -S native -B build/tests -G Ninja -DHAKMEM_TESTS=ON -DHAKMEM_PYTHON=OFF >/dev/null
 	@cmake --build build/tests -- --quiet
 
+# Most tests wait for processes, so two at a time take little more than half as long; a file's tests stay together.
 PYTEST = $(BIN)/python -m pytest
+JOBS ?= 2
 .PHONY: test
-test: test-packages test-programs ## Set everything up, Debian packages too, and run all tests.
-	$(PYTEST) $(PYTEST_OPTIONS)
+test: test-packages test-programs ## Set everything up, Debian packages too, and run all tests, JOBS=2 at a time.
+	$(PYTEST) --numprocesses=$(JOBS) --dist=loadfile $(PYTEST_OPTIONS)
 
 .PHONY: compilers
 compilers: check-packages setup ## Build what is installed with gcc and with clang, warnings as errors.

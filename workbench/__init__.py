@@ -45,7 +45,7 @@ if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PL
     from workbench.experiments import Variant
     from workbench.panel.tuning_panel import tuning_panel
     from workbench.processes import Program
-    from workbench.sessions import compare_sessions, repeat_session
+    from workbench.sessions import compare_sessions, repeat_session, save_notebook
     from workbench.traces.analysis import profile_trace
     from workbench.traces.analysis_advice import suggest_tunables
     from workbench.tuning import Bounds
@@ -76,6 +76,7 @@ _PLACES = {
     "read_settings": "api.settings",
     "repeat_session": "sessions",
     "run": "api.running",
+    "save_notebook": "sessions",
     "suggest_tunables": "traces.analysis_advice",
     "sweep": "api.measuring",
     "tune": "api.tuning",
@@ -107,6 +108,7 @@ __all__ = [
     "read_settings",
     "repeat_session",
     "run",
+    "save_notebook",
     "suggest_tunables",
     "sweep",
     "tune",

@@ -100,7 +100,7 @@ def test_what_was_chosen_is_shown_until_it_is_answered(page: Page, lab: Lab) -> 
     page.evaluate("(pattern) => window.lose.push(['out', pattern])", RECORD)
     record.uncheck()
     # States that say it is on go on to come: they tell its size.
-    strip = panel.panel.get_by_role("group", name="Session", exact=True)
+    strip = panel.panel.get_by_role("group", name="Recording", exact=True)
     size = strip.inner_text()
     expect(strip).not_to_have_text(size)
     assert not record.is_checked()

@@ -16,7 +16,7 @@ def test_a_session_is_saved_as_a_notebook(page: Page, lab: Lab) -> None:
     panel.open("01_live_tuning.ipynb", run_cells=1)
     save = panel.button("Save as notebook")
     expect(save).to_be_disabled()
-    strip = panel.panel.get_by_role("group", name="Session", exact=True)
+    strip = panel.panel.get_by_role("group", name="Recording", exact=True)
     expect(strip.get_by_label("Record", exact=True)).to_be_checked()
     panel.start("phases", Threads="1")
     expect(strip).to_contain_text(re.compile(r"[KM]iB · .*phases-under-hakmem"))

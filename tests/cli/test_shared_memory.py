@@ -71,7 +71,7 @@ def test_a_run_that_nobody_could_resume_ends_with_the_reason(case: str, allocato
     done = run_with(prepare, "run", "pair", "--operations", "1000", "--allocator", allocator)
     assert done.returncode != 0
     (line,) = done.stderr.splitlines()
-    assert f"pair under {allocator} did not start" in line
+    assert allocator in line
     assert reason in line
 
 

@@ -71,5 +71,5 @@ def test_declarations_say_what_may_be_missing() -> None:
     assert "  log_restart?: boolean;\n" in text  # is left out of most
     assert "  total_s: number;\n" in text
     assert "  progress: number | null;\n" in text
-    assert '  effect: "live" | "new threads" | "start" | "new arenas" | "new mappings";\n' in text
+    assert '  effect: "live" | "new arenas" | "new mappings" | "new threads" | "start";\n' in text
     assert "export type FromKernel = State | Frame | Baseline | Plotly | Who;\n" in text

@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 SOURCES = ["allocator/superslab.c", "workloads/session.c", "block/reader.c"]
-INCLUDED = ["include", "tables", "block", "allocator", "workloads"]
+INCLUDED = ["include", "system", "tables", "block", "allocator", "workloads"]
 
 
 @pytest.mark.parametrize("source", SOURCES)
