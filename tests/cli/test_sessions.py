@@ -49,7 +49,7 @@ def test_one_is_found_by_its_name(
         assert (shown.exit_code, "repeats event for event" in shown.stdout) == (0, True), shown.stderr
     answer = invoke("sessions", "--json", "--folder", folder, "show", "it's one")
     assert json.loads(answer.stdout)["operations"] == 1_000_000
-    monkeypatch.setenv("HAKMEM_SESSIONS", str(folder))
+    monkeypatch.setenv("WORKBENCH_SESSIONS", str(folder))
     assert invoke("sessions", "show", "it's one").exit_code == 0
     other = invoke("sessions", "--folder", tmp_path, "show", "it's one")
     assert (other.exit_code, other.stderr.count("\n")) == (2, 1)

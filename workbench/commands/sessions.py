@@ -40,7 +40,7 @@ session_argument = click.argument("session", metavar="SESSION", type=click.Path(
 @json_option
 @click.pass_context
 def sessions(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
-    """List the recorded sessions in ./sessions (or $HAKMEM_SESSIONS), newest first.
+    """List the recorded sessions in ./sessions (or $WORKBENCH_SESSIONS), newest first.
 
     SESSION is the folder of one, or its name as the list shows it.
     """

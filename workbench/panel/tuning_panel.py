@@ -46,7 +46,7 @@ class TuningPanel:
     presets : PresetStore, optional
         Where saved presets are.
     sessions : path, optional
-        Where sessions are recorded; by default HAKMEM_SESSIONS, else `sessions` in the working folder.
+        Where sessions are recorded; by default WORKBENCH_SESSIONS, else `sessions` in the working folder.
     """
 
     def __init__(
@@ -435,7 +435,7 @@ def tuning_panel(name: str = "tuning", sessions: str | os.PathLike[str] | None =
     name : str
         Panels of different names can be open at the same time.
     sessions : path, optional
-        Where sessions are recorded; by default HAKMEM_SESSIONS, else `sessions` in the working folder.
+        Where sessions are recorded; by default WORKBENCH_SESSIONS, else `sessions` in the working folder.
 
     Raises
     ------

@@ -32,7 +32,7 @@ from workbench.sessions.sampler import Column
 from workbench.sessions.stream import StreamFile, join_batches, read_stream_schema, write_parquet
 
 FLUSH_INTERVAL_S = 1.0
-FOLDER_VARIABLE = "HAKMEM_SESSIONS"
+FOLDER_VARIABLE = "WORKBENCH_SESSIONS"
 _FORMER_VARIABLE = "HAKMEM_RECORDINGS"
 # A day of samples and busy events; a session that is forgotten must not fill a disk.
 MAXIMUM_BYTES = 4 << 30
@@ -40,7 +40,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def default_folder() -> Path:
-    """Where sessions are kept: HAKMEM_SESSIONS, else `sessions` in the working directory.
+    """Where sessions are kept: WORKBENCH_SESSIONS, else `sessions` in the working directory.
 
     The names of an earlier version, HAKMEM_RECORDINGS and `recordings`, count where the new ones are absent.
     """
