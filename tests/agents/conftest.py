@@ -18,7 +18,7 @@ AGENT = native_directory() / "libworkbench-agent.so"
 CAP_S = 60.0
 
 # Evaluates a line of its input and prints what came of it; `library` calls what the process has loaded.
-_EVALUATOR = """
+EVALUATOR = """
 import ctypes, sys
 library = ctypes.CDLL(None)
 print("ready", flush=True)
@@ -68,7 +68,7 @@ def agent_environment(allocator: str = "glibc", **variables: str) -> dict[str, s
 def run_evaluator(allocator: str, kind: str, **variables: str) -> Iterator[Evaluator]:
     """Start one; it ends with its input, and well."""
     with subprocess.Popen(
-        ["/usr/bin/python3", "-c", _EVALUATOR],
+        ["/usr/bin/python3", "-c", EVALUATOR],
         env=agent_environment(allocator, **variables),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

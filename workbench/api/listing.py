@@ -90,7 +90,7 @@ def list_datasets() -> Listing[Card]:
 
 
 def list_sessions(folder: str | os.PathLike[str] | None = None) -> Listing[Session]:
-    """List the recorded sessions in a folder, newest first; in ./sessions or $WORKBENCH_SESSIONS by default."""
+    """List the recorded sessions in a folder, ./sessions or $WORKBENCH_SESSIONS by default, newest first."""
     from workbench.sessions import find_sessions
 
     found = find_sessions(None if folder is None else Path(folder))

@@ -42,6 +42,9 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "ps": CommandPlace("blocks", "ps", "List the processes that can be tuned."),
     "tunables": CommandPlace("blocks", "tunables", "List the tunables of a process or of the allocator."),
     "set": CommandPlace("blocks", "set_tunables", "Change tunables of a running process."),
+    "do": CommandPlace(
+        "action", "do_action", "Have a running process do something, such as give memory back."
+    ),
     "metrics": CommandPlace("blocks", "metrics", "Print every metric of a process once."),
     "watch": CommandPlace("watch", "watch", "Show the metrics and events of a process, live."),
     "export": CommandPlace("export", "export", "Write the tunables of a process to a file."),

@@ -7,22 +7,31 @@ import signal
 import sys
 
 import click
+from click.core import ParameterSource
 
-from workbench.allocators import get_allocator
+from workbench.allocators import get_allocator, put_first
 from workbench.commands.arguments import allocator_option, read_settings, set_option, settings_option
 from workbench.commands.output import print_json
-from workbench.control import explain_no_block
+from workbench.control import explain_no_block, native_directory
 from workbench.errors import BadParameter
 from workbench.inherited import was_ignoring_children
 from workbench.processes import check_preloadable, preload_environment
 
 _PYTHONMALLOC = "PYTHONMALLOC"
+AGENT = native_directory() / "libworkbench-agent.so"
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @allocator_option
 @set_option
 @settings_option
+@click.option(
+    "--agent",
+    "has_agent",
+    is_flag=True,
+    help="Keep the program's own allocator, and preload the agent that publishes a control block for it. "
+    "With --allocator, preload that allocator and the agent.",
+)
 @click.option(
     "--keep-pythonmalloc",
     is_flag=True,
@@ -37,6 +46,7 @@ def execute(
     allocator_name: str,
     assignments: tuple[str, ...],
     settings_path: str | None,
+    has_agent: bool,
     keep_pythonmalloc: bool,
     as_json: bool,
     command: tuple[str, ...],
@@ -46,13 +56,23 @@ def execute(
     Signals, standard input and output and the exit status are the program's own. What a preload
     cannot reach (static and setuid programs, and their scripts) is refused.
     """
-    allocator = get_allocator(allocator_name)
-    settings = read_settings(settings_path, assignments, allocator)
     check_preloadable(list(command))
-    environment = preload_environment(settings, dict(os.environ), allocator)
-    if not keep_pythonmalloc:
+    context = click.get_current_context()
+    keeps_allocator = has_agent and context.get_parameter_source("allocator_name") is ParameterSource.DEFAULT
+    environment = dict(os.environ)
+    allocator = None if keeps_allocator else get_allocator(allocator_name)
+    if allocator is not None:
+        settings = read_settings(settings_path, assignments, allocator)
+        environment = preload_environment(settings, environment, allocator)
+    elif assignments or settings_path is not None:
+        raise BadParameter("--agent keeps the program's own allocator; set its tunables with `workbench set`")
+    if has_agent:
+        if allocator is not None and allocator.kind:
+            raise BadParameter(f"{allocator.name} publishes a control block of its own; leave out --agent")
+        environment["LD_PRELOAD"] = put_first(AGENT, environment.get("LD_PRELOAD", ""))
+    elif not keep_pythonmalloc:
         environment.setdefault(_PYTHONMALLOC, "malloc")
-    problem = _find_problem() if allocator.kind else ""
+    problem = _find_problem() if has_agent or (allocator and allocator.kind) else ""
     if problem:
         click.echo(f"workbench: {command[0]} runs without a control block: {problem}", err=True)
     if as_json:

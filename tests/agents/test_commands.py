@@ -1,0 +1,58 @@
+"""exec --agent and do: a program under the allocator it has, and its actions, from a terminal."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.agents.conftest import EVALUATOR, Evaluator
+from tests.cli.terminal import WORKBENCH, assert_refused, run_workbench
+
+
+@contextmanager
+def start(*options: str, kind: str) -> Iterator[Evaluator]:
+    command = [str(WORKBENCH), "exec", "--agent", *options, "--", "/usr/bin/python3", "-c", EVALUATOR]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Evaluator(process, kind)
+        finally:
+            process.kill()
+
+
+def test_a_program_keeps_its_allocator_and_gives_memory_back_when_asked() -> None:
+    with start(kind="glibc") as program:
+        (listed,) = [row for row in run_workbench("ps", "--json").json if row["pid"] == program.pid]
+        assert listed["kind"] == "glibc"
+        assert run_workbench("do", program.pid).stdout.startswith("trim: Gives all unused pages")
+        # Blocks below the threshold of mmap, every second one freed: the C library keeps their pages.
+        program.tell("globals().update(kept=[b'x' * 100000 for _ in range(600)]) or None")
+        program.tell("kept.__delitem__(slice(None, None, 2))")
+        report = run_workbench("do", program.pid, "trim", "--json").json
+        assert (report["action"], report["unit"]) == ("trim", "bytes")
+        assert report["before"] - report["after"] > 20 << 20
+        said = run_workbench("do", program.pid, "trim")
+        assert said.status == 0
+        assert said.stdout.startswith("trim: ")
+        assert "resident, done in" in said.stdout
+        assert run_workbench("set", program.pid, "M_MXFAST=64").status == 0
+        assert_refused(run_workbench("do", program.pid, "purge"), "no action 'purge'", "its actions: trim")
+
+
+def test_another_allocator_with_the_agent() -> None:
+    with start("--allocator", "jemalloc", kind="jemalloc") as program:
+        assert {"purge", "decay"} <= {row["name"] for row in run_workbench("do", program.pid, "--json").json}
+        assert run_workbench("do", program.pid, "purge").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--set", "M_MXFAST=64"), "set its tunables with `workbench set`"),
+        (("--allocator", "hakmem"), "hakmem publishes a control block of its own; leave out --agent"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(words: tuple[str, ...], said: str) -> None:
+    assert_refused(run_workbench("exec", "--agent", *words, "--", "true"), said)

@@ -1,0 +1,71 @@
+"""do: an action of a running process, such as giving memory back."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from workbench.api.processes import attach
+from workbench.commands.arguments import kind_option, pid_argument
+from workbench.commands.output import json_option, print_json
+from workbench.control import ControlBlock, Event
+from workbench.errors import BadParameter, NoProcess
+from workbench.units import format_rough
+
+_PATIENCE_S = 10.0
+_LOOK_S = 0.02
+
+
+@click.command("do")
+@pid_argument
+@click.argument("name", metavar="[ACTION]", required=False)
+@kind_option
+@json_option
+def do_action(pid: int, name: str | None, kind: str | None, as_json: bool) -> None:
+    """Have a running process do something, such as give memory back; without ACTION, list what it can do."""
+    with attach(pid, kind) as block:
+        if name is None:
+            _list_actions(block, as_json)
+            return
+        start_s = time.monotonic()
+        event = _act(block, name)
+        elapsed_s = time.monotonic() - start_s
+    if as_json:
+        before, after = event.old_value, event.new_value
+        report = {"before": before, "after": after, "unit": event.kind_info.unit, "elapsed_s": elapsed_s}
+        print_json({"pid": pid, "action": name, **report})
+        return
+    unit = event.kind_info.unit
+    change = f"{format_rough(event.old_value, unit)} -> {format_rough(event.new_value, unit)} resident"
+    click.echo(f"{name}: {change}, done in {elapsed_s * 1e3:.0f} ms")
+
+
+def _list_actions(block: ControlBlock, as_json: bool) -> None:
+    if as_json:
+        print_json([{"name": action.name, "help": action.help} for action in block.actions.values()])
+    elif not block.actions:
+        click.echo(f"{block.info.kind} has no actions")
+    for action in block.actions.values() if not as_json else ():
+        click.echo(f"{action.name}: {action.help}")
+
+
+def _act(block: ControlBlock, name: str) -> Event:
+    """Ask for an action and wait until it is done: the event that tells what came of it."""
+    if name not in block.actions:
+        known = ", ".join(block.actions) or "none"
+        raise BadParameter(f"{block.info.kind} has no action '{name}'; its actions: {known}")
+    cursor = block.events(0).cursor
+    block.act(name)
+    end_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < end_s:
+        asked, done = block.action_counts()[name]
+        if done >= asked:
+            found = [event for event in block.events(cursor) if event.item == name]
+            if found:
+                return found[-1]
+        time.sleep(_LOOK_S)
+    raise NoProcess(
+        f"process {block.info.pid} has not done '{name}' for {_PATIENCE_S:.0f} s: it may be stopped or busy; "
+        "the action stays asked for"
+    )
