@@ -15,7 +15,7 @@ from workbench.allocators import get_allocator, run_environment
 from workbench.control import ControlBlock, native_directory
 
 AGENT = native_directory() / "libworkbench-agent.so"
-CAP_S = 60.0
+CAP_S = 180.0
 
 # Evaluates a line of its input and prints what came of it; `library` calls what the process has loaded.
 EVALUATOR = """

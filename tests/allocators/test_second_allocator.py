@@ -21,7 +21,7 @@ from workbench.sessions import PresetStore, Session, compare_sessions, explain_i
 pytestmark = pytest.mark.usefixtures("pond")
 COMMAND = Path(sys.executable).with_name("workbench")
 SHORT = ("--operations", "20000", "--allocator", "pond")
-CAP_S = 60
+CAP_S = 180
 
 
 def workbench(folder: Path, *words: str) -> str:

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+expect.set_options(timeout=30_000)  # ends a hang; a busy machine is slow to draw
 
 TOKEN = "browser-test"
 START_TIMEOUT_S = 120
@@ -149,7 +151,7 @@ def page(context: BrowserContext, lab: Lab, notebooks: Path) -> Iterator[Page]:
     lab.end_kernels()
     shutil.copytree(notebooks, lab.folder, dirs_exist_ok=True)
     opened = context.new_page()
-    opened.set_default_timeout(25_000)
+    opened.set_default_timeout(60_000)
     yield opened
     # What was on the screen last, for whoever looks why a test failed.
     opened.screenshot(path=str(lab.folder.parent / "last.png"))

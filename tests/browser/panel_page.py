@@ -62,7 +62,7 @@ class PanelPage:
         self.page.locator(CELL).first.wait_for()
         self.page.keyboard.press("Control+b")
         # A cell that is run before there is a kernel is not run at all.
-        expect(self.page.get_by_text(re.compile(r"\| Idle$"))).to_be_visible(timeout=30_000)
+        expect(self.page.get_by_text(re.compile(r"\| Idle$"))).to_be_visible(timeout=90_000)
         for index in range(run_cells):
             self.run_cell(index)
         self.panel.wait_for()
@@ -76,7 +76,7 @@ class PanelPage:
     def expect_output(self, index: int, pattern: str) -> None:
         """Waits until the code cell of that number has printed something."""
         output = self.page.locator(CELL).nth(index).locator(".jp-OutputArea-output")
-        expect(output.first).to_contain_text(re.compile(pattern), timeout=30_000)
+        expect(output.first).to_contain_text(re.compile(pattern), timeout=90_000)
 
     def button(self, name: str) -> Locator:
         """A button by its name."""
@@ -100,13 +100,13 @@ class PanelPage:
 
     def expect_status(self, pattern: str) -> None:
         """Waits until the status line says something."""
-        expect(self.panel.locator(".hak-status")).to_contain_text(re.compile(pattern), timeout=30_000)
+        expect(self.panel.locator(".hak-status")).to_contain_text(re.compile(pattern), timeout=90_000)
 
     def expect_log(self, pattern: str) -> None:
         """Waits until the log has a line."""
-        expect(self.panel.get_by_role("log")).to_contain_text(re.compile(pattern), timeout=30_000)
+        expect(self.panel.get_by_role("log")).to_contain_text(re.compile(pattern), timeout=90_000)
 
-    def await_frames(self, more: int = 3, timeout_s: float = 60.0) -> None:
+    def await_frames(self, more: int = 3, timeout_s: float = 180.0) -> None:
         """Waits until so many more frames are drawn; tells how the panel stands if they are not."""
         # The panel's own count starts again when JupyterLab makes an output's elements anew, so what is
         # waited for is its steps. Polled by time: a page behind another gets no animation frames.

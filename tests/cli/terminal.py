@@ -22,7 +22,7 @@ from typing import Any
 from click.testing import Result
 
 WORKBENCH = Path(sys.executable).parent / "workbench"
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 # Allocates on every line it reads, and answers: it can be asked to have adopted what was set.
 PROGRAM = """

@@ -18,7 +18,7 @@ from workbench.control import BlockInfo, ControlBlock, block_directory, find_blo
 from workbench.errors import NotPermitted
 from workbench.processes import preload_environment
 
-CAP_S = 60.0
+CAP_S = 180.0
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces")
 

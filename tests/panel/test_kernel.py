@@ -9,7 +9,7 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 OPEN_PANEL = """
 from workbench.panel import tuning_panel
 panel = tuning_panel()

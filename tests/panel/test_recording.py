@@ -20,7 +20,7 @@ from workbench.processes import Program
 from workbench.sessions import Session, compare_sessions, explain_inexactness, repeat_session
 
 PHASES: RunForm = {"workload": "phases", "allocator": "hakmem", "threads": "1", "seed": "4", "seconds": "0"}
-CAP_S = 60
+CAP_S = 180
 SAMPLES = "*.session/samples-000.arrows"
 SOME_BYTES = 50_000  # the description of its columns, and some samples
 

@@ -17,7 +17,7 @@ from workbench.control import ControlBlock
 from workbench.errors import NoProcess
 from workbench.panel.settings import SettingsDesk
 
-CAP_S = 60
+CAP_S = 180
 
 
 def do_aside(action: Callable[[], None]) -> None:

@@ -21,7 +21,7 @@ from workbench.panel.messages import Tune
 from workbench.panel.tuner import Tuner
 from workbench.panel.tuning_panel import TuningPanel
 
-CAP_S = 60
+CAP_S = 180
 SPEC = {
     "workload": "phases", "allocator": "hakmem", "threads": "1", "seed": "1", "seconds": "0",
     "parameters": {},

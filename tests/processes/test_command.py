@@ -10,7 +10,7 @@ import pytest
 
 from workbench.processes.command import run_command
 
-CAP_S = 60.0
+CAP_S = 180.0
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(0.3)'])"
 
 

@@ -15,7 +15,7 @@ from workbench.control import ControlBlock
 from workbench.errors import CannotPreload, WorkerFailed
 from workbench.processes import Program, Run, Worker
 
-CAP_S = 60.0
+CAP_S = 180.0
 SLEEPER = [sys.executable, "-c", "print('started', flush=True); import time; time.sleep(3600)"]
 
 

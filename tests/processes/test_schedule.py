@@ -11,7 +11,7 @@ from workbench.control import ControlBlock, EventBatch
 from workbench.errors import BadParameter, ConstraintBroken, OutOfRange, StartOnly, UnknownTunable
 from workbench.processes import InProcessRun, Run, Step, Worker, set_between_operations
 
-CAP_S = 60.0
+CAP_S = 180.0
 OPERATIONS = 1_500_000
 CHANGES: tuple[Step, ...] = (
     Step({"tls.grow_percent": 60, "tls.adapt_refills": 4}, 300_000),

@@ -12,7 +12,7 @@ import pytest
 from workbench.allocators import run_environment
 from workbench.processes import preload_environment
 
-CAP_S = 60.0
+CAP_S = 180.0
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from workbench.allocators import run_environment
 from workbench.control import ControlBlock, block_directory, find_blocks
 from workbench.processes import Program, preload_environment
 
-CAP_S = 60.0
+CAP_S = 180.0
 OTHER_UID = 61235
 IS_ROOT = os.geteuid() == 0
 
