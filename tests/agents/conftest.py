@@ -97,6 +97,13 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+@pytest.fixture
+def block(program: Evaluator) -> Iterator[ControlBlock]:
+    """The block of the allocator that a test's program runs under."""
+    with program.open() as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program of that name, built."""

@@ -26,12 +26,6 @@ def program() -> Iterator[Evaluator]:
         yield running
 
 
-@pytest.fixture
-def block(program: Evaluator) -> Iterator[ControlBlock]:
-    with program.open() as opened:
-        yield opened
-
-
 def own(program: Evaluator, name: str) -> int:
     """A statistic as glibc itself tells the program."""
     return int(program.tell(f"library.mallinfo2().{name}"))

@@ -29,12 +29,6 @@ def program() -> Iterator[Evaluator]:
         yield running
 
 
-@pytest.fixture
-def block(program: Evaluator) -> Iterator[ControlBlock]:
-    with program.open() as opened:
-        yield opened
-
-
 def own(program: Evaluator, name: str, kind: str = "c_ssize_t") -> int:
     """What jemalloc itself tells the program."""
     return int(program.tell(f"int(read({name!r}, ctypes.{kind}))"))

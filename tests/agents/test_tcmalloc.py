@@ -25,12 +25,6 @@ def program() -> Iterator[Evaluator]:
         yield running
 
 
-@pytest.fixture
-def block(program: Evaluator) -> Iterator[ControlBlock]:
-    with program.open() as opened:
-        yield opened
-
-
 def own(program: Evaluator, name: str) -> int:
     return int(program.tell(f"read({name!r})"))
 

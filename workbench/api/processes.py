@@ -61,7 +61,7 @@ def attach(pid: int, kind: str | None = None, *, names: Iterable[str] = ()) -> C
             block.close()
     if len(infos) > 1 and infos[0].kind not in [row.kind for row in rows()]:
         kinds = ", ".join(info.kind for info in infos)
-        raise NoProcess(f"process {pid} has several blocks; choose one with --kind: {kinds}")
+        raise NoProcess(f"process {pid} has several control blocks; choose one with --kind: {kinds}")
     return ControlBlock.open(infos[0].path)
 
 

@@ -10,7 +10,7 @@ from workbench.api.processes import attach
 from workbench.commands.arguments import kind_option, pid_argument
 from workbench.commands.output import json_option, print_json
 from workbench.control import ControlBlock, Event
-from workbench.errors import BadParameter, NoProcess
+from workbench.errors import NoProcess
 from workbench.units import format_rough
 
 _PATIENCE_S = 10.0
@@ -26,7 +26,13 @@ def do_action(pid: int, name: str | None, kind: str | None, as_json: bool) -> No
     """Have a running process do something, such as give memory back; without ACTION, list what it can do."""
     with attach(pid, kind) as block:
         if name is None:
-            _list_actions(block, as_json)
+            actions = [{"name": action.name, "help": action.help} for action in block.actions.values()]
+            if as_json:
+                print_json(actions)
+            elif not actions:
+                click.echo(f"{block.info.kind} has no actions")
+            else:
+                click.echo("\n".join(f"{action['name']}: {action['help']}" for action in actions))
             return
         start_s = time.monotonic()
         event = _act(block, name)
@@ -41,20 +47,8 @@ def do_action(pid: int, name: str | None, kind: str | None, as_json: bool) -> No
     click.echo(f"{name}: {change}, done in {elapsed_s * 1e3:.0f} ms")
 
 
-def _list_actions(block: ControlBlock, as_json: bool) -> None:
-    if as_json:
-        print_json([{"name": action.name, "help": action.help} for action in block.actions.values()])
-    elif not block.actions:
-        click.echo(f"{block.info.kind} has no actions")
-    for action in block.actions.values() if not as_json else ():
-        click.echo(f"{action.name}: {action.help}")
-
-
 def _act(block: ControlBlock, name: str) -> Event:
     """Ask for an action and wait until it is done: the event that tells what came of it."""
-    if name not in block.actions:
-        known = ", ".join(block.actions) or "none"
-        raise BadParameter(f"{block.info.kind} has no action '{name}'; its actions: {known}")
     cursor = block.events(0).cursor
     block.act(name)
     end_s = time.monotonic() + _PATIENCE_S
