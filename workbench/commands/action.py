@@ -34,17 +34,15 @@ def do_action(pid: int, name: str | None, kind: str | None, as_json: bool) -> No
             else:
                 click.echo("\n".join(f"{action['name']}: {action['help']}" for action in actions))
             return
-        start_s = time.monotonic()
         event = _act(block, name)
-        elapsed_s = time.monotonic() - start_s
     if as_json:
-        before, after = event.old_value, event.new_value
-        report = {"before": before, "after": after, "unit": event.kind_info.unit, "elapsed_s": elapsed_s}
+        report = {"before": event.old_value, "after": event.new_value, "unit": event.kind_info.unit}
         print_json({"pid": pid, "action": name, **report})
         return
     unit = event.kind_info.unit
-    change = f"{format_rough(event.old_value, unit)} -> {format_rough(event.new_value, unit)} resident"
-    click.echo(f"{name}: {change}, done in {elapsed_s * 1e3:.0f} ms")
+    click.echo(
+        f"{name}: {format_rough(event.old_value, unit)} -> {format_rough(event.new_value, unit)} resident"
+    )
 
 
 def _act(block: ControlBlock, name: str) -> Event:
