@@ -157,23 +157,26 @@ static bool publish(struct agent *agent, const struct agent_found *found)
 
 /* ---- the process ---------------------------------------------------------------------------- */
 
-/* One line on standard error. */
-static void say(const char *const texts[])
+/* What a person should know, a line each: why an allocator has no block, or what its block cannot do. */
+static char told[1024];
+
+static void tell(const char *const texts[])
 {
-    char line[512] = "workbench-agent: ";
-    char *end = line + strlen(line);
-    for (; *texts; texts++)
-        end = stpncpy(end, *texts, (size_t)(line + sizeof line - 1 - end));
-    *end = '\n';
-    SYSTEM_CALL(SYS_write, STDERR_FILENO, line, (size_t)(end + 1 - line));
+    const char *limit = told + sizeof told - 1;
+    char *end = told + strlen(told);
+    if (end > told)
+        *end++ = '\n';
+    for (; *texts && end < limit; texts++)
+        end = stpncpy(end, *texts, (size_t)(limit - end));
+    *end = 0;
 }
-#define SAY(...) say((const char *const[]){__VA_ARGS__, NULL})
+#define TELL(...) tell((const char *const[]){__VA_ARGS__, NULL})
 
 static void explain(const struct hak_block *block)
 {
     char text[400];
-    if (hak_block_explain(block, text, sizeof text) != HAK_FILE_UNWANTED)
-        SAY("no control block: ", text);
+    hak_block_explain(block, text, sizeof text);
+    TELL("no control block: ", text);
 }
 
 /* A name to tell this copy of the library from another. */
@@ -185,28 +188,24 @@ EXPORT const char *hak_agent_build(void)
 static bool is_needed(void)
 {
     if (!is_own_symbol(find_symbol("hak_agent_build"))) {
-        SAY("another agent is in this process already; this one does nothing");
+        TELL("another agent is in this process already; this one does nothing");
         return false;
     }
     if (find_serves(find_symbol("hak_control_path"))) {
-        SAY("hakmem serves this process and has a control block of its own; the agent does nothing");
+        TELL("hakmem serves this process and has a control block of its own; the agent does nothing");
         return false;
     }
     return true;
 }
 
-EXPORT void hak_agent_start(void)
+static void start_agents(void)
 {
-    static bool is_started;
-    if (is_started)
-        return;
-    is_started = true;
-    system_clock_start();
-    if (!is_needed())
-        return;
     const char *unknown = "";
     struct agent_found found;
     bool is_served = false;
+    system_clock_start();
+    if (!is_needed())
+        return;
     for (int i = 0; i < ALLOCATOR_COUNT; i++) {
         struct agent *agent = &agents[agent_count];
         found = (struct agent_found){0};
@@ -216,7 +215,7 @@ EXPORT void hak_agent_start(void)
             continue;
         }
         if (!found.is_known)
-            SAY("nobody may set anything: this version is not known, ", found.build);
+            TELL("nobody may set anything: this version is not known, ", found.build);
         is_served = true;
         agent->allocator = allocators[i];
         if (publish(agent, &found))
@@ -225,9 +224,26 @@ EXPORT void hak_agent_start(void)
             explain(&agent->block);
     }
     if (!is_served)
-        SAY("no allocator to tune here: ", unknown, "malloc comes from ", find_server());
-    for (int i = 0; i < agent_count; i++)
+        TELL("no allocator to tune here: ", unknown, "malloc comes from ", find_server());
+}
+
+static pid_t process; /* that was started; 0: none yet. Its children have blocks to make, and no helpers yet. */
+
+EXPORT const char *hak_agent_start(void)
+{
+    pid_t own = (pid_t)SYSTEM_CALL(SYS_getpid);
+    if (own == process)
+        return told;
+    if (process == 0)
+        start_agents();
+    else
+        helper_forget();
+    for (int i = 0; i < agent_count; i++) {
+        agents[i].is_child = process != 0;
         helper_start(&agents[i]);
+    }
+    process = own;
+    return told;
 }
 
 __attribute__((destructor)) static void end(void)
@@ -236,15 +252,11 @@ __attribute__((destructor)) static void end(void)
         hak_block_end(&agents[i].block);
 }
 
-/* Only what the child's helpers need; the blocks are theirs to make. */
 static void after_fork(void)
 {
     int saved_errno = errno;
-    helper_forget();
-    for (int i = 0; i < agent_count; i++) {
-        agents[i].is_child = true;
-        helper_start(&agents[i]);
-    }
+    if (process != 0)
+        hak_agent_start();
     errno = saved_errno;
 }
 
@@ -276,8 +288,13 @@ __attribute__((constructor)) static void find_next(void)
 static int start_main(int count, char **words, char **environment)
 {
     const char *when = getenv("HAKMEM_AGENT");
-    if (!when || strcmp(when, "on-demand") != 0)
-        hak_agent_start();
+    if (read_access() != HAK_ACCESS_OFF && (!when || strcmp(when, "on-demand") != 0)) {
+        const char *line = hak_agent_start();
+        for (size_t length; *line; line += length + (line[length] != 0)) {
+            length = strcspn(line, "\n");
+            dprintf(STDERR_FILENO, "workbench-agent: %.*s\n", (int)length, line);
+        }
+    }
     return program_main(count, words, environment);
 }
 

@@ -5,7 +5,27 @@
  *   agent    one block for each allocator that is found; the life of a process: start, fork, end
  *   helper   (agent_helper.c) the thread of a block: sleeps until a reader looks, sets what was asked for, measures
  *
- * The library defines no malloc, so its place among preloads does not matter. */
+ * The library defines no malloc, so its place among preloads does not matter.
+ *
+ * Preloaded, it starts just before main, unless HAKMEM_AGENT=on-demand: then it is loaded, and has neither block nor
+ * thread until somebody calls
+ *
+ *     const char *hak_agent_start(void);
+ *
+ * which is also how a library that was loaded by dlopen into a running program is started; dlopen alone starts
+ * nothing. It returns "" or lines of text for a person: why an allocator has no block, or what its block cannot do.
+ * A further call returns the same text and does nothing, except in a child of fork: there it makes the child's block
+ * and helper. What a debugger does, in any thread:
+ *
+ *     start = dlsym(RTLD_DEFAULT, "hak_agent_start");        it was preloaded, or loaded before
+ *     if (!start)
+ *         start = dlsym(dlopen(path of libworkbench-agent.so, RTLD_NOW | RTLD_GLOBAL), "hak_agent_start");
+ *     text = start();
+ *
+ * The thread must hold no lock of the allocator's or the loader's (a stop at the entry of malloc proves it), and have
+ * 32 KiB of stack. The other threads must run meanwhile. The library writes nothing to the program's standard error
+ * then, and is not unloaded. The program's calls of fork do not pass a library that was loaded late, so a child has
+ * no agent until it is asked for there, too. */
 #ifndef HAK_AGENT_H
 #define HAK_AGENT_H
 

@@ -4,6 +4,8 @@
  * It is an ordinary thread, as the allocator's functions need one, with every signal blocked. It holds no descriptor
  * and no lock. A process ends with its last thread, and this one must not be that: once the main thread has left by
  * pthread_exit, the helper looks ten times a second whether it is alone, and ends the process as its last thread would.
+ * If another thread than the main one started the agent, nobody says when the main one leaves: then the helper looks
+ * once a second.
  *
  * A child of fork has no helper. Its own is started once fork has returned there, not by a fork handler, and waits a
  * moment before it makes the child's block: a child that ends or becomes another program costs a thread and no file. */
@@ -26,41 +28,51 @@ enum {
     STACK_BYTES = 256 * 1024,
     CHILD_DELAY_NS = 20 * 1000 * 1000,
     LONELY_PERIOD_NS = 100 * 1000 * 1000,
+    UNTOLD_PERIOD_NS = 999 * 1000 * 1000,
     LONG_SAMPLE_NS = 1000 * 1000, /* of processor time; such a one has at most 1 % of a core */
     REST_FACTOR = 99
 };
 
-static pthread_key_t main_key;     /* its destructor runs when the main thread leaves by pthread_exit */
-static bool main_key_is_made;
-static _Atomic bool main_has_left; /* release by the main thread then */
-static int helper_count;           /* written while they are started, by the only thread that starts any */
+static pthread_key_t main_key;   /* its destructor runs when the main thread leaves by pthread_exit */
+static bool main_key_is_made;    /* by who starts helpers */
+static _Atomic uint64_t look_ns; /* how often a helper looks whether it is alone, 0: never; relaxed */
+static _Atomic int helper_count; /* written by who starts helpers; relaxed */
 
 static void note_end_of_main(void *agent)
 {
-    atomic_store_explicit(&main_has_left, true, memory_order_release);
+    atomic_store_explicit(&look_ns, LONELY_PERIOD_NS, memory_order_relaxed);
     hak_block_wake(&((const struct agent *)agent)->block);
 }
 
-/* A field of /proc/self/stat; 0 if it cannot be read. */
-enum { STAT_THREADS = 20, STAT_RESIDENT_PAGES = 24 };
-static int64_t read_stat(int number)
+/* A field of /proc/self/stat, after the name of the program; "" if it cannot be read. */
+enum { STAT_LINE_BYTES = 1024, STAT_STATE = 3, STAT_THREADS = 20, STAT_RESIDENT_PAGES = 24 };
+static const char *read_stat(char line[STAT_LINE_BYTES], int number)
 {
-    char line[1024];
+    *line = 0;
     long descriptor = SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
-        return 0;
-    long length = SYSTEM_CALL(SYS_read, descriptor, line, sizeof line - 1);
+        return line;
+    long length = SYSTEM_CALL(SYS_read, descriptor, line, STAT_LINE_BYTES - 1);
     SYSTEM_CALL(SYS_close, descriptor);
     line[length > 0 ? length : 0] = 0;
     const char *cursor = strrchr(line, ')');
     for (int field = 2; cursor && field < number; field++)
         cursor = strchr(cursor + 1, ' ');
-    return cursor ? atoll(cursor) : 0;
+    return cursor ? cursor + 1 : "";
 }
 
 static double resident_bytes(void)
 {
-    return (double)(read_stat(STAT_RESIDENT_PAGES) * getpagesize());
+    char line[STAT_LINE_BYTES];
+    return (double)(atoll(read_stat(line, STAT_RESIDENT_PAGES)) * getpagesize());
+}
+
+/* The system counts a main thread that has left as one, and shows it as a zombie. */
+static bool is_alone(void)
+{
+    char line[STAT_LINE_BYTES];
+    return *read_stat(line, STAT_STATE) == 'Z' &&
+           atoi(read_stat(line, STAT_THREADS)) == 1 + atomic_load_explicit(&helper_count, memory_order_relaxed);
 }
 
 static int set(struct agent *agent, uint32_t index, double before, double after)
@@ -125,10 +137,10 @@ static void serve(struct agent *agent)
         busy_ns = system_clock_ns(CLOCK_THREAD_CPUTIME_ID) - busy_ns;
         if (may_measure)
             next_ns = busy_ns > LONG_SAMPLE_NS ? now_ns + busy_ns * REST_FACTOR : 0;
-        bool is_lonely = atomic_load_explicit(&main_has_left, memory_order_acquire);
-        if (is_lonely && read_stat(STAT_THREADS) == 1 + helper_count) /* the system counts a main thread that left */
+        uint64_t period_ns = atomic_load_explicit(&look_ns, memory_order_relaxed);
+        if (period_ns != 0 && is_alone())
             exit(0); /* as the C library does when its last thread has ended */
-        hak_block_wait(&agent->block, agent->generation, is_lonely ? LONELY_PERIOD_NS : 0);
+        hak_block_wait(&agent->block, agent->generation, period_ns);
     }
 }
 
@@ -152,11 +164,12 @@ void helper_start(struct agent *agent)
     pthread_attr_t attributes;
     pthread_t thread;
     sigset_t all, former;
-    if (helper_count == 0) {
+    if (atomic_load_explicit(&helper_count, memory_order_relaxed) == 0) {
         if (!main_key_is_made)
             main_key_is_made = pthread_key_create(&main_key, note_end_of_main) == 0;
-        if (main_key_is_made && SYSTEM_CALL(SYS_gettid) == SYSTEM_CALL(SYS_getpid))
-            pthread_setspecific(main_key, agent);
+        bool is_main = SYSTEM_CALL(SYS_gettid) == SYSTEM_CALL(SYS_getpid);
+        if (!main_key_is_made || !is_main || pthread_setspecific(main_key, agent) != 0)
+            atomic_store_explicit(&look_ns, UNTOLD_PERIOD_NS, memory_order_relaxed);
     }
     if (pthread_attr_init(&attributes) != 0)
         return;
@@ -164,7 +177,8 @@ void helper_start(struct agent *agent)
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_BYTES); /* refused where thread data is larger: the default */
     if (pthread_sigmask(SIG_BLOCK, &all, &former) == 0) {
-        helper_count += pthread_create(&thread, &attributes, run, agent) == 0;
+        int made = pthread_create(&thread, &attributes, run, agent) == 0;
+        atomic_fetch_add_explicit(&helper_count, made, memory_order_relaxed);
         pthread_sigmask(SIG_SETMASK, &former, NULL);
     }
     pthread_attr_destroy(&attributes);
@@ -172,6 +186,6 @@ void helper_start(struct agent *agent)
 
 void helper_forget(void)
 {
-    helper_count = 0;
-    atomic_store_explicit(&main_has_left, false, memory_order_relaxed);
+    atomic_store_explicit(&helper_count, 0, memory_order_relaxed);
+    atomic_store_explicit(&look_ns, 0, memory_order_relaxed);
 }

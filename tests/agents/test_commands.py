@@ -5,16 +5,18 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.agents.conftest import EVALUATOR, Evaluator
 from tests.cli.terminal import WORKBENCH, assert_refused, run_workbench
+from workbench.control import find_blocks
 
 
 @contextmanager
-def start(*options: str, kind: str) -> Iterator[Evaluator]:
-    command = [str(WORKBENCH), "exec", "--agent", *options, "--", "/usr/bin/python3", "-c", EVALUATOR]
+def start(*options: str, kind: str, agent: str = "--agent") -> Iterator[Evaluator]:
+    command = [str(WORKBENCH), "exec", agent, *options, "--", "/usr/bin/python3", "-c", EVALUATOR]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Evaluator(process, kind)
@@ -45,6 +47,16 @@ def test_another_allocator_with_the_agent() -> None:
     with start("--allocator", "jemalloc", kind="jemalloc") as program:
         assert {"purge", "decay"} <= {row["name"] for row in run_workbench("do", program.pid, "--json").json}
         assert run_workbench("do", program.pid, "purge").status == 0
+
+
+def test_on_demand_there_is_no_thread_before_it_is_asked_for() -> None:
+    with start(kind="glibc", agent="--agent=on-demand") as program:
+        assert find_blocks(program.pid) == []
+        assert len(list(Path(f"/proc/{program.pid}/task").iterdir())) == 1
+        program.tell("library.hak_agent_start()")
+        with program.open() as block:
+            block.set({"M_MXFAST": 64})
+            assert block.effective().values["M_MXFAST"] == 64
 
 
 @pytest.mark.parametrize(

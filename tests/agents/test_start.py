@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.conftest import run_evaluator
-from workbench.control import ControlBlock, Tunable, Value, find_blocks
+from tests.agents.conftest import AGENT, run_evaluator
+from workbench.allocators import get_allocator
+from workbench.control import Tunable, Value, find_blocks
 from workbench.errors import StartOnly
 
 # Values that an allocator takes as they are, where the least of the range would not be one.
@@ -103,11 +104,14 @@ def test_a_start_setting_cannot_be_set_in_a_program_that_runs() -> None:
                 block.set({name: False if name == "opt.tcache" else 2})
 
 
-def test_on_demand_there_is_no_thread_before_it_is_asked_for() -> None:
-    with run_evaluator("glibc", "glibc", HAKMEM_AGENT="on-demand") as program:
+def test_a_library_that_is_loaded_late_starts_when_it_is_asked() -> None:
+    """What `inject` does, to a program that knows nothing of the agent."""
+    with run_evaluator("jemalloc", "jemalloc", LD_PRELOAD=str(get_allocator("jemalloc").library)) as program:
+        program.tell(f"agent = ctypes.CDLL({str(AGENT)!r}, ctypes.RTLD_GLOBAL)")
+        program.tell("agent.hak_agent_start.restype = ctypes.c_char_p")
         assert find_blocks(program.pid) == []
-        assert len(list(Path(f"/proc/{program.pid}/task").iterdir())) == 1
-        program.tell("library.hak_agent_start()")
-        with ControlBlock.open(program.pid, "glibc") as block:
-            block.set({"M_MXFAST": 64})
-            assert block.effective().values["M_MXFAST"] == 64
+        assert [program.tell("agent.hak_agent_start()") for _ in range(2)] == ["b''", "b''"]
+        with program.open() as block:
+            block.set({"arenas.dirty_decay_ms": 64})
+            assert block.effective().values["arenas.dirty_decay_ms"] == 64
+        assert len(list(Path(f"/proc/{program.pid}/task").iterdir())) == 2

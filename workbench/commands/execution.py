@@ -27,10 +27,13 @@ AGENT = native_directory() / "libworkbench-agent.so"
 @settings_option
 @click.option(
     "--agent",
-    "has_agent",
-    is_flag=True,
+    "agent",
+    is_flag=False,
+    flag_value="at-start",
+    type=click.Choice(["at-start", "on-demand"]),
     help="Keep the program's own allocator, and preload the agent that publishes a control block for it. "
-    "With --allocator, preload that allocator and the agent.",
+    "With --allocator, preload that allocator and the agent. --agent=on-demand: the agent makes neither "
+    "block nor thread until `workbench inject` asks it to.",
 )
 @click.option(
     "--keep-pythonmalloc",
@@ -46,7 +49,7 @@ def execute(
     allocator_name: str,
     assignments: tuple[str, ...],
     settings_path: str | None,
-    has_agent: bool,
+    agent: str | None,
     keep_pythonmalloc: bool,
     as_json: bool,
     command: tuple[str, ...],
@@ -58,7 +61,9 @@ def execute(
     """
     check_preloadable(list(command))
     context = click.get_current_context()
-    keeps_allocator = has_agent and context.get_parameter_source("allocator_name") is ParameterSource.DEFAULT
+    keeps_allocator = (
+        agent is not None and context.get_parameter_source("allocator_name") is ParameterSource.DEFAULT
+    )
     environment = dict(os.environ)
     allocator = None if keeps_allocator else get_allocator(allocator_name)
     if allocator is not None:
@@ -66,13 +71,14 @@ def execute(
         environment = preload_environment(settings, environment, allocator)
     elif assignments or settings_path is not None:
         raise BadParameter("--agent keeps the program's own allocator; set its tunables with `workbench set`")
-    if has_agent:
+    if agent is not None:
         if allocator is not None and allocator.kind:
             raise BadParameter(f"{allocator.name} publishes a control block of its own; leave out --agent")
+        environment["HAKMEM_AGENT"] = agent
         environment["LD_PRELOAD"] = put_first(AGENT, environment.get("LD_PRELOAD", ""))
     elif not keep_pythonmalloc:
         environment.setdefault(_PYTHONMALLOC, "malloc")
-    problem = _find_problem() if has_agent or (allocator and allocator.kind) else ""
+    problem = _find_problem() if agent == "at-start" or (allocator and allocator.kind) else ""
     if problem:
         click.echo(f"workbench: {command[0]} runs without a control block: {problem}", err=True)
     if as_json:
