@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import workbench.processes.command  # noqa: F401 (reached through its room)
 from workbench import processes
 from workbench.errors import OutOfRange, WrongResults
 from workbench.experiments import Results, Run, Step, TrialResult, describe_machine, measurement, run_trial
@@ -127,7 +126,7 @@ def test_a_process_that_cannot_be_started_is_a_result(
         raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(processes.worker, "spawn", refuse)
-    monkeypatch.setattr(processes.command, "spawn", refuse)
+    monkeypatch.setattr(processes.program, "spawn", refuse)
     result = run_trial(Run("random_mixed", command=command), warm_bytes=0)
     assert result.status == "failed"
     assert "temporarily unavailable" in result.reason

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processes.command import run_command
+from workbench.processes.program import run_command
 
 CAP_S = 180.0
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(0.3)'])"

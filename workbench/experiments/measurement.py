@@ -20,9 +20,9 @@ from workbench.experiments.result import COMPLETED, TrialResult
 from workbench.experiments.telemetry import Tally
 from workbench.experiments.warming import choose_warm_bytes, touch_memory
 from workbench.processes import Worker, resident_bytes
-from workbench.processes.command import run_command
 from workbench.processes.machine import describe_machine, describe_software, find_c_library
 from workbench.processes.private_folder import open_private_folder
+from workbench.processes.program import run_command
 from workbench.processes.runs import Run
 
 # A run is killed when it takes this much longer than it should.

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,7 +66,6 @@ class ProcessTrace:
             state = self._spool.read_state()
             self.pid = state.pid
             self.parent_pid = state.parent_pid
-            self.start_ns = state.start_realtime_ns
             self.program = _name_program(state)
             self.result: RecordedTrace | None = None
             self._born = _start_of(state.pid)
@@ -91,6 +90,7 @@ class ProcessTrace:
             self._spool.close()
             raise
         self.event_count = 0
+        self.is_open = True
 
     @property
     def path(self) -> Path:
@@ -113,20 +113,18 @@ class ProcessTrace:
         """Take what can be taken now, at most a segment; False if there is nothing."""
         return self._take(self._spool.read())
 
-    def finish(self, *, is_running: bool, end: str | None = None, is_replaced: bool = False) -> RecordedTrace:
+    def finish(self, *, is_running: bool = False, end: str = "", is_replaced: bool = False) -> None:
         """Take the rest, and close the trace.
 
         Parameters
         ----------
         is_running : bool
             The process goes on, unrecorded.
-        end : str, optional
-            How the process ended, if that is known.
+        end : str
+            How the process ended; empty if that is not known.
         is_replaced : bool
             It went on as another program (exec).
         """
-        if self.result is not None:
-            return self.result
         if is_running:
             self._spool.stop()
         goal = self._spool.read_state().next
@@ -146,22 +144,18 @@ class ProcessTrace:
         )
         self._spool.close()
         self.result = RecordedTrace(self.path, metadata, self.path.stat().st_size)
-        return self.result
+        self.is_open = False
 
-    def abandon(self, reason: str) -> RecordedTrace | None:
-        """Record no more, and keep what there is. Raises nothing.
+    def abandon(self, reason: str) -> None:
+        """Record no more, and keep what there is, which may not even be a file. Raises nothing.
 
         Parameters
         ----------
         reason : str
             What ended the recording.
-
-        Returns
-        -------
-        RecordedTrace or None
-            None if there is not even a file.
         """
-        if self.result is None:
+        if self.is_open:
+            self.is_open = False
             with contextlib.suppress(Exception):
                 self._spool.stop()
                 unknown_frees = self._spool.read_totals().unknown_frees
@@ -169,7 +163,6 @@ class ProcessTrace:
                 self.result = RecordedTrace(self.path, metadata, self.path.stat().st_size)
             with contextlib.suppress(Exception):
                 self._spool.close()
-        return self.result
 
     def flush(self) -> None:
         """Write what waits in memory."""
@@ -179,7 +172,7 @@ class ProcessTrace:
         """Give the file another name; it goes on being written."""
         self._writer.rename(path)
         if self.result is not None:
-            self.result = RecordedTrace(path, self.result.metadata, self.result.stored_bytes)
+            self.result = replace(self.result, path=path)
 
     def _take(self, events: ResolvedEvents | None) -> bool:
         if events is None:
@@ -216,15 +209,13 @@ def _start_of(pid: int) -> int | None:
     return None if state in _GONE else int(fields[_START - 1])
 
 
-def _describe_end(
-    state: SpoolState, end: str | None, *, is_running: bool, is_replaced: bool
-) -> tuple[str, bool]:
+def _describe_end(state: SpoolState, end: str, *, is_running: bool, is_replaced: bool) -> tuple[str, bool]:
     if is_running:
         return "still running", False
     if state.stopped:
         return f"stopped: {os.strerror(state.stopped)}", False
     if is_replaced:
         return "exec", True
-    if end is not None:
+    if end:
         return end, not end.startswith("signal")
     return ("exit", True) if state.ended else ("killed", False)

@@ -1,4 +1,4 @@
-"""A program that is not ours, started here under an allocator, to be attached to."""
+"""Programs that are not ours, started here under an allocator: to be attached to, or run to their end."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 from workbench.allocators import DEFAULT_ALLOCATOR, RUNNER, get_allocator
 from workbench.control import ControlBlock, Value, explain_no_block
 from workbench.errors import NoProcess, WorkerFailed
 from workbench.processes.launcher import spawn
+from workbench.processes.memory import peak_resident_bytes, resident_bytes
 from workbench.processes.preload import check_preloadable, preload_environment
 
 _POLL_S = 0.01
@@ -23,15 +27,39 @@ _TAIL_BYTES = 16384
 
 
 class Program:
-    """A running program with an allocator preloaded. Made by `start`; a context manager that ends it."""
+    """A running program, in a process group of its own; a context manager that ends it.
+
+    `start` makes one with an allocator preloaded. It is killed when this process ends.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Program and arguments.
+    environment : mapping of str to str
+        All of it.
+    kind : str
+        Kind of the control block that its allocator publishes.
+    folder : Path, optional
+        Where it runs; where this process does by default.
+    """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], output: IO[bytes], command: Sequence[str], kind: str
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        kind: str = "",
+        folder: Path | None = None,
     ) -> None:
-        self._kind = kind
-        self._process = process
-        self._output = output
         self._command = tuple(command)
+        self._kind = kind
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the program)
+        try:
+            self._process = spawn(
+                ["--exec", *command], environment, stdout=self._output, stderr=self._output, folder=folder
+            )
+        except BaseException:
+            self._output.close()
+            raise
 
     @classmethod
     def start(
@@ -40,8 +68,8 @@ class Program:
         settings: Mapping[str, Value] | None = None,
         environment: Mapping[str, str] | None = None,
         allocator: str = DEFAULT_ALLOCATOR,
-    ) -> Program:
-        """Start a program in a process group of its own; it is killed when this process ends.
+    ) -> Self:
+        """Start a program with an allocator preloaded.
 
         Parameters
         ----------
@@ -64,13 +92,7 @@ class Program:
         found = get_allocator(allocator)
         variables = preload_environment(settings or {}, environment, found)
         variables.setdefault("PYTHONMALLOC", "malloc")
-        output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the program)
-        try:
-            process = spawn(["--exec", *command], variables, stdout=output, stderr=output)
-        except BaseException:
-            output.close()
-            raise
-        return cls(process, output, command, found.kind)
+        return cls(command, variables, found.kind)
 
     @property
     def pid(self) -> int:
@@ -96,10 +118,9 @@ class Program:
                     return block
                 block.close()
             if is_over:
-                said = self.output_tail().strip().splitlines()
-                last = f"; it said: {said[-1]}" if said else ""
                 problem, _ = explain_no_block()
                 reason = f": {problem}" if problem else ""
+                last = quote_last_line(self.output_tail())
                 raise WorkerFailed(f"{self._command[0]} has no control block{reason}{last}")
             time.sleep(_POLL_S)
 
@@ -133,8 +154,155 @@ class Program:
         self.stop()
         self._output.close()
 
-    def __enter__(self) -> Program:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _measure(self, started_s: float, timeout_s: float) -> CommandOutcome:
+        """Sample memory until the end, for which a thread waits: it is known at once, and with its usage."""
+        process = self._process
+        ended = threading.Event()
+        ended_s = processor_s = 0.0
+
+        def reap() -> None:
+            nonlocal ended_s, processor_s
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            # Not ru_maxrss: across fork and exec it keeps the peak of this process.
+            ended_s, processor_s = time.monotonic(), usage.ru_utime + usage.ru_stime
+            ended.set()
+
+        waiter = threading.Thread(target=reap, name=f"workbench-command-{process.pid}", daemon=True)
+        waiter.start()
+        samples: list[int] = []
+        peak_bytes = 0
+        is_overdue = False
+        try:
+            while not ended.wait(_POLL_S):
+                total_bytes = 0
+                for pid in _list_family(process.pid):
+                    with contextlib.suppress(NoProcess):
+                        total_bytes += resident_bytes(pid)
+                        peak_bytes = max(peak_bytes, peak_resident_bytes(pid))
+                if total_bytes > 0:
+                    samples.append(total_bytes)
+                peak_bytes = max(peak_bytes, total_bytes)
+                if time.monotonic() >= started_s + timeout_s:
+                    is_overdue = True
+                    break
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # children that it left behind, too
+            waiter.join()
+        tail = self.output_tail()
+        status, message = _judge(process.returncode, quote_last_line(tail), is_overdue=is_overdue)
+        return CommandOutcome(
+            status=status,
+            message=message,
+            elapsed_s=ended_s - started_s,
+            processor_s=processor_s,
+            mean_resident_bytes=sum(samples) // len(samples) if samples else 0,
+            peak_resident_bytes=peak_bytes,
+            sample_count=len(samples),
+            output_tail=tail,
+        )
+
+
+@dataclass(frozen=True)
+class CommandOutcome:
+    """What came of a command.
+
+    Parameters
+    ----------
+    status : str
+        "completed", "crashed" by a signal, "failed" with an exit code, or "timed out".
+    message : str
+        One line for people: empty if completed.
+    elapsed_s : float
+        From start to end.
+    processor_s : float
+        User and system time of it and of the children it waited for.
+    mean_resident_bytes, peak_resident_bytes : int
+        Memory of it and its children together, as sampled; the peak is at least that of the largest of them.
+    sample_count : int
+        How often they were looked at.
+    output_tail : str
+        The last it wrote.
+    """
+
+    status: str
+    message: str
+    elapsed_s: float
+    processor_s: float
+    mean_resident_bytes: int
+    peak_resident_bytes: int
+    sample_count: int
+    output_tail: str
+
+
+def run_command(
+    command: Sequence[str],
+    allocator_name: str,
+    settings: Mapping[str, Value],
+    folder: Path,
+    timeout_s: float,
+    c_library: Path | None = None,
+) -> CommandOutcome:
+    """Run a command to its end; a crash or a timeout is an outcome, not an error.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Program and arguments.
+    allocator_name : str
+        What is preloaded.
+    settings : mapping of str to Value
+        Tunables to start with.
+    folder : Path
+        Where it runs.
+    timeout_s : float
+        Then it and all of its process group are killed.
+    c_library : Path, optional
+        What is preloaded for the C library's own allocator, for programs that link another one.
+
+    Raises
+    ------
+    CannotPreload, MissingAllocator, UnknownTunable, OutOfRange, ConstraintBroken
+        With the thing, the value and the remedy.
+    """
+    check_preloadable(command)
+    environment = get_allocator(allocator_name).run_environment(settings, c_library)
+    environment["PYTHONMALLOC"] = "malloc"  # CPython serves small objects itself otherwise
+    started_s = time.monotonic()
+    with Program(command, environment, folder=folder) as program:
+        return program._measure(started_s, timeout_s)
+
+
+def quote_last_line(output: str) -> str:
+    """The end of a sentence that says what a program said last; empty if it said nothing."""
+    said = output.strip().splitlines()
+    return f"; it said: {said[-1]}" if said else ""
+
+
+def _list_family(pid: int) -> list[int]:
+    """It, its children and theirs, as far as they still run."""
+    family = [pid]
+    for member in family:
+        # Any of them may end at any moment, also while its folder is listed.
+        with contextlib.suppress(OSError):
+            for path in Path(f"/proc/{member}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    family += [int(word) for word in path.read_text(encoding="ascii").split()]
+    return family
+
+
+def _judge(code: int, last: str, *, is_overdue: bool) -> tuple[str, str]:
+    if is_overdue:
+        return "timed out", "it did not end in time and was killed"
+    if code < 0:
+        return "crashed", f"it was ended by {signal.Signals(-code).name}{last}"
+    if code > 0:
+        return "failed", f"it ended with exit code {code}{last}"
+    return "completed", ""

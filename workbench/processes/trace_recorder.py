@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workbench.allocators import put_first
 from workbench.control import native_directory
@@ -210,17 +211,16 @@ class _Recording:
         self._is_over = False
         self._has_ended = False
         self._seen: set[str] = set()
-        self._active: list[ProcessTrace] = []
+        self._traces: list[ProcessTrace] = []  # in the order in which the images began
         self._main: ProcessTrace | None = None
-        self._others: list[ProcessTrace] = []
-        self._finished_events = 0
 
     def follow(self, process: subprocess.Popen[bytes], progress: Callable[[int], None]) -> None:
         """Read spools while the command runs, and to their ends after it."""
         try:
             self._follow(process, progress)
             self._has_ended = True
-            self._finish_all(process.pid, process.returncode)
+            self._find_new(process.pid)
+            self._finish(process.pid, process.returncode)
             self._tell_failures()
             self._show(progress)
         except BaseException as error:
@@ -229,14 +229,15 @@ class _Recording:
             if not isinstance(error, Exception):
                 raise
         finally:
-            self._drop_children()
+            if not self._children:
+                self._drop_others()
 
     def _follow(self, process: subprocess.Popen[bytes], progress: Callable[[int], None]) -> None:
         next_progress = 0.0
         while process.poll() is None:
             self._find_new(process.pid)
-            is_busy = sum(self._try(trace, trace.read_on) for trace in list(self._active)) > 0
-            self._finish_gone(process.pid)
+            is_busy = sum(self._try(trace, trace.read_on) for trace in self._list_open()) > 0
+            self._finish(process.pid)
             self._write_early()
             if time.monotonic() >= next_progress:
                 next_progress = time.monotonic() + _PROGRESS_S
@@ -247,12 +248,15 @@ class _Recording:
 
     def _show(self, progress: Callable[[int], None]) -> None:
         with contextlib.suppress(Exception):  # there may be nobody to show it to
-            progress(self._finished_events + sum(trace.event_count for trace in self._active))
+            progress(sum(trace.event_count for trace in self._traces))
+
+    def _list_open(self) -> list[ProcessTrace]:
+        return [trace for trace in self._traces if trace.is_open]
 
     def outcome(self, exit_code: int, elapsed_s: float) -> RecordingOutcome:
         """What came of it all."""
-        traces = [trace.result for trace in ([self._main] if self._main else []) + self._others]
-        kept = tuple(trace for trace in traces if trace is not None)
+        ordered = sorted(self._traces, key=lambda trace: trace is not self._main)
+        kept = tuple(trace.result for trace in ordered if trace.result is not None)
         return RecordingOutcome(exit_code, kept, elapsed_s, tuple(self._problems))
 
     # --- what goes wrong ------------------------------------------------------------------------------
@@ -262,10 +266,10 @@ class _Recording:
         try:
             return bool(action())
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            if _is_of_the_disk(error):
                 self._stop(trace.path, error)
             else:
-                self._give_up(trace, error)
+                trace.abandon(_word(error))
                 self._tell(trace.path, error)
             return False
 
@@ -274,16 +278,10 @@ class _Recording:
         if self._is_over:
             return
         self._is_over = True
-        for trace in list(self._active):
-            self._give_up(trace, error)
+        for trace in self._list_open():
+            trace.abandon(_word(error))
         shutil.rmtree(self._spool, ignore_errors=True)
         self._tell(path, error)
-
-    def _give_up(self, trace: ProcessTrace, error: BaseException) -> None:
-        trace.abandon(_word(error))
-        if trace in self._active:
-            self._active.remove(trace)
-            self._finished_events += trace.event_count
 
     def _tell(self, where: Path | str, error: BaseException) -> None:
         goes_on = "" if self._has_ended else ", and the program goes on"
@@ -312,38 +310,34 @@ class _Recording:
         # The stem is the process's number and the time at which the image began, in hexadecimal.
         for head in sorted(heads, key=lambda head: int(head.stem.partition("-")[2], 16)):
             self._seen.add(head.stem)
+            pid = int(head.stem.partition("-")[0], 16)
             try:
-                self._add(head, main_pid)
+                if pid == main_pid or self._children:
+                    self._add(head, is_main=pid == main_pid)
+                else:
+                    _discard(head)
             except Exception as error:
-                if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+                if _is_of_the_disk(error):
                     self._stop(self._files.output, error)
                     return
                 _discard(head)
-                self._tell(f"process {int(head.stem.partition('-')[0], 16)}", error)
+                self._tell(f"process {pid}", error)
 
-    def _add(self, head: Path, main_pid: int) -> None:
-        is_main = int(head.stem.partition("-")[0], 16) == main_pid
-        if not is_main and not self._children:
-            _discard(head)
-            return
+    def _add(self, head: Path, *, is_main: bool) -> None:
         self._files.begin()
-        replaced = self._main if is_main else None
-        if replaced is not None:  # the command went on as another program: that is what is wanted
-            self._close(replaced, is_replaced=True)
-            replaced.rename(self._files.name_child(replaced.program))
-            self._others.append(replaced)
+        if is_main and self._main is not None:  # it went on as another program: that is what is wanted
+            self._close(self._main, is_replaced=True)
+            self._main.rename(self._files.name_child(self._main.program))
             self._main = None
         find_path = (lambda _: self._files.output) if is_main else self._files.name_child
         trace = ProcessTrace(head, find_path, self._files.recording, self._level)
+        self._traces.append(trace)
         if is_main:
             self._main = trace
-        else:
-            self._others.append(trace)
-        self._active.append(trace)
 
     def _write_early(self) -> None:
         """See that what waits in memory does not grow with the number of processes."""
-        waiting = sorted(self._active, key=lambda trace: -trace.pending_events)
+        waiting = sorted(self._list_open(), key=lambda trace: -trace.pending_events)
         total = sum(trace.pending_events for trace in waiting)
         for trace in waiting:
             if total <= _MAXIMUM_PENDING_EVENTS:
@@ -351,53 +345,37 @@ class _Recording:
             total -= trace.pending_events
             self._try(trace, trace.flush)
 
-    def _finish_gone(self, main_pid: int) -> None:
-        gone, latest = self._find_gone(main_pid)
-        for trace in list(self._active):
-            if latest[trace.pid] is not trace:
-                self._close(trace, is_replaced=True)
-            elif trace in gone and trace.pid != main_pid:
-                self._close(trace)
-
-    def _find_gone(self, main_pid: int) -> tuple[list[ProcessTrace], dict[int, ProcessTrace]]:
-        """Images whose process is gone, and then the last of each process: what it became is among them."""
-        gone = [trace for trace in self._active if not trace.is_running()]
-        self._find_new(main_pid)
-        return gone, {trace.pid: trace for trace in self._active}
-
-    def _finish_all(self, main_pid: int, exit_code: int) -> None:
-        end = f"exit {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
-        self._find_new(main_pid)
-        gone, latest = self._find_gone(main_pid)
-        for trace in list(self._active):
+    def _finish(self, main_pid: int, exit_code: int | None = None) -> None:
+        """Close the traces of images that are gone; with the command's exit code, all traces."""
+        gone = [trace for trace in self._list_open() if not trace.is_running()]
+        self._find_new(main_pid)  # what a process that is gone became is among them
+        latest = {trace.pid: trace for trace in self._list_open()}
+        for trace in self._list_open():
             if latest[trace.pid] is not trace:
                 self._close(trace, is_replaced=True)
             elif trace.pid == main_pid:
-                self._close(trace, end=end)
-            else:
-                self._close(trace, is_running=trace not in gone)
+                if exit_code is not None:
+                    end = f"exit {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
+                    self._close(trace, end=end)
+            elif trace in gone:
+                self._close(trace)
+            elif exit_code is not None:
+                self._close(trace, is_running=True)
 
-    def _drop_children(self) -> None:
-        if not self._children:
-            for other in self._others:
+    def _close(self, trace: ProcessTrace, **how: Any) -> None:
+        if trace.is_open:
+            self._try(trace, lambda: trace.finish(**how))
+
+    def _drop_others(self) -> None:
+        for trace in self._traces:
+            if trace is not self._main:
                 with contextlib.suppress(OSError):
-                    other.path.unlink(missing_ok=True)
-            self._others.clear()
+                    trace.path.unlink(missing_ok=True)
+        self._traces = [trace for trace in self._traces if trace is self._main]
 
-    def _close(
-        self,
-        trace: ProcessTrace,
-        *,
-        is_running: bool = False,
-        end: str | None = None,
-        is_replaced: bool = False,
-    ) -> None:
-        if trace not in self._active:
-            return
-        self._try(trace, lambda: trace.finish(is_running=is_running, end=end, is_replaced=is_replaced))
-        if trace in self._active:
-            self._finished_events += trace.event_count
-            self._active.remove(trace)
+
+def _is_of_the_disk(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in _OF_THE_DISK
 
 
 def _word(error: BaseException) -> str:
