@@ -8,7 +8,7 @@ import click
 
 from workbench.api.processes import attach
 from workbench.commands.arguments import kind_option, pid_argument
-from workbench.commands.output import json_option, print_json
+from workbench.commands.output import Answer, answering, pick
 from workbench.control import ControlBlock, Event
 from workbench.errors import NoProcess
 from workbench.units import format_rough
@@ -21,27 +21,20 @@ _LOOK_S = 0.02
 @pid_argument
 @click.argument("name", metavar="[ACTION]", required=False)
 @kind_option
-@json_option
-def do_action(pid: int, name: str | None, kind: str | None, as_json: bool) -> None:
+@answering
+def do_action(pid: int, name: str | None, kind: str | None) -> Answer:
     """Have a running process do something, such as give memory back; without ACTION, list what it can do."""
     with attach(pid, kind) as block:
         if name is None:
-            actions = [{"name": action.name, "help": action.help} for action in block.actions.values()]
-            if as_json:
-                print_json(actions)
-            elif not actions:
-                click.echo(f"{block.info.kind} has no actions")
-            else:
-                click.echo("\n".join(f"{action['name']}: {action['help']}" for action in actions))
-            return
+            actions = [pick(action, "name help") for action in block.actions.values()]
+            lines = [f"{action['name']}: {action['help']}" for action in actions]
+            return Answer(actions, *(lines or [f"{block.info.kind} has no actions"]))
         event = _act(block, name)
-    if as_json:
-        report = {"before": event.old_value, "after": event.new_value, "unit": event.kind_info.unit}
-        print_json({"pid": pid, "action": name, **report})
-        return
     unit = event.kind_info.unit
-    click.echo(
-        f"{name}: {format_rough(event.old_value, unit)} -> {format_rough(event.new_value, unit)} resident"
+    before, after = format_rough(event.old_value, unit), format_rough(event.new_value, unit)
+    return Answer(
+        {"pid": pid, "action": name, "before": event.old_value, "after": event.new_value, "unit": unit},
+        f"{name}: {before} -> {after} resident",
     )
 
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
+from click.decorators import FC
 
 from workbench.allocators import DEFAULT_ALLOCATOR, Allocator
 from workbench.commands.completion import complete_allocator, complete_pid, complete_tunable
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, describe_unknown
+
+
+def path_option(*names: str, help: str, metavar: str = "FILE") -> Callable[[FC], FC]:  # noqa: A002 (as click has it)
+    """An option for a file, or for a folder if `metavar` says so, which a shell completes."""
+    return click.option(*names, metavar=metavar, type=click.Path(path_type=Path), help=help)
+
 
 optional_pid_argument = click.argument(
     "pid", metavar="[PID]", type=click.IntRange(min=1), required=False, shell_complete=complete_pid
@@ -39,13 +48,32 @@ set_option = click.option(
     shell_complete=complete_tunable,
     help="Start with this value of a tunable; repeatable.",
 )
-settings_option = click.option(
+settings_option = path_option(
     "--settings",
     "settings_path",
-    metavar="FILE",
-    type=click.Path(),
     help="Start with the values of an exported file (.env, .toml or .h); --set overrides them.",
 )
+parameters_option = click.option(
+    "--param",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the workload; repeatable.",
+)
+keep_results_option = path_option(
+    "--output", metavar="FOLDER", help="Keep the results here; the same command resumes where it stopped."
+)
+keep_pythonmalloc_option = click.option(
+    "--keep-pythonmalloc",
+    is_flag=True,
+    help="Let CPython keep its own allocator for small objects. Otherwise PYTHONMALLOC=malloc is set, "
+    "unless the environment has a value.",
+)
+command_argument = click.argument(
+    "command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED
+)
+#: Settings of a command that takes `command_argument`: what follows is the other program's.
+BEFORE_A_COMMAND = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
 class FiniteRange(click.FloatRange):
@@ -111,7 +139,7 @@ def parse_assignments(texts: Iterable[str], tunables: Mapping[str, Tunable]) -> 
 
 
 def read_settings(
-    settings_path: str | None, assignments: Sequence[str], allocator: Allocator
+    settings_path: str | os.PathLike[str] | None, assignments: Sequence[str], allocator: Allocator
 ) -> dict[str, Value]:
     """Read --settings, with the values of --set on top.
 

@@ -10,7 +10,15 @@ import click
 from click.core import ParameterSource
 
 from workbench.allocators import get_allocator, put_first
-from workbench.commands.arguments import allocator_option, read_settings, set_option, settings_option
+from workbench.commands.arguments import (
+    BEFORE_A_COMMAND,
+    allocator_option,
+    command_argument,
+    keep_pythonmalloc_option,
+    read_settings,
+    set_option,
+    settings_option,
+)
 from workbench.commands.output import print_json
 from workbench.control import explain_no_block, native_directory
 from workbench.errors import BadParameter
@@ -21,7 +29,7 @@ _PYTHONMALLOC = "PYTHONMALLOC"
 AGENT = native_directory() / "libworkbench-agent.so"
 
 
-@click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command("exec", context_settings=BEFORE_A_COMMAND)
 @allocator_option
 @set_option
 @settings_option
@@ -35,16 +43,11 @@ AGENT = native_directory() / "libworkbench-agent.so"
     "With --allocator, preload that allocator and the agent. --agent=on-demand: the agent makes neither "
     "block nor thread until `workbench inject` asks it to.",
 )
-@click.option(
-    "--keep-pythonmalloc",
-    is_flag=True,
-    help="Let CPython keep its own allocator for small objects. Otherwise PYTHONMALLOC=malloc is set, "
-    "unless the environment has a value.",
-)
+@keep_pythonmalloc_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the command and its environment as JSON on standard error."
 )
-@click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+@command_argument
 def execute(
     allocator_name: str,
     assignments: tuple[str, ...],

@@ -1,31 +1,91 @@
-"""How commands print: tables for people, JSON for programs."""
+"""How commands answer: with tables for people, with JSON for programs."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from workbench.display import Listing
+from workbench.display import Displayed
 from workbench.table import Table, lay_out
 
 _DEFAULT_COLUMNS = 80
 
+STATUS_FAILED = 1
+STATUS_WRONG_INPUT = 2
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
-def pass_json_on(ctx: click.Context, as_json: bool) -> None:
-    """Have the --json of a group count for the subcommand that follows it."""
-    if as_json and ctx.invoked_subcommand is not None:
-        ctx.default_map = {ctx.invoked_subcommand: {"as_json": True}}
+class Answer:
+    """What a command answers.
+
+    Parameters
+    ----------
+    value : object
+        What `--json` prints.
+    *shown : str or Table
+        What people read; by default, the table of the value.
+    notes : iterable of str
+        Lines that people read on standard error.
+    status : int
+        Exit status.
+    """
+
+    def __init__(
+        self, value: object, *shown: str | Table, notes: Iterable[str] = (), status: int = 0
+    ) -> None:
+        self.value = value
+        self.shown = [value.to_table()] if isinstance(value, Displayed) and not shown else shown
+        self.notes = notes
+        self.status = status
+
+    def show(self, as_json: bool) -> None:
+        """Print the answer."""
+        if as_json:
+            print_json(self.value)
+            return
+        for part in self.shown:
+            if isinstance(part, Table):
+                show_table(part)
+            else:
+                click.echo(part)
+        for note in self.notes:
+            click.echo(note, err=True)
+
+
+def answering(function: Callable[..., Answer]) -> Callable[..., int | None]:
+    """Give a command the option --json, print what it answers, and end with the answer's status.
+
+    A group answers where no subcommand follows; else its --json counts for the subcommand.
+    """
+
+    @json_option
+    @functools.wraps(function)
+    def command(*arguments: Any, as_json: bool, **options: Any) -> int | None:
+        context = click.get_current_context()
+        if context.invoked_subcommand is not None:
+            context.default_map = {context.invoked_subcommand: {"as_json": True}} if as_json else None
+            return None
+        answer = function(*arguments, **options)
+        answer.show(as_json)
+        return answer.status
+
+    return command
+
+
+def pick(value: object, names: str) -> dict[str, object]:
+    """Attributes of a value by their names, which stand with blanks between."""
+    return {name: getattr(value, name) for name in names.split()}
 
 
 def print_json(value: object, *, err: bool = False) -> None:
@@ -60,14 +120,6 @@ def show_table(table: Table, *, err: bool = False) -> None:
         lines.append(textwrap.fill(note, width or _DEFAULT_COLUMNS))
     for line in [*filter(None, [table.caption]), *lines, *table.notes]:
         click.echo(line, err=err)
-
-
-def show_listing(listing: Listing[Any], as_json: bool) -> None:
-    """Print a list as its table, or as JSON."""
-    if as_json:
-        print_json(listing)
-    else:
-        show_table(listing.to_table())
 
 
 def terminal_columns(stream: IO[str]) -> int | None:

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from workbench.commands.arguments import BEFORE_A_COMMAND, command_argument, keep_pythonmalloc_option
 from workbench.commands.output import print_json, print_table
 from workbench.processes import RecordedTrace, RecordingOutcome
 from workbench.processes import record as record_command
@@ -31,7 +32,7 @@ _REMEDIES = {
 }
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(context_settings=BEFORE_A_COMMAND)
 @click.option(
     "-o", "--output", required=True, metavar="FILE", help="The trace file to write, usually *.haktrace."
 )
@@ -41,12 +42,7 @@ _REMEDIES = {
     show_default=True,
     help="Also keep the traces of child processes, beside FILE.",
 )
-@click.option(
-    "--keep-pythonmalloc",
-    is_flag=True,
-    help="Let CPython keep its own allocator for small objects. Otherwise PYTHONMALLOC=malloc is set, "
-    "unless the environment has a value.",
-)
+@keep_pythonmalloc_option
 @click.option(
     "--level",
     type=click.IntRange(1, 22),
@@ -67,7 +63,7 @@ _REMEDIES = {
 )
 @click.option("--force", is_flag=True, help="Replace FILE even if it is not a trace.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, on standard error.")
-@click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+@command_argument
 def record(
     output: str,
     children: bool,

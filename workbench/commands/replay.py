@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 
 import click
@@ -12,18 +11,17 @@ from workbench.allocators import get_allocator
 from workbench.api.running import run_to_end
 from workbench.commands.arguments import allocator_option, read_settings, set_option, settings_option
 from workbench.commands.completion import complete_trace
-from workbench.commands.output import json_option, print_json
+from workbench.commands.output import Answer, answering, pick
+from workbench.commands.run import answer_outcome
 from workbench.datasets import find_trace
 from workbench.errors import BadParameter
-from workbench.processes import Outcome, ResolvedRun, Run, Worker
+from workbench.processes import Run, Worker
 from workbench.processes.course import CoursePoint, frame_of, read_course_point
 from workbench.traces import Trace
 from workbench.units import format_rough
 
 _TOUCH = ("none", "ends", "pages", "all")
 _MAXIMUM_PERCENT = 1_000_000
-_STATUS_FAILED = 1
-_STATUS_INTERRUPTED = 130
 
 
 @click.command()
@@ -51,7 +49,7 @@ _STATUS_INTERRUPTED = 130
 )
 @set_option
 @settings_option
-@json_option
+@answering
 def replay(
     trace_name: str,
     allocator_name: str,
@@ -61,8 +59,7 @@ def replay(
     touch: str,
     assignments: tuple[str, ...],
     settings_path: str | None,
-    as_json: bool,
-) -> None:
+) -> Answer:
     """Replay a recorded trace (a file, or a dataset's name) under an allocator."""
     if loops is not None and seconds is not None:
         raise BadParameter("a replay is by its loops or by seconds; give --loops or --seconds")
@@ -74,7 +71,8 @@ def replay(
         trace=str(path),
         parameters={
             "speed": parse_speed(speed),
-            "loops": _choose_loops(loops, seconds),
+            # Without a number it is once, or as often as the seconds allow.
+            "loops": 1 if loops is None and seconds is None else loops or 0,
             "touch": _TOUCH.index(touch),
         },
         allocator=allocator.name,
@@ -82,15 +80,29 @@ def replay(
         tunables=read_settings(settings_path, assignments, allocator),
     )
     resolved = spec.check()
+    plan = resolved.plan
+    assert plan is not None
     points: list[CoursePoint] = []
-    title = f"{path.name} under {spec.allocator}"
-    outcome = run_to_end(spec, title, lambda worker: _follow(worker, points))
-    if as_json:
-        print_json(_describe(resolved, outcome, points))
-    else:
-        _print_report(resolved, outcome, points)
-    if outcome.status != "completed":
-        sys.exit(_STATUS_INTERRUPTED if outcome.status == "stopped" else _STATUS_FAILED)
+    outcome = run_to_end(spec, f"{path.name} under {spec.allocator}", lambda worker: _follow(worker, points))
+    facts = {
+        **pick(spec, "trace allocator tunables"),
+        "parameters": resolved.parameters,
+        "trace_checksum": plan.trace_checksum,
+        "threads": plan.lane_count,
+        "trace_events": plan.event_count,
+        "trace_duration_s": plan.duration_s,
+        "skipped_frees": plan.skipped_frees,
+        "course": frame_of(points).to_dict("list"),
+    }
+    more = []
+    fullest = max(points, key=lambda point: point.live_bytes, default=None)
+    if fullest is not None and fullest.live_bytes:
+        where = f"at {fullest.position_s:.2f} s of the trace"
+        more.append(f"{_format_live(fullest)} {where}: {fullest.fragmentation:.2f} resident a live byte")
+    if plan.skipped_frees:
+        more.append(f"{plan.skipped_frees} frees left out: their allocations are not in the trace")
+    head = f"{path.name} under {spec.allocator}, {resolved.threads_text}"
+    return answer_outcome(outcome, "events", facts, head, *more)
 
 
 def parse_speed(text: str) -> float:
@@ -115,13 +127,6 @@ def parse_speed(text: str) -> float:
     return float(percent)
 
 
-def _choose_loops(loops: int | None, seconds: float | None) -> float:
-    """Without a number it is once, or as often as the seconds allow."""
-    if loops is not None:
-        return float(loops)
-    return 1.0 if seconds is None else 0.0
-
-
 def _tell_damage(path: Path) -> None:
     with Trace.open(path) as trace:
         if trace.damage is not None:
@@ -134,54 +139,8 @@ def _follow(worker: Worker, points: list[CoursePoint]) -> str:
     points.append(point)
     span_s = point.elapsed_s - earlier.elapsed_s
     rate = (point.operations - earlier.operations) / span_s if span_s > 0 else 0.0
-    live, resident = (format_rough(value, "bytes") for value in (point.live_bytes, point.resident_bytes))
-    return f"{format_rough(rate, 'events/s')}, {live} live in {resident}"
+    return f"{format_rough(rate, 'events/s')}, {_format_live(point)}"
 
 
-def _describe(resolved: ResolvedRun, outcome: Outcome, points: list[CoursePoint]) -> dict[str, object]:
-    spec, plan = resolved.run, resolved.plan
-    assert plan is not None
-    return {
-        "trace": spec.trace,
-        "trace_checksum": plan.trace_checksum,
-        "parameters": resolved.parameters,
-        "allocator": spec.allocator,
-        "threads": plan.lane_count,
-        "trace_events": plan.event_count,
-        "trace_duration_s": plan.duration_s,
-        "skipped_frees": plan.skipped_frees,
-        "operations": outcome.operations,
-        "elapsed_s": outcome.elapsed_s,
-        "operations_per_s": outcome.operations_per_s,
-        "peak_resident_bytes": outcome.peak_resident_bytes,
-        "checksum": outcome.checksum,
-        "tunables": spec.tunables,
-        "events": outcome.events,
-        "course": frame_of(points).to_dict("list"),
-        "status": outcome.status,
-        "message": outcome.message,
-        "signal": outcome.signal,
-        "exit_code": outcome.exit_code,
-    }
-
-
-def _print_report(resolved: ResolvedRun, outcome: Outcome, points: list[CoursePoint]) -> None:
-    spec, plan = resolved.run, resolved.plan
-    assert spec.trace is not None
-    assert plan is not None
-    name = Path(spec.trace).name
-    click.echo(f"{name} under {spec.allocator}, {resolved.threads_text}: {outcome.status}")
-    click.echo(f"  {outcome.operations} events in {outcome.elapsed_s:.3f} s")
-    click.echo(f"  {format_rough(outcome.operations_per_s, 'events/s')}")
-    click.echo(f"  {format_rough(outcome.peak_resident_bytes, 'bytes')} resident at most")
-    fullest = max(points, key=lambda point: point.live_bytes, default=None)
-    if fullest is not None and fullest.live_bytes:
-        live, resident = (
-            format_rough(value, "bytes") for value in (fullest.live_bytes, fullest.resident_bytes)
-        )
-        where = f"at {fullest.position_s:.2f} s of the trace"
-        click.echo(f"  {live} live in {resident} {where}: {fullest.fragmentation:.2f} resident a live byte")
-    if plan.skipped_frees:
-        click.echo(f"  {plan.skipped_frees} frees left out: their allocations are not in the trace")
-    if outcome.message:
-        click.echo(f"workbench: {' '.join(outcome.message.split())}", err=True)
+def _format_live(point: CoursePoint) -> str:
+    return f"{format_rough(point.live_bytes, 'bytes')} live in {format_rough(point.resident_bytes, 'bytes')}"
