@@ -77,7 +77,7 @@ def write_report(plan: ComparisonPlan, results: Results, command: str) -> str:
     return "\n\n".join(
         [
             f"    {command}",
-            f"{plan.rounds} interleaved rounds of {plan.works[0].trial.seconds:g} s. "
+            f"{plan.rounds} interleaved rounds of {plan.works[0].run.seconds:g} s. "
             f"{describe_conditions(results)}",
             "Claimed: the interval of adaptive's speed reaches within 2 % of the faster of both fixed ones, "
             "and its mean resident memory is within 10 % of the smaller. Medians.",

@@ -71,7 +71,7 @@ class Benchmark:
         self._tell(plan, results, self._describe(words), is_document=words.document or plan == declared)
         failed = [result for result in results if not result.is_measured]
         for result in failed:
-            what = f"{result.trial.workload} under {result.trial.allocator}"
+            what = f"{result.run.workload} under {result.run.allocator}"
             print(f"{what}: {result.status}: {result.reason}", file=sys.stderr)
         return _STATUS_FAILED if failed else 0
 

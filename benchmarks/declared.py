@@ -19,8 +19,8 @@ from workbench.experiments import (
     Comparison,
     ComparisonPlan,
     Ratio,
+    Result,
     Results,
-    TrialResult,
     Work,
     conclude,
     describe_machine,
@@ -76,15 +76,15 @@ def run_with_progress(plan: ComparisonPlan, results: Results, title: str) -> boo
     MixedResults
         As soon as a library is built anew under the running benchmark.
     """
-    trial_ids = {cell.trial.resolve().id for cell in plan.list_cells()}
-    before = results.ids & trial_ids
+    run_ids = {cell.run.resolve().id for cell in plan.list_cells()}
+    before = results.ids & run_ids
     builds: dict[str, str] = {}
 
-    def take(result: TrialResult) -> None:
-        checksum = builds.setdefault(result.trial.allocator, result.software.allocator_checksum)
+    def take(result: Result) -> None:
+        checksum = builds.setdefault(result.run.allocator, result.software.allocator_checksum)
         if result.software.allocator_checksum != checksum:
             raise MixedResults(
-                f"{result.trial.allocator} was built anew meanwhile; run the same command again to begin anew"
+                f"{result.run.allocator} was built anew meanwhile; run the same command again to begin anew"
             )
         if result.id not in before:
             tell(result)
@@ -92,8 +92,8 @@ def run_with_progress(plan: ComparisonPlan, results: Results, title: str) -> boo
 
     if (load := os.getloadavg()[0]) > _QUIET_LOAD:
         print(f"the load average is {load:.1f}: intervals will be wide; stop other work", file=sys.stderr)
-    tell = _tell_on_lines(len(trial_ids) - len(before))
-    with show_progress(title, len(trial_ids), len(before)) as advance:
+    tell = _tell_on_lines(len(run_ids) - len(before))
+    with show_progress(title, len(run_ids), len(before)) as advance:
         try:
             run_comparison(plan, results, take)
         except KeyboardInterrupt:
@@ -143,7 +143,7 @@ def describe_conditions(results: Results) -> str:
     """Machine, builds and load, in one paragraph."""
     kept = list(results)
     first = kept[0]
-    versions = {one.trial.allocator: one.software.allocator_version for one in kept}
+    versions = {one.run.allocator: one.software.allocator_version for one in kept}
     loads = sorted(one.load_before for one in kept)
     day = time.strftime("%Y-%m-%d", time.gmtime(kept[-1].ended_s))
     named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
@@ -156,17 +156,17 @@ def describe_conditions(results: Results) -> str:
 
 
 def _resize(work: Work, seconds: float) -> Work:
-    if work.trial.command or work.trial.operations is not None:
+    if work.run.command or work.run.operations is not None:
         return work  # they run to their own end
-    return Work(work.name, replace(work.trial, seconds=seconds))
+    return Work(work.name, replace(work.run, seconds=seconds))
 
 
-def _tell_on_lines(total: int) -> Callable[[TrialResult], None]:
+def _tell_on_lines(total: int) -> Callable[[Result], None]:
     """Where no terminal shows a bar: a line now and then, with the time left."""
     started_s = told_s = time.monotonic()
     done = 0
 
-    def tell(_: TrialResult) -> None:
+    def tell(_: Result) -> None:
         nonlocal done, told_s
         done += 1
         now_s = time.monotonic()

@@ -72,7 +72,7 @@ def compare_with_peers(plan: ComparisonPlan, results: Results) -> list[Row]:
             Row(
                 name=name,
                 threads=threads,
-                is_program=bool(work.trial.command),
+                is_program=bool(work.run.command),
                 speed=speed,
                 peak_bytes=peak_bytes,
                 ratios=ratios,
@@ -143,8 +143,8 @@ def _describe_outputs(plan: ComparisonPlan, results: Results) -> str:
     """Whether whole programs came to the same results under all allocators."""
     outputs: dict[str, set[str]] = {}
     for cell in plan.list_cells():
-        result = results.get(cell.trial.resolve().id)
-        if cell.trial.command and result is not None and result.is_measured:
+        result = results.get(cell.run.resolve().id)
+        if cell.run.command and result is not None and result.is_measured:
             outputs.setdefault(cell.work, set()).add(result.checksum)
     if not outputs:
         return ""

@@ -33,7 +33,7 @@ def write_report(plan: ComparisonPlan, results: Results, command: str) -> str:
                 for measure in (THROUGHPUT, _RESIDENT)
             ]
             table.append([work.name, name, *ratios])
-    rounds = f"{plan.rounds} interleaved rounds of {plan.works[0].trial.seconds:g} s."
+    rounds = f"{plan.rounds} interleaved rounds of {plan.works[0].run.seconds:g} s."
     return "\n\n".join(
         [f"    {command}", f"{rounds} {describe_conditions(results)}", write_table(table, left=(0, 1))]
     )

@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy import stats
 
-from workbench.experiments import ComparisonPlan, Results, Run, TrialResult, Variant, Work, run_comparison
+from workbench.experiments import ComparisonPlan, Result, Results, Run, Variant, Work, run_comparison
 from workbench.experiments.inference import judge_log_ratios
 from workbench.units import MIB
 
@@ -41,7 +41,7 @@ class Quantity:
     """What a claim is about; the effect on a share is told in points, else in percent of the other side."""
 
     unit: str
-    read: Callable[[TrialResult], float]
+    read: Callable[[Result], float]
     is_higher_better: bool = False
 
     @property
@@ -50,7 +50,7 @@ class Quantity:
 
 
 def _share(parts: tuple[str, ...], whole: str, *, is_higher_better: bool = False) -> Quantity:
-    def read(result: TrialResult) -> float:
+    def read(result: Result) -> float:
         total = result.telemetry.get(whole, 0.0)
         return sum(result.telemetry.get(part, math.nan) for part in parts) / total if total > 0 else math.nan
 
@@ -93,10 +93,10 @@ class Claim:
         """The same comparisons in a terminal, one a work; the first variant is hakmem as it is."""
         commands = []
         for work in self.works:
-            trial = work.trial
-            words = ["workbench", "compare", trial.workload, "--rounds", str(rounds)]
-            words += ["--threads", str(trial.threads), "--seconds", f"{trial.seconds:g}"]
-            for name, value in trial.parameters.items():
+            run = work.run
+            words = ["workbench", "compare", run.workload, "--rounds", str(rounds)]
+            words += ["--threads", str(run.threads), "--seconds", f"{run.seconds:g}"]
+            for name, value in run.parameters.items():
                 words += ["--param", f"{name}={value:.15g}"]
             for name, tunables in list(self.variants.items())[1:]:
                 values = ",".join(
@@ -117,7 +117,7 @@ def try_claim(claim: Claim, rounds: int, folder: str) -> pd.DataFrame:
     plan, results = claim.plan(rounds), Results.open(folder)
     machine = run_comparison(plan, results).machine
     found = {
-        (cell.work, cell.variant, cell.round): results.get(cell.trial.resolve().id)
+        (cell.work, cell.variant, cell.round): results.get(cell.run.resolve().id)
         for cell in plan.list_cells()
     }
     rows = [
@@ -142,9 +142,7 @@ def try_claim(claim: Claim, rounds: int, folder: str) -> pd.DataFrame:
     return frame
 
 
-def _find(
-    name: str, sides: list[list[TrialResult | None]], published: Published
-) -> dict[str, float | str | None]:
+def _find(name: str, sides: list[list[Result | None]], published: Published) -> dict[str, float | str | None]:
     quantity = QUANTITIES[name]
     values = np.array(
         [

@@ -117,7 +117,7 @@ class DamagedEvidence(WorkbenchError):
 
 
 class WrongPlan(WorkbenchError):
-    """A plan of trials with something wrong in it."""
+    """A plan of runs with something wrong in it."""
 
 
 # Kinds of names of which there may be many, and the command that lists them.

@@ -26,7 +26,7 @@ def test_fixed_caches_keep_their_size_and_the_report_says_so(repository: Path, t
     assert "| phases / 1 |" in run.stdout
     assert "too few rounds" in run.stdout
     cached = {
-        result.trial.tunables.get("tls.initial_slots"): result.peak_cached_bytes
+        result.run.tunables.get("tls.initial_slots"): result.peak_cached_bytes
         for result in Results.open(tmp_path / "results")
     }
     assert (cached[64] or 0) < (cached[2048] or 0)

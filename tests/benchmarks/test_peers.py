@@ -70,7 +70,7 @@ def test_the_plan_can_be_run(plan: ComparisonPlan) -> None:
     assert [variant.name for variant in plan.variants] == ["hakmem", *PEERS]
     for work in plan.works:
         _, _, threads = work.name.partition(" / ")
-        assert threads == ("" if work.trial.command else str(work.trial.threads)), work.name
+        assert threads == ("" if work.run.command else str(work.run.threads)), work.name
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -81,7 +81,7 @@ def test_no_row_is_missing(plan: ComparisonPlan, name: str) -> None:
 def test_a_cut_keeps_what_is_wanted(plan: ComparisonPlan) -> None:
     cut = cut_plan(plan, 3, 0.5, "pair, lua")
     assert [work.name for work in cut.works] == ["pair / 1", "pair / 2", "pair / 4", "lua"]
-    assert (cut.rounds, cut.works[0].trial.seconds, cut.works[3].trial.seconds) == (3, 0.5, None)
+    assert (cut.rounds, cut.works[0].run.seconds, cut.works[3].run.seconds) == (3, 0.5, None)
     with pytest.raises(BadParameter, match="no work begins with 'pear'; there are pair; random_mixed"):
         cut_plan(plan, None, None, "pair,pear")
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from workbench.experiments import Machine, Run, Software, TrialResult
+from workbench.experiments import Machine, Result, Run, Software
 
 MACHINE = Machine("0123456789abcdef", "a machine, 2 cores", "Linux 6", "a CPU", 2, 1 << 34, "none", "madvise")
 SOFTWARE = Software("0.1.0", "3.11", "", "r" * 64, "1.0", "a" * 64)
 
 
-def make_result(trial: Run, operations_per_s: float = 1e6, **fields: Any) -> TrialResult:
+def make_result(run: Run, operations_per_s: float = 1e6, **fields: Any) -> Result:
     """A result that was measured, unless `fields` say otherwise."""
-    software = dataclasses.replace(SOFTWARE, allocator_checksum=trial.allocator * 8)
+    software = dataclasses.replace(SOFTWARE, allocator_checksum=run.allocator * 8)
     given: dict[str, Any] = {
         "status": "completed",
         "machine": MACHINE,
@@ -24,7 +24,7 @@ def make_result(trial: Run, operations_per_s: float = 1e6, **fields: Any) -> Tri
         "mean_resident_bytes": 2e6,
         "peak_resident_bytes": 3e6,
         "warmed_bytes": 1 << 25,
-        "started_s": 1.0 + trial.round,
-        "ended_s": 2.0 + trial.round,
+        "started_s": 1.0 + run.round,
+        "ended_s": 2.0 + run.round,
     }
-    return TrialResult(trial=trial, id=trial.resolve().id, **(given | fields))
+    return Result(run=run, id=run.resolve().id, **(given | fields))

@@ -61,7 +61,7 @@ def try_made_up(
             }
             if is_other and fails(cell.round):
                 fields = {"status": "failed", "reason": f"out of memory after {cell.round} operations"}
-            results.add(make_result(cell.trial, 1e6 * (speed if is_other else 1.0) * wobble[2], **fields))
+            results.add(make_result(cell.run, 1e6 * (speed if is_other else 1.0) * wobble[2], **fields))
     return try_claim(claim, rounds, str(folder))
 
 
@@ -163,5 +163,5 @@ def test_its_commands_are_the_same_comparisons(claim: Claim) -> None:
         )
         assert given["rounds"] == 9
         same = claim.plan(1)
-        wanted = {cell.trial.resolve().id for cell in same.list_cells() if cell.work == work.name}
-        assert {cell.trial.resolve().id for cell in plan.list_cells() if cell.round == 0} == wanted
+        wanted = {cell.run.resolve().id for cell in same.list_cells() if cell.work == work.name}
+        assert {cell.run.resolve().id for cell in plan.list_cells() if cell.round == 0} == wanted

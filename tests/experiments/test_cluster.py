@@ -22,12 +22,12 @@ from workbench.experiments.cluster import measure_remotely
 
 DASK = [sys.executable, "-m", "dask"]
 LOCAL = ["--host", "127.0.0.1", "--no-dashboard"]
-TRIALS = 16
+RUNS = 16
 PLAN = f"""
 workloads = ["random_mixed"]
 seconds = 0.1
 [axes]
-seed = {{ from = 1, to = {TRIALS}, steps = {TRIALS} }}
+seed = {{ from = 1, to = {RUNS}, steps = {RUNS} }}
 """
 
 
@@ -63,7 +63,7 @@ def is_measuring(worker: Process) -> bool:
     return any("--ready-descriptor" in child.cmdline() for child in psutil.Process(worker.pid).children())
 
 
-def test_all_trials_are_done_once_one_at_a_time_though_a_worker_dies(
+def test_all_runs_are_done_once_one_at_a_time_though_a_worker_dies(
     tmp_path: Path, cluster: tuple[str, list[Process]]
 ) -> None:
     address, workers = cluster
@@ -71,7 +71,7 @@ def test_all_trials_are_done_once_one_at_a_time_though_a_worker_dies(
     path.write_text(PLAN)
     folder = tmp_path / "plan.results"
     with start([WORKBENCH, "sweep", path, "--cluster", address, "--json"]) as process:
-        # Both have been at it, and one is in the middle of a trial.
+        # Both have been at it, and one is in the middle of a run.
         wait_until(lambda: len(list(folder.glob("trials/*.json"))) >= 3)
         wait_until(lambda: is_measuring(workers[0]))
         orphans = psutil.Process(workers[0].pid).children(recursive=True)
@@ -81,10 +81,10 @@ def test_all_trials_are_done_once_one_at_a_time_though_a_worker_dies(
         assert process.returncode == 0
     assert not any(orphan.is_running() for orphan in orphans)
     told = json.loads(output)
-    assert (told["trials"], told["done"], told["failed"]) == (TRIALS, TRIALS, {})
+    assert (told["trials"], told["done"], told["failed"]) == (RUNS, RUNS, {})
     results = list(Results.open(folder))
     assert [result.id for result in results] == list(dict.fromkeys(result.id for result in results))
-    assert {result.id for result in results} == {trial.resolve().id for trial in read_sweep_plan(path).trials}
+    assert {result.id for result in results} == {run.resolve().id for run in read_sweep_plan(path).runs}
     periods = sorted((result.started_s, result.ended_s) for result in results)
     assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(periods))
 
@@ -110,15 +110,15 @@ def test_the_scheduler_is_lost_and_the_sweep_goes_on_with_another(
     assert errors.endswith("the same command goes on\n")
     assert errors.count("\n") == 1
     done = len(Results.open(folder))
-    assert 2 <= done < TRIALS
-    assert f"{done} of {TRIALS} trials done" in output
+    assert 2 <= done < RUNS
+    assert f"{done} of {RUNS} runs done" in output
     again = run_workbench("sweep", path, "--json")
-    assert (again.status, again.json["done"]) == (0, TRIALS)
+    assert (again.status, again.json["done"]) == (0, RUNS)
 
 
 def test_a_row_comes_back_as_it_was_measured() -> None:
-    trial = Run("random_mixed", operations=1000)
-    assert json.loads(measure_remotely(trial.to_json()))["id"] == trial.resolve().id
+    run = Run("random_mixed", operations=1000)
+    assert json.loads(measure_remotely(run.to_json()))["id"] == run.resolve().id
 
 
 def test_no_scheduler_is_one_line(tmp_path: Path) -> None:

@@ -176,11 +176,11 @@ def test_sweep_runs_each_trial_once_and_tells_where(tmp_path: Path) -> None:
     assert checked.json == {"trials": 24, "done": 0}
     run = run_workbench("sweep", path)
     assert run.status == 0, run.stderr
-    assert "24 of 24 trials done, 0 failed" in run.stdout
+    assert "24 of 24 runs done, 0 failed" in run.stdout
     assert "tls.grow_percent=" in run.stdout
     folder = tmp_path / "plan.results"
     frame = Results.open(folder).to_frame()
-    assert sorted(frame["id"]) == sorted(trial.resolve().id for trial in read_sweep_plan(path).trials)
+    assert sorted(frame["id"]) == sorted(run.resolve().id for run in read_sweep_plan(path).runs)
     assert Counter(frame["tls.grow_percent"]) == {60: 6, 70: 6, 80: 6, 90: 6}
     assert (folder / "results.parquet").exists()
     before = folder.stat().st_mtime_ns, (folder / "results.parquet").read_bytes()
@@ -206,7 +206,7 @@ def test_killed_in_the_middle_nothing_is_lost_or_run_twice(tmp_path: Path) -> No
     run = run_workbench("sweep", path, "--json")
     assert (run.status, run.json["done"], run.json["failed"]) == (0, 24, {})
     results = {result.id: result for result in Results.open(folder)}
-    assert set(results) == {trial.resolve().id for trial in read_sweep_plan(path).trials}
+    assert set(results) == {run.resolve().id for run in read_sweep_plan(path).runs}
     for name, text in seen.items():
         assert results[name.removesuffix(".json")].started_s == json.loads(text)["started_s"]
 

@@ -19,9 +19,9 @@ from workbench.experiments import (
     PEAK_RESIDENT,
     Cell,
     ComparisonPlan,
+    Result,
     Results,
     Run,
-    TrialResult,
     Variant,
     Work,
     comparison,
@@ -43,7 +43,7 @@ def fill(plan: ComparisonPlan, rate: Rate, rounds: int | None = None) -> Results
     results = Results(Path("unused"))
     for cell in plan.list_cells():
         if rounds is None or cell.round < rounds:
-            results._by_id[cell.trial.resolve().id] = make_result(cell.trial, rate(cell))
+            results._by_id[cell.run.resolve().id] = make_result(cell.run, rate(cell))
     return results
 
 
@@ -62,10 +62,10 @@ def test_every_round_has_every_variant_of_every_work_once_in_an_order_of_its_own
         orders.add(tuple((cell.work, cell.variant) for cell in cells))
         # What is paired runs one after another.
         assert len({cell.work for cell in cells[:3]}) == len({cell.work for cell in cells[3:]}) == 1
-        assert {cell.trial.seed for cell in cells} == {1 + number}
+        assert {cell.run.seed for cell in cells} == {1 + number}
     assert len(orders) > 3
-    trials = [cell.trial for cell in PLAN.list_cells()]
-    assert len({trial.resolve().id for trial in trials}) == len(trials)
+    runs = [cell.run for cell in PLAN.list_cells()]
+    assert len({run.resolve().id for run in runs}) == len(runs)
 
 
 def test_another_seed_is_another_order() -> None:
@@ -105,12 +105,12 @@ def test_no_results_tell_nothing() -> None:
     assert found.find("small", "hakmem").ratio.pairs == 0
 
 
-def test_failed_trials_leave_out_their_round_and_are_told() -> None:
+def test_failed_runs_leave_out_their_round_and_are_told() -> None:
     results = fill(PLAN, favour_ours)
     broken = [cell for cell in PLAN.list_cells() if cell.round < 3 and cell.variant == "hakmem"]
     for cell in broken:
-        result = make_result(cell.trial, 9e9, status="crashed", reason="ended by SIGSEGV")
-        results._by_id[cell.trial.resolve().id] = result
+        result = make_result(cell.run, 9e9, status="crashed", reason="ended by SIGSEGV")
+        results._by_id[cell.run.resolve().id] = result
     found = conclude(PLAN, results)
     finding = found.find("small", "hakmem")
     assert (finding.failed, finding.ratio.pairs) == (3, 9)
@@ -125,7 +125,7 @@ def test_results_of_two_machines_are_not_compared() -> None:
     results = fill(PLAN, favour_ours)
     cell = PLAN.list_round(3)[0]
     other = dataclasses.replace(MACHINE, id="f" * 16, description="another machine")
-    results._by_id[cell.trial.resolve().id] = make_result(cell.trial, machine=other)
+    results._by_id[cell.run.resolve().id] = make_result(cell.run, machine=other)
     with pytest.raises(MixedResults, match=r"2 machines cannot be compared.*another machine"):
         conclude(PLAN, results)
 
@@ -137,8 +137,8 @@ def test_results_of_two_machines_are_not_compared() -> None:
 def test_results_of_two_builds_are_not_compared(changed: dict[str, str], said: str) -> None:
     results = fill(PLAN, favour_ours)
     cell = PLAN.list_round(3)[0]
-    results._by_id[cell.trial.resolve().id] = make_result(
-        cell.trial, software=dataclasses.replace(SOFTWARE, **changed)
+    results._by_id[cell.run.resolve().id] = make_result(
+        cell.run, software=dataclasses.replace(SOFTWARE, **changed)
     )
     with pytest.raises(MixedResults, match=said):
         conclude(PLAN, results)
@@ -146,15 +146,15 @@ def test_results_of_two_builds_are_not_compared(changed: dict[str, str], said: s
 
 def test_one_allocator_can_be_compared_with_itself() -> None:
     plan = ComparisonPlan((SMALL,), (GLIBC, Variant("glibc again", "glibc")), rounds=9)
-    assert len({cell.trial.resolve().id for cell in plan.list_cells()}) == 18
+    assert len({cell.run.resolve().id for cell in plan.list_cells()}) == 18
     assert conclude(plan, fill(plan, lambda cell: 1e6)).find("small", "glibc again").ratio.is_same
 
 
 def test_defaults_written_down_are_measured_for_themselves() -> None:
-    """They are the same content as none, so only the number of the repeat keeps their trials apart."""
+    """They are the same content as none, so only the number of the repeat keeps their runs apart."""
     written = Variant("written down", tunables={"tls.grow_percent": "80 %"})
     plan = ComparisonPlan((SMALL,), (OURS, written, TIGHT), rounds=9)
-    assert len({cell.trial.resolve().id for cell in plan.list_cells()}) == 27
+    assert len({cell.run.resolve().id for cell in plan.list_cells()}) == 27
 
 
 WRONG: list[tuple[dict[str, object], type[WorkbenchError], str]] = [
@@ -179,9 +179,9 @@ def test_a_wrong_plan_is_named(changed: dict[str, object], kind: type[WorkbenchE
 
 def test_it_runs_and_is_resumed_where_it_was(tmp_path: Path) -> None:
     plan = ComparisonPlan((SMALL,), (GLIBC, OURS), rounds=3, samples_latency=True)
-    seen: list[TrialResult] = []
+    seen: list[Result] = []
 
-    def interrupt(result: TrialResult) -> None:
+    def interrupt(result: Result) -> None:
         seen.append(result)
         if len(seen) == 5:
             raise KeyboardInterrupt
@@ -194,7 +194,7 @@ def test_it_runs_and_is_resumed_where_it_was(tmp_path: Path) -> None:
     found = run_comparison(plan, Results.open(tmp_path))
     again = {result.id: result for result in Results.open(tmp_path)}
     assert again.items() >= kept.items()
-    assert set(again) == {cell.trial.resolve().id for cell in plan.list_cells()}
+    assert set(again) == {cell.run.resolve().id for cell in plan.list_cells()}
     assert found.rounds == 3
     always = {measure for measure in MEASURES if measure.name not in ("cached", "processor time")}
     assert {finding.measure for finding in found.findings} >= always
@@ -206,7 +206,7 @@ def test_a_look_at_which_all_is_told_ends_it(tmp_path: Path, monkeypatch: pytest
     plan = ComparisonPlan((SMALL,), (GLIBC, OURS), rounds=40, looks=2)
     rates = {"glibc": 1e6, "hakmem": 2e6}
     monkeypatch.setattr(
-        comparison, "run_trial", lambda trial, warm_bytes: make_result(trial, rates[trial.allocator])
+        comparison, "measure_run", lambda run, warm_bytes: make_result(run, rates[run.allocator])
     )
     found = run_comparison(plan, Results.open(tmp_path))
     assert (found.rounds, found.is_judged) == (20, True)

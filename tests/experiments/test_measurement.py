@@ -1,4 +1,4 @@
-"""A measured trial: what is in its result, and that failures are results with a reason."""
+"""A measured run: what is in its result, and that failures are results with a reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from workbench import processes
 from workbench.errors import OutOfRange, WrongResults
-from workbench.experiments import Results, Run, Step, TrialResult, describe_machine, measurement, run_trial
+from workbench.experiments import Result, Results, Run, Step, describe_machine, measure_run, measurement
 from workbench.experiments.host_lock import host_lock_path
 from workbench.processes import Worker
 from workbench.units import MIB
@@ -30,7 +30,7 @@ def kill_worker(worker: Worker) -> None:
 
 
 def test_a_result_tells_what_was_measured_and_where() -> None:
-    result = run_trial(SHORT, warm_bytes=LITTLE)
+    result = measure_run(SHORT, warm_bytes=LITTLE)
     assert (result.status, result.reason, result.is_measured) == ("completed", "", True)
     assert result.id == SHORT.resolve().id
     assert result.operations == 200_000
@@ -50,8 +50,8 @@ def test_a_result_tells_what_was_measured_and_where() -> None:
 
 
 def test_the_machine_is_told_apart_and_not_named() -> None:
-    machine = run_trial(SHORT, warm_bytes=0).machine
-    assert machine == run_trial(SHORT, warm_bytes=0).machine
+    machine = measure_run(SHORT, warm_bytes=0).machine
+    assert machine == measure_run(SHORT, warm_bytes=0).machine
     row = str(machine)
     assert os.uname().nodename not in row.replace(machine.kernel, "")
     assert Path("/etc/machine-id").read_text().strip() not in row
@@ -75,45 +75,45 @@ def test_settings_of_the_machine_are_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_peers_have_no_cached_memory_to_tell() -> None:
-    result = run_trial(Run("random_mixed", operations=1000, allocator="glibc"), warm_bytes=0)
+    result = measure_run(Run("random_mixed", operations=1000, allocator="glibc"), warm_bytes=0)
     assert result.mean_cached_bytes is None
     assert result.allocator_build == ""
     assert result.software.allocator_version not in ("", "unknown")
 
 
 def test_latency_is_sampled_on_request() -> None:
-    trial = Run("random_mixed", operations=200_000, samples_latency=True)
-    result = run_trial(trial, warm_bytes=0)
+    run = Run("random_mixed", operations=200_000, samples_latency=True)
+    result = measure_run(run, warm_bytes=0)
     assert result.latency_ns["malloc_count"] > 0
     assert result.latency_ns["malloc_p99"] >= result.latency_ns["malloc_p50"]
-    assert TrialResult.from_row(result.to_row()) == result
+    assert Result.from_row(result.to_row()) == result
 
 
 def test_the_same_seed_makes_the_same_requests_under_all() -> None:
     checksums = {
-        run_trial(Run("random_mixed", operations=5000, seed=7, allocator=name), warm_bytes=0).checksum
+        measure_run(Run("random_mixed", operations=5000, seed=7, allocator=name), warm_bytes=0).checksum
         for name in ("hakmem", "glibc")
     }
     assert len(checksums) == 1
 
 
 def test_a_crash_is_a_result() -> None:
-    result = run_trial(ENDLESS, warm_bytes=0, observe=kill_worker)
+    result = measure_run(ENDLESS, warm_bytes=0, observe=kill_worker)
     assert result.status == "crashed"
     assert "SIGSEGV" in result.reason
     assert not result.is_measured
-    assert TrialResult.from_row(result.to_row()) == result
+    assert Result.from_row(result.to_row()) == result
 
 
 def test_a_hang_is_a_result() -> None:
-    result = run_trial(ENDLESS, warm_bytes=0, timeout_s=0.1)
+    result = measure_run(ENDLESS, warm_bytes=0, timeout_s=0.1)
     assert (result.status, result.reason) == ("timed out", "it did not end in time and was killed")
 
 
 def test_a_lack_of_memory_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter([4, 5])
     monkeypatch.setattr(measurement, "_count_memory_kills", lambda: next(counts))
-    result = run_trial(ENDLESS, warm_bytes=0, observe=lambda worker: os.kill(worker.pid, signal.SIGKILL))
+    result = measure_run(ENDLESS, warm_bytes=0, observe=lambda worker: os.kill(worker.pid, signal.SIGKILL))
     assert result.status == "out of memory"
     assert "no memory left" in result.reason
 
@@ -127,20 +127,20 @@ def test_a_process_that_cannot_be_started_is_a_result(
 
     monkeypatch.setattr(processes.worker, "spawn", refuse)
     monkeypatch.setattr(processes.program, "spawn", refuse)
-    result = run_trial(Run("random_mixed", command=command), warm_bytes=0)
+    result = measure_run(Run("random_mixed", command=command), warm_bytes=0)
     assert result.status == "failed"
     assert "temporarily unavailable" in result.reason
 
 
 def test_a_kill_by_somebody_is_a_crash() -> None:
-    result = run_trial(ENDLESS, warm_bytes=0, observe=lambda worker: os.kill(worker.pid, signal.SIGKILL))
+    result = measure_run(ENDLESS, warm_bytes=0, observe=lambda worker: os.kill(worker.pid, signal.SIGKILL))
     assert result.status == "crashed"
     assert "SIGKILL" in result.reason
 
 
 def test_a_wrong_trial_does_not_run() -> None:
     with pytest.raises(OutOfRange, match="threads: 0"):
-        run_trial(Run("random_mixed", threads=0))
+        measure_run(Run("random_mixed", threads=0))
 
 
 def test_steps_by_operations_and_by_time_are_taken() -> None:
@@ -157,7 +157,7 @@ def test_steps_by_operations_and_by_time_are_taken() -> None:
         Step({"tls.grow_percent": 61}, at_operations=1000),
         Step({"tls.shrink_percent": 21}, at_s=0.01),
     )
-    result = run_trial(Run("random_mixed", seconds=600.0, schedule=steps), warm_bytes=0, observe=look)
+    result = measure_run(Run("random_mixed", seconds=600.0, schedule=steps), warm_bytes=0, observe=look)
     assert result.status == "stopped"
     assert (61, 21) in seen
 
@@ -169,8 +169,8 @@ def test_a_command_is_measured_with_its_children(tmp_path: Path) -> None:
         "hold = 'import time; x = bytearray(60 * 1024 * 1024); time.sleep(0.2)'\n"
         "subprocess.run([sys.executable, '-c', hold], check=True)\n"
     )
-    trial = Run("script", command=(PYTHON, "script.py"), inputs=(script,), allocator="glibc")
-    result = run_trial(trial, warm_bytes=0)
+    run = Run("script", command=(PYTHON, "script.py"), inputs=(script,), allocator="glibc")
+    result = measure_run(run, warm_bytes=0)
     assert (result.status, result.reason) == ("completed", "")
     assert result.operations == 1
     assert result.elapsed_s >= 0.2
@@ -182,7 +182,7 @@ def test_a_command_is_measured_with_its_children(tmp_path: Path) -> None:
 def test_what_a_command_writes_is_told_apart() -> None:
     """Whole programs shall come to the same result under every allocator."""
     same, again, other = (
-        run_trial(Run("print", command=(PYTHON, "-c", f"print({word!r})"), allocator=name), warm_bytes=0)
+        measure_run(Run("print", command=(PYTHON, "-c", f"print({word!r})"), allocator=name), warm_bytes=0)
         for word, name in (("one", "glibc"), ("one", "hakmem"), ("two", "glibc"))
     )
     assert same.checksum == again.checksum != other.checksum
@@ -197,14 +197,14 @@ def test_what_a_command_writes_is_told_apart() -> None:
     ],
 )
 def test_a_command_that_fails_is_a_result(code: str, status: str, said: str) -> None:
-    result = run_trial(Run("bad", command=(PYTHON, "-c", code)), warm_bytes=0)
+    result = measure_run(Run("bad", command=(PYTHON, "-c", code)), warm_bytes=0)
     assert result.status == status
     assert said in result.reason
 
 
 def test_a_command_that_hangs_is_a_result() -> None:
-    trial = Run("hang", command=(PYTHON, "-c", "import time; time.sleep(600)"))
-    result = run_trial(trial, warm_bytes=0, timeout_s=0.2)
+    run = Run("hang", command=(PYTHON, "-c", "import time; time.sleep(600)"))
+    result = measure_run(run, warm_bytes=0, timeout_s=0.2)
     assert result.status == "timed out", result.reason
 
 
@@ -213,12 +213,12 @@ def test_a_command_runs_under_the_allocator_with_its_settings() -> None:
         "import os; maps = open('/proc/self/maps').read();"
         "assert 'libhakmem' in maps; assert os.environ['HAKMEM_TLS_GROW_PERCENT'] == '61'"
     )
-    trial = Run("look", command=(PYTHON, "-c", code), tunables={"tls.grow_percent": 61})
-    assert run_trial(trial, warm_bytes=0).reason == ""
+    run = Run("look", command=(PYTHON, "-c", code), tunables={"tls.grow_percent": 61})
+    assert measure_run(run, warm_bytes=0).reason == ""
 
 
 def test_only_one_measures_at_a_time() -> None:
-    run_trial(SHORT, warm_bytes=0)
+    measure_run(SHORT, warm_bytes=0)
     code = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, 2); print('held', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(host_lock_path())],
@@ -229,8 +229,8 @@ def test_only_one_measures_at_a_time() -> None:
         assert holder.stdout is not None
         assert holder.stdin is not None
         assert holder.stdout.readline() == "held\n"
-        code = "from tests.experiments.test_measurement import SHORT, run_trial;"
-        code += "print(run_trial(SHORT, warm_bytes=0).started_s)"
+        code = "from tests.experiments.test_measurement import SHORT, measure_run;"
+        code += "print(measure_run(SHORT, warm_bytes=0).started_s)"
         with subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
         ) as second:
@@ -249,14 +249,14 @@ def test_only_one_measures_at_a_time() -> None:
 
 
 def test_a_row_of_another_version_is_named() -> None:
-    row = run_trial(SHORT, warm_bytes=0).to_row()
+    row = measure_run(SHORT, warm_bytes=0).to_row()
     del row["checksum"]
     with pytest.raises(WrongResults, match="no column 'checksum'"):
-        TrialResult.from_row(row)
+        Result.from_row(row)
 
 
 def test_what_the_allocator_tells_comes_with_the_result(tmp_path: Path) -> None:
-    result = run_trial(Run("random_mixed", {"slots": 5000}, threads=1, operations=200_000))
+    result = measure_run(Run("random_mixed", {"slots": 5000}, threads=1, operations=200_000))
     assert result.telemetry["tls.allocations"] > 50_000
     assert 0 < result.telemetry["tls.misses"] <= result.telemetry["tls.refills"] + 1
     assert result.telemetry["registry.entries"] >= 1
@@ -266,4 +266,4 @@ def test_what_the_allocator_tells_comes_with_the_result(tmp_path: Path) -> None:
         results.add(result)
         results.compact()
     assert next(iter(Results.open(tmp_path / "results"))) == result
-    assert run_trial(Run("random_mixed", operations=1000, allocator="glibc")).telemetry == {}
+    assert measure_run(Run("random_mixed", operations=1000, allocator="glibc")).telemetry == {}

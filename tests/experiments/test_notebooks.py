@@ -15,7 +15,7 @@ PARAMETERS = tomllib.loads(SMOKE.read_text(encoding="utf-8"))
 # What the outputs of each must say at that size.
 SAID = {
     "03_compare_allocators.ipynb": ["2 rounds on", "peak resident", "cached", "cannot tell"],
-    "04_sweep_thresholds.ipynb": ["4 trials, 0 failed", "tls.max_slots", "cannot tell"],
+    "04_sweep_thresholds.ipynb": ["4 runs, 0 failed", "tls.max_slots", "cannot tell"],
     "05_autotune_and_export.ipynb": [
         "2 trials:",
         "conservative, hot, off, full",

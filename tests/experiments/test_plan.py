@@ -39,25 +39,25 @@ def test_a_grid_has_every_combination_once() -> None:
     plan = Plan.from_grid([BASE, Run("phases", operations=10)], {"threads": [1, 2]})
     assert len(plan) == 4
     plan = Plan.from_grid(BASE, axes, rounds=3)
-    assert len({trial.resolve().id for trial in plan.trials}) == len(plan) == 24
-    assert {trial.round for trial in plan.trials} == {0, 1, 2}
-    assert {trial.seed for trial in plan.trials} == {1, 2, 3}
-    assert {trial.parameters["slots"] for trial in plan.trials} == {100, 200}
+    assert len({run.resolve().id for run in plan.runs}) == len(plan) == 24
+    assert {run.round for run in plan.runs} == {0, 1, 2}
+    assert {run.seed for run in plan.runs} == {1, 2, 3}
+    assert {run.parameters["slots"] for run in plan.runs} == {100, 200}
 
 
 @given(st.permutations(["tls.grow_percent", "threads", "parameter.slots"]))
 @settings(deadline=None, max_examples=6)
 def test_the_order_of_axes_does_not_matter(names: list[str]) -> None:
     values: dict[str, Axis] = {"tls.grow_percent": [60, 70], "threads": [1, 2], "parameter.slots": [9, 10]}
-    expected = {trial.resolve().id for trial in Plan.from_grid(BASE, values).trials}
+    expected = {run.resolve().id for run in Plan.from_grid(BASE, values).runs}
     assert {
-        trial.resolve().id for trial in Plan.from_grid(BASE, {name: values[name] for name in names}).trials
+        run.resolve().id for run in Plan.from_grid(BASE, {name: values[name] for name in names}).runs
     } == expected
 
 
 def test_a_span_goes_as_its_descriptor_has_it() -> None:
     def take(name: str, axis: Axis) -> list[Any]:
-        return [trial.tunables[name] for trial in Plan.from_grid(BASE, {name: axis}).trials]
+        return [run.tunables[name] for run in Plan.from_grid(BASE, {name: axis}).runs]
 
     assert take("tls.max_slots", Span(256, 2048, 4)) == [256, 512, 1024, 2048]
     assert take("tls.max_slots", Span(256, 2048, 3, is_log=False)) == [256, 1152, 2048]
@@ -77,15 +77,15 @@ def test_a_random_plan_keeps_to_ranges_and_is_the_same_for_the_same_seed(count: 
     plan = Plan.from_random(BASE, axes, count, seed)
     assert plan == Plan.from_random(BASE, axes, count, seed)
     assert 1 <= len(plan) <= count
-    for trial in plan.trials:
-        assert 60 <= trial.tunables["tls.grow_percent"] <= 90  # type: ignore[operator]
-        assert 256 <= trial.tunables["tls.max_slots"] <= 2048  # type: ignore[operator]
+    for run in plan.runs:
+        assert 60 <= run.tunables["tls.grow_percent"] <= 90  # type: ignore[operator]
+        assert 256 <= run.tunables["tls.max_slots"] <= 2048  # type: ignore[operator]
 
 
 def test_a_random_plan_draws_what_keeps_the_constraints() -> None:
     axes: dict[str, Axis] = {"tls.min_slots": Span(16, 2048), "tls.max_slots": Span(256, 2048)}
-    for trial in Plan.from_random(BASE, axes, 30).trials:
-        assert trial.tunables["tls.min_slots"] <= trial.tunables["tls.max_slots"]  # type: ignore[operator]
+    for run in Plan.from_random(BASE, axes, 30).runs:
+        assert run.tunables["tls.min_slots"] <= run.tunables["tls.max_slots"]  # type: ignore[operator]
 
 
 def test_a_frame_is_a_plan_row_by_row() -> None:
@@ -99,24 +99,24 @@ def test_a_frame_is_a_plan_row_by_row() -> None:
         }
     )
     plan = Plan.from_frame(frame)
-    assert plan.trials == (
+    assert plan.runs == (
         Run("random_mixed", threads=1, operations=100, tunables={"tls.grow_percent": 60}),
         Run("phases", threads=2, operations=200),
     )
-    assert Plan.from_frame(frame.drop(columns="workload"), BASE).trials[0].workload == "random_mixed"
+    assert Plan.from_frame(frame.drop(columns="workload"), BASE).runs[0].workload == "random_mixed"
 
 
 def test_peers_have_no_tunables_and_are_there_once() -> None:
     axes: dict[str, Axis] = {"allocator": ["hakmem", "glibc"], "tls.grow_percent": [60, 70]}
     plan = Plan.from_grid(BASE, axes)
-    assert [trial.allocator for trial in plan.trials].count("glibc") == 1
+    assert [run.allocator for run in plan.runs].count("glibc") == 1
     assert len(plan) == 3
 
 
 def test_a_file_is_the_same_plan(tmp_path: Path) -> None:
     plan = read_sweep_plan(write(tmp_path, SWEEP))
     assert len(plan) == 2 * 4 * 2 * 2
-    assert {trial.operations for trial in plan.trials} == {1000}
+    assert {run.operations for run in plan.runs} == {1000}
     drawn = read_sweep_plan(write(tmp_path, SWEEP + "[random]\ncount = 5\nseed = 3\n"))
     assert len(drawn) <= 10
 
@@ -148,7 +148,7 @@ def test_works_of_a_file_have_their_own_lengths_and_inputs(tmp_path: Path) -> No
         )
     )
     plan.check()
-    few, phases, script = (work.trial for work in plan.works)
+    few, phases, script = (work.run for work in plan.works)
     assert [work.name for work in plan.works] == ["few", "phases", "script"]
     assert (few.seconds, few.parameters) == (0.5, {"slots": 10})
     assert (phases.seconds, phases.operations) == (None, 100)
@@ -180,7 +180,7 @@ WRONG_AXES: list[tuple[Mapping[str, Axis], str]] = [
     ({"parameter.slotz": [1]}, "did you mean 'slots'"),
     ({"parameter.slots": [True]}, "True is not a number"),
     ({"tls.min_slots": [2048], "tls.max_slots": [256]}, "tls.min_slots"),
-    ({"seed": Span(1, 400, 400), "threads": Span(1, 300, 300)}, "a plan of 120000 trials"),
+    ({"seed": Span(1, 400, 400), "threads": Span(1, 300, 300)}, "a plan of 120000 runs"),
 ]
 
 
@@ -195,9 +195,9 @@ def test_every_wrong_value_of_an_axis_is_named(axes: Mapping[str, Axis], said: s
     [
         (pd.DataFrame({"threads": [1]}), "needs a column 'workload'"),
         (pd.DataFrame({"workload": ["phases"], "speed": [1]}), "unknown axis 'speed'"),
-        (pd.DataFrame({"workload": ["phases", "x"]}), "trial 2: .*'x'"),
+        (pd.DataFrame({"workload": ["phases", "x"]}), "run 2: .*'x'"),
         (pd.DataFrame({"workload": ["phases"], "tls.grow_percent": [1]}), "out of range: 50 to 99 %"),
-        (pd.DataFrame({"workload": []}), "0 trials"),
+        (pd.DataFrame({"workload": []}), "0 runs"),
         (pd.DataFrame({"workload": [None]}), "unknown workload ''"),
     ],
 )
@@ -216,7 +216,7 @@ WRONG_FILES = [
     ('workloads = ["phases"]\nrounds = "two"', "rounds: 'two' is not a whole number"),
     ('workloads = ["phases"]\nrounds = true', "rounds: True is not a whole number"),
     ('workloads = ["phases"]\nrounds = 0', "rounds: 0 is not 1 or more"),
-    ('workloads = ["phases"]\nrounds = 100001', "a plan of 100001 trials"),
+    ('workloads = ["phases"]\nrounds = 100001', "a plan of 100001 runs"),
     ('workloads = ["phases"]\nseconds = "long"', "seconds: 'long' is not a number"),
     ('workloads = ["phases"]\nseconds = 1979-05-27', "is not a number"),
     ('workloads = ["phases"]\nseconds = nan', "seconds: nan"),

@@ -16,8 +16,8 @@ from tests.experiments.results_fixture import make_result
 from workbench.errors import WrongResults
 from workbench.experiments import Results, Run, result_set
 
-TRIALS = [Run("random_mixed", operations=100, round=number) for number in range(6)]
-RESULTS = [make_result(trial, 1e6 + trial.round) for trial in TRIALS]
+RUNS = [Run("random_mixed", operations=100, round=number) for number in range(6)]
+RESULTS = [make_result(run, 1e6 + run.round) for run in RUNS]
 NUMBERS = st.floats(0, 1e15, allow_nan=False)
 
 
@@ -36,7 +36,7 @@ def test_what_is_added_is_read_in_any_order_and_compacted_at_any_time(
                 results.compact()
     again = Results.open(folder)
     assert list(again) == RESULTS
-    assert again.ids == {trial.resolve().id for trial in TRIALS}
+    assert again.ids == {run.resolve().id for run in RUNS}
 
 
 @given(rate=NUMBERS, cached=st.none() | NUMBERS, reason=st.text(max_size=40))
@@ -48,7 +48,7 @@ def test_rows_survive_json_and_parquet(
     shutil.rmtree(folder, ignore_errors=True)
     printable = reason.encode(errors="ignore").decode()
     result = make_result(
-        TRIALS[0], rate + 1, mean_cached_bytes=cached, reason=printable, latency_ns={"malloc_p99": rate}
+        RUNS[0], rate + 1, mean_cached_bytes=cached, reason=printable, latency_ns={"malloc_p99": rate}
     )
     results = Results.open(folder)
     with results.writing():
@@ -89,7 +89,7 @@ def test_what_is_no_result_is_named(tmp_path: Path) -> None:
             Results.open(tmp_path)
     row = RESULTS[0].to_row() | {"trial": '{"workload": "larson", "speed": 3}'}
     (folder / "x.json").write_text(json.dumps(row))
-    with pytest.raises(WrongResults, match="field of trial 'speed'"):
+    with pytest.raises(WrongResults, match="field of run 'speed'"):
         Results.open(tmp_path)
 
 
@@ -132,15 +132,13 @@ def test_results_without_a_plan_are_not_taken_over(tmp_path: Path) -> None:
 
 def test_the_frame_has_a_row_a_trial_and_units_in_its_columns() -> None:
     results = Results(Path("unused"))
-    trials = [
+    runs = [
         Run("random_mixed", parameters={"slots": 100}, tunables={"tls.grow_percent": 60}, seconds=1.0),
         Run("random_mixed", seconds=1.0, allocator="glibc"),
     ]
-    for number, trial in enumerate(trials):
-        result = make_result(
-            trial, latency_ns={"malloc_p99": 5.0, "malloc_count": 7}, started_s=float(number)
-        )
-        results._by_id[trial.resolve().id] = result
+    for number, run in enumerate(runs):
+        result = make_result(run, latency_ns={"malloc_p99": 5.0, "malloc_count": 7}, started_s=float(number))
+        results._by_id[run.resolve().id] = result
     frame = results.to_frame()
     assert len(frame) == 2
     assert list(frame["parameter.slots"]) == [100, 256]

@@ -33,7 +33,7 @@ def fill_results(
             is_tuned = cell.variant == "tuned"
             speed = 1e6 * (factor if is_tuned else 1.0) * (1 + noise * order.uniform(-1, 1))
             peak = 3e6 * (0.98 if is_tuned else 1.0) * (1 + noise * order.uniform(-1, 1))
-            results.add(make_result(cell.trial, speed, **{"peak_resident_bytes": peak} | fields))
+            results.add(make_result(cell.run, speed, **{"peak_resident_bytes": peak} | fields))
     return results
 
 

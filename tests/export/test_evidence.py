@@ -114,9 +114,9 @@ def test_it_says_what_was_measured_and_where(evidence: Evidence) -> None:
         ("random_mixed", "defaults"),
         ("random_mixed", "tuned"),
     ]
-    ids = [trial_id for series in evidence.trials for trial_id in series.ids]
+    ids = [run_id for series in evidence.trials for run_id in series.ids]
     assert len(set(ids)) == 4 * ROUNDS
-    planned = {cell.trial.resolve().id for cell in evidence.comparison_plan.list_cells()}
+    planned = {cell.run.resolve().id for cell in evidence.comparison_plan.list_cells()}
     assert planned == set(ids)
     assert evidence.machine.governor == "none"
     assert evidence.machine.huge_pages == "madvise"
@@ -126,7 +126,7 @@ def test_it_says_what_was_measured_and_where(evidence: Evidence) -> None:
 
 def test_gaps_of_failed_rounds_survive(tmp_path: Path) -> None:
     comparison, results = compare(tmp_path / "results")
-    broken = next(result for result in results if result.trial.tunables and result.trial.workload == "phases")
+    broken = next(result for result in results if result.run.tunables and result.run.workload == "phases")
     with results.writing():
         results.add(replace(broken, status="crashed", reason="SIGSEGV", operations_per_s=0.0))
     evidence = Evidence.from_comparison(conclude(comparison.plan, results), results, "tuned")
@@ -142,7 +142,7 @@ def test_a_comparison_that_ended_at_a_look_keeps_its_risk(tmp_path: Path) -> Non
     results = Results.open(tmp_path / "results")
     with results.writing():
         for result in fill_results(plan, tmp_path / "all"):
-            if result.trial.round < ROUNDS // 2:
+            if result.run.round < ROUNDS // 2:
                 results.add(result)
     evidence = Evidence.from_comparison(conclude(plan, results), results, "tuned")
     assert evidence.rounds == ROUNDS // 2
@@ -342,7 +342,7 @@ def test_a_wrong_value_is_named(evidence: Evidence, path: tuple[Any, ...], value
         (("claims", 0, "baseline_value"), None, "baseline_value None"),
         (("claims", 0, "work"), "larson", "throughput of tuned in larson has not 12 rounds"),
         (("claims", 0, "measure"), "beauty", "beauty of tuned in random_mixed has not 12 rounds"),
-        (("trials", 3, "values", "throughput", 0), 9e9, "does not follow from its trials"),
+        (("trials", 3, "values", "throughput", 0), 9e9, "does not follow from its runs"),
         (("trials", 3, "values", "throughput"), [1.0], "has not 12 rounds"),
         (("claims",), [], "evidence.claims: there is none"),
         (("rounds",), 11, "evidence.rounds: 11 is not a declared end: 12"),

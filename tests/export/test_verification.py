@@ -142,19 +142,19 @@ def test_differences_are_named(evidence: Evidence, fields: Mapping[str, Any], sa
     assert any(text.startswith(said) or said in text for text in differences), differences
 
 
-def test_trials_with_other_content_hashes_are_named(evidence: Evidence) -> None:
+def test_runs_with_other_content_hashes_are_named(evidence: Evidence) -> None:
     others = tuple(
         dataclasses.replace(series, ids=tuple("0" * 32 for _ in series.ids)) for series in evidence.trials
     )
     differences = find_differences(dataclasses.replace(evidence, trials=others))
-    assert any("content hashes of the trials" in text for text in differences)
+    assert any("content hashes of the runs" in text for text in differences)
 
 
 def test_another_recording_or_file_of_the_same_name_is_named(tmp_path: Path, evidence: Evidence) -> None:
     script = tmp_path / "script.sh"
     script.write_text("true\n")
-    trial = Run("script", command=("sh", "script.sh"), inputs=(script,))
-    plan = ComparisonPlan((Work("script", trial),), (Variant("a"), Variant("b", tunables=SETTINGS)))
+    run = Run("script", command=("sh", "script.sh"), inputs=(script,))
+    plan = ComparisonPlan((Work("script", run),), (Variant("a"), Variant("b", tunables=SETTINGS)))
     claimed = dataclasses.replace(evidence, plan=plan.to_dict(), files=checksum_files(plan))
     assert find_obstacles(claimed) == []
     script.write_text("false\n")
@@ -195,13 +195,13 @@ def test_quick_and_full_have_their_rounds_and_unseen_seeds(evidence: Evidence) -
     assert plan_verification(dataclasses.replace(evidence, rounds=2), "full").rounds == least_pairs()
     for plan in (quick, full):
         plan.check()
-        assert not {cell.trial.seed for cell in plan.list_cells()} & seen
+        assert not {cell.run.seed for cell in plan.list_cells()} & seen
         assert plan.variants == evidence.comparison_plan.variants
         assert plan.looks == 1
     kept = plan_verification(evidence, "full", keeps_seeds=True)
-    assert {cell.trial.seed for cell in kept.list_cells()} == seen
-    assert {cell.trial.resolve().id for cell in kept.list_cells()} == {
-        trial_id for series in evidence.trials for trial_id in series.ids
+    assert {cell.run.seed for cell in kept.list_cells()} == seen
+    assert {cell.run.resolve().id for cell in kept.list_cells()} == {
+        run_id for series in evidence.trials for run_id in series.ids
     }
 
 
@@ -209,7 +209,7 @@ def test_the_last_seeds_have_room_before_them(evidence: Evidence) -> None:
     last = change(evidence, (*TRIAL, "seed"), 2**64 - 12)
     plan = plan_verification(last, rounds=10)
     plan.check()
-    assert all(0 <= cell.trial.seed < 2**64 for cell in plan.list_cells())
+    assert all(0 <= cell.run.seed < 2**64 for cell in plan.list_cells())
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def claim_cached(folder: Path, settings: dict[str, Any], baseline: dict[str, Any
     with results.writing():
         for cell in plan.list_cells():
             cached = 1e6 * (factor if cell.variant == "tuned" else 1.0) * (1 + cell.round / 1000)
-            results.add(make_result(cell.trial, mean_cached_bytes=cached))
+            results.add(make_result(cell.run, mean_cached_bytes=cached))
     whole = Evidence.from_comparison(conclude(plan, results), results)
     return dataclasses.replace(
         whole, claims=tuple(claim for claim in whole.claims if claim.measure == "cached")
@@ -92,7 +92,7 @@ def test_a_comparison_is_exported_and_verified_in_every_format(tmp_path: Path) -
         assert read_defaults(path).values == {"tls.adaptive": False, "tls.initial_slots": 16}
         checked = run_workbench("verify", path, "--check", "--full")
         assert checked.status == 0, checked.stderr
-        assert "sound; its claim would be tried in 8 rounds, 16 trials" in checked.stdout
+        assert "sound; its claim would be tried in 8 rounds, 16 runs" in checked.stdout
         started = run_workbench("run", "random_mixed", "--settings", path, "--operations", 1000)
         assert started.status == 0, started.stderr
 
@@ -179,5 +179,5 @@ def test_wrong_files_are_one_line(tmp_path: Path) -> None:
     changed.write_text(changed.read_text().replace('verdict = "cannot tell"', 'verdict = "better"', 1))
     assert_refused(
         CliRunner().invoke(cli, ["verify", str(changed)]),
-        "throughput of random_mixed does not follow from its trials: verdict better stands there",
+        "throughput of random_mixed does not follow from its runs: verdict better stands there",
     )

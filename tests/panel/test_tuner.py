@@ -16,7 +16,7 @@ import pytest
 from tests.cli.terminal import run_workbench
 from tests.tuning.fakes import FakeMeasurer, hidden_optimum, same
 from workbench.errors import WorkbenchError
-from workbench.experiments import Run, TrialResult
+from workbench.experiments import Result, Run
 from workbench.panel.messages import Tune
 from workbench.panel.tuner import Tuner
 from workbench.panel.tuning_panel import TuningPanel
@@ -111,10 +111,10 @@ def test_values_are_tried_while_it_goes_on_and_a_stopped_study_goes_on(tmp_path:
     measurer = FakeMeasurer(hidden_optimum)
     entered, may_go_on = threading.Event(), threading.Event()
 
-    def measure(trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
+    def measure(run: Run, *, warm_bytes: int | None = None) -> Result:
         entered.set()
         assert may_go_on.wait(CAP_S)
-        return measurer(trial)
+        return measurer(run)
 
     tuner = Tuner(tmp_path, measure)
     with pytest.raises(WorkbenchError, match="no study goes on"):
@@ -138,7 +138,7 @@ def test_values_are_tried_while_it_goes_on_and_a_stopped_study_goes_on(tmp_path:
 
 
 def test_a_study_that_cannot_go_on_is_told(tmp_path: Path) -> None:
-    def fails(trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
+    def fails(run: Run, *, warm_bytes: int | None = None) -> Result:
         raise RuntimeError("no such luck")
 
     tuner = Tuner(tmp_path, fails)

@@ -42,14 +42,14 @@ BASE = Run("random_mixed", operations=100)
 
 
 def make_frame() -> pd.DataFrame:
-    """A grid in which throughput is grow percent × threads, and the last trial failed."""
+    """A grid in which throughput is grow percent × threads, and the last run failed."""
     plan = Plan.from_grid(BASE, {"tls.grow_percent": [60, 70, 80], "threads": [1, 2]}, rounds=3)
     results = Results(Path("unused"))
-    for trial in plan.trials:
-        rate = float(str(trial.tunables["tls.grow_percent"])) * float(trial.threads or 1)
-        result = make_result(trial, rate, peak_resident_bytes=rate * 10)
-        results._by_id[trial.resolve().id] = result
-    failed = plan.trials[-1]
+    for run in plan.runs:
+        rate = float(str(run.tunables["tls.grow_percent"])) * float(run.threads or 1)
+        result = make_result(run, rate, peak_resident_bytes=rate * 10)
+        results._by_id[run.resolve().id] = result
+    failed = plan.runs[-1]
     results._by_id[failed.resolve().id] = make_result(failed, 1e9, status="crashed")
     return results.to_frame()
 
@@ -59,7 +59,7 @@ def make_comparison(rounds: int = 9) -> Comparison:
     results = Results(Path("unused"))
     for cell in plan.list_cells():
         rate = 2e6 if cell.variant == "hakmem" else 1e6
-        results._by_id[cell.trial.resolve().id] = make_result(cell.trial, rate)
+        results._by_id[cell.run.resolve().id] = make_result(cell.run, rate)
     return conclude(plan, results)
 
 

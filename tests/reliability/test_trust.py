@@ -63,17 +63,17 @@ import sys, time, warnings
 from pathlib import Path
 
 from tests.fuzz.hostile import trace_seeds
-from workbench.experiments import Results, Run, run_trials
+from workbench.experiments import Results, Run, measure_runs
 from workbench.processes import Run
 from workbench.sessions import Session, record_run
 from workbench.traces import Trace
 
 folder = Path(sys.argv[1])
 recording = record_run(Run("random_mixed", threads=1, operations=200_000), folder, name="one")
-trial = Run("random_mixed", operations=20_000)
+run = Run("random_mixed", operations=20_000)
 results = Results.open(folder / "results")
 with results.writing():
-    run_trials([trial], results)
+    measure_runs([run], results)
     results.compact()
 trace = folder / "a.haktrace"
 trace.write_bytes(next(trace_seeds())[:-1])

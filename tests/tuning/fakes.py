@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.experiments.results_fixture import make_result
 from workbench.control import Value
-from workbench.experiments import Run, TrialResult
+from workbench.experiments import Result, Run
 from workbench.tuning import StudyPlan, read_study
 
 Rule = Callable[[Mapping[str, Value]], tuple[float, float]]
@@ -32,22 +32,22 @@ rounds = 12
 
 
 class FakeMeasurer:
-    """Counts what it runs; the same trial is always measured alike, whatever tunables the allocator has."""
+    """Counts what it runs; the same run is always measured alike, whatever tunables the allocator has."""
 
     def __init__(self, rule: Rule, noise: float = NOISE) -> None:
         self.rule = rule
         self.noise = noise
-        self.trials: list[Run] = []
+        self.runs: list[Run] = []
 
-    def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
-        self.trials.append(trial)
-        throughput, memory = self.rule(trial.tunables)
-        rng = random.Random(repr((trial.workload, trial.seed, trial.round, sorted(trial.tunables.items()))))
+    def __call__(self, run: Run, *, warm_bytes: int | None = None) -> Result:
+        self.runs.append(run)
+        throughput, memory = self.rule(run.tunables)
+        rng = random.Random(repr((run.workload, run.seed, run.round, sorted(run.tunables.items()))))
         return make_result(
-            trial,
+            run,
             1e6 * throughput * math.exp(rng.gauss(0, self.noise)),
             peak_resident_bytes=1e6 * memory * math.exp(rng.gauss(0, self.noise / 3)),
-            started_s=float(len(self.trials)),
+            started_s=float(len(self.runs)),
         )
 
 

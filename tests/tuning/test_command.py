@@ -56,7 +56,7 @@ def test_a_study_from_its_file_to_its_end(tmp_path: Path) -> None:
     assert "nothing beats the defaults" in run.stdout or "best so far: trial" in run.stdout
     assert (tmp_path / "study.db").exists()
     results = Results.open(tmp_path / "study.results")
-    assert all(result.is_measured and result.trial.allocator == "hakmem" for result in results)
+    assert all(result.is_measured and result.run.allocator == "hakmem" for result in results)
     before = len(results)
     shown = run_workbench("tune", path, "--show", "--json")
     assert shown.json["finished"] == 2

@@ -37,7 +37,7 @@ def test_the_winner_is_written_with_its_evidence(tmp_path: Path, name: str) -> N
     assert evidence is not None
     assert dict(evidence.settings) == study.best_settings()
     assert {claim.verdict for claim in evidence.claims if claim.measure == "throughput"} == {"better"}
-    assert min(work.trial.seed for work in evidence.comparison_plan.works) == 100
+    assert min(work.run.seed for work in evidence.comparison_plan.works) == 100
 
 
 def test_without_a_winner_nothing_is_written(tmp_path: Path) -> None:

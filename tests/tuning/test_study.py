@@ -14,7 +14,7 @@ from tests.experiments.results_fixture import make_result
 from tests.tuning.fakes import STUDY, FakeMeasurer, hidden_optimum, make_plan, same, trade
 from workbench.control import Value
 from workbench.errors import BadParameter, OutOfRange, WrongResults
-from workbench.experiments import Run, TrialResult
+from workbench.experiments import Result, Run
 from workbench.tuning import Candidate, Study, StudyStep
 
 SMALL = STUDY.replace("trials = 12", "trials = 5")
@@ -39,8 +39,8 @@ def test_a_planted_better_setting_is_found_and_confirmed(tmp_path: Path) -> None
     assert held_out.comparison.is_judged
     assert held_out.confirmed == (study.find_winners()[0].name,)
     assert held_out.findings[0].ratio.low > 1.1
-    assert {result.trial.seed for result in held_out.results} == set(range(100, 112))
-    assert {result.trial.workload for result in held_out.results} == {"random_mixed", "larson"}
+    assert {result.run.seed for result in held_out.results} == set(range(100, 112))
+    assert {result.run.workload for result in held_out.results} == {"random_mixed", "larson"}
     assert any("better than the defaults on what was held out" in line for line in held_out.describe())
     frame = study.to_frame()
     assert {"number", "outcome", "throughput_ratio", "tls.grow_percent"} <= set(frame.columns)
@@ -60,9 +60,9 @@ def test_a_winner_by_luck_is_found_out_on_what_was_held_out(tmp_path: Path) -> N
     class Lucky(FakeMeasurer):
         """Settings help on the seeds of the search, and on no other."""
 
-        def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
-            self.rule = hidden_optimum if trial.seed < 100 else same
-            return super().__call__(trial)
+        def __call__(self, run: Run, *, warm_bytes: int | None = None) -> Result:
+            self.rule = hidden_optimum if run.seed < 100 else same
+            return super().__call__(run)
 
     study = open_study(tmp_path, Lucky(same), SMALL)
     study.run()
@@ -76,7 +76,7 @@ def test_a_winner_by_luck_is_found_out_on_what_was_held_out(tmp_path: Path) -> N
 def test_pairs_are_interleaved_and_all_of_one_seed(tmp_path: Path) -> None:
     measurer = FakeMeasurer(same)
     open_study(tmp_path, measurer, SMALL.replace("trials = 5", "trials = 1")).run()
-    pairs = list(zip(measurer.trials[::2], measurer.trials[1::2], strict=True))
+    pairs = list(zip(measurer.runs[::2], measurer.runs[1::2], strict=True))
     assert 4 <= len(pairs) <= 8  # a race may be over before the last round
     for index, (first, second) in enumerate(pairs):
         assert first.seed == second.seed == (1, 2, 3)[index % 3]
@@ -117,9 +117,9 @@ def test_a_study_that_is_interrupted_anywhere_ends_as_if_it_was_not(tmp_path: Pa
         return [dataclasses.replace(one, owner="") for one in candidates]
 
     assert strip(study.list_candidates()) == strip(whole.list_candidates())
-    ids = [trial.resolve().id for trial in measured.trials]
+    ids = [run.resolve().id for run in measured.runs]
     assert len(set(ids)) == len(ids)  # nothing twice
-    assert ids == [trial.resolve().id for trial in wanted.trials]  # nothing lost
+    assert ids == [run.resolve().id for run in wanted.runs]  # nothing lost
     assert study.results.ids == set(ids)
 
 
@@ -161,11 +161,11 @@ def test_a_candidate_that_fails_is_recorded_and_the_study_goes_on(tmp_path: Path
         return float(settings.get("tls.grow_percent", 80)) > 80
 
     class Fragile(FakeMeasurer):
-        def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
-            if fails(trial.tunables):
-                self.trials.append(trial)
-                return make_result(trial, status=status, reason="it is said why")
-            return super().__call__(trial)
+        def __call__(self, run: Run, *, warm_bytes: int | None = None) -> Result:
+            if fails(run.tunables):
+                self.runs.append(run)
+                return make_result(run, status=status, reason="it is said why")
+            return super().__call__(run)
 
     study = open_study(tmp_path, Fragile(same))
     study.run()
@@ -181,10 +181,10 @@ def test_a_candidate_that_fails_is_recorded_and_the_study_goes_on(tmp_path: Path
 
 def test_where_the_defaults_fail_nothing_is_better(tmp_path: Path) -> None:
     class Broken(FakeMeasurer):
-        def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
-            if not trial.tunables:
-                return make_result(trial, status="crashed", reason="SIGSEGV")
-            return super().__call__(trial)
+        def __call__(self, run: Run, *, warm_bytes: int | None = None) -> Result:
+            if not run.tunables:
+                return make_result(run, status="crashed", reason="SIGSEGV")
+            return super().__call__(run)
 
     study = open_study(tmp_path, Broken(same), SMALL.replace("trials = 5", "trials = 2"))
     study.run()
@@ -197,9 +197,9 @@ def test_a_pair_of_two_builds_does_not_count(tmp_path: Path) -> None:
     class Rebuilt(FakeMeasurer):
         """The allocator is built anew in the middle of the second pair, and is much faster then."""
 
-        def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
-            result = super().__call__(trial)
-            if len(self.trials) <= 3:
+        def __call__(self, run: Run, *, warm_bytes: int | None = None) -> Result:
+            result = super().__call__(run)
+            if len(self.runs) <= 3:
                 return result
             software = dataclasses.replace(result.software, allocator_checksum="another build")
             rate = 10 * result.operations_per_s

@@ -20,11 +20,11 @@ SHORT = 'search = ["tls.grow_percent"]'
 def test_a_file_is_a_plan(tmp_path: Path) -> None:
     plan = make_plan(tmp_path)
     assert plan.name == "study"
-    assert [(work.name, work.trial.operations) for work in plan.works] == [("random_mixed", 1000)]
+    assert [(work.name, work.run.operations) for work in plan.works] == [("random_mixed", 1000)]
     assert plan.space.names == ("tls.grow_percent", "tls.max_slots")
     assert (plan.objectives, plan.seeds, plan.rounds, plan.trials) == (("throughput",), (1, 2, 3), 8, 12)
     held_out = plan.compare_held_out({"trial 3": {"tls.grow_percent": 60}})
-    assert [(work.name, work.trial.seed, work.trial.operations) for work in held_out.works] == [
+    assert [(work.name, work.run.seed, work.run.operations) for work in held_out.works] == [
         ("random_mixed", 100, 1000),
         ("larson", 100, 1000),
     ]
@@ -34,7 +34,7 @@ def test_a_file_is_a_plan(tmp_path: Path) -> None:
 
 def test_the_shortest_file(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, 'workloads = ["larson"]\nsearch = ["tls.grow_percent"]\n')
-    assert [(work.name, work.trial.seconds) for work in plan.works] == [("larson", 1.0)]
+    assert [(work.name, work.run.seconds) for work in plan.works] == [("larson", 1.0)]
     assert plan.held_out.seed > max(plan.seeds)
     assert [work.name for work in plan.compare_held_out({"x": {}}).works] == ["larson"]
 
@@ -57,10 +57,10 @@ def test_names_without_quotes_and_works_of_their_own(tmp_path: Path) -> None:
         seconds = 0.5
         """,
     )
-    assert plan.works[0].trial.threads == 2
+    assert plan.works[0].run.threads == 2
     assert plan.objectives == ("throughput", "peak_memory")
     assert [each.describe() for each in plan.space.dimensions] == ["60 % to 99 %", "1 slots to 1024 slots"]
-    assert plan.held_out.works[0].trial.seconds == 0.5
+    assert plan.held_out.works[0].run.seconds == 0.5
 
 
 WRONG = [

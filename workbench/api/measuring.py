@@ -15,10 +15,10 @@ from workbench.experiments import (
     Comparison,
     ComparisonPlan,
     Plan,
+    Result,
     Results,
     Run,
     Span,
-    TrialResult,
     Variant,
     Work,
     read_sweep_plan,
@@ -154,12 +154,12 @@ def run_rounds(plan: ComparisonPlan, results: Results, title: str = "") -> Compa
 
     An interrupt leaves it with KeyboardInterrupt; `conclude` tells what the results so far say.
     """
-    trial_ids = {cell.trial.resolve().id for cell in plan.list_cells()}
-    before = results.ids & trial_ids
+    run_ids = {cell.run.resolve().id for cell in plan.list_cells()}
+    before = results.ids & run_ids
     title = title or f"{len(plan.works)} workloads, {len(plan.variants)} variants, {plan.rounds} rounds"
-    with show_progress(title, len(trial_ids), len(before)) as advance:
+    with show_progress(title, len(run_ids), len(before)) as advance:
 
-        def take(result: TrialResult) -> None:
+        def take(result: Result) -> None:
             if result.id not in before:  # the time left is reckoned from what runs now
                 advance(result)
 
@@ -196,7 +196,7 @@ def plan_sweep(
         With every value that is wrong, and its range.
     """
     made = make_works(works, parameters, threads=threads, seconds=seconds, operations=operations, seed=seed)
-    return Plan.from_grid([work.trial for work in made], axes, rounds)
+    return Plan.from_grid([work.run for work in made], axes, rounds)
 
 
 def sweep(
@@ -228,7 +228,7 @@ def sweep(
         output = Path(plan).with_suffix(".results") if output is None else output
         plan = read_sweep_plan(plan)
     with open_results(output) as results:
-        done = sum(trial.resolve().id in results.ids for trial in plan.trials)
+        done = sum(run.resolve().id in results.ids for run in plan.runs)
         with show_progress(f"{len(plan)} runs", len(plan), done) as advance:
             run_sweep(plan, results, advance, order_seed=order_seed)
         return results

@@ -25,9 +25,9 @@ from workbench.display import notebook_display
 from workbench.processes.private_folder import open_private_folder
 
 if TYPE_CHECKING:  # slow to import, and a run needs none of it
-    from workbench.experiments import Results, TrialResult
+    from workbench.experiments import Result, Results
 
-# The time left is reckoned from the latest trials: those of one kind may be longer than others.
+# The time left is reckoned from the latest runs: those of one kind may be longer than others.
 _REMEMBERED_S = 600.0
 _NOTEBOOK_PERIOD_S = 0.5
 _NOTEBOOK_COLUMNS = 90
@@ -68,14 +68,14 @@ class Bars(Progress):
 
 
 @contextlib.contextmanager
-def show_progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[TrialResult], None]]:
+def show_progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[Result], None]]:
     """A bar; call what it gives with each result.
 
     Parameters
     ----------
     title : str
     total, done : int
-        Trials in all, and those that are done before it begins.
+        Runs in all, and those that are done before it begins.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -89,8 +89,8 @@ def show_progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[T
     with Bars(*columns, speed_estimate_period=_REMEMBERED_S) as progress:
         task = progress.add_task(title, total=total, completed=done, last="")
 
-        def advance(result: TrialResult) -> None:
-            what = f"{result.trial.title} under {result.trial.allocator}"
+        def advance(result: Result) -> None:
+            what = f"{result.run.title} under {result.run.allocator}"
             if not result.is_measured:
                 progress.console.print(f"{what}: {result.status}: {result.reason}", markup=False)
             progress.update(task, advance=1, last=what)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from workbench.api.measuring import make_works
 from workbench.api.progress import Bars
 from workbench.control import Value
-from workbench.experiments import TrialResult, Work
+from workbench.experiments import Result, Work
 from workbench.tuning import (
     Bounds,
     Candidate,
@@ -168,11 +168,11 @@ class _Bar:
         if not self._progress.disable:
             self._progress.console.print(" ".join(text.split()), markup=False, highlight=False)
 
-    def count(self, result: TrialResult, total: int) -> None:
+    def count(self, result: Result, total: int) -> None:
         """A run of the comparison; those that were there before are told of, too."""
         self._tell(result)
         self._counted += 1
-        self._move(self._counted, total - self._counted, result.trial.title)
+        self._move(self._counted, total - self._counted, result.run.title)
 
     def _move(self, runs: int, runs_left: int, last: str) -> None:
         # The bar's own time left begins anew whenever the total changes, which here it does with every run.
@@ -185,9 +185,9 @@ class _Bar:
             left=f"about {datetime.timedelta(seconds=left_s)} left",
         )
 
-    def _tell(self, result: TrialResult) -> None:
+    def _tell(self, result: Result) -> None:
         if not result.is_measured:
-            text = f"{result.trial.title}: {result.status}: {result.reason}"
+            text = f"{result.run.title}: {result.status}: {result.reason}"
             self._progress.console.print(text, markup=False, highlight=False)
 
 

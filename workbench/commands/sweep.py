@@ -1,4 +1,4 @@
-"""sweep: the trials of a plan, each once, also over several machines."""
+"""sweep: the runs of a plan, each once, also over several machines."""
 
 from __future__ import annotations
 
@@ -45,29 +45,29 @@ def sweep(
         from workbench.experiments import (
             Results,
             check_address,
+            measure_on_cluster,
+            measure_runs,
             read_sweep_plan,
-            run_trials,
-            run_trials_on_cluster,
-            shuffle_trials,
+            shuffle_runs,
         )
 
     plan = read_sweep_plan(plan_path)
     if cluster is not None:
         check_address(cluster)
     results = Results.open(output or Path(plan_path).with_suffix(".results"))
-    done = sum(trial.resolve().id in results.ids for trial in plan.trials)
+    done = sum(run.resolve().id in results.ids for run in plan.runs)
     if checks_only:
-        _tell({"trials": len(plan), "done": done}, as_json, f"{len(plan)} trials, {done} of them done")
+        _tell({"trials": len(plan), "done": done}, as_json, f"{len(plan)} runs, {done} of them done")
         return
     is_whole = True
     lost = ""
     with results.writing(), show_progress(Path(plan_path).name, len(plan), done) as advance:
-        trials = shuffle_trials(plan.trials, order_seed)
+        runs = shuffle_runs(plan.runs, order_seed)
         try:
             if cluster is None:
-                run_trials(trials, results, advance)
+                measure_runs(runs, results, advance)
             else:
-                run_trials_on_cluster(trials, results, cluster, advance, on_notice=_note)
+                measure_on_cluster(runs, results, cluster, advance, on_notice=_note)
         except KeyboardInterrupt:
             is_whole = False
         except SchedulerLost as error:
@@ -88,7 +88,7 @@ def _note(text: str) -> None:
 
 
 def _report(plan: Plan, results: Results, as_json: bool) -> None:
-    wanted = {trial.resolve().id for trial in plan.trials}
+    wanted = {run.resolve().id for run in plan.runs}
     found = [result for result in results if result.id in wanted]
     failed = [result for result in found if not result.is_measured]
     summary = {
@@ -97,7 +97,7 @@ def _report(plan: Plan, results: Results, as_json: bool) -> None:
         "done": len(found),
         "failed": {result.id: f"{result.status}: {result.reason}" for result in failed},
     }
-    words = f"{len(found)} of {len(plan)} trials done, {len(failed)} failed; in {results.path}"
+    words = f"{len(found)} of {len(plan)} runs done, {len(failed)} failed; in {results.path}"
     _tell(summary, as_json, words)
     if as_json or not found:
         return

@@ -115,7 +115,7 @@ def _tell_check(path: str, plan: ComparisonPlan, differences: list[str], as_json
             }
         )
         return
-    click.echo(f"{path}: sound; its claim would be tried in {plan.rounds} rounds, {trials} trials")
+    click.echo(f"{path}: sound; its claim would be tried in {plan.rounds} rounds, {trials} runs")
     for text in differences:
         click.echo(f"note: {text}")
 

@@ -1,6 +1,6 @@
-"""Run trials, compare variants in rounds, and sweep settings."""
+"""Measure runs, compare variants in rounds, and sweep settings."""
 
-from workbench.experiments.cluster import check_address, run_trials_on_cluster
+from workbench.experiments.cluster import check_address, measure_on_cluster
 from workbench.experiments.comparison import (
     ALL_WORKS,
     MEASURES,
@@ -17,12 +17,12 @@ from workbench.experiments.comparison import (
     run_comparison,
 )
 from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant, Work
-from workbench.experiments.execution import Measurer, list_missing, run_sweep, run_trials, shuffle_trials
+from workbench.experiments.execution import Measurer, list_missing, measure_runs, run_sweep, shuffle_runs
 from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
-from workbench.experiments.measurement import run_trial
+from workbench.experiments.measurement import measure_run
 from workbench.experiments.plan import Plan, Span
 from workbench.experiments.plan_file import read_comparison_plan, read_sweep_plan
-from workbench.experiments.result import TrialResult
+from workbench.experiments.result import Result
 from workbench.experiments.result_set import Results
 from workbench.processes.machine import Machine, Software, describe_machine, describe_software
 from workbench.processes.runs import Run, Step
@@ -42,12 +42,12 @@ __all__ = [
     "Measurer",
     "Plan",
     "Ratio",
+    "Result",
     "Results",
     "Run",
     "Software",
     "Span",
     "Step",
-    "TrialResult",
     "Variant",
     "Work",
     "check_address",
@@ -59,13 +59,13 @@ __all__ = [
     "find_measure",
     "format_ratio",
     "list_missing",
+    "measure_on_cluster",
+    "measure_run",
+    "measure_runs",
     "read_comparison_plan",
     "read_sweep_plan",
     "run_comparison",
     "run_sweep",
-    "run_trial",
-    "run_trials",
-    "run_trials_on_cluster",
-    "shuffle_trials",
+    "shuffle_runs",
     "spend_risk",
 ]

@@ -1,8 +1,8 @@
-"""The same trials on an existing Dask cluster. Who started it sees to its workers and its encryption.
+"""The same runs on an existing Dask cluster. Who started it sees to its workers and its encryption.
 
-A worker process runs one trial at a time, and the lock of the host (`host_lock`) keeps workers on one
+A worker process measures one run at a time, and the lock of the host (`host_lock`) keeps workers on one
 host from measuring beside each other. Results come back one by one and are kept here: a worker that
-dies loses the trial it was at, which another one runs.
+dies loses the run it was at, and another one measures that again.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from urllib.parse import urlsplit
 
 from workbench.errors import BadParameter, NoProcess, SchedulerLost, WorkerFailed, WrongResults
 from workbench.experiments.execution import ResultListener, WarmMemory, list_missing
-from workbench.experiments.measurement import run_trial
-from workbench.experiments.result import TrialResult
+from workbench.experiments.measurement import measure_run
+from workbench.experiments.result import Result
 from workbench.experiments.result_set import Results
 from workbench.processes.machine import describe_machine, describe_software
 from workbench.processes.runs import Run
 
 _CONNECT_S = 20.0
-# A trial that took so many workers along is a failure of the trial.
+# A run that took so many workers along is a failed run.
 _DEATHS = 3
 _POLL_S = 0.02
 # How often to look whether there are workers, and how long there may be none before it is said.
@@ -38,8 +38,8 @@ _PATIENCE_S = 2.0
 _LOGGERS = ("distributed", "tornado", "asyncio")
 
 
-def run_trials_on_cluster(
-    trials: Sequence[Run],
+def measure_on_cluster(
+    runs: Sequence[Run],
     results: Results,
     address: str,
     on_result: ResultListener | None = None,
@@ -51,7 +51,7 @@ def run_trials_on_cluster(
 
     Parameters
     ----------
-    trials : sequence of Run
+    runs : sequence of Run
     results : Results
         Held for writing (`Results.writing`).
     address : str
@@ -67,19 +67,19 @@ def run_trials_on_cluster(
     Raises
     ------
     BadParameter
-        If the address is none, or would carry trials over a network in the clear.
+        If the address is none, or would carry runs over a network in the clear.
     NoProcess
         If no scheduler answers, or the package `distributed` is missing.
     SchedulerLost
         If the scheduler goes away; what was measured is kept.
     WorkerFailed
-        If a worker cannot run trials at all.
+        If a worker cannot measure at all.
     WrongResults
-        If a worker has another build of the workbench, to which the trial means something else.
+        If a worker has another build of the workbench, to which the run means something else.
     """
     check_address(address)
     distributed = _import_distributed()
-    missing = {trial.resolve().id: trial for trial in list_missing(trials, results)}
+    missing = {run.resolve().id: run for run in list_missing(runs, results)}
     if not missing:
         return
     try:
@@ -95,17 +95,17 @@ def run_trials_on_cluster(
         futures = {
             client.submit(
                 measure_remotely,
-                trial.to_json(),
-                key=f"trial-{trial_id}",
+                run.to_json(),
+                key=f"trial-{run_id}",
                 pure=False,
-            ): trial_id
-            for trial_id, trial in missing.items()
+            ): run_id
+            for run_id, run in missing.items()
         }
         try:
             for future in _list_completed(distributed, client, futures, on_notice):
-                trial_id = futures.pop(future)
-                result = _take(distributed, client, future, missing[trial_id])
-                if result.id != trial_id:
+                run_id = futures.pop(future)
+                result = _take(distributed, client, future, missing[run_id])
+                if result.id != run_id:
                     raise WrongResults(
                         f"a worker on '{result.machine.description}' has another build of the workbench: "
                         "install the same one on all hosts"
@@ -119,7 +119,7 @@ def run_trials_on_cluster(
 
 
 def check_address(address: str) -> None:
-    """See whether trials may be sent there.
+    """See whether runs may be sent there.
 
     Raises
     ------
@@ -140,17 +140,17 @@ def check_address(address: str) -> None:
 
 
 def measure_remotely(text: str) -> str:
-    """Run on a worker: a trial as JSON to a row as JSON."""
-    trial = Run.from_json(text)
+    """Measure on a worker: a run as JSON to a row as JSON."""
+    run = Run.from_json(text)
     memory = _remote_memory()
-    result = run_trial(trial, warm_bytes=memory.choose(trial))
+    result = measure_run(run, warm_bytes=memory.choose(run))
     memory.learn(result)
     return json.dumps(result.to_row())
 
 
 @cache
 def _remote_memory() -> WarmMemory:
-    """What this worker process has learned of the memory that trials need."""
+    """What this worker process has learned of the memory that runs need."""
     return WarmMemory()
 
 
@@ -209,18 +209,18 @@ def _describe_loss(client: Any) -> SchedulerLost:
     return SchedulerLost(f"the Dask scheduler at {client.scheduler.address} is gone; start one again")
 
 
-def _take(distributed: Any, client: Any, future: Any, trial: Run) -> TrialResult:
+def _take(distributed: Any, client: Any, future: Any, run: Run) -> Result:
     try:
-        return TrialResult.from_row(json.loads(future.result()))
+        return Result.from_row(json.loads(future.result()))
     except distributed.KilledWorker:
         reason = f"{_DEATHS} workers of the cluster died of it, or with it"
-        return TrialResult(
-            trial=trial,
-            id=trial.resolve().id,
+        return Result(
+            run=run,
+            id=run.resolve().id,
             status="failed",
             reason=reason,
             machine=describe_machine(),
-            software=describe_software(trial.allocator),
+            software=describe_software(run.allocator),
         )
     except (Exception, asyncio.CancelledError) as error:
         # A cancelled future is no Exception, and what was raised on a worker may be any.
@@ -228,7 +228,7 @@ def _take(distributed: Any, client: Any, future: Any, trial: Run) -> TrialResult
             raise _describe_loss(client) from None
         told = " ".join(f"{type(error).__name__}: {error}".split())
         raise WorkerFailed(
-            f"a worker of the cluster could not run a trial: {told}; install the same workbench on all hosts"
+            f"a worker of the cluster cannot measure: {told}; install the same workbench on all hosts"
         ) from None
 
 

@@ -23,8 +23,8 @@ from workbench.experiments.inference import (
     judge_log_ratios,
     spend_risk,
 )
-from workbench.experiments.measurement import run_trial
-from workbench.experiments.result import TrialResult
+from workbench.experiments.measurement import measure_run
+from workbench.experiments.result import Result
 from workbench.experiments.result_set import Results
 from workbench.table import Table
 from workbench.units import format_rough
@@ -39,11 +39,11 @@ class Measure:
     name : str
         For people.
     column : str
-        Field of `TrialResult`, or a name of its `latency_ns`.
+        Field of `Result`, or a name of its `latency_ns`.
     unit : str
     is_higher_better : bool
     is_latency : bool
-        Whether it comes from the trials that sample latency.
+        Whether it comes from the runs that sample latency.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Measure:
     is_higher_better: bool = False
     is_latency: bool = False
 
-    def read(self, result: TrialResult) -> float:
+    def read(self, result: Result) -> float:
         """Its value in a result; NaN if there is none."""
         if self.is_latency:
             return float(result.latency_ns.get(self.column, np.nan))
@@ -95,7 +95,7 @@ class Finding:
     value, baseline_value : float
         Medians, in the measure's unit; NaN for the mean of all works.
     failed : int
-        Rounds that do not count because a trial failed.
+        Rounds that do not count because a run failed.
     """
 
     work: str
@@ -247,7 +247,7 @@ def run_comparison(
     on_result : callable, optional
         Told of each result, also of those that are there already.
     measure : callable, optional
-        Runs a trial; `run_trial` unless given.
+        Measures a run; `measure_run` unless given.
 
     Raises
     ------
@@ -261,9 +261,9 @@ def run_comparison(
         results.declare(plan.to_dict())
         for number in range(plan.rounds):
             for cell in plan.list_round(number):
-                result = results.get(cell.trial.resolve().id)
+                result = results.get(cell.run.resolve().id)
                 if result is None:
-                    result = (measure or run_trial)(cell.trial, warm_bytes=memory.choose(cell.trial))
+                    result = (measure or measure_run)(cell.run, warm_bytes=memory.choose(cell.run))
                     results.add(result)
                 memory.learn(result)
                 if on_result is not None:
@@ -289,14 +289,14 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
         If they are of several machines, or of several builds of one allocator.
     """
     found = {
-        (cell.work, cell.variant, cell.round, cell.trial.samples_latency): result
+        (cell.work, cell.variant, cell.round, cell.run.samples_latency): result
         for cell in plan.list_cells()
-        if (result := results.get(cell.trial.resolve().id)) is not None
+        if (result := results.get(cell.run.resolve().id)) is not None
     }
     _refuse_mixture(list(found.values()))
     complete = sum(
         all(
-            (cell.work, cell.variant, number, cell.trial.samples_latency) in found
+            (cell.work, cell.variant, number, cell.run.samples_latency) in found
             for cell in plan.list_round(number)
         )
         for number in range(plan.rounds)
@@ -367,7 +367,7 @@ def find_measure(name: str) -> Measure:
     return known[name]
 
 
-def _refuse_mixture(results: Sequence[TrialResult]) -> None:
+def _refuse_mixture(results: Sequence[Result]) -> None:
     machines = {result.machine.id: result.machine.description for result in results}
     if len(machines) > 1:
         raise MixedResults(
@@ -377,13 +377,13 @@ def _refuse_mixture(results: Sequence[TrialResult]) -> None:
     builds: dict[str, set[str]] = {}
     for result in results:
         builds.setdefault("the runner", set()).add(result.software.runner_checksum)
-        builds.setdefault(result.trial.allocator, set()).add(result.software.allocator_checksum)
+        builds.setdefault(result.run.allocator, set()).add(result.software.allocator_checksum)
     for name, checksums in builds.items():
         if len(checksums) > 1:
             raise MixedResults(f"{name} was built anew between the results; start again into another folder")
 
 
-_Found = Mapping[tuple[str, str, int, bool], TrialResult]
+_Found = Mapping[tuple[str, str, int, bool], Result]
 
 
 def _compare_works(

@@ -20,26 +20,26 @@ _MOST_ROUNDS = 10_000
 
 @dataclass(frozen=True)
 class Work:
-    """What is done: a trial whose allocator, settings, seed and round are filled in by the comparison.
+    """What is done: a run whose allocator, settings, seed and round are filled in by the comparison.
 
     Parameters
     ----------
     name : str
         For people; unique in a comparison.
-    trial : Run
+    run : Run
     """
 
     name: str
-    trial: Run
+    run: Run
 
-    def make_trial(self, variant: Variant) -> Run:
+    def make_run(self, variant: Variant) -> Run:
         """The work under a variant; a work's own settings are for the allocator that it names."""
-        is_same = is_tunable(variant.allocator) and variant.allocator == self.trial.allocator
+        is_same = is_tunable(variant.allocator) and variant.allocator == self.run.allocator
         return replace(
-            self.trial,
+            self.run,
             allocator=variant.allocator,
-            tunables=(dict(self.trial.tunables) if is_same else {}) | dict(variant.tunables),
-            schedule=self.trial.schedule if is_same else (),
+            tunables=(dict(self.run.tunables) if is_same else {}) | dict(variant.tunables),
+            schedule=self.run.schedule if is_same else (),
         )
 
 
@@ -75,9 +75,9 @@ class ComparisonPlan:
     looks : int
         How often, at equal distances, the rounds are looked at; they end early once all is told.
     seed : int
-        Seed of the order; the work of round k has its trial's seed + k.
+        Seed of the order; the work of round k has its own seed + k.
     samples_latency : bool
-        Whether each round also has trials that time single calls.
+        Whether each round also has runs that time single calls.
     """
 
     works: tuple[Work, ...]
@@ -95,7 +95,7 @@ class ComparisonPlan:
         WrongPlan, OutOfRange
             If there is too little to compare, or a name stands twice.
         WorkbenchError
-            As `Run.check`, for any of its trials.
+            As `Run.check`, for any of its runs.
         """
         if not self.works:
             raise WrongPlan("a comparison needs a workload; name at least one")
@@ -114,27 +114,26 @@ class ComparisonPlan:
             raise OutOfRange(f"looks: {self.looks} is not within 1 to the {self.rounds} rounds")
         for work in self.works:
             for variant in self.variants:
-                work.make_trial(
-                    variant
-                ).check()  # before a round is made up: that needs values that make sense
+                # Before a round is made up: that needs values that make sense.
+                work.make_run(variant).check()
         for cell in self.list_round(0):
-            cell.trial.check()
+            cell.run.check()
 
     def list_round(self, number: int) -> list[Cell]:
-        """The trials of a round in their random order: works shuffled, and variants within each."""
+        """The runs of a round in their random order: works shuffled, and variants within each."""
         order = random.Random(f"{self.seed} {number}")
         cells = []
         for work in order.sample(self.works, len(self.works)):
             variants = order.sample(self.variants, len(self.variants))
-            for is_latency in (False, True) if self.samples_latency and not work.trial.command else (False,):
+            for is_latency in (False, True) if self.samples_latency and not work.run.command else (False,):
                 cells += [
-                    Cell(work.name, variant.name, number, self._make_trial(work, variant, number, is_latency))
+                    Cell(work.name, variant.name, number, self._make_run(work, variant, number, is_latency))
                     for variant in variants
                 ]
         return cells
 
     def list_cells(self) -> Iterator[Cell]:
-        """The trials of all rounds, in their order."""
+        """The runs of all rounds, in their order."""
         for number in range(self.rounds):
             yield from self.list_round(number)
 
@@ -145,7 +144,7 @@ class ComparisonPlan:
     def to_dict(self) -> dict[str, Any]:
         """The declaration as plain values."""
         return {
-            "works": [{"name": work.name, "trial": work.trial.to_dict()} for work in self.works],
+            "works": [{"name": work.name, "trial": work.run.to_dict()} for work in self.works],
             "variants": [
                 {"name": one.name, "allocator": one.allocator, "tunables": dict(one.tunables)}
                 for one in self.variants
@@ -156,15 +155,15 @@ class ComparisonPlan:
             "samples_latency": self.samples_latency,
         }
 
-    def _make_trial(self, work: Work, variant: Variant, number: int, is_latency: bool) -> Run:
-        trial = work.make_trial(variant)
+    def _make_run(self, work: Work, variant: Variant, number: int, is_latency: bool) -> Run:
+        run = work.make_run(variant)
         # Variants of the same content, however they are written, are told apart by the number of the repeat.
         before = self.variants[: self.variants.index(variant)]
-        condition = trial.resolve().condition
-        copy = sum(work.make_trial(other).resolve().condition == condition for other in before)
+        condition = run.resolve().condition
+        copy = sum(work.make_run(other).resolve().condition == condition for other in before)
         return replace(
-            trial,
-            seed=trial.seed + number,
+            run,
+            seed=run.seed + number,
             round=number + copy * self.rounds,
             samples_latency=is_latency,
         )
@@ -172,9 +171,9 @@ class ComparisonPlan:
 
 @dataclass(frozen=True)
 class Cell:
-    """A trial at its place in a comparison: of which work, variant and round."""
+    """A run at its place in a comparison: of which work, variant and round."""
 
     work: str
     variant: str
     round: int
-    trial: Run
+    run: Run

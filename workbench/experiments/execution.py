@@ -1,4 +1,4 @@
-"""Runs trials one after another into a set of results; those that are done are not run again."""
+"""Measures runs one after another into a set of results; those that are done are not run again."""
 
 from __future__ import annotations
 
@@ -6,54 +6,54 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from workbench.experiments.measurement import run_trial
+from workbench.experiments.measurement import measure_run
 from workbench.experiments.plan import Plan
-from workbench.experiments.result import TrialResult
+from workbench.experiments.result import Result
 from workbench.experiments.result_set import Results
 from workbench.experiments.warming import choose_warm_bytes
 from workbench.plain_values import canonical_json
 from workbench.processes.runs import Run
 
 #: Told of each result as it is kept.
-ResultListener = Callable[[TrialResult], object]
+ResultListener = Callable[[Result], object]
 
 
 class Measurer(Protocol):
-    """Runs a trial to its end; `run_trial` is the one that measures."""
+    """Measures a run; `measure_run` does it in a process, tests have others."""
 
-    def __call__(self, trial: Run, *, warm_bytes: int | None = None) -> TrialResult:
-        """The trial's result, with `warm_bytes` of memory touched before."""
+    def __call__(self, run: Run, *, warm_bytes: int | None = None) -> Result:
+        """The run's result, with `warm_bytes` of memory touched before."""
         ...
 
 
 class WarmMemory:
     """Knows how much memory to touch before a run: what its like has needed so far."""
 
-    def __init__(self, results: Iterable[TrialResult] = ()) -> None:
+    def __init__(self, results: Iterable[Result] = ()) -> None:
         self._peaks: dict[str, float] = {}
         for result in results:
             self.learn(result)
 
-    def learn(self, result: TrialResult) -> None:
+    def learn(self, result: Result) -> None:
         """Remember the peak of a result, whatever allocator it had."""
-        key = _name_work(result.trial)
+        key = _name_work(result.run)
         self._peaks[key] = max(self._peaks.get(key, 0.0), result.peak_resident_bytes)
 
-    def choose(self, trial: Run) -> int:
-        """Bytes to touch before a trial."""
-        peak = self._peaks.get(_name_work(trial))
+    def choose(self, run: Run) -> int:
+        """Bytes to touch before a run."""
+        peak = self._peaks.get(_name_work(run))
         return choose_warm_bytes(None if peak is None else int(peak))
 
 
-def list_missing(trials: Iterable[Run], results: Results) -> list[Run]:
-    """Those of the trials that have no result yet, each once."""
-    missing = {trial.resolve().id: trial for trial in trials}
-    return [trial for trial_id, trial in missing.items() if trial_id not in results.ids]
+def list_missing(runs: Iterable[Run], results: Results) -> list[Run]:
+    """Those of the runs that have no result yet, each once."""
+    missing = {run.resolve().id: run for run in runs}
+    return [run for run_id, run in missing.items() if run_id not in results.ids]
 
 
-def shuffle_trials(trials: Iterable[Run], seed: int) -> list[Run]:
-    """The trials in a random order, the same for the same seed."""
-    shuffled = list(trials)
+def shuffle_runs(runs: Iterable[Run], seed: int) -> list[Run]:
+    """The runs in a random order, the same for the same seed."""
+    shuffled = list(runs)
     random.Random(seed).shuffle(shuffled)
     return shuffled
 
@@ -79,19 +79,19 @@ def run_sweep(
     """
     with results.writing():
         try:
-            run_trials(shuffle_trials(plan.trials, order_seed), results, on_result)
+            measure_runs(shuffle_runs(plan.runs, order_seed), results, on_result)
         finally:
             results.compact()
 
 
-def run_trials(trials: Sequence[Run], results: Results, on_result: ResultListener | None = None) -> None:
-    """Run what is missing, in the order given; each result is on disk before the next trial begins.
+def measure_runs(runs: Sequence[Run], results: Results, on_result: ResultListener | None = None) -> None:
+    """Run what is missing, in the order given; each result is on disk before the next run begins.
 
     An interrupt ends it between two results; what was measured stays.
 
     Parameters
     ----------
-    trials : sequence of Run
+    runs : sequence of Run
         All checked already.
     results : Results
         Held for writing (`Results.writing`).
@@ -99,17 +99,17 @@ def run_trials(trials: Sequence[Run], results: Results, on_result: ResultListene
         Told of each new result.
     """
     memory = WarmMemory(results)
-    for trial in list_missing(trials, results):
-        result = run_trial(trial, warm_bytes=memory.choose(trial))
+    for run in list_missing(runs, results):
+        result = measure_run(run, warm_bytes=memory.choose(run))
         results.add(result)
         memory.learn(result)
         if on_result is not None:
             on_result(result)
 
 
-def _name_work(trial: Run) -> str:
-    """The same for all trials that do the same work, whatever allocator serves it."""
-    content = trial.to_dict()
+def _name_work(run: Run) -> str:
+    """The same for all runs that do the same work, whatever allocator serves it."""
+    content = run.to_dict()
     for name in ("seed", "round", "allocator", "tunables", "schedule", "samples_latency"):
         content.pop(name, None)
     return canonical_json(content)

@@ -19,7 +19,7 @@ from workbench.errors import NotPermitted
 
 
 def host_lock_path() -> Path:
-    """The file that is locked while a trial is measured."""
+    """The file that is locked while a run is measured."""
     return block_directory() / "measuring.lock"
 
 

@@ -1,4 +1,4 @@
-"""Runs a trial in a fresh process and measures it; alone on this host, on warm memory.
+"""Measures a run in a fresh process; alone on this host, on warm memory.
 
 A crash, a hang or a lack of memory is a result with a reason, never an error of the caller's.
 """
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from workbench.errors import NoProcess, WorkbenchError
 from workbench.experiments.host_lock import hold_host
-from workbench.experiments.result import COMPLETED, TrialResult
+from workbench.experiments.result import COMPLETED, Result
 from workbench.experiments.telemetry import Tally
 from workbench.experiments.warming import choose_warm_bytes, touch_memory
 from workbench.processes import Worker, resident_bytes
@@ -37,22 +37,22 @@ _OPEN_END_TIMEOUT_S = 900.0
 _SAMPLES = 25
 _SHORTEST_SAMPLE_S, _LONGEST_SAMPLE_S = 0.02, 0.25
 
-#: Told of the worker once it runs, and again with each sample; what it raises ends the trial.
+#: Told of the worker once it runs, and again with each sample; what it raises ends the run.
 Observer = Callable[[Worker], object]
 
 
-def run_trial(
-    trial: Run,
+def measure_run(
+    run: Run,
     *,
     warm_bytes: int | None = None,
     timeout_s: float | None = None,
     observe: Observer | None = None,
-) -> TrialResult:
-    """Run a trial to its end; waits until nobody else measures on this host.
+) -> Result:
+    """Measure a run to its end; waits until nobody else measures on this host.
 
     Parameters
     ----------
-    trial : Run
+    run : Run
     warm_bytes : int, optional
         Memory to touch just before, in bytes; chosen without a knowledge of the run by default.
         Something above the peak of an earlier run of the same work is best.
@@ -63,31 +63,29 @@ def run_trial(
 
     Returns
     -------
-    TrialResult
+    Result
         Also of a run that failed.
 
     Raises
     ------
     UnknownWorkload, BadParameter, OutOfRange, MissingAllocator, CannotPreload, UnknownTunable,
     ConstraintBroken, StartOnly
-        If the trial makes no sense here. Nothing has run then.
+        If the run makes no sense here. Nothing has run then.
     """
-    identity = trial.check().id
-    machine, software = describe_machine(), describe_software(trial.allocator)
-    limit_s = _expect_s(trial) if timeout_s is None else timeout_s
+    identity = run.check().id
+    machine, software = describe_machine(), describe_software(run.allocator)
+    limit_s = _expect_s(run) if timeout_s is None else timeout_s
     with hold_host():
         load_before = os.getloadavg()[0]
         killed_before = _count_memory_kills()
         started_s = time.time()
         warmed_bytes = touch_memory(choose_warm_bytes(None) if warm_bytes is None else warm_bytes)
-        found = (
-            _measure_command(trial, limit_s) if trial.command else _measure_workload(trial, limit_s, observe)
-        )
+        found = _measure_command(run, limit_s) if run.command else _measure_workload(run, limit_s, observe)
         ended_s = time.time()
         if found.status == "crashed" and "SIGKILL" in found.reason and _count_memory_kills() > killed_before:
             found.fail("out of memory", "the system had no memory left and killed it")
-        return TrialResult(
-            trial=trial,
+        return Result(
+            run=run,
             id=identity,
             machine=machine,
             software=software,
@@ -125,20 +123,20 @@ class _Measurement:
         self.status, self.reason = status, " ".join(reason.split())
 
 
-def _measure_workload(trial: Run, limit_s: float, observe: Observer | None) -> _Measurement:
+def _measure_workload(run: Run, limit_s: float, observe: Observer | None) -> _Measurement:
     found = _Measurement()
     try:
-        by_operations = tuple(step for step in trial.schedule if step.at_s is None)
-        worker = Worker.start(replace(trial, schedule=by_operations))
+        by_operations = tuple(step for step in run.schedule if step.at_s is None)
+        worker = Worker.start(replace(run, schedule=by_operations))
     except (WorkbenchError, OSError) as error:
-        # The trial makes sense: no memory for a process, or a file that is replaced just now.
+        # The run makes sense: no memory for a process, or a file that is replaced just now.
         found.fail("failed", str(error))
         return found
     with worker:
         found.runner_build = worker.workload_block.info.build
         if worker.allocator_block is not None:
             found.allocator_build = worker.allocator_block.info.build
-        _follow(worker, trial, limit_s, found, observe)
+        _follow(worker, run, limit_s, found, observe)
         outcome = worker.wait(0)
     if outcome.status != COMPLETED:
         found.fail(outcome.status, outcome.message)
@@ -151,12 +149,10 @@ def _measure_workload(trial: Run, limit_s: float, observe: Observer | None) -> _
     return found
 
 
-def _follow(
-    worker: Worker, trial: Run, limit_s: float, found: _Measurement, observe: Observer | None
-) -> None:
+def _follow(worker: Worker, run: Run, limit_s: float, found: _Measurement, observe: Observer | None) -> None:
     """Sample until the end or the limit, and set what the schedule has by time."""
-    pending = [step for step in trial.schedule if step.at_s is not None]
-    length_s = 0.0 if _is_open_ended(trial) else trial.length_s
+    pending = [step for step in run.schedule if step.at_s is not None]
+    length_s = 0.0 if _is_open_ended(run) else run.length_s
     period_s = min(max(length_s / _SAMPLES, _SHORTEST_SAMPLE_S), _LONGEST_SAMPLE_S)
     resident: list[int] = []
     tally = Tally(worker.allocator_block)
@@ -189,16 +185,16 @@ def _follow(
         found.peak_cached_bytes = max(tally.cached_bytes)
 
 
-def _measure_command(trial: Run, limit_s: float) -> _Measurement:
+def _measure_command(run: Run, limit_s: float) -> _Measurement:
     found = _Measurement()
-    with open_private_folder("workbench-trial-") as private:
+    with open_private_folder("workbench-run-") as private:
         folder = private / "work"
         folder.mkdir()
-        for path in trial.inputs:
+        for path in run.inputs:
             (folder / path.name).symlink_to(path.resolve())
         try:
             outcome = run_command(
-                trial.command, trial.allocator, trial.tunables, folder, limit_s, c_library=find_c_library()
+                run.command, run.allocator, run.tunables, folder, limit_s, c_library=find_c_library()
             )
         except (WorkbenchError, OSError) as error:
             found.fail("failed", str(error))
@@ -216,16 +212,16 @@ def _measure_command(trial: Run, limit_s: float) -> _Measurement:
     return found
 
 
-def _expect_s(trial: Run) -> float:
-    if trial.command or _is_open_ended(trial):
+def _expect_s(run: Run) -> float:
+    if run.command or _is_open_ended(run):
         return _OPEN_END_TIMEOUT_S
-    operations = trial.operations or 0
-    return _STRETCH * (trial.length_s + operations / _SLOWEST_OPERATIONS_PER_S) + _GRACE_S
+    operations = run.operations or 0
+    return _STRETCH * (run.length_s + operations / _SLOWEST_OPERATIONS_PER_S) + _GRACE_S
 
 
-def _is_open_ended(trial: Run) -> bool:
+def _is_open_ended(run: Run) -> bool:
     """Whether it is a replay that takes as long as its loops take."""
-    return trial.trace is not None and trial.seconds is None and trial.ends_itself
+    return run.trace is not None and run.seconds is None and run.ends_itself
 
 
 def _count_memory_kills() -> int:

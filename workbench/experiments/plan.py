@@ -1,4 +1,4 @@
-"""A plan of trials for a sweep: a grid, a random choice, or the rows of a frame, checked as a whole."""
+"""A plan of runs for a sweep: a grid, a random choice, or the rows of a frame, checked as a whole."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _FIELDS: Mapping[str, type] = {
     "seconds": float,
     "operations": int,
 }
-MAXIMUM_TRIALS = 100_000
+MAXIMUM_RUNS = 100_000
 _SHOWN_ERRORS = 20
 _MOST = 2.0**64  # whole numbers of a file have no end
-_DRAWS_A_TRIAL = 1000  # until one keeps the constraints
+_DRAWS_A_RUN = 1000  # until one keeps the constraints
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ Axis = Sequence[Value] | Span
 
 @dataclass(frozen=True)
 class Plan:
-    """Trials to be run, each once; made by `from_grid`, `from_random` or `from_frame`.
+    """Runs to be measured, each once; made by `from_grid`, `from_random` or `from_frame`.
 
     Parameters
     ----------
-    trials : tuple of Run
+    runs : tuple of Run
     """
 
-    trials: tuple[Run, ...] = field(default=())
+    runs: tuple[Run, ...] = field(default=())
 
     @classmethod
     def from_grid(cls, base: Run | Sequence[Run], axes: Mapping[str, Axis], rounds: int = 1) -> Plan:
@@ -131,7 +131,7 @@ class Plan:
         _check_size(count * len(bases), rounds)
         order = random.Random(seed)
         rows: list[dict[str, Value]] = []
-        for _ in range(count * _DRAWS_A_TRIAL):
+        for _ in range(count * _DRAWS_A_RUN):
             row = {name: _draw_value(name, axis, order, known) for name, axis in axes.items()}
             if all(_keeps_constraints(_fill(one, row)) for one in bases):
                 rows.append(row)
@@ -141,7 +141,7 @@ class Plan:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, base: Run | None = None) -> Plan:
-        """A trial a row; columns are named as the axes of `from_grid`, empty cells are left out.
+        """A run a row; columns are named as the axes of `from_grid`, empty cells are left out.
 
         Raises
         ------
@@ -163,26 +163,26 @@ class Plan:
         return cls._check_all([_fill(start, row) for row in rows], 1)
 
     def __len__(self) -> int:
-        return len(self.trials)
+        return len(self.runs)
 
     @classmethod
-    def _check_all(cls, trials: Sequence[Run], rounds: int) -> Plan:
+    def _check_all(cls, runs: Sequence[Run], rounds: int) -> Plan:
         """Check each combination once; all that is wrong is told together."""
         wrong: dict[str, int] = {}
-        for number, trial in enumerate(trials, start=1):
+        for number, run in enumerate(runs, start=1):
             try:
-                trial.check()
+                run.check()
             except WorkbenchError as error:
                 wrong.setdefault(str(error), number)
         if wrong:
-            told = [f"trial {number}: {message}" for message, number in wrong.items()]
+            told = [f"run {number}: {message}" for message, number in wrong.items()]
             more = f" ... and {len(told) - _SHOWN_ERRORS} more" if len(told) > _SHOWN_ERRORS else ""
             raise WrongPlan("; ".join(told[:_SHOWN_ERRORS]) + more)
-        unique = {trial.resolve().id: trial for trial in trials}
+        unique = {run.resolve().id: run for run in runs}
         repeated = [
-            replace(trial, seed=trial.seed + number, round=trial.round + number)
+            replace(run, seed=run.seed + number, round=run.round + number)
             for number in range(rounds)
-            for trial in unique.values()
+            for run in unique.values()
         ]
         return cls(tuple(repeated))
 
@@ -190,8 +190,8 @@ class Plan:
 def _check_size(count: int, rounds: int) -> None:
     if rounds < 1:
         raise WrongPlan(f"rounds: {rounds} is not 1 or more")
-    if not 1 <= count * rounds <= MAXIMUM_TRIALS:
-        raise WrongPlan(f"a plan of {count * rounds} trials: there may be 1 to {MAXIMUM_TRIALS}")
+    if not 1 <= count * rounds <= MAXIMUM_RUNS:
+        raise WrongPlan(f"a plan of {count * rounds} runs: there may be 1 to {MAXIMUM_RUNS}")
 
 
 def _check_axes(axes: Mapping[str, Axis], bases: Sequence[Run]) -> Mapping[str, Tunable]:
@@ -224,7 +224,7 @@ def _check_axes(axes: Mapping[str, Axis], bases: Sequence[Run]) -> Mapping[str, 
 
 
 def _check_parameter(name: str, value: Value, axes: Mapping[str, Axis], bases: Sequence[Run]) -> None:
-    """A value of a parameter against its own range; what it does with others is seen trial by trial."""
+    """A value of a parameter against its own range; what it does with others is seen run by run."""
     names = axes.get("workload", [base.workload for base in bases])
     for workload in names if not isinstance(names, Span) else ():
         known = {parameter.name: parameter for parameter in get_workload(str(workload)).parameters}
@@ -253,8 +253,8 @@ def _list_wrong_span(name: str, span: Span, known: Mapping[str, Tunable]) -> lis
         return [f"{name}: it has no span of values; list them"]
     if not span.low <= span.high:
         return [f"{name}: from {span.low:g} to {span.high:g} is empty; give them in order"]
-    if not 1 <= span.steps <= MAXIMUM_TRIALS:
-        return [f"{name}: {span.steps} steps; there may be 1 to {MAXIMUM_TRIALS}"]
+    if not 1 <= span.steps <= MAXIMUM_RUNS:
+        return [f"{name}: {span.steps} steps; there may be 1 to {MAXIMUM_RUNS}"]
     if _is_log(tunable, span) and span.low <= 0:
         return [f"{name}: a span in factors cannot begin at {span.low:g}; begin above 0, or make it linear"]
     return []
@@ -296,9 +296,9 @@ def _draw_value(name: str, axis: Axis, order: random.Random, known: Mapping[str,
     return _place(name, axis, order.random(), known) if isinstance(axis, Span) else order.choice(axis)
 
 
-def _keeps_constraints(trial: Run) -> bool:
+def _keeps_constraints(run: Run) -> bool:
     try:
-        trial.check()
+        run.check()
     except ConstraintBroken:
         return False
     except WorkbenchError:

@@ -72,7 +72,7 @@ def read_sweep_plan(path: str | os.PathLike[str]) -> Plan:
         If the file cannot be read, or something in it is wrong: all that is, with its range.
     """
     content = read_toml(Path(path), _Sweep)
-    runs = [work.trial for work in read_works(content, Path(path), content.seed)]
+    runs = [work.run for work in read_works(content, Path(path), content.seed)]
     if content.tunables is not None:
         runs = [replace(run, tunables=content.tunables) for run in runs]
     axes = {name: _read_axis(name, axis) for name, axis in (content.axes or {}).items()}

@@ -1,4 +1,4 @@
-"""What came of a trial, as one row."""
+"""What came of a run, as one row."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from workbench.plain_values import canonical_json, read_value
 from workbench.processes.machine import Machine, Software
 from workbench.processes.runs import Run
 
-#: The only status of a trial that was measured; every other one is a failure with its reason.
+#: The only status of a run that was measured; every other one is a failure with its reason.
 COMPLETED = "completed"
 
 
 @dataclass(frozen=True)
-class TrialResult:
-    """One measured trial, or one that failed, with where it comes from.
+class Result:
+    """One measured run, or one that failed, with where it comes from.
 
     Parameters
     ----------
-    trial : Run
+    run : Run
     id : str
-        The trial's, as it was when it ran.
+        The run's, as it was when it ran.
     status : str
         "completed", "crashed", "failed", "timed out", "out of memory" or "stopped".
     reason : str
@@ -47,7 +47,7 @@ class TrialResult:
     mean_cached_bytes, peak_cached_bytes : float or None
         Free blocks that the allocator's caches keep; None if it has no control block.
     latency_ns : mapping of str to float
-        As `Outcome.latency_ns`; empty unless the trial samples it.
+        As `Outcome.latency_ns`; empty unless the run samples it.
     telemetry : mapping of str to float
         By name of the allocator's metrics, folded to one number: counters and what is derived as they
         were at the end, of gauges the highest sample; empty without a control block.
@@ -63,7 +63,7 @@ class TrialResult:
         Unix time of the measured period.
     """
 
-    trial: Run
+    run: Run
     id: str
     status: str
     machine: Machine
@@ -100,14 +100,14 @@ class TrialResult:
         return self.warmed_bytes >= self.peak_resident_bytes
 
     def to_row(self) -> dict[str, Any]:
-        """Flat: machine and software with their names before, trial and mappings as JSON."""
+        """Flat: machine and software with their names before, run and mappings as JSON."""
         row: dict[str, Any] = {}
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
             if entry.name in _GROUPS:
                 row |= {f"{entry.name}.{name}": item for name, item in dataclasses.asdict(value).items()}
-            elif entry.name == "trial":
-                row["trial"] = value.to_json()
+            elif entry.name == "run":
+                row[_RUN] = value.to_json()
             elif entry.name in _MAPPINGS:
                 row[entry.name] = canonical_json(value)
             else:
@@ -132,8 +132,8 @@ class TrialResult:
                 group, _, inner = name.rpartition(".")
                 if group:
                     content[group][inner] = row[name]
-                elif name == "trial" or name in _MAPPINGS:
-                    content[name] = json.loads(row.get(name) or "{}")
+                elif name == _RUN or name in _MAPPINGS:
+                    content["run" if name == _RUN else name] = json.loads(row.get(name) or "{}")
                 else:
                     content[name] = row[name]
             return read_value(cls, content, "a result")
@@ -141,6 +141,8 @@ class TrialResult:
             raise WrongResults(f"a result cannot be read: {error}") from None
 
 
+# Column of the run; it keeps the name that it had when the first results were written.
+_RUN = "trial"
 # As JSON in a row.
 _MAPPINGS = ("latency_ns", "telemetry")
 _GROUPS: Mapping[str, Any] = {"machine": Machine, "software": Software}
@@ -149,12 +151,12 @@ _GROUPS: Mapping[str, Any] = {"machine": Machine, "software": Software}
 def _list_types() -> dict[str, type]:
     """Type of each column of a row; a column may be empty where the field may be None."""
     columns: dict[str, type] = {}
-    for name, kind in typing.get_type_hints(TrialResult).items():
+    for name, kind in typing.get_type_hints(Result).items():
         if name in _GROUPS:
             hints = typing.get_type_hints(_GROUPS[name])
             columns |= {f"{name}.{inner}": inner_kind for inner, inner_kind in hints.items()}
-        elif name == "trial" or name in _MAPPINGS:
-            columns[name] = str
+        elif name == "run" or name in _MAPPINGS:
+            columns[_RUN if name == "run" else name] = str
         else:
             kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
             columns[name] = kinds[0]

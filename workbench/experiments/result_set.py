@@ -1,12 +1,12 @@
 """Results on disk: a folder that any kill leaves sound.
 
     FOLDER/plan.json         what was declared before anything ran
-    FOLDER/trials/ID.json    one finished trial each, written under another name and renamed
+    FOLDER/trials/ID.json    one finished run each, written under another name and renamed
     FOLDER/results.parquet   those of before, in one table; made by `compact`
     FOLDER/.lock             held by who adds results
 
-A trial counts as done when its file has its name. Compacting writes the table beside the old one and
-renames it before it removes the files it holds; a trial found in both places is one.
+A run counts as done when its file has its name. Compacting writes the table beside the old one and
+renames it before it removes the files it holds; a run found in both places is one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from workbench.display import Displayed
 from workbench.errors import WorkbenchError, WrongResults
-from workbench.experiments.result import ROW_TYPES, TrialResult
+from workbench.experiments.result import ROW_TYPES, Result
 from workbench.experiments.table import tabulate_fastest, tabulate_results
 from workbench.plain_values import canonical_json
 from workbench.table import Table
@@ -42,14 +42,14 @@ _NEW = ".new"
 
 
 class Results(Displayed):
-    """A set of results, one a trial.
+    """A set of results, one a run.
 
     Made by `open`; `add` needs `writing`.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._by_id: dict[str, TrialResult] = {}
+        self._by_id: dict[str, Result] = {}
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -71,18 +71,18 @@ class Results(Displayed):
 
     @property
     def ids(self) -> frozenset[str]:
-        """Ids of the trials that are done, failed ones too."""
+        """Ids of the runs that are done, failed ones too."""
         return frozenset(self._by_id)
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def __iter__(self) -> Iterator[TrialResult]:
+    def __iter__(self) -> Iterator[Result]:
         return iter(sorted(self._by_id.values(), key=lambda result: (result.started_s, result.id)))
 
-    def get(self, trial_id: str) -> TrialResult | None:
-        """Result of a trial; None if it is not done."""
-        return self._by_id.get(trial_id)
+    def get(self, run_id: str) -> Result | None:
+        """Result of a run; None if it is not done."""
+        return self._by_id.get(run_id)
 
     @property
     def is_held(self) -> bool:
@@ -98,7 +98,7 @@ class Results(Displayed):
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the set, so that nobody else runs the same trials into it.
+        """Hold the set, so that nobody else measures the same runs into it.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class Results(Displayed):
             raise WrongResults(f"{self._path}: it holds results without a plan; give another folder")
         _write_whole(path, text)
 
-    def add(self, result: TrialResult) -> None:
+    def add(self, result: Result) -> None:
         """Keep a result; on disk when this returns."""
         _write_whole(self._path / _TRIALS / f"{result.id}.json", json.dumps(result.to_row()))
         self._by_id[result.id] = result
@@ -158,7 +158,7 @@ class Results(Displayed):
             file.unlink(missing_ok=True)
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a trial, in the order in which they ran, units in the column names."""
+        """A row a run, in the order in which they ran, units in the column names."""
         return tabulate_results(self)
 
     def to_table(self) -> Table:
@@ -194,7 +194,7 @@ class Results(Displayed):
         if not isinstance(row, dict):
             raise WrongResults(f"{file}: it is no result")
         try:
-            result = TrialResult.from_row(row)
+            result = Result.from_row(row)
         except WorkbenchError as error:
             raise WrongResults(f"{file}: {error}") from None
         self._by_id[result.id] = result

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.allocators import tunables_of
 from workbench.control import Tunable
-from workbench.experiments.result import TrialResult
+from workbench.experiments.result import Result
 from workbench.processes.runs import Run
 from workbench.table import Table
 from workbench.units import format_rough, name_column
@@ -21,17 +21,17 @@ PARAMETER = "parameter."
 _SHOWN_ROWS = 10
 
 
-def tabulate_fastest(results: Iterable[TrialResult]) -> Table:
+def tabulate_fastest(results: Iterable[Result]) -> Table:
     """The fastest single runs of a sweep, a row each."""
     measured = [result for result in results if result.is_measured]
     best = sorted(measured, key=lambda result: -result.operations_per_s)[:_SHOWN_ROWS]
     rows = [
         (
-            result.trial.workload,
-            result.trial.allocator,
+            result.run.workload,
+            result.run.allocator,
             format_rough(result.operations_per_s, "operations/s"),
             format_rough(result.peak_resident_bytes, "bytes"),
-            ", ".join(f"{name}={value}" for name, value in result.trial.tunables.items()) or "defaults",
+            ", ".join(f"{name}={value}" for name, value in result.run.tunables.items()) or "defaults",
         )
         for result in best
     ]
@@ -44,7 +44,7 @@ def tabulate_fastest(results: Iterable[TrialResult]) -> Table:
     )
 
 
-def tabulate_results(results: Iterable[TrialResult]) -> pd.DataFrame:
+def tabulate_results(results: Iterable[Result]) -> pd.DataFrame:
     """Lay results out, one row each, units in the column names.
 
     Returns
@@ -59,19 +59,19 @@ def tabulate_results(results: Iterable[TrialResult]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     given: set[str] = set()
     for result in results:
-        values = _describe_settings(result.trial)
+        values = _describe_settings(result.run)
         given |= values.keys()
-        rows.append(_describe_trial(result.trial) | values | _describe_result(result))
+        rows.append(_describe_run(result.run) | values | _describe_result(result))
     if not rows:
         return pd.DataFrame()
     frame = pd.DataFrame(rows)
     set_columns = [name for name in frame.columns if name in given]
     fixed = [name for name in frame.columns if name not in set_columns]
-    return frame[[*fixed[:_TRIAL_COLUMNS], *set_columns, *fixed[_TRIAL_COLUMNS:]]]
+    return frame[[*fixed[:_RUN_COLUMNS], *set_columns, *fixed[_RUN_COLUMNS:]]]
 
 
 # id, workload, allocator, threads, seed, round
-_TRIAL_COLUMNS = 6
+_RUN_COLUMNS = 6
 
 
 def _name_tunable(name: str, tunable: Tunable | None) -> str:
@@ -85,33 +85,33 @@ def name_parameter(workload: str, name: str) -> str:
     return PARAMETER + name_column(name, units.get(name, ""))
 
 
-def _describe_trial(trial: Run) -> dict[str, Any]:
-    known = _find_workload(trial)
+def _describe_run(run: Run) -> dict[str, Any]:
+    known = _find_workload(run)
     return {
         "id": "",
-        "workload": trial.title,
-        "allocator": trial.allocator,
-        "threads": known.default_threads if known and trial.threads is None else trial.threads,
-        "seed": trial.seed,
-        "round": trial.round,
+        "workload": run.title,
+        "allocator": run.allocator,
+        "threads": known.default_threads if known and run.threads is None else run.threads,
+        "seed": run.seed,
+        "round": run.round,
     }
 
 
-def _describe_settings(trial: Run) -> dict[str, Any]:
-    known, tunables = _find_workload(trial), tunables_of([trial.allocator])
+def _describe_settings(run: Run) -> dict[str, Any]:
+    known, tunables = _find_workload(run), tunables_of([run.allocator])
     defaults = {parameter.name: parameter.default for parameter in known.parameters} if known else {}
-    values = defaults | dict(trial.parameters)
-    return {name_parameter(trial.workload, name): float(value) for name, value in values.items()} | {
-        _name_tunable(name, tunables.get(name)): value for name, value in trial.tunables.items()
+    values = defaults | dict(run.parameters)
+    return {name_parameter(run.workload, name): float(value) for name, value in values.items()} | {
+        _name_tunable(name, tunables.get(name)): value for name, value in run.tunables.items()
     }
 
 
-def _find_workload(trial: Run) -> Workload | None:
-    return None if trial.command or trial.trace is not None else known_workloads().get(trial.workload)
+def _find_workload(run: Run) -> Workload | None:
+    return None if run.command or run.trace is not None else known_workloads().get(run.workload)
 
 
-def _describe_result(result: TrialResult) -> dict[str, Any]:
-    # Telemetry would be most of the columns; `TrialResult.telemetry` has it.
+def _describe_result(result: Result) -> dict[str, Any]:
+    # Telemetry would be most of the columns; `Result.telemetry` has it.
     left_out = ("trial", "latency_ns", "telemetry")
     row = {name: value for name, value in result.to_row().items() if name not in left_out}
     for name, value in result.latency_ns.items():

@@ -23,8 +23,8 @@ from workbench.experiments import (
     Finding,
     Machine,
     Ratio,
+    Result,
     Results,
-    TrialResult,
     Variant,
     Work,
 )
@@ -53,7 +53,7 @@ class Claim:
     verdict_low, verdict_high : float or None
         The wider interval that the verdict is about.
     pairs, failed : int
-        Rounds that count, and that do not because a trial failed.
+        Rounds that count, and that do not because a run failed.
     verdict : str
         "better", "worse", "the same" or "cannot tell".
     """
@@ -76,17 +76,17 @@ class Claim:
 
 @dataclass(frozen=True)
 class Series:
-    """The trials of one side in one work, round by round.
+    """The runs of one side in one work, round by round.
 
     Parameters
     ----------
     work, variant : str
     samples_latency : bool
     ids : tuple of str
-        Hashes of the trials' contents.
+        Hashes of the runs' contents.
     seeds : tuple of int
     values : mapping of str to tuple of (float or None)
-        By measure; None where a trial failed or has no such value.
+        By measure; None where a run failed or has no such value.
     """
 
     work: str
@@ -212,7 +212,7 @@ class Evidence(Displayed):
         sides = (baseline.name, chosen.name)
         found = _find_results(plan, results, sides)
         allocator = get_allocator(chosen.allocator)
-        first = next(result for result in found.values() if result.trial.allocator == allocator.name)
+        first = next(result for result in found.values() if result.run.allocator == allocator.name)
         kept = ComparisonPlan(
             plan.works, (baseline, chosen), plan.rounds, plan.looks, plan.seed, plan.samples_latency
         )
@@ -239,7 +239,7 @@ class Evidence(Displayed):
             runner_build=first.runner_build,
             runner_checksum=first.software.runner_checksum,
             allocators={
-                result.trial.allocator: AllocatorBuild(
+                result.run.allocator: AllocatorBuild(
                     result.software.allocator_version,
                     result.software.allocator_checksum,
                     result.allocator_build,
@@ -285,7 +285,7 @@ class Evidence(Displayed):
         return asdict(self)
 
     def shorten(self) -> Self:
-        """What it takes to run the claim again: no figures of single trials, no defaults."""
+        """What it takes to run the claim again: no figures of single runs, no defaults."""
         return replace(self, defaults={}, trials=())
 
     @classmethod
@@ -346,9 +346,9 @@ def checksum_files(plan: ComparisonPlan) -> dict[str, str]:
     """
     found = {}
     for work in plan.works:
-        if work.trial.trace is not None:
-            found[work.trial.trace] = find_plan(find_trace(work.trial.trace)).trace_checksum
-        for path in work.trial.inputs:
+        if work.run.trace is not None:
+            found[work.run.trace] = find_plan(find_trace(work.run.trace)).trace_checksum
+        for path in work.run.inputs:
             found[path.name] = checksum_file(path)
     return found
 
@@ -374,15 +374,15 @@ def choose_variant(plan: ComparisonPlan, name: str | None) -> Variant:
     return variants[name]
 
 
-_Found = Mapping[tuple[str, str, int, bool], TrialResult]
+_Found = Mapping[tuple[str, str, int, bool], Result]
 
 
 def _find_results(plan: ComparisonPlan, results: Results, sides: tuple[str, str]) -> _Found:
     found = {}
     for cell in plan.list_cells():
-        if cell.variant in sides and (result := results.get(cell.trial.resolve().id)) is not None:
-            found[cell.work, cell.variant, cell.round, cell.trial.samples_latency] = result
-    if not any(is_tunable(result.trial.allocator) for result in found.values()):
+        if cell.variant in sides and (result := results.get(cell.run.resolve().id)) is not None:
+            found[cell.work, cell.variant, cell.round, cell.run.samples_latency] = result
+    if not any(is_tunable(result.run.allocator) for result in found.values()):
         raise WrongResults(f"{results.path}: it holds no results of this comparison")
     return found
 
@@ -409,7 +409,7 @@ def _gather_series(found: _Found, rounds: int) -> list[Series]:
                 variant,
                 is_latency,
                 tuple(result.id for result in row),
-                tuple(result.trial.seed for result in row),
+                tuple(result.run.seed for result in row),
                 {name: series for name, series in values.items() if any(one is not None for one in series)},
             )
         )

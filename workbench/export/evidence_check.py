@@ -1,4 +1,4 @@
-"""Whether the claims of evidence follow from the figures of its trials."""
+"""Whether the claims of evidence follow from the figures of its runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOLERANCE = 1e-9
 
 
 def check_figures(evidence: Evidence) -> None:
-    """Compute every claim again from the figures of the trials, if there are any.
+    """Compute every claim again from the figures of the runs, if there are any.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def check_figures(evidence: Evidence) -> None:
             )
             if not is_right:
                 raise DamagedEvidence(
-                    f"the claim about {claim.measure} of {claim.work} does not follow from its trials: "
+                    f"the claim about {claim.measure} of {claim.work} does not follow from its runs: "
                     f"{name} {given} stands there, {value} is right"
                 )
 

@@ -129,7 +129,7 @@ def plan_verification(
     works = plan.works
     if not keeps_seeds:
         works = tuple(
-            Work(work.name, replace(work.trial, seed=_follow(work.trial.seed, plan.rounds, rounds)))
+            Work(work.name, replace(work.run, seed=_follow(work.run.seed, plan.rounds, rounds)))
             for work in works
         )
     return dataclasses.replace(plan, works=works, rounds=rounds, looks=1, seed=plan.seed + 1)
@@ -164,7 +164,7 @@ def find_obstacles(evidence: Evidence) -> list[str]:
     plan = evidence.comparison_plan
     found: list[str] = []
     sides = [(one.allocator, one.tunables) for one in plan.variants]
-    sides += [(work.trial.allocator, work.trial.tunables) for work in plan.works]
+    sides += [(work.run.allocator, work.run.tunables) for work in plan.works]
     for allocator, settings in sides:
         found += [
             text
@@ -174,15 +174,15 @@ def find_obstacles(evidence: Evidence) -> list[str]:
     has_settings = not found
     refused: dict[str, list[str]] = {}  # by message: the works that it is about
     for work in plan.works:
-        wrong_files = _find_wrong_files(work.trial, evidence.files)
+        wrong_files = _find_wrong_files(work.run, evidence.files)
         found += wrong_files
         for variant in plan.variants:
-            trial = work.make_trial(variant)
+            run = work.make_run(variant)
             if not has_settings:
-                trial = replace(trial, tunables={})
+                run = replace(run, tunables={})
             try:
                 if not wrong_files:
-                    trial.check()
+                    run.check()
             except WorkbenchError as error:
                 refused.setdefault(str(error), []).append(work.name)
     found += [f"{', '.join(dict.fromkeys(works))}: {message}" for message, works in refused.items()]
@@ -247,13 +247,13 @@ def _compare_defaults(evidence: Evidence) -> list[str]:
     if found:
         return found
     try:
-        planned = {cell.trial.resolve().id for cell in evidence.comparison_plan.list_cells()}
+        planned = {cell.run.resolve().id for cell in evidence.comparison_plan.list_cells()}
     except WorkbenchError:
         return []  # an obstacle, told as one
-    measured = {trial_id for series in evidence.trials for trial_id in series.ids}
+    measured = {run_id for series in evidence.trials for run_id in series.ids}
     # Of more than two variants, copies of one content were numbered otherwise: their ids may differ.
     if not measured & planned:
-        return ["content hashes of the trials: others here; a workload has other parameters or defaults now"]
+        return ["content hashes of the runs: others here; a workload has other parameters or defaults now"]
     return []
 
 
@@ -271,10 +271,10 @@ def _refuse_setting(evidence: Evidence, allocator: str, name: str, value: Value)
     return ""
 
 
-def _find_wrong_files(trial: Run, checksums: Mapping[str, str]) -> list[str]:
+def _find_wrong_files(run: Run, checksums: Mapping[str, str]) -> list[str]:
     found = []
-    wanted: list[str | Path] = [] if trial.trace is None else [trial.trace]
-    for file in (*wanted, *trial.inputs):
+    wanted: list[str | Path] = [] if run.trace is None else [run.trace]
+    for file in (*wanted, *run.inputs):
         name, what = (file, "trace") if isinstance(file, str) else (file.name, "file")
         try:
             if isinstance(file, str):

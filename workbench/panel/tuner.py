@@ -26,7 +26,7 @@ from workbench.panel.traces import name_trace
 from workbench.processes import Run
 
 if TYPE_CHECKING:
-    from workbench.experiments import TrialResult
+    from workbench.experiments import Result
     from workbench.experiments.execution import Measurer
     from workbench.tuning import Candidate, Study, StudyStep
 
@@ -57,7 +57,7 @@ class Tuner:
     folder : Path
         Where studies are kept.
     measure : callable, optional
-        Runs a trial; measures unless given.
+        Measures a run; `measure_run` unless given.
     """
 
     def __init__(self, folder: Path, measure: Measurer | None = None) -> None:
@@ -260,11 +260,11 @@ class Tuner:
             self._tell(state="failed", text=f"unexpected {type(error).__name__}: {error}")
 
     def _search(self, path: Path) -> None:
-        from workbench.experiments import run_trial
+        from workbench.experiments import measure_run
         from workbench.tuning import Study, read_study
         from workbench.tuning.objective import OBJECTIVES as MEASURES
 
-        measure = self._measure or functools.partial(run_trial, observe=lambda _: self._check())
+        measure = self._measure or functools.partial(measure_run, observe=lambda _: self._check())
         study = Study.open(read_study(path), path, measure=measure)
         objectives = study.plan.objectives
         self._tell(objectives=objectives, is_less_better=not MEASURES[objectives[0]].is_higher_better)
@@ -281,7 +281,7 @@ class Tuner:
         study.run(None, tell_step, tell_candidate)
         total, done = study.count_held_out(), 0
 
-        def tell_run(_: TrialResult) -> None:
+        def tell_run(_: Result) -> None:
             nonlocal done
             done += 1
             self._tell(text=f"the winner meets the defaults with other seeds: run {done} of {total}")

@@ -1,4 +1,4 @@
-"""Charts of trials and comparisons as Plotly figures."""
+"""Charts of runs and comparisons as Plotly figures."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def draw_effects(frame: pd.DataFrame, measure: str, settings: tuple[str, ...] = 
     """Main effects: the measure's median and quartiles at each level of each setting."""
     effects = find_effects(frame, measure, settings)
     if not effects:
-        return _draw_nothing("No setting differs among the trials")
+        return _draw_nothing("No setting differs among the runs")
     columns = min(_COLUMNS, len(effects))
     rows = -(-len(effects) // columns)
     figure = make_subplots(rows=rows, cols=columns, shared_yaxes=True, subplot_titles=list(effects))
@@ -126,11 +126,11 @@ def draw_heat_map(frame: pd.DataFrame, column: str, row: str, measure: str) -> g
 
 
 def draw_parallel(frame: pd.DataFrame, measure: str) -> go.Figure:
-    """Parallel coordinates: a line a trial; drag along an axis to choose."""
+    """Parallel coordinates: a line a run; drag along an axis to choose."""
     measured = keep_measured(frame)
     settings = list_settings(measured)
     if not settings:
-        return _draw_nothing("No setting differs among the trials")
+        return _draw_nothing("No setting differs among the runs")
     dimensions = []
     for name in settings:
         column = measured[name]

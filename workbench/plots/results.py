@@ -1,4 +1,4 @@
-"""Results of trials to the tables of charts; no drawing.
+"""Results of runs to the tables of charts; no drawing.
 
 A measure is a column of `Results.to_frame`; its unit stands in its name.
 """
@@ -12,18 +12,18 @@ import pandas as pd
 
 from workbench.errors import BadParameter, describe_unknown
 
-#: What varies among trials and is no setting of theirs.
+#: What varies among runs and is no setting of theirs.
 _REPEATS = ("seed", "round")
 _FIRST_MEASURED = "status"
 
 
 def keep_measured(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of trials that were measured to the end."""
+    """The rows of runs that were measured to the end."""
     return frame[frame[_FIRST_MEASURED] == "completed"] if len(frame) else frame
 
 
 def list_settings(frame: pd.DataFrame) -> list[str]:
-    """Columns of settings that differ among the trials; seed and round aside."""
+    """Columns of settings that differ among the runs; seed and round aside."""
     columns = list(frame.columns)
     settings = columns[1 : columns.index(_FIRST_MEASURED)] if _FIRST_MEASURED in columns else []
     return [name for name in settings if name not in _REPEATS and frame[name].nunique(dropna=False) > 1]
@@ -54,7 +54,7 @@ def find_effects(frame: pd.DataFrame, measure: str, settings: Sequence[str] = ()
 
 
 def find_heat_map(frame: pd.DataFrame, column: str, row: str, measure: str) -> pd.DataFrame:
-    """Medians of a measure at each pair of levels of two settings; NaN where there is no trial.
+    """Medians of a measure at each pair of levels of two settings; NaN where there is no run.
 
     Raises
     ------

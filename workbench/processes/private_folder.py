@@ -1,4 +1,4 @@
-"""Private folders for what is needed for a while: raw records of a recorder, the work of a trial.
+"""Private folders for what is needed for a while: raw records of a recorder, the work of a run.
 
 Its owner holds a lock on a file in it. By that the recorder sees, in the recorded program, that its reader
 was killed, and writes no more; and the next owner sees which folders are left over.

@@ -11,8 +11,8 @@ from workbench.experiments import (
     Comparison,
     ComparisonPlan,
     Finding,
+    Result,
     Results,
-    TrialResult,
     conclude,
     describe_verdict,
     run_comparison,
@@ -87,7 +87,7 @@ def run_held_out(
     study_plan: StudyPlan,
     plan: ComparisonPlan,
     folder: Path,
-    on_result: Callable[[TrialResult], object] | None,
+    on_result: Callable[[Result], object] | None,
     measure: Measurer,
 ) -> HeldOut:
     """Measure what is missing, and conclude."""

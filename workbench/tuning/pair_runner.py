@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from workbench.control import Value
-from workbench.experiments import Results, Run, TrialResult
+from workbench.experiments import Result, Results, Run
 from workbench.experiments.execution import Measurer, WarmMemory
 from workbench.tuning.plan import MOST_ROUNDS, StudyPlan
 
 #: Told of a new run, the candidate's number, and the index of its round.
-RunListener = Callable[[TrialResult, int, int], object]
+RunListener = Callable[[Result, int, int], object]
 
 
 class PairRunner:
@@ -26,7 +26,7 @@ class PairRunner:
     results : Results
         Held for writing when a round is measured.
     measure : callable
-        Runs a trial.
+        Measures a run.
     on_run : callable
         Told of each new run.
     """
@@ -47,15 +47,15 @@ class PairRunner:
         works = self._plan.works
         logs = [0.0] * len(measures)
         for work in order.sample(works, len(works)):
-            found: dict[bool, TrialResult] = {}
+            found: dict[bool, Result] = {}
             for is_candidate in order.sample((True, False), 2):
-                trial = replace(
-                    work.trial,
+                run = replace(
+                    work.run,
                     seed=self._plan.seeds[index % len(self._plan.seeds)],
                     round=number * MOST_ROUNDS + index,
                     tunables=dict(settings if is_candidate else against),
                 )
-                result = found[is_candidate] = self._measure(trial, number, index)
+                result = found[is_candidate] = self._measure(run, number, index)
                 if is_candidate and not result.is_measured:
                     return None, f"{work.name}: {result.status}: {result.reason}"
             for place, measure in enumerate(measures):
@@ -64,19 +64,19 @@ class PairRunner:
                 logs[place] += math.log(sides[0] / sides[1]) if counts else math.nan
         return [total / len(works) for total in logs], ""
 
-    def _measure(self, trial: Run, number: int, index: int) -> TrialResult:
+    def _measure(self, run: Run, number: int, index: int) -> Result:
         """The run's result; measured now if it is not there."""
-        result = self._results.get(trial.resolve().id)
+        result = self._results.get(run.resolve().id)
         if result is not None:
             return result
-        result = self._run(trial, warm_bytes=self._memory.choose(trial))
+        result = self._run(run, warm_bytes=self._memory.choose(run))
         self._results.add(result)
         self._memory.learn(result)
         self._on_run(result, number, index)
         return result
 
 
-def _are_alike(found: Mapping[bool, TrialResult]) -> bool:
+def _are_alike(found: Mapping[bool, Result]) -> bool:
     """Whether two sides make a pair: one machine, one build of the allocator and of the runner."""
     origins = {
         (side.machine.id, side.software.allocator_checksum, side.software.runner_checksum)

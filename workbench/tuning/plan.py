@@ -80,7 +80,7 @@ class StudyPlan:
     @property
     def allocator(self) -> str:
         """Whose settings are searched."""
-        return self.works[0].trial.allocator
+        return self.works[0].run.allocator
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -96,7 +96,7 @@ class StudyPlan:
             With the entry, the value and the remedy.
         """
         _check_works("", self.works)
-        others = {work.trial.allocator for work in (*self.works, *self.held_out.works)} - {self.allocator}
+        others = {work.run.allocator for work in (*self.works, *self.held_out.works)} - {self.allocator}
         if others:
             raise WrongPlan(f"works: {self.allocator} and {others.pop()} cannot be tuned at once; choose one")
         _check_works("held_out: ", self.held_out.works)
@@ -125,14 +125,14 @@ class StudyPlan:
             )
         for work in (*self.works, *held_out.works):
             try:
-                work.trial.check()
+                work.run.check()
             except WorkbenchError as error:
                 raise WrongPlan(f"{work.name}: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """What must not change while it goes on: all but the number of trials and what is held out."""
         return {
-            "works": [{"name": work.name, "trial": work.trial.to_dict()} for work in self.works],
+            "works": [{"name": work.name, "trial": work.run.to_dict()} for work in self.works],
             "search": self.space.to_dict(),
             "objectives": list(self.objectives),
             "seeds": list(self.seeds),
@@ -159,18 +159,18 @@ class StudyPlan:
 
     def list_seen(self) -> list[str]:
         """Works of the held-out comparison that the study has seen as they are."""
-        own = {work.trial.resolve().condition for work in self.works if _is_fixed(work)}
+        own = {work.run.resolve().condition for work in self.works if _is_fixed(work)}
         works = self.compare_held_out({}).works
-        return [work.name for work in works if work.trial.resolve().condition in own]
+        return [work.name for work in works if work.run.resolve().condition in own]
 
 
 def _is_fixed(work: Work) -> bool:
     """Whether it is the same whatever the seed: a recorded trace, or a program."""
-    return work.trial.trace is not None or bool(work.trial.command)
+    return work.run.trace is not None or bool(work.run.command)
 
 
 def _reseed(work: Work, seed: int) -> Work:
-    return Work(work.name, replace(work.trial, seed=seed))
+    return Work(work.name, replace(work.run, seed=seed))
 
 
 def _check_works(where: str, works: tuple[Work, ...]) -> None:
@@ -180,12 +180,12 @@ def _check_works(where: str, works: tuple[Work, ...]) -> None:
     if twice:
         raise WrongPlan(f"{where}work '{twice[0]}' stands twice; give each a name of its own")
     for work in works:
-        if work.trial.tunables or work.trial.schedule:
+        if work.run.tunables or work.run.schedule:
             raise WrongPlan(
                 f"{where}{work.name}: a study says itself what is set; leave out tunables and schedule"
             )
-        if not is_tunable(work.trial.allocator):
-            allocator = work.trial.allocator
+        if not is_tunable(work.run.allocator):
+            allocator = work.run.allocator
             raise WrongPlan(f"{where}{work.name}: {allocator} has no tunables; leave out allocator")
 
 

@@ -24,10 +24,10 @@ from workbench.display import Displayed
 from workbench.errors import OutOfRange
 from workbench.experiments import (
     ComparisonPlan,
+    Result,
     Results,
-    TrialResult,
     describe_machine,
-    run_trial,
+    measure_run,
 )
 from workbench.experiments.execution import Measurer
 from workbench.experiments.inference import FloatArray
@@ -69,7 +69,7 @@ class StudyStep:
 
     Parameters
     ----------
-    result : TrialResult
+    result : Result
     number, round : int
         Number of the candidate, and the round of its pair.
     finished, goal : int
@@ -78,7 +78,7 @@ class StudyStep:
         Since `Study.run` began, and about how many there will be.
     """
 
-    result: TrialResult
+    result: Result
     number: int
     round: int
     finished: int
@@ -119,7 +119,7 @@ class Study(Displayed):
         *,
         storage: str | None = None,
         results: str | os.PathLike[str] | None = None,
-        measure: Measurer = run_trial,
+        measure: Measurer = measure_run,
         must_exist: bool = False,
     ) -> Self:
         """Open a study, or begin it.
@@ -136,7 +136,7 @@ class Study(Displayed):
         results : path, optional
             Another folder for the runs; each machine that works on a study has its own.
         measure : callable
-            Runs a trial; another one than `run_trial` is for trying out a study without measuring.
+            Measures a run; another one than `measure_run` is for trying out a study without measuring.
         must_exist : bool
             Whether to begin none, and to make no database.
 
@@ -308,7 +308,7 @@ class Study(Displayed):
             finally:
                 self._results.compact()
 
-    def compare_held_out(self, on_result: Callable[[TrialResult], object] | None = None) -> HeldOut | None:
+    def compare_held_out(self, on_result: Callable[[Result], object] | None = None) -> HeldOut | None:
         """Compare the winners with the defaults on what was held out; None if there is no winner.
 
         What is measured already is not measured again.
@@ -424,7 +424,7 @@ class Study(Displayed):
             return None, f"no pair counts: {name_candidate(against.number)} failed in every round"
         return standing, ""
 
-    def _note(self, result: TrialResult, number: int, index: int) -> None:
+    def _note(self, result: Result, number: int, index: int) -> None:
         """A run is done."""
         self._runs += 1
         if self._listener is None:

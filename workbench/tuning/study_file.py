@@ -74,7 +74,7 @@ def read_study(path: str | os.PathLike[str]) -> StudyPlan:
         raise WrongPlan("seeds: one stands twice; give each once")
     held_out = _read_held_out(content, place)
     works = tuple(_read_works(content, place))
-    allocator = works[0].trial.allocator if works else DEFAULT_ALLOCATOR
+    allocator = works[0].run.allocator if works else DEFAULT_ALLOCATOR
     plan = StudyPlan(
         name=place.stem if content.name is None else content.name,
         works=works,
