@@ -12,12 +12,13 @@ from tests.datasets.made_up import count_slowly, make_events, open_made_up, writ
 from workbench.traces import CallKind, Trace
 from workbench.traces.analysis import profile_trace
 from workbench.traces.analysis_bins import (
+    LEAST_LIFETIME,
+    MOST_LIFETIME,
     SIZE_BOUNDS_BYTES,
     find_lifetime_bin,
     find_size_class,
-    lifetime_bounds,
 )
-from workbench.traces.analysis_phases import difference_bits, find_phases
+from workbench.traces.analysis_course import difference_bits, find_phases
 
 
 @pytest.mark.parametrize("chunk_events", [1, 37, 1000, 100_000])
@@ -128,7 +129,6 @@ def test_bins() -> None:
     assert SIZE_BOUNDS_BYTES[find_size_class(np.array([0, 8, 9, 48, 49, 1025, 1 << 50]))].tolist() == [
         8, 8, 16, 48, 64, 1152, 1 << 40,
     ]  # fmt: skip
-    least, most = lifetime_bounds()
     for lifetime in (0, 1, 2, 3, 4, 1023, 1024, 1 << 40):
         index = int(find_lifetime_bin(np.array([lifetime]))[0])
-        assert least[index] <= lifetime <= most[index]
+        assert LEAST_LIFETIME[index] <= lifetime <= MOST_LIFETIME[index]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from workbench.processes import RecordingOutcome, record
-from workbench.traces import CallKind, LiveBytes, Trace, TraceChunk
+from workbench.traces import CallKind, Trace, TraceChunk
+from workbench.traces.objects import ObjectFollower
 
 HERE = Path(__file__).parent
 
@@ -47,9 +48,9 @@ def read_events(path: Path, module: Path | None = None) -> TraceChunk:
         assert trace.damage is None
         assert trace.compute_checksum() == trace.metadata.checksum
         events = TraceChunk.join(list(trace.chunks()))
-        live = LiveBytes()
-        live.advance(events)
-        assert live.peak == trace.metadata.peak_live_bytes
+        followed = ObjectFollower().follow(events)
+        followed.check()
+        assert followed.live_bytes.max(initial=0) == trace.metadata.peak_live_bytes
         assert len(events) == trace.metadata.event_count
         sites = [index for index, site in enumerate(trace.sites) if site.module == str(module)]
     if module is None:

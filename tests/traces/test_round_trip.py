@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tests.traces.strategies import chunks
 from workbench.errors import BadParameter
-from workbench.traces import CallKind, LiveBytes, Site, Trace, TraceChunk, TraceWriter
+from workbench.traces import CallKind, Site, Trace, TraceChunk, TraceWriter
 from workbench.traces.chunk import COLUMN_TYPES
+from workbench.traces.objects import ObjectFollower
 
 
 def assert_equal(one: TraceChunk, other: TraceChunk) -> None:
@@ -52,10 +53,9 @@ def test_live_bytes_agree_with_a_dictionary(events: TraceChunk) -> None:
         elif kind == CallKind.FREE:
             del sizes[int(number)]
         expected.append(sum(sizes.values()))
-    live = LiveBytes()
-    found = [int(value) for part in (events[:7], events[7:]) for value in live.advance(part)]
-    assert found == expected
-    assert live.peak == max([0, *expected])
+    follower = ObjectFollower()
+    found = [follower.follow(part).live_bytes for part in (events[:7], events[7:])]
+    assert np.concatenate(found).tolist() == expected
 
 
 def write_example(path: Path) -> None:
@@ -143,9 +143,9 @@ def test_a_writer_left_by_an_error_leaves_an_incomplete_trace(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("events", "message"),
     [
-        (TraceChunk.of([4]), "object 0 is not allocated yet"),
+        (TraceChunk.of([4]), "event 0: object 0 does not live then"),
         (TraceChunk.of([0, 4, 4]), "event 2: object 0 does not live then"),
-        (TraceChunk.of([0, 0]), "object 0 does not live then"),
+        (TraceChunk.of([0, 0]), "event 1: object 0 does not live then"),
         (TraceChunk.of([7]), "event 0: it is of no known kind"),
         (TraceChunk.of([0], alignment_bytes=8), "event 0: only ALIGNED has an alignment"),
         (TraceChunk.of([5], size_bytes=8), "event 0: a free or thread event has no size"),

@@ -1,18 +1,15 @@
 """Traces, the recorded allocation calls of programs: read and written."""
 
-from workbench.traces.chunk import ALLOCATING, CallKind, TraceChunk
+from workbench.traces.chunk import CallKind, TraceChunk
 from workbench.traces.format import SUFFIX
-from workbench.traces.live import LiveBytes
 from workbench.traces.metadata import TraceMetadata
 from workbench.traces.reader import Trace
 from workbench.traces.sites import Site
 from workbench.traces.writer import TraceWriter
 
 __all__ = [
-    "ALLOCATING",
     "SUFFIX",
     "CallKind",
-    "LiveBytes",
     "Site",
     "Trace",
     "TraceChunk",

@@ -8,17 +8,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.traces.analysis_course import CourseTally
-from workbench.traces.analysis_objects import ObjectFollower
-from workbench.traces.analysis_tallies import (
-    LifetimeTally,
-    ReallocTally,
-    SiteTally,
-    SizeTally,
-    ThreadTally,
-    count_kinds,
-    find_cross_thread_frees,
-)
+from workbench.traces.analysis_tallies import GroupTally, LifetimeTally, SizeTally
 from workbench.traces.chunk import CallKind
+from workbench.traces.objects import ObjectFollower
 from workbench.traces.reader import Trace
 
 
@@ -110,54 +102,38 @@ def profile_trace(trace: Trace) -> TraceProfile:
     """
     follower = ObjectFollower()
     course = CourseTally(trace.metadata.event_count)
-    sizes, lifetimes, reallocs = SizeTally(), LifetimeTally(), ReallocTally()
-    threads, sites = ThreadTally(), SiteTally()
-    tallies = (course, sizes, lifetimes, reallocs, threads, sites)
+    sizes, lifetimes, groups = SizeTally(), LifetimeTally(), GroupTally()
     kinds = np.zeros(len(CallKind), np.int64)
-    cross_thread_frees = 0
-    requested_bytes = peak_live_bytes = final_live_bytes = last_ns = 0
+    last_ns = 0
     for chunk in trace.chunks():
         followed = follower.follow(chunk)
-        if not followed.event_count:
-            continue
-        for tally in tallies:
+        for tally in (course, sizes, lifetimes, groups):
             tally.add(followed)
-        kinds += count_kinds(followed)
-        cross_thread_frees += int(find_cross_thread_frees(followed).sum())
-        requested_bytes = int(followed.clock_bytes[-1])
-        final_live_bytes = int(followed.live_bytes[-1])
-        peak_live_bytes = max(peak_live_bytes, int(followed.live_bytes.max()))
+        kinds += np.bincount(chunk.kind, minlength=len(CallKind))
         last_ns = int(chunk.time_ns[-1])
-    thread_frame, site_frame = threads.to_frame(), sites.to_frame()
+    live, threads, sites = course.live_frame(), groups.thread_frame(), groups.site_frame()
+    known = [(site.module, site.offset) for site in trace.sites]
+    named = pd.DataFrame(known, columns=["module", "offset"]).loc[sites["site"]].reset_index(drop=True)
     return TraceProfile(
         event_count=int(kinds.sum()),
         object_count=int(kinds[: CallKind.ALIGNED + 1].sum()),
-        thread_count=len(thread_frame),
-        site_count=len(site_frame),
+        thread_count=len(threads),
+        site_count=len(sites),
         duration_s=last_ns / 1e9,
-        requested_bytes=requested_bytes,
-        peak_live_bytes=peak_live_bytes,
-        final_live_bytes=final_live_bytes,
+        requested_bytes=follower.clock_bytes,
+        peak_live_bytes=int(live["highest_bytes"].max()) if len(live) else 0,
+        final_live_bytes=follower.live_bytes,
         free_count=int(kinds[CallKind.FREE]),
-        cross_thread_frees=cross_thread_frees,
+        cross_thread_frees=int(threads["frees_of_others"].sum()),
         kinds=pd.DataFrame({"event": [kind.name.lower() for kind in CallKind], "count": kinds}),
         sizes=sizes.to_frame(),
         common_sizes=sizes.common_sizes(),
         lifetimes=lifetimes.to_frame(),
         lifetimes_by_size=lifetimes.by_size(),
-        live=course.live_frame(),
-        threads=thread_frame,
-        sites=_name_sites(site_frame, trace),
-        reallocs=reallocs.to_frame(),
+        live=live,
+        threads=threads,
+        sites=pd.concat([sites[["site"]], named, sites.drop(columns="site")], axis=1),
+        reallocs=groups.realloc_frame(),
         mix=course.mix_frame(),
         phases=course.phase_frame(),
     )
-
-
-def _name_sites(frame: pd.DataFrame, trace: Trace) -> pd.DataFrame:
-    """With the module and offset of each call site."""
-    known = [(site.module, site.offset) for site in trace.sites]
-    named = [known[site] if site < len(known) else ("", 0) for site in frame["site"]]
-    frame.insert(1, "module", [module for module, _ in named])
-    frame.insert(2, "offset", [offset for _, offset in named])
-    return frame

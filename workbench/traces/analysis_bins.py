@@ -24,11 +24,15 @@ SIZE_BOUNDS_BYTES: IntArray = np.array(
 #: Number of size classes; the last one has all that is larger.
 SIZE_CLASS_COUNT = len(SIZE_BOUNDS_BYTES)
 
-# Which part of the allocator serves a size: its largest request, and the name.
-ROUTES = ((KIB, "tiny"), (32 * KIB, "mid"), (MIB, "L2.5"), (int(SIZE_BOUNDS_BYTES[-1]), "big"))
+#: The part of the allocator that serves each size class.
+ROUTES = np.array(["tiny", "mid", "L2.5", "big"], object)[
+    np.searchsorted([KIB, 32 * KIB, MIB], SIZE_BOUNDS_BYTES, side="left")
+]
 
-#: Bins of lifetimes: 0, 1, 2..3, 4..7 and so on.
 LIFETIME_BIN_COUNT = 50
+#: Smallest and largest lifetime of each bin: 0, 1, 2..3, 4..7 and so on.
+LEAST_LIFETIME: IntArray = np.array([0, *(1 << np.arange(LIFETIME_BIN_COUNT - 1))])
+MOST_LIFETIME: IntArray = np.array([*LEAST_LIFETIME[1:] - 1, (1 << (LIFETIME_BIN_COUNT - 1)) - 1])
 
 
 def find_size_class(size_bytes: npt.NDArray[np.integer]) -> IntArray:
@@ -37,20 +41,7 @@ def find_size_class(size_bytes: npt.NDArray[np.integer]) -> IntArray:
     return np.minimum(found, SIZE_CLASS_COUNT - 1).astype(np.int64)
 
 
-def name_routes() -> list[str]:
-    """The part of the allocator that serves each size class."""
-    limits = np.array([limit for limit, _ in ROUTES])
-    return [ROUTES[index][1] for index in np.searchsorted(limits, SIZE_BOUNDS_BYTES, side="left")]
-
-
 def find_lifetime_bin(lifetime: IntArray) -> IntArray:
     """Number of the bin of each lifetime: 0 for none, else one more than its logarithm to base 2."""
     _, exponent = np.frexp(lifetime.astype(np.float64))
     return np.clip(exponent, 0, LIFETIME_BIN_COUNT - 1).astype(np.int64)
-
-
-def lifetime_bounds() -> tuple[IntArray, IntArray]:
-    """Smallest and largest lifetime of each bin."""
-    least = np.concatenate([[0], 2 ** np.arange(LIFETIME_BIN_COUNT - 1, dtype=np.int64)])
-    most = np.concatenate([[0], 2 ** np.arange(1, LIFETIME_BIN_COUNT, dtype=np.int64) - 1])
-    return least, most

@@ -6,117 +6,123 @@ trace, only with its threads and call sites.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from workbench.traces.analysis_bins import (
+    LEAST_LIFETIME,
     LIFETIME_BIN_COUNT,
+    MOST_LIFETIME,
+    ROUTES,
     SIZE_BOUNDS_BYTES,
     SIZE_CLASS_COUNT,
+    IntArray,
     find_lifetime_bin,
     find_size_class,
-    lifetime_bounds,
-    name_routes,
 )
-from workbench.traces.analysis_objects import FollowedChunk
-from workbench.traces.chunk import CallKind
-
-IntArray = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from workbench.traces.objects import FollowedChunk
 
 #: Events within which a class's live objects swing. A chunk's end ends them, too.
 SWING_EVENTS = 16384
 _COMMON_SIZES_BYTES = 65536  # exact sizes are counted up to here
+_MOST_COMMON_SIZES = 12
 _CLOCKS = ("events", "bytes", "us")
 
 
-def count_by(index: npt.NDArray[np.integer], length: int, weights: IntArray | None = None) -> IntArray:
-    """Occurrences of each index, or sums of weights: exact to 2^53."""
-    return np.bincount(index.astype(np.int64), weights, length).astype(np.int64)
+class Counts:
+    """Sums by group, such as a thread, a call site or a size class; groups are numbered from 0."""
 
+    def __init__(self, *names: str) -> None:
+        self._sums: dict[str, IntArray] = dict.fromkeys(names, np.zeros(0, np.int64))
 
-def share_percent(part: pd.Series[Any]) -> pd.Series[Any]:
-    """Each value's share of the sum, in percent."""
-    total = part.sum()
-    return part * (100.0 / total) if total else part * 0.0
+    def add(self, group: npt.NDArray[np.integer], *counted: str, **summed: IntArray) -> None:
+        """Count each group's occurrences, and sum what stands beside them: exact to 2^53."""
+        for name, amounts in [*((name, None) for name in counted), *summed.items()]:
+            before = self._sums[name]
+            added = np.bincount(group.astype(np.int64), amounts, len(before)).astype(np.int64)
+            added[: len(before)] += before
+            self._sums[name] = added
+
+    def to_frame(self, name: str) -> pd.DataFrame:
+        """One row a group, its number in the column `name`; zeros where nothing was counted."""
+        length = max(len(sums) for sums in self._sums.values())
+        padded = {key: np.pad(sums, (0, length - len(sums))) for key, sums in self._sums.items()}
+        return pd.DataFrame({name: np.arange(length)} | padded)
 
 
 class SizeTally:
     """Requests by size class, and how many objects of a class live at once."""
 
     def __init__(self) -> None:
-        self._requests = np.zeros(SIZE_CLASS_COUNT, np.int64)
-        self._requested_bytes = np.zeros(SIZE_CLASS_COUNT, np.int64)
-        self._live = np.zeros(SIZE_CLASS_COUNT, np.int64)
-        self._peak_live = np.zeros(SIZE_CLASS_COUNT, np.int64)
-        self._swing = np.zeros(SIZE_CLASS_COUNT, np.int64)
+        self._requests, self._requested_bytes, self._live, self._peak_live, self._swing = np.zeros(
+            (5, SIZE_CLASS_COUNT), np.int64
+        )
         self._exact = np.zeros(_COMMON_SIZES_BYTES + 1, np.int64)
 
     def add(self, followed: FollowedChunk) -> None:
         """Count the next chunk."""
-        size = followed.chunk.size_bytes[followed.is_allocation]
+        size = followed.size_bytes[followed.is_allocation]
         size_class = find_size_class(size)
-        self._requests += count_by(size_class, SIZE_CLASS_COUNT)
-        self._requested_bytes += count_by(size_class, SIZE_CLASS_COUNT, size.astype(np.int64))
-        self._exact += count_by(size[size <= _COMMON_SIZES_BYTES], len(self._exact))
+        np.add.at(self._requests, size_class, 1)
+        np.add.at(self._requested_bytes, size_class, size)
+        np.add.at(self._exact, size[size <= _COMMON_SIZES_BYTES], 1)
         self._follow_live(followed)
 
     def _follow_live(self, followed: FollowedChunk) -> None:
-        known = followed.birth_event >= 0
-        begins = np.flatnonzero((followed.is_allocation | followed.is_realloc) & known)
-        ends = np.flatnonzero((followed.is_free | followed.is_realloc) & known)
+        begins = np.flatnonzero(followed.is_allocation | (followed.is_realloc & followed.was_live))
+        ends = np.flatnonzero((followed.is_free | followed.is_realloc) & followed.was_live)
         row = np.concatenate([ends, begins])
+        if not len(row):
+            return
         size_class = find_size_class(
             np.concatenate([followed.previous_bytes[ends], followed.size_bytes[begins]])
         )
-        step = np.concatenate([np.full(len(ends), -1), np.full(len(begins), 1)])
+        step = np.repeat([-1, 1], [len(ends), len(begins)])
         window = (followed.first_event + row) // SWING_EVENTS
         order = np.lexsort((row, window, size_class))
         size_class, step, window = size_class[order], step[order], window[order]
-        if not len(order):
-            return
         running = np.cumsum(step)
         starts_class = np.flatnonzero(np.diff(size_class, prepend=-1))
+        classes = size_class[starts_class]
         # The sum runs on over the classes: what was summed before a class is taken off again.
         before = np.concatenate([[0], running])[starts_class]
         lengths = np.diff(np.append(starts_class, len(order)))
-        running += np.repeat(self._live[size_class[starts_class]] - before, lengths)
-        self._peak_live[size_class[starts_class]] = np.maximum(
-            self._peak_live[size_class[starts_class]], np.maximum.reduceat(running, starts_class)
-        )
+        running += np.repeat(self._live[classes] - before, lengths)
+        highest = np.maximum.reduceat(running, starts_class)
+        self._peak_live[classes] = np.maximum(self._peak_live[classes], highest)
         starts = np.flatnonzero(np.diff(size_class, prepend=-1) | np.diff(window, prepend=-1))
         np.maximum.at(self._swing, size_class[starts], _find_swings(running, starts))
-        self._live[size_class[starts_class]] = running[starts_class + lengths - 1]
+        self._live[classes] = running[starts_class + lengths - 1]
 
     def to_frame(self) -> pd.DataFrame:
         """One row a size class that was asked for, smallest first."""
         frame = pd.DataFrame(
             {
                 "upto_bytes": SIZE_BOUNDS_BYTES,
-                "route": name_routes(),
+                "route": ROUTES,
                 "allocations": self._requests,
-                "share_percent": share_percent(pd.Series(self._requests)),
+                "share_percent": _share_percent(self._requests),
                 "requested_bytes": self._requested_bytes,
-                "requested_percent": share_percent(pd.Series(self._requested_bytes)),
+                "requested_percent": _share_percent(self._requested_bytes),
                 "peak_live_objects": self._peak_live,
                 "swing_objects": self._swing,
             }
         )
         return frame[(frame["allocations"] > 0) | (frame["peak_live_objects"] > 0)].reset_index(drop=True)
 
-    def common_sizes(self, most: int = 12) -> pd.DataFrame:
+    def common_sizes(self) -> pd.DataFrame:
         """The exact sizes asked for most often, to 64 KiB; most frequent first."""
-        order = np.argsort(-self._exact, kind="stable")[:most]
-        order = order[self._exact[order] > 0]
-        total = max(1, int(self._requests.sum()))
-        counts = self._exact[order]
-        return pd.DataFrame(
-            {"size_bytes": order, "allocations": counts, "share_percent": counts * (100.0 / total)}
-        )
+        sizes = np.argsort(-self._exact, kind="stable")[:_MOST_COMMON_SIZES]
+        sizes = sizes[self._exact[sizes] > 0]
+        counts = self._exact[sizes]
+        shares = counts * (100.0 / max(1, self._requests.sum()))
+        return pd.DataFrame({"size_bytes": sizes, "allocations": counts, "share_percent": shares})
+
+
+def _share_percent(part: IntArray) -> npt.NDArray[np.floating]:
+    """Each value's share of the sum, in percent."""
+    return part * (100.0 / max(1, int(part.sum())))
 
 
 def _find_swings(values: IntArray, starts: IntArray) -> IntArray:
@@ -141,188 +147,109 @@ class LifetimeTally:
     """How long objects lived, by three clocks: events, bytes asked for meanwhile, and microseconds."""
 
     def __init__(self) -> None:
-        self._objects = np.zeros((len(_CLOCKS), LIFETIME_BIN_COUNT), np.int64)
-        self._bytes = np.zeros((len(_CLOCKS), LIFETIME_BIN_COUNT), np.int64)
+        self._objects, self._bytes = np.zeros((2, len(_CLOCKS), LIFETIME_BIN_COUNT), np.int64)
         self._by_size = np.zeros((SIZE_CLASS_COUNT, LIFETIME_BIN_COUNT), np.int64)
-        self._born = np.zeros(SIZE_CLASS_COUNT, np.int64)
 
     def add(self, followed: FollowedChunk) -> None:
         """Count the next chunk."""
-        size = followed.size_bytes[followed.is_allocation]
-        self._born += count_by(find_size_class(size), SIZE_CLASS_COUNT)
-        ended = np.flatnonzero(followed.is_free & (followed.birth_event >= 0))
-        size = followed.previous_bytes[ended]
-        lifetimes = (
-            followed.first_event + ended - followed.birth_event[ended],
-            followed.clock_bytes[ended] - followed.birth_bytes[ended],
-            (followed.chunk.time_ns[ended] - followed.birth_ns[ended]) // 1000,
+        ended = np.flatnonzero(followed.is_free & followed.was_live)
+        size, birth = followed.previous_bytes[ended], followed.birth
+        bins = find_lifetime_bin(
+            np.array(
+                [
+                    followed.first_event + ended - birth["event"][ended],
+                    followed.clock_bytes[ended] - birth["bytes"][ended],
+                    (followed.chunk.time_ns[ended] - birth["ns"][ended]) // 1000,
+                ]
+            )
         )
-        for clock, lifetime in enumerate(lifetimes):
-            index = find_lifetime_bin(lifetime)
-            self._objects[clock] += count_by(index, LIFETIME_BIN_COUNT)
-            self._bytes[clock] += count_by(index, LIFETIME_BIN_COUNT, size)
-        cell = find_size_class(size) * LIFETIME_BIN_COUNT + find_lifetime_bin(lifetimes[1])
-        self._by_size += count_by(cell, self._by_size.size).reshape(self._by_size.shape)
+        for objects, freed_bytes, of_clock in zip(self._objects, self._bytes, bins, strict=True):
+            np.add.at(objects, of_clock, 1)
+            np.add.at(freed_bytes, of_clock, size)
+        np.add.at(self._by_size, (find_size_class(size), bins[_CLOCKS.index("bytes")]), 1)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a clock and bin: `least` to `most` in the clock's unit, and the objects freed then."""
-        least, most = lifetime_bounds()
-        parts = [
-            pd.DataFrame(
-                {
-                    "clock": clock,
-                    "least": least,
-                    "most": most,
-                    "objects": self._objects[index],
-                    "share_percent": share_percent(pd.Series(self._objects[index])),
-                    "freed_bytes": self._bytes[index],
-                }
-            )
-            for index, clock in enumerate(_CLOCKS)
-        ]
-        return _trim(pd.concat(parts, ignore_index=True), self._objects)
+        """One row a clock and bin, to the longest lifetime: `least` to `most` in the clock's unit."""
+        parts = []
+        for clock, objects, freed_bytes in zip(_CLOCKS, self._objects, self._bytes, strict=True):
+            columns = {
+                "least": LEAST_LIFETIME,
+                "most": MOST_LIFETIME,
+                "objects": objects,
+                "share_percent": _share_percent(objects),
+                "freed_bytes": freed_bytes,
+            }
+            parts.append(pd.DataFrame({"clock": clock} | columns)[: objects.nonzero()[0].max(initial=0) + 1])
+        return pd.concat(parts, ignore_index=True)
 
     def by_size(self) -> pd.DataFrame:
         """Objects by size class (when freed) and lifetime in bytes: one row a pair that occurred."""
         size_class, index = np.nonzero(self._by_size)
-        least, most = lifetime_bounds()
         return pd.DataFrame(
             {
                 "upto_bytes": SIZE_BOUNDS_BYTES[size_class],
-                "least_lifetime_bytes": least[index],
-                "most_lifetime_bytes": most[index],
+                "least_lifetime_bytes": LEAST_LIFETIME[index],
+                "most_lifetime_bytes": MOST_LIFETIME[index],
                 "objects": self._by_size[size_class, index],
             }
         )
 
 
-def _trim(frame: pd.DataFrame, objects: IntArray) -> pd.DataFrame:
-    """Without the bins beyond the longest lifetime of each clock."""
-    used = [int(row.nonzero()[0].max(initial=0)) for row in objects]
-    is_kept = np.concatenate([np.arange(LIFETIME_BIN_COUNT) <= last for last in used])
-    return frame[is_kept].reset_index(drop=True)
-
-
 class GroupTally:
-    """Counts by a number that grows with the trace, such as a thread or a call site."""
-
-    def __init__(self, fields: Sequence[str]) -> None:
-        self._counts: dict[str, IntArray] = {field: np.zeros(0, np.int64) for field in fields}
-
-    def count(self, field: str, group: npt.NDArray[np.integer], weights: IntArray | None = None) -> None:
-        """Count groups, or sum their weights."""
-        if not len(group):
-            return
-        counts = self._counts[field]
-        length = max(len(counts), int(group.max()) + 1)
-        added = count_by(group, length, weights)
-        added[: len(counts)] += counts
-        self._counts[field] = added
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a group, from 0; zeros where nothing was counted."""
-        length = max((len(counts) for counts in self._counts.values()), default=0)
-        padded = {field: np.pad(counts, (0, length - len(counts))) for field, counts in self._counts.items()}
-        return pd.DataFrame(padded)
-
-
-class ThreadTally:
-    """What each thread allocates, and what it frees of others."""
+    """What each thread does, what each call site asks for, and how reallocs change sizes."""
 
     def __init__(self) -> None:
-        fields = ("events", "allocations", "requested_bytes", "reallocs", "frees", "frees_of_others")
-        self._groups = GroupTally([*fields, "freed_by_others"])
+        self._threads = Counts(
+            "events", "allocations", "requested_bytes", "reallocs", "frees", "frees_of_others",
+            "freed_by_others",
+        )  # fmt: skip
+        self._sites = Counts(
+            "allocations", "requested_bytes", "freed", "lifetime_events", "freed_by_others", "reallocs"
+        )
+        self._reallocs = Counts("reallocs", "grown", "shrunk", "same_class", "before_bytes", "after_bytes")
 
     def add(self, followed: FollowedChunk) -> None:
         """Count the next chunk."""
-        thread = followed.chunk.thread.astype(np.int64)
-        self._groups.count("events", thread)
-        self._groups.count("allocations", thread[followed.is_allocation])
-        self._groups.count(
-            "requested_bytes", thread[followed.is_allocation], followed.size_bytes[followed.is_allocation]
-        )
-        self._groups.count("reallocs", thread[followed.is_realloc])
-        self._groups.count("frees", thread[followed.is_free])
-        crosses = find_cross_thread_frees(followed)
-        self._groups.count("frees_of_others", thread[crosses])
-        self._groups.count("freed_by_others", followed.birth_thread[crosses])
+        thread, site, birth = followed.chunk.thread, followed.chunk.site, followed.birth
+        allocated, reallocated = followed.is_allocation, followed.is_realloc
+        size = followed.size_bytes[allocated]
+        ended = np.flatnonzero(followed.is_free & followed.was_live)
+        crossing = ended[birth["thread"][ended] != thread[ended]]
+        self._threads.add(thread, "events")
+        self._threads.add(thread[allocated], "allocations", requested_bytes=size)
+        self._threads.add(thread[reallocated], "reallocs")
+        self._threads.add(thread[followed.is_free], "frees")
+        self._threads.add(thread[crossing], "frees_of_others")
+        self._threads.add(birth["thread"][crossing], "freed_by_others")
+        self._sites.add(site[allocated], "allocations", requested_bytes=size)
+        lifetime = followed.first_event + ended - birth["event"][ended]
+        self._sites.add(birth["site"][ended], "freed", lifetime_events=lifetime)
+        self._sites.add(birth["site"][crossing], "freed_by_others")
+        self._sites.add(site[reallocated], "reallocs")
+        before, after = followed.previous_bytes[reallocated], followed.size_bytes[reallocated]
+        size_class = find_size_class(before)
+        self._reallocs.add(size_class, "reallocs", before_bytes=before, after_bytes=after)
+        self._reallocs.add(size_class[after > before], "grown")
+        self._reallocs.add(size_class[after < before], "shrunk")
+        self._reallocs.add(size_class[size_class == find_size_class(after)], "same_class")
 
-    def to_frame(self) -> pd.DataFrame:
+    def thread_frame(self) -> pd.DataFrame:
         """One row a thread, in the order in which they began."""
-        frame = self._groups.to_frame()
-        frame.insert(0, "thread", np.arange(len(frame)))
-        return frame
+        return self._threads.to_frame("thread")
 
-
-class SiteTally:
-    """What each call site asks for, and what becomes of it."""
-
-    def __init__(self) -> None:
-        self._groups = GroupTally(
-            ("allocations", "requested_bytes", "freed", "lifetime_events", "freed_by_others", "reallocs")
-        )
-
-    def add(self, followed: FollowedChunk) -> None:
-        """Count the next chunk."""
-        site = followed.chunk.site.astype(np.int64)
-        self._groups.count("allocations", site[followed.is_allocation])
-        self._groups.count(
-            "requested_bytes", site[followed.is_allocation], followed.size_bytes[followed.is_allocation]
-        )
-        ended = np.flatnonzero(followed.is_free & (followed.birth_event >= 0))
-        birth_site = followed.birth_site[ended]
-        self._groups.count("freed", birth_site)
-        lifetime = followed.first_event + ended - followed.birth_event[ended]
-        self._groups.count("lifetime_events", birth_site, lifetime)
-        self._groups.count("freed_by_others", followed.birth_site[find_cross_thread_frees(followed)])
-        self._groups.count("reallocs", site[followed.is_realloc])
-
-    def to_frame(self) -> pd.DataFrame:
+    def site_frame(self) -> pd.DataFrame:
         """One row a call site that was used, most allocations first."""
-        frame = self._groups.to_frame()
-        frame.insert(0, "site", np.arange(len(frame)))
-        frame["share_percent"] = share_percent(frame["allocations"])
+        frame = self._sites.to_frame("site")
+        frame["share_percent"] = _share_percent(frame["allocations"].to_numpy())
         frame["mean_bytes"] = frame["requested_bytes"] / frame["allocations"].clip(lower=1)
         frame["never_freed"] = frame["allocations"] - frame["freed"]
         frame["mean_lifetime_events"] = frame.pop("lifetime_events") / frame["freed"].clip(lower=1)
         used = frame[(frame["allocations"] > 0) | (frame["reallocs"] > 0)]
         return used.sort_values("allocations", ascending=False, kind="stable").reset_index(drop=True)
 
-
-class ReallocTally:
-    """How reallocs change sizes."""
-
-    def __init__(self) -> None:
-        self._groups = GroupTally(
-            ("reallocs", "grown", "shrunk", "same_class", "before_bytes", "after_bytes")
-        )
-
-    def add(self, followed: FollowedChunk) -> None:
-        """Count the next chunk."""
-        before = followed.previous_bytes[followed.is_realloc]
-        after = followed.size_bytes[followed.is_realloc]
-        size_class = find_size_class(before)
-        self._groups.count("reallocs", size_class)
-        self._groups.count("grown", size_class[after > before])
-        self._groups.count("shrunk", size_class[after < before])
-        self._groups.count("same_class", size_class[size_class == find_size_class(after)])
-        self._groups.count("before_bytes", size_class, before)
-        self._groups.count("after_bytes", size_class, after)
-
-    def to_frame(self) -> pd.DataFrame:
+    def realloc_frame(self) -> pd.DataFrame:
         """One row a size class that was reallocated, by the size before. `growth` is after / before."""
-        frame = self._groups.to_frame()
-        frame.insert(0, "upto_bytes", SIZE_BOUNDS_BYTES[: len(frame)])
+        frame = self._reallocs.to_frame("upto_bytes")
+        frame["upto_bytes"] = SIZE_BOUNDS_BYTES[frame["upto_bytes"]]
         frame["growth"] = frame["after_bytes"] / frame["before_bytes"].clip(lower=1)
         return frame[frame["reallocs"] > 0].reset_index(drop=True)
-
-
-def count_kinds(followed: FollowedChunk) -> IntArray:
-    """Events of each kind in a chunk, by the number of the kind."""
-    return count_by(followed.chunk.kind, len(CallKind))
-
-
-def find_cross_thread_frees(followed: FollowedChunk) -> Mask:
-    """Frees by a thread that is not the one that allocated."""
-    is_of_other: Mask = followed.birth_thread != followed.chunk.thread
-    return followed.is_free & (followed.birth_thread >= 0) & is_of_other

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class CallKind(IntEnum):
-    """What an event of a trace is."""
+    """What an event of a trace is. The three lowest make an object."""
 
     MALLOC = 0
     CALLOC = 1
@@ -21,9 +21,6 @@ class CallKind(IntEnum):
     THREAD_START = 5
     THREAD_END = 6
 
-
-#: Kinds that make an object; these three are the lowest numbers.
-ALLOCATING = (CallKind.MALLOC, CallKind.CALLOC, CallKind.ALIGNED)
 
 COLUMN_TYPES: dict[str, np.dtype[Any]] = {
     "kind": np.dtype(np.uint8),

@@ -28,8 +28,8 @@ from workbench.traces.format import (
     pack_section,
 )
 from workbench.traces.growing_file import GrowingFile
-from workbench.traces.live import LiveBytes
 from workbench.traces.metadata import TraceMetadata
+from workbench.traces.objects import ObjectFollower
 from workbench.traces.site_text import encode_sites
 from workbench.traces.sites import Site
 
@@ -55,9 +55,8 @@ class TraceWriter:
         self._site_count = 0
         self._place = Place()
         self._totals = Totals()
-        self._live: LiveBytes | None = LiveBytes()
+        self._follower: ObjectFollower | None = ObjectFollower()
         self._peak_live_bytes = 0
-        self._threads = 0
         self._hash = hashlib.sha256()
         file.append(pack_header(metadata.time_resolution_ns))
         file.append(_pack_metadata(HEAD, metadata, self._totals))
@@ -160,11 +159,12 @@ class TraceWriter:
             If the events cannot follow those before.
         """
         if peak_live_bytes is not None:
-            self._live = None
+            self._follower = None
             self._peak_live_bytes = max(self._peak_live_bytes, peak_live_bytes)
-        elif self._live is not None:
-            self._live.advance(chunk)
-            self._peak_live_bytes = self._live.peak
+        elif self._follower is not None:
+            followed = self._follower.follow(chunk)
+            followed.check()
+            self._peak_live_bytes = int(followed.live_bytes.max(initial=self._peak_live_bytes))
         if not len(chunk):
             return
         unknown = int(chunk.site.max()) + 1 - self._site_count
