@@ -30,7 +30,7 @@ nitpick_ignore_regex = [
     # Types of results that are made and shown by the package's own functions.
     ("py:.*", r"workbench\.(display|table|traces\.analysis|export\.verification)\..*"),
     # What the panel's page and kernel send each other stands in some signatures and is no interface.
-    ("py:.*", r"workbench\.panel\.messages\..*"),
+    ("py:.*", r"workbench\.panel\.protocol\..*"),
 ]
 
 html_theme = "pydata_sphinx_theme"

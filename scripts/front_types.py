@@ -1,4 +1,4 @@
-"""Writes `workbench.panel.messages` as declarations of TypeScript, for the check of the front end.
+"""Writes the panel's messages as declarations of TypeScript, for the check of the front end.
 
 .venv/bin/python -m scripts.front_types FILE
 """
@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from types import UnionType
 from typing import get_args
 
 from msgspec import inspect
 
-from workbench.panel.messages import FromKernel, Request
+from workbench.panel.actions import Actions
+from workbench.panel.protocol import FromKernel
+from workbench.panel.pump import Pump
+from workbench.panel.requests import RequestTable
+from workbench.panel.session import LiveSession
+from workbench.panel.settings import SettingsDesk
+from workbench.panel.tuner import Tuner
 
 PLAIN = {
     inspect.StrType: "string",
@@ -33,11 +39,8 @@ class Declarations:
     def name(self, described: inspect.Type) -> str:
         """How TypeScript calls a type; declares it if it has fields."""
         match described:
-            case inspect.StructType(tag=tag):
-                self._declare(described, [f"  type: {json.dumps(tag)};\n"])
-                return described.cls.__name__
-            case inspect.TypedDictType():
-                self._declare(described, [])
+            case inspect.StructType() | inspect.DataclassType() | inspect.TypedDictType():
+                self._declare(described)
                 return described.cls.__name__
             case inspect.LiteralType(values=values):
                 return " | ".join(json.dumps(value) for value in values)
@@ -51,27 +54,32 @@ class Declarations:
                 return f"{{ [key: string]: {self.name(value)} }}"
         return PLAIN[type(described)]
 
-    def _declare(self, described: inspect.StructType | inspect.TypedDictType, lines: list[str]) -> None:
+    def _declare(self, described: inspect.StructType | inspect.DataclassType | inspect.TypedDictType) -> None:
         name = described.cls.__name__
         if name in self.texts:
             return
         self.texts[name] = ""
+        tag = getattr(described, "tag", None)
+        lines = [f"  type: {json.dumps(tag)};\n"] if tag else []
+        # The kernel sends all fields of a value; what a page sends may leave those with a default out.
+        may_lack = tag is not None or isinstance(described, inspect.TypedDictType)
         for field in described.fields:
-            mark = "" if field.required else "?"
+            mark = "?" if may_lack and not field.required else ""
             lines.append(f"  {field.encode_name}{mark}: {self.name(field.type)};\n")
         self.texts[name] = f"export interface {name} {{\n{''.join(lines)}}}\n"
 
-    def add_union(self, name: str, members: UnionType) -> None:
+    def add_union(self, name: str, members: Iterable[type]) -> None:
         """Declares a union of messages."""
-        names = [self.name(inspect.type_info(member)) for member in get_args(members)]
+        names = [self.name(inspect.type_info(member)) for member in members]
         self.texts[name] = f"export type {name} = {' | '.join(names)};\n"
 
 
 def write_declarations() -> str:
     """Both directions, as one module of TypeScript."""
     declarations = Declarations()
-    declarations.add_union("Request", Request)
-    declarations.add_union("FromKernel", FromKernel)
+    requests = RequestTable(Pump, LiveSession, SettingsDesk, Actions, Tuner)
+    declarations.add_union("Request", requests.types)
+    declarations.add_union("FromKernel", get_args(FromKernel))
     return "\n".join(declarations.texts.values())
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from workbench.allocators import Allocator
 from workbench.control import ControlBlock, Value
+from workbench.panel.actions import Actions
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
 from workbench.processes import Program
@@ -103,13 +104,13 @@ def step_until(session: LiveSession, is_done: Any) -> None:
 
 def test_the_panel_has_its_sliders_charts_and_sessions(tmp_path: Path) -> None:
     session = LiveSession(tmp_path / "sessions")
-    book = StateBook(PresetStore(tmp_path / "presets.json"))
+    book = StateBook(session, Actions(session, PresetStore(tmp_path / "presets.json")))
     try:
         session.choose("pond")
-        parts = book.take_changes(session)
+        parts = book.take_changes()
         shown = [control["name"] for group in parts["controls"] for control in group["tunables"]]
         assert shown == ["pond.depth", "pond.fish", "pond.frozen", "pond.shore"]
-        assert [preset["name"] for preset in parts["presets"]["names"]] == ["default", "flood"]
+        assert [preset.name for preset in parts["presets"]["names"]] == ["default", "flood"]
         session.settings.set_one("pond.fish", "carp")
         session.start({"workload": "pair", "allocator": "pond", "threads": "1", "seconds": "0"})
         step_until(session, lambda: {"Ripples", "Reserve"} <= {chart.title for chart in session.charts})

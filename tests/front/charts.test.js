@@ -57,7 +57,7 @@ test("a pinned run stands pale behind, changes are marked, a line can be hidden"
   await page().show("Stock");
   await send();
   page().deliver({ type: "baseline", charts: [{ ...PARTS[1], offset: 0 }] }, pack([0.5, 21, 31]));
-  page().tell({ markers: [{ time: 3, text: "pond.depth 4 → 7 m" }] });
+  page().tell({ markers: [{ time_s: 3, text: "pond.depth 4 → 7 m" }] });
   const drawn = () => page().plotly.traces.get("Stock").map(({ name }) => name);
   assert.deepEqual(drawn(), ["pinned", "pinned", "young", "old", "changes"]);
   assert.deepEqual(page().plotly.traces.get("Stock").at(-1).x, [3, 3, null]);

@@ -2,20 +2,20 @@
 
 /** @import { Chart, State, Tunable, Tuning } from "messages" */
 
-/** @type {Omit<Tunable, "name" | "kind" | "default">} */
+/** @type {Omit<Tunable, "name" | "type" | "default">} */
 const plain = {
-  ...{ label: "", unit: "", help: "Some help.", effect: "live", effect_text: "at once", default_text: "its default" },
+  ...{ unit: "", help: "Some help.", effect: "live", effect_text: "at once", default_text: "its default" },
   ...{ choices: [], range_text: "its range", minimum: 0, maximum: 1, step: 1, stops: null },
 };
 
 /** @type {Tunable} */
-export const depth = { ...plain, name: "pond.depth", kind: "int", unit: "m", default: 4, minimum: 1, maximum: 40 };
+export const depth = { ...plain, name: "pond.depth", type: "int", unit: "m", default: 4, minimum: 1, maximum: 40 };
 /** @type {Tunable} */
-export const area = { ...plain, name: "pond.area", kind: "int", default: 64, minimum: 0, maximum: 4096, stops: [0, 1, 64, 4096] };
+export const area = { ...plain, name: "pond.area", type: "int", default: 64, minimum: 0, maximum: 4096, stops: [0, 1, 64, 4096] };
 /** @type {Tunable} */
-export const frozen = { ...plain, name: "pond.frozen", kind: "bool", default: false };
+export const frozen = { ...plain, name: "pond.frozen", type: "bool", default: false };
 /** @type {Tunable} */
-export const colour = { ...plain, name: "fish.colour", kind: "choice", default: "blue", choices: ["blue", "brown"] };
+export const colour = { ...plain, name: "fish.colour", type: "choice", default: "blue", choices: ["blue", "brown"] };
 
 /** @param {State["values"]} changes */
 export function values(changes = {}) {
@@ -34,7 +34,7 @@ export const tuning = {
 
 /** @param {string} title @param {...string} keys @returns {Chart} */
 export function chart(title, ...keys) {
-  const traces = keys.map((key) => ({ key, label: key, unit: "fish", axis: 1, step: true, color: "red", help: "" }));
+  const traces = keys.map((key) => ({ key, label: key, unit: "fish", axis: 1, is_step: true, color: "red", divisor: 1, help: "" }));
   return { title, unit: "fish", unit_right: "", traces };
 }
 
@@ -68,8 +68,8 @@ export const whole = {
   values: values(),
   presets: {
     names: [
-      { name: "default", help: "Every tunable at its default.", is_saved: false },
-      { name: "mine", help: "", is_saved: true },
+      { name: "default", help: "Every tunable at its default.", is_saved: false, values: {} },
+      { name: "mine", help: "", is_saved: true, values: {} },
     ],
     current: "default",
   },

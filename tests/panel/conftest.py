@@ -12,18 +12,8 @@ import pytest
 
 from tests.control.made_up import MadeUpBlock, make_block
 from workbench.control import ControlBlock
-from workbench.panel.messages import (
-    Attach,
-    Baseline,
-    Detach,
-    Frame,
-    FromKernel,
-    Plotly,
-    Request,
-    State,
-    Undo,
-    Who,
-)
+from workbench.panel.actions import Actions
+from workbench.panel.protocol import Baseline, Frame, FromKernel, Plotly, State, Who
 from workbench.panel.pump import Pump
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
@@ -44,24 +34,16 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.messages: list[tuple[dict[str, Any], bytes | None]] = []
         self.session = LiveSession()
-        self.pump = Pump(self.session, self, StateBook(PresetStore(folder / "presets.json")), self.act)
+        actions = Actions(self.session, PresetStore(folder / "presets.json"))
+        self.pump = Pump(self.session, self, StateBook(self.session, actions), actions)
         self.now_s = 0.0
-
-    def act(self, request: Request) -> None:
-        """Some of what a panel can be asked for."""
-        match request:
-            case Attach(path=path):
-                self.session.attach(path)
-            case Detach(restore=restore):
-                self.session.detach(restore=restore)
-            case Undo():
-                self.session.settings.undo()
 
     def push(self, content: FromKernel, buffer: bytes | memoryview | None = None) -> None:
         """What the widget does for a real panel; every message is as it is declared."""
-        read = msgspec.convert(content, MESSAGES[content["type"]])
-        assert read.keys() == content.keys()
-        self.messages.append((dict(content), bytes(buffer) if buffer is not None else None))
+        plain = msgspec.to_builtins(content)
+        read = msgspec.convert(plain, MESSAGES[content["type"]])
+        assert read.keys() == plain.keys()
+        self.messages.append((plain, bytes(buffer) if buffer is not None else None))
 
     def step(self, seconds: float = 0.1) -> None:
         """Lets time pass at once."""

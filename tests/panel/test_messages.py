@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from scripts.front_types import write_declarations
 from tests.panel.conftest import Desk
 from workbench.errors import BadParameter
-from workbench.panel import messages
+from workbench.panel import protocol
+from workbench.panel.requests import RequestTable, request
 
 
-def test_every_message_of_a_view_can_be_read() -> None:
-    assert set(get_args(messages.Request)) == set(messages.FromView.__subclasses__())
-    read = messages.read_message({"type": "save_preset", "name": "mine", "view": "a"})
-    assert read == messages.SavePreset(name="mine", view="a")
+def test_a_request_is_read_as_a_call() -> None:
+    desk = Requests()
+    RequestTable(desk).read({"type": "keep", "name": "mine", "view": "a"}).call()
     # A number that is typed stays as it was typed: a view's numbers have 53 bits only.
     form = {"workload": "larson", "seed": "18446744073709551615"}
-    assert messages.read_message({"type": "start", "spec": form}) == messages.Start(spec=form)  # type: ignore[arg-type]
+    RequestTable(desk).read({"type": "begin", "spec": form}).call()
+    assert desk.calls == [("mine", "a", 1), form]
+
+
+class Requests:
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    @request()
+    def keep(self, view: str, name: str, count: int = 1) -> None:
+        self.calls.append((name, view, count))
+
+    @request("begin")
+    def start(self, spec: protocol.RunForm) -> None:
+        self.calls.append(spec)
+
+    def close(self) -> None:
+        raise AssertionError("no page may ask for this")
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
+        ({"type": "close"}, "message 'close' of its page: Invalid value 'close'"),
         ({"type": "no such thing"}, "message 'no such thing' of its page: Invalid value 'no such thing'"),
         ({}, "message None of its page: Object missing required field `type`"),
         (
@@ -36,9 +54,11 @@ def test_every_message_of_a_view_can_be_read() -> None:
         ({"type": "set", "name": "a", "value": [1]}, "got `array` - at `$.value`"),
     ],
 )
-def test_a_message_that_does_not_fit_is_refused_in_one_line(content: dict[str, Any], told: str) -> None:
+def test_a_message_that_does_not_fit_is_refused_in_one_line(
+    desk: Desk, content: dict[str, Any], told: str
+) -> None:
     with pytest.raises(BadParameter) as caught:
-        messages.read_message(content)
+        RequestTable(desk.pump, desk.session, desk.session.settings).read(content)
     (line,) = str(caught.value).splitlines()
     assert told in line
     assert line.endswith("load the page again")
@@ -59,7 +79,7 @@ def test_the_state_has_all_parts(desk: Desk) -> None:
     desk.ask("hello")
     desk.step(0.3)
     told = next(content for content, _ in desk.messages if content["type"] == "state")
-    declared = messages.StateParts.__annotations__.keys()
+    declared = protocol.StateParts.__annotations__.keys()
     assert declared - told.keys() == {"tuning"}  # this panel has no tuner
     assert told.keys() - declared == {"type", "number", "log_restart"}
 

@@ -7,7 +7,6 @@ import numpy as np
 from tests.control.made_up import MadeUpBlock
 from tests.panel.conftest import Desk, read_chart
 from workbench.panel.frames import ACK_TIMEOUT_S, FORGET_AFTER_S, FrameMaker, ViewBook
-from workbench.panel.messages import Report
 from workbench.panel.pump import PLOTLY_INTERVAL_S
 from workbench.plots import build_charts
 from workbench.sessions import Column, History
@@ -272,7 +271,7 @@ def test_an_hour_makes_no_frame_larger() -> None:
     sizes = []
     views = ViewBook()
     titles = [chart.title for chart in charts]
-    views.note_report(Report(view="a", visible=titles, width=400, span=0, zooms=[]), 0.0)
+    views.note_report("a", 0.0, titles, width_px=400)
     for index in range(45_000):
         if index % 50 == 0:
             noise = generator.integers(0, 2048, size=48).tolist()

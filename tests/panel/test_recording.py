@@ -14,7 +14,7 @@ import pytest
 
 from tests.control.made_up import MadeUpBlock
 from workbench.errors import BadParameter
-from workbench.panel.messages import RunForm
+from workbench.panel.protocol import RunForm
 from workbench.panel.session import LiveSession
 from workbench.processes import Program
 from workbench.sessions import Session, compare_sessions, explain_inexactness, repeat_session

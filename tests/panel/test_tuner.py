@@ -17,7 +17,7 @@ from tests.cli.terminal import run_workbench
 from tests.tuning.fakes import FakeMeasurer, hidden_optimum, same
 from workbench.errors import WorkbenchError
 from workbench.experiments import Result, Run
-from workbench.panel.messages import Tune
+from workbench.panel.session import LiveSession
 from workbench.panel.tuner import Tuner
 from workbench.panel.tuning_panel import TuningPanel
 
@@ -35,8 +35,10 @@ REQUEST: dict[str, Any] = {
 }
 
 
-def ask(**changes: Any) -> Tune:
-    return Tune(**(REQUEST | changes))
+def begin(tuner: Tuner, **changes: Any) -> Path:
+    """A study; the path of its file."""
+    tuner.start(**(REQUEST | changes))
+    return Path(tuner.describe().path)
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:
@@ -56,7 +58,7 @@ def tmp_path() -> Iterator[Path]:
 @pytest.fixture
 def tuner(tmp_path: Path) -> Iterator[Tuner]:
     """A tuner whose settings near 60 % are a fifth faster."""
-    made = Tuner(tmp_path / "studies", FakeMeasurer(hidden_optimum))
+    made = Tuner(tmp_path / "studies", LiveSession(), FakeMeasurer(hidden_optimum))
     yield made
     made.close()
     assert not made.is_running
@@ -65,44 +67,44 @@ def tuner(tmp_path: Path) -> Iterator[Tuner]:
 def test_a_study_is_told_as_it_goes_on_and_its_file_is_one_of_the_command(
     tuner: Tuner, tmp_path: Path
 ) -> None:
-    assert tuner.describe()["state"] == "idle"
-    assert "TLS cache" in tuner.describe()["groups"]
-    path = tuner.start(ask())
+    assert tuner.describe().state == "idle"
+    assert "TLS cache" in tuner.describe().groups
+    path = begin(tuner)
     assert path.parent == tmp_path / "studies"
     wait_until(lambda: not tuner.is_running)
     told = tuner.describe()
-    assert (told["state"], told["objectives"]) == ("done", ("throughput",))
-    assert [row["number"] for row in told["rows"]] == [3, 2, 1, 0]
-    assert [point[0] for point in told["points"]] == [0, 1, 2, 3]
-    assert told["best"].startswith("trial ")
-    assert "tls.grow_percent 61 %" in told["best"]
-    assert any("better than the defaults on what was held out" in line for line in told["lines"])
+    assert (told.state, told.objectives) == ("done", ("throughput",))
+    assert [row.number for row in told.rows] == [3, 2, 1, 0]
+    assert [point[0] for point in told.points] == [0, 1, 2, 3]
+    assert told.best.startswith("trial ")
+    assert "tls.grow_percent 61 %" in told.best
+    assert any("better than the defaults on what was held out" in line for line in told.lines)
     assert tuner.best == {"tls.grow_percent": 61}
     shown = run_workbench("tune", path, "--show", "--json").json
     assert (shown["finished"], shown["best_settings"]) == (4, {"tls.grow_percent": 61})
 
 
 def test_where_nothing_is_better_it_says_so(tmp_path: Path) -> None:
-    tuner = Tuner(tmp_path, FakeMeasurer(same))
-    tuner.start(ask(group="TLS cache", tunables=[], objective="both", trials=2))
+    tuner = Tuner(tmp_path, LiveSession(), FakeMeasurer(same))
+    begin(tuner, group="TLS cache", tunables=[], objective="both", trials=2)
     wait_until(lambda: not tuner.is_running)
     told = tuner.describe()
-    assert told["lines"] == ["nothing beats the defaults: keep them"]
-    assert (told["best"], tuner.best) == ("", {})
-    assert all(len(row["ratios"]) == 2 for row in told["rows"])
+    assert told.lines == ["nothing beats the defaults: keep them"]
+    assert (told.best, tuner.best) == ("", {})
+    assert all(len(row.ratios) == 2 for row in told.rows)
 
 
 def test_stop_ends_a_run_that_goes_on(tmp_path: Path) -> None:
-    tuner = Tuner(tmp_path)
-    path = tuner.start(ask(seconds="600"))
+    tuner = Tuner(tmp_path, LiveSession())
+    path = begin(tuner, seconds="600")
     wait_until((path.parent / f"{path.stem}.results").exists)
     with pytest.raises(WorkbenchError, match="a study goes on already"):
-        tuner.start(ask())
+        begin(tuner)
     tuner.stop()
     wait_until(lambda: not tuner.is_running)
     told = tuner.describe()
-    assert told["state"] == "stopped"
-    assert f"workbench tune {path}" in told["text"]
+    assert told.state == "stopped"
+    assert f"workbench tune {path}" in told.text
     shown = run_workbench("tune", path, "--show", "--json").json
     assert [one["outcome"] for one in shown["trials"]] in ([], ["running"])
 
@@ -116,37 +118,39 @@ def test_values_are_tried_while_it_goes_on_and_a_stopped_study_goes_on(tmp_path:
         assert may_go_on.wait(CAP_S)
         return measurer(run)
 
-    tuner = Tuner(tmp_path, measure)
+    session = LiveSession()
+    tuner = Tuner(tmp_path, session, measure)
     with pytest.raises(WorkbenchError, match="no study goes on"):
-        tuner.inject({})
-    path = tuner.start(ask(trials="3"))
+        tuner.try_values()
+    path = begin(tuner, trials="3")
     assert entered.wait(CAP_S)
-    tuner.inject({"tls.grow_percent": 66, "tls.max_slots": 64})  # the other is not searched
+    session.settings.apply({"tls.grow_percent": 66, "tls.max_slots": 64}, "notebook")  # one is not searched
+    tuner.try_values()
     tuner.stop()
     may_go_on.set()
     wait_until(lambda: not tuner.is_running)
-    assert tuner.describe()["state"] == "stopped"
-    again = Tuner(tmp_path / "another panel", measurer)
-    again.go_on(path)
+    assert tuner.describe().state == "stopped"
+    again = Tuner(tmp_path / "another panel", session, measurer)
+    again.go_on(str(path))
     wait_until(lambda: not again.is_running)
-    assert again.describe()["state"] == "done"
+    assert again.describe().state == "done"
     told = run_workbench("tune", path, "--show", "--json").json["trials"]
     assert [(one["is_injected"], one["number"]) for one in told] == [(False, 0), (True, 1), (False, 2)]
     assert told[1]["settings"] == {"tls.grow_percent": 66}
     with pytest.raises(WorkbenchError, match="cannot be read"):
-        again.go_on(tmp_path / "none.toml")
+        again.go_on(str(tmp_path / "none.toml"))
 
 
 def test_a_study_that_cannot_go_on_is_told(tmp_path: Path) -> None:
     def fails(run: Run, *, warm_bytes: int | None = None) -> Result:
         raise RuntimeError("no such luck")
 
-    tuner = Tuner(tmp_path, fails)
-    tuner.start(ask())
+    tuner = Tuner(tmp_path, LiveSession(), fails)
+    begin(tuner)
     wait_until(lambda: not tuner.is_running)
-    assert tuner.describe()["state"] == "failed"
-    assert tuner.describe()["text"] == "unexpected RuntimeError: no such luck"
-    tuner.start(ask())  # it can be tried again
+    assert tuner.describe().state == "failed"
+    assert tuner.describe().text == "unexpected RuntimeError: no such luck"
+    begin(tuner)  # it can be tried again
     wait_until(lambda: not tuner.is_running)
 
 
@@ -169,19 +173,19 @@ def test_what_is_wrong_is_said_before_anything_runs(
     tuner: Tuner, tmp_path: Path, changes: Mapping[str, Any], said: str
 ) -> None:
     with pytest.raises(WorkbenchError) as caught:
-        tuner.start(ask(**changes))
+        begin(tuner, **changes)
     assert said in str(caught.value)
     assert not tuner.is_running
     assert list(tmp_path.rglob("*.toml")) == []
 
 
 def test_a_dataset_is_tuned_by_its_name(tuner: Tuner) -> None:
-    path = tuner.start(ask(spec={"workload": "replay", "trace": "gcc_cc1", "parameters": {}}, trials=1))
+    path = begin(tuner, spec={"workload": "replay", "trace": "gcc_cc1", "parameters": {}}, trials=1)
     wait_until(lambda: not tuner.is_running)
     text = path.read_text()
     assert 'trace = "gcc_cc1"' in text
     assert "loops = 0" in text
-    assert any("the study has seen it" in line for line in tuner.describe()["lines"])
+    assert any("the study has seen it" in line for line in tuner.describe().lines)
 
 
 def test_the_panel_tunes_beside_a_live_run_and_applies_the_best(

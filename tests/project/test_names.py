@@ -41,7 +41,10 @@ def list_described(block: ControlBlock) -> set[str]:
 
 
 def list_texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Strings of a Python module with their lines; docstrings, which give examples, are left out."""
+    """Lines of a file; of a Python module its strings, without docstrings, which give examples."""
+    if path.suffix != ".py":
+        yield from enumerate((read_text(path) or "").splitlines(), start=1)
+        return
     tree = ast.parse(read_text(path) or "")
     documents = {
         id(node.body[0].value)
@@ -67,9 +70,12 @@ def test_no_name_stands_above_the_room_of_allocators() -> None:
     files = [
         path
         for path in list_files()
-        if path.parts[0] == "workbench" and path.suffix == ".py" and not str(path).startswith(ROOM)
+        if path.parts[0] == "workbench"
+        and path.suffix in (".py", ".js", ".css")
+        and not str(path).startswith(ROOM)
     ]
     assert len(files) > 100
+    assert Path("workbench/panel/front/main.js") in files
     strays = [
         f"{path}:{line}: {name}"
         for path in files

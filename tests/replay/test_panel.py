@@ -11,10 +11,11 @@ import pytest
 
 from tests.replay import programs
 from workbench.errors import WorkbenchError
-from workbench.panel.messages import RunForm
+from workbench.panel.actions import Actions
+from workbench.panel.protocol import RunForm
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
-from workbench.panel.traces import TraceList
+from workbench.panel.traces import find_traces
 from workbench.sessions import PresetStore
 
 
@@ -96,11 +97,12 @@ def test_rates_of_different_traces_are_not_compared(
 def test_traces_of_the_folder_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     programs.write(tmp_path / "mine.haktrace", programs.mixed(10, seed=1))
-    assert {"value": "mine.haktrace", "label": "in this folder"} in TraceList().find()
+    assert {"value": "mine.haktrace", "label": "in this folder"} in find_traces()
 
 
 def test_the_form_knows_that_a_replay_needs_a_trace(session: LiveSession, tmp_path: Path) -> None:
-    parts = StateBook(PresetStore(tmp_path / "presets.json")).take_changes(session)
+    actions = Actions(session, PresetStore(tmp_path / "presets.json"))
+    parts = StateBook(session, actions).take_changes()
     needs = {entry["name"]: entry["needs_trace"] for entry in parts["workloads"]}
     assert [name for name, is_needed in needs.items() if is_needed] == ["replay"]
     assert isinstance(parts["traces"], list)

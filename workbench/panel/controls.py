@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from workbench.control import Tunable, Value
-from workbench.panel import messages
+from workbench.panel import protocol
 
 # A slider with more steps than this has chosen stops instead; exact values are typed.
 MAXIMUM_STEPS = 1000
@@ -20,27 +20,26 @@ EFFECT_TEXTS = {
 }
 
 
-def describe_controls(tunables: Iterable[Tunable]) -> list[messages.ControlGroup]:
+def describe_controls(tunables: Iterable[Tunable]) -> list[protocol.ControlGroup]:
     """Controls by component, in the order of the descriptors."""
-    groups: dict[str, list[messages.Tunable]] = {}
+    groups: dict[str, list[protocol.Tunable]] = {}
     for tunable in tunables:
         groups.setdefault(tunable.group, []).append(_describe_control(tunable))
     return [{"title": title, "tunables": members} for title, members in groups.items()]
 
 
-def _describe_control(tunable: Tunable) -> messages.Tunable:
+def _describe_control(tunable: Tunable) -> protocol.Tunable:
     is_number = tunable.type in ("int", "real")
     return {
         "name": tunable.name,
-        "label": tunable.name,
-        "kind": tunable.type,
+        "type": tunable.type,
         "unit": tunable.unit,
         "help": tunable.help,
         "effect": tunable.effect,
         "effect_text": EFFECT_TEXTS.get(tunable.effect, tunable.effect),
         "default": tunable.default,
         "default_text": tunable.format(tunable.default),
-        "choices": list(tunable.choices),
+        "choices": tunable.choices,
         "range_text": tunable.describe_range(),
         "minimum": tunable.minimum,
         "maximum": tunable.maximum,
@@ -108,7 +107,7 @@ def describe_values(
     effective: Mapping[str, Value] | None,
     problems: Mapping[str, str],
     answers: Mapping[str, int],
-) -> dict[str, messages.ControlState]:
+) -> dict[str, protocol.ControlState]:
     """The state of every control.
 
     Parameters
@@ -124,7 +123,7 @@ def describe_values(
     answers : mapping
         How often a control was answered, by name.
     """
-    states: dict[str, messages.ControlState] = {}
+    states: dict[str, protocol.ControlState] = {}
     for name, tunable in tunables.items():
         value = requested.get(name, tunable.default)
         note, is_pending = _describe_state(tunable, value, effective)

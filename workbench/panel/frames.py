@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.panel.messages import Baseline, ChartPart, Frame, Report
+from workbench.panel.protocol import Baseline, ChartPart, Frame
 from workbench.plots.charts import Chart
 from workbench.plots.rows import select_rows_in_windows
 from workbench.sessions.history import HistoryView
@@ -57,14 +57,22 @@ class ViewBook:
         """A view was closed."""
         self.views.pop(view, None)
 
-    def note_report(self, report: Report, now_s: float) -> None:
-        """A view says what it shows."""
-        entry = self.views.setdefault(report.view, View(now_s))
+    def note_report(
+        self,
+        view: str,
+        now_s: float,
+        visible: Iterable[str],
+        width_px: float,
+        span_s: float = 0.0,
+        zooms: Iterable[tuple[str, float, float]] = (),
+    ) -> None:
+        """A view says what it shows; `zooms` are titles of charts with a first and a last second."""
+        entry = self.views.setdefault(view, View(now_s))
         entry.seen_s = now_s
-        entry.visible = frozenset(report.visible)
-        entry.width_px = min(MAXIMUM_WIDTH_PX, int(report.width))
-        entry.span_s = report.span
-        entry.zooms = {title: (low, high) for title, low, high in report.zooms}
+        entry.visible = frozenset(visible)
+        entry.width_px = min(MAXIMUM_WIDTH_PX, int(width_px))
+        entry.span_s = span_s
+        entry.zooms = {title: (low, high) for title, low, high in zooms}
 
     def note_ack(self, view: str, frame: int, now_s: float) -> bool:
         """A view has drawn a frame, and so all before it; False if that view was forgotten."""
@@ -195,7 +203,7 @@ def make_baseline(charts: Sequence[Chart], history: HistoryView | None) -> tuple
     if history is None:
         return {"type": "baseline", "charts": []}, b""
     views = ViewBook()
-    views.note_report(Report(visible=[chart.title for chart in charts], width=400, span=0, zooms=()), 0.0)
+    views.note_report("", 0.0, [chart.title for chart in charts], width_px=400)
     last_s = float(history.time_s[-1]) if len(history.time_s) else 0.0
     frame, buffer = FrameMaker().make(charts, history, views, last_s)
     return {"type": "baseline", "charts": frame["charts"]}, buffer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workbench.control import EventBatch
 from workbench.errors import BadParameter
-from workbench.panel import messages
+from workbench.panel import protocol
 from workbench.panel.target import Target
 from workbench.processes import Outcome
 from workbench.sessions import Change, Column, Sample, Session, SessionWriter, gather_facts, save_notebook
@@ -101,7 +101,7 @@ class SessionKeeper:
             raise BadParameter("nothing was recorded yet: switch recording on and start a workload")
         return save_notebook(Session.open(self.latest))
 
-    def describe(self) -> messages.Recording:
+    def describe(self) -> protocol.Recording:
         """What the views show of it."""
         writer = self._writer
         size = writer.size_bytes // SHOWN_BYTES * SHOWN_BYTES if writer is not None else 0

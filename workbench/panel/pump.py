@@ -6,14 +6,15 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, cast
 
 from workbench.errors import WorkbenchError
-from workbench.panel import messages
+from workbench.panel import protocol
 from workbench.panel.frames import FrameMaker, ViewBook, make_baseline
-from workbench.panel.session import LiveSession
+from workbench.panel.requests import RequestTable, request
+from workbench.panel.session import LiveSession, PinnedRun
 from workbench.panel.state import StateBook
 from workbench.panel.widget import pack_plotly
 
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 class Views(Protocol):
     """Where messages go: the widget, or a list in a test."""
 
-    def push(self, content: messages.FromKernel, buffer: bytes | memoryview | None = None) -> None:
+    def push(self, content: protocol.FromKernel, buffer: bytes | memoryview | None = None) -> None:
         """Sends one message to all views."""
         ...
 
@@ -36,7 +37,7 @@ class Views(Protocol):
 class Pump:
     """Runs a session for its views.
 
-    Messages of views come through `receive`, those of a notebook through `request`, from any thread.
+    Messages of views come through `receive`, what a notebook asks for through `ask`, from any thread.
     Everything else happens in `step`, which the pump's own thread calls, or a test.
 
     Parameters
@@ -47,17 +48,11 @@ class Pump:
         Where messages go.
     state : StateBook
         What views are told, and were told already.
-    act : callable
-        Does what a request asks for that is not about views; it runs on the pump's thread.
+    others : object
+        What else has requests that pages may make, besides the session and its settings.
     """
 
-    def __init__(
-        self,
-        session: LiveSession,
-        views: Views,
-        state: StateBook,
-        act: Callable[[messages.Request], None],
-    ) -> None:
+    def __init__(self, session: LiveSession, views: Views, state: StateBook, *others: object) -> None:
         self.session = session
         self.book = ViewBook()
         self.frames_sent = 0
@@ -65,17 +60,18 @@ class Pump:
         self._states_sent = 0
         self._views = views
         self._state = state
-        self._act = act
+        self._table = RequestTable(self, session, session.settings, *others)
         self._maker = FrameMaker()
-        self._requests: queue.SimpleQueue[messages.Request | WorkbenchError] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._is_closing = False
         self._is_acting = False
+        self._now_s = 0.0
         self._next_sample_s = 0.0
         self._next_state_s = 0.0
         self._next_plotly_s = 0.0
         self._is_plotly_wanted = False
-        self._is_baseline_wanted = False
+        self._pinned: PinnedRun | None = None  # as the views have it
         self._recorder: object = None
         self._thread: threading.Thread | None = None
 
@@ -83,31 +79,31 @@ class Pump:
 
     def receive(self, content: Mapping[str, Any]) -> None:
         """Takes a view's message: one tunable is set at once, all else is left for the pump's thread."""
-        settings = self.session.settings
         try:
-            message = messages.read_message(content)
+            read = self._table.read(content)
         except WorkbenchError as error:
-            self.request(error)
+            self._leave(partial(self._fail, error))
             return
-        match message:
-            case messages.Set(name=name, value=value, gesture=gesture):
-                settings.set_one(name, value, gesture)
-                self.wake()
-            case messages.Reset(name=name):
-                settings.reset(name)
-                self.wake()
-            case _:
-                self.request(message)
+        if read.is_immediate:
+            read.call()
+            self.wake()
+        elif read.owner is self:
+            self._leave(read.call)
+        else:
+            self.ask(read.call)
 
-    def request(self, message: messages.Request | WorkbenchError) -> None:
-        """Leaves a request for the pump's thread, or the error of one that cannot be read."""
-        self._requests.put(message)
+    def ask(self, action: Callable[[], object]) -> None:
+        """Leaves an action for the pump's thread; if it returns a text, that is shown as its success."""
+        self._leave(partial(self._act, action))
+
+    def _leave(self, call: Callable[[], object]) -> None:
+        self._waiting.put(call)
         self._wake.set()
 
     @property
     def is_busy(self) -> bool:
         """Whether something that was asked for is not carried out yet."""
-        return self._is_acting or not self._requests.empty()
+        return self._is_acting or not self._waiting.empty()
 
     def wake(self) -> None:
         """Makes the pump tell the views soon what changed."""
@@ -138,15 +134,14 @@ class Pump:
 
     def step(self, now_s: float) -> None:
         """Carries out what was asked, samples if it is time, sends what is due."""
+        self._now_s = now_s
         while True:
             self._is_acting = True  # before the queue is looked at, so that nobody sees it between the two
             try:
-                message = self._requests.get_nowait()
+                call = self._waiting.get_nowait()
             except queue.Empty:
                 break
-            self._guard(partial(self._carry_out, message, now_s))
-            if not isinstance(message, messages.Ack):
-                self._next_state_s = min(self._next_state_s, now_s)
+            self._guard(call)
         self._is_acting = False
         if now_s >= self._next_sample_s:
             self._next_sample_s = max(self._next_sample_s + SAMPLE_INTERVAL_S, now_s)
@@ -154,87 +149,104 @@ class Pump:
         if now_s >= self._next_state_s:
             self._next_state_s = now_s + STATE_INTERVAL_S
             self._guard(self._send_state)
-        if self._is_baseline_wanted:
-            self._is_baseline_wanted = False
-            self._guard(self.send_baseline)
+        if self._pinned is not self.session.pinned:
+            self._guard(self._send_baseline)
         if self._is_plotly_wanted and now_s >= self._next_plotly_s:
             self._is_plotly_wanted = False
             self._next_plotly_s = now_s + PLOTLY_INTERVAL_S
             self._guard(lambda: self._push({"type": "plotly"}, pack_plotly()))
-        self._guard(lambda: self._send_frame(now_s))
+        self._guard(self._send_frame)
 
-    def _guard(self, action: Callable[[], None]) -> None:
+    def _guard(self, action: Callable[[], object]) -> None:
         """An error is shown in the panel, whatever it is; the pump goes on."""
         try:
             action()
         except WorkbenchError as error:
-            self.session.error = str(error)
-            self.wake()
+            self._fail(error)
         except Exception as error:
             logger.exception("the tuning panel's pump")
-            self.session.error = f"unexpected {type(error).__name__}: {error}"
-            self.wake()
+            self._fail(f"unexpected {type(error).__name__}: {error}")
 
-    def _carry_out(self, message: messages.Request | WorkbenchError, now_s: float) -> None:
-        view = "" if isinstance(message, WorkbenchError) else message.view
-        match message:
-            case WorkbenchError():
-                raise message
-            case messages.Ack(frame=frame):
-                if not self.book.note_ack(view, frame, now_s):
-                    # It was silent for long, as a computer that slept; it may have missed anything.
-                    self.book.note_hello(view, now_s)
-                    self._push({"type": "who"})
-            case messages.Report():
-                if view not in self.book.views:  # what it said before was lost
-                    self._welcome(view, now_s)
-                self.book.note_report(message, now_s)
-                self._maker.forget()
-            case messages.Hello():
-                self._welcome(view, now_s)
-            case messages.Bye():
-                self.book.note_bye(view)
-            case messages.AskPlotly():
-                self._is_plotly_wanted = True
-            case _:
-                # An error and a message of success never stand beside each other.
-                self._state.message = ""
-                self._act(message)
-                self.session.error = self.session.settings.error = ""
+    def _fail(self, error: object) -> None:
+        self.session.error = str(error)
+        self.wake()
 
-    def _welcome(self, view: str, now_s: float) -> None:
-        """Everything is sent anew; a view may ask for it as often as it likes."""
-        self.book.note_hello(view, now_s)
+    def _act(self, action: Callable[[], object]) -> None:
+        self._next_state_s = 0.0
+        # An error and a message of success never stand beside each other.
+        self._state.message = ""
+        told = action()
+        self._state.message = told if isinstance(told, str) else ""
+        self.session.error = self.session.settings.error = ""
+
+    @request()
+    def hello(self, view: str) -> None:
+        """A view is there, and needs the whole state; it may ask as often as it likes."""
+        self.book.note_hello(view, self._now_s)
         self._maker.forget()
         self._state.forget()
-        self._is_baseline_wanted = self.session.pinned is not None
+        if self.session.pinned is not None:
+            self._pinned = None
+        self._next_state_s = 0.0
 
-    def send_baseline(self) -> None:
-        """Sends the pinned run, or that there is none."""
-        pinned = self.session.pinned
+    @request()
+    def bye(self, view: str) -> None:
+        """A view is closed."""
+        self.book.note_bye(view)
+
+    @request()
+    def report(
+        self,
+        view: str,
+        visible: Sequence[str],
+        width: float,
+        span: float,
+        zooms: Sequence[tuple[str, float, float]],
+    ) -> None:
+        """Which charts a view shows, how wide in pixels, and which span of time in seconds (0: all).
+
+        `zooms` has the title, the first and the last second of each chart that is zoomed.
+        """
+        if view not in self.book.views:  # what it said before was lost
+            self.hello(view)
+        self.book.note_report(view, self._now_s, visible, width, span, zooms)
+        self._maker.forget()
+
+    @request()
+    def ack(self, view: str, frame: int) -> None:
+        """A view has drawn the frame of that number."""
+        if not self.book.note_ack(view, frame, self._now_s):
+            # It was silent for long, as a computer that slept; it may have missed anything.
+            self.book.note_hello(view, self._now_s)
+            self._push({"type": "who"})
+
+    @request()
+    def ask_plotly(self) -> None:
+        """A view needs the script that draws charts."""
+        self._is_plotly_wanted = True
+
+    def _send_baseline(self) -> None:
+        self._pinned = pinned = self.session.pinned
         charts = pinned.charts if pinned else ()
         self._push(*make_baseline(charts, pinned.history if pinned else None))
 
     def _send_state(self) -> None:
-        parts = self._state.take_changes(self.session)
+        parts = self._state.take_changes()
         entries = self.session.take_new_entries()
-        state = cast(messages.State, {"type": "state", "number": self._states_sent + 1, **parts})
+        state = cast(protocol.State, {"type": "state", "number": self._states_sent + 1, **parts})
         if self._state.is_fresh:
             self._state.is_fresh = False
             state["log_restart"] = True
             entries = self.session.all_entries()
         if entries:
-            state["log"] = [
-                {"number": entry.number, "time": entry.time, "text": entry.text, "kind": entry.kind}
-                for entry in entries
-            ]
+            state["log"] = entries
         if len(state) > 2:
             self._states_sent += 1
             self._push(state)
 
-    def _send_frame(self, now_s: float) -> None:
+    def _send_frame(self) -> None:
         target = self.session.target
-        if target is None or not self.book.may_send(now_s):
+        if target is None or not self.book.may_send(self._now_s):
             return
         if target.recorder is not self._recorder:
             self._recorder = target.recorder
@@ -242,14 +254,14 @@ class Pump:
         history = target.recorder.history
         charts = self.session.charts
         last = {key: history.last(key) for chart in charts for key in chart.keys}
-        due = self._maker.due_charts(charts, self.book.visible, last, history.sample_count, now_s)
+        due = self._maker.due_charts(charts, self.book.visible, last, history.sample_count, self._now_s)
         if not due:
             return
         content, buffer = self._maker.make(due, history.view(), self.book, history.last_time_s)
-        self.book.note_sent(content["number"], now_s)
+        self.book.note_sent(content["number"], self._now_s)
         self.frames_sent += 1
         self._push(content, buffer)
 
-    def _push(self, content: messages.FromKernel, buffer: bytes | None = None) -> None:
+    def _push(self, content: protocol.FromKernel, buffer: bytes | None = None) -> None:
         self.messages_sent += 1
         self._views.push(content, buffer or None)

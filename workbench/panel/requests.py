@@ -1,133 +1,109 @@
-"""A request for a run, as a form or a notebook gives it: read exactly, or refused in one line."""
+"""What a page may ask for: a request is a method with the mark `@request`, its parameters are the fields.
+
+The message `{"type": "detach", "restore": true, "view": "a"}` calls `detach(restore=True)` of the object that
+has a request of that name. `scripts/front_types.py` writes all requests as declarations of TypeScript,
+against which `make front` checks the front end: a field renamed on one side only is an error.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
+import functools
+import inspect
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from workbench.allocators import DEFAULT_ALLOCATOR, get_row, rows
-from workbench.control import Value
-from workbench.errors import BadParameter, OutOfRange
-from workbench.panel.messages import RunForm, ShownRun
-from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S
-from workbench.panel.traces import name_trace
-from workbench.processes import Run
-from workbench.workloads import MAXIMUM_THREADS, REPLAY
+import msgspec
 
-MAXIMUM_SEED = 2**64 - 1
+from workbench.errors import BadParameter
+
+_Method = TypeVar("_Method", bound=Callable[..., object])
 
 
-def read_request(request: RunForm, tunables: Mapping[str, Value]) -> tuple[Run, bool]:
-    """The run that is asked for, and whether it is in this process.
+class _Message(msgspec.Struct, tag_field="type", forbid_unknown_fields=True):
+    pass
+
+
+def request(name: str = "", *, is_immediate: bool = False) -> Callable[[_Method], _Method]:
+    """Marks a method as what a page may ask for.
 
     Parameters
     ----------
-    request : RunForm
-        The form. For the workload replay its `trace` is a file or the name of a dataset; the threads are
-        those of the trace.
-    tunables : mapping
-        Values for the allocator, if it has tunables.
-
-    Raises
-    ------
-    WorkbenchError
-        If something in it is wrong, with the field, the value and what is allowed.
+    name : str, optional
+        Type of the message, if it is not the method's name.
+    is_immediate : bool
+        Whether it is called at once, on the thread that brings the message; else by the pump.
     """
-    row = get_row(request.get("allocator", DEFAULT_ALLOCATOR))
-    seconds = read_seconds(request.get("seconds", 0))
-    operations = read_whole("operations", request.get("operations", 0), 0, ENDLESS_OPERATIONS)
-    if operations and seconds:
-        raise BadParameter("a run is by seconds or by operations; give one")
-    workload = request["workload"]
-    is_replay = workload == REPLAY
-    is_steady = get_row(row.in_process or row.name).is_steady(tunables)
-    if not seconds and not operations and not is_replay and is_steady:
-        operations = ENDLESS_OPERATIONS
-    parameters = request.get("parameters", {})
-    spec = Run(
-        workload=workload,
-        parameters={name: float(_read_decimal(name, value)) for name, value in parameters.items()},
-        threads=None if is_replay else read_whole("threads", request.get("threads", 1), 1, MAXIMUM_THREADS),
-        seed=read_whole("seed", request.get("seed", 1), 0, MAXIMUM_SEED),
-        allocator=row.in_process or row.name,
-        seconds=None if operations else seconds or ENDLESS_S,
-        operations=operations or None,
-        trace=_read_trace(request) if is_replay else None,
-        tunables=dict(tunables) if row.is_tunable else {},
+
+    def mark(method: _Method) -> _Method:
+        vars(method).update(request_name=name or method.__name__, is_immediate=is_immediate)
+        return method
+
+    return mark
+
+
+@dataclass(frozen=True)
+class Request:
+    """A message that was read: what is to be called, and when."""
+
+    call: Callable[[], object]
+    owner: object
+    is_immediate: bool
+
+
+class RequestTable:
+    """The requests of some objects, or of some classes, if they are only described.
+
+    Attributes
+    ----------
+    types : tuple of type
+        A struct for each request.
+    """
+
+    def __init__(self, *owners: object) -> None:
+        self._entries: dict[type, tuple[object, Callable[..., object], list[str]]] = {}
+        for owner in owners:
+            for _, method in inspect.getmembers(owner if inspect.isclass(owner) else type(owner)):
+                if hasattr(method, "request_name"):
+                    parameters = list(inspect.signature(method, eval_str=True).parameters.values())[1:]
+                    names = [parameter.name for parameter in parameters]
+                    self._entries[_define(method.request_name, parameters)] = owner, method, names
+        self.types = tuple(self._entries)
+
+    def read(self, content: Mapping[str, Any]) -> Request:
+        """Reads a page's message.
+
+        Raises
+        ------
+        BadParameter
+            If there is no such request, or a field is missing, unknown or of another type.
+        """
+        try:
+            message: Any = msgspec.convert(content, functools.reduce(operator.or_, self.types))
+        except msgspec.ValidationError as error:
+            kind = content.get("type")
+            raise BadParameter(
+                f"the panel cannot read the message {kind!r} of its page: {error}; load the page again"
+            ) from None
+        owner, method, names = self._entries[type(message)]
+        call = functools.partial(method, owner, **{name: getattr(message, name) for name in names})
+        return Request(call, owner, vars(method)["is_immediate"])
+
+
+def _define(name: str, parameters: list[inspect.Parameter]) -> type:
+    fields = {parameter.name: parameter for parameter in parameters}
+    # Every message says from which view it comes.
+    fields["view"] = inspect.Parameter("view", inspect.Parameter.KEYWORD_ONLY, default="", annotation=str)
+    return msgspec.defstruct(
+        name.title().replace("_", ""),
+        [
+            (one.name, one.annotation)
+            if one.default is one.empty
+            else (one.name, one.annotation, one.default)
+            for one in fields.values()
+        ],
+        bases=(_Message,),
+        tag=name,
+        kw_only=True,
     )
-    spec.check()
-    return spec, bool(row.in_process)
-
-
-def _read_trace(request: RunForm) -> str:
-    text = request.get("trace", "").strip()
-    if not text:
-        raise BadParameter("trace: choose a dataset, or give the path of a recorded trace")
-    return text
-
-
-def read_whole(name: str, value: object, minimum: int, maximum: int) -> int:
-    """A whole number, to its last digit.
-
-    Raises
-    ------
-    BadParameter
-        If it is no number, or has a fraction.
-    OutOfRange
-        If it is not within `minimum` to `maximum`.
-    """
-    allowed = f"give a whole number of {minimum} to {maximum}"
-    number = _read_decimal(name, value, f"; {allowed}")
-    if not minimum <= number <= maximum:
-        raise OutOfRange(f"{name}: {value} is out of range; {allowed}")
-    if number != number.to_integral_value():
-        raise BadParameter(f"{name}: {value} is not whole; {allowed}")
-    return int(number)
-
-
-def read_seconds(value: object) -> float:
-    """Length of a run in seconds; 0 is until it is stopped.
-
-    Raises
-    ------
-    WorkbenchError
-        If it is no number, negative, or more than a run may last.
-    """
-    allowed = f"give 0 (until Stop) to {ENDLESS_S:.0f} s"
-    number = _read_decimal("seconds", value, f"; {allowed}")
-    if not 0 <= number <= Decimal(ENDLESS_S):
-        raise OutOfRange(f"seconds: {value} is out of range; {allowed}")
-    return float(number)
-
-
-def _read_decimal(name: str, value: object, remedy: str = "") -> Decimal:
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        raise BadParameter(f"{name}: {str(value)!r} is not a number{remedy}") from None
-    if not number.is_finite():
-        raise BadParameter(f"{name}: {value} is not a finite number{remedy}")
-    return number
-
-
-def describe_spec(spec: Run, *, in_process: bool, number: int) -> ShownRun:
-    """What a form shows of a run; numbers as texts, since a view's numbers have 53 bits only."""
-    seconds = 0.0 if spec.length_s >= ENDLESS_S else spec.length_s
-    resolved = spec.resolve()
-    return {
-        "number": number,
-        "workload": spec.workload,
-        "trace": "" if spec.trace is None else name_trace(Path(spec.trace)),
-        "allocator": name_allocator(spec, in_process=in_process),
-        "threads": str(resolved.threads),
-        "seed": str(spec.seed),
-        "seconds": f"{seconds:.10g}",
-        "parameters": {name: f"{value:.17g}" for name, value in resolved.parameters.items()},
-    }
-
-
-def name_allocator(spec: Run, *, in_process: bool) -> str:
-    """The row of the table that it runs under."""
-    names = (row.name for row in rows() if in_process and row.in_process == spec.allocator)
-    return next(names, spec.allocator)

@@ -9,15 +9,15 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.allocators import DEFAULT_ALLOCATOR, Row, get_allocator, get_row, rows
-from workbench.control import WORKLOAD_KIND, BlockInfo, EventBatch, Value, find_blocks
+from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator, get_row, rows
+from workbench.control import WORKLOAD_KIND, BlockInfo, EventBatch, find_blocks
 from workbench.errors import BadParameter, NoProcess, WorkbenchError
 from workbench.panel.controls import describe_change
+from workbench.panel.forms import describe_spec, read_form
 from workbench.panel.keeper import SessionKeeper
-from workbench.panel.messages import RunForm, RunState, ShownRun
-from workbench.panel.requests import describe_spec, read_request
+from workbench.panel.protocol import LogEntry, RunForm, RunState, ShownRun
+from workbench.panel.requests import request
 from workbench.panel.settings import YOU, SettingsDesk
-from workbench.panel.status import Status, format_rate, write_status
 from workbench.panel.target import Target, attach_target, start_target
 from workbench.plots import Chart, Marker, build_charts
 from workbench.processes import Outcome
@@ -27,16 +27,6 @@ LOG_ENTRIES = 500
 EVENTS_A_STEP = 12
 CHANGE_SHOWN_S = 20.0
 MAXIMUM_MARKERS = 200
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """A line of the log; a later one with the same number replaces it. `kind` is its colour."""
-
-    number: int
-    time: str
-    text: str
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -50,8 +40,18 @@ class PinnedRun:
     work: tuple[object, ...] | None
 
 
+def format_rate(rate: float) -> str:
+    """'41.2 M', '870 k', '12'."""
+    for factor, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if rate >= factor:
+            return f"{rate / factor:.3g}{suffix}"
+    return f"{rate:.0f}"
+
+
 class LiveSession:
     """One process at a time: started or attached to, recorded, told about.
+
+    Whatever cannot be done raises a WorkbenchError with the reason.
 
     Parameters
     ----------
@@ -80,61 +80,35 @@ class LiveSession:
 
     # --- what runs ---
 
-    def start(self, request: RunForm) -> None:
-        """Starts a workload in a worker, or in this process.
-
-        Parameters
-        ----------
-        request : RunForm
-            What is to run.
-
-        Raises
-        ------
-        WorkbenchError
-            If something in it is wrong, or the run does not start.
-        """
-        if self.is_process_alive:
-            raise BadParameter("something runs already: stop it, or detach, first")
-        allocator = self.choose(request.get("allocator", DEFAULT_ALLOCATOR))
-        spec, in_process = read_request(request, self._start_values(is_live_only=bool(allocator.in_process)))
+    @request()
+    def start(self, spec: RunForm) -> None:
+        """Starts a workload in a worker, or in this process."""
+        self._check_idle()
+        allocator = spec.get("allocator", DEFAULT_ALLOCATOR)
+        self.choose(allocator)
+        in_process = bool(get_row(allocator).in_process)
+        run = read_form(spec, self.settings.staged_changes(is_live_only=in_process))
         self._leave()
-        target = start_target(spec, in_process=in_process)
-        self._enter(target, "running", is_foreign=False)
+        self._enter(start_target(run, in_process=in_process), "running", is_foreign=False)
         self._run_number += 1
-        self.shown_spec = describe_spec(spec, in_process=in_process, number=self._run_number)
+        self.shown_spec = describe_spec(run, in_process=in_process, number=self._run_number)
         note = " (exploratory: in this kernel's own process)" if in_process else ""
-        work = f"{spec.title} under {spec.allocator}"
-        self.tell(f"started {work}, {spec.resolve().threads_text}, seed {spec.seed}{note}")
+        work = f"{run.title} under {run.allocator}"
+        self.tell(f"started {work}, {run.resolve().threads_text}, seed {run.seed}{note}")
 
-    def choose(self, name: str) -> Row:
-        """The form shows another allocator: its tunables are those of the next start.
+    @request("choose_allocator")
+    def choose(self, allocator: str) -> None:
+        """The form shows another allocator: its tunables are those of the next start."""
+        self.settings.choose(get_allocator(get_row(allocator).in_process or allocator))
 
-        Raises
-        ------
-        MissingAllocator
-            If it cannot be used.
-        """
-        row = get_row(name)
-        self.settings.choose(get_allocator(row.in_process or name))
-        return row
-
-    def _start_values(self, *, is_live_only: bool) -> dict[str, Value]:
-        values = self.settings.staged_changes()
-        if is_live_only:
-            tunables = self.settings.tunables
-            values = {name: value for name, value in values.items() if tunables[name].effect != "start"}
-        return values
-
-    def attach(self, path: str) -> None:
-        """Attaches to the process that publishes a block.
-
-        Raises
-        ------
-        WorkbenchError
-            If it is gone, or may not be read.
-        """
+    def _check_idle(self) -> None:
         if self.is_process_alive:
             raise BadParameter("something runs already: stop it, or detach, first")
+
+    @request()
+    def attach(self, path: str) -> None:
+        """Attaches to the process that publishes the control block of that path."""
+        self._check_idle()
         if not path:
             raise NoProcess("there is no running process to attach to; start one with 'workbench exec'")
         self._leave()
@@ -142,13 +116,11 @@ class LiveSession:
         self._enter(target, "attached", is_foreign=True)
         self.tell(f"attached to {target.subject}")
 
+    @request()
     def detach(self, *, restore: bool) -> None:
         """Lets go of an attached process, with the values it had before if wanted.
 
-        Raises
-        ------
-        WorkbenchError
-            If the values are refused; it is let go all the same.
+        If they are refused, it is let go all the same.
         """
         target = self.target
         if target is None or target.run is not None or not self.is_process_alive:
@@ -159,6 +131,7 @@ class LiveSession:
         finally:
             self._end(f"detached from {target.subject}" + (", values restored" if restore else ""), "ended")
 
+    @request()
     def pause(self) -> None:
         """Lets the run stand still."""
         if self.state == "running" and self.target is not None and self.target.run is not None:
@@ -166,6 +139,7 @@ class LiveSession:
             self.state = "paused"
             self.tell("paused")
 
+    @request()
     def resume(self) -> None:
         """Goes on after a pause."""
         if self.state == "paused" and self.target is not None and self.target.run is not None:
@@ -173,12 +147,29 @@ class LiveSession:
             self.state = "running"
             self.tell("resumed")
 
+    @request()
     def stop(self) -> None:
         """Asks the run to end; `step` notes when it has."""
         if self.is_process_alive and self.target is not None and self.target.run is not None:
             self.target.is_stopping = True
             self.target.run.stop()
             self.note = "stopping"
+
+    @request()
+    def dismiss(self) -> None:
+        """The error that shows was read: the pump clears it after everything that succeeds."""
+
+    @request("record")
+    def switch_recording(self, *, on: bool) -> None:
+        """Recording is switched on or off."""
+        self.tell(self.keeper.switch(on))
+
+    @request()
+    def save_notebook(self) -> str:
+        """Writes the notebook that repeats the latest session."""
+        path = self.keeper.save_notebook()
+        self.tell(f"saved as notebook: {path}")
+        return f"wrote {path}"
 
     def close(self) -> None:
         """Ends what runs and lets go of what was attached to. No process is left."""
@@ -371,6 +362,7 @@ class LiveSession:
             return target.run.progress() if self.is_process_alive else 1.0
         return min(1.0, self.elapsed_s() / target.spec.length_s)
 
+    @request()
     def pin(self) -> None:
         """Keeps the recording as baseline of those that follow."""
         if self.target is None or not self.charts:
@@ -392,12 +384,7 @@ class LiveSession:
             return None
         return spec["workload"], spec["trace"], spec["parameters"]
 
-    def _pinned_rate(self) -> float:
-        """Operations per second of the pinned run, NaN if it did other work."""
-        if self.pinned is None or self.pinned.work is None or self.pinned.work != self._work():
-            return math.nan
-        return self.pinned.operations_per_s
-
+    @request()
     def unpin(self) -> None:
         """Lets the baseline go."""
         self.pinned = None
@@ -406,38 +393,49 @@ class LiveSession:
         """The status line."""
         target = self.target
         if target is None:
-            return write_status(Status("idle", note=self.note))
+            return self.note or "ready: choose a workload and press Start, or attach to a running process"
         if not self.is_process_alive:
-            return write_status(Status(self.state, note=self.note))
+            return self.note
         recorder = target.recorder
-        change, threads, adopted = self._describe_adoption(target)
-        return write_status(
-            Status(
-                self.state,
-                target.subject,
-                recorder.throughput(),
-                self._pinned_rate(),
-                recorder.history.last("resident_bytes"),
-                change,
-                threads,
-                adopted,
-                self.note or self.keeper.problem,
-            )
-        )
+        to = " to" if self.state == "attached" else ""
+        facts = [f"{self.state}{to} {target.subject}"]
+        rate = recorder.throughput()
+        if not math.isnan(rate):
+            facts.append(f"{format_rate(rate)} ops/s{self._compare_rate(rate)}")
+        resident_bytes = recorder.history.last("resident_bytes")
+        if not math.isnan(resident_bytes):
+            facts.append(f"{resident_bytes / 2**20:.1f} MiB resident")
+        parts = ", ".join(facts), self._describe_adoption(target), self.note or self.keeper.problem
+        return "; ".join(part for part in parts if part)
 
-    def _describe_adoption(self, target: Target) -> tuple[str, int, int]:
+    def _compare_rate(self, rate: float) -> str:
+        """The rate beside that of the pinned run, if it did the same work."""
+        pinned = self.pinned
+        if pinned is None or pinned.work is None or pinned.work != self._work():
+            return ""
+        if not pinned.operations_per_s > 0:
+            return ""
+        percent = (rate / pinned.operations_per_s - 1) * 100
+        sign = "−" if percent < 0 else "+"
+        return f" ({sign}{abs(percent):.0f} % against the pinned run)"
+
+    def _describe_adoption(self, target: Target) -> str:
+        """The latest change, for a while, and how many threads act on it."""
         since_s = max(target.recorder.start_s, time.monotonic() - CHANGE_SHOWN_S)
         changes = self.settings.changes.entries(since_s)
         if not changes or target.allocator_block is None:
-            return "", 0, 0
+            return ""
         try:
             adoption = target.allocator_block.adoption()
         except WorkbenchError:
-            return "", 0, 0
+            return ""
         last = changes[-1]
         who = "" if last.cause == YOU else f"{last.cause}: "
-        text = describe_change(self.settings.tunables, last.before, last.after, most=1)
-        return f"{who}{text}", adoption.threads, adoption.adopted
+        text = who + describe_change(self.settings.tunables, last.before, last.after, most=1)
+        if not adoption.threads:
+            return text
+        threads = "thread" if adoption.threads == 1 else "threads"
+        return f"{text} adopted by {adoption.adopted} of {adoption.threads} {threads}"
 
     def find_processes(self) -> list[BlockInfo]:
         """Processes one may attach to: of this user, alive, neither this one nor our run."""

@@ -20,8 +20,9 @@ from enum import Enum
 from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, Preset, get_allocator
 from workbench.control import ControlBlock, Settings, Tunable, Value
 from workbench.errors import NoProcess, WorkbenchError
-from workbench.panel import messages
+from workbench.panel import protocol
 from workbench.panel.controls import describe_change, describe_values
+from workbench.panel.requests import request
 from workbench.processes import SetPoint, count_operations, name_process, set_between_operations
 from workbench.sessions import Change, ChangeLog
 
@@ -84,6 +85,7 @@ class SettingsDesk:
     """Values wanted for the next start, and those of the process that runs now.
 
     `set_one` and `reset` take no lock, and may be called from any thread; so may all else, which takes one.
+    What changes several values raises a WorkbenchError if one of them is refused; then nothing changed.
 
     Parameters
     ----------
@@ -187,11 +189,12 @@ class SettingsDesk:
             if was_foreign:
                 self._log.forget_undo()
 
-    def staged_changes(self) -> dict[str, Value]:
-        """Values for the next start that differ from the defaults."""
+    def staged_changes(self, *, is_live_only: bool = False) -> dict[str, Value]:
+        """Values for the next start that differ from the defaults; of some, those that are never too late."""
         self.settle()
         defaults = self._allocator.defaults
-        return {name: value for name, value in self._staged.items() if value != defaults[name]}
+        changed = {name: value for name, value in self._staged.items() if value != defaults[name]}
+        return self._live_only(changed) if is_live_only else changed
 
     # --- values ---
 
@@ -211,7 +214,7 @@ class SettingsDesk:
         waiting = [name for name, tunable in self.tunables.items() if tunable.effect == "start"]
         return {**values, **{name: self._staged[name] for name in waiting if name in self._staged}}
 
-    def describe(self) -> dict[str, messages.ControlState]:
+    def describe(self) -> dict[str, protocol.ControlState]:
         """State of every control, for the views."""
         with self._lock:
             self.settle()
@@ -236,28 +239,35 @@ class SettingsDesk:
 
     # --- changes, by callbacks: no lock, one call ---
 
-    def set_one(self, name: str, given: object, gesture: str = "") -> None:
-        """Sets one tunable from a control; what is wrong with it is shown at the control."""
+    @request("set", is_immediate=True)
+    def set_one(self, name: str, value: Value, gesture: str = "") -> None:
+        """Sets one tunable from a control; what is wrong with it is shown at the control.
+
+        A text is read as a person types it; sets of one `gesture` are one change.
+        """
         if name not in self.tunables:
             self.error = f"this process has no tunable {name}"
             return
         try:
-            self._ask(name, given, gesture)
+            self._ask(name, value, gesture)
             self._problems.pop(name, None)
             self.error = ""
         except WorkbenchError as error:
             self._problems[name] = str(error)
         self._answers[name] = self._answers.get(name, 0) + 1
 
+    @request(is_immediate=True)
     def reset(self, name: str) -> None:
         """Sets one tunable to its default."""
         tunable = self.tunables.get(name)
         if tunable is not None:
             self.set_one(name, tunable.default)
 
-    def _ask(self, name: str, given: object, gesture: str) -> None:
+    def _ask(self, name: str, given: Value, gesture: str) -> None:
         binding = self._binding
-        asked = _Asked(binding, {name: self._read_value(binding.tunables[name], given)}, YOU, gesture)
+        tunable = binding.tunables[name]
+        value = tunable.parse(given) if isinstance(given, str) else tunable.from_word(tunable.to_word(given))
+        asked = _Asked(binding, {name: value}, YOU, gesture)
         self._asked.append(asked)
         try:
             asked.stand = self._call(binding, asked)
@@ -291,14 +301,6 @@ class SettingsDesk:
             if not asked.binding.is_foreign and asked.stand not in (_Stand.CALLED, _Stand.REFUSED):
                 wanted.update(asked.values)
         return wanted
-
-    @staticmethod
-    def _read_value(tunable: Tunable, given: object) -> Value:
-        if isinstance(given, str):
-            return tunable.parse(given)
-        if isinstance(given, bool | int | float):
-            return tunable.from_word(tunable.to_word(given))
-        raise WorkbenchError(f"{tunable.name}: {given!r} is no value; give {tunable.describe_range()}")
 
     # --- what the pump makes of it ---
 
@@ -387,13 +389,7 @@ class SettingsDesk:
     # --- changes of several values, by the pump or a notebook ---
 
     def apply(self, values: Mapping[str, Value], cause: str, gesture: str = "") -> Change | None:
-        """Sets several tunables as a whole or not at all, and logs it as one change.
-
-        Raises
-        ------
-        WorkbenchError
-            If a value is refused; then nothing changed.
-        """
+        """Sets several tunables as a whole or not at all, and logs it as one change."""
         with self._lock:
             before = self.requested()
             binding = self._binding
@@ -415,26 +411,14 @@ class SettingsDesk:
             return one.change
 
     def restore(self, values: Mapping[str, Value]) -> None:
-        """Gives a process back the values it had.
-
-        Raises
-        ------
-        WorkbenchError
-            If they are refused.
-        """
+        """Gives a process back the values it had."""
         self.apply(self._live_only(values), "restored")
 
     def _live_only(self, values: Mapping[str, Value]) -> dict[str, Value]:
         return {name: value for name, value in values.items() if self.tunables[name].effect != "start"}
 
     def apply_preset(self, preset: Preset) -> Change | None:
-        """Sets every tunable to a preset's value, or its default where the preset has none.
-
-        Raises
-        ------
-        WorkbenchError
-            If the values are refused.
-        """
+        """Sets every tunable to a preset's value, or its default where the preset has none."""
         self._preset_name = preset.name
         return self.apply(self._complete(preset), f"preset {preset.name}")
 
@@ -448,35 +432,25 @@ class SettingsDesk:
             wanted.update({name: value for name, value in preset.values.items() if name in wanted})
             return self._live_only(wanted) if self._binding.is_foreign else wanted
 
+    @request()
     def undo(self) -> None:
-        """Takes the latest change back.
-
-        Raises
-        ------
-        WorkbenchError
-            If the values are refused.
-        """
+        """Takes the latest change back."""
         with self._lock:
             change = self.changes.next_undo()
             if change is not None:
                 self.apply(change.before, "undo")
                 self._log.mark_undone(change)
 
+    @request()
     def redo(self) -> None:
-        """Makes the change again that was taken back last.
-
-        Raises
-        ------
-        WorkbenchError
-            If the values are refused.
-        """
+        """Makes the change again that was taken back last."""
         with self._lock:
             change = self.changes.next_redo()
             if change is not None:
                 self.apply(change.after, "redo")
                 self._log.mark_redone(change)
 
-    def describe_history(self) -> messages.ChangeHistory:
+    def describe_history(self) -> protocol.ChangeHistory:
         """What undo and redo would do; empty texts where there is nothing."""
         undo, redo = self.changes.next_undo(), self._log.next_redo()
         tell = describe_change

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from workbench.datasets import find, known_datasets
 from workbench.errors import WorkbenchError
-from workbench.panel.messages import TraceChoice
+from workbench.panel.protocol import TraceChoice
 from workbench.traces import SUFFIX
 
-INTERVAL_S = 3.0
 MAXIMUM_FILES = 50
 
 
@@ -24,20 +22,9 @@ def name_trace(path: Path) -> str:
     return str(path)
 
 
-class TraceList:
-    """What there is now; looked for now and then."""
-
-    def __init__(self) -> None:
-        self._until_s = 0.0
-        self._found: list[TraceChoice] = []
-
-    def find(self) -> list[TraceChoice]:
-        """Value and label of each: datasets by name, then the newest files first."""
-        now_s = time.monotonic()
-        if now_s >= self._until_s:
-            self._until_s = now_s + INTERVAL_S
-            self._found = [*_find_datasets(), *_find_files()]
-        return self._found
+def find_traces() -> list[TraceChoice]:
+    """What there is now: datasets by name, then the newest files first."""
+    return [*_find_datasets(), *_find_files()]
 
 
 def _find_datasets() -> list[TraceChoice]:

@@ -11,17 +11,20 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import tomlkit
 
-from workbench.allocators import DEFAULT_ALLOCATOR, Row, get_allocator
+from workbench.allocators import get_allocator
 from workbench.control import Value
 from workbench.errors import BadParameter, WorkbenchError
-from workbench.panel.messages import RunForm, TrialRow, Tune, Tuning
-from workbench.panel.requests import read_request, read_seconds, read_whole
+from workbench.panel.forms import read_form, read_seconds, read_whole
+from workbench.panel.protocol import Number, RunForm, TrialRow, Tuning
+from workbench.panel.requests import request
+from workbench.panel.session import LiveSession
 from workbench.panel.traces import name_trace
 from workbench.processes import Run
 
@@ -56,79 +59,62 @@ class Tuner:
     ----------
     folder : Path
         Where studies are kept.
+    session : LiveSession
+        Whose allocator is tuned, and where the best goes.
     measure : callable, optional
         Measures a run; `measure_run` unless given.
     """
 
-    def __init__(self, folder: Path, measure: Measurer | None = None) -> None:
+    def __init__(self, folder: Path, session: LiveSession, measure: Measurer | None = None) -> None:
         self._folder = folder
+        self._session = session
         self._measure = measure
         self._lock = threading.Lock()
-        self._best: dict[str, Value] = {}
         self._stop = threading.Event()
         self._injected: queue.SimpleQueue[dict[str, Value]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._started_s = 0.0
-        self._groups: dict[str, list[str]] = {}
-        self._allocator = DEFAULT_ALLOCATOR
-        self._list_groups()
-        # What the views see; replaced field by field under the lock.
-        self._told = self._tell_nothing()
+        # Replaced as a whole, under the lock.
+        self._told = Tuning(goals=list(OBJECTIVES))
+        #: Settings of the best so far; empty while nothing beats the defaults.
+        self.best: Mapping[str, Value] = {}
 
     @property
     def is_running(self) -> bool:
         """Whether a study goes on."""
         return self._thread is not None and self._thread.is_alive()
 
-    @property
-    def best(self) -> dict[str, Value]:
-        """Settings of the best so far; empty while nothing beats the defaults."""
-        with self._lock:
-            return dict(self._best)
+    def _find_groups(self) -> dict[str, list[str]]:
+        """Tunables of each component of the allocator that the form shows."""
+        groups: dict[str, list[str]] = {}
+        for tunable in self._session.settings.allocator.tunables.values():
+            groups.setdefault(tunable.group, []).append(tunable.name)
+        return groups
 
-    def choose(self, row: Row) -> None:
-        """The form shows another allocator: the next study is of its tunables."""
-        if row.is_tunable:
-            self._allocator = row.in_process or row.name
-            self._list_groups()
-            self._tell(groups=list(self._groups))
-
-    def _list_groups(self) -> None:
-        self._groups = {}
-        for tunable in get_allocator(self._allocator).tunables.values():
-            self._groups.setdefault(tunable.group, []).append(tunable.name)
-
-    def _tell_nothing(self) -> Tuning:
-        return {
-            "state": "idle",
-            "text": "",
-            "path": "",
-            "objectives": (),
-            "is_less_better": False,
-            "done": 0,
-            "left": 0,
-            "left_s": 0.0,
-            "points": [],
-            "rows": [],
-            "best": "",
-            "lines": [],
-            "has_best": False,
-            "groups": list(self._groups),
-            "goals": list(OBJECTIVES),
-        }
-
-    def start(self, request: Tune) -> Path:
-        """Begin a study.
+    @request("tune")
+    def start(
+        self,
+        spec: RunForm,
+        objective: str,
+        trials: Number,
+        seconds: Number,
+        group: str = "",
+        tunables: Sequence[str] = (),
+    ) -> None:
+        """Begin a study: of the tunables of a component (`group`), or of those named.
 
         Parameters
         ----------
-        request : Tune
-            What is asked for; its objective is one of `OBJECTIVES`.
-
-        Returns
-        -------
-        Path
-            The study's file.
+        spec : RunForm
+            The workload.
+        objective : str
+            One of `OBJECTIVES`.
+        trials : int or str
+            How many settings are tried.
+        seconds : float or str
+            Length of each run.
+        group, tunables : str, sequence of str
+            What is searched.
 
         Raises
         ------
@@ -136,9 +122,10 @@ class Tuner:
             If something in it is wrong, with the field and the remedy; or a study goes on.
         """
         self._check_idle()
-        return self._begin(self._write(request))
+        self._begin(self._write(spec, objective, trials, seconds, group, tunables))
 
-    def go_on(self, path: Path) -> Path:
+    @request("resume_tuning")
+    def go_on(self, path: str) -> None:
         """Go on with a study that was stopped, by its file.
 
         Raises
@@ -149,31 +136,32 @@ class Tuner:
         from workbench.tuning import read_study
 
         self._check_idle()
-        read_study(path)
-        return self._begin(path)
+        read_study(Path(path))
+        self._begin(Path(path))
 
     def _check_idle(self) -> None:
         if self.is_running:
             raise BadParameter("a study goes on already: stop it first")
 
-    def _begin(self, path: Path) -> Path:
-        with self._lock:
-            self._told = {**self._tell_nothing(), "state": "running", "text": "beginning", "path": str(path)}
-            self._best = {}
+    def _begin(self, path: Path) -> None:
+        self._told = Tuning(state="running", text="beginning", path=str(path), goals=list(OBJECTIVES))
+        self.best = {}
         self._stop.clear()
         self._started_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, args=(path,), name="workbench-tuner", daemon=True)
         self._thread.start()
-        return path
+        self._session.tell(f"tuning: {path}")
 
+    @request("stop_tuning")
     def stop(self) -> None:
         """Ask the study to end; what was measured is kept."""
         if self.is_running:
             self._stop.set()
             self._tell(state="stopping", text="stopping")
 
-    def inject(self, values: Mapping[str, Value]) -> None:
-        """Queue settings as the next trial; those that the study does not search are left out.
+    @request()
+    def try_values(self) -> None:
+        """Queue the values of the panel as the next trial; those that are not searched are left out.
 
         Raises
         ------
@@ -182,7 +170,20 @@ class Tuner:
         """
         if not self.is_running:
             raise BadParameter("tuning: no study goes on that could try these values; press Tune first")
-        self._injected.put(dict(values))
+        self._injected.put(self._session.settings.requested())
+
+    @request()
+    def apply_best(self) -> None:
+        """Set the best settings of the study.
+
+        Raises
+        ------
+        WorkbenchError
+            If there are none, or they are refused.
+        """
+        if not self.best:
+            raise BadParameter("tuning: nothing beats the defaults so far; there is nothing to apply")
+        self._session.settings.apply(self.best, "tuned")
 
     def close(self) -> None:
         """End it, and wait. A thread that waits for another measurement ends when that does."""
@@ -192,40 +193,42 @@ class Tuner:
 
     def describe(self) -> Tuning:
         """What the views show."""
-        with self._lock:
-            return self._told
+        return msgspec.structs.replace(self._told, groups=list(self._find_groups()))
 
     # --- before it begins ---
 
-    def _write(self, request: Tune) -> Path:
+    def _write(
+        self,
+        form: RunForm,
+        objective: str,
+        trials: Number,
+        seconds: Number,
+        group: str,
+        tunables: Sequence[str],
+    ) -> Path:
         """Write the study's file, and see that it can be run."""
         from workbench.tuning import read_study
 
-        if request.objective not in OBJECTIVES:
-            raise BadParameter(f"objective: '{request.objective}' is none of {', '.join(OBJECTIVES)}")
-        names = list(request.tunables)
-        if not names and request.group not in self._groups:
-            raise BadParameter(f"search: '{request.group}' is none of {', '.join(self._groups)}")
-        trials = read_whole("trials", request.trials, 1, MAXIMUM_TRIALS)
-        seconds = read_seconds(request.seconds)
-        if seconds == 0:
+        if objective not in OBJECTIVES:
+            raise BadParameter(f"objective: '{objective}' is none of {', '.join(OBJECTIVES)}")
+        groups = self._find_groups()
+        if not tunables and group not in groups:
+            raise BadParameter(f"search: '{group}' is none of {', '.join(groups)}")
+        length_s = read_seconds(seconds)
+        if length_s == 0:
             raise BadParameter("seconds: a run of a study has an end; give its length")
-        given: RunForm = {**request.spec, "allocator": self._allocator, "operations": 0}
-        spec, _ = read_request(given, {})
-        document = tomlkit.document()
-        document.add("objectives", list(OBJECTIVES[request.objective]))
-        document.add("trials", trials)
-        document.add("rounds", _ROUNDS)
-        if self._allocator != DEFAULT_ALLOCATOR:
-            document.add("allocator", self._allocator)
-        document.add("search", names or self._groups[request.group])
-        works = tomlkit.aot()
-        works.append(tomlkit.item(_describe_work(spec, seconds)))
-        document.add("works", works)
-        held_out = tomlkit.table()
-        held_out.add("rounds", _HELD_OUT_ROUNDS)
-        document.add("held_out", held_out)
-        path = self._find_path(spec.title.replace(" ", "-"))
+        allocator = self._session.settings.allocator.name
+        run = read_form({**form, "allocator": allocator, "operations": 0}, {})
+        document = {
+            "objectives": OBJECTIVES[objective],
+            "trials": read_whole("trials", trials, 1, MAXIMUM_TRIALS),
+            "rounds": _ROUNDS,
+            "allocator": allocator,
+            "search": list(tunables) or groups[group],
+            "works": [_describe_work(run, length_s)],
+            "held_out": {"rounds": _HELD_OUT_ROUNDS},
+        }
+        path = self._find_path(run.title.replace(" ", "-"))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(tomlkit.dumps(document), encoding="utf-8")
@@ -326,13 +329,13 @@ class Tuner:
 
         finished = [one for one in study.list_candidates() if one.is_finished]
         points = [(one.number, one.values[0], one.outcome) for one in finished if one.values]
-        rows: list[TrialRow] = [
-            {
-                "number": one.number,
-                "outcome": one.outcome,
-                "ratios": [round(value, 3) for value in one.values],
-                "settings": one.reason or write(one.settings),
-            }
+        rows = [
+            TrialRow(
+                one.number,
+                one.outcome,
+                [round(value, 3) for value in one.values],
+                one.reason or write(one.settings),
+            )
             for one in finished[-_SHOWN:]
         ]
         winners = study.find_winners()
@@ -342,35 +345,25 @@ class Tuner:
             told = ", ".join(f"{name.replace('_', ' ')} × {value:.3f}" for name, value in pairs)
             place = "on the front, " if len(study.plan.objectives) > 1 else ""
             best = f"{place}{winners[0].name}: {told}; {write(winners[0].settings)}"
-        with self._lock:
-            self._best = study.best_settings()
-        self._tell(points=points[-_MOST_POINTS:], rows=rows[::-1], best=best, has_best=bool(self._best))
+        self.best = study.best_settings()
+        self._tell(points=points[-_MOST_POINTS:], rows=rows[::-1], best=best, has_best=bool(self.best))
 
     def _tell(self, **parts: Any) -> None:
         with self._lock:
-            self._told = cast(Tuning, {**self._told, **parts})
+            self._told = msgspec.structs.replace(self._told, **parts)
 
 
-def _describe_work(spec: Run, seconds: float) -> dict[str, Any]:
+def _describe_work(run: Run, seconds: float) -> dict[str, Any]:
     """A run of the form as a work of a study file, with an end."""
-    parameters = {name: int(value) for name, value in spec.parameters.items()}
-    if spec.trace is not None:
-        parameters["loops"] = 0
-        return {
-            "workload": spec.workload,
-            "trace": _name_trace(Path(spec.trace)),
-            "seconds": seconds,
-            "parameters": parameters,
-        }
-    return {
-        "workload": spec.workload,
-        "threads": spec.resolve().threads,
-        "seconds": seconds,
-        "parameters": parameters,
-    }
-
-
-def _name_trace(path: Path) -> str:
-    """A dataset's name, or a path that does not depend on where the study's file is."""
+    parameters = {name: int(value) for name, value in run.parameters.items()}
+    work: dict[str, Any] = {"workload": run.workload, "seconds": seconds, "parameters": parameters}
+    if run.trace is None:
+        return {**work, "threads": run.resolve().threads}
+    # A dataset's name, or a path that does not depend on where the study's file is.
+    path = Path(run.trace)
     name = name_trace(path)
-    return name if not Path(name).suffix else str(path.resolve())
+    return {
+        **work,
+        "trace": str(path.resolve()) if Path(name).suffix else name,
+        "parameters": {**parameters, "loops": 0},
+    }

@@ -8,16 +8,18 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, cast
 
+import msgspec
 import plotly.graph_objects as go
 
 from workbench.allocators import DEFAULT_ALLOCATOR
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, WorkbenchError
-from workbench.export import describe_provenance, write_defaults
-from workbench.panel import messages
+from workbench.panel import protocol
+from workbench.panel.actions import Actions
 from workbench.panel.pump import Pump
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
@@ -54,11 +56,11 @@ class TuningPanel:
     ) -> None:
         folder = default_folder() if sessions is None else Path(sessions).absolute()
         self._session = LiveSession(folder)
-        self._store = presets or PresetStore()
-        self._tuner = Tuner(Path(STUDIES).absolute())
-        self._state = StateBook(self._store, self._tuner)
+        self._tuner = Tuner(Path(STUDIES).absolute(), self._session)
+        actions = Actions(self._session, presets or PresetStore())
+        state = StateBook(self._session, actions, self._tuner)
         self._widget = PanelWidget(lambda content: self._pump.receive(content))  # noqa: PLW0108 - it comes next
-        self._pump = Pump(self._session, self._widget, self._state, self._act)
+        self._pump = Pump(self._session, self._widget, state, actions, self._tuner)
         self._is_closed = False
         self._pump.start()
 
@@ -79,7 +81,7 @@ class TuningPanel:
 
         An error shows in the panel, and in `error`.
         """
-        spec: messages.RunForm = {
+        spec: protocol.RunForm = {
             "workload": workload,
             "allocator": allocator,
             "threads": threads,
@@ -88,28 +90,28 @@ class TuningPanel:
             "operations": operations,
             "parameters": dict(parameters or {}),
         }
-        self._pump.request(messages.Start(spec=spec))
+        self._pump.ask(partial(self._session.start, spec))
 
     def attach(self, pid: int) -> None:
         """Asks to attach to a running process."""
         with ControlBlock.open(pid) as block:
-            self._pump.request(messages.Attach(path=str(block.info.path)))
+            self._pump.ask(partial(self._session.attach, str(block.info.path)))
 
     def detach(self, *, restore: bool = True) -> None:
         """Lets go of the attached process; with the values it had before, unless told otherwise."""
-        self._pump.request(messages.Detach(restore=restore))
+        self._pump.ask(partial(self._session.detach, restore=restore))
 
     def pause(self) -> None:
         """Lets the run stand still."""
-        self._pump.request(messages.Pause())
+        self._pump.ask(self._session.pause)
 
     def resume(self) -> None:
         """Lets the run go on."""
-        self._pump.request(messages.Resume())
+        self._pump.ask(self._session.resume)
 
     def stop(self) -> None:
         """Asks the run to end."""
-        self._pump.request(messages.Stop())
+        self._pump.ask(self._session.stop)
 
     def set(self, values: Mapping[str, Value]) -> Change | None:
         """Sets several tunables as a whole.
@@ -206,7 +208,7 @@ class TuningPanel:
 
     def save_notebook(self) -> None:
         """Asks for the notebook that repeats the latest session, beside its recording."""
-        self._pump.request(messages.SaveNotebook())
+        self._pump.ask(self._session.save_notebook)
 
     def tune(
         self,
@@ -217,43 +219,38 @@ class TuningPanel:
         tunables: Sequence[str] = (),
         trials: int = 20,
         seconds: float = 0.5,
-        **run: Unpack[messages.WorkOptions],
+        **run: Unpack[protocol.WorkOptions],
     ) -> None:
         """Asks for a study, as the button Tune does: of the tunables of a component, or of some by name.
 
         An error shows in the panel, and in `error`. `run` is as for `start`: threads, parameters, trace.
         """
-        self._pump.request(
-            messages.Tune(
-                spec=cast(messages.RunForm, {"workload": workload, **run}),
-                objective=objective,
-                group=group,
-                tunables=tunables,
-                trials=trials,
-                seconds=seconds,
-            )
+        spec = cast(protocol.RunForm, {"workload": workload, **run})
+        self._pump.ask(
+            partial(self._tuner.start, spec, objective, trials, seconds, group=group, tunables=tunables)
         )
 
     def stop_tuning(self) -> None:
         """Asks the study to end; what was measured is kept."""
-        self._pump.request(messages.StopTuning())
+        self._pump.ask(self._tuner.stop)
 
     def go_on_tuning(self, path: str | os.PathLike[str]) -> None:
         """Asks to go on with a study by its file, of this panel or of `workbench tune`."""
-        self._pump.request(messages.ResumeTuning(path=os.fspath(path)))
+        self._pump.ask(partial(self._tuner.go_on, os.fspath(path)))
 
     def try_values(self) -> None:
         """Asks the study that goes on to try the panel's values next."""
-        self._pump.request(messages.TryValues())
+        self._pump.ask(self._tuner.try_values)
 
     def apply_best(self) -> None:
         """Asks for the best settings of the study to be set."""
-        self._pump.request(messages.ApplyBest())
+        self._pump.ask(self._tuner.apply_best)
 
     @property
-    def tuning(self) -> messages.Tuning:
+    def tuning(self) -> dict[str, Any]:
         """How the study stands: state, text, path of its file, best, latest trials."""
-        return self._tuner.describe()
+        told: dict[str, Any] = msgspec.to_builtins(self._tuner.describe())
+        return told
 
     @property
     def changes(self) -> list[Change]:
@@ -292,7 +289,7 @@ class TuningPanel:
         self._pump.close()
         self._session.close()
         self._tuner.close()
-        closed: messages.Status = {"text": "closed", "state": "idle"}
+        closed: protocol.Status = {"text": "closed", "state": "idle"}
         self._widget.push({"type": "state", "number": 0, "closed": True, "status": closed})
         self._widget.close()
 
@@ -304,125 +301,6 @@ class TuningPanel:
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self._widget._repr_mimebundle_(**options)
-
-    # --- what is asked for, by views or a notebook; on the pump's thread ---
-
-    def _act(self, request: messages.Request) -> None:
-        session, settings = self._session, self._session.settings
-        match request:
-            case messages.Start(spec=spec):
-                session.start(spec)
-            case messages.Attach(path=path):
-                session.attach(path)
-            case messages.Detach(restore=restore):
-                session.detach(restore=restore)
-            case messages.Pause():
-                session.pause()
-            case messages.Resume():
-                session.resume()
-            case messages.Stop():
-                session.stop()
-            case messages.ChooseAllocator(allocator=name):
-                self._tuner.choose(session.choose(name))
-            case messages.Undo():
-                settings.undo()
-            case messages.Redo():
-                settings.redo()
-            case messages.ResetAll():
-                self._apply_preset("default")
-            case messages.ChoosePreset(name=name):
-                self._apply_preset(name)
-            case messages.SavePreset(name=name):
-                self._save_preset(name)
-            case messages.DeletePreset(name=name):
-                self._delete_preset(name)
-            case messages.Pin() | messages.Unpin():
-                self._pin(isinstance(request, messages.Pin))
-            case messages.Export(format=format_name, path=path):
-                self._export(format_name, path.strip())
-            case messages.Record(on=is_on):
-                session.tell(session.keeper.switch(is_on))
-            case messages.SaveNotebook():
-                self._save_notebook()
-            case messages.Tune():
-                session.tell(f"tuning: {self._tuner.start(request)}")
-            case messages.ResumeTuning(path=path):
-                session.tell(f"tuning: {self._tuner.go_on(Path(path))}")
-            case messages.StopTuning():
-                self._tuner.stop()
-            case messages.TryValues():
-                self._tuner.inject(settings.requested())
-            case messages.ApplyBest():
-                self._apply_best()
-            case messages.Dismiss():
-                pass  # the pump clears errors after everything that succeeds
-
-    def _apply_preset(self, name: str) -> None:
-        preset = next(
-            (preset for preset in self._state.load_presets(self._session) if preset.name == name), None
-        )
-        if preset is None:
-            raise BadParameter(f"there is no preset {name!r}")
-        self._session.settings.apply_preset(preset)
-
-    def _save_preset(self, name: str) -> None:
-        tunables = self._session.settings.tunables
-        requested = self._session.settings.requested()
-        changed = {one: value for one, value in requested.items() if value != tunables[one].default}
-        preset = self._store.save(name, changed)
-        self._state.load_presets(self._session, anew=True)
-        self._session.settings.note_preset(preset.name)
-        self._state.message = f"saved preset {preset.name}"
-
-    def _delete_preset(self, name: str) -> None:
-        self._store.delete(name)
-        self._state.load_presets(self._session, anew=True)
-        self._state.message = f"deleted preset {name}"
-
-    def _pin(self, is_pinned: bool) -> None:
-        if is_pinned:
-            self._session.pin()
-        else:
-            self._session.unpin()
-        self._pump.send_baseline()
-
-    def _export(self, format_name: str, path: str) -> None:
-        session = self._session
-        target = session.target
-        spec = target.spec if target else None
-        values, tunables = session.settings.requested(), session.settings.tunables
-        block = (
-            target.allocator_block if target and target.allocator_block else session.settings.allocator.block
-        )
-        process = None
-        if target is not None and spec is None:
-            process = f"{target.pid} {block.info.command}"
-        provenance = describe_provenance(
-            values,
-            tunables,
-            build=block.info.build,
-            workload=spec.workload if spec else None,
-            parameters=spec.parameters if spec else None,
-            threads=spec.resolve().threads if spec else None,
-            seed=spec.seed if spec else None,
-            process=process,
-        )
-        if not path:
-            raise BadParameter("export: name a file")
-        write_defaults(path, format_name, values, provenance, tunables=tunables)
-        self._state.message = f"wrote {path}"
-        session.tell(f"exported the values to {path}")
-
-    def _apply_best(self) -> None:
-        best = self._tuner.best
-        if not best:
-            raise BadParameter("tuning: nothing beats the defaults so far; there is nothing to apply")
-        self._session.settings.apply(best, "tuned")
-
-    def _save_notebook(self) -> None:
-        path = self._session.keeper.save_notebook()
-        self._state.message = f"wrote {path}"
-        self._session.tell(f"saved as notebook: {path}")
 
 
 def tuning_panel(name: str = "tuning", sessions: str | os.PathLike[str] | None = None) -> TuningPanel:

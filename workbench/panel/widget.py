@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import anywidget
+import msgspec
 import traitlets
 from plotly.offline import get_plotlyjs
 
 from workbench.panel.front_end import read_script, read_style
-from workbench.panel.messages import FromKernel
+from workbench.panel.protocol import FromKernel
 
 
 @functools.cache
@@ -55,4 +56,4 @@ class PanelWidget(anywidget.AnyWidget):
 
     def push(self, content: FromKernel, buffer: bytes | memoryview | None = None) -> None:
         """Sends one message to all views. Called by the pump's thread only."""
-        self.send(content, buffers=None if buffer is None else [buffer])
+        self.send(msgspec.to_builtins(content), buffers=None if buffer is None else [buffer])

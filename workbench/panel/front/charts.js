@@ -3,7 +3,7 @@
 
 import { fillSelect, make, setText } from "./dom.js";
 
-/** @import { ChangeMarker, Chart, ChartPart, Report, Trace } from "messages" */
+/** @import { Chart, ChartLine, ChartPart, Marker, Report } from "messages" */
 /** @import { Plot, Plotly } from "./plotly_loader.js" */
 
 /** @typedef {[number, number]} Range */
@@ -66,7 +66,7 @@ export class ChartGrid {
     this.charts = new Map();
     /** @type {WeakMap<Element, Card>} */
     this.cardOf = new WeakMap();
-    /** @type {ChangeMarker[]} */
+    /** @type {Marker[]} */
     this.markers = [];
     /** @type {Map<string, Lines>} */
     this.baseline = new Map();
@@ -224,7 +224,7 @@ export class ChartGrid {
     this.report();
   }
 
-  /** @param {ChangeMarker[]} markers */
+  /** @param {Marker[]} markers */
   setMarkers(markers) {
     this.markers = markers;
     this.restyle();
@@ -294,7 +294,7 @@ export class ChartGrid {
     return [...pale, ...lines, this.markerTrace()];
   }
 
-  /** @param {Trace} trace @param {Float64Array} x @param {Float64Array | undefined} y */
+  /** @param {ChartLine} trace @param {Float64Array} x @param {Float64Array | undefined} y */
   lineOf(trace, x, y) {
     return {
       type: "scatter",
@@ -306,7 +306,7 @@ export class ChartGrid {
       line: {
         color: trace.color,
         width: 1.6,
-        shape: trace.step ? "hv" : "linear",
+        shape: trace.is_step ? "hv" : "linear",
         dash: trace.axis === 2 ? "3px,2px" : "solid",
         simplify: true,
       },
@@ -315,7 +315,7 @@ export class ChartGrid {
 
   // One trace with all change markers: cheaper than a shape each, and it can be hovered.
   markerTrace() {
-    const x = this.markers.flatMap(({ time }) => [time, time, null]);
+    const x = this.markers.flatMap(({ time_s }) => [time_s, time_s, null]);
     const y = this.markers.flatMap(() => [0, 1, null]);
     const text = this.markers.flatMap((marker) => [marker.text, marker.text, ""]);
     return {
@@ -384,9 +384,9 @@ export class ChartGrid {
     let low = 0;
     let high = 0;
     let isWhole = true;
-    for (const { key, axis, step } of chart.description.traces) {
+    for (const { key, axis, is_step } of chart.description.traces) {
       if (axis !== side || chart.hidden.has(key)) continue;
-      if (!step) isWhole = false;
+      if (!is_step) isWhole = false;
       for (const drawn of [frame, this.baseline.get(chart.title)]) {
         drawn?.lines.get(key)?.forEach((value, row) => {
           if (drawn.x[row] < range[0] || drawn.x[row] > range[1]) return;

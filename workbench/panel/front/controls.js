@@ -83,7 +83,7 @@ export class ControlList {
         },
         "↺",
       ),
-      input: tunable.kind === "choice" ? make("select") : make("input"),
+      input: tunable.type === "choice" ? make("select") : make("input"),
       value: tunable.default,
       answers: 0,
       isMoving: false,
@@ -94,9 +94,9 @@ export class ControlList {
     row.element.addEventListener("pointerenter", () => this.showHelp(tunable));
     row.element.addEventListener("focusin", () => this.showHelp(tunable));
     const badge = tunable.effect === "live" ? null : make("span", { class: "hak-badge" }, tunable.effect_text);
-    const head = make("div", { class: "hak-control-head" }, make("span", { class: "hak-name" }, tunable.label));
-    if (tunable.kind === "bool") row.input = this.makeSwitch(name);
-    else if (tunable.kind === "choice") row.input = this.makeChoice(tunable);
+    const head = make("div", { class: "hak-control-head" }, make("span", { class: "hak-name" }, name));
+    if (tunable.type === "bool") row.input = this.makeSwitch(name);
+    else if (tunable.type === "choice") row.input = this.makeChoice(tunable);
     else {
       row.input = row.slider = this.makeSlider(row);
       row.entry = this.makeEntry(row);
@@ -244,7 +244,7 @@ export class ControlList {
   /** @param {Row} row @param {number} value */
   showNumber({ tunable, slider, entry, isTyping, typed }, value) {
     if (!slider || !entry) return;
-    const text = tunable.kind === "real" ? String(Number(value.toPrecision(6))) : String(value);
+    const text = tunable.type === "real" ? String(Number(value.toPrecision(6))) : String(value);
     if (!isTyping && typed === null) entry.value = text;
     slider.setAttribute("aria-valuetext", tunable.unit ? `${text} ${tunable.unit}` : text);
     slider.style.setProperty("--hak-fill", String(this.shareOf(slider, Number(slider.value))));

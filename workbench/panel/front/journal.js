@@ -2,7 +2,7 @@
 
 import { make, setText } from "./dom.js";
 
-/** @import { LogLine, Request, Status } from "messages" */
+/** @import { LogEntry, Request, Status } from "messages" */
 
 const LOG_LINES = 300;
 
@@ -44,7 +44,7 @@ export class Journal {
     this.lines.replaceChildren();
   }
 
-  /** @param {LogLine[]} entries Oldest first; one whose number is there already replaces that line. */
+  /** @param {LogEntry[]} entries Oldest first; one whose number is there already replaces that line. */
   addEntries(entries) {
     for (const entry of entries) {
       const line = make(

@@ -1,22 +1,43 @@
-"""What the kernel tells its views."""
+"""What a panel's kernel tells its views, and the forms that they send; `requests.py` has what they ask for.
+
+A message is plain data or a value of a room below, such as a chart: the widget writes both as JSON.
+`scripts/front_types.py` makes declarations of TypeScript from them, as it does from the requests.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Required, TypedDict
 
+import msgspec
+
+from workbench.allocators import Preset
 from workbench.control import Value
+from workbench.control.tunable import Effect, TunableType
+from workbench.plots import Chart, Marker
+from workbench.workloads import Parameter
+
+#: A number, or the text that a person typed for one: it is read where its range is known.
+Number = int | float | str
 
 
-class Parameter(TypedDict):
-    """A parameter of a workload."""
+class WorkOptions(TypedDict, total=False):
+    """How a workload is set up; `trace` is for a replay."""
 
-    name: str
-    unit: str
-    minimum: float
-    maximum: float
-    default: float
-    help: str
+    trace: str
+    threads: Number
+    seed: Number
+    parameters: Mapping[str, Number]
+
+
+class RunForm(WorkOptions, total=False):
+    """A run as a form or a notebook asks for it: of so many seconds or operations, else until Stop."""
+
+    workload: Required[str]
+    allocator: str
+    seconds: Number
+    operations: Number
 
 
 class Workload(TypedDict):
@@ -27,17 +48,18 @@ class Workload(TypedDict):
     threads: int
     needs_trace: bool
     is_first_choice: bool
-    parameters: list[Parameter]
+    parameters: Sequence[Parameter]
 
 
-class Allocator(TypedDict):
+@dataclass(frozen=True)
+class Allocator:
     """An allocator that a workload can run under."""
 
     name: str
     label: str
-    available: bool
-    remedy: str
-    note: str
+    available: bool = True
+    remedy: str = ""
+    note: str = ""
 
 
 class Process(TypedDict):
@@ -67,15 +89,14 @@ class Tunable(TypedDict):
     """What a control shows of a tunable; a number has bounds, and may have chosen stops."""
 
     name: str
-    label: str
-    kind: Literal["int", "bool", "real", "choice"]
+    type: TunableType
     unit: str
     help: str
-    effect: Literal["live", "new threads", "start", "new arenas", "new mappings"]
+    effect: Effect
     effect_text: str
     default: Value
     default_text: str
-    choices: list[str]
+    choices: Sequence[str]
     range_text: str
     minimum: float
     maximum: float
@@ -101,18 +122,10 @@ class ControlState(TypedDict):
     answers: int
 
 
-class PresetChoice(TypedDict):
-    """A preset; only a saved one can be deleted."""
-
-    name: str
-    help: str
-    is_saved: bool
-
-
 class Presets(TypedDict):
     """All presets, and the one whose values hold (empty: none)."""
 
-    names: list[PresetChoice]
+    names: Sequence[Preset]
     current: str
 
 
@@ -136,7 +149,24 @@ class ShownRun(TypedDict):
     parameters: dict[str, str]
 
 
+@dataclass(frozen=True)
+class LogEntry:
+    """A line of the log; a later one with the same number replaces it. `kind` is its colour."""
+
+    number: int
+    time: str
+    text: str
+    kind: str
+
+
 RunState = Literal["idle", "running", "paused", "attached", "ended", "crashed"]
+
+
+class Status(TypedDict):
+    """The status line, and the colour of its dot."""
+
+    text: str
+    state: RunState
 
 
 class Run(TypedDict):
@@ -171,7 +201,8 @@ class Recording(TypedDict):
     can_save: bool
 
 
-class TrialRow(TypedDict):
+@dataclass(frozen=True)
+class TrialRow:
     """One of a study's latest trials."""
 
     number: int
@@ -180,68 +211,24 @@ class TrialRow(TypedDict):
     settings: str
 
 
-class Tuning(TypedDict):
+class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     """How the study stands. A point is a trial's number, its ratio to the defaults, and its outcome."""
 
-    state: Literal["idle", "running", "stopping", "stopped", "failed", "done"]
-    text: str
-    path: str
-    objectives: Sequence[str]
-    is_less_better: bool
-    done: int
-    left: int
-    left_s: float
-    points: list[tuple[int, float, str]]
-    rows: list[TrialRow]
-    best: str
-    lines: list[str]
-    has_best: bool
-    groups: list[str]
-    goals: list[str]
-
-
-class Status(TypedDict):
-    """The status line, and the colour of its dot."""
-
-    text: str
-    state: RunState
-
-
-class Trace(TypedDict):
-    """One line of a chart, on the left (1) or right (2) axis."""
-
-    key: str
-    label: str
-    unit: str
-    axis: int
-    step: bool
-    color: str
-    help: str
-
-
-class Chart(TypedDict):
-    """A chart; `unit_right` is empty without a right-hand axis."""
-
-    title: str
-    unit: str
-    unit_right: str
-    traces: list[Trace]
-
-
-class ChangeMarker(TypedDict):
-    """A change of tunables, in seconds of the run."""
-
-    time: float
-    text: str
-
-
-class LogLine(TypedDict):
-    """A line of the log; one with the number of an earlier line replaces it."""
-
-    number: int
-    time: str
-    text: str
-    kind: str
+    state: Literal["idle", "running", "stopping", "stopped", "failed", "done"] = "idle"
+    text: str = ""
+    path: str = ""
+    objectives: Sequence[str] = ()
+    is_less_better: bool = False
+    done: int = 0
+    left: int = 0
+    left_s: float = 0.0
+    points: Sequence[tuple[int, float, str]] = ()
+    rows: Sequence[TrialRow] = ()
+    best: str = ""
+    lines: Sequence[str] = ()
+    has_best: bool = False
+    groups: Sequence[str] = ()
+    goals: Sequence[str] = ()
 
 
 class StateParts(TypedDict, total=False):
@@ -251,7 +238,7 @@ class StateParts(TypedDict, total=False):
     allocators: list[Allocator]
     formats: list[ExportFormat]
     controls: list[ControlGroup]
-    charts: list[Chart]
+    charts: Sequence[Chart]
     processes: list[Process]
     traces: list[TraceChoice]
     values: dict[str, ControlState]
@@ -263,7 +250,7 @@ class StateParts(TypedDict, total=False):
     clock: Clock
     status: Status
     error: str
-    markers: list[ChangeMarker]
+    markers: list[Marker]
     message: str
 
 
@@ -275,7 +262,7 @@ class State(StateParts, total=False):
 
     type: Required[Literal["state"]]
     number: Required[int]
-    log: list[LogLine]
+    log: list[LogEntry]
     log_restart: bool
     closed: bool
 

@@ -1,0 +1,133 @@
+"""A run as a form or a notebook asks for it: read exactly, or refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from workbench.allocators import DEFAULT_ALLOCATOR, get_row, rows
+from workbench.control import Value
+from workbench.errors import BadParameter, OutOfRange
+from workbench.panel.protocol import RunForm, ShownRun
+from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S
+from workbench.panel.traces import name_trace
+from workbench.processes import Run
+from workbench.workloads import MAXIMUM_THREADS, REPLAY
+
+MAXIMUM_SEED = 2**64 - 1
+
+
+def read_form(form: RunForm, tunables: Mapping[str, Value]) -> Run:
+    """The run that is asked for.
+
+    Parameters
+    ----------
+    form : RunForm
+        For the workload replay its `trace` is a file or the name of a dataset; the threads are those of the
+        trace.
+    tunables : mapping
+        Values for the allocator, if it has tunables.
+
+    Raises
+    ------
+    WorkbenchError
+        If something in it is wrong, with the field, the value and what is allowed.
+    """
+    row = get_row(form.get("allocator", DEFAULT_ALLOCATOR))
+    seconds = read_seconds(form.get("seconds", 0))
+    operations = read_whole("operations", form.get("operations", 0), 0, ENDLESS_OPERATIONS)
+    if operations and seconds:
+        raise BadParameter("a run is by seconds or by operations; give one")
+    workload = form["workload"]
+    is_replay = workload == REPLAY
+    is_steady = get_row(row.in_process or row.name).is_steady(tunables)
+    if not seconds and not operations and not is_replay and is_steady:
+        operations = ENDLESS_OPERATIONS
+    parameters = form.get("parameters", {})
+    run = Run(
+        workload=workload,
+        parameters={name: float(_read_decimal(name, value)) for name, value in parameters.items()},
+        threads=None if is_replay else read_whole("threads", form.get("threads", 1), 1, MAXIMUM_THREADS),
+        seed=read_whole("seed", form.get("seed", 1), 0, MAXIMUM_SEED),
+        allocator=row.in_process or row.name,
+        seconds=None if operations else seconds or ENDLESS_S,
+        operations=operations or None,
+        trace=_read_trace(form) if is_replay else None,
+        tunables=dict(tunables) if row.is_tunable else {},
+    )
+    run.check()
+    return run
+
+
+def _read_trace(form: RunForm) -> str:
+    text = form.get("trace", "").strip()
+    if not text:
+        raise BadParameter("trace: choose a dataset, or give the path of a recorded trace")
+    return text
+
+
+def read_whole(name: str, value: object, minimum: int, maximum: int) -> int:
+    """A whole number, to its last digit.
+
+    Raises
+    ------
+    BadParameter
+        If it is no number, or has a fraction.
+    OutOfRange
+        If it is not within `minimum` to `maximum`.
+    """
+    allowed = f"give a whole number of {minimum} to {maximum}"
+    number = _read_decimal(name, value, f"; {allowed}")
+    if not minimum <= number <= maximum:
+        raise OutOfRange(f"{name}: {value} is out of range; {allowed}")
+    if number != number.to_integral_value():
+        raise BadParameter(f"{name}: {value} is not whole; {allowed}")
+    return int(number)
+
+
+def read_seconds(value: object) -> float:
+    """Length of a run in seconds; 0 is until it is stopped.
+
+    Raises
+    ------
+    WorkbenchError
+        If it is no number, negative, or more than a run may last.
+    """
+    allowed = f"give 0 (until Stop) to {ENDLESS_S:.0f} s"
+    number = _read_decimal("seconds", value, f"; {allowed}")
+    if not 0 <= number <= Decimal(ENDLESS_S):
+        raise OutOfRange(f"seconds: {value} is out of range; {allowed}")
+    return float(number)
+
+
+def _read_decimal(name: str, value: object, remedy: str = "") -> Decimal:
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise BadParameter(f"{name}: {str(value)!r} is not a number{remedy}") from None
+    if not number.is_finite():
+        raise BadParameter(f"{name}: {value} is not a finite number{remedy}")
+    return number
+
+
+def describe_spec(spec: Run, *, in_process: bool, number: int) -> ShownRun:
+    """What a form shows of a run; numbers as texts, since a view's numbers have 53 bits only."""
+    seconds = 0.0 if spec.length_s >= ENDLESS_S else spec.length_s
+    resolved = spec.resolve()
+    return {
+        "number": number,
+        "workload": spec.workload,
+        "trace": "" if spec.trace is None else name_trace(Path(spec.trace)),
+        "allocator": name_allocator(spec, in_process=in_process),
+        "threads": str(resolved.threads),
+        "seed": str(spec.seed),
+        "seconds": f"{seconds:.10g}",
+        "parameters": {name: f"{value:.17g}" for name, value in resolved.parameters.items()},
+    }
+
+
+def name_allocator(spec: Run, *, in_process: bool) -> str:
+    """The row of the table that it runs under."""
+    names = (row.name for row in rows() if in_process and row.in_process == spec.allocator)
+    return next(names, spec.allocator)
