@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from workbench.traces import Site, TraceChunk
-from workbench.traces.columns import Place, encode_chunk
+from workbench.traces.columns import encode_chunk
 from workbench.traces.format import EVENTS, SITES, Totals, pack_header, pack_section
-from workbench.traces.site_text import encode_sites
+from workbench.traces.sites import encode_sites
 
 _HEX_LINE = re.compile(r"^ *\d+ +((?:[0-9a-f]{2} )*[0-9a-f]{2})(?:  .*)?$")
 
@@ -18,8 +18,8 @@ def test_the_example_is_true(repository: Path) -> None:
     events = TraceChunk.of(
         [0, 0, 4], object_id=[0, 1, 0], size_bytes=[100, 300, 0], site=[0, 0, 1], time_ns=[1000, 1000, 5000]
     )
-    payload, _, place = encode_chunk(events, Place(), resolution_ns=1000, level=9)
-    totals = Totals(events=3, objects=place.objects, peak_live_bytes=400, time_units=5, threads=1)
+    payload, _, totals = encode_chunk(events, Totals(peak_live_bytes=400), resolution_ns=1000, level=9)
+    assert totals == Totals(events=3, objects=2, peak_live_bytes=400, time_units=5, threads=1)
     written = b"".join(
         [
             pack_header(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
 import sys
@@ -147,7 +148,7 @@ def _describe(outcome: RecordingOutcome) -> dict[str, object]:
         "exit_code": outcome.exit_code,
         "problems": outcome.problems,
         "traces": [
-            trace.metadata.to_json()
+            dataclasses.asdict(trace.metadata)
             | {
                 "path": trace.path,
                 "stored_bytes": trace.stored_bytes,

@@ -11,7 +11,7 @@ from pathlib import Path
 from workbench.errors import BadParameter
 from workbench.output_file import check_output
 from workbench.traces import SUFFIX
-from workbench.traces.recognition import is_trace, read_recording_name
+from workbench.traces.reader import is_trace, read_recording_name
 
 
 class RecordingFiles:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Self
 
@@ -96,19 +96,18 @@ class TraceChunk:
         return cls(**columns)
 
     @classmethod
-    def join(cls, chunks: list[TraceChunk]) -> Self:
-        """Put chunks behind one another."""
-        if not chunks:
-            return cls(**{name: np.empty(0, kind) for name, kind in COLUMN_TYPES.items()})
-        return cls(
-            **{name: np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in COLUMN_TYPES}
-        )
+    def join(cls, chunks: list[Self]) -> Self:
+        """Put chunks behind one another; a single one is not copied."""
+        if len(chunks) == 1:
+            return chunks[0]
+        parts = chunks or [cls.of([])]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMN_TYPES})
 
     def __len__(self) -> int:
         return len(self.kind)
 
-    def __getitem__(self, part: slice) -> TraceChunk:
-        return TraceChunk(**{field.name: getattr(self, field.name)[part] for field in fields(self)})
+    def __getitem__(self, part: slice) -> Self:
+        return type(self)(**{name: getattr(self, name)[part] for name in COLUMN_TYPES})
 
 
 def _as_column(name: str, values: ArrayLike) -> NDArray[Any]:

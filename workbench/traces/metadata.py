@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import msgspec
 
@@ -73,17 +74,19 @@ class TraceMetadata:
     end: str = ""
     checksum: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON's types."""
-        return dataclasses.asdict(self)
+    def to_json(self) -> bytes:
+        """As a trace's head and footer have it."""
+        return json.dumps(dataclasses.asdict(self), separators=(",", ":")).encode()
 
     @classmethod
-    def from_json(cls, values: object) -> Self:
+    def from_json(cls, text: bytes) -> Self:
         """Read what `to_json` gave; names of later releases are passed over.
 
         Raises
         ------
+        ValueError, RecursionError
+            If it is no JSON.
         BadParameter
             If a value is not of its type.
         """
-        return read_value(cls, values, "the metadata")
+        return read_value(cls, json.loads(text), "the metadata")

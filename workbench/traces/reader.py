@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import shlex
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any, Self
@@ -16,15 +15,16 @@ import numpy as np
 import pandas as pd
 
 from workbench.display import Displayed
-from workbench.errors import BadParameter, DamagedTrace
+from workbench.errors import BadParameter, DamagedTrace, WrongTraceVersion
 from workbench.table import Table
 from workbench.traces.chunk import COLUMN_TYPES, CallKind, TraceChunk
-from workbench.traces.columns import Place, content_of, decode_chunk
+from workbench.traces.columns import decode_chunk
 from workbench.traces.format import (
     EVENTS,
     FOOTER,
     HEAD,
     HEADER_BYTES,
+    MAGIC,
     SECTION_BYTES,
     SITES,
     Section,
@@ -33,8 +33,7 @@ from workbench.traces.format import (
     unpack_section,
 )
 from workbench.traces.metadata import TraceMetadata
-from workbench.traces.site_text import decode_sites
-from workbench.traces.sites import Site
+from workbench.traces.sites import Site, decode_sites
 from workbench.units import format_rough
 
 _READ_BYTES = 1 << 20
@@ -49,12 +48,16 @@ class Trace(Displayed):
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
         self._file = file
-        self._path = path
+        #: Path of the file.
+        self.path = path
         self._resolution_ns = unpack_header(file.read(HEADER_BYTES), path.name)
-        self._sections: list[Section] = []
-        self._damage: str | None = None
-        self._sites: list[Site] = []
-        self._metadata = self._scan()
+        self._sections: list[tuple[Section, Totals]] = []  # with what precedes each
+        #: The call sites, by the number that events carry.
+        self.sites: list[Site] = []
+        #: What is wrong, and at which byte; None of a sound trace.
+        self.damage: str | None = None
+        #: What was recorded, and what it comes to.
+        self.metadata = self._scan()
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Self:
@@ -77,29 +80,9 @@ class Trace(Displayed):
             raise
 
     @property
-    def path(self) -> Path:
-        """Path of the file."""
-        return self._path
-
-    @property
-    def metadata(self) -> TraceMetadata:
-        """What was recorded, and what it comes to."""
-        return self._metadata
-
-    @property
-    def sites(self) -> Sequence[Site]:
-        """The call sites, by the number that events carry."""
-        return self._sites
-
-    @property
-    def damage(self) -> str | None:
-        """What is wrong, and at which byte; None of a sound trace."""
-        return self._damage
-
-    @property
     def stored_bytes(self) -> int:
         """Size of the file."""
-        return self._path.stat().st_size
+        return self.path.stat().st_size
 
     def chunks(self) -> Iterator[TraceChunk]:
         """All events in their order, some at a time.
@@ -109,8 +92,9 @@ class Trace(Displayed):
         DamagedTrace
             If the file changed since it was opened.
         """
-        for section, place in self._places():
-            yield self._decode(section, place)
+        for section, before in self._sections:
+            if section.kind == EVENTS:
+                yield self._decode(section, before)[0]
 
     def to_frame(self) -> pd.DataFrame:
         """All events as a table, a row each; `kind` holds names. The whole trace must fit into memory."""
@@ -129,14 +113,9 @@ class Trace(Displayed):
             If the file changed since it was opened.
         """
         digest = hashlib.sha256()
-        place = Place()
-        for section in self._sections:
-            if section.kind == SITES:
-                digest.update(self._read_payload(section))
-            elif section.kind == EVENTS:
-                payload = self._read_payload(section)
-                digest.update(content_of(payload, section.items, place, resolution_ns=self._resolution_ns))
-                place = Place(section.totals.objects, section.totals.time_units)
+        for section, before in self._sections:
+            is_sites = section.kind == SITES
+            digest.update(self._read_payload(section) if is_sites else self._decode(section, before)[1])
         return digest.hexdigest()
 
     def close(self) -> None:
@@ -150,11 +129,11 @@ class Trace(Displayed):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Trace {self._path.name}: {self._metadata.event_count} events of {self._metadata.program}>"
+        return f"<Trace {self.path.name}: {self.metadata.event_count} events of {self.metadata.program}>"
 
     def to_table(self) -> Table:
         """What was recorded, and what it comes to."""
-        told = self._metadata
+        told = self.metadata
         row = (
             f"{told.event_count:,}",
             f"{told.object_count:,}",
@@ -165,103 +144,85 @@ class Trace(Displayed):
             told.end,
         )
         columns = ("events", "objects", "threads", "duration", "live at most", "file", "end")
-        notes = [f"damaged: {self._damage}"] if self._damage else []
+        notes = [f"damaged: {self.damage}"] if self.damage else []
         return Table(columns, [row], right=columns[:-1], caption=shlex.join(told.command), notes=notes)
-
-    def _places(self) -> Iterator[tuple[Section, Place]]:
-        place = Place()
-        for section in self._sections:
-            if section.kind == EVENTS:
-                yield section, place
-                place = Place(section.totals.objects, section.totals.time_units)
 
     # --- opening ------------------------------------------------------------------------------------
 
     def _scan(self) -> TraceMetadata:
         """Find the sections up to the footer, or up to the first one that is not sound."""
-        head = self._scan_section(HEADER_BYTES, Totals())
-        if head is None or head.kind != HEAD:
-            damage = self._damage or f"no recording begins at byte {HEADER_BYTES}"
-            raise DamagedTrace(f"{self._path.name}: {damage}; nothing can be read")
-        start = self._read_metadata(head)
-        if start is None:
-            raise DamagedTrace(f"{self._path.name}: {self._damage}; nothing can be read")
-        section = head
-        while (following := self._scan_section(section.end, section.totals)) is not None:
-            section = following
-            if section.kind == FOOTER:
-                return self._finish(section, start)
-            if section.kind == HEAD:
-                self._note_damage(section.offset, "a second recording begins there")
-                break
-            if section.kind == SITES and not self._scan_sites(section):
-                break
-            self._sections.append(section)
-        return self._summarise(start)
+        try:
+            section = self._scan_section(HEADER_BYTES, Totals())
+            if section.kind != HEAD:
+                raise _Damage(HEADER_BYTES, "no recording begins there")
+            start = self._read_metadata(section)
+        except _Damage as damage:
+            raise DamagedTrace(f"{self.path.name}: {damage}; nothing can be read") from None
+        try:
+            while True:
+                before = section.totals
+                section = self._scan_section(section.end, before)
+                if section.kind == FOOTER:
+                    break
+                if section.kind == HEAD:
+                    raise _Damage(section.offset, "a second recording begins there")
+                if section.kind == SITES:
+                    self.sites += self._read_sites(section)
+                self._sections.append((section, before))
+            metadata = self._read_metadata(section)
+            if (metadata.event_count, metadata.object_count) != (before.events, before.objects):
+                raise _Damage(section.payload_offset, "the footer there does not match the events")
+        except _Damage as damage:
+            self.damage = str(damage)
+            return self._summarise(start)
+        self._file.seek(section.end)
+        if self._file.read(1):
+            self.damage = f"at byte {section.end}: there are bytes behind the end"
+        return dataclasses.replace(metadata, time_resolution_ns=self._resolution_ns)
 
-    def _scan_section(self, offset: int, before: Totals) -> Section | None:
+    def _scan_section(self, offset: int, before: Totals) -> Section:
         self._file.seek(offset)
         try:
             section = unpack_section(self._file.read(SECTION_BYTES), offset)
         except ValueError as error:
-            self._note_damage(offset, str(error))
-            return None
+            raise _Damage(offset, str(error)) from None
         if not _follows(section, before):
-            self._note_damage(offset, "the section there does not follow what precedes it")
-            return None
+            raise _Damage(offset, "the section there does not follow what precedes it")
         crc, left = 0, section.payload_bytes
         while left:
             data = self._file.read(min(left, _READ_BYTES))
             if not data:
-                self._note_damage(offset, "the section there is cut off")
-                return None
+                raise _Damage(offset, "the section there is cut off")
             crc = zlib.crc32(data, crc)
             left -= len(data)
         if crc != section.payload_crc:
-            self._note_damage(section.payload_offset, "the data there does not match its checksum")
-            return None
+            raise _Damage(section.payload_offset, "the data there does not match its checksum")
         return section
 
-    def _scan_sites(self, section: Section) -> bool:
+    def _read_sites(self, section: Section) -> list[Site]:
         try:
-            self._sites.extend(decode_sites(self._read_payload(section), section.items))
+            return decode_sites(self._read_payload(section), section.items)
         except ValueError as error:
-            self._note_damage(section.payload_offset, f"no call sites are there: {error}")
-            return False
-        return True
+            raise _Damage(section.payload_offset, f"no call sites are there: {error}") from None
 
-    def _read_metadata(self, section: Section) -> TraceMetadata | None:
+    def _read_metadata(self, section: Section) -> TraceMetadata:
         try:
-            return TraceMetadata.from_json(json.loads(self._read_payload(section)))
+            return TraceMetadata.from_json(self._read_payload(section))
         except (ValueError, RecursionError, BadParameter) as error:
-            self._note_damage(section.payload_offset, f"no metadata is there: {error}")
-            return None
-
-    def _finish(self, footer: Section, start: TraceMetadata) -> TraceMetadata:
-        metadata = self._read_metadata(footer)
-        if metadata is None:
-            return self._summarise(start)
-        totals = footer.totals
-        if (metadata.event_count, metadata.object_count) != (totals.events, totals.objects):
-            self._note_damage(footer.payload_offset, "the footer there does not match the events")
-            return self._summarise(start)
-        self._file.seek(footer.end)
-        if self._file.read(1):
-            self._note_damage(footer.end, "there are bytes behind the end")
-        return dataclasses.replace(metadata, time_resolution_ns=self._resolution_ns)
+            raise _Damage(section.payload_offset, f"no metadata is there: {error}") from None
 
     def _summarise(self, start: TraceMetadata) -> TraceMetadata:
-        totals = self._sections[-1].totals if self._sections else Totals()
+        totals = self._sections[-1][0].totals if self._sections else Totals()
         try:
             checksum = self.compute_checksum()
-        except ValueError:
+        except DamagedTrace:
             checksum = ""
         return dataclasses.replace(
             start,
             event_count=totals.events,
             thread_count=totals.threads,
             object_count=totals.objects,
-            site_count=len(self._sites),
+            site_count=len(self.sites),
             duration_s=totals.time_units * self._resolution_ns / 1e9,
             peak_live_bytes=totals.peak_live_bytes,
             time_resolution_ns=self._resolution_ns,
@@ -270,34 +231,33 @@ class Trace(Displayed):
             checksum=checksum,
         )
 
-    def _note_damage(self, offset: int, what: str) -> None:
-        if self._damage is None:
-            self._damage = f"at byte {offset}: {what}"
-
     # --- reading ------------------------------------------------------------------------------------
 
     def _read_payload(self, section: Section) -> bytes:
         self._file.seek(section.payload_offset)
         payload = self._file.read(section.payload_bytes)
         if zlib.crc32(payload) != section.payload_crc:
-            raise DamagedTrace(
-                f"{self._path.name}: at byte {section.payload_offset}: changed since it was opened"
-            )
+            raise self._refuse(section, "changed since it was opened")
         return payload
 
-    def _decode(self, section: Section, place: Place) -> TraceChunk:
+    def _decode(self, section: Section, before: Totals) -> tuple[TraceChunk, bytes]:
+        """The events of a section, and the bytes that the checksum is of."""
         payload = self._read_payload(section)
         try:
-            chunk = decode_chunk(payload, section.items, place, resolution_ns=self._resolution_ns)
+            chunk, content = decode_chunk(payload, section.items, before, resolution_ns=self._resolution_ns)
         except ValueError as error:
-            raise DamagedTrace(
-                f"{self._path.name}: at byte {section.payload_offset}: no events are there: {error}"
-            ) from error
-        if int(chunk.site.max()) >= len(self._sites):
-            raise DamagedTrace(
-                f"{self._path.name}: at byte {section.payload_offset}: events name a site that is missing"
-            )
-        return chunk
+            raise self._refuse(section, f"no events are there: {error}") from error
+        if int(chunk.site.max()) >= len(self.sites):
+            raise self._refuse(section, "events name a site that is missing")
+        return chunk, content
+
+    def _refuse(self, section: Section, why: str) -> DamagedTrace:
+        return DamagedTrace(f"{self.path.name}: at byte {section.payload_offset}: {why}")
+
+
+class _Damage(Exception):  # noqa: N818 (it ends the scan, and is told as `Trace.damage`)
+    def __init__(self, offset: int, what: str) -> None:
+        super().__init__(f"at byte {offset}: {what}")
 
 
 def _follows(section: Section, before: Totals) -> bool:
@@ -312,3 +272,33 @@ def _follows(section: Section, before: Totals) -> bool:
         and now.threads >= before.threads
         and section.items > 0
     )
+
+
+def is_trace(path: Path) -> bool:
+    """Whether a file begins as a trace does, of whichever version.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def read_recording_name(path: Path) -> str:
+    """Read to which recording a trace belongs (`TraceMetadata.recording`); empty if that is not known.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        try:
+            unpack_header(file.read(HEADER_BYTES), path.name)
+            section = unpack_section(file.read(SECTION_BYTES), HEADER_BYTES)
+            is_head = section.kind == HEAD
+            return TraceMetadata.from_json(file.read(section.payload_bytes)).recording if is_head else ""
+        except (ValueError, RecursionError, BadParameter, DamagedTrace, WrongTraceVersion):
+            return ""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from os import PathLike
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from workbench.errors import BadParameter
 from workbench.traces.chunk import TraceChunk
-from workbench.traces.columns import Place, encode_chunk
+from workbench.traces.columns import encode_chunk
 from workbench.traces.format import (
     EVENTS,
     FOOTER,
@@ -30,8 +30,7 @@ from workbench.traces.format import (
 from workbench.traces.growing_file import GrowingFile
 from workbench.traces.metadata import TraceMetadata
 from workbench.traces.objects import ObjectFollower
-from workbench.traces.site_text import encode_sites
-from workbench.traces.sites import Site
+from workbench.traces.sites import Site, encode_sites
 
 DEFAULT_LEVEL = 9
 _CHUNK_EVENTS = 1 << 18
@@ -43,38 +42,31 @@ class TraceWriter:
     Left by an exception, the trace says that it is not complete.
     """
 
-    def __init__(self, file: GrowingFile, metadata: TraceMetadata, level: int, chunk: int) -> None:
+    def __init__(self, file: GrowingFile, metadata: TraceMetadata, level: int, chunk_events: int) -> None:
         self._file = file
         self._is_closed = False
         self._metadata = metadata
         self._level = level
-        self._chunk_events = chunk
-        self._pending: list[_Pending] = []
-        self._pending_events = 0
+        self._chunk_events = chunk_events
+        self._pending: list[tuple[TraceChunk, int]] = []  # with the most bytes live up to its last event
         self._new_sites: list[Site] = []
-        self._site_count = 0
-        self._place = Place()
+        #: Rows of the table of call sites so far.
+        self.site_count = 0
         self._totals = Totals()
         self._follower: ObjectFollower | None = ObjectFollower()
         self._peak_live_bytes = 0
         self._hash = hashlib.sha256()
         file.append(pack_header(metadata.time_resolution_ns))
-        file.append(_pack_metadata(HEAD, metadata, self._totals))
+        file.append(self._pack_metadata(HEAD))
 
     @classmethod
     def open(
         cls,
         path: str | PathLike[str],
         *,
-        program: str = "",
-        command: Sequence[str] = (),
-        date: str | None = None,
-        versions: Mapping[str, str] | None = None,
-        pid: int = 0,
-        parent_pid: int = 0,
-        recording: str = "",
         level: int = DEFAULT_LEVEL,
         chunk_events: int = _CHUNK_EVENTS,
+        **described: Any,
     ) -> Self:
         """Begin a trace; a file of that name is replaced.
 
@@ -82,12 +74,13 @@ class TraceWriter:
         ----------
         path : path
             Where to.
-        program, command, date, versions, pid, parent_pid, recording
-            As in `TraceMetadata`; the date is now by default.
         level : int
             Compression level of zstd, 1 to 22: higher is smaller and slower.
         chunk_events : int
             Events that are compressed together.
+        **described
+            program, command, date, versions, pid, parent_pid and recording, as in `TraceMetadata`; the date
+            is now by default.
 
         Raises
         ------
@@ -100,16 +93,8 @@ class TraceWriter:
             raise BadParameter(f"compression level {level} is not one of 1 to 22")
         if not 1 <= chunk_events <= MAXIMUM_CHUNK_EVENTS:
             raise BadParameter(f"{chunk_events} events a chunk are not 1 to {MAXIMUM_CHUNK_EVENTS}")
-        metadata = TraceMetadata(
-            program=program,
-            command=tuple(command),
-            date=date or datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=dict(versions or {}),
-            pid=pid,
-            parent_pid=parent_pid,
-            recording=recording,
-            time_resolution_ns=TIME_RESOLUTION_NS,
-        )
+        now = {"date": datetime.now(UTC).isoformat(timespec="seconds")}
+        metadata = TraceMetadata(**now | described, time_resolution_ns=TIME_RESOLUTION_NS)
         return cls(GrowingFile(Path(path)), metadata, level, chunk_events)
 
     @property
@@ -120,12 +105,7 @@ class TraceWriter:
     @property
     def pending_events(self) -> int:
         """Events that wait in memory for their chunk to be full."""
-        return self._pending_events
-
-    @property
-    def site_count(self) -> int:
-        """Rows of the table of call sites so far."""
-        return self._site_count
+        return sum(len(chunk) for chunk, _ in self._pending)
 
     def add_sites(self, sites: Sequence[Site]) -> int:
         """Add rows to the table of call sites, before events name them.
@@ -135,9 +115,9 @@ class TraceWriter:
         int
             The first one's number.
         """
-        first = self._site_count
+        first = self.site_count
         self._new_sites.extend(sites)
-        self._site_count += len(sites)
+        self.site_count += len(sites)
         return first
 
     def append(self, chunk: TraceChunk, *, peak_live_bytes: int | None = None) -> None:
@@ -167,33 +147,20 @@ class TraceWriter:
             self._peak_live_bytes = int(followed.live_bytes.max(initial=self._peak_live_bytes))
         if not len(chunk):
             return
-        unknown = int(chunk.site.max()) + 1 - self._site_count
+        unknown = int(chunk.site.max()) + 1 - self.site_count
         if unknown > 0:
-            self.add_sites([Site("", self._site_count + index) for index in range(unknown)])
-        self._pending.append(_Pending(chunk, self._peak_live_bytes))
-        self._pending_events += len(chunk)
-        while self._pending_events >= self._chunk_events:
+            self.add_sites([Site("", self.site_count + index) for index in range(unknown)])
+        self._pending.append((chunk, self._peak_live_bytes))
+        while self.pending_events >= self._chunk_events:
             self._write_pending(self._chunk_events)
 
     def flush(self) -> None:
-        """Write what waits in memory, however little it is.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written.
-        """
-        while self._pending_events:
+        """Write what waits in memory, however little it is; raises OSError if that is not possible."""
+        while self._pending:
             self._write_pending(self._chunk_events)
 
     def rename(self, path: Path) -> None:
-        """Give the file another name; it goes on being written.
-
-        Raises
-        ------
-        OSError
-            If it cannot have that name.
-        """
+        """Give the file another name; it goes on being written."""
         self._file.rename(path)
 
     def close(
@@ -242,9 +209,9 @@ class TraceWriter:
             return self._metadata
         with contextlib.suppress(OSError, ValueError):
             while self._pending:
-                self._write_pending(len(self._pending[0].chunk))
-        lost_events += self._pending_events
-        self._pending, self._pending_events = [], 0
+                self._write_pending(len(self._pending[0][0]))
+        lost_events += self.pending_events
+        self._pending = []
         with contextlib.suppress(OSError):
             self._write_footer(False, end, unknown_frees, lost_events)
         self._is_closed = True
@@ -261,80 +228,50 @@ class TraceWriter:
 
     def _write_pending(self, count: int) -> None:
         """Write the first events that wait, at most `count`; they go on waiting if that fails."""
-        taken = 0
-        peak = self._peak_live_bytes
-        for number, waiting in enumerate(self._pending):
-            taken += len(waiting.chunk)
-            if taken >= count:
-                peak = waiting.peak_live_bytes
-                parts, later = self._pending[: number + 1], self._pending[number + 1 :]
-                break
-        else:
-            parts, later = self._pending, []
-        joined = parts[0].chunk if len(parts) == 1 else TraceChunk.join([part.chunk for part in parts])
+        ends = list(accumulate(len(chunk) for chunk, _ in self._pending))
+        last = next((number for number, end in enumerate(ends) if end >= count), len(ends) - 1)
+        joined = TraceChunk.join([chunk for chunk, _ in self._pending[: last + 1]])
+        peak = self._pending[last][1]
         self._write_chunk(joined[:count], peak)
         rest = joined[count:]
-        self._pending = [*([_Pending(rest, peak)] if len(rest) else []), *later]
-        self._pending_events = sum(len(waiting.chunk) for waiting in self._pending)
+        self._pending[: last + 1] = [(rest, peak)] if len(rest) else []
 
     def _write_chunk(self, chunk: TraceChunk, peak_live_bytes: int) -> None:
         self._write_sites()
-        payload, content, place = encode_chunk(
-            chunk, self._place, resolution_ns=self._metadata.time_resolution_ns, level=self._level
+        payload, content, totals = encode_chunk(
+            chunk, self._totals, resolution_ns=self._metadata.time_resolution_ns, level=self._level
         )
-        totals = Totals(
-            events=self._totals.events + len(chunk),
-            objects=place.objects,
-            peak_live_bytes=peak_live_bytes,
-            time_units=place.time_units,
-            threads=max(self._totals.threads, int(chunk.thread.max()) + 1),
-        )
-        self._write_section(EVENTS, payload, len(chunk), totals)
+        totals = dataclasses.replace(totals, peak_live_bytes=peak_live_bytes)
+        self._file.append(pack_section(EVENTS, payload, len(chunk), totals) + payload)
         self._hash.update(content)
-        self._place = place
         self._totals = totals
 
     def _write_sites(self) -> None:
         while self._new_sites:
             sites = self._new_sites[:MAXIMUM_CHUNK_SITES]
             payload = encode_sites(sites)
-            self._write_section(SITES, payload, len(sites), self._totals)
+            self._file.append(pack_section(SITES, payload, len(sites), self._totals) + payload)
             self._hash.update(payload)
             del self._new_sites[: len(sites)]
 
     def _write_footer(self, complete: bool, end: str, unknown_frees: int, lost_events: int) -> None:
-        self._metadata = TraceMetadata(
-            **self._metadata.to_json()
-            | {
-                "command": self._metadata.command,
-                "event_count": self._totals.events,
-                "thread_count": self._totals.threads,
-                "object_count": self._totals.objects,
-                "site_count": self._site_count - len(self._new_sites),
-                "duration_s": self._totals.time_units * self._metadata.time_resolution_ns / 1e9,
-                "peak_live_bytes": self._totals.peak_live_bytes,
-                "unknown_frees": unknown_frees,
-                "lost_events": lost_events,
-                "complete": complete,
-                "end": end,
-                "checksum": self._hash.hexdigest(),
-            }
+        self._metadata = dataclasses.replace(
+            self._metadata,
+            event_count=self._totals.events,
+            thread_count=self._totals.threads,
+            object_count=self._totals.objects,
+            site_count=self.site_count - len(self._new_sites),
+            duration_s=self._totals.time_units * self._metadata.time_resolution_ns / 1e9,
+            peak_live_bytes=self._totals.peak_live_bytes,
+            unknown_frees=unknown_frees,
+            lost_events=lost_events,
+            complete=complete,
+            end=end,
+            checksum=self._hash.hexdigest(),
         )
-        self._file.finish(_pack_metadata(FOOTER, self._metadata, self._totals))
+        self._file.finish(self._pack_metadata(FOOTER))
         self._is_closed = True
 
-    def _write_section(self, kind: bytes, payload: bytes, items: int, totals: Totals) -> None:
-        self._file.append(pack_section(kind, payload, items, totals) + payload)
-
-
-@dataclass(frozen=True)
-class _Pending:
-    """Events that wait, and the most bytes live up to their last."""
-
-    chunk: TraceChunk
-    peak_live_bytes: int
-
-
-def _pack_metadata(kind: bytes, metadata: TraceMetadata, totals: Totals) -> bytes:
-    text = json.dumps(metadata.to_json(), separators=(",", ":")).encode()
-    return pack_section(kind, text, len(text), totals) + text
+    def _pack_metadata(self, kind: bytes) -> bytes:
+        text = self._metadata.to_json()
+        return pack_section(kind, text, len(text), self._totals) + text
