@@ -108,6 +108,10 @@ class MixedResults(WorkbenchError):
     """Results that cannot be compared: of several machines or builds."""
 
 
+class ProbeFailed(WorkbenchError):
+    """A probe gave no figure; the text says why."""
+
+
 class WrongResults(WorkbenchError):
     """A set of results that cannot be read, or belongs to another plan."""
 

@@ -26,6 +26,6 @@ def test_every_imported_library_is_a_declared_dependency() -> None:
         if path.parts[0] == "workbench" and path.suffix == ".py"
         for name in {module.partition(".")[0] for module in list_imports(path)}
         if name not in {"workbench", "__future__", *sys.stdlib_module_names}
-        and not declared & {provider.lower() for provider in providers.get(name, [])}
+        and not declared & {provider.lower().replace("_", "-") for provider in providers.get(name, [])}
     }
     assert undeclared == set()

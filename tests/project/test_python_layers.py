@@ -19,7 +19,7 @@ HOMES = {
     "cffi": ("workbench/bindings/cffi_build.py",),
     "workbench._native": ("workbench/bindings/",),
     "workbench.bindings.native": ("workbench/bindings/",),  # ffi and lib, which have no types
-    "subprocess": ("workbench/allocators/", "workbench/processes/"),
+    "subprocess": ("workbench/allocators/", "workbench/processes/", "workbench/probes/"),
     "multiprocessing": ("workbench/processes/",),
     "utils": (),
 }

@@ -47,6 +47,9 @@ COMMANDS: Mapping[str, CommandPlace] = {
     ),
     "metrics": CommandPlace("blocks", "metrics", "Print every metric of a process once."),
     "watch": CommandPlace("watch", "watch", "Show the metrics and events of a process, live."),
+    "serve-metrics": CommandPlace(
+        "serve_metrics", "serve_metrics", "Serve metrics, settings and probes for Prometheus and Grafana."
+    ),
     "export": CommandPlace("export", "export", "Write the tunables of a process to a file."),
     "sessions": CommandPlace("sessions", "sessions", "List, show and repeat recorded sessions."),
     "record": CommandPlace("record", "record", "Run a program and record every allocation call it makes."),

@@ -74,6 +74,14 @@ command_argument = click.argument(
 )
 #: Settings of a command that takes `command_argument`: what follows is the other program's.
 BEFORE_A_COMMAND = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+probe_option = click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    metavar="NAME:UNIT=SOURCE",
+    help="Also show a figure of the program. SOURCE: a command that prints a number, file:PATH or "
+    "http://127.0.0.1:PORT/PATH#METRIC. With NAME:UNIT,counter=SOURCE its rate. Repeatable.",
+)
 
 
 class FiniteRange(click.FloatRange):

@@ -8,7 +8,7 @@ import dataclasses
 import click
 
 from workbench.allocators import get_allocator
-from workbench.api.processes import attach, list_processes
+from workbench.api.processes import attach, find_process_blocks, list_processes
 from workbench.commands.arguments import (
     allocator_option,
     kind_option,
@@ -80,9 +80,24 @@ def set_tunables(pid: int, assignments: tuple[str, ...], kind: str | None) -> An
 @click.command()
 @pid_argument
 @kind_option
+@click.option(
+    "--format",
+    "text_format",
+    type=click.Choice(["table", "openmetrics"]),
+    default="table",
+    help="openmetrics: also the settings and what the system tells of the process, for Prometheus.",
+)
 @answering
-def metrics(pid: int, kind: str | None) -> Answer:
+def metrics(pid: int, kind: str | None, text_format: str) -> Answer:
     """Print every metric of a process once."""
+    if text_format == "openmetrics":
+        from prometheus_client.openmetrics.exposition import generate_latest
+
+        from workbench.api.openmetrics import make_registry
+
+        infos = find_process_blocks(pid, kind)
+        text: bytes = generate_latest(make_registry(lambda: infos))  # type: ignore[no-untyped-call]
+        return Answer(text.decode(), text.decode().rstrip())
     with attach(pid, kind) as block:
         snapshot, info = block.snapshot(), block.info
     entries = [

@@ -1,0 +1,90 @@
+"""What is served for Prometheus: its parsers take it, and the dashboard asks for what is served."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import urllib.request
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from click.testing import Result
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
+from prometheus_client.parser import text_string_to_metric_families as parse_plain
+
+from tests.cli.terminal import WORKBENCH, Program, run_workbench, start
+from workbench.api.dashboard import make_dashboard
+from workbench.control import ControlBlock
+
+
+def read_samples(
+    text: str, parse: Callable[[str], Iterable[Metric]] = parse_open
+) -> dict[tuple[str, str], float]:
+    return {
+        (sample.name, sample.labels.get("group", "")): sample.value
+        for family in parse(text)
+        for sample in family.samples
+        if sample.labels.get("kind", "hakmem") == "hakmem"
+    }
+
+
+def test_one_process_once(untouched_program: Program) -> None:
+    pid = untouched_program.pid
+    samples = read_samples(run_workbench("metrics", pid, "--format", "openmetrics").stdout)
+    with ControlBlock.open(pid) as block:
+        requested = {
+            name: float(value)
+            for name, value in block.requested().values.items()
+            if not isinstance(value, str)
+        }
+    assert samples["hakmem_setting_tls_grow_ratio", ""] == requested["tls.grow_percent"] / 100
+    assert samples["hakmem_setting_ss_purge_delay_seconds", ""] == requested["ss.purge_delay_ms"] / 1000
+    assert samples["hakmem_setting_tls_max_slots", ""] == requested["tls.max_slots"]
+    assert samples["allocator_operations_total", ""] > 0
+    assert samples["process_resident_bytes", ""] > 1 << 20
+    assert samples["hakmem_tls_capacity_slots", "C0"] > 0
+
+
+def test_served_until_interrupted(untouched_program: Program) -> None:
+    command = [WORKBENCH, "serve-metrics", "--port", "0", "--probe", "depth:jobs=echo 12"]
+    with start(command) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().split()[0]
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/metrics", url)
+        samples: dict[tuple[str, str], float] = {}
+        for _ in range(100):  # the probe is read on a thread of its own
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                samples = read_samples(answer.read().decode(), parse_plain)
+            if ("probe_depth_jobs", "") in samples:
+                break
+        assert samples["probe_depth_jobs", ""] == 12
+        asked = {
+            name
+            for panel in make_dashboard()["panels"]
+            for name in re.findall(r"(\w+)\{", panel["targets"][0]["expr"])
+        }
+        served = {name for name, _ in samples}
+        others = {
+            "allocator_misses_total",
+            "allocator_live_bytes",
+            "allocator_dirty_bytes",
+            "cgroup_memory_bytes",
+        }
+        assert asked - served <= others  # not every allocator, and not every machine, has these
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 0
+
+
+def test_the_dashboard_is_a_file(invoke: Callable[..., Result], tmp_path: Path) -> None:
+    path = tmp_path / "dashboard.json"
+    assert invoke("serve-metrics", "--dashboard", path).exit_code == 0
+    assert json.loads(path.read_text()) == make_dashboard()
+
+
+def test_wrong_ports_and_addresses(invoke: Callable[..., Result]) -> None:
+    for arguments in (["--address", "203.0.113.1"], ["--address", "nowhere.invalid"], ["--port", "70000"]):
+        result = invoke("serve-metrics", *arguments)
+        assert result.exit_code == 2
+        assert len(result.stderr.splitlines()) == 1 or "Usage" in result.stderr

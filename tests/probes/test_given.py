@@ -1,0 +1,124 @@
+"""Probes that the user gives: what they read, and what each failure says."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from workbench.errors import BadParameter, ProbeFailed
+from workbench.probes import parse_probe, probe_from_callable
+
+PAGE = """# HELP requests Requests.
+# TYPE requests counter
+requests_total{code="200"} 41
+requests_total{code="500"} 2
+# TYPE depth gauge
+depth 7.5
+"""
+
+
+class Pages(BaseHTTPRequestHandler):
+    """Serves the page above; an error, another format, another machine."""
+
+    def do_GET(self) -> None:
+        status = {"/metrics": 200, "/html": 200, "/away": 302}.get(self.path, 500)
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "http://192.0.2.1/metrics")
+        self.end_headers()
+        self.wfile.write(PAGE.encode() if self.path == "/metrics" else b"<html>{}</html>")
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_command_prints_the_number() -> None:
+    probe = parse_probe("queue:jobs,lower=echo depth; echo 12")
+    assert (probe.name, probe.metric.unit, probe.metric.kind, probe.better) == (
+        "queue",
+        "jobs",
+        "gauge",
+        "lower",
+    )
+    assert probe.read() == 12
+
+
+def test_a_file_holds_the_number(tmp_path: Path) -> None:
+    path = tmp_path / "queue"
+    path.write_text("33 jobs\n")
+    assert parse_probe(f"queue=file:{path}").read() == 33
+
+
+@pytest.mark.parametrize(
+    ("series", "value"), [('requests{code="500"}', 2), ('requests_total{code="200"}', 41), ("depth", 7.5)]
+)
+def test_a_series_of_an_address(address: str, series: str, value: float) -> None:
+    assert parse_probe(f"x,counter={address}/metrics#{series}").read() == value
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("echo hello", "gave 'hello'; a number is wanted"),
+        ("true", "gave nothing; a number is wanted"),
+        ("echo inf", "gave inf; a finite number is wanted"),
+        ("echo no luck >&2; exit 3", "status 3: no luck"),
+        ("no-such-program", "status 127"),
+        ("file:/nonexistent/queue", "No such file"),
+        ("file:/dev/null", "is no file"),
+        ("file:/proc/self/status", "a number is wanted"),
+        ("ADDRESS/metrics#requests", r'2 series fit; name one, such as requests{code="200"}'),
+        ("ADDRESS/metrics#responses", "no metric responses"),
+        ("ADDRESS/missing#depth", "500"),
+        ("ADDRESS/html#depth", "not in Prometheus's format"),
+        ("ADDRESS/away#depth", "302"),
+        ("http://127.0.0.1:1/metrics#depth", "refused"),
+    ],
+)
+def test_a_failure_is_a_reason(address: str, source: str, reason: str) -> None:
+    probe = parse_probe(f"x={source.replace('ADDRESS', address)}")
+    with pytest.raises(ProbeFailed, match=re.escape(reason)) as failed:
+        probe.read()
+    assert "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("", "NAME:UNIT=SOURCE"),
+        ("rps", "NAME:UNIT=SOURCE"),
+        ("a b=echo 1", "NAME:UNIT=SOURCE"),
+        ("x,fast=echo 1", "NAME:UNIT=SOURCE"),
+        ("x=http://127.0.0.1/metrics", "name the metric after #"),
+        ("x=http://example.org/metrics#depth", "not this machine"),
+    ],
+)
+def test_a_wrong_text_is_refused(text: str, wrong: str) -> None:
+    with pytest.raises(BadParameter, match=re.escape(wrong)):
+        parse_probe(text)
+
+
+def test_a_command_that_hangs_is_ended_with_what_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.probes.given._TIMEOUT_S", 0.3)
+    with pytest.raises(ProbeFailed, match="took more than"):
+        parse_probe("x=sleep 1000 & sleep 1000").read()
+
+
+def test_a_function_must_be_one() -> None:
+    with pytest.raises(BadParameter, match="cannot be called"):
+        probe_from_callable("x", 3)  # type: ignore[arg-type]
+    with pytest.raises(BadParameter, match="out of range"):
+        probe_from_callable("x", lambda: 1, period_s=0)
