@@ -59,7 +59,10 @@ CASES: list[tuple[Sequence[object], Sequence[str]]] = [
     (["run", "larson", "--set", "tls.grow_percent=x"], ["tls.grow_percent", "x"]),
     (["run", "larson", "--set", "tls.grow_percnt=60"], ["tls.grow_percnt", "tls.grow_percent"]),
     (["run", "larson", "--set", "=60"], ["=60", "name=value"]),
-    (["run", "larson", "--allocator", "glibc", "--set", "tls.grow_percent=60"], ["glibc", "hakmem"]),
+    (
+        ["run", "larson", "--allocator", "glibc", "--set", "tls.grow_percent=60"],
+        ["tls.grow_percent", "arena_max"],
+    ),
     (["run", "larson", "--settings", "/nowhere.env"], ["/nowhere.env"]),
     (["exec", "--nosuch", "--", "true"], ["--nosuch"]),
     (["exec", "--set", "x"], ["COMMAND"]),

@@ -164,7 +164,10 @@ WRONG_TRIALS: list[tuple[dict[str, Any], str]] = [
     ({"tunables": {"tls.grow_percent": 101}}, "tls.grow_percent = 101 is out of range: 50 to 99 %"),
     ({"tunables": {"tls.grow_procent": 60}}, "did you mean 'tls.grow_percent'"),
     ({"tunables": {"tls.grow_percent": []}}, "tunables.tls.grow_percent: \\[\\] is not a value"),
-    ({"tunables": {"tls.grow_percent": 60}, "allocator": "glibc"}, "allocator glibc has no tunables"),
+    (
+        {"tunables": {"tls.grow_percent": 60}, "allocator": "glibc"},
+        "unknown tunable 'tls.grow_percent': there is M_TRIM_THRESHOLD",
+    ),
     ({"schedule": [{"settings": {"tls.grow_percent": 60}}]}, "give one of them"),
     ({"schedule": [{"settings": {}, "at_s": 1}]}, "sets nothing"),
     ({"schedule": [{"settings": {"tls.grow_percent": 600}, "at_s": 1}]}, "600 is out of range"),

@@ -101,9 +101,9 @@ def test_what_cannot_be_set_is_refused_before_the_run(
         exact_spec(schedule).check()
 
 
-def test_others_have_no_schedule() -> None:
+def test_others_have_no_such_schedule() -> None:
     schedule: tuple[Step, ...] = (Step({"tls.max_slots": 128}, 5),)
-    with pytest.raises(BadParameter, match="glibc has no tunables"):
+    with pytest.raises(UnknownTunable, match="schedule, at 5 operations: unknown tunable"):
         Run("larson", allocator="glibc", schedule=schedule).check()
     with pytest.raises(BadParameter, match="use a worker"):
         InProcessRun.start(exact_spec())

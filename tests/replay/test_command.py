@@ -83,7 +83,7 @@ def test_what_precedes_damage_is_replayed_and_said_so(invoke: Callable[..., Resu
         (["--speed", "10001"], "speed: 10001 is not a factor"),
         (["--speed", "0.001"], "speed: 0.001 is not a factor"),
         (["--allocator", "hakmen"], "did you mean 'hakmem'"),
-        (["--allocator", "glibc", "--set", "tls.initial_slots=1"], "has no tunables"),
+        (["--allocator", "glibc", "--set", "tls.initial_slots=1"], "unknown tunable"),
         (["--loops", "0"], "0 is not in the range"),
         (["--touch", "some"], "'some' is not one of"),
     ],

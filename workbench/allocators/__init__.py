@@ -5,6 +5,7 @@ found on this machine. Nothing above this room knows an allocator, a tunable or 
 """
 
 from workbench.allocators.allocator import (
+    AGENT,
     LATENCY_RUNNER,
     RUNNER,
     Allocator,
@@ -21,11 +22,13 @@ from workbench.allocators.table import (
     Preset,
     Row,
     get_row,
+    has_own_block,
     is_tunable,
     rows,
 )
 
 __all__ = [
+    "AGENT",
     "DEFAULT_ALLOCATOR",
     "LATENCY_RUNNER",
     "RUNNER",
@@ -38,6 +41,7 @@ __all__ = [
     "find_place",
     "get_allocator",
     "get_row",
+    "has_own_block",
     "is_tunable",
     "loader_path",
     "put_first",

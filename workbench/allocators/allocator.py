@@ -39,6 +39,8 @@ from workbench.errors import (
 RUNNER = native_directory() / "hakmem-run"
 #: The same program, which also times single calls.
 LATENCY_RUNNER = native_directory() / "hakmem-run-latency"
+#: The library that publishes a control block for an allocator that publishes none itself.
+AGENT = native_directory() / "libworkbench-agent.so"
 
 _PROBE_TIMEOUT_S = 20
 # Where the loader looks by default; Debian's multiarch folder first.
@@ -70,6 +72,11 @@ class Allocator(Row):
     def available(self) -> bool:
         """Whether it can be used; if not, `remedy` says what to do."""
         return self.version is not None
+
+    @property
+    def preloads(self) -> tuple[Path, ...]:
+        """What is preloaded into a program that is to run under it and have a control block."""
+        return tuple(one for one in (self.library, AGENT if self.has_agent else None) if one)
 
     @property
     def block(self) -> ControlBlock:
@@ -145,8 +152,16 @@ class Allocator(Row):
         self.check(complete)
         return complete
 
-    def environment_of(self, settings: Mapping[str, Value]) -> dict[str, str]:
+    def environment_of(
+        self, settings: Mapping[str, Value], base: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         """Environment variables that start it with these settings.
+
+        Parameters
+        ----------
+        settings : mapping of str to Value
+        base : mapping of str to str, optional
+            An environment; of a variable that settings share, what it says already stays.
 
         Raises
         ------
@@ -154,18 +169,24 @@ class Allocator(Row):
             As `check`.
         """
         self.check(settings)
-        return write_variables(
-            (self.tunables[name], value) for name, value in self.normalize(settings).items()
-        )
+        given = [(self.tunables[name], value) for name, value in self.normalize(settings).items()]
+        if self.has_agent:
+            # Written down, a default would pin what the allocator else finds out and adjusts by itself.
+            given = [(tunable, value) for tunable, value in given if value != tunable.default]
+        return write_variables(given, base)
 
-    def run_environment(self, settings: Mapping[str, Value], c_library: Path | None = None) -> dict[str, str]:
-        """Environment for a measured run: this process's, without the settings of any allocator, and these.
+    def run_environment(
+        self, settings: Mapping[str, Value], c_library: Path | None = None, *, has_block: bool = True
+    ) -> dict[str, str]:
+        """Environment for a run: this process's, without the settings of any allocator, and these.
 
         Parameters
         ----------
         settings : mapping of str to Value
         c_library : Path, optional
             What is preloaded for the C library's own allocator, for programs that link another one.
+        has_block : bool
+            Whether somebody looks or sets while it runs; without, the agent is not there.
 
         Raises
         ------
@@ -174,22 +195,23 @@ class Allocator(Row):
         """
         if self.in_process:
             raise BadParameter(f"allocator {self.name} is in no other process; choose {self.in_process}")
-        return run_environment(self.library or c_library) | self.environment_of(settings)
+        agent = AGENT if self.has_agent and has_block else None
+        return run_environment(self.library or c_library, agent) | self.environment_of(settings)
 
 
-def run_environment(library: Path | None) -> dict[str, str]:
-    """Environment with a library preloaded: this process's, without the settings of any allocator.
+def run_environment(*libraries: Path | None) -> dict[str, str]:
+    """Environment with libraries preloaded: this process's, without the settings of any allocator.
 
     Raises
     ------
     CannotPreload
-        If the loader cannot take the library's path, and no link to it can be made.
+        If the loader cannot take a library's path, and no link to it can be made.
     """
     # A shell may carry settings. A run is what its specification says, so they go.
     prefixes = ("LD_PRELOAD", *(prefix for row in rows() for prefix in row.variables))
     environment = {name: text for name, text in os.environ.items() if not name.startswith(prefixes)}
-    if library is not None:
-        environment["LD_PRELOAD"] = loader_path(library)
+    if preloads := ":".join(loader_path(library) for library in libraries if library is not None):
+        environment["LD_PRELOAD"] = preloads
     return environment
 
 
@@ -259,7 +281,7 @@ def _probe(row: Row, library: Path | None, _changed_ns: int) -> Allocator:
     if row.in_process:
         return Allocator(**vars(row), version=_package_version(row), _block=ControlBlock.own())
     try:
-        environment = run_environment(library)
+        environment = run_environment(library, AGENT if row.has_agent else None)
         with subprocess.Popen(
             [RUNNER, "--allocator"],
             env=environment,

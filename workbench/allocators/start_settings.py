@@ -50,25 +50,32 @@ def find_place(tunable: Tunable) -> StartPlace:
     """
     match = _PLACE.fullmatch(tunable.environment)
     if match is None:
-        raise BadParameter(f"{tunable.name}: it cannot be set at start; leave it out")
+        raise BadParameter(f"{tunable.name}: it cannot be given at start; set it while the program runs")
     words = (match["off"], match["on"]) if match["on"] else ("0", "1")
     return StartPlace(match["name"], match["separator"] or "", match["key"] or "", words)
 
 
-def write_variables(values: Iterable[tuple[Tunable, Value]]) -> dict[str, str]:
-    """Environment variables that give tunables values.
+def write_variables(
+    values: Iterable[tuple[Tunable, Value]], base: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Environment variables that give tunables values, after what a base says in those that are shared.
 
     Raises
     ------
     BadParameter
-        As `find_place`.
+        As `find_place`; and if two tunables have one place and different values.
     """
-    variables: dict[str, str] = {}
+    given: dict[StartPlace, tuple[Tunable, str]] = {}
     for tunable, value in values:
         place = find_place(tunable)
         text = place.key + (place.words[value] if isinstance(value, bool) else spell(value))
-        before = variables.get(place.name)
-        variables[place.name] = text if before is None else f"{before}{place.separator}{text}"
+        other, before = given.setdefault(place, (tunable, text))
+        if before != text:
+            raise BadParameter(f"{other.name} and {tunable.name} are one setting at start; give one of them")
+    variables: dict[str, str] = {}
+    for place, (_, text) in given.items():
+        earlier = variables.get(place.name, (base or {}).get(place.name) if place.separator else None)
+        variables[place.name] = f"{earlier}{place.separator}{text}" if earlier else text
     return variables
 
 

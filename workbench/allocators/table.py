@@ -39,6 +39,8 @@ class Row:
         The library to preload, and the Python package that it is in; empty if there is none.
     is_built : bool
         Whether the library is a part of the workbench.
+    has_agent : bool
+        Whether the agent, preloaded beside the library, publishes its control block.
     in_process : str
         For the allocator that is linked into this process, its name in other processes; else empty.
     variables : tuple of str
@@ -52,6 +54,7 @@ class Row:
     file: str = ""
     distribution: str = ""
     is_built: bool = False
+    has_agent: bool = False
     in_process: str = ""
     package: str = ""
     remedy: str = ""
@@ -102,6 +105,11 @@ def is_tunable(name: str) -> bool:
     return any(row.name == name and row.is_tunable for row in rows())
 
 
+def has_own_block(name: str) -> bool:
+    """Whether an allocator publishes a control block itself, without the agent."""
+    return any(row.name == name and row.is_tunable and not row.has_agent for row in rows())
+
+
 @cache
 def _read(path: Path) -> tuple[Row, ...]:
     try:
@@ -113,7 +121,9 @@ def _read(path: Path) -> tuple[Row, ...]:
 
 def _make_row(name: str, given: dict[str, Any]) -> Row:
     presets = (Preset(title, one["help"], one["values"]) for title, one in given.pop("presets", {}).items())
-    given |= {"file": given.pop("library", ""), "is_built": given.pop("built", False)}
+    for key, attribute in (("library", "file"), ("built", "is_built"), ("agent", "has_agent")):
+        if key in given:
+            given[attribute] = given.pop(key)
     unknown = given.keys() - {entry.name for entry in fields(Row)}
     if unknown:
         raise BadParameter(f"{name}: {', '.join(sorted(unknown))}: an allocator has no such thing")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import click
 
-from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, is_tunable
+from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, is_tunable, tunables_of
 from workbench.allocators import allocators as list_allocators
 from workbench.api import measuring
 from workbench.api.measuring import ROUNDS, make_replay, make_works
@@ -19,9 +19,9 @@ from workbench.commands.arguments import (
     split_assignments,
 )
 from workbench.commands.output import show_table
-from workbench.errors import BadParameter
+from workbench.errors import BadParameter, UnknownTunable, describe_unknown
 from workbench.experiments import Comparison, ComparisonPlan, Results, Variant, conclude
-from workbench.export import choose_format
+from workbench.export import choose_format, read_defaults
 from workbench.export.evidence import choose_variant
 
 
@@ -74,7 +74,10 @@ def read_variants(
             raise BadParameter(
                 f"--allocators '{allocators}': a name is empty; give names with commas between"
             )
-    tuned = _choose_tuned(names, assignments)
+    given = set(split_assignments(assignments))
+    if settings_path is not None:
+        given |= read_defaults(settings_path).values.keys()
+    tuned = _choose_tuned(names, given)
     settings = read_settings(settings_path, assignments, tuned)
     if settings and tuned.name not in names and not variant_texts:
         raise BadParameter(f"--set and --settings are {tuned.name}'s; compare it too, or leave them out")
@@ -84,11 +87,21 @@ def read_variants(
     )
 
 
-def _choose_tuned(names: Sequence[str], assignments: Sequence[str]) -> Allocator:
-    """The first of the compared allocators that has these tunables; the default one where none is tunable."""
-    given = split_assignments(assignments).keys()
+def _choose_tuned(names: Sequence[str], given: Set[str]) -> Allocator:
+    """The first of the compared allocators that has most of these tunables; the default one comes last.
+
+    Raises
+    ------
+    UnknownTunable
+        If none has one of them.
+    """
     tunable = [get_allocator(name) for name in dict.fromkeys((*names, DEFAULT_ALLOCATOR)) if is_tunable(name)]
-    return next((one for one in tunable if one.tunables.keys() >= given), tunable[0])
+    if not given:
+        return tunable[0]
+    known = tunables_of(one.name for one in tunable)
+    for name in given - known.keys():
+        raise UnknownTunable(describe_unknown("tunable", name, known))
+    return max(tunable, key=lambda one: len(one.tunables.keys() & given))
 
 
 def check_export(plan: ComparisonPlan, path: str | None, winner: str | None) -> None:
@@ -110,7 +123,7 @@ def _parse_variant(text: str, names: Sequence[str], settings: Variant) -> Varian
     name, colon, values = text.partition(":")
     if not colon or not name.strip():
         raise BadParameter(f"'{text}' is not NAME:TUNABLE=VALUE,...; give a name, a colon, and settings")
-    allocator = _choose_tuned(names, values.split(","))
+    allocator = _choose_tuned(names, split_assignments(values.split(",")).keys())
     before = settings.tunables if settings.allocator == allocator.name else {}
     own = parse_assignments(values.split(","), allocator.tunables)
     return Variant(name.strip(), allocator.name, {**before, **own})

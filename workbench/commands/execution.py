@@ -9,7 +9,7 @@ import sys
 import click
 from click.core import ParameterSource
 
-from workbench.allocators import get_allocator, put_first
+from workbench.allocators import AGENT, get_allocator, put_first
 from workbench.commands.arguments import (
     BEFORE_A_COMMAND,
     allocator_option,
@@ -20,13 +20,12 @@ from workbench.commands.arguments import (
     settings_option,
 )
 from workbench.commands.output import print_json
-from workbench.control import explain_no_block, native_directory
+from workbench.control import explain_no_block
 from workbench.errors import BadParameter
 from workbench.inherited import was_ignoring_children
 from workbench.processes import check_preloadable, preload_environment
 
 _PYTHONMALLOC = "PYTHONMALLOC"
-AGENT = native_directory() / "libworkbench-agent.so"
 
 
 @click.command("exec", context_settings=BEFORE_A_COMMAND)
@@ -39,9 +38,9 @@ AGENT = native_directory() / "libworkbench-agent.so"
     is_flag=False,
     flag_value="at-start",
     type=click.Choice(["at-start", "on-demand"]),
-    help="Keep the program's own allocator, and preload the agent that publishes a control block for it. "
-    "With --allocator, preload that allocator and the agent. --agent=on-demand: the agent makes neither "
-    "block nor thread until `workbench inject` asks it to.",
+    help="Keep the program's own allocator, and preload only the agent that publishes a control block for it. "
+    "--agent=on-demand, also with --allocator: the agent makes neither block nor thread until "
+    "`workbench inject` asks it to.",
 )
 @keep_pythonmalloc_option
 @click.option(
@@ -69,19 +68,22 @@ def execute(
     )
     environment = dict(os.environ)
     allocator = None if keeps_allocator else get_allocator(allocator_name)
-    if allocator is not None:
+    if allocator is None:
+        if assignments or settings_path is not None:
+            raise BadParameter(
+                "--agent keeps the program's own allocator; set its tunables with `workbench set`"
+            )
+        environment["LD_PRELOAD"] = put_first(AGENT, environment.get("LD_PRELOAD", ""))
+    else:
+        if agent is not None and not allocator.has_agent:
+            raise BadParameter(f"{allocator.name} publishes a control block of its own; leave out --agent")
         settings = read_settings(settings_path, assignments, allocator)
         environment = preload_environment(settings, environment, allocator)
-    elif assignments or settings_path is not None:
-        raise BadParameter("--agent keeps the program's own allocator; set its tunables with `workbench set`")
+        if not keep_pythonmalloc:
+            environment.setdefault(_PYTHONMALLOC, "malloc")
     if agent is not None:
-        if allocator is not None and allocator.kind:
-            raise BadParameter(f"{allocator.name} publishes a control block of its own; leave out --agent")
         environment["HAKMEM_AGENT"] = agent
-        environment["LD_PRELOAD"] = put_first(AGENT, environment.get("LD_PRELOAD", ""))
-    elif not keep_pythonmalloc:
-        environment.setdefault(_PYTHONMALLOC, "malloc")
-    problem = _find_problem() if agent == "at-start" or (allocator and allocator.kind) else ""
+    problem = _find_problem() if agent != "on-demand" and (allocator is None or allocator.kind) else ""
     if problem:
         click.echo(f"workbench: {command[0]} runs without a control block: {problem}", err=True)
     if as_json:

@@ -127,7 +127,7 @@ def _measure_workload(run: Run, limit_s: float, observe: Observer | None) -> _Me
     found = _Measurement()
     try:
         by_operations = tuple(step for step in run.schedule if step.at_s is None)
-        worker = Worker.start(replace(run, schedule=by_operations))
+        worker = Worker.start(replace(run, schedule=by_operations), is_watched=bool(run.schedule))
     except (WorkbenchError, OSError) as error:
         # The run makes sense: no memory for a process, or a file that is replaced just now.
         found.fail("failed", str(error))

@@ -310,19 +310,24 @@ def _fill(base: Run, row: Mapping[str, Value]) -> Run:
     """The base with a row's values."""
     fields: dict[str, Any] = {}
     parameters, tunables = dict(base.parameters), dict(base.tunables)
+    row_tunables: dict[str, Value] = {}
     for name, value in row.items():
         if name.startswith(PARAMETER):
             parameters[name.removeprefix(PARAMETER)] = _convert_number(name, value)
         elif name in _FIELDS:
             fields[name] = _convert_field(name, value)
         else:
-            tunables[name] = value
+            row_tunables[name] = value
     if "operations" in fields:
         fields.setdefault("seconds", None)
     elif "seconds" in fields:
         fields["operations"] = None
-    if not is_tunable(fields.get("allocator", base.allocator)):
-        tunables = {}  # a peer has none: it is the same at every point
+    allocator = fields.get("allocator", base.allocator)
+    if allocator != base.allocator or not is_tunable(allocator):
+        tunables = {}
+    # An allocator without a tunable is the same at every point of its axis.
+    known = tunables_of([allocator]) if row_tunables else {}
+    tunables |= {name: value for name, value in row_tunables.items() if name in known}
     return replace(base, parameters=parameters, tunables=tunables, **fields)
 
 

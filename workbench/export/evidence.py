@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
-from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator, is_tunable, spell
+from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator, has_own_block, spell
 from workbench.control import Value
 from workbench.datasets import find_trace
 from workbench.display import Displayed
@@ -363,13 +363,14 @@ def choose_variant(plan: ComparisonPlan, name: str | None) -> Variant:
     """
     variants = {variant.name: variant for variant in plan.variants[1:]}
     if name is None:
-        tunable = [one for one in variants.values() if is_tunable(one.allocator)]
-        if len(tunable) != 1:
+        chosen = [one for one in variants.values() if one.tunables]
+        chosen = chosen or [one for one in variants.values() if has_own_block(one.allocator)]
+        if len(chosen) != 1:
             raise BadParameter(f"say whose settings: there are {', '.join(variants)}")
-        return tunable[0]
+        return chosen[0]
     if name not in variants:
         raise BadParameter(describe_unknown("variant", name, variants))
-    if not is_tunable(variants[name].allocator):
+    if not variants[name].tunables and not has_own_block(variants[name].allocator):
         raise BadParameter(f"variant {name} is {variants[name].allocator}, which has no settings to export")
     return variants[name]
 
@@ -382,7 +383,7 @@ def _find_results(plan: ComparisonPlan, results: Results, sides: tuple[str, str]
     for cell in plan.list_cells():
         if cell.variant in sides and (result := results.get(cell.run.resolve().id)) is not None:
             found[cell.work, cell.variant, cell.round, cell.run.samples_latency] = result
-    if not any(is_tunable(result.run.allocator) for result in found.values()):
+    if not found:
         raise WrongResults(f"{results.path}: it holds no results of this comparison")
     return found
 

@@ -32,7 +32,7 @@ def preload_environment(
     settings : mapping of str to Value
         By tunable name.
     base_environment : mapping of str to str, optional
-        What to add to; this process's by default. Its preloads are kept, after the allocator.
+        What to add to; this process's by default. Its preloads are kept, after the allocator and its agent.
     allocator : Allocator, optional
         The first of the table by default.
 
@@ -43,9 +43,9 @@ def preload_environment(
     """
     environment = dict(os.environ if base_environment is None else base_environment)
     allocator = allocator or get_allocator(DEFAULT_ALLOCATOR)
-    if allocator.library is not None:
-        environment["LD_PRELOAD"] = put_first(allocator.library, environment.get("LD_PRELOAD", ""))
-    return environment | allocator.environment_of(settings)
+    for library in reversed(allocator.preloads):
+        environment["LD_PRELOAD"] = put_first(library, environment.get("LD_PRELOAD", ""))
+    return environment | allocator.environment_of(settings, environment)
 
 
 def check_preloadable(command: Sequence[str]) -> Path:

@@ -273,7 +273,7 @@ def run_command(
         With the thing, the value and the remedy.
     """
     check_preloadable(command)
-    environment = get_allocator(allocator_name).run_environment(settings, c_library)
+    environment = get_allocator(allocator_name).run_environment(settings, c_library, has_block=False)
     environment["PYTHONMALLOC"] = "malloc"  # CPython serves small objects itself otherwise
     started_s = time.monotonic()
     with Program(command, environment, folder=folder) as program:

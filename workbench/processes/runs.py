@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, is_tunable
+from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, has_own_block
 from workbench.control import Value
 from workbench.errors import BadParameter, OutOfRange, StartOnly, WorkbenchError
 from workbench.plain_values import canonical_json, read_value
@@ -179,8 +179,10 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 content["seconds"] = float(self.length_s)
             else:
                 content["operations"] = int(self.operations)
-        if is_tunable(self.allocator) or self.tunables or self.schedule:
+        # A plain run of an allocator that the agent describes is what it was before there was an agent.
+        if self.tunables or self.schedule or has_own_block(self.allocator):
             allocator = get_allocator(self.allocator)
+            allocator.environment_of(self.tunables)
             content["tunables"] = allocator.complete(self.tunables)
             content["schedule"] = self._resolve_schedule(allocator, content["tunables"])
         return ResolvedRun(self, parameters, threads, plan, content)

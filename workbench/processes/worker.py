@@ -60,7 +60,7 @@ class Worker:
         self._watcher.start()
 
     @classmethod
-    def start(cls, spec: Run, *, paused: bool = False) -> Worker:
+    def start(cls, spec: Run, *, paused: bool = False, is_watched: bool = True) -> Worker:
         """Start a run; returns once its control blocks are open.
 
         Parameters
@@ -69,6 +69,9 @@ class Worker:
             A run of a workload, without steps at seconds, which the measuring process carries out.
         paused : bool
             Whether it waits for `resume`.
+        is_watched : bool
+            Whether somebody may look into the allocator's block, or set there. If nobody does, an allocator
+            that has none of its own runs without the agent, as it did before there was one.
 
         Raises
         ------
@@ -81,7 +84,7 @@ class Worker:
         if spec.command:
             raise BadParameter(f"{spec.workload} is a command, not a workload of the catalogue")
         allocator = get_allocator(spec.allocator)
-        environment = allocator.run_environment(spec.tunables)
+        environment = allocator.run_environment(spec.tunables, has_block=is_watched or bool(spec.schedule))
         read_end, write_end = os.pipe()
         try:
             try:

@@ -59,7 +59,8 @@ def explain_inexactness(session: Session) -> list[str]:
     if (threads := spec.resolve().threads) != 1:
         reasons.append(f"{threads} threads take turns as the system lets them")
     if not row.is_steady(session.facts.settings):
-        reasons.append("it depended on time: " + ", ".join(f"{name} was not {row.steady[name]}" for name in row.steady))
+        why = [f"{name} was not {wanted}" for name, wanted in row.steady.items()]
+        reasons.append("it depended on time: " + (", ".join(why) or f"{spec.allocator} always does"))
     elif spec.operations is None:
         reasons.append("it ran by seconds, not by operations")
     inexact = sum(not step.is_exact for step in session.steps())

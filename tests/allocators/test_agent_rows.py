@@ -1,0 +1,90 @@
+"""Allocators that publish no control block themselves: every start setting arrives, and the agent stays away
+where nobody looks."""
+
+from __future__ import annotations
+
+import pytest
+
+from workbench.allocators import AGENT, allocators, get_allocator
+from workbench.control import Tunable, Value
+from workbench.errors import BadParameter
+from workbench.processes import Run, Step, run
+
+ROWS = [allocator.name for allocator in allocators() if allocator.has_agent]
+# Where any value is not taken as it is: sizes are rounded, limits ended the run, pages must exist.
+CHOSEN: dict[str, Value] = {
+    "opt.percpu_arena": "percpu",
+    "opt.tcache_max": 4096,
+    "max_background_threads": 2,
+    "tcmalloc.heap_limit_mb": 4096,
+    "limit_os_alloc": False,
+    "reserve_huge_os_pages": 0,
+    "reserve_os_memory": 64 << 20,
+    "arena_reserve": 256 << 20,
+    "minimal_purge_size": 64 << 10,
+    "opt.narenas": 3,
+    "opt.oversize_threshold": 1 << 24,
+    "disallow_arena_alloc": False,
+}
+
+
+def choose(tunable: Tunable) -> Value:
+    """A value that is not the default, where the allocator takes one."""
+    if tunable.type == "bool":
+        return CHOSEN.get(tunable.name, not tunable.default)
+    return CHOSEN.get(tunable.name, tunable.from_word(min(max(tunable.minimum, 1) + 1, tunable.maximum)))
+
+
+def test_they_are_five() -> None:
+    assert ROWS == ["glibc", "jemalloc", "tcmalloc", "mimalloc2", "mimalloc3"]
+    assert all(get_allocator(name).available for name in ROWS)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_start_setting_arrives(name: str) -> None:
+    allocator = get_allocator(name)
+    settings = {one.name: choose(one) for one in allocator.tunables.values() if one.environment}
+    assert len(settings) >= 4
+    outcome = run(Run("pair", allocator=name, operations=1000, tunables=settings))
+    assert outcome.status == "completed"
+    assert {one: outcome.effective[one] for one in settings} == settings
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_run_that_nobody_looks_into_has_no_agent_and_the_id_that_it_had(name: str) -> None:
+    plain = Run("pair", allocator=name, operations=1000)
+    assert "tunables" not in plain.resolve().content
+    environment = get_allocator(name).run_environment({}, has_block=False)
+    assert str(AGENT) not in environment.get("LD_PRELOAD", "")
+    assert str(AGENT) in get_allocator(name).run_environment({})["LD_PRELOAD"]
+
+
+def test_what_a_variable_says_already_stays() -> None:
+    jemalloc = get_allocator("jemalloc")
+    base = {"MALLOC_CONF": "narenas:3"}
+    assert jemalloc.environment_of({"background_thread": True}, base) == {
+        "MALLOC_CONF": "narenas:3,background_thread:true"
+    }
+    assert jemalloc.environment_of(jemalloc.defaults) == {}
+
+
+def test_what_cannot_be_given_at_start_is_said() -> None:
+    spec = Run("pair", allocator="jemalloc", operations=1000, tunables={"arena.i.retain_grow_limit": 1 << 20})
+    with pytest.raises(
+        BadParameter, match=r"arena\.i\.retain_grow_limit: it cannot be given at start; set it"
+    ):
+        spec.check()
+
+
+def test_it_is_set_on_the_way() -> None:
+    outcome = run(
+        Run(
+            "pair",
+            allocator="jemalloc",
+            operations=20000,
+            threads=1,
+            schedule=(Step({"arena.i.retain_grow_limit": 1 << 20}, 1000),),
+        )
+    )
+    assert outcome.effective["arena.i.retain_grow_limit"] == 1 << 20
+    assert outcome.events["TUNABLE_SET"] == 1
