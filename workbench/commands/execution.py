@@ -38,7 +38,7 @@ _PYTHONMALLOC = "PYTHONMALLOC"
     is_flag=False,
     flag_value="at-start",
     type=click.Choice(["at-start", "on-demand"]),
-    help="Keep the program's own allocator, and preload only the agent that publishes a control block for it. "
+    help="Keep the program's own allocator; preload only the agent, which publishes a control block for it. "
     "--agent=on-demand, also with --allocator: the agent makes neither block nor thread until "
     "`workbench inject` asks it to.",
 )
