@@ -29,7 +29,7 @@ from workbench.errors import (
     WorkerFailed,
 )
 from workbench.processes import Outcome, Run, Worker, peak_resident_bytes, resident_bytes, run
-from workbench.processes.events import EventTally
+from workbench.processes.running import EventTally
 
 CAP_S = 180.0  # for what should take milliseconds, on a busy machine
 ENDLESS_S = 3600.0

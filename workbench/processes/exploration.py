@@ -6,45 +6,31 @@ It shares the process with the interpreter, and a crash is a crash of both; a me
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from workbench.allocators import rows
 from workbench.bindings.workloads import (
-    ResultRecord,
     path_in_process,
     poll_in_process,
     start_in_process,
     stop_in_process,
 )
 from workbench.control import ControlBlock
-from workbench.errors import BadParameter, NoProcess, WorkerFailed
-from workbench.processes.events import EventTally
+from workbench.errors import BadParameter, WorkerFailed
 from workbench.processes.outcome import Outcome
-from workbench.processes.report import read_progress
+from workbench.processes.running import StartedRun
 from workbench.processes.runs import Run
 
 _POLL_S = 0.01
 
 
-class InProcessRun:
-    """One run in this process; has the methods of `Worker`. One at a time.
-
-    Made by `start`.
-    """
+class InProcessRun(StartedRun):
+    """One run in this process, one at a time. Made by `start`."""
 
     exploratory = True
-
-    def __init__(self, spec: Run, workload_block: ControlBlock, allocator_block: ControlBlock) -> None:
-        self._spec = spec
-        self._workload_block = workload_block
-        self._allocator_block = allocator_block
-        self._tally = EventTally(allocator_block)
-        self._outcome: Outcome | None = None
-        self._lock = threading.Lock()
 
     @classmethod
     def start(cls, spec: Run, *, paused: bool = False) -> InProcessRun:
@@ -90,50 +76,13 @@ class InProcessRun:
             if refusal:
                 raise WorkerFailed(refusal)
             path = Path(path_in_process())
-            run = cls(spec, ControlBlock.open(path, kind="workload"), allocator_block)
+            run = cls(spec, os.getpid(), ControlBlock.open(path), allocator_block)
             if not paused:
                 run.resume()
             return run
         except BaseException:
             allocator_block.close()
             raise
-
-    @property
-    def spec(self) -> Run:
-        """What was asked for."""
-        return self._spec
-
-    @property
-    def pid(self) -> int:
-        """Pid of this process."""
-        return os.getpid()
-
-    @property
-    def workload_block(self) -> ControlBlock:
-        """Throughput and run.state."""
-        return self._workload_block
-
-    @property
-    def allocator_block(self) -> ControlBlock:
-        """Control block of the allocator in this process."""
-        return self._allocator_block
-
-    def pause(self) -> None:
-        """Let every thread stand still."""
-        self._set_state("paused")
-
-    def resume(self) -> None:
-        """Go on after a pause."""
-        self._set_state("running")
-
-    def stop(self) -> None:
-        """Ask the run to end. Returns at once."""
-        self._set_state("stopping")
-
-    def kill(self) -> None:
-        """Stop it and wait: threads of this process cannot be killed."""
-        if self.poll() is None:
-            stop_in_process()
 
     def poll(self) -> Outcome | None:
         """What came of it; None while it runs."""
@@ -142,8 +91,15 @@ class InProcessRun:
                 self._tally.drain()
                 result = poll_in_process()
                 if result is not None:
-                    self._tally.drain()
-                    self._outcome = self._read(result)
+                    self._outcome = replace(
+                        self._look_back(),
+                        status=result.status_name,
+                        message=result.error,
+                        operations=result.operations,
+                        elapsed_s=result.elapsed_s,
+                        peak_resident_bytes=result.peak_resident_bytes,
+                        checksum=f"{result.checksum:016x}",
+                    )
             return self._outcome
 
     def await_end(self, timeout_s: float | None = None) -> Outcome | None:
@@ -155,47 +111,6 @@ class InProcessRun:
             time.sleep(_POLL_S)
         return outcome
 
-    def wait(self, timeout_s: float | None = None) -> Outcome:
-        """Wait for the end; after `timeout_s` seconds it is stopped."""
-        outcome = self.await_end(timeout_s)
-        if outcome is None:
-            self.kill()
-            outcome = self.await_end()
-        assert outcome is not None
-        return outcome
-
-    def progress(self) -> float:
-        """Share of the run that is done, 0 to 1."""
-        return read_progress(self._workload_block)
-
-    def close(self) -> None:
-        """Stop it if it still runs, and close the blocks."""
-        self.kill()
-        self.poll()
-        self._workload_block.close()
-        self._allocator_block.close()
-
-    def __enter__(self) -> InProcessRun:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _set_state(self, state: str) -> None:
-        with contextlib.suppress(NoProcess):
-            self._workload_block.set({"run.state": state})
-
-    def _read(self, told: ResultRecord) -> Outcome:
-        return Outcome(
-            status=told.status_name,
-            message=told.error,
-            exit_code=None,
-            operations=told.operations,
-            elapsed_s=told.elapsed_s,
-            operations_per_s=told.operations / told.elapsed_s if told.elapsed_s > 0 else 0.0,
-            peak_resident_bytes=told.peak_resident_bytes,
-            checksum=f"{told.checksum:016x}",
-            events=self._tally.counts,
-            last_events=self._tally.last_lines,
-            effective=self._allocator_block.effective().values,
-        )
+    def _end(self, reason: str) -> None:  # noqa: ARG002 (threads of this process can only be stopped)
+        if self.poll() is None:
+            stop_in_process()

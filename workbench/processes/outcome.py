@@ -1,9 +1,13 @@
-"""What came of a run, as a value."""
+"""What came of a run, as a value, and how it is read from what a worker reported."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from workbench.control import Value
 from workbench.display import Displayed
@@ -28,7 +32,7 @@ class Outcome(Displayed):
         None if a signal ended it.
     operations : int
         Operations of all threads; after a crash, as far as they were published.
-    elapsed_s, operations_per_s : float
+    elapsed_s : float
         Without pauses.
     peak_resident_bytes : int
         For a crash, as last seen.
@@ -56,7 +60,6 @@ class Outcome(Displayed):
     exit_code: int | None = None
     operations: int = 0
     elapsed_s: float = 0.0
-    operations_per_s: float = 0.0
     peak_resident_bytes: int = 0
     checksum: str = ""
     stderr_tail: str = ""
@@ -65,6 +68,11 @@ class Outcome(Displayed):
     effective: Mapping[str, Value] = field(default_factory=dict)
     latency_ns: Mapping[str, float] = field(default_factory=dict)
     latency_histograms: Mapping[str, tuple[tuple[float, int], ...]] = field(default_factory=dict)
+
+    @property
+    def operations_per_s(self) -> float:
+        """Throughput without pauses; 0 if no time passed."""
+        return self.operations / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
     def to_table(self) -> Table:
         """One row."""
@@ -81,3 +89,90 @@ class Outcome(Displayed):
     def __repr__(self) -> str:
         (row,) = self.to_table().rows
         return f"<Outcome {row[0]}: {row[1]} operations in {row[2]}, {row[3]}, {row[4]} resident at most>"
+
+
+def read_outcome(
+    output: bytes,
+    complaints: bytes,
+    code: int,
+    *,
+    reason: str = "",
+    failure: str = "",
+    seen: Outcome | None = None,
+) -> Outcome:
+    """Say what came of a worker.
+
+    Parameters
+    ----------
+    output, complaints : bytes
+        The last of what it wrote to standard output and error.
+    code : int
+        Its exit code; negative for a signal.
+    reason : str
+        Why this side ended it: "stopped" or "timed out".
+    failure : str
+        What went wrong on this side.
+    seen : Outcome, optional
+        What was seen of it; stands in for the report that a crashed worker cannot make.
+    """
+    seen = seen or Outcome("")
+    told = _read_report(output)
+    tail = complaints.decode(errors="replace")
+    status, message = _judge(told, code, reason, tail.strip().splitlines())
+    if failure:
+        status, message = "failed", failure
+    latency = told.get("latency", {})
+    calls = {call: summary for call, summary in latency.items() if isinstance(summary, dict)}
+    latency_ns = {
+        f"{call}_{name}": float(summary[name])
+        for call, summary in calls.items()
+        for name in ("count", "p50", "p99", "p99_9", "max")
+    }
+    return replace(
+        seen,
+        status=status,
+        message=message,
+        signal=name_signal(-code) if code < 0 else None,
+        exit_code=code if code >= 0 else None,
+        operations=int(told.get("operations", seen.operations)),
+        elapsed_s=float(told.get("elapsed_s", seen.elapsed_s)),
+        peak_resident_bytes=int(told.get("peak_resident_bytes", seen.peak_resident_bytes)),
+        checksum=str(told.get("checksum", "")),
+        stderr_tail=tail,
+        latency_ns={"clock_overhead": float(latency["clock_overhead_ns"]), **latency_ns} if latency else {},
+        latency_histograms={
+            call: tuple((float(upper_ns), int(count)) for upper_ns, count in summary["buckets"])
+            for call, summary in calls.items()
+        },
+    )
+
+
+def name_signal(number: int) -> str:
+    """Such as "SIGSEGV"; a real-time signal has a number only."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _judge(told: Mapping[str, Any], code: int, reason: str, said: list[str]) -> tuple[str, str]:
+    if reason == "timed out":
+        return "timed out", "it did not end in time and was killed"
+    if reason == "stopped" and code == -signal.SIGKILL:
+        return "stopped", "it was killed on request"
+    if code < 0:
+        last = f"; it said: {said[-1]}" if said else ""
+        return "crashed", f"the worker was ended by {name_signal(-code)}{last}"
+    if code == 0 and told.get("status") in ("completed", "stopped"):
+        status = str(told["status"])
+        return status, "" if status == "completed" else "it was stopped on request"
+    return "failed", said[-1] if said else f"it ended with exit code {code} and no word"
+
+
+def _read_report(output: bytes) -> dict[str, Any]:
+    """The line of JSON, the last the runner prints; empty if there is none."""
+    for line in reversed(output.splitlines()):
+        with contextlib.suppress(ValueError):
+            if isinstance(told := json.loads(line), dict):
+                return told
+    return {}

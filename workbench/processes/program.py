@@ -19,6 +19,7 @@ from workbench.control import ControlBlock, Value, explain_no_block
 from workbench.errors import NoProcess, WorkerFailed
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes, resident_bytes
+from workbench.processes.outcome import name_signal
 from workbench.processes.preload import check_preloadable, preload_environment
 
 _POLL_S = 0.01
@@ -302,7 +303,7 @@ def _judge(code: int, last: str, *, is_overdue: bool) -> tuple[str, str]:
     if is_overdue:
         return "timed out", "it did not end in time and was killed"
     if code < 0:
-        return "crashed", f"it was ended by {signal.Signals(-code).name}{last}"
+        return "crashed", f"it was ended by {name_signal(-code)}{last}"
     if code > 0:
         return "failed", f"it ended with exit code {code}{last}"
     return "completed", ""

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import selectors
 import signal
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from workbench.allocators import LATENCY_RUNNER, RUNNER, Allocator, get_allocator
 from workbench.control import ControlBlock
-from workbench.errors import BadParameter, NoProcess, WorkbenchError, WorkerFailed
-from workbench.processes.events import EventTally
+from workbench.errors import BadParameter, NoProcess, WorkerFailed
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes
-from workbench.processes.outcome import Outcome
-from workbench.processes.report import Observation, read_outcome, read_progress
+from workbench.processes.outcome import Outcome, read_outcome
+from workbench.processes.running import StartedRun
 from workbench.processes.runs import ResolvedRun, Run
 
 _WATCH_S = 0.2  # how often events are drained, before the ring overwrites them
@@ -30,11 +31,10 @@ _READ_BYTES = 65536
 _PATH_BYTES = 4096
 
 
-class Worker:
+class Worker(StartedRun):
     """One run in a process that cannot harm this one, and does not outlive it.
 
-    Made by `start`. A thread watches the process until its end; all methods may be called from any
-    thread. As a context manager it kills what still runs and closes the blocks.
+    Made by `start`. A thread watches the process until its end.
     """
 
     def __init__(
@@ -44,16 +44,13 @@ class Worker:
         workload_block: ControlBlock,
         allocator_block: ControlBlock | None,
     ) -> None:
-        self._spec = spec
+        super().__init__(spec, process.pid, workload_block, allocator_block)
         self._process = process
-        self._workload_block = workload_block
-        self._allocator_block = allocator_block
-        self._tally = EventTally(allocator_block)
-        self._reason: str | None = None  # why this side ended it
-        self._kill_at: float | None = None
-        self._outcome: Outcome | None = None
+        self._output, self._complaints = _Tail(process.stdout), _Tail(process.stderr)
+        self._peak_resident_bytes = 0
+        self._reason = ""  # why this side ended it
+        self._kill_at = math.inf
         self._ended = threading.Event()
-        self._lock = threading.Lock()
         self._watcher = threading.Thread(
             target=self._watch, name=f"workbench-worker-{process.pid}", daemon=True
         )
@@ -86,7 +83,7 @@ class Worker:
         allocator = get_allocator(spec.allocator)
         environment = allocator.run_environment(spec.tunables, has_block=is_watched or bool(spec.schedule))
         read_end, write_end = os.pipe()
-        try:
+        with os.fdopen(read_end, "rb"):
             try:
                 process = spawn(
                     [*_arguments(resolved, allocator), "--ready-descriptor", str(write_end)],
@@ -97,8 +94,6 @@ class Worker:
             finally:
                 os.close(write_end)
             path = _read_path(read_end)
-        finally:
-            os.close(read_end)
         if path is None:
             raise _explain_failed_start(spec, process)
         workload_block, allocator_block = _open_blocks(process, path, allocator.kind)
@@ -107,44 +102,12 @@ class Worker:
             worker.resume()
         return worker
 
-    @property
-    def spec(self) -> Run:
-        """What was asked for."""
-        return self._spec
-
-    @property
-    def pid(self) -> int:
-        """Pid of the process, also after its end."""
-        return self._process.pid
-
-    @property
-    def workload_block(self) -> ControlBlock:
-        """Throughput and run.state; readable after the end until `close`."""
-        return self._workload_block
-
-    @property
-    def allocator_block(self) -> ControlBlock | None:
-        """The allocator's own; None for those that have none. Readable after the end until `close`."""
-        return self._allocator_block
-
-    def pause(self) -> None:
-        """Let every thread stand still."""
-        self._set_state("paused")
-
-    def resume(self) -> None:
-        """Go on after a pause."""
-        self._set_state("running")
-
     def stop(self, grace_s: float = _STOP_GRACE_S) -> None:
         """Ask the run to end; it is killed if it has not after `grace_s` seconds. Returns at once."""
         with self._lock:
             self._reason = self._reason or "stopped"
             self._kill_at = time.monotonic() + grace_s
-        self._set_state("stopping")
-
-    def kill(self) -> None:
-        """End it at once. Does nothing if it has ended."""
-        self._end("stopped")
+        super().stop()
 
     def poll(self) -> Outcome | None:
         """What came of it; None while it runs."""
@@ -155,116 +118,87 @@ class Worker:
         self._ended.wait(timeout_s)
         return self.poll()
 
-    def wait(self, timeout_s: float | None = None) -> Outcome:
-        """Wait for the end; after `timeout_s` seconds it is killed, and the outcome is "timed out"."""
-        outcome = self.await_end(timeout_s)
-        if outcome is None:
-            self._end("timed out")
-            self._ended.wait()
-            outcome = self._outcome
-        assert outcome is not None
-        return outcome
-
-    def progress(self) -> float:
-        """Share of the run that is done, 0 to 1."""
-        return read_progress(self._workload_block)
-
     def close(self) -> None:
-        """End the run if it still goes on, and close the blocks."""
-        self.kill()
+        """End the run if it still goes on, and close the control blocks."""
+        super().close()
         self._watcher.join()
-        self._workload_block.close()
-        if self._allocator_block is not None:
-            self._allocator_block.close()
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _set_state(self, state: str) -> None:
-        # It may end between the caller's look and the set: then there is nothing left to ask for.
-        with contextlib.suppress(NoProcess):
-            self._workload_block.set({"run.state": state})
 
     def _end(self, reason: str) -> None:
         with self._lock:
             if self._process.returncode is None:
                 self._reason = self._reason or reason
                 # The watcher alone reaps, under this lock: the number still is our child's.
-                os.kill(self._process.pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
 
     # --- the watching thread ---
 
     def _watch(self) -> None:
-        observation = Observation()
+        failure = ""
         try:
-            self._follow(observation)
+            self._follow()
         except Exception as error:
             # Whoever waits for the outcome must get one, or would wait for ever.
-            observation.failure = f"the workbench could not watch it: {error!r}"
+            failure = f"the workbench could not watch it: {error!r}"
             self._end("stopped")
-        self._conclude(observation)
+        with self._lock:
+            code, reason = self._process.wait(), self._reason
+        output, complaints = self._output.close(), self._complaints.close()
+        seen = replace(self._look_back(), peak_resident_bytes=self._peak_resident_bytes)
+        for block in (self.workload_block, self.allocator_block):
+            if block is not None:  # a process that was killed leaves its files; they are read, so they can go
+                block.info.path.unlink(missing_ok=True)
+        self._outcome = read_outcome(output, complaints, code, reason=reason, failure=failure, seen=seen)
+        self._ended.set()
 
-    def _follow(self, observation: Observation) -> None:
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        with (
-            self._process.stdout as output,
-            self._process.stderr as complaints,
-            selectors.DefaultSelector() as selector,
-        ):
-            os.set_blocking(output.fileno(), False)
-            os.set_blocking(complaints.fileno(), False)
-            process_end = os.pidfd_open(self._process.pid)
-            try:
-                selector.register(process_end, selectors.EVENT_READ)
-                selector.register(output, selectors.EVENT_READ)
-                selector.register(complaints, selectors.EVENT_READ)
-                is_over = False
-                while not is_over:
-                    ready = {key.fd for key, _ in selector.select(_WATCH_S)}
-                    is_over = process_end in ready
-                    for stream in (output, complaints):
-                        if stream.fileno() in ready and not _drain(stream, observation, stream is output):
-                            selector.unregister(stream)
-                    self._look(observation)
-                # What it wrote just before the end.
-                _drain(output, observation, True)
-                _drain(complaints, observation, False)
-            finally:
-                os.close(process_end)
+    def _follow(self) -> None:
+        with os.fdopen(os.pidfd_open(self.pid), "rb") as process_end, selectors.DefaultSelector() as selector:
+            selector.register(process_end, selectors.EVENT_READ)
+            for tail in (self._output, self._complaints):
+                selector.register(tail.stream, selectors.EVENT_READ, tail)
+            is_over = False
+            while not is_over:
+                for key, _ in selector.select(_WATCH_S):
+                    if key.data is None:
+                        is_over = True
+                    elif not key.data.drain():
+                        selector.unregister(key.fileobj)
+                self._look()
 
-    def _look(self, observation: Observation) -> None:
+    def _look(self) -> None:
         self._tally.drain()
         with contextlib.suppress(NoProcess):
-            observation.peak_resident_bytes = (
-                peak_resident_bytes(self._process.pid) or observation.peak_resident_bytes
-            )
+            self._peak_resident_bytes = peak_resident_bytes(self.pid) or self._peak_resident_bytes
         with self._lock:
-            is_overdue = self._kill_at is not None and time.monotonic() >= self._kill_at
+            is_overdue = time.monotonic() >= self._kill_at
         if is_overdue:
             self._end("stopped")
 
-    def _conclude(self, observation: Observation) -> None:
-        with self._lock:
-            observation.return_code = self._process.wait()
-            observation.reason = self._reason
-        with contextlib.suppress(Exception):  # said already, where it is what failed
-            self._tally.drain()
-        observation.events = self._tally.counts
-        observation.last_events = self._tally.last_lines
-        with contextlib.suppress(WorkbenchError):
-            snapshot = self._workload_block.snapshot()
-            observation.operations = int(snapshot.fold("workload.operations"))
-            observation.elapsed_s = snapshot.fold("workload.elapsed_ms") / 1e3
-        if self._allocator_block is not None:
-            with contextlib.suppress(WorkbenchError):
-                observation.effective = self._allocator_block.effective().values
-        _remove_blocks(self._workload_block, self._allocator_block)
-        self._outcome = read_outcome(observation)
-        self._ended.set()
+
+class _Tail:
+    """The last of what a process writes into a pipe."""
+
+    def __init__(self, stream: IO[bytes] | None) -> None:
+        assert stream is not None
+        os.set_blocking(stream.fileno(), False)
+        self.stream = stream
+        self._text = b""
+
+    def drain(self) -> bool:
+        """Take what is there; false at the end of the stream."""
+        while True:
+            try:
+                piece = os.read(self.stream.fileno(), _READ_BYTES)
+            except BlockingIOError:
+                return True
+            if not piece:
+                return False
+            self._text = (self._text + piece)[-_TAIL_BYTES:]
+
+    def close(self) -> bytes:
+        """Take what was written just before the end; returns what is kept."""
+        with self.stream:
+            self.drain()
+        return self._text
 
 
 def run(spec: Run, timeout_s: float | None = None) -> Outcome:
@@ -330,9 +264,7 @@ def _read_path(descriptor: int) -> Path | None:
 def _explain_failed_start(spec: Run, process: subprocess.Popen[bytes]) -> WorkerFailed:
     process.kill()
     output, complaints = process.communicate()
-    observation = Observation(output=output, complaints=complaints[-_TAIL_BYTES:])
-    observation.return_code = process.returncode
-    outcome = read_outcome(observation)
+    outcome = read_outcome(output, complaints[-_TAIL_BYTES:], process.returncode)
     return WorkerFailed(f"{spec.workload} under {spec.allocator} did not start: {outcome.message}")
 
 
@@ -348,25 +280,3 @@ def _open_blocks(
         process.kill()
         process.communicate()
         raise
-
-
-def _drain(stream: IO[bytes], observation: Observation, is_output: bool) -> bool:
-    """Take what is there; false at the end of the stream."""
-    while True:
-        try:
-            piece = os.read(stream.fileno(), _READ_BYTES)
-        except BlockingIOError:
-            return True
-        if not piece:
-            return False
-        if is_output:
-            observation.output = (observation.output + piece)[-_TAIL_BYTES:]
-        else:
-            observation.complaints = (observation.complaints + piece)[-_TAIL_BYTES:]
-
-
-def _remove_blocks(*blocks: ControlBlock | None) -> None:
-    """A process that was killed leaves its files; they are read, so they can go."""
-    for block in blocks:
-        if block is not None:
-            block.info.path.unlink(missing_ok=True)
