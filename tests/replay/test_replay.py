@@ -16,7 +16,7 @@ from workbench.allocators import RUNNER, allocators
 from workbench.control import ControlBlock
 from workbench.errors import BadParameter, DamagedTrace, UnknownDataset, WorkbenchError
 from workbench.processes import InProcessRun, Run, Worker, run
-from workbench.processes.course import CoursePoint, read_course_point, replay
+from workbench.processes.course import CoursePoint, read_course_point
 from workbench.traces.plan import find_plan
 
 TIMEOUT_S = 120
@@ -122,17 +122,18 @@ def test_the_course_follows_the_program(tmp_path: Path) -> None:
     for item in items:
         script.free(0, item)
     path = programs.write(tmp_path / "t.haktrace", script)
-    outcome, course = replay(make_spec(path, "glibc", speed=100), interval_s=0.02)
+    points = []
+    with Worker.start(make_spec(path, "glibc", speed=100)) as worker:
+        while (outcome := worker.await_end(0.02)) is None:
+            points.append(read_course_point(worker.workload_block))
     assert outcome.status == "completed"
-    assert course["position_s"].is_monotonic_increasing
-    assert course["position_s"].iloc[-1] <= 0.8
-    fullest = int(course["live_bytes"].to_numpy().argmax())
-    live_bytes, resident_bytes = (
-        course[name].to_numpy()[fullest] for name in ("live_bytes", "resident_bytes")
-    )
-    assert 20e6 < live_bytes <= 40e6
-    assert resident_bytes >= live_bytes
-    assert course["fragmentation"].to_numpy()[fullest] == pytest.approx(resident_bytes / live_bytes)
+    positions_s = [point.position_s for point in points]
+    assert positions_s == sorted(positions_s)
+    assert positions_s[-1] <= 0.8
+    fullest = max(points, key=lambda point: point.live_bytes)
+    assert 20e6 < fullest.live_bytes <= 40e6
+    assert fullest.resident_bytes >= fullest.live_bytes
+    assert fullest.fragmentation == pytest.approx(fullest.resident_bytes / fullest.live_bytes)
 
 
 def test_seconds_end_a_replay_without_end(pipeline: Path) -> None:

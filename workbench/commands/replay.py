@@ -16,7 +16,7 @@ from workbench.commands.run import answer_outcome
 from workbench.datasets import find_trace
 from workbench.errors import BadParameter
 from workbench.processes import Run, Worker
-from workbench.processes.course import CoursePoint, frame_of, read_course_point
+from workbench.processes.course import CoursePoint, list_course, read_course_point
 from workbench.traces import Trace
 from workbench.units import format_rough
 
@@ -92,7 +92,7 @@ def replay(
         "trace_events": plan.event_count,
         "trace_duration_s": plan.duration_s,
         "skipped_frees": plan.skipped_frees,
-        "course": frame_of(points).to_dict("list"),
+        "course": list_course(points),
     }
     more = []
     fullest = max(points, key=lambda point: point.live_bytes, default=None)

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 from workbench.control import ControlBlock
-from workbench.errors import BadParameter, WorkbenchError
-from workbench.processes.outcome import Outcome
-from workbench.processes.runs import Run
-from workbench.processes.worker import Worker
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-INTERVAL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -66,52 +56,7 @@ def read_course_point(workload_block: ControlBlock) -> CoursePoint:
     )
 
 
-def follow_replay(
-    worker: Worker, on_point: Callable[[CoursePoint], None], interval_s: float = INTERVAL_S
-) -> Outcome:
-    """Tell where a replay is, again and again, until it ends."""
-    while (outcome := worker.await_end(interval_s)) is None:
-        try:
-            on_point(read_course_point(worker.workload_block))
-        except WorkbenchError:  # it ended just now
-            continue
-    return outcome
-
-
-def replay(spec: Run, interval_s: float = INTERVAL_S) -> tuple[Outcome, pd.DataFrame]:
-    """Replay a trace in a worker and sample its course.
-
-    Parameters
-    ----------
-    spec : Run
-        A run of the workload `replay`.
-    interval_s : float
-        Between two samples.
-
-    Returns
-    -------
-    Outcome
-    frame
-        A row a sample: position_s, elapsed_s, operations, live_bytes, resident_bytes, fragmentation.
-
-    Raises
-    ------
-    BadParameter
-        If the specification has no trace.
-    WorkbenchError
-        As `Worker.start`.
-    """
-    if spec.trace is None:
-        raise BadParameter(f"workload {spec.workload}: there is no trace to follow")
-    points: list[CoursePoint] = []
-    with Worker.start(spec) as worker:
-        outcome = follow_replay(worker, points.append, interval_s)
-    return outcome, frame_of(points)
-
-
-def frame_of(points: list[CoursePoint]) -> pd.DataFrame:
-    """Points of a course as a table, a row each."""
-    import pandas as pd
-
-    names = ("position_s", "elapsed_s", "operations", "live_bytes", "resident_bytes", "fragmentation")
-    return pd.DataFrame({name: [getattr(point, name) for point in points] for name in names})
+def list_course(points: Sequence[CoursePoint]) -> dict[str, list[float]]:
+    """Points of a course by column, `fragmentation` among them."""
+    names = (*(field.name for field in fields(CoursePoint)), "fragmentation")
+    return {name: [getattr(point, name) for point in points] for name in names}

@@ -7,15 +7,18 @@ import hashlib
 import os
 import platform
 import re
+import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import workbench
 from workbench.allocators import RUNNER, get_allocator
 from workbench.errors import BadParameter
-from workbench.processes.source import own_version, source_revision
 
 UNKNOWN = "unknown"
+_GIT_TIMEOUT_S = 20
+_CHECKOUT = Path(__file__).resolve().parent.parent.parent
 # Results of two machines must be told apart; nobody needs to know which machine it was.
 _ID_SALT = b"hakmem-workbench machine "
 _ID_CHARACTERS = 16
@@ -29,9 +32,8 @@ class Machine:
     ----------
     id : str
         Hash of the system's machine id, the CPU model and the number of cores.
-    description : str
-        One line for people.
-    kernel, cpu : str
+    description, kernel, cpu : str
+        The first is one line for people.
     cores : int
         That this process may use.
     memory_bytes : int
@@ -106,7 +108,7 @@ def describe_software(allocator_name: str) -> Software:
     allocator = get_allocator(allocator_name)
     library = allocator.library or find_c_library()
     return Software(
-        workbench_version=own_version(),
+        workbench_version=workbench.__version__,
         python_version=platform.python_version(),
         source_revision=source_revision(),
         runner_checksum=checksum_file(RUNNER),
@@ -123,6 +125,25 @@ def find_c_library() -> Path | None:
     return Path(found[1]) if found else None
 
 
+@cache
+def source_revision() -> str:
+    """Revision of the checkout, "-dirty" if files differ from it; empty for an installed package."""
+    if not (_CHECKOUT / ".git").exists():
+        return ""
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(_CHECKOUT), "describe", "--always", "--dirty", "--abbrev=12"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answer.stdout.strip()
+
+
 def describe_origin() -> dict[str, str]:
     """Where and with what something is recorded or exported: lines for people, with this machine's name."""
     machine = describe_machine()
@@ -131,7 +152,7 @@ def describe_origin() -> dict[str, str]:
         "kernel": machine.kernel,
         "processors": str(os.cpu_count() or 0),
         "cpu": machine.cpu,
-        "workbench": own_version(),
+        "workbench": workbench.__version__,
         "python": platform.python_version(),
         "source revision": source_revision(),
     }
