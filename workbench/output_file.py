@@ -90,19 +90,30 @@ def write_output(path: Path, text: str, what: str, is_such: Callable[[str], bool
             return
         path = Path(os.path.realpath(path)) if path.is_symlink() else path
         check_output(path, what, lambda found: is_such(_read_text(found)))
-        new = path.with_name(f".hakmem-new-{os.getpid()}-{path.name[:100]}")
-        try:
-            new.write_text(text, encoding="utf-8")
-            if path.exists():
-                new.chmod(stat.S_IMODE(path.stat().st_mode))
-            new.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                new.unlink(missing_ok=True)
-            raise
+        replace_text(path, text)
     except OSError as error:
         reason = "a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
         raise BadParameter(f"{path}: it cannot be written ({reason}); name another file") from error
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text beside a file and put it in its place: a reader, or a crash, never sees half of it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; nothing is left of it.
+    """
+    new = path.with_name(f".hakmem-new-{os.getpid()}-{path.name[:100]}")
+    try:
+        new.write_text(text, encoding="utf-8")
+        if path.exists():
+            new.chmod(stat.S_IMODE(path.stat().st_mode))
+        new.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
 
 
 def _write_through(path: Path, text: str) -> None:

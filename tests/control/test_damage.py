@@ -38,7 +38,8 @@ def read_all(block):
         snapshot.by_group(name) if not block.metrics[name].is_derived else None
         snapshot.value(name, snapshot)
     block.adoption(snapshot)
-    snapshot.to_frames()
+    for axes in {metric.axes for metric in block.metrics.values()}:
+        snapshot.to_frame(*axes)
     batch = block.events(chance.choice((0, 1, 10, 2**64 - 1)))
     [str(event) for event in batch], batch.counts(), batch.to_frame()
     block.check({name: tunable.default for name, tunable in block.tunables.items()})

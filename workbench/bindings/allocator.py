@@ -11,8 +11,16 @@ def control_path() -> bytes:
     return path
 
 
-def control_problem() -> tuple[str, bool]:
-    """Why it has no control block, and whether that is wanted; an empty text if it has one."""
+def explain_no_block() -> tuple[str, bool]:
+    """Say why a process like this one gets no control block.
+
+    Returns
+    -------
+    str
+        The folder, the reason and the remedy; empty if it gets one.
+    bool
+        Whether that is wanted: `HAKMEM_CONTROL=off`.
+    """
     text = ffi.new("char[]", lib.HAK_ERROR_TEXT_BYTES)
     is_wanted = lib.hak_control_problem(text, lib.HAK_ERROR_TEXT_BYTES) != 0
     return decode_text(text), is_wanted

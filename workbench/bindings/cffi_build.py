@@ -11,13 +11,11 @@ from cffi import FFI
 ffibuilder = FFI()
 
 BLOCK = """
-#define HAK_ABI_VERSION ...
 #define HAK_NO_AXIS ...
 #define HAK_TYPE_ACTION ...
 #define HAK_TUNABLE_WRITE_ONLY ...
 #define HAK_ERROR_TEXT_BYTES ...
 
-#define HAK_ERROR_SYSTEM ...
 #define HAK_ERROR_NOT_PERMITTED ...
 #define HAK_ERROR_NO_PROCESS ...
 #define HAK_ERROR_WRONG_ABI ...
@@ -70,14 +68,6 @@ void reader_free(struct hak_reader *reader);
 int hak_reader_open(struct hak_reader *reader, const char *path, char *error);
 void hak_reader_close(struct hak_reader *reader);
 int hak_reader_alive(struct hak_reader *reader, char *error);
-int hak_reader_tunable(struct hak_reader *reader, uint32_t index, struct hak_tunable *out, char *error);
-int hak_reader_constraint(struct hak_reader *reader, uint32_t index, struct hak_constraint *out, char *error);
-int hak_reader_metric(struct hak_reader *reader, uint32_t index, struct hak_metric *out, char *error);
-int hak_reader_axis(struct hak_reader *reader, uint32_t index, struct hak_axis *out, char *error);
-int hak_reader_axis_item(struct hak_reader *reader, uint32_t index, struct hak_axis_item *out, char *error);
-int hak_reader_event_kind(struct hak_reader *reader, uint32_t index, struct hak_event_kind *out, char *error);
-int hak_reader_event_cause(struct hak_reader *reader, uint32_t index, struct hak_event_cause *out,
-                           char *error);
 int hak_reader_setter(struct hak_reader *reader, uint64_t generation, char *error);
 int hak_reader_requested(struct hak_reader *reader, double *values, uint32_t count, uint64_t *generation,
                          char *error);
@@ -93,6 +83,11 @@ int64_t hak_reader_snapshot(struct hak_reader *reader, uint32_t *axis_counts, ui
 int64_t hak_reader_events(struct hak_reader *reader, uint64_t *cursor, struct hak_event *out,
                           uint32_t capacity, uint64_t *lost, char *error);
 """
+
+DESCRIPTORS = "".join(
+    f"int hak_reader_{name}(struct hak_reader *reader, uint32_t index, struct hak_{name} *out, char *error);"
+    for name in ("tunable", "constraint", "metric", "axis", "axis_item", "event_kind", "event_cause")
+)
 
 WRITER = """
 struct hak_block_spec {
@@ -175,9 +170,7 @@ void hak_workload_stop(void);
 """
 
 REPLAY = """
-#define REPLAY_VERSION ...
 #define REPLAY_ERROR_BYTES ...
-#define REPLAY_MAX_LANES ...
 
 struct replay_header {
     uint32_t version, lane_count;
@@ -271,6 +264,6 @@ static void block_store_words(struct hak_block *block, uint64_t offset, const ui
 }
 """
 
-for declarations in (BLOCK, READER, WRITER, ALLOCATOR, WORKLOADS, REPLAY, RECORDER):
+for declarations in (BLOCK, READER, DESCRIPTORS, WRITER, ALLOCATOR, WORKLOADS, REPLAY, RECORDER):
     ffibuilder.cdef(declarations)
 ffibuilder.set_source("workbench._native._cffi", SOURCE)

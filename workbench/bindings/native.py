@@ -52,8 +52,13 @@ def make_error(code: int, text: Any) -> WorkbenchError:
     return _ERRORS.get(code, WorkbenchError)(decode_text(text))
 
 
+def read_fields(pointer: Any) -> dict[str, Any]:
+    """Copy a C structure: text decoded, arrays as tuples."""
+    return {name: _read_field(getattr(pointer, name)) for name, _ in ffi.typeof(pointer).item.fields}
+
+
 def read_record(pointer: Any, kind: type[_Record]) -> _Record:
-    """Copy a C structure into the named tuple that has its fields: text decoded, arrays as tuples."""
+    """Copy of a C structure the fields that a named tuple has."""
     return kind(*(_read_field(getattr(pointer, name)) for name in kind._fields))
 
 

@@ -6,9 +6,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from workbench.bindings.native import decode_text, ffi, lib, make_error, read_record
+from workbench.bindings.native import decode_text, ffi, lib, make_error, read_fields
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -21,84 +21,6 @@ PID_NAMESPACE_OFFSET: int = ffi.offsetof("struct hak_header", "pid_namespace")
 TUNABLE_ACTION: int = lib.HAK_TYPE_ACTION
 TUNABLE_WRITE_ONLY: int = lib.HAK_TUNABLE_WRITE_ONLY
 _ACCESS = {0: "off", 1: "read", 2: "write"}
-
-
-class TunableRecord(NamedTuple):
-    """struct hak_tunable."""
-
-    name: str
-    group: str
-    unit: str
-    help: str
-    choices: str
-    environment: str
-    type: int
-    scale: int
-    effect: int
-    flags: int
-    minimum: float
-    maximum: float
-    default_value: float
-
-
-class ConstraintRecord(NamedTuple):
-    """struct hak_constraint; its tunables by number."""
-
-    lower: int
-    upper: int
-    strict: int
-
-
-class MetricRecord(NamedTuple):
-    """struct hak_metric; axes and operands by number."""
-
-    name: str
-    group: str
-    unit: str
-    help: str
-    chart: str
-    kind: int
-    fold: int
-    role: int
-    is_step: int
-    axis: tuple[int, ...]
-    operand_a: int
-    operand_b: int
-
-
-class AxisRecord(NamedTuple):
-    """struct hak_axis; its items by number."""
-
-    name: str
-    maximum: int
-    first_item: int
-    item_count: int
-
-
-class AxisItemRecord(NamedTuple):
-    """struct hak_axis_item."""
-
-    label: str
-    group: str
-
-
-class EventKindRecord(NamedTuple):
-    """struct hak_event_kind; its axis by number."""
-
-    name: str
-    help: str
-    unit: str
-    is_capacity: int
-    axis: int
-
-
-class EventCauseRecord(NamedTuple):
-    """struct hak_event_cause."""
-
-    name: str
-
-
-_Record = TypeVar("_Record", bound=NamedTuple)
 
 
 class Reader:
@@ -138,41 +60,30 @@ class Reader:
         self.command = decode_text(header.command)
         self.access = _ACCESS.get(int(header.access), "off")
 
-    # ---- descriptors ----
+    def describe(self, what: str) -> list[dict[str, Any]]:
+        """Read all descriptors of a kind, in the control block's order.
 
-    def tunables(self) -> list[TunableRecord]:
-        """Read all tunables, in the block's order."""
-        return self._list(lib.hak_reader_tunable, "hak_tunable", TunableRecord)
+        Parameters
+        ----------
+        what : str
+            Name of a structure of `hak_block.h` without ``hak_``: "tunable", "constraint", "metric", "axis",
+            "axis_item", "event_kind" or "event_cause".
 
-    def constraints(self) -> list[ConstraintRecord]:
-        """Read all constraints."""
-        return self._list(lib.hak_reader_constraint, "hak_constraint", ConstraintRecord)
-
-    def metrics(self) -> list[MetricRecord]:
-        """Read all metrics."""
-        return self._list(lib.hak_reader_metric, "hak_metric", MetricRecord)
-
-    def axes(self) -> list[AxisRecord]:
-        """Read all axes."""
-        return self._list(lib.hak_reader_axis, "hak_axis", AxisRecord)
-
-    def event_kinds(self) -> list[EventKindRecord]:
-        """Read all kinds of events."""
-        return self._list(lib.hak_reader_event_kind, "hak_event_kind", EventKindRecord)
-
-    def event_causes(self) -> list[EventCauseRecord]:
-        """Read all causes of events."""
-        return self._list(lib.hak_reader_event_cause, "hak_event_cause", EventCauseRecord)
-
-    def axis_items(self, axis: AxisRecord) -> list[AxisItemRecord]:
-        """Read the items of an axis."""
-        items = (
-            self._read(lib.hak_reader_axis_item, "hak_axis_item", AxisItemRecord, axis.first_item + number)
-            for number in range(axis.item_count)
-        )
-        return [item for item in items if item is not None]
-
-    # ---- what changes ----
+        Returns
+        -------
+        list of dict
+            By the structure's fields: text as str, numbers as int and float, arrays as tuples.
+        """
+        function = getattr(lib, f"hak_reader_{what}")
+        record = ffi.new(f"struct hak_{what} *")
+        found: list[dict[str, Any]] = []
+        while True:
+            code, error = self._try(function, len(found), record)
+            if code == lib.HAK_ERROR_UNKNOWN:  # beyond the last
+                return found
+            if code < 0:
+                raise make_error(code, error)
+            found.append(read_fields(record))
 
     def check_alive(self) -> None:
         """Raise NoProcess unless the process runs and still publishes the control block."""
@@ -253,24 +164,6 @@ class Reader:
                 lib.hak_reader_close(self._reader)
 
     # ---- calls ----
-
-    def _list(self, function: Callable[..., int], structure: str, kind: type[_Record]) -> list[_Record]:
-        records: list[_Record] = []
-        while (record := self._read(function, structure, kind, len(records))) is not None:
-            records.append(record)
-        return records
-
-    def _read(
-        self, function: Callable[..., int], structure: str, kind: type[_Record], index: int
-    ) -> _Record | None:
-        """One descriptor; None beyond the last."""
-        pointer = ffi.new(f"struct {structure} *")
-        code, error = self._try(function, index, pointer)
-        if code == lib.HAK_ERROR_UNKNOWN:
-            return None
-        if code < 0:
-            raise make_error(code, error)
-        return read_record(pointer, kind)
 
     def _read_values(self, function: Callable[..., int], count: int) -> tuple[list[float], int]:
         words, generation = ffi.new("double[]", max(count, 1)), ffi.new("uint64_t *")

@@ -1,7 +1,8 @@
 """Find, read and set the control blocks of running processes."""
 
 from workbench.bindings import native_directory
-from workbench.control.block import Adoption, ControlBlock, Settings, explain_no_block
+from workbench.bindings.allocator import explain_no_block
+from workbench.control.block import Adoption, ControlBlock, Settings
 from workbench.control.discovery import WORKLOAD_KIND, BlockInfo, find_blocks, sweep_dead_blocks
 from workbench.control.event import Event, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric

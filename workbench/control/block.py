@@ -6,34 +6,26 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Self
 
-from workbench.bindings.allocator import control_path, control_problem
+from workbench.bindings.allocator import control_path, explain_no_block
 from workbench.bindings.reader import Reader
-from workbench.control.description import read_description
+from workbench.control.description import (
+    by_name,
+    read_axes,
+    read_constraints,
+    read_event_kinds,
+    read_metrics,
+    read_settable,
+)
 from workbench.control.discovery import BlockInfo, describe_block, find_path
 from workbench.control.event import EVENT_FIELDS, EventBatch, EventKind
-from workbench.control.metric import Axis, Metric
 from workbench.control.snapshot import Layout, Snapshot
-from workbench.control.tunable import Action, Constraint, Tunable, Value
+from workbench.control.tunable import Action, Tunable, Value
 from workbench.display import Displayed
 from workbench.errors import NoProcess, UnknownTunable, describe_unknown
 from workbench.table import Table
-
-
-def explain_no_block() -> tuple[str, bool]:
-    """Say why a process like this one gets no control block.
-
-    Returns
-    -------
-    str
-        The folder, the reason and the remedy; empty if it gets one.
-    bool
-        Whether that is wanted: `HAKMEM_CONTROL=off`.
-    """
-    return control_problem()
-
 
 _EVENTS_A_CALL = 1024
 _SLACK_WORDS = 1024
@@ -92,18 +84,18 @@ class ControlBlock(Displayed):
     def __init__(self, reader: Reader, path: Path) -> None:
         self._reader = reader
         self._path = path
-        description = read_description(reader)
-        self.tunables: Mapping[str, Tunable] = description.tunables
-        self.actions: Mapping[str, Action] = description.actions
-        self.constraints: tuple[Constraint, ...] = description.constraints
-        self.metrics: Mapping[str, Metric] = description.metrics
-        self.axes: Mapping[str, Axis] = description.axes
+        settable, axes = read_settable(reader), read_axes(reader)
+        self.tunables = by_name([item for item in settable if isinstance(item, Tunable)])
+        self.actions = by_name([item for item in settable if isinstance(item, Action)])
+        self.constraints = read_constraints(reader, settable)
+        self.axes = by_name(axes)
+        self.metrics = by_name(read_metrics(reader, axes))
+        self._kinds = read_event_kinds(reader, axes)
         self.event_kinds: Mapping[str, EventKind] = MappingProxyType(
-            {kind.name: kind for kind in description.event_kinds}
+            {kind.name: kind for kind in self._kinds}
         )
-        self._kinds = description.event_kinds
-        self._causes = description.event_causes
-        self._index = description.places
+        self._causes = tuple(cause["name"] for cause in reader.describe("event_cause"))
+        self._index = {item.name: place for place, item in enumerate(settable)}
         self._layouts: dict[tuple[int, ...], Layout] = {}
         self._word_capacity = _SLACK_WORDS
 
@@ -193,7 +185,7 @@ class ControlBlock(Displayed):
         Raises
         ------
         UnknownTunable, BadParameter, OutOfRange, ConstraintBroken, StartOnly
-            If a value cannot be set. Nothing is changed.
+            If a value cannot be set; nothing is changed.
         ReadOnlyBlock, NoProcess
             If the process does not let itself be set, or has ended.
         """
@@ -335,12 +327,7 @@ class ControlBlock(Displayed):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

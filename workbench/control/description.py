@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
-from workbench.bindings.reader import TUNABLE_ACTION, TUNABLE_WRITE_ONLY, Reader, TunableRecord
+from workbench.bindings.reader import TUNABLE_ACTION, TUNABLE_WRITE_ONLY, Reader
 from workbench.control.event import EventKind
 from workbench.control.metric import Axis, Fold, Metric, MetricKind, Role
 from workbench.control.tunable import Action, Constraint, Effect, Scale, Tunable, TunableType
@@ -22,144 +22,126 @@ FOLDS: tuple[Fold, ...] = get_args(Fold)
 ROLES: tuple[Role, ...] = get_args(Role)
 
 _Named = TypeVar("_Named", Tunable, Action, Metric, Axis)
+_Descriptor = TypeVar("_Descriptor", Tunable, Action, Metric, EventKind)
 
 
-@dataclass(frozen=True)
-class Description:
-    """All descriptors of a block.
-
-    Attributes
-    ----------
-    tunables, actions, metrics, axes : mapping
-        By name, in the block's order.
-    places : mapping of str to int
-        Which of the block's values a tunable or an action has.
-    constraints : tuple of Constraint
-    event_kinds : tuple of EventKind
-    event_causes : tuple of str
-    """
-
-    tunables: Mapping[str, Tunable]
-    actions: Mapping[str, Action]
-    places: Mapping[str, int]
-    constraints: tuple[Constraint, ...]
-    metrics: Mapping[str, Metric]
-    axes: Mapping[str, Axis]
-    event_kinds: tuple[EventKind, ...]
-    event_causes: tuple[str, ...]
-
-
-def read_description(reader: Reader) -> Description:
-    """Read all descriptors.
+def by_name(items: Sequence[_Named]) -> Mapping[str, _Named]:
+    """Descriptors by name, in the block's order.
 
     Raises
     ------
     DamagedBlock
-        If they do not make sense.
+        If two have the same name.
     """
-    settable = [_make_settable(record) for record in reader.tunables()]
-    places = {item.name: place for place, item in enumerate(settable)}
-    axes = _read_axes(reader)
-    metrics = _read_metrics(reader, axes)
-    constraints = tuple(
-        Constraint(settable[record.lower].name, settable[record.upper].name, bool(record.strict))
-        for record in reader.constraints()
-    )
-    kinds = tuple(
-        EventKind(
-            name=record.name,
-            help=record.help,
-            unit=record.unit,
-            is_capacity=bool(record.is_capacity),
-            axis=axes[record.axis].name if record.axis < len(axes) else None,
-        )
-        for record in reader.event_kinds()
-    )
-    causes = tuple(record.name for record in reader.event_causes())
-    return Description(
-        tunables=_by_name([item for item in settable if isinstance(item, Tunable)]),
-        actions=_by_name([item for item in settable if isinstance(item, Action)]),
-        places=places,
-        constraints=constraints,
-        metrics=_by_name(metrics),
-        axes=_by_name(axes),
-        event_kinds=kinds,
-        event_causes=causes,
-    )
-
-
-def _by_name(items: Sequence[_Named]) -> Mapping[str, _Named]:
-    named = {item.name: item for item in items}
-    if len(named) != len(items):
-        names = [item.name for item in items]
-        double = next(name for name in names if names.count(name) > 1)
+    names = [item.name for item in items]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
         raise DamagedBlock(f"the control block is damaged: '{double}' stands in it twice")
-    return MappingProxyType(named)
+    return MappingProxyType(dict(zip(names, items, strict=True)))
 
 
-def _make_settable(record: TunableRecord) -> Tunable | Action:
-    if record.type == TUNABLE_ACTION:
-        return Action(record.name, record.group, record.help)
-    type_ = TYPES[record.type]
-    choices = tuple(record.choices.split(",")) if type_ == "choice" else ()
-    if type_ == "choice" and (
-        record.minimum != 0 or record.maximum != len(choices) - 1 or len(set(choices)) != len(choices)
-    ):
-        raise DamagedBlock(f"the control block is damaged: the choices of {record.name} do not fit its range")
-    without_default = Tunable(
-        name=record.name,
-        group=record.group,
-        unit=record.unit,
-        help=record.help,
-        type=type_,
-        choices=choices,
-        scale=SCALES[record.scale],
-        effect=EFFECTS[record.effect],
-        minimum=record.minimum,
-        maximum=record.maximum,
-        environment=record.environment,
-        is_write_only=bool(record.flags & TUNABLE_WRITE_ONLY),
+def read_settable(reader: Reader) -> list[Tunable | Action]:
+    """Read tunables and actions, in the order of their values.
+
+    Raises
+    ------
+    DamagedBlock
+        If the choices of a tunable do not fit its range.
+    """
+    return [_make_settable(record) for record in reader.describe("tunable")]
+
+
+def read_constraints(reader: Reader, settable: Sequence[Tunable | Action]) -> tuple[Constraint, ...]:
+    """Read the constraints between tunables."""
+    return tuple(
+        Constraint(settable[one["lower"]].name, settable[one["upper"]].name, bool(one["strict"]))
+        for one in reader.describe("constraint")
     )
-    fields = vars(without_default) | {"default": without_default.from_word(record.default_value)}
-    return Tunable(**fields)
 
 
-def _read_axes(reader: Reader) -> list[Axis]:
-    axes: list[Axis] = []
-    for record in reader.axes():
-        items = reader.axis_items(record)
-        labels, groups = tuple(item.label for item in items), tuple(item.group for item in items)
-        axes.append(Axis(record.name, record.maximum, labels, groups))
+def read_axes(reader: Reader) -> list[Axis]:
+    """Read the axes with their labels and groups."""
+    items, axes = reader.describe("axis_item"), []
+    for record in reader.describe("axis"):
+        own = items[record["first_item"] : record["first_item"] + record["item_count"]]
+        labels, groups = (tuple(item[field] for item in own) for field in ("label", "group"))
+        axes.append(Axis(record["name"], record["maximum"], labels, groups))
     return axes
 
 
-def _read_metrics(reader: Reader, axes: Sequence[Axis]) -> list[Metric]:
-    records = reader.metrics()
-    names = [record.name for record in records]
+def read_event_kinds(reader: Reader, axes: Sequence[Axis]) -> tuple[EventKind, ...]:
+    """Read the kinds of events."""
+    return tuple(
+        _make(
+            EventKind,
+            record,
+            is_capacity=bool(record["is_capacity"]),
+            axis=axes[record["axis"]].name if record["axis"] < len(axes) else None,
+        )
+        for record in reader.describe("event_kind")
+    )
+
+
+def read_metrics(reader: Reader, axes: Sequence[Axis]) -> list[Metric]:
+    """Read the metrics.
+
+    Raises
+    ------
+    DamagedBlock
+        If one has the same axis twice, or is derived from itself.
+    """
+    records = reader.describe("metric")
     metrics: list[Metric] = []
-    for name, record in zip(names, records, strict=True):
-        kind = KINDS[record.kind]
+    for record in records:
+        kind = KINDS[record["kind"]]
         is_derived = kind in ("quotient", "difference")
-        axis_names = tuple(axes[axis].name for axis in record.axis if axis < len(axes))
+        axis_names = tuple(axes[axis].name for axis in record["axis"] if axis < len(axes))
         if len(set(axis_names)) != len(axis_names):
-            raise DamagedBlock(f"the control block is damaged: {name} has the same axis twice")
+            raise DamagedBlock(f"the control block is damaged: {record['name']} has the same axis twice")
+        operands = (records[record[operand]]["name"] for operand in ("operand_a", "operand_b") if is_derived)
         metrics.append(
-            Metric(
-                name=name,
-                group=record.group,
-                unit=record.unit,
-                help=record.help,
-                chart=record.chart,
+            _make(
+                Metric,
+                record,
                 kind=kind,
-                fold=FOLDS[record.fold],
-                role=ROLES[record.role],
-                is_step=bool(record.is_step),
+                fold=FOLDS[record["fold"]],
+                role=ROLES[record["role"]],
+                is_step=bool(record["is_step"]),
                 axes=() if is_derived else axis_names,
-                operands=(names[record.operand_a], names[record.operand_b]) if is_derived else (),
+                operands=tuple(operands),
             )
         )
     _check_operands({metric.name: metric for metric in metrics})
     return metrics
+
+
+def _make(descriptor: type[_Descriptor], record: Mapping[str, Any], /, **changed: Any) -> _Descriptor:
+    """A descriptor of the fields that it has in common with a record; those that are changed are named."""
+    fields = {name: value for name, value in record.items() if name in descriptor.__dataclass_fields__}
+    return descriptor(**fields | changed)
+
+
+def _make_settable(record: Mapping[str, Any]) -> Tunable | Action:
+    if record["type"] == TUNABLE_ACTION:
+        return _make(Action, record)
+    type_ = TYPES[record["type"]]
+    choices = tuple(record["choices"].split(",")) if type_ == "choice" else ()
+    if type_ == "choice" and (
+        record["minimum"] != 0 or record["maximum"] != len(choices) - 1 or len(set(choices)) != len(choices)
+    ):
+        raise DamagedBlock(
+            f"the control block is damaged: the choices of {record['name']} do not fit its range"
+        )
+    without_default = _make(
+        Tunable,
+        record,
+        type=type_,
+        choices=choices,
+        scale=SCALES[record["scale"]],
+        effect=EFFECTS[record["effect"]],
+        is_write_only=bool(record["flags"] & TUNABLE_WRITE_ONLY),
+    )
+    return replace(without_default, default=without_default.from_word(record["default_value"]))
 
 
 def _check_operands(metrics: Mapping[str, Metric]) -> None:

@@ -9,13 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from workbench.bindings.reader import PID_NAMESPACE_OFFSET, Reader
 from workbench.control.places import FIRST_PID_NAMESPACE, Folder, Pids, list_folders
 from workbench.errors import NoProcess, NotPermitted, WorkbenchError
-
-Access = Literal["off", "read", "write"]
 
 #: Kind of the block that the runner of workloads publishes; the others are allocators'.
 WORKLOAD_KIND = "workload"

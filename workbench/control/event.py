@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.control.metric import Axis
@@ -38,10 +38,8 @@ class EventKind:
 
     Attributes
     ----------
-    name : str
-        Such as "TLS_GROW".
-    help : str
-        One line of text.
+    name, help : str
+        Such as "TLS_GROW", and one line of text.
     unit : str
         Unit of the old and the new value.
     is_capacity : bool
@@ -89,9 +87,14 @@ class Event:
     new_value: float
     kind_info: EventKind
 
+    @property
+    def unit(self) -> str:
+        """Unit of the old and the new value."""
+        return self.kind_info.unit
+
     def __str__(self) -> str:
         item = f" {self.kind_info.axis} {self.item}" if self.item else ""
-        values = f"{format_number(self.old_value)} → {format_number(self.new_value)} {self.kind_info.unit}"
+        values = f"{format_number(self.old_value)} → {format_number(self.new_value)} {self.unit}"
         cause = "" if self.cause.upper() in ("", "NONE") else f", {self.cause.lower()}"
         return f"{self.kind}{item} {values.rstrip()} (thread {self.thread}{cause})"
 
@@ -109,11 +112,9 @@ class EventBatch:
     lost : int
         Events from the cursor that was given on that had been overwritten before they were read.
     kinds : tuple of EventKind
-        By the number in `records`.
     causes : tuple of str
-        By the number in `records`.
+        Both by the number in `records`.
     axes : mapping of str to Axis
-        The axes of the control block.
     """
 
     records: npt.NDArray[Any]
@@ -128,14 +129,15 @@ class EventBatch:
 
     def __iter__(self) -> Iterator[Event]:
         for record in self.records:
-            kind = self._kind(int(record["kind"]))
+            kind, cause, item = self._kind(int(record["kind"])), int(record["cause"]), int(record["item"])
+            label = self.axes[kind.axis].label(item) if kind.axis else str(item)
             yield Event(
                 time_s=int(record["time_ns"]) / 1e9,
                 thread=int(record["thread"]),
                 operation=int(record["operation"]),
                 kind=kind.name,
-                cause=self._cause(int(record["cause"])),
-                item=self._item(kind, int(record["item"])),
+                cause=self.causes[cause] if cause < len(self.causes) else f"CAUSE_{cause}",
+                item="" if item == _NO_ITEM else label,
                 old_value=float(record["old_value"]),
                 new_value=float(record["new_value"]),
                 kind_info=kind,
@@ -167,8 +169,7 @@ class EventBatch:
             for number, kind in enumerate(self.kinds)
             if kind.name in names or (is_capacity and kind.is_capacity)
         ]
-        kept = self.records[np.isin(self.records["kind"], wanted)]
-        return EventBatch(kept, self.cursor, self.lost, self.kinds, self.causes, self.axes)
+        return replace(self, records=self.records[np.isin(self.records["kind"], wanted)])
 
     def counts(self) -> dict[str, int]:
         """Count the events by kind; kinds without events are left out."""
@@ -187,33 +188,15 @@ class EventBatch:
         import numpy as np
         import pandas as pd
 
-        records = self.records
-        kinds = [self._kind(int(number)) for number in records["kind"]]
-        items = records["item"]
-        frame = pd.DataFrame(
-            {
-                "time_s": records["time_ns"] / 1e9,
-                "thread": records["thread"].astype(np.int64),
-                "operation": records["operation"].astype(np.int64),
-                "kind": [kind.name for kind in kinds],
-                "cause": [self._cause(int(number)) for number in records["cause"]],
-                "item": [self._item(kind, int(item)) for kind, item in zip(kinds, items, strict=True)],
-            }
-        )
-        units = np.array([kind.unit for kind in kinds], dtype=object)
+        events = list(self)
+        names = ("time_s", "thread", "operation", "kind", "cause", "item")
+        frame = pd.DataFrame({name: [getattr(event, name) for event in events] for name in names})
+        units = np.array([event.unit for event in events], dtype=object)
         for unit in dict.fromkeys(units):
             for side in ("old", "new"):
                 column = name_column(side, unit) if unit else f"{side}_value"
-                frame[column] = np.where(units == unit, records[f"{side}_value"], np.nan)
+                frame[column] = np.where(units == unit, self.records[f"{side}_value"], np.nan)
         return frame
 
     def _kind(self, number: int) -> EventKind:
         return self.kinds[number] if number < len(self.kinds) else EventKind(f"EVENT_{number}")
-
-    def _cause(self, number: int) -> str:
-        return self.causes[number] if number < len(self.causes) else f"CAUSE_{number}"
-
-    def _item(self, kind: EventKind, number: int) -> str:
-        if number == _NO_ITEM:
-            return ""
-        return self.axes[kind.axis].label(number) if kind.axis else str(number)

@@ -8,18 +8,9 @@ from typing import Literal
 MetricKind = Literal["counter", "gauge", "quotient", "difference"]
 Fold = Literal["sum", "max"]
 Role = Literal[
-    "",
-    "thread id",
-    "adopted",
-    "operations",
-    "cached",
-    "live",
-    "dirty",
-    "retained",
-    "metadata",
-    "resident",
+    "", "thread id", "adopted", "operations", "cached", "live", "dirty", "retained", "metadata", "resident",
     "misses",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,14 +49,10 @@ class Metric:
 
     Attributes
     ----------
-    name : str
-        Such as "tls.capacity".
-    group : str
-        Component.
+    name, group, help : str
+        Such as "tls.capacity"; its component; and one line of text.
     unit : str
         Unit of the value; a counter's rate is per second.
-    help : str
-        One line of text.
     chart : str
         Title of the chart that shows it; empty: in tables only.
     kind : {"counter", "gauge", "quotient", "difference"}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from workbench.control.metric import Axis, Metric
@@ -76,7 +77,6 @@ class Layout:
                 size = math.prod(shape)
                 self.places[metric.name] = (slice(start, start + size), shape)
                 start += size
-        self.word_count = start
         #: Axes whose rows are threads, and the metric that says which rows are free.
         self.thread_ids = {
             metric.axes[0]: metric.name
@@ -95,27 +95,6 @@ class Layout:
             order = {name: number for number, name in enumerate(dict.fromkeys(names))}
             self._groups[axis] = list(order), np.array([order[name] for name in names], dtype=np.intp)
         return self._groups[axis]
-
-    def labels(self, axis: str) -> list[str] | range:
-        """Names of the rows in use; their numbers if the axis has no labels."""
-        described, count = self.axes[axis], self.counts[axis]
-        return [described.label(row) for row in range(count)] if described.labels else range(count)
-
-
-class _Values(Mapping[str, "WordArray"]):
-    def __init__(self, words: WordArray, layout: Layout) -> None:
-        self._words = words
-        self._layout = layout
-
-    def __getitem__(self, name: str) -> WordArray:
-        place, shape = self._layout.places[name]
-        return self._words[place].reshape(shape)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._layout.places)
-
-    def __len__(self) -> int:
-        return len(self._layout.places)
 
 
 class Snapshot(Displayed):
@@ -137,7 +116,9 @@ class Snapshot(Displayed):
     def __init__(self, time_s: float, words: WordArray, layout: Layout) -> None:
         words.setflags(write=False)
         self.time_s = time_s
-        self.values: Mapping[str, WordArray] = _Values(words, layout)
+        self.values: Mapping[str, WordArray] = MappingProxyType(
+            {name: words[place].reshape(shape) for name, (place, shape) in layout.places.items()}
+        )
         self._layout = layout
         self._folded: dict[str, float] = {}
 
@@ -171,7 +152,7 @@ class Snapshot(Displayed):
         if folded is None:
             metric = self.metric(name)
             if metric.is_derived:
-                return self._derive(metric, None)
+                return self.value(name)
             values = self._live_rows(metric)
             if metric.fold == "sum":
                 folded = float(values.sum(dtype=float))
@@ -237,7 +218,10 @@ class Snapshot(Displayed):
         """
         metric = self.metric(name)
         if metric.is_derived:
-            return self._derive(metric, since)
+            first, second = (self._operand(metric, operand, since) for operand in metric.operands)
+            if metric.kind == "difference":
+                return first - second
+            return first / second if second != 0 else float("nan")
         if metric.kind == "gauge" or since is None:
             return self.fold(name)
         elapsed_s = self.time_s - since.time_s
@@ -346,27 +330,18 @@ class Snapshot(Displayed):
         if not columns:
             known = sorted({", ".join(metric.axes) for metric in metrics if metric.axes})
             raise UnknownMetric(describe_unknown("axes", ", ".join(axes), known))
-        labels = [self._layout.labels(axis) for axis in axes]
+        described = [(self._layout.axes[axis], range(self._layout.counts[axis])) for axis in axes]
+        labels = [[axis.label(row) for row in rows] if axis.labels else rows for axis, rows in described]
         index = pd.MultiIndex.from_product(labels, names=list(axes))
         return pd.DataFrame(columns, index=index.get_level_values(0) if len(axes) == 1 else index)
 
-    def to_frames(self) -> dict[tuple[str, ...], pd.DataFrame]:
-        """Lay everything out as tables, by axes; () is the table of folded values."""
-        stored = [metric.axes for metric in self._layout.metrics.values() if metric.axes]
-        return {axes: self.to_frame(*axes) for axes in [(), *dict.fromkeys(stored)]}
-
-    def _derive(self, metric: Metric, since: Snapshot | None) -> float:
-        first, second = (self._operand(name, metric, since) for name in metric.operands)
-        if metric.kind == "difference":
-            return first - second
-        return first / second if second != 0 else float("nan")
-
-    def _operand(self, name: str, metric: Metric, since: Snapshot | None) -> float:
+    def _operand(self, metric: Metric, name: str, since: Snapshot | None) -> float:
         operand = self.metric(name)
         if operand.is_derived:
-            return self._derive(operand, since)
-        is_increment = metric.kind == "quotient" and operand.kind == "counter" and since is not None
-        return self.fold(name) - since.fold(name) if is_increment and since is not None else self.fold(name)
+            return self.value(name, since)
+        if metric.kind == "quotient" and operand.kind == "counter" and since is not None:
+            return self.fold(name) - since.fold(name)
+        return self.fold(name)
 
     @cached_property
     def _live_threads(self) -> dict[str, npt.NDArray[np.bool_]]:

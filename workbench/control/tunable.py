@@ -26,16 +26,11 @@ class Tunable:
 
     Attributes
     ----------
-    name : str
-        Such as "tls.grow_percent".
-    group : str
-        Component, the heading it stands under.
-    unit : str
-        Unit of the value; empty for plain numbers.
-    help : str
-        One line of text.
+    name, group : str
+        Such as "tls.grow_percent"; and its component, the heading it stands under.
+    unit, help : str
+        Unit of the value, empty for plain numbers; and one line of text.
     type : {"int", "bool", "real", "choice"}
-        Type of the value.
     choices : tuple of str
         For type "choice"; the block stores the index.
     scale : {"linear", "log"}
@@ -173,12 +168,8 @@ class Action:
 
     Attributes
     ----------
-    name : str
-        Such as "trim".
-    group : str
-        Component.
-    help : str
-        One line of text.
+    name, group, help : str
+        Such as "trim"; its component; and one line of text.
     """
 
     name: str

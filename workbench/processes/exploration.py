@@ -31,6 +31,7 @@ class InProcessRun(StartedRun):
     """One run in this process, one at a time. Made by `start`."""
 
     exploratory = True
+    allocator_block: ControlBlock  # there always is one
 
     @classmethod
     def start(cls, spec: Run, *, paused: bool = False) -> InProcessRun:

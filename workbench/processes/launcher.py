@@ -45,10 +45,8 @@ def spawn(
         For hakmem-run, after `--die-with-parent`.
     environment : mapping of str to str
         All of it.
-    stdout, stderr : int or file
+    stdout, stderr, pass_fds
         As subprocess takes them.
-    pass_fds : sequence of int
-        Descriptors the child keeps.
     folder : Path, optional
         Where it runs; where this process does by default.
     runner : Path

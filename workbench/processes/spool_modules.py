@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bisect
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from workbench.traces import Site
 
@@ -13,8 +13,7 @@ _LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (....) ([0-9a-f]+) \S+ \d+ *(.*)")
 _DELETED = " (deleted)"
 
 
-@dataclass(frozen=True)
-class _Mapping:
+class _Mapping(NamedTuple):
     start: int
     end: int
     base: int  # where the module's first byte lies
@@ -67,16 +66,13 @@ class ModuleMaps:
         self._read_bytes += len(text)
         *lines, self._rest = (self._rest + text).split(b"\n")
         for line in lines:
-            self._add_line(line)
+            if line.startswith(b"@"):
+                self._copies.append([])
+                self._bases = {}
+            elif self._copies and (match := _LINE.fullmatch(line)):
+                self._add(match)
 
-    def _add_line(self, line: bytes) -> None:
-        if line.startswith(b"@"):
-            self._copies.append([])
-            self._bases = {}
-            return
-        match = _LINE.fullmatch(line)
-        if not match or not self._copies:
-            return
+    def _add(self, match: re.Match[bytes]) -> None:
         start, end, offset = (int(match[number], 16) for number in (1, 2, 4))
         name = match[5].decode("utf-8", "surrogateescape").removesuffix(_DELETED)
         module = name if name.startswith("/") else ""

@@ -56,7 +56,7 @@ class ChangeLog:
         self._lock = threading.Lock()
         self._entries: deque[Change] = deque(maxlen=maximum)
         self._undo: deque[Change] = deque(maxlen=maximum)
-        self._redo: list[Change] = []
+        self._redo: deque[Change] = deque()
         self._number = 0
         self._steps: deque[Change] = deque(maxlen=MAXIMUM_STEPS)
         self._step_number = 0
@@ -87,11 +87,13 @@ class ChangeLog:
             if names:
                 self._step_number += 1
                 self._steps.append(replace(change, number=self._step_number))
-            last = self._entries[-1] if self._entries else None
-            if gesture and last is not None and last.gesture == gesture:
-                joined = {**before, **last.before}, {**last.after, **after}
+            if gesture and self._entries and (last := self._entries[-1]).gesture == gesture:
                 change = replace(
-                    change, number=last.number, cause=last.cause, before=joined[0], after=joined[1]
+                    change,
+                    number=last.number,
+                    cause=last.cause,
+                    before={**before, **last.before},
+                    after={**last.after, **after},
                 )
                 self._entries[-1] = change
                 if self._undo and self._undo[-1].number == last.number:
@@ -131,15 +133,16 @@ class ChangeLog:
 
     def mark_undone(self, change: Change) -> None:
         """Moves a change from the undo to the redo stack, once its values are restored."""
-        with self._lock:
-            if self._undo and self._undo[-1].number == change.number:
-                self._redo.append(self._undo.pop())
+        self._move(change, self._undo, self._redo)
 
     def mark_redone(self, change: Change) -> None:
         """Moves a change back from the redo to the undo stack."""
+        self._move(change, self._redo, self._undo)
+
+    def _move(self, change: Change, source: deque[Change], target: deque[Change]) -> None:
         with self._lock:
-            if self._redo and self._redo[-1].number == change.number:
-                self._undo.append(self._redo.pop())
+            if source and source[-1].number == change.number:
+                target.append(source.pop())
 
     def forget_undo(self) -> None:
         """Empties undo and redo, when the values belong to another process from now on."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from workbench.control import Value
 from workbench.errors import BadParameter, DamagedSession
+from workbench.output_file import replace_text
 from workbench.plain_values import read_value
-from workbench.processes import Outcome, Run
+from workbench.processes import Run
 from workbench.sessions.layout import FACTS_FILE, VERSION, check_version
 
 
@@ -70,18 +69,6 @@ class SessionFacts:
         return bool(self.status)
 
 
-def summarize_outcome(outcome: Outcome | None) -> dict[str, Any]:
-    """The fields of `SessionFacts` that an outcome tells."""
-    if outcome is None:
-        return {}
-    return {
-        "status": outcome.status,
-        "note": outcome.message,
-        "operations": outcome.operations,
-        "elapsed_s": outcome.elapsed_s,
-    }
-
-
 def write_facts(folder: Path, facts: SessionFacts) -> None:
     """Writes them whole or not at all.
 
@@ -92,17 +79,7 @@ def write_facts(folder: Path, facts: SessionFacts) -> None:
     """
     plain = msgspec.to_builtins(facts, enc_hook=str)
     content = {"format": "hakmem session", "version": VERSION, **plain}
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=folder, prefix=".facts", delete=False
-    ) as file:
-        try:
-            file.write(text)
-            file.flush()
-            Path(file.name).replace(folder / FACTS_FILE)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    replace_text(folder / FACTS_FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_facts(folder: Path) -> SessionFacts:

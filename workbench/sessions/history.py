@@ -70,7 +70,7 @@ class History:
     old_rows : int
         Room for merged rows.
     maximum_columns : int
-        Further columns are ignored and counted in `ignored_columns`.
+        Further columns are ignored.
     """
 
     def __init__(self, whole_rows: int = 1024, old_rows: int = 4096, maximum_columns: int = 256) -> None:
@@ -88,24 +88,13 @@ class History:
         self._time = np.empty(2 * whole_rows)
         self._recent = np.full((2 * whole_rows, 8), np.nan)
         self._recent_count = 0
-        self.stride = 1
-        self.ignored_columns = 0
+        self._stride = 1
         self.sample_count = 0
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns, in the order in which they first came."""
         return tuple(self._names)
-
-    @property
-    def row_count(self) -> int:
-        """Rows kept."""
-        return len(self._old_time) + self._recent_count
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory of all arrays, in bytes."""
-        return self._old_time.nbytes + self._old.nbytes + self._time.nbytes + self._recent.nbytes
 
     @property
     def last_time_s(self) -> float:
@@ -141,14 +130,9 @@ class History:
 
     def view(self) -> HistoryView:
         """A copy of all rows kept, oldest first."""
-        width = len(self._names)
         time_s = np.concatenate((self._old_time, self._time[: self._recent_count]))
-        old = self._old
-        if old.shape[1] < width:
-            pad = np.full((len(old), width - old.shape[1]), np.nan)
-            old = np.concatenate((old, pad), axis=1)
-        values = np.concatenate((old[:, :width], self._recent[: self._recent_count, :width]))
-        return HistoryView(time_s, values, self.names)
+        recent = self._recent[: self._recent_count, : len(self._names)]
+        return HistoryView(time_s, np.concatenate((self._widened_old(), recent)), self.names)
 
     def last(self, name: str) -> float:
         """Newest value of a column, NaN if there is none."""
@@ -159,24 +143,22 @@ class History:
 
     def recent_mean(self, name: str, span_s: float) -> float:
         """Mean of a column over its last `span_s` seconds (or all), NaN without a value."""
-        view = self.view() if span_s > 60.0 else self._tail(span_s)
-        values = view.column(name)
+        time_s = self._time[: self._recent_count]
+        if span_s > 60.0:
+            values = self.view().column(name)
+        elif name not in self._names:
+            return float("nan")
+        else:
+            first = int(np.searchsorted(time_s, self.last_time_s - span_s))
+            values = self._recent[first : self._recent_count, self._names[name]]
         values = values[~np.isnan(values)]
         return float(values.mean()) if len(values) else float("nan")
 
-    def _tail(self, span_s: float) -> HistoryView:
-        time_s = self._time[: self._recent_count]
-        first = int(np.searchsorted(time_s, self.last_time_s - span_s))
-        width = len(self._names)
-        return HistoryView(time_s[first:], self._recent[first : self._recent_count, :width], self.names)
-
     def _add_columns(self, names: list[str], means: frozenset[str]) -> None:
         for name in names:
-            if len(self._names) >= self._maximum_columns:
-                self.ignored_columns += 1
-                continue
-            self._names[name] = len(self._names)
-            self._means = np.append(self._means, name in means)
+            if len(self._names) < self._maximum_columns:
+                self._names[name] = len(self._names)
+                self._means = np.append(self._means, name in means)
         if len(self._names) > self._recent.shape[1]:
             # Rows are written whole, so what is right of the last column is NaN already.
             wider = np.full((len(self._time), 2 * len(self._names)), np.nan)
@@ -187,22 +169,25 @@ class History:
         """Moves the older half of the recent rows to the merged part."""
         count, width = self._whole_rows, len(self._names)
         time_s, values = self._time[:count], self._recent[:count, :width]
-        group = min(self.stride, count)
+        group = min(self._stride, count)
         aged_time, aged = self._merge(time_s, values, group)
-        old = np.full((len(self._old), width), np.nan)
-        old[:, : self._old.shape[1]] = self._old
         self._old_time = np.concatenate((self._old_time, aged_time))
-        self._old = np.concatenate((old, aged))
+        self._old = np.concatenate((self._widened_old(), aged))
         while len(self._old_time) > self._old_rows - self._whole_rows:
             even = len(self._old_time) // 2 * 2
             merged_time, merged = self._merge(self._old_time[:even], self._old[:even], 2)
             self._old_time = np.concatenate((merged_time, self._old_time[even:]))
             self._old = np.concatenate((merged, self._old[even:]))
-            self.stride *= 2
+            self._stride *= 2
         rest = self._recent_count - count
         self._time[:rest] = self._time[count : self._recent_count]
         self._recent[:rest] = self._recent[count : self._recent_count]
         self._recent_count = rest
+
+    def _widened_old(self) -> FloatArray:
+        """The merged rows with all columns; those that came later are NaN."""
+        missing = len(self._names) - self._old.shape[1]
+        return np.pad(self._old, ((0, 0), (0, missing)), constant_values=np.nan)
 
     def _merge(self, time_s: FloatArray, values: FloatArray, group: int) -> tuple[FloatArray, FloatArray]:
         if group == 1:

@@ -27,7 +27,6 @@ from workbench.units import name_column
 VERSION = 1
 SUFFIX = ".session"
 FACTS_FILE = "session.json"
-TABLES = ("samples", "events", "changes")
 # Keys of a table's metadata.
 _VERSION_KEY = b"hakmem.session.version"
 _COLUMNS_KEY = b"hakmem.session.columns"
@@ -76,6 +75,10 @@ def name_sample_column(column: Column) -> str:
     return f"{name_column(column.metric, column.unit)} {column.item}".rstrip()
 
 
+#: The tables, and the columns that each must have.
+SCHEMAS = {"samples": make_samples_schema([]), "events": EVENTS_SCHEMA, "changes": CHANGES_SCHEMA}
+
+
 def read_columns(schema: pa.Schema, path: Path) -> list[Column]:
     """Descriptions of the lines in samples.
 
@@ -97,6 +100,11 @@ def read_columns(schema: pa.Schema, path: Path) -> list[Column]:
     return columns
 
 
+def check_schema(schema: pa.Schema, path: Path) -> None:
+    """Refuse a table by its version, as `check_version`."""
+    check_version((schema.metadata or {}).get(_VERSION_KEY, ""), path)
+
+
 def check_version(version: object, path: Path) -> None:
     """Refuse what was written by a newer workbench.
 
@@ -115,17 +123,6 @@ def check_version(version: object, path: Path) -> None:
             f"{path} was recorded by a newer workbench "
             f"(format {text}, known here: {VERSION}); update this one"
         )
-
-
-def check_schema(schema: pa.Schema, path: Path) -> None:
-    """Refuse a table of a newer workbench, or that is no table of a session.
-
-    Raises
-    ------
-    WrongRecordingVersion, DamagedSession
-        With the file.
-    """
-    check_version((schema.metadata or {}).get(_VERSION_KEY, ""), path)
 
 
 def check_fields(table: pa.Table, wanted: pa.Schema, path: Path) -> pa.Table:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from workbench.allocators import Preset, Row, rows
 from workbench.control import Value
-from workbench.errors import WorkbenchError
+from workbench.errors import BadParameter, WorkbenchError
+from workbench.output_file import replace_text
+from workbench.plain_values import read_value
+
+
+class _Saved(msgspec.Struct):
+    presets: dict[str, dict[str, Value]]
 
 
 def shipped_presets(allocator: Row | None) -> tuple[Preset, ...]:
@@ -49,16 +56,14 @@ class PresetStore:
         except OSError as error:
             raise WorkbenchError(f"saved presets: {self.path} cannot be read ({error.strerror})") from error
         try:
-            content = json.loads(text)
-            presets = [
-                Preset(str(name), "Saved by you.", _checked_values(values), is_saved=True)
-                for name, values in content["presets"].items()
-            ]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            saved = read_value(_Saved, json.loads(text), "the file").presets
+        except (ValueError, BadParameter) as error:
             raise WorkbenchError(
                 f"saved presets: {self.path} is damaged ({error}); mend it or move it away"
             ) from error
-        return tuple(sorted(presets, key=lambda preset: preset.name))
+        return tuple(
+            Preset(name, "Saved by you.", values, is_saved=True) for name, values in sorted(saved.items())
+        )
 
     def save(self, name: str, values: Mapping[str, Value]) -> Preset:
         """Saves values under a name, replacing a preset of that name.
@@ -88,7 +93,7 @@ class PresetStore:
         """
         kept = {preset.name: dict(preset.values) for preset in self.load()}
         if name not in kept:
-            raise WorkbenchError(f"preset {name!r} was not saved by you; saved: {_listed(kept)}")
+            raise WorkbenchError(f"preset {name!r} was not saved by you; saved: {', '.join(sorted(kept)) or 'none'}")
         del kept[name]
         self._write(kept)
 
@@ -96,24 +101,6 @@ class PresetStore:
         text = json.dumps({"presets": presets}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Written beside and renamed, so that a reader or a crash never sees half of it.
-            with tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", dir=self.path.parent, prefix=".presets", delete=False
-            ) as file:
-                file.write(text)
-            Path(file.name).replace(self.path)
+            replace_text(self.path, text)
         except OSError as error:
             raise WorkbenchError(f"preset: {self.path} cannot be written ({error.strerror})") from error
-
-
-def _checked_values(values: object) -> dict[str, Value]:
-    if not isinstance(values, dict):
-        raise TypeError("a preset is a table of values")
-    for name, value in values.items():
-        if not isinstance(name, str) or not isinstance(value, int | float | str | bool):
-            raise TypeError(f"{name}: {value!r} is no value of a tunable")
-    return dict(values)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"

@@ -51,13 +51,10 @@ class Sampler:
     ----------
     metrics : iterable of metric descriptors
         Those without a chart are left out.
-    prefix : str
-        Put before keys, where several blocks share a history.
     """
 
-    def __init__(self, metrics: Iterable[Metric], prefix: str = "") -> None:
+    def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = [metric for metric in metrics if metric.chart]
-        self._prefix = prefix
         self._previous: Snapshot | None = None
         self._previous_groups: dict[str, dict[str, float]] = {}
         self.columns: dict[str, Column] = {}
@@ -73,64 +70,49 @@ class Sampler:
         """
         row: dict[str, float] = {}
         for metric in self._metrics:
-            if self._is_grouped(metric):
-                self._sample_groups(metric, snapshot, row)
-            else:
-                self._sample_one(metric, snapshot, row)
+            for item, value in self._read(metric, snapshot).items():
+                key = self._declare(metric, item)
+                if value is not None:
+                    row[key] = value
         self._previous = snapshot
         return row
 
-    @staticmethod
-    def _is_grouped(metric: Metric) -> bool:
-        return not metric.is_derived and bool(metric.axes)
-
-    def _sample_one(self, metric: Metric, snapshot: Snapshot, row: dict[str, float]) -> None:
-        is_rate = metric.kind == "counter"
-        if is_rate and self._previous is None:
-            self._declare(metric, "", is_rate)
-            return
-        since = self._previous if metric.kind in ("counter", "quotient") else None
-        self._put(metric, "", snapshot.value(metric.name, since), is_rate, row)
-
-    def _sample_groups(self, metric: Metric, snapshot: Snapshot, row: dict[str, float]) -> None:
-        labels, values = snapshot.by_group(metric.name)
+    def _read(self, metric: Metric, snapshot: Snapshot) -> Mapping[str, float | None]:
+        """Values of a metric by item; None for a rate that is not known yet."""
+        before = self._previous
+        labels, values = snapshot.by_group(metric.name) if metric.axes else ([], ())
         # One group without a name: the metric has no axis but its threads.
         if labels == [""] or not 0 < len(labels) <= MAXIMUM_LINES:
-            self._sample_one(metric, snapshot, row)
-            return
+            if metric.kind == "counter" and before is None:
+                return {"": None}
+            return {"": snapshot.value(metric.name, before)}
         now = {
             label: float(value) if math.isfinite(value) else math.nan
             for label, value in zip(labels, values, strict=True)
         }
         if metric.kind == "gauge":
-            for label, value in now.items():
-                self._put(metric, label, value, False, row)
-            return
-        before = self._previous_groups.get(metric.name)
+            return now
+        earlier = self._previous_groups.get(metric.name)
         self._previous_groups[metric.name] = now
-        if before is None or self._previous is None:
-            for label in now:
-                self._declare(metric, label, True)
-            return
-        elapsed_s = snapshot.time_s - self._previous.time_s
-        for label, value in now.items():
-            rate = (value - before.get(label, 0.0)) / elapsed_s if elapsed_s > 0 else math.nan
-            self._put(metric, label, rate, True, row)
+        if earlier is None or before is None:
+            return dict.fromkeys(now)
+        elapsed_s = snapshot.time_s - before.time_s
+        return {
+            label: (value - earlier.get(label, 0.0)) / elapsed_s if elapsed_s > 0 else math.nan
+            for label, value in now.items()
+        }
 
-    def _put(self, metric: Metric, item: str, value: float, is_rate: bool, row: dict[str, float]) -> None:
-        row[self._declare(metric, item, is_rate)] = value
-
-    def _declare(self, metric: Metric, item: str, is_rate: bool) -> str:
+    def _declare(self, metric: Metric, item: str) -> str:
         """Key of a column, which is there from now on."""
-        key = f"{self._prefix}{metric.name} {item}".rstrip()
+        key = f"{metric.name} {item}".rstrip()
         if key not in self.columns:
-            unit = f"{metric.unit}/s" if is_rate else metric.unit
+            is_rate = metric.kind == "counter"
             self.columns[key] = Column(
                 key,
                 metric.chart,
                 metric.name,
                 item,
-                unit,
+                f"{metric.unit}/s" if is_rate else metric.unit,
                 is_rate,
                 metric.is_step,
                 metric.kind == "quotient",

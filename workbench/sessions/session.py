@@ -8,10 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
-from workbench.control import Value
 from workbench.display import Displayed
 from workbench.errors import DamagedSession, WorkbenchError
 from workbench.processes import Run
@@ -19,13 +17,10 @@ from workbench.sessions.changes import Change
 from workbench.sessions.facts import SessionFacts, read_facts
 from workbench.sessions.history import HistoryView
 from workbench.sessions.layout import (
-    CHANGES_SCHEMA,
-    EVENTS_SCHEMA,
     FACTS_FILE,
+    SCHEMAS,
     SUFFIX,
-    TABLES,
     check_fields,
-    make_samples_schema,
     name_sample_column,
     read_columns,
 )
@@ -44,6 +39,9 @@ SHOWN_PATH = 300
 
 class Session(Displayed):
     """A recording that is only read. Made by `open`; what is still being written is read as far as it is.
+
+    Its tables are read when they are first asked for, and raise DamagedSession if their file was cut short
+    or is none.
 
     Parameters
     ----------
@@ -97,42 +95,27 @@ class Session(Displayed):
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """One row a sample, indexed by `time_s`: `operations` and every line of the charts.
-
-        Raises
-        ------
-        DamagedSession
-            If the file was cut short, or is none.
-        """
+        """One row a sample, indexed by `time_s`: `operations` and every line of the charts."""
         frame: pd.DataFrame = self._read("samples").to_pandas()
         return frame.set_index("time_s")
 
     @cached_property
     def events(self) -> pd.DataFrame:
-        """One row an event, in order, with the thread's count of operations.
-
-        Raises
-        ------
-        DamagedSession
-            If the file was cut short, or is none.
-        """
+        """One row an event, in order, with the thread's count of operations."""
         frame: pd.DataFrame = self._read("events").to_pandas()
         return frame
 
     @cached_property
     def changes(self) -> pd.DataFrame:
-        """One row a tunable and set: who, what, old and new, seconds and count of operations.
+        """One row a tunable and set: who, what, old and new, seconds and count of operations."""
+        import pandas as pd
 
-        Raises
-        ------
-        DamagedSession
-            If the file was cut short, or is none.
-        """
         frame: pd.DataFrame = self._read("changes").to_pandas()
         frame["operations"] = frame["operations"].astype("Int64")
         try:
             for side in ("before", "after"):
-                frame[side] = [json.loads(text) for text in frame[side]]
+                # As objects: among real numbers a whole one would become real.
+                frame[side] = pd.Series([json.loads(text) for text in frame[side]], dtype=object)
         except (TypeError, ValueError) as error:
             raise DamagedSession(f"{self.path}: the changes hold a value that is none ({error})") from None
         return frame
@@ -140,22 +123,13 @@ class Session(Displayed):
     @cached_property
     def columns(self) -> list[Column]:
         """What the lines of the samples are."""
-        table = self._read("samples")
-        return read_columns(table.schema, self.path)
+        return read_columns(self._read("samples").schema, self.path)
 
     def history(self) -> HistoryView:
         """The samples as charts want them."""
-        table = self._read("samples")
-        columns = self.columns
-        time_s = table.column("time_s").to_numpy()
-        values = [table.column(name_sample_column(column)).to_numpy() for column in columns]
-        return HistoryView(
-            np.asarray(time_s, dtype=np.float64),
-            np.column_stack([np.asarray(line, dtype=np.float64) for line in values])
-            if values
-            else np.empty((len(time_s), 0)),
-            tuple(column.key for column in columns),
-        )
+        lines = self.samples[[name_sample_column(column) for column in self.columns]]
+        keys = tuple(column.key for column in self.columns)
+        return HistoryView(lines.index.to_numpy(float), lines.to_numpy(float), keys)
 
     def steps(self) -> list[Change]:
         """The changes as values, oldest first; each set is one."""
@@ -163,17 +137,13 @@ class Session(Displayed):
         values = zip(self.changes["before"], self.changes["after"], strict=True)
         for row, (old, new) in zip(self._read("changes").to_pylist(), values, strict=True):
             name, number = str(row["tunable"]), int(row["number"])
-            before: dict[str, Value] = {} if old is None else {name: old}
-            after: dict[str, Value] = {name: new}
             known = found.get(number)
-            if known is not None:
-                before, after = {**known.before, **before}, {**known.after, **after}
             found[number] = Change(
                 number,
                 float(row["time_s"]),
                 str(row["cause"]),
-                before,
-                after,
+                {**(known.before if known else {}), **({} if old is None else {name: old})},
+                {**(known.after if known else {}), name: new},
                 operations=row["operations"],
                 is_exact=bool(row["is_exact"]),
             )
@@ -212,7 +182,7 @@ class Session(Displayed):
         tables = self.__dict__.setdefault("_tables", {})
         if table not in tables:
             try:
-                tables[table] = check_fields(self._read_anew(table), _empty_schema(table), self.path)
+                tables[table] = check_fields(self._read_anew(table), SCHEMAS[table], self.path)
             except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
                 reason = str(error).partition("\n")[0]
                 raise DamagedSession(f"{self.path}: the {table} are damaged ({reason})") from None
@@ -238,17 +208,12 @@ class Session(Displayed):
         if not schemas:
             if self.facts.is_complete and not streams and table != "samples":
                 raise DamagedSession(f"{self.path} has no {table}; a file of it is missing")
-            return _empty_schema(table).empty_table()
+            return SCHEMAS[table].empty_table()
         schema = max(schemas, key=len)
         return pa.Table.from_batches(list(join_batches(schema, streams[: len(schemas)])), schema=schema)
 
     def __repr__(self) -> str:
         return f"<Session {self.name}: {self.facts.subject}, {self.facts.status or 'unfinished'}>"
-
-
-def _empty_schema(table: str) -> pa.Schema:
-    schemas = dict(zip(TABLES, (make_samples_schema([]), EVENTS_SCHEMA, CHANGES_SCHEMA), strict=True))
-    return schemas[table]
 
 
 def find_sessions(folder: Path | None = None) -> list[Session]:

@@ -18,12 +18,10 @@ from workbench.control import EventBatch
 from workbench.errors import WorkbenchError
 from workbench.processes import Outcome
 from workbench.sessions.changes import Change
-from workbench.sessions.facts import SessionFacts, summarize_outcome, write_facts
+from workbench.sessions.facts import SessionFacts, write_facts
 from workbench.sessions.layout import (
-    CHANGES_SCHEMA,
-    EVENTS_SCHEMA,
     SUFFIX,
-    TABLES,
+    SCHEMAS,
     make_samples_schema,
     name_sample_column,
 )
@@ -93,8 +91,8 @@ class SessionWriter:
         with self._guard():
             self.path = _make_folder(self.path)
             write_facts(self.path, facts)
-            self._streams["events"] = StreamFile(self.path / "events.arrows", EVENTS_SCHEMA)
-            self._streams["changes"] = StreamFile(self.path / "changes.arrows", CHANGES_SCHEMA)
+            for table in ("events", "changes"):
+                self._streams[table] = StreamFile(self.path / f"{table}.arrows", SCHEMAS[table])
 
     @property
     def is_recording(self) -> bool:
@@ -154,10 +152,12 @@ class SessionWriter:
         self.flush(is_now=True)
         was_recording = self.is_recording
         self._is_closed = True
-        told = summarize_outcome(outcome) or {"status": status or "ended", "note": note}
+        if outcome is not None:
+            status, note = outcome.status, outcome.message
+            self.facts = replace(self.facts, operations=outcome.operations, elapsed_s=outcome.elapsed_s)
         if self.problem:
-            told["note"] = f"{told['note']}; {self.problem}".lstrip("; ")
-        self.facts = replace(self.facts, **told)
+            note = f"{note}; {self.problem}".lstrip("; ")
+        self.facts = replace(self.facts, status=status or "ended", note=note)
         with self._guard():
             for stream in self._streams.values():
                 stream.close()
@@ -181,13 +181,14 @@ class SessionWriter:
             path = self.path / f"samples-{self._segment_count:03d}.arrows"
             self._segment_count += 1
             stream = self._streams["samples"] = StreamFile(path, make_samples_schema(columns))
-        table: dict[str, list[Any]] = {
-            "time_s": [sample.time_s for sample in samples],
-            "operations": [sample.operations for sample in samples],
-        }
-        for column in columns:
-            table[name_sample_column(column)] = [sample.values.get(column.key) for sample in samples]
-        stream.append(table)
+        names = {name_sample_column(column): column.key for column in columns}
+        stream.append(
+            [
+                {"time_s": sample.time_s, "operations": sample.operations}
+                | {name: sample.values.get(key) for name, key in names.items()}
+                for sample in samples
+            ]
+        )
 
     def _write_events(self) -> None:
         batches, self._events = self._events, []
@@ -196,38 +197,30 @@ class SessionWriter:
             self.facts = replace(self.facts, lost_events=self.facts.lost_events + lost)
             write_facts(self.path, self.facts)
         for batch in batches:
-            events = list(batch)
-            if events:
-                self._streams["events"].append(
-                    {
-                        "time_s": [event.time_s - self._start_s for event in events],
-                        "operation": [event.operation for event in events],
-                        "thread": [event.thread for event in events],
-                        "kind": [event.kind for event in events],
-                        "cause": [event.cause for event in events],
-                        "item": [event.item for event in events],
-                        "unit": [event.kind_info.unit for event in events],
-                        "old_value": [event.old_value for event in events],
-                        "new_value": [event.new_value for event in events],
-                    }
-                )
+            rows = [{name: getattr(event, name) for name in SCHEMAS["events"].names} for event in batch]
+            for row in rows:
+                row["time_s"] -= self._start_s
+            if rows:
+                self._streams["events"].append(rows)
 
     def _write_changes(self) -> None:
         changes, self._changes = self._changes, []
-        rows = [(change, name, value) for change in changes for name, value in change.after.items()]
+        rows = [
+            {
+                "number": change.number,
+                "time_s": change.time_s - self._start_s,
+                "operations": change.operations,
+                "is_exact": change.is_exact,
+                "cause": change.cause,
+                "tunable": name,
+                "before": json.dumps(change.before.get(name)),
+                "after": json.dumps(value),
+            }
+            for change in changes
+            for name, value in change.after.items()
+        ]
         if rows:
-            self._streams["changes"].append(
-                {
-                    "number": [change.number for change, _, _ in rows],
-                    "time_s": [change.time_s - self._start_s for change, _, _ in rows],
-                    "operations": [change.operations for change, _, _ in rows],
-                    "is_exact": [change.is_exact for change, _, _ in rows],
-                    "cause": [change.cause for change, _, _ in rows],
-                    "tunable": [name for _, name, _ in rows],
-                    "before": [json.dumps(change.before.get(name)) for change, name, _ in rows],
-                    "after": [json.dumps(value) for _, _, value in rows],
-                }
-            )
+            self._streams["changes"].append(rows)
 
     # --- what goes wrong ---
 
@@ -256,7 +249,7 @@ def finish_tables(folder: Path) -> None:
     OSError, WorkbenchError
         If a table cannot be read or written; its streams stay.
     """
-    for table in TABLES:
+    for table in SCHEMAS:
         paths = list_streams(folder, table)
         if not paths:
             continue
