@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import os
 import platform
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,26 +36,6 @@ BEGINS, ENDS = "<!-- the table of the last soak begins -->", "<!-- and ends -->"
 
 SANITIZERS = {"asan": "address", "ubsan": "undefined", "tsan": "thread"}
 LARSON = {"min_size": 8, "max_size": 128, "blocks": 1024, "rounds": 1}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table.
-
-    Parameters
-    ----------
-    name : str
-        On the command line.
-    promise, test : str
-        What is shown, and by what.
-    run : callable
-        Given the size ('full' or 'short'), does it and gives the figure; raises NotKept.
-    """
-
-    name: str
-    promise: str
-    test: str
-    run: Callable[[str], str]
 
 
 # ---- running ----------------------------------------------------------------------------------------
@@ -81,39 +62,32 @@ def run_workload(row: str, workload: str, *, seed: int, cap_s: float, **options:
     return report
 
 
+def run_pytest(row: str, *words: str, cap_s: int, environment: Mapping[str, str] | None = None) -> str:
+    """How many tests passed."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
+    last = run_logged(row, command, cap_s, environment).strip().splitlines()[-1]
+    return last.partition(" in ")[0]
+
+
 # ---- rows -------------------------------------------------------------------------------------------
 
 
-def run_stress(size: str) -> str:
-    """The stress test without a sanitizer, assertions on."""
-    seconds = 3600 if size == "full" else 60
-    program = build("tests", "-DHAKMEM_TESTS=ON") / "stress"
-    return _run_stress("stress", program, seconds, seed=11)
-
-
-def _run_stress(row: str, program: Path, seconds: int, *, seed: int) -> str:
-    said = run_logged(row, [program, "--seconds", str(seconds), "--seed", str(seed)], seconds + 900)
+def run_stress(size: str, name: str = "stress") -> str:
+    """The stress test with assertions; under a sanitizer, if the row is one's."""
+    full_s, short_s, options = 3600, 60, ["-DHAKMEM_TESTS=ON"]
+    if name in SANITIZERS:
+        full_s, short_s = 600, 25
+        options += ["-DCMAKE_C_COMPILER=clang", f"-DHAKMEM_SANITIZER={SANITIZERS[name]}"]
+    seconds = full_s if size == "full" else short_s
+    program = build(name if name in SANITIZERS else "tests", *options) / "stress"
+    seed = 12 if name in SANITIZERS else 11
+    said = run_logged(name, [program, "--seconds", str(seconds), "--seed", str(seed)], seconds + 900)
     found = re.search(r"stress: ok, (\d+) operations in ([\d.]+) s, .*?(\d+) sets", said)
     if not found:
         raise NotKept("it did not say that all is well")
     operations, elapsed_s, sets = found.groups()
     millions = int(operations) / 1e6
     return f"clean: {millions:.1f} M operations in {float(elapsed_s):.0f} s, {sets} sets of tunables"
-
-
-def run_sanitizer(folder: str) -> Callable[[str], str]:
-    """The stress test under one of them."""
-
-    def run(size: str) -> str:
-        options = (
-            "-DCMAKE_C_COMPILER=clang",
-            "-DHAKMEM_TESTS=ON",
-            f"-DHAKMEM_SANITIZER={SANITIZERS[folder]}",
-        )
-        seconds = 600 if size == "full" else 25
-        return _run_stress(folder, build(folder, *options) / "stress", seconds, seed=12)
-
-    return run
 
 
 def run_memcheck(size: str) -> str:
@@ -135,49 +109,31 @@ def run_metadata(size: str) -> str:
     return said.strip().removeprefix("metadata: ok, ")
 
 
-def run_larson(seconds: int) -> Callable[[str], str]:
+def run_larson(size: str, seconds: int) -> str:
     """Many runs of larson with 4 threads."""
-
-    def run(size: str) -> str:
-        wanted = {1: 1000, 10: 100}[seconds] if size == "full" else {1: 20, 10: 3}[seconds]
-        rates, resident_bytes = [], 0
-        for seed in range(wanted):
-            report = run_workload(
-                f"larson_{seconds}s",
-                "larson",
-                seed=seed,
-                cap_s=seconds + 120,
-                seconds=seconds,
-                threads=4,
-                **LARSON,
-            )
-            rates.append(report["operations_per_s"] / 1e6)
-            resident_bytes = max(resident_bytes, report["peak_resident_bytes"])
-        return (
-            f"{wanted} of {wanted} runs; median {statistics.median(rates):.1f} M ops/s, "
-            f"at most {resident_bytes / 2**20:.1f} MiB resident"
-        )
-
-    return run
+    wanted = {1: 1000, 10: 100}[seconds] if size == "full" else {1: 20, 10: 3}[seconds]
+    row = "larson" if seconds == 1 else "larson_long"
+    rates, resident_bytes = [], 0
+    for seed in range(wanted):
+        options = LARSON | {"seconds": seconds, "threads": 4}
+        report = run_workload(row, "larson", seed=seed, cap_s=seconds + 120, **options)
+        rates.append(report["operations_per_s"] / 1e6)
+        resident_bytes = max(resident_bytes, report["peak_resident_bytes"])
+    return (
+        f"{wanted} of {wanted} runs; median {statistics.median(rates):.1f} M ops/s, "
+        f"at most {resident_bytes / 2**20:.1f} MiB resident"
+    )
 
 
 def run_random_mixed(_: str) -> str:
     """50 million operations, small and large working set, one thread and four."""
     told = []
-    for slots in (256, 8192):
-        for threads in (1, 4):
-            report = run_workload(
-                "random_mixed",
-                "random_mixed",
-                seed=3,
-                cap_s=1200,
-                operations=50_000_000,
-                threads=threads,
-                slots=slots,
-            )
-            if report["operations"] != 50_000_000:
-                raise NotKept(f"only {report['operations']} operations were done")
-            told.append(f"{report['peak_resident_bytes'] / 2**20:.1f}")
+    for slots, threads in itertools.product((256, 8192), (1, 4)):
+        options = {"operations": 50_000_000, "threads": threads, "slots": slots}
+        report = run_workload("random_mixed", "random_mixed", seed=3, cap_s=1200, **options)
+        if report["operations"] != 50_000_000:
+            raise NotKept(f"only {report['operations']} operations were done")
+        told.append(f"{report['peak_resident_bytes'] / 2**20:.1f}")
     return f"4 runs of 50 M (256 and 8192 slots, 1 and 4 threads), {', '.join(told)} MiB resident at most"
 
 
@@ -213,14 +169,8 @@ def run_sh8(size: str) -> str:
 def run_aftermath(size: str) -> str:
     """What is left of a workload's memory once all of it is freed and trimmed."""
     seconds = 60 if size == "full" else 5
-    command = [
-        sys.executable,
-        "tests/reliability/aftermath.py",
-        str(seconds),
-        "larson",
-        "random_mixed",
-        "sh8",
-    ]
+    workloads = ("larson", "random_mixed", "sh8")
+    command = [sys.executable, "tests/reliability/aftermath.py", str(seconds), *workloads]
     told = []
     for outcome in json.loads(run_logged("aftermath", command, 30 * seconds + 600)):
         if outcome["status"] != "completed" or outcome["heap.handed_out_bytes"]:
@@ -233,18 +183,8 @@ def run_aftermath(size: str) -> str:
     return f"after {seconds} s each: {'; '.join(told)}"
 
 
-FAULTS = (
-    "mmap",
-    "munmap",
-    "madvise",
-    "mremap",
-    "pthread_create",
-    "file",
-    "any",
-    "occupied",
-    "outside",
-    "limit",
-)
+SYSTEM_CALLS = ("mmap", "munmap", "madvise", "mremap", "pthread_create")
+FAULTS = (*SYSTEM_CALLS, "file", "any", "occupied", "outside", "limit")
 INTEGRITY = {"HAKMEM_CHECK_LEVEL": "3", "HAKMEM_SS_PURGE_DELAY_MS": "0"}
 
 
@@ -273,9 +213,9 @@ def run_faults(size: str) -> str:
 def run_storms(size: str) -> str:
     """Forks, signals, cancelled threads, modules, exec."""
     factor = "20" if size == "full" else "2"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=7200"]
-    said = run_logged("storms", [*command, "tests/reliability/test_storms.py"], 7200, {"SOAK_FACTOR": factor})
-    return f"{said.strip().splitlines()[-1].partition(' in ')[0]}, {factor} times the rounds of make check"
+    words = ("--timeout=7200", "tests/reliability/test_storms.py")
+    said = run_pytest("storms", *words, cap_s=7200, environment={"SOAK_FACTOR": factor})
+    return f"{said}, {factor} times the rounds of make check"
 
 
 def run_fuzzers(size: str) -> str:
@@ -290,89 +230,64 @@ def run_fuzzers(size: str) -> str:
 
 def run_programs(_: str) -> str:
     """SQLite, Redis, Perl, git, compilers and Python under the preload, our scripts of them."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "tests/programs",
-        "tests/contracts",
-    ]
-    return run_logged("programs", command, 3600).strip().splitlines()[-1].partition(" in ")[0]
+    return run_pytest("programs", "tests/programs", "tests/contracts", cap_s=3600)
 
 
 _WORK = (
     "random work of threads that come and go, every tunable changed all the while, "
     "every block's content checked"
 )
-ROWS = (
-    Row("stress", _WORK, "`tests/native/stress.c`", run_stress),
-    Row("asan", "the same under AddressSanitizer, no suppressions", "same", run_sanitizer("asan")),
-    Row("ubsan", "the same under UndefinedBehaviorSanitizer", "same", run_sanitizer("ubsan")),
-    Row("tsan", "the same under ThreadSanitizer, no suppressions", "same", run_sanitizer("tsan")),
-    Row("memcheck", "the same under Valgrind's memcheck", "same", run_memcheck),
-    Row(
-        "metadata",
-        "what the allocator keeps for itself does not grow",
-        "`tests/faults/metadata.c`",
-        run_metadata,
-    ),
-    Row("faults", "any system call may fail at any moment", "`tests/faults/faults.c`", run_faults),
-    Row("larson", "larson, 4 threads, 1 s: every run survives", "`hakmem-run`", run_larson(1)),
-    Row("larson_long", "larson, 4 threads, 10 s", "`hakmem-run`", run_larson(10)),
-    Row("random_mixed", "50 M operations of random_mixed", "`hakmem-run`", run_random_mixed),
-    Row("sh8", "sh8 for minutes: no failure, no growth", "`hakmem-run`", run_sh8),
-    Row(
-        "aftermath",
-        "after larson, random_mixed and sh8 their memory is with the system again",
-        "`tests/reliability/aftermath.py`",
-        run_aftermath,
-    ),
-    Row(
-        "storms",
-        "forks from threads, signals, cancelled threads, modules, exec",
-        "`tests/reliability/storms.c`",
-        run_storms,
-    ),
-    Row("fuzz", "fuzzing of the allocator and of all readers", "`tests/fuzz/`", run_fuzzers),
-    Row("cpython", "CPython's tests with PYTHONMALLOC=malloc", "`libpython3-testsuite`", run_cpython),
-    Row("redis", "Redis's own tests, the program as installed", "its `runtest`", run_redis),
-    Row(
-        "programs",
+_SAME = "the same under"
+_METADATA = "what the allocator keeps for itself does not grow"
+_AFTERMATH = "after larson, random_mixed and sh8 their memory is with the system again"
+_STORMS = "forks from threads, signals, cancelled threads, modules, exec"
+# A row's promise, the test that shows it, and what does it: given the size ('full' or 'short'), it gives the
+# figure or raises NotKept.
+ROWS: dict[str, tuple[str, str, Callable[[str], str]]] = {
+    "stress": (_WORK, "`tests/native/stress.c`", run_stress),
+    "asan": (f"{_SAME} AddressSanitizer, no suppressions", "same", partial(run_stress, name="asan")),
+    "ubsan": (f"{_SAME} UndefinedBehaviorSanitizer", "same", partial(run_stress, name="ubsan")),
+    "tsan": (f"{_SAME} ThreadSanitizer, no suppressions", "same", partial(run_stress, name="tsan")),
+    "memcheck": (f"{_SAME} Valgrind's memcheck", "same", run_memcheck),
+    "metadata": (_METADATA, "`tests/faults/metadata.c`", run_metadata),
+    "faults": ("any system call may fail at any moment", "`tests/faults/faults.c`", run_faults),
+    "larson": ("larson, 4 threads, 1 s: every run survives", "`hakmem-run`", partial(run_larson, seconds=1)),
+    "larson_long": ("larson, 4 threads, 10 s", "`hakmem-run`", partial(run_larson, seconds=10)),
+    "random_mixed": ("50 M operations of random_mixed", "`hakmem-run`", run_random_mixed),
+    "sh8": ("sh8 for minutes: no failure, no growth", "`hakmem-run`", run_sh8),
+    "aftermath": (_AFTERMATH, "`tests/reliability/aftermath.py`", run_aftermath),
+    "storms": (_STORMS, "`tests/reliability/storms.c`", run_storms),
+    "fuzz": ("fuzzing of the allocator and of all readers", "`tests/fuzz/`", run_fuzzers),
+    "cpython": ("CPython's tests with PYTHONMALLOC=malloc", "`libpython3-testsuite`", run_cpython),
+    "redis": ("Redis's own tests, the program as installed", "its `runtest`", run_redis),
+    "programs": (
         "programs and the rules of the C library",
         "`tests/programs`, `tests/contracts`",
         run_programs,
     ),
-)
+}
 
 
 # ---- keeping ----------------------------------------------------------------------------------------
 
 
-def _revision() -> str:
-    said = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    return said.stdout.strip() or "?"
-
-
-def attempt(row: Row, size: str) -> dict[str, Any]:
+def attempt(name: str, size: str) -> dict[str, Any]:
     """What there is to keep of one row."""
-    (LOGS / f"{row.name}.log").unlink(missing_ok=True)
+    (LOGS / f"{name}.log").unlink(missing_ok=True)
     started_s = time.monotonic()
     try:
-        figure, is_kept = row.run(size), True
+        figure, is_kept = ROWS[name][2](size), True
     except (NotKept, subprocess.TimeoutExpired, OSError) as error:
         figure, is_kept = str(error), False
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    said = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     return {
         "figure": figure,
         "kept": is_kept,
         "size": size,
         "seconds": round(time.monotonic() - started_s),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "revision": _revision(),
+        "revision": said.stdout.strip() or "?",
         "machine": f"{os.cpu_count()} processors, Linux {platform.release().partition('-')[0]}",
     }
 
@@ -380,14 +295,14 @@ def attempt(row: Row, size: str) -> dict[str, Any]:
 def write_page(outcomes: Mapping[str, Mapping[str, Any]]) -> None:
     """Puts the table into the page."""
     lines = ["| promise | test | row | last figure |", "| --- | --- | --- | --- |"]
-    for row in ROWS:
-        outcome = outcomes.get(row.name)
+    for name, (promise, test, _) in ROWS.items():
+        outcome = outcomes.get(name)
         told = "not run yet"
         if outcome:
             word = "" if outcome["kept"] else "**not kept**: "
             when = f"{outcome['size']}, {outcome['seconds']} s, {outcome['date']}, {outcome['revision']}"
             told = f"{word}{outcome['figure']} ({when})"
-        lines.append(f"| {row.promise} | {row.test} | `{row.name}` | {told.replace('|', '/')} |")
+        lines.append(f"| {promise} | {test} | `{name}` | {told.replace('|', '/')} |")
     text = PAGE.read_text(encoding="utf-8")
     before, after = text.partition(BEGINS)[0], text.partition(ENDS)[2]
     PAGE.write_text(f"{before}{BEGINS}\n\n" + "\n".join(lines) + f"\n\n{ENDS}{after}", encoding="utf-8")
@@ -397,22 +312,22 @@ def main() -> int:
     """The status is 1 if a promise was not kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--size", choices=("full", "short"), default="full")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(row.name for row in ROWS))
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
     wanted = parser.parse_args()
-    unknown = set(wanted.rows) - {row.name for row in ROWS}
+    unknown = set(wanted.rows) - set(ROWS)
     if unknown:
         parser.error(f"no row is named {', '.join(sorted(unknown))}")
     LOGS.mkdir(parents=True, exist_ok=True)
     is_all_kept = True
-    for row in ROWS:
-        if wanted.rows and row.name not in wanted.rows:
+    for name in ROWS:
+        if wanted.rows and name not in wanted.rows:
             continue
-        outcome = attempt(row, wanted.size)
+        outcome = attempt(name, wanted.size)
         # Read only now: others may run rows of their own meanwhile.
         outcomes = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
-        outcomes[row.name] = outcome
+        outcomes[name] = outcome
         is_all_kept = is_all_kept and outcome["kept"]
-        print(f"{row.name}: {'' if outcome['kept'] else 'NOT KEPT: '}{outcome['figure']}", flush=True)
+        print(f"{name}: {'' if outcome['kept'] else 'NOT KEPT: '}{outcome['figure']}", flush=True)
         KEPT.write_text(json.dumps(outcomes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         write_page(outcomes)
     return 0 if is_all_kept else 1

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from workbench import __version__
 from workbench.processes.spool_modules import ModuleMaps
-from workbench.traces import TraceChunk, TraceMetadata, TraceWriter
-from workbench.traces.spool import ResolvedEvents, Spool, SpoolState
+from workbench.traces import TraceMetadata, TraceWriter
+from workbench.traces.spool import Spool, SpoolState
 
 _GONE = ("Z", "X", "x")
 _START = 19  # of the fields of /proc/PID/stat behind the name
@@ -111,7 +111,7 @@ class ProcessTrace:
 
     def read_on(self) -> bool:
         """Take what can be taken now, at most a segment; False if there is nothing."""
-        return self._take(self._spool.read())
+        return self._take()
 
     def finish(self, *, is_running: bool = False, end: str = "", is_replaced: bool = False) -> None:
         """Take the rest, and close the trace.
@@ -130,7 +130,7 @@ class ProcessTrace:
         goal = self._spool.read_state().next
         while self._spool.position < goal:
             before = self._spool.position
-            self._take(self._spool.read(is_final=not is_running))
+            self._take(is_final=not is_running)
             if self._spool.position == before:
                 break
         state = self._spool.read_state()
@@ -174,11 +174,12 @@ class ProcessTrace:
         if self.result is not None:
             self.result = replace(self.result, path=path)
 
-    def _take(self, events: ResolvedEvents | None) -> bool:
-        if events is None:
+    def _take(self, *, is_final: bool = False) -> bool:
+        found = self._spool.read(is_final=is_final)
+        if found is None:
             return False
-        self._writer.add_sites([self._modules.find(*site) for site in events.new_sites])
-        chunk = TraceChunk(**events.columns)
+        chunk, new_sites = found
+        self._writer.add_sites([self._modules.find(*site) for site in new_sites])
         self._writer.append(chunk, peak_live_bytes=self._spool.read_totals().peak_live_bytes)
         self.event_count += len(chunk)
         return True

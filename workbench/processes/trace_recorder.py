@@ -24,7 +24,7 @@ from workbench.processes.private_folder import open_private_folder
 from workbench.processes.process_trace import ProcessTrace, RecordedTrace
 from workbench.processes.recording_files import RecordingFiles
 from workbench.processes.signal_relay import SignalRelay
-from workbench.traces.spool import Spool, SpoolFailures
+from workbench.traces.spool import Spool, make_failures, read_failures
 from workbench.traces.writer import DEFAULT_LEVEL
 
 RECORDER_LIBRARY = native_directory() / "libhakmem-record.so"
@@ -121,13 +121,13 @@ def record(
         cleanup.callback(files.close)
         try:
             spool = cleanup.enter_context(open_private_folder("hakmem-spool-", spool_directory))
-            failures = SpoolFailures(spool)
+            make_failures(spool)
         except OSError as error:
             where = error.filename or spool_directory or "the folder for temporary files"
             raise BadParameter(f"{where}: {error.strerror}; name another --spool") from error
         if len(os.fsencode(spool)) > _MAXIMUM_SPOOL_PATH_BYTES:
             raise BadParameter(f"{spool}: its path is too long for a spool; name a shorter --spool")
-        recording = _Recording(files, spool, failures, children=children, level=level, warn=warn)
+        recording = _Recording(files, spool, children=children, level=level, warn=warn)
         signals = cleanup.enter_context(SignalRelay())
         start_s = time.monotonic()
         try:
@@ -195,7 +195,6 @@ class _Recording:
         self,
         files: RecordingFiles,
         spool: Path,
-        failures: SpoolFailures,
         *,
         children: bool,
         level: int,
@@ -203,7 +202,6 @@ class _Recording:
     ) -> None:
         self._files = files
         self._spool = spool
-        self._failures = failures
         self._children = children
         self._level = level
         self._warn = warn
@@ -288,7 +286,7 @@ class _Recording:
         self._add_problem(f"{where}: {_word(error)}; it is recorded no further{goes_on}")
 
     def _tell_failures(self) -> None:
-        count, error = self._failures.read()
+        count, error = read_failures(self._spool)
         if count:
             processes = "1 process" if count == 1 else f"{count} processes"
             self._add_problem(

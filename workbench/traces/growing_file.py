@@ -29,70 +29,50 @@ class GrowingFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        #: Where it is.
+        self.path = path
         self._end = 0
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-        try:
-            self._left = _identify(descriptor)
-        finally:
-            os.close(descriptor)
+        with path.open("wb") as file:
+            self._left = _identify(file.fileno())
 
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-        return self._path
-
-    def append(self, piece: bytes) -> None:
-        """Write a piece at the end.
+    def append(self, piece: bytes, *, room_bytes: int = _ROOM_BYTES) -> None:
+        """Write a piece at the end, and keep room ahead.
 
         Raises
         ------
         OSError
             If it cannot be written; the file then ends with the piece before it.
         """
-        self._write(piece, _ROOM_BYTES)
+        try:
+            with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CLOEXEC), "wb", buffering=0) as file:
+                if _identify(file.fileno()) != self._left:
+                    raise OSError(errno.ESTALE, "another file is there now")
+                try:
+                    if room_bytes:
+                        _allocate(file.fileno(), self._end, len(piece) + room_bytes)
+                    file.seek(self._end)
+                    view = memoryview(piece)
+                    while view:
+                        view = view[file.write(view) :]
+                    self._end += len(piece)
+                except OSError:
+                    room_bytes = 0
+                    raise
+                finally:
+                    if not room_bytes:
+                        file.truncate(self._end)
+                    self._left = _identify(file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def finish(self, piece: bytes) -> None:
-        """Write the last piece, and give back the room that is kept ahead.
-
-        Raises
-        ------
-        OSError
-            As `append`.
-        """
-        self._write(piece, 0)
+        """Write the last piece, and give back the room that is kept ahead; raises OSError as `append`."""
+        self.append(piece, room_bytes=0)
 
     def rename(self, path: Path) -> None:
         """Give it another name; it can grow on."""
-        self._path.rename(path)
-        self._path = path
-
-    def _write(self, piece: bytes, room_bytes: int) -> None:
-        descriptor = self._open()
-        try:
-            try:
-                if room_bytes:
-                    _allocate(descriptor, self._end, len(piece) + room_bytes)
-                _write(descriptor, piece, self._end)
-                self._end += len(piece)
-                if not room_bytes:
-                    os.ftruncate(descriptor, self._end)
-            except OSError:
-                os.ftruncate(descriptor, self._end)
-                raise
-            finally:
-                self._left = _identify(descriptor)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self._path)) from error
-        finally:
-            os.close(descriptor)
-
-    def _open(self) -> int:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
-        if _identify(descriptor) != self._left:
-            os.close(descriptor)
-            raise OSError(errno.ESTALE, "another file is there now", str(self._path))
-        return descriptor
+        self.path.rename(path)
+        self.path = path
 
 
 def _identify(descriptor: int) -> tuple[int, int, int]:
@@ -107,11 +87,3 @@ def _allocate(descriptor: int, start: int, length: int) -> None:
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise
-
-
-def _write(descriptor: int, piece: bytes, start: int) -> None:
-    view = memoryview(piece)
-    while view:
-        written = os.pwrite(descriptor, view, start)
-        view = view[written:]
-        start += written

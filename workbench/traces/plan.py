@@ -18,20 +18,17 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
 from workbench.bindings.replay import Compiler, is_plan_sound, read_header
 from workbench.errors import BadParameter, DamagedTrace
-from workbench.traces.chunk import TraceChunk
 from workbench.traces.reader import Trace
 from workbench.units import GIB
 
 SUFFIX = ".plan"
+_COLUMNS = ("kind", "thread", "object_id", "size_bytes", "alignment_bytes", "time_ns")
 #: The cache gives up the plans used longest ago above this size.
 MAXIMUM_CACHE_BYTES = 4 * GIB
 
@@ -43,7 +40,6 @@ class ReplayPlan:
     Parameters
     ----------
     path : Path
-        Path of the plan.
     lane_count : int
         Threads of the replay.
     event_count : int
@@ -57,7 +53,6 @@ class ReplayPlan:
     trace_checksum : str
         Checksum of the trace it was compiled from.
     file_bytes : int
-        Size of the plan.
     """
 
     path: Path
@@ -97,14 +92,19 @@ def find_plan(trace_path: str | os.PathLike[str]) -> ReplayPlan:
     if path.is_dir():
         raise BadParameter(f"trace {path}: it is a folder; give the path of a recorded trace")
     checksum = _identify(path.resolve(), status.st_mtime_ns, status.st_size)
-    folder = cache_folder()
-    kept = read_replay_plan(_place(folder, checksum))
+    place = cache_folder() / f"{checksum}{SUFFIX}"
+    kept = read_replay_plan(place)
     if kept is not None and kept.trace_checksum == checksum:
         with contextlib.suppress(OSError):
-            _note_use(kept.path)
+            _note_use(place)
         return kept
     with Trace.open(path) as trace:
-        return compile_plan(trace, folder)
+        _compile_plan(trace, checksum, place)
+    _make_room(place)
+    plan = read_replay_plan(place)
+    if plan is None:
+        raise BadParameter(f"replay plan {place}: it cannot be read back; check the disk")
+    return plan
 
 
 @lru_cache(maxsize=64)
@@ -112,17 +112,7 @@ def _identify(path: Path, modified_ns: int, size_bytes: int) -> str:
     """Checksum of a trace's events; remembered while the file is the same."""
     del modified_ns, size_bytes
     with Trace.open(path) as trace:
-        return _checksum_of(trace)
-
-
-def _checksum_of(trace: Trace) -> str:
-    if trace.damage is None and trace.metadata.checksum:
-        return trace.metadata.checksum
-    return trace.compute_checksum()
-
-
-def _place(folder: Path, checksum: str) -> Path:
-    return folder / f"{checksum}{SUFFIX}"
+        return trace.metadata.checksum or trace.compute_checksum()
 
 
 def read_replay_plan(path: Path) -> ReplayPlan | None:
@@ -131,28 +121,14 @@ def read_replay_plan(path: Path) -> ReplayPlan | None:
     All of it is compared with its checksums once a process, and again when the file is another.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with path.open("rb") as file:
+            header, status = read_header(file.fileno()), os.fstat(file.fileno())
     except OSError:
         return None
-    try:
-        header = read_header(descriptor)
-        if header is None:
-            return None
-        status = os.fstat(descriptor)
-        if not _is_sound(path, status.st_ino, status.st_mtime_ns, status.st_size):
-            return None
-    finally:
-        os.close(descriptor)
-    return ReplayPlan(
-        path=path,
-        lane_count=header.lane_count,
-        event_count=header.event_count,
-        slot_count=header.slot_count,
-        duration_s=header.duration_us / 1e6,
-        skipped_frees=header.skipped_frees,
-        trace_checksum=header.trace_checksum,
-        file_bytes=header.file_bytes,
-    )
+    if header is None or not _is_sound(path, status.st_ino, status.st_mtime_ns, status.st_size):
+        return None
+    fields = header._asdict()
+    return ReplayPlan(path, duration_s=fields.pop("duration_us") / 1e6, **fields)
 
 
 @lru_cache(maxsize=64)
@@ -162,51 +138,25 @@ def _is_sound(path: Path, inode: int, modified_ns: int, size_bytes: int) -> bool
         return is_plan_sound(file.fileno())
 
 
-def compile_plan(trace: Trace, folder: Path) -> ReplayPlan:
-    """Compile a trace into `folder`, in one pass and bounded memory, and make room in the cache for it.
-
-    Raises
-    ------
-    BadParameter
-        If there is nothing to replay, more threads live at once than can be replayed, or the folder
-        cannot be written.
-    DamagedTrace
-        If events contradict each other.
-    """
-    checksum = _checksum_of(trace)
-    name = trace.path.name
+def _compile_plan(trace: Trace, checksum: str, place: Path) -> None:
+    """Compile a trace in one pass and bounded memory; errors as of `find_plan`."""
+    folder, name = place.parent, trace.path.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name_now = tempfile.mkstemp(prefix=".compiling-", suffix=SUFFIX, dir=folder)
+        descriptor, temporary = tempfile.mkstemp(prefix=".compiling-", suffix=SUFFIX, dir=folder)
     except OSError as error:
         raise BadParameter(f"cache of replay plans {folder}: {error.strerror}; set XDG_CACHE_HOME") from None
-    temporary = Path(name_now)
     try:
-        try:
-            _compile(trace.chunks(), checksum, descriptor, name)
-        finally:
-            os.close(descriptor)
-        place = _place(folder, checksum)
-        temporary.replace(place)
+        with os.fdopen(descriptor), Compiler(descriptor) as compiler:
+            for chunk in trace.chunks():
+                if wrong := compiler.add(**{column: getattr(chunk, column) for column in _COLUMNS}):
+                    raise DamagedTrace(f"{name}: {wrong}")
+            if wrong := compiler.finish(checksum):
+                raise BadParameter(f"{name}: {wrong}")
+        Path(temporary).replace(place)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
-    _make_room(folder, place)
-    plan = read_replay_plan(place)
-    if plan is None:
-        raise BadParameter(f"replay plan {place}: it cannot be read back; check the disk")
-    return plan
-
-
-def _compile(chunks: Iterator[TraceChunk], checksum: str, descriptor: int, name: str) -> None:
-    columns = ("kind", "thread", "object_id", "size_bytes", "alignment_bytes", "time_ns")
-    with Compiler(descriptor) as compiler:
-        for chunk in chunks:
-            arrays = {column: np.ascontiguousarray(getattr(chunk, column)) for column in columns}
-            if wrong := compiler.add(**arrays):
-                raise DamagedTrace(f"{name}: {wrong}")
-        if wrong := compiler.finish(checksum):
-            raise BadParameter(f"{name}: {wrong}")
 
 
 def _note_use(path: Path) -> None:
@@ -214,10 +164,10 @@ def _note_use(path: Path) -> None:
     os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
 
 
-def _make_room(folder: Path, newest: Path) -> None:
+def _make_room(newest: Path) -> None:
     """Remove the plans used longest ago until the rest fit; never the newest."""
     plans = []
-    for path in folder.glob(f"*{SUFFIX}"):
+    for path in newest.parent.glob(f"*{SUFFIX}"):
         with contextlib.suppress(OSError):  # another process may tidy up too
             status = path.stat()
             plans.append((status.st_atime_ns, status.st_size, path))

@@ -15,20 +15,13 @@ from numpy.typing import NDArray
 
 from workbench.bindings.resolver import SEGMENT_RECORDS, MappedFile, Resolver, SpoolTotals
 from workbench.errors import WorkbenchError
+from workbench.traces.chunk import COLUMN_TYPES, TraceChunk
 
 _RECORD_BYTES = 32
 _SEGMENT_BYTES = SEGMENT_RECORDS * _RECORD_BYTES
 _HEAD_BYTES = 4096
 _FAILURES = struct.Struct("<II")
-_COLUMNS = {
-    "kind": np.uint8,
-    "thread": np.uint32,
-    "object_id": np.uint64,
-    "size_bytes": np.uint64,
-    "alignment_bytes": np.uint64,
-    "site": np.uint32,
-    "time_ns": np.int64,
-}
+_FAILURES_NAME = "failures"  # spool.h has the same name
 
 
 @dataclass(frozen=True)
@@ -49,8 +42,8 @@ class SpoolState:
         Records it began to write.
     stopped : int
         The system's error number that ended the recording before the process; 0: none.
-    ended : bool
-        Whether it called exit or _exit.
+    ended : int
+        Not 0 if it called exit or _exit.
     """
 
     pid: int
@@ -60,53 +53,22 @@ class SpoolState:
     start_realtime_ns: int
     next: int
     stopped: int
-    ended: bool
+    ended: int
 
 
-class SpoolFailures:
-    """A file in the spools' folder in which the process images count themselves that get no spool.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the spools; the file is made.
-
-    Raises
-    ------
-    OSError
-        If it cannot be made.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "failures"  # spool.h has the same name
-        self._path.write_bytes(bytes(_FAILURES.size))  # on a full disk it can be written in place
-
-    def read(self) -> tuple[int, int]:
-        """How many there are, and the system's error number of the first."""
-        try:
-            count, error = _FAILURES.unpack(self._path.read_bytes())
-        except (OSError, struct.error):
-            return 0, 0
-        return int(count), int(error)
+def make_failures(folder: Path) -> None:
+    """Make the file in the spools' folder in which process images count themselves that get no spool."""
+    # On a full disk it can be written in place.
+    (folder / _FAILURES_NAME).write_bytes(bytes(_FAILURES.size))
 
 
-@dataclass(frozen=True)
-class ResolvedEvents:
-    """Events of some records.
-
-    Parameters
-    ----------
-    columns : dict of str to ndarray
-        As in a trace; call sites are numbered in the order of `new_sites` over all calls.
-    new_sites : list of (int, int)
-        Return address, and the number of copies of the maps that there were when it was first seen.
-    records : int
-        Records that were read.
-    """
-
-    columns: dict[str, NDArray[Any]]
-    new_sites: list[tuple[int, int]]
-    records: int
+def read_failures(folder: Path) -> tuple[int, int]:
+    """How many process images got no spool, and the system's error number of the first."""
+    try:
+        count, error = _FAILURES.unpack((folder / _FAILURES_NAME).read_bytes())
+    except (OSError, struct.error):
+        return 0, 0
+    return int(count), int(error)
 
 
 class Spool:
@@ -126,40 +88,27 @@ class Spool:
     """
 
     def __init__(self, head: Path) -> None:
-        self._stem = head.with_suffix("")
+        #: Path of the spool's files without suffix.
+        self.stem = head.with_suffix("")
         self._head = MappedFile(head, _HEAD_BYTES, is_writable=True)
         try:
             self._resolver = Resolver(self._head)
         except ValueError as error:
             self._head.close()
             raise WorkbenchError(f"{head}: {error}") from None
-        self._position = 0
+        #: Number of the first record that is not read yet.
+        self.position = 0
         self._segment: MappedFile | None = None
         self._is_open = True
 
-    @property
-    def stem(self) -> Path:
-        """Path of the spool's files without suffix."""
-        return self._stem
-
-    @property
-    def position(self) -> int:
-        """Number of the first record that is not read yet."""
-        return self._position
-
     def read_state(self) -> SpoolState:
         """Read what the process image says of itself now."""
-        state, program, command = self._resolver.read_state()
+        record, program, command = self._resolver.read_state()
         words = command.decode("utf-8", "replace").rstrip("\0").split("\0")
         return SpoolState(
-            pid=state.pid,
-            parent_pid=state.parent_pid,
+            **record._asdict(),
             program=program.decode("utf-8", "replace"),
             command=tuple(words) if command else (),
-            start_realtime_ns=state.start_realtime_ns,
-            next=state.next,
-            stopped=state.stopped,
-            ended=bool(state.ended),
         )
 
     def read_totals(self) -> SpoolTotals:
@@ -170,7 +119,7 @@ class Spool:
         """Have the process record no more, at the next segment it would make."""
         self._resolver.stop()
 
-    def read(self, *, is_final: bool = False) -> ResolvedEvents | None:
+    def read(self, *, is_final: bool = False) -> tuple[TraceChunk, list[tuple[int, int]]] | None:
         """Read on, at most to the end of a segment.
 
         Parameters
@@ -180,8 +129,12 @@ class Spool:
 
         Returns
         -------
-        ResolvedEvents or None
-            None if there is nothing to read now.
+        chunk : TraceChunk
+            Call sites are numbered in the order of `new_sites` over all calls.
+        new_sites : list of (int, int)
+            Return address, and the number of copies of the maps that there were when it was first seen.
+
+        None if there is nothing to read now.
 
         Raises
         ------
@@ -191,31 +144,28 @@ class Spool:
             If a segment cannot be read.
         """
         end = self.read_state().next
-        segment = self._open_segment(end, is_final=is_final) if self._position < end else None
+        segment = self._open_segment(end, is_final=is_final) if self.position < end else None
         if segment is None:
             return None
-        number = self._position // SEGMENT_RECORDS
+        number = self.position // SEGMENT_RECORDS
         with contextlib.suppress(FileNotFoundError):
             if self._segment_path(number).stat().st_size < _SEGMENT_BYTES:
                 raise _cut_short(self._segment_path(number))
         arrays = _find_arrays()
-        first = self._position % SEGMENT_RECORDS
-        count = min(end - self._position, SEGMENT_RECORDS - first)
-        columns = {name: arrays[name] for name in _COLUMNS}
+        first = self.position % SEGMENT_RECORDS
+        count = min(end - self.position, SEGMENT_RECORDS - first)
+        columns = {name: arrays[name] for name in COLUMN_TYPES}
         addresses, copies = arrays["site_address"], arrays["site_copies"]
         events, sites, taken = self._resolver.run(
             segment, first, count, columns, addresses, copies, is_final=is_final
         )
-        self._position += taken
-        if self._position % SEGMENT_RECORDS == 0 and taken:
+        self.position += taken
+        if self.position % SEGMENT_RECORDS == 0 and taken:
             self._drop_segment(number)
         if not taken:
             return None
-        return ResolvedEvents(
-            columns={name: column[:events].copy() for name, column in columns.items()},
-            new_sites=[(int(addresses[i]), int(copies[i])) for i in range(sites)],
-            records=taken,
-        )
+        chunk = TraceChunk(**{name: column[:events].copy() for name, column in columns.items()})
+        return chunk, [(int(addresses[i]), int(copies[i])) for i in range(sites)]
 
     def close(self) -> None:
         """Let go of the files, and delete them."""
@@ -224,12 +174,12 @@ class Spool:
             self._resolver.close()
             self._head.close()
             self._unmap_segment()
-            for path in self._stem.parent.glob(f"{self._stem.name}.*"):
+            for path in self.stem.parent.glob(f"{self.stem.name}.*"):
                 path.unlink(missing_ok=True)
 
     def _open_segment(self, end: int, *, is_final: bool) -> MappedFile | None:
         if self._segment is None:
-            number = self._position // SEGMENT_RECORDS
+            number = self.position // SEGMENT_RECORDS
             try:
                 self._segment = MappedFile(self._segment_path(number), _SEGMENT_BYTES, is_writable=False)
             except FileNotFoundError:
@@ -243,13 +193,13 @@ class Spool:
     def _pass_over(self, number: int, end: int, *, is_final: bool) -> None:
         """At the end a segment that is not there could not be made: what was to stand in it is lost."""
         if is_final:
-            lost = min(end, (number + 1) * SEGMENT_RECORDS) - self._position
+            lost = min(end, (number + 1) * SEGMENT_RECORDS) - self.position
             self._resolver.lose(lost)
-            self._position += lost
+            self.position += lost
 
     def _drop_segment(self, number: int) -> None:
         self._unmap_segment()
-        self._resolver.set_consumed(self._position)
+        self._resolver.set_consumed(self.position)
         self._segment_path(number).unlink(missing_ok=True)
 
     def _unmap_segment(self) -> None:
@@ -258,7 +208,7 @@ class Spool:
             self._segment = None
 
     def _segment_path(self, number: int) -> Path:
-        return self._stem.with_name(f"{self._stem.name}.{number:08x}")
+        return self.stem.with_name(f"{self.stem.name}.{number:08x}")
 
 
 _of_thread = threading.local()
@@ -267,10 +217,9 @@ _of_thread = threading.local()
 def _find_arrays() -> dict[str, NDArray[Any]]:
     """Room for the events of one reading, for all spools of a thread: what is read is copied at once."""
     if not hasattr(_of_thread, "arrays"):
-        _of_thread.arrays = {name: np.empty(2 * SEGMENT_RECORDS, kind) for name, kind in _COLUMNS.items()} | {
-            "site_address": np.empty(SEGMENT_RECORDS, np.uint64),
-            "site_copies": np.empty(SEGMENT_RECORDS, np.uint32),
-        }
+        _of_thread.arrays = {name: np.empty(2 * SEGMENT_RECORDS, kind) for name, kind in COLUMN_TYPES.items()}
+        _of_thread.arrays["site_address"] = np.empty(SEGMENT_RECORDS, np.uint64)
+        _of_thread.arrays["site_copies"] = np.empty(SEGMENT_RECORDS, np.uint32)
     arrays: dict[str, NDArray[Any]] = _of_thread.arrays
     return arrays
 
