@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "system_call.h"
+#include "writer_group.h"
 #include "system_clock.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -98,6 +99,26 @@ static double read_environment(const struct hak_tunable *tunable)
     return tunable->default_value;
 }
 
+struct group_values {
+    const struct hak_tunable *tunables;
+    uint32_t count;
+    double *values;
+};
+
+static void take_group_line(void *context, const char *line)
+{
+    const struct group_values *group = context;
+    for (uint32_t i = 0; i < group->count; i++) {
+        const struct hak_tunable *tunable = &group->tunables[i];
+        size_t length = strlen(tunable->name);
+        if (strncmp(line, tunable->name, length) != 0 || line[length] != '=')
+            continue;
+        double value = strtod(line + length + 1, NULL);
+        if (value >= tunable->minimum && value <= tunable->maximum)
+            group->values[i] = value;
+    }
+}
+
 /* Only the settings that this build of the allocator has. */
 static bool publish(struct agent *agent, const struct agent_found *found)
 {
@@ -152,6 +173,13 @@ static bool publish(struct agent *agent, const struct agent_found *found)
     if (hak_block_create(&agent->block, &spec) != 0)
         return false;
     agent->generation = hak_block_generation(&agent->block);
+    double values[AGENT_MOST_SETTINGS];
+    memcpy(values, agent->effective, sizeof values);
+    const char *group = getenv(HAK_GROUP_VARIABLE);
+    if (group && !getauxval(AT_SECURE))
+        hak_read_group(group, take_group_line, &(struct group_values){tunables, count, values});
+    if (memcmp(values, agent->effective, count * sizeof *values) != 0) /* the helper sets them when it starts */
+        hak_block_request(&agent->block, values, agent->generation + 1);
     return agent->block.path[0] != 0; /* nobody can look into one without a file */
 }
 

@@ -4,6 +4,7 @@
 
 #include "hak_block.h"
 #include "system_call.h"
+#include "writer_group.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -200,10 +201,23 @@ static bool is_variable_of(const char *variable, size_t length, const char *name
     return true;
 }
 
-static void apply_variable(const char *variable, double *values, int *access)
+/* What a start gathers from its environment. */
+struct start {
+    double *values;
+    int *access;
+    char group_path[256];
+};
+
+static void apply_variable(void *context, const char *variable)
 {
+    struct start *start = context;
     const char *equals = strchr(variable, '=');
-    if (!equals || strncmp(variable, "HAKMEM_", 7) != 0)
+    if (!equals)
+        return;
+    if (strncmp(variable, HAK_GROUP_VARIABLE "=", sizeof HAK_GROUP_VARIABLE) == 0 &&
+        strlen(equals + 1) < sizeof start->group_path)
+        strcpy(start->group_path, equals + 1);
+    if (strncmp(variable, "HAKMEM_", 7) != 0)
         return;
     size_t length = (size_t)(equals - variable);
     char name[64] = "";
@@ -213,7 +227,7 @@ static void apply_variable(const char *variable, double *values, int *access)
     if (strcmp(name, "HAKMEM_CONTROL") == 0) {
         int choice = find_choice("off,read,write", equals + 1);
         if (choice >= 0)
-            *access = choice;
+            *start->access = choice;
         else
             complain(name, equals + 1, " is none of off, read, write; using write");
         return;
@@ -223,7 +237,7 @@ static void apply_variable(const char *variable, double *values, int *access)
             continue;
         double value;
         if (parse_value(&rows[i], equals + 1, &value))
-            values[i] = value;
+            start->values[i] = value;
         else
             complain_of_value(&rows[i], name, equals + 1);
         return;
@@ -231,29 +245,17 @@ static void apply_variable(const char *variable, double *values, int *access)
     complain(name, equals + 1, " is no tunable of this build (see `workbench tunables`); ignored");
 }
 
-/* The environment as the kernel keeps it: libc's `environ` may not be set up yet. One pass through a
- * small buffer; a variable longer than it is none of ours. */
-static void apply_environment(double *values, int *access)
+/* A line that is wrong, or another allocator's, is left out: whoever wrote it was told. */
+static void apply_group_line(void *values, const char *line)
 {
-    long descriptor = SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/environ", O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0)
-        return;
-    char buffer[4096], variable[512];
-    size_t length = 0;
-    long got;
-    while ((got = SYSTEM_CALL(SYS_read, descriptor, buffer, sizeof buffer)) > 0) {
-        for (long i = 0; i < got; i++) {
-            if (length < sizeof variable)
-                variable[length] = buffer[i];
-            length++;
-            if (buffer[i] == 0) {
-                if (length <= sizeof variable)
-                    apply_variable(variable, values, access);
-                length = 0;
-            }
-        }
+    const char *equals = strchr(line, '=');
+    for (unsigned i = 0; equals && i < TUNABLE_COUNT; i++) {
+        size_t length = strlen(rows[i].name);
+        double value;
+        if (length == (size_t)(equals - line) && memcmp(rows[i].name, line, length) == 0 &&
+            parse_value(&rows[i], equals + 1, &value))
+            ((double *)values)[i] = value;
     }
-    SYSTEM_CALL(SYS_close, descriptor);
 }
 
 static bool holds(unsigned constraint, const double *values)
@@ -276,8 +278,12 @@ void settings_initial(double *values, int *access)
      * caller's, prints nothing for it, and is set by nobody. */
     bool is_privileged = getauxval(AT_SECURE) != 0;
     *access = is_privileged ? HAK_ACCESS_OFF : HAK_ACCESS_WRITE;
-    if (!is_privileged)
-        apply_environment(values, access);
+    if (!is_privileged) {
+        struct start start = {values, access, ""};
+        hak_read_environment(apply_variable, &start);
+        if (*start.group_path)
+            hak_read_group(start.group_path, apply_group_line, values);
+    }
     /* A restored default may break another constraint: as many rounds as there are constraints settle it. */
     for (unsigned round = 0; round < CONSTRAINT_COUNT; round++) {
         for (unsigned c = 0; c < CONSTRAINT_COUNT; c++) {

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from workbench.control import BlockInfo, find_blocks
-from workbench.errors import BadParameter, describe_unknown
+from workbench.control import WORKLOAD_KIND, BlockInfo, ControlBlock, Value, block_directory, find_blocks
+from workbench.errors import BadParameter, NoProcess, WorkbenchError, describe_unknown
+from workbench.units import format_number
 
 #: Names the group that a program was started in, and is inherited by its children.
 GROUP_VARIABLE = "WORKBENCH_GROUP"
@@ -46,6 +48,103 @@ class Group:
         pids = set(self.pids())
         return [info for info in find_blocks(kind=kind) if info.pid in pids]
 
+    @property
+    def path(self) -> Path | None:
+        """File with the settings that a process of a named group begins with; None for another selector."""
+        return group_path(self.value) if self.selector == "group" else None
+
+    def set(self, values: Mapping[str, Value], kind: str | None = None) -> list[GroupAnswer]:
+        """Set tunables in every process that has them; what starts later in a named group begins with them.
+
+        Parameters
+        ----------
+        values : mapping of str to Value
+            By name; a str is read as a person types it.
+        kind : str, optional
+            Only control blocks of this kind.
+
+        Returns
+        -------
+        list of GroupAnswer
+            One a control block, the workload runner's left out.
+
+        Raises
+        ------
+        NoProcess
+            If no process of the group can be tuned.
+        """
+        answers: dict[Path, GroupAnswer] = {}
+        for _ in range(2):  # the second finds what began with the former file while the first went on
+            for info in self.blocks(kind):
+                if info.path not in answers and info.kind != WORKLOAD_KIND:
+                    answers[info.path] = self._set_one(info, values)
+        if not answers:
+            raise NoProcess(
+                f"group {self}: no process of it can be tuned; `workbench ps` lists those that can"
+            )
+        return list(answers.values())
+
+    def _set_one(self, info: BlockInfo, values: Mapping[str, Value]) -> GroupAnswer:
+        try:
+            with ControlBlock.open(info.path) as block:
+                block.check(values)
+                if self.path is not None:
+                    _keep(
+                        self.path,
+                        {name: block.tunables[name].to_word(value) for name, value in values.items()},
+                    )
+                return GroupAnswer(info, block.set(values))
+        except WorkbenchError as error:
+            return GroupAnswer(info, None, str(error))
+
+
+@dataclass(frozen=True)
+class GroupAnswer:
+    """What came of a set in one process of a group.
+
+    Attributes
+    ----------
+    info : BlockInfo
+    generation : int or None
+        Of its settings; None if it did not take the values.
+    reason : str
+        Why it did not; empty if it did.
+    """
+
+    info: BlockInfo
+    generation: int | None
+    reason: str = ""
+
+
+def group_path(name: str) -> Path:
+    """File of a named group, in shared memory: the settings that its processes begin with.
+
+    Raises
+    ------
+    BadParameter
+        If the name is none.
+    """
+    if not re.fullmatch(r"[\w-]{1,64}", name, re.ASCII):
+        raise BadParameter(f"group '{name}': a name has at most 64 letters, digits, _ and -")
+    return block_directory() / "groups" / name
+
+
+def _keep(path: Path, words: Mapping[str, float]) -> None:
+    """Write values into a group's file, beside what it holds; one writer at a time."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        kept = dict(line.split("=", 1) for line in text.splitlines())
+        kept |= {name: format_number(word) for name, word in words.items()}
+        new = path.with_name(f".{path.name}")
+        new.write_text("".join(f"{name}={word}\n" for name, word in kept.items()), encoding="utf-8")
+        new.chmod(0o600)  # who starts trusts no file that others may write
+        new.replace(path)
+    finally:
+        os.close(folder)
+
 
 def parse_group(text: str) -> Group:
     """Read a group as it is given on a command line, such as "command:postgres".
@@ -72,6 +171,8 @@ def parse_group(text: str) -> Group:
             raise BadParameter(f"group '{text}': '{value}' is no regular expression: {error}") from None
     if selector == "user" and _find_uid(value) is None:
         raise BadParameter(f"group '{text}': there is no user '{value}'")
+    if selector == "group":
+        group_path(value)
     return Group(selector, value)
 
 
