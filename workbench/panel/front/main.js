@@ -13,7 +13,7 @@ import { TunerCard } from "./tuner.js";
 import { hearDirectly, Watch } from "./watch.js";
 
 /** @import { Frame, FromKernel, Request, State, Tunable } from "messages" */
-/** @import { Lines } from "./charts.js" */
+/** @import { Recent } from "./chart.js" */
 /** @import { Model } from "./watch.js" */
 
 // The script of the charts is large: on a slow connection it is on its way for some time.
@@ -25,7 +25,7 @@ class PanelView {
   constructor(model, root) {
     this.model = model;
     this.id = Math.random().toString(36).slice(2, 10);
-    /** @type {Map<string, Lines & { now: number }>} */
+    /** @type {Map<string, Recent>} */
     this.pending = new Map(); // newest data of each chart that waits to be drawn, by title
     this.newest = 0; // number of the newest frame
     this.stateNumber = 0;

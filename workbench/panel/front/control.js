@@ -1,0 +1,207 @@
+// control.js: one tunable: its switch, its choice, or its slider with a field for exact values beside it.
+// The accessible name of a control is its tunable's name, and nothing else on the page has that name.
+
+import { fillSelect, make, setText } from "./dom.js";
+
+/** @import { ControlState, Request, Tunable } from "messages" */
+/** @typedef {ReturnType<typeof setTimeout>} Timer */
+
+const SETTLE_MS = 700;
+const SEND_MS = 60; // between two steps of a drag
+const PAGE = Math.random().toString(36).slice(2, 8);
+let gestures = 0;
+
+export class Control {
+  answers = 0;
+  isMoving = false;
+  isTyping = false;
+  typed = /** @type {string | null} */ (null); // stays until it is answered
+  gesture = "";
+  slider = /** @type {HTMLInputElement | null} */ (null);
+  entry = /** @type {HTMLInputElement | null} */ (null);
+  waiting = /** @type {Timer | undefined} */ (undefined);
+  settling = /** @type {Timer | undefined} */ (undefined);
+
+  /** @param {Tunable} tunable @param {(message: Request) => void} send */
+  constructor(tunable, send) {
+    const { name } = tunable;
+    this.tunable = tunable;
+    this.send = send;
+    this.value = tunable.default;
+    this.problem = make("div", { class: "hak-problem", role: "alert" });
+    this.effective = make("span", { class: "hak-effective" });
+    this.reset = make(
+      "button",
+      {
+        type: "button",
+        class: "hak-icon",
+        "aria-label": `Reset ${name}`,
+        title: `Back to the default, ${tunable.default_text}`,
+        onclick: () => send({ type: "reset", name }),
+      },
+      "↺",
+    );
+    const input = tunable.type === "bool" ? this.makeSwitch() : tunable.type === "choice" ? this.makeChoice() : this.makeSlider();
+    input.setAttribute("aria-label", name);
+    this.input = input;
+    const beside = this.entry ? make("span", { class: "hak-entry" }, this.entry, make("span", { class: "hak-unit" }, tunable.unit)) : input;
+    const badge = tunable.effect === "live" ? null : make("span", { class: "hak-badge" }, tunable.effect_text);
+    this.element = make(
+      "div",
+      { class: "hak-control", "data-name": name },
+      make("div", { class: "hak-control-head" }, make("span", { class: "hak-name" }, name), beside, this.reset),
+      this.slider && this.wrapSlider(this.slider),
+      make("div", { class: "hak-note" }, this.effective, badge),
+      this.problem,
+    );
+  }
+
+  /** @param {ControlState["requested"]} value @param {string} [gesture] */
+  set(value, gesture) {
+    this.send({ type: "set", name: this.tunable.name, value, gesture });
+  }
+
+  makeSwitch() {
+    const input = make("input", { type: "checkbox", role: "switch", class: "hak-switch", onchange: () => this.set(input.checked) });
+    return input;
+  }
+
+  makeChoice() {
+    const select = make("select", { onchange: () => this.set(select.value) });
+    fillSelect(select, this.tunable.choices.map((choice) => ({ value: choice, label: choice })));
+    return select;
+  }
+
+  makeSlider() {
+    const { name, stops, minimum, maximum, step, range_text } = this.tunable;
+    this.entry = make("input", {
+      type: "text",
+      inputmode: "decimal",
+      class: "hak-number",
+      title: `Exact value, ${range_text}`,
+      "aria-label": `${name}, exact value`,
+      spellcheck: "false",
+      autocomplete: "off",
+      oninput: () => {
+        this.isTyping = true;
+      },
+      onchange: () => this.enterText(),
+      onkeydown: (event) => {
+        if (event.key === "Enter") this.enterText();
+        else if (event.key === "Escape") this.dropText();
+      },
+    });
+    const [min, max, by] = stops ? [0, stops.length - 1, 1] : [minimum, maximum, step];
+    const limits = { min: String(min), max: String(max), step: String(by) };
+    this.slider = make("input", { type: "range", ...limits, oninput: () => this.moveSlider(), onchange: () => this.dropSlider() });
+    return this.slider;
+  }
+
+  /** @param {HTMLInputElement} slider */
+  wrapSlider(slider) {
+    const mark = make("span", { class: "hak-default-mark", title: `Default: ${this.tunable.default_text}` });
+    mark.style.setProperty("--hak-share", String(this.shareOf(slider, this.positionOf(this.tunable.default))));
+    return make("div", { class: "hak-slider" }, mark, slider);
+  }
+
+  // What was typed stays until it is answered, and if it is refused until it is changed or dropped.
+  enterText() {
+    if (!this.isTyping || !this.entry) return;
+    this.isTyping = false;
+    this.typed = this.entry.value;
+    this.set(this.typed);
+  }
+
+  dropText() {
+    const isRefused = this.problem.textContent !== "";
+    this.isTyping = false;
+    this.typed = null;
+    this.showValue();
+    if (isRefused) this.set(this.value);
+  }
+
+  // Every step of a drag is sent as it happens; its gesture makes them one entry of the log.
+  moveSlider() {
+    clearTimeout(this.settling);
+    this.isTyping = false;
+    this.typed = null;
+    if (!this.isMoving) {
+      this.isMoving = true;
+      gestures += 1;
+    }
+    this.gesture = `${PAGE}.${gestures}`;
+    this.showNumber(this.sliderValue());
+    this.waiting ??= setTimeout(() => this.sendSlider(), SEND_MS);
+  }
+
+  // Keys come one by one, each with its own end: those close together are one gesture too. Until it is
+  // over the control shows what the hand does, not what the kernel said a moment ago.
+  dropSlider() {
+    this.sendSlider();
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      this.isMoving = false;
+      this.showValue();
+    }, SETTLE_MS);
+  }
+
+  sendSlider() {
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
+    this.set(this.sliderValue(), this.gesture);
+  }
+
+  sliderValue() {
+    const position = Number(this.slider?.value);
+    return this.tunable.stops ? this.tunable.stops[position] : position;
+  }
+
+  /** @param {ControlState["requested"]} value Where the slider stands, or the stop that is nearest. */
+  positionOf(value) {
+    if (!this.tunable.stops) return Number(value);
+    const distances = this.tunable.stops.map((stop) => Math.abs(stop - Number(value)));
+    return distances.indexOf(Math.min(...distances));
+  }
+
+  /** @param {HTMLInputElement} slider @param {number} position */
+  shareOf({ min, max }, position) {
+    const length = Number(max) - Number(min);
+    return length > 0 ? (position - Number(min)) / length : 0;
+  }
+
+  /** @param {number} value */
+  showNumber(value) {
+    const { tunable, slider, entry } = this;
+    if (!slider || !entry) return;
+    const text = tunable.type === "real" ? String(Number(value.toPrecision(6))) : String(value);
+    if (!this.isTyping && this.typed === null) entry.value = text;
+    slider.setAttribute("aria-valuetext", tunable.unit ? `${text} ${tunable.unit}` : text);
+    slider.style.setProperty("--hak-fill", String(this.shareOf(slider, Number(slider.value))));
+  }
+
+  /** @param {ControlState} state */
+  setState(state) {
+    this.value = state.requested;
+    const isAnswered = state.answers !== this.answers || this.problem.textContent !== "";
+    this.answers = state.answers;
+    if (isAnswered && state.problem === "") this.typed = null;
+    if (!this.isMoving) this.showValue();
+    setText(this.effective, state.note);
+    this.effective.classList.toggle("hak-pending", state.is_pending);
+    this.element.classList.toggle("hak-is-default", state.is_default);
+    this.reset.disabled = state.is_default;
+    setText(this.problem, state.problem);
+    this.element.classList.toggle("hak-has-problem", state.problem !== "");
+    this.entry?.setAttribute("aria-invalid", String(state.problem !== ""));
+  }
+
+  showValue() {
+    const { input, slider, value } = this;
+    if (slider) {
+      const position = String(this.positionOf(value));
+      if (slider.value !== position) slider.value = position;
+      this.showNumber(Number(value));
+    } else if (input instanceof HTMLInputElement) input.checked = Boolean(value);
+    else input.value = String(value);
+  }
+}
