@@ -108,7 +108,7 @@ def test_the_panel_has_its_sliders_charts_and_sessions(tmp_path: Path) -> None:
     try:
         session.choose("pond")
         parts = book.take_changes()
-        shown = [control["name"] for group in parts["controls"] for control in group["tunables"]]
+        shown = [one["tunable"].name for group in parts["controls"] for one in group["controls"]]
         assert shown == ["pond.depth", "pond.fish", "pond.frozen", "pond.shore"]
         assert [preset.name for preset in parts["presets"]["names"]] == ["default", "flood"]
         session.settings.set_one("pond.fish", "carp")

@@ -1,21 +1,26 @@
 // The whole state of a panel, small and made up: an allocator called pond, with a tunable of every kind.
 
-/** @import { Chart, State, Tunable, Tuning } from "messages" */
+/** @import { Chart, Control, State, Tunable, Tuning } from "messages" */
 
 /** @type {Omit<Tunable, "name" | "type" | "default">} */
 const plain = {
-  ...{ unit: "", help: "Some help.", effect: "live", effect_text: "at once", default_text: "its default" },
-  ...{ choices: [], range_text: "its range", minimum: 0, maximum: 1, step: 1, stops: null },
+  ...{ group: "", unit: "", help: "Some help.", choices: [], scale: "linear", effect: "live", minimum: 0, maximum: 1 },
+  ...{ environment: "", is_write_only: false },
 };
 
 /** @type {Tunable} */
 export const depth = { ...plain, name: "pond.depth", type: "int", unit: "m", default: 4, minimum: 1, maximum: 40 };
 /** @type {Tunable} */
-export const area = { ...plain, name: "pond.area", type: "int", default: 64, minimum: 0, maximum: 4096, stops: [0, 1, 64, 4096] };
+export const area = { ...plain, name: "pond.area", type: "int", default: 64, minimum: 0, maximum: 4096 };
 /** @type {Tunable} */
 export const frozen = { ...plain, name: "pond.frozen", type: "bool", default: false };
 /** @type {Tunable} */
 export const colour = { ...plain, name: "fish.colour", type: "choice", default: "blue", choices: ["blue", "brown"] };
+
+/** @param {Tunable} tunable @param {Control["stops"]} stops @returns {Control} */
+const control = (tunable, stops = null) => ({
+  ...{ tunable, effect_text: "at once", default_text: "its default", range_text: "its range", step: 1, stops },
+});
 
 /** @param {State["values"]} changes */
 export function values(changes = {}) {
@@ -59,8 +64,8 @@ export const whole = {
     { name: "stone", label: "a stone", file_name: "pond.stone" },
   ],
   controls: [
-    { title: "Water", tunables: [depth, area, frozen] },
-    { title: "Fish", tunables: [colour] },
+    { title: "Water", controls: [control(depth), control(area, [0, 1, 64, 4096]), control(frozen)] },
+    { title: "Fish", controls: [control(colour)] },
   ],
   charts: [chart("Catch", "caught"), chart("Stock", "young", "old")],
   processes: [],

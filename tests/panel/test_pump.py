@@ -28,7 +28,7 @@ def test_a_made_up_block_shows_itself(desk: Desk, pond: MadeUpBlock) -> None:
     desk.step(0.3)
     controls = desk.state("controls")
     assert [group["title"] for group in controls] == ["Water", "Fish"]
-    depth = controls[0]["tunables"][0]
+    depth = controls[0]["controls"][0]["tunable"]
     assert (depth["name"], depth["unit"], depth["minimum"], depth["maximum"]) == ("pond.depth", "m", 1, 40)
     charts = {chart["title"]: chart for chart in desk.state("charts")}
     assert set(charts) == set(ALL)

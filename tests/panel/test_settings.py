@@ -121,6 +121,8 @@ def test_sliders_stop_at_both_ends_and_the_default(own: ControlBlock) -> None:
         assert 10 <= len(stops) <= 400
         assert stops == sorted(set(stops))
     names = [
-        control["name"] for group in describe_controls(own.tunables.values()) for control in group["tunables"]
+        control["tunable"].name
+        for group in describe_controls(own.tunables.values())
+        for control in group["controls"]
     ]
     assert names == list(own.tunables)

@@ -66,7 +66,7 @@ class Actions:
         changed = {one: value for one, value in requested if value != settings.tunables[one].default}
         preset = self._store.save(name, changed)
         self._saved = None
-        settings.note_preset(preset.name)
+        settings.preset_name = preset.name
         return f"saved preset {preset.name}"
 
     @request()

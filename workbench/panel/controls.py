@@ -22,30 +22,18 @@ EFFECT_TEXTS = {
 
 def describe_controls(tunables: Iterable[Tunable]) -> list[protocol.ControlGroup]:
     """Controls by component, in the order of the descriptors."""
-    groups: dict[str, list[protocol.Tunable]] = {}
+    groups: dict[str, list[protocol.Control]] = {}
     for tunable in tunables:
-        groups.setdefault(tunable.group, []).append(_describe_control(tunable))
-    return [{"title": title, "tunables": members} for title, members in groups.items()]
-
-
-def _describe_control(tunable: Tunable) -> protocol.Tunable:
-    is_number = tunable.type in ("int", "real")
-    return {
-        "name": tunable.name,
-        "type": tunable.type,
-        "unit": tunable.unit,
-        "help": tunable.help,
-        "effect": tunable.effect,
-        "effect_text": EFFECT_TEXTS.get(tunable.effect, tunable.effect),
-        "default": tunable.default,
-        "default_text": tunable.format(tunable.default),
-        "choices": tunable.choices,
-        "range_text": tunable.describe_range(),
-        "minimum": tunable.minimum,
-        "maximum": tunable.maximum,
-        "step": _real_step(tunable) if tunable.type == "real" else 1,
-        "stops": slider_stops(tunable) if is_number else None,
-    }
+        control: protocol.Control = {
+            "tunable": tunable,
+            "effect_text": EFFECT_TEXTS.get(tunable.effect, tunable.effect),
+            "default_text": tunable.format(tunable.default),
+            "range_text": tunable.describe_range(),
+            "step": _real_step(tunable) if tunable.type == "real" else 1,
+            "stops": slider_stops(tunable) if tunable.type in ("int", "real") else None,
+        }
+        groups.setdefault(tunable.group, []).append(control)
+    return [{"title": title, "controls": members} for title, members in groups.items()]
 
 
 def slider_stops(tunable: Tunable) -> list[int | float] | None:
@@ -101,55 +89,19 @@ def _real_step(tunable: Tunable) -> float:
     return 10.0 ** math.floor(math.log10((tunable.maximum - tunable.minimum) / 100))
 
 
-def describe_values(
-    tunables: Mapping[str, Tunable],
-    requested: Mapping[str, Value],
-    effective: Mapping[str, Value] | None,
-    problems: Mapping[str, str],
-    answers: Mapping[str, int],
-) -> dict[str, protocol.ControlState]:
-    """The state of every control.
+def describe_state(tunable: Tunable, value: Value, effective: Mapping[str, Value] | None) -> tuple[str, bool]:
+    """What a value asked for stands at, and whether the process does not act on it yet.
 
-    Parameters
-    ----------
-    tunables : mapping
-        Descriptors by name.
-    requested : mapping
-        What was asked for, by name.
-    effective : mapping or None
-        What the process acts on; None while none runs.
-    problems : mapping
-        Why the last value asked for was refused, by name.
-    answers : mapping
-        How often a control was answered, by name.
+    `effective` are the values that the process acts on; None while none runs.
     """
-    states: dict[str, protocol.ControlState] = {}
-    for name, tunable in tunables.items():
-        value = requested.get(name, tunable.default)
-        note, is_pending = _describe_state(tunable, value, effective)
-        states[name] = {
-            "requested": value,
-            "note": note,
-            "is_pending": is_pending,
-            "is_default": value == tunable.default,
-            "problem": problems.get(name, ""),
-            "answers": answers.get(name, 0),
-        }
-    return states
-
-
-def _describe_state(
-    tunable: Tunable, value: Value, effective: Mapping[str, Value] | None
-) -> tuple[str, bool]:
     wanted = tunable.format(value)
     if effective is None or tunable.name not in effective:
         return f"{wanted} from the next Start", False
     acting = tunable.format(effective[tunable.name])
     if effective[tunable.name] == value:
         return f"effective {acting}", False
-    if tunable.effect == "start":
-        return f"requested {wanted} from the next Start, effective {acting}", True
-    return f"requested {wanted}, effective {acting}", True
+    when = " from the next Start" if tunable.effect == "start" else ""
+    return f"requested {wanted}{when}, effective {acting}", True
 
 
 def describe_change(
@@ -159,16 +111,12 @@ def describe_change(
     parts = []
     for name, value in list(after.items())[:most]:
         tunable = tunables.get(name)
-        new = tunable.format(value) if tunable else str(value)
-        if name not in before:
-            parts.append(f"{name} {new}")
-            continue
-        old = tunable.format(before[name]) if tunable else str(before[name])
+        old, new = (tunable.format(one) if tunable else str(one) for one in (before.get(name, value), value))
         # The unit once, where both values have the same.
         unit = f" {tunable.unit}" if tunable and tunable.unit else ""
-        if unit and old.endswith(unit) and new.endswith(unit):
+        if unit and new.endswith(unit):
             old = old.removesuffix(unit)
-        parts.append(f"{name} {old} → {new}")
+        parts.append(f"{name} {old} → {new}" if name in before else f"{name} {new}")
     if len(after) > most:
         parts.append(f"and {len(after) - most} more")
     return ", ".join(parts)

@@ -13,8 +13,7 @@ from typing import Literal, Required, TypedDict
 import msgspec
 
 from workbench.allocators import Preset
-from workbench.control import Value
-from workbench.control.tunable import Effect, TunableType
+from workbench.control import Tunable, Value
 from workbench.plots import Chart, Marker
 from workbench.workloads import Parameter
 
@@ -85,21 +84,13 @@ class ExportFormat(TypedDict):
     file_name: str
 
 
-class Tunable(TypedDict):
-    """What a control shows of a tunable; a number has bounds, and may have chosen stops."""
+class Control(TypedDict):
+    """What a control shows of a tunable; the slider of a number may have chosen stops."""
 
-    name: str
-    type: TunableType
-    unit: str
-    help: str
-    effect: Effect
+    tunable: Tunable
     effect_text: str
-    default: Value
     default_text: str
-    choices: Sequence[str]
     range_text: str
-    minimum: float
-    maximum: float
     step: float
     stops: list[int | float] | None
 
@@ -108,7 +99,7 @@ class ControlGroup(TypedDict):
     """The tunables of one component."""
 
     title: str
-    tunables: list[Tunable]
+    controls: list[Control]
 
 
 class ControlState(TypedDict):

@@ -15,13 +15,13 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from typing import Literal
 
 from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, Preset, get_allocator
 from workbench.control import ControlBlock, Settings, Tunable, Value
 from workbench.errors import NoProcess, WorkbenchError
 from workbench.panel import protocol
-from workbench.panel.controls import describe_change, describe_values
+from workbench.panel.controls import describe_change, describe_state
 from workbench.panel.requests import request
 from workbench.processes import SetPoint, count_operations, name_process, set_between_operations
 from workbench.sessions import Change, ChangeLog
@@ -52,14 +52,8 @@ class _Binding:
     is_repeatable: bool = False
 
 
-class _Stand(Enum):
-    """How far something that was asked for is."""
-
-    CALLED = "the call goes on"
-    REFUSED = "it was refused"
-    STAGED = "it waits for the next start"
-    WAITS = "the pump sets it, while the workload stands still"
-    SET = "it is set"
+# How far something that was asked for is. The pump sets what waits, while the workload stands still.
+_Stand = Literal["called", "refused", "staged", "waits", "set"]
 
 
 @dataclass(eq=False)
@@ -71,7 +65,7 @@ class _Asked:
     cause: str = YOU
     gesture: str = ""
     time_s: float = field(default_factory=time.monotonic)
-    stand: _Stand = _Stand.CALLED
+    stand: _Stand = "called"
     point: SetPoint | None = None
     change: Change | None = None
 
@@ -103,14 +97,14 @@ class SettingsDesk:
         self._known: Settings | None = None
         self._entered: set[int] = set()
         # Replaced as a whole, since callbacks read it.
-        self._staged: Mapping[str, Value] = {}
+        self._staged: Mapping[str, Value] = self._allocator.defaults
         self._problems: dict[str, str] = {}
         # How often each control was answered: a view keeps what was typed until then.
         self._answers: dict[str, int] = {}
-        self._preset_name = ""
+        #: The preset that was chosen or saved last; others may have the same values.
+        self.preset_name = ""
         self._log = ChangeLog()
         self.error = ""
-        self._staged = self._allocator.defaults
         # What waits for the next start of allocators that were chosen before.
         self._put_by: dict[str, Mapping[str, Value]] = {}
 
@@ -129,8 +123,7 @@ class SettingsDesk:
             self._allocator = allocator
             self._staged = self._put_by.get(allocator.name, allocator.defaults)
             if self._binding.block is None:
-                self._binding = _Binding(allocator.tunables)
-                self._problems.clear()
+                self.unbind()
             self._log.forget_undo()
 
     @property
@@ -154,40 +147,28 @@ class SettingsDesk:
         workload_block: ControlBlock | None = None,
         is_repeatable: bool = False,
     ) -> None:
-        """From now on values go to this block (a running process), or only to the next start.
+        """From now on values go to this control block of an allocator; without one, only to the next start.
 
-        Parameters
-        ----------
-        block : ControlBlock or None
-            The control block of the allocator.
-        is_foreign : bool
-            Whether the process is not ours.
-        workload_block : ControlBlock, optional
-            The control block of the runner, whose operations are counted with every change.
-        is_repeatable : bool
-            Whether the workload stands still for every change, so that it can be repeated exactly.
+        A process is foreign if we did not start it. If the run is repeatable, its workload, which publishes
+        `workload_block`, stands still for every change.
         """
-        with self._lock:
-            self.settle()
-            self._known = block.requested() if block is not None else None
-            tunables = block.tunables if block is not None else self._allocator.tunables
-            self._binding = _Binding(tunables, block, is_foreign, workload_block, is_repeatable)
-            self._entered.clear()
-            self._problems.clear()
-            if is_foreign:
-                self._log.forget_undo()
+        tunables = block.tunables if block is not None else self._allocator.tunables
+        self._rebind(_Binding(tunables, block, is_foreign, workload_block, is_repeatable))
 
     def unbind(self) -> None:
         """The process is gone; what was asked of our own stays for the next start."""
+        self._rebind(_Binding(self._allocator.tunables))
+
+    def _rebind(self, binding: _Binding) -> None:
         with self._lock:
             with contextlib.suppress(WorkbenchError):
                 self.settle()
-            was_foreign = self._binding.is_foreign
-            self._known = None
-            self._binding = _Binding(self._allocator.tunables)
-            self._problems.clear()
-            if was_foreign:
+            if self._binding.is_foreign or binding.is_foreign:
                 self._log.forget_undo()
+            self._known = binding.block.requested() if binding.block is not None else None
+            self._binding = binding
+            self._entered.clear()
+            self._problems.clear()
 
     def staged_changes(self, *, is_live_only: bool = False) -> dict[str, Value]:
         """Values for the next start that differ from the defaults; of some, those that are never too late."""
@@ -223,7 +204,19 @@ class SettingsDesk:
             requested = self.requested()
             block = self._binding.block
             effective = block.effective().values if block is not None else None
-            return describe_values(self.tunables, requested, effective, problems, answers)
+            states: dict[str, protocol.ControlState] = {}
+            for name, tunable in self.tunables.items():
+                value = requested.get(name, tunable.default)
+                note, is_pending = describe_state(tunable, value, effective)
+                states[name] = {
+                    "requested": value,
+                    "note": note,
+                    "is_pending": is_pending,
+                    "is_default": value == tunable.default,
+                    "problem": problems.get(name, ""),
+                    "answers": answers.get(name, 0),
+                }
+            return states
 
     def matching_preset(self, presets: tuple[Preset, ...]) -> str:
         """Name of the preset whose values all hold, empty if there is none.
@@ -231,7 +224,7 @@ class SettingsDesk:
         Among several with the same values it is the one chosen last.
         """
         requested = self.requested()
-        for preset in sorted(presets, key=lambda preset: preset.name != self._preset_name):
+        for preset in sorted(presets, key=lambda preset: preset.name != self.preset_name):
             wanted = self._complete(preset)
             if all(requested.get(name) == value for name, value in wanted.items()):
                 return preset.name
@@ -272,33 +265,32 @@ class SettingsDesk:
         try:
             asked.stand = self._call(binding, asked)
         except WorkbenchError:
-            asked.stand = _Stand.REFUSED
+            asked.stand = "refused"
             if binding is self._binding:
                 raise
             self._ask(name, given, gesture)  # the process went, or another came, meanwhile
 
     def _call(self, binding: _Binding, asked: _Asked) -> _Stand:
         """The one call: sets, or checks what is set later."""
-        is_live = not self._waits_for_start(binding, asked.values)
-        if binding.block is not None and is_live:
+        # Ours can be started again: what takes effect at start waits for that.
+        waits = not binding.is_foreign and all(
+            binding.tunables[name].effect == "start" for name in asked.values
+        )
+        if binding.block is not None and not waits:
             if binding.is_repeatable:
                 binding.block.check(asked.values)
-                return _Stand.WAITS
+                return "waits"
             with contextlib.nullcontext() if binding.is_foreign else contextlib.suppress(NoProcess):
                 asked.point = SetPoint(None, False, binding.block.set(asked.values))
-                return _Stand.SET
+                return "set"
         self._allocator.check({**self._wanted(), **asked.values})
-        return _Stand.STAGED
-
-    def _waits_for_start(self, binding: _Binding, values: Mapping[str, Value]) -> bool:
-        # Ours can be started again: what takes effect at start waits for that.
-        return not binding.is_foreign and all(binding.tunables[name].effect == "start" for name in values)
+        return "staged"
 
     def _wanted(self) -> dict[str, Value]:
         """Values for the next start, with what the pump has not entered yet."""
         wanted = dict(self._staged)
         for asked in list(self._asked):
-            if not asked.binding.is_foreign and asked.stand not in (_Stand.CALLED, _Stand.REFUSED):
+            if not asked.binding.is_foreign and asked.stand not in ("called", "refused"):
                 wanted.update(asked.values)
         return wanted
 
@@ -314,7 +306,7 @@ class SettingsDesk:
                 with contextlib.suppress(WorkbenchError):
                     latest = block.requested()
             asked = list(self._asked)
-            done = [one for one in asked if one.stand is not _Stand.CALLED]
+            done = [one for one in asked if one.stand != "called"]
             for one in sorted(done, key=lambda one: one.generation):
                 self._enter(one)
             for one in done:
@@ -324,10 +316,10 @@ class SettingsDesk:
 
     def _enter(self, one: _Asked) -> None:
         is_of_this = one.binding is self._binding
-        if one.stand is _Stand.REFUSED or (one.binding.is_foreign and not is_of_this):
+        if one.stand == "refused" or (one.binding.is_foreign and not is_of_this):
             return
         before = self._known_values()
-        if one.stand is _Stand.WAITS and is_of_this:
+        if one.stand == "waits" and is_of_this:
             if all(before.get(name) == value for name, value in one.values.items()):
                 return
             try:
@@ -343,7 +335,7 @@ class SettingsDesk:
         if not one.binding.is_foreign:
             self._staged = {**self._staged, **one.values}
         operations = one.point.operations if one.point else None
-        if one.stand is _Stand.SET and operations is None and is_of_this:
+        if one.stand == "set" and operations is None and is_of_this:
             operations = self._count_operations()
         is_exact = one.point is not None and one.point.is_exact
         one.change = self._log.record(
@@ -398,12 +390,12 @@ class SettingsDesk:
                 return None
             if not binding.is_foreign:
                 self._allocator.check({**self._staged, **values})  # refuses what could not be started
-            one = _Asked(binding, values, cause, gesture, stand=_Stand.STAGED)
+            one = _Asked(binding, values, cause, gesture, stand="staged")
             live = values if binding.is_foreign else self._live_only(values)
             if binding.block is not None and live:
                 with contextlib.nullcontext() if binding.is_foreign else contextlib.suppress(NoProcess):
                     one.point = self._set(binding, live)
-                    one.stand = _Stand.SET
+                    one.stand = "set"
             self._asked.append(one)
             for name in values:
                 self._problems.pop(name, None)
@@ -419,12 +411,8 @@ class SettingsDesk:
 
     def apply_preset(self, preset: Preset) -> Change | None:
         """Sets every tunable to a preset's value, or its default where the preset has none."""
-        self._preset_name = preset.name
+        self.preset_name = preset.name
         return self.apply(self._complete(preset), f"preset {preset.name}")
-
-    def note_preset(self, name: str) -> None:
-        """The values are those of the preset of that name: it was saved just now."""
-        self._preset_name = name
 
     def _complete(self, preset: Preset) -> dict[str, Value]:
         with self._lock:
@@ -436,8 +424,7 @@ class SettingsDesk:
     def undo(self) -> None:
         """Takes the latest change back."""
         with self._lock:
-            change = self.changes.next_undo()
-            if change is not None:
+            if (change := self.changes.next_undo()) is not None:
                 self.apply(change.before, "undo")
                 self._log.mark_undone(change)
 
@@ -445,16 +432,14 @@ class SettingsDesk:
     def redo(self) -> None:
         """Makes the change again that was taken back last."""
         with self._lock:
-            change = self.changes.next_redo()
-            if change is not None:
+            if (change := self.changes.next_redo()) is not None:
                 self.apply(change.after, "redo")
                 self._log.mark_redone(change)
 
     def describe_history(self) -> protocol.ChangeHistory:
         """What undo and redo would do; empty texts where there is nothing."""
         undo, redo = self.changes.next_undo(), self._log.next_redo()
-        tell = describe_change
         return {
-            "undo": tell(self.tunables, undo.before, undo.after) if undo else "",
-            "redo": tell(self.tunables, redo.before, redo.after) if redo else "",
+            "undo": describe_change(self.tunables, undo.before, undo.after) if undo else "",
+            "redo": describe_change(self.tunables, redo.before, redo.after) if redo else "",
         }

@@ -3,7 +3,7 @@
 
 import { fillSelect, make, setText } from "./dom.js";
 
-/** @import { ControlState, Request, Tunable } from "messages" */
+/** @import { Control as Description, ControlState, Request } from "messages" */
 /** @typedef {ReturnType<typeof setTimeout>} Timer */
 
 const SETTLE_MS = 700;
@@ -22,9 +22,11 @@ export class Control {
   waiting = /** @type {Timer | undefined} */ (undefined);
   settling = /** @type {Timer | undefined} */ (undefined);
 
-  /** @param {Tunable} tunable @param {(message: Request) => void} send */
-  constructor(tunable, send) {
+  /** @param {Description} description @param {(message: Request) => void} send */
+  constructor(description, send) {
+    const { tunable, default_text, effect_text } = description;
     const { name } = tunable;
+    this.description = description;
     this.tunable = tunable;
     this.send = send;
     this.value = tunable.default;
@@ -36,7 +38,7 @@ export class Control {
         type: "button",
         class: "hak-icon",
         "aria-label": `Reset ${name}`,
-        title: `Back to the default, ${tunable.default_text}`,
+        title: `Back to the default, ${default_text}`,
         onclick: () => send({ type: "reset", name }),
       },
       "↺",
@@ -45,7 +47,7 @@ export class Control {
     input.setAttribute("aria-label", name);
     this.input = input;
     const beside = this.entry ? make("span", { class: "hak-entry" }, this.entry, make("span", { class: "hak-unit" }, tunable.unit)) : input;
-    const badge = tunable.effect === "live" ? null : make("span", { class: "hak-badge" }, tunable.effect_text);
+    const badge = tunable.effect === "live" ? null : make("span", { class: "hak-badge" }, effect_text);
     this.element = make(
       "div",
       { class: "hak-control", "data-name": name },
@@ -73,7 +75,8 @@ export class Control {
   }
 
   makeSlider() {
-    const { name, stops, minimum, maximum, step, range_text } = this.tunable;
+    const { name, minimum, maximum } = this.tunable;
+    const { stops, step, range_text } = this.description;
     this.entry = make("input", {
       type: "text",
       inputmode: "decimal",
@@ -99,7 +102,7 @@ export class Control {
 
   /** @param {HTMLInputElement} slider */
   wrapSlider(slider) {
-    const mark = make("span", { class: "hak-default-mark", title: `Default: ${this.tunable.default_text}` });
+    const mark = make("span", { class: "hak-default-mark", title: `Default: ${this.description.default_text}` });
     mark.style.setProperty("--hak-share", String(this.shareOf(slider, this.positionOf(this.tunable.default))));
     return make("div", { class: "hak-slider" }, mark, slider);
   }
@@ -153,13 +156,14 @@ export class Control {
 
   sliderValue() {
     const position = Number(this.slider?.value);
-    return this.tunable.stops ? this.tunable.stops[position] : position;
+    return this.description.stops?.[position] ?? position;
   }
 
   /** @param {ControlState["requested"]} value Where the slider stands, or the stop that is nearest. */
   positionOf(value) {
-    if (!this.tunable.stops) return Number(value);
-    const distances = this.tunable.stops.map((stop) => Math.abs(stop - Number(value)));
+    const { stops } = this.description;
+    if (!stops) return Number(value);
+    const distances = stops.map((stop) => Math.abs(stop - Number(value)));
     return distances.indexOf(Math.min(...distances));
   }
 

@@ -3,12 +3,12 @@
 import { Control } from "./control.js";
 import { make, setText } from "./dom.js";
 
-/** @import { ControlGroup, ControlState, Request, Tunable } from "messages" */
+/** @import { Control as Description, ControlGroup, ControlState, Request } from "messages" */
 
 export class ControlList {
   controls = /** @type {Map<string, Control>} */ (new Map()); // by the tunable's name
 
-  /** @param {(message: Request) => void} send @param {(tunable: Tunable) => void} showHelp */
+  /** @param {(message: Request) => void} send @param {(description: Description) => void} showHelp */
   constructor(send, showHelp) {
     this.send = send;
     this.showHelp = showHelp;
@@ -27,19 +27,19 @@ export class ControlList {
           "details",
           { class: "hak-group", "data-title": group.title, open: isFirst ? index === 0 : open.has(group.title) },
           make("summary", {}, make("span", { class: "hak-group-title" }, group.title), make("span", { class: "hak-changed-count" })),
-          ...group.tunables.map((tunable) => this.addControl(tunable).element),
+          ...group.controls.map((description) => this.addControl(description).element),
         ),
       ),
     );
   }
 
-  /** @param {Tunable} tunable */
-  addControl(tunable) {
-    const control = new Control(tunable, this.send);
+  /** @param {Description} description */
+  addControl(description) {
+    const control = new Control(description, this.send);
     for (const event of ["pointerenter", "focusin"]) {
-      control.element.addEventListener(event, () => this.showHelp(tunable));
+      control.element.addEventListener(event, () => this.showHelp(description));
     }
-    this.controls.set(tunable.name, control);
+    this.controls.set(control.tunable.name, control);
     return control;
   }
 

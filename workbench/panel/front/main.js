@@ -12,7 +12,7 @@ import { RecordStrip } from "./record.js";
 import { TunerCard } from "./tuner.js";
 import { hearDirectly, Watch } from "./watch.js";
 
-/** @import { Frame, FromKernel, Request, State, Tunable } from "messages" */
+/** @import { Control, Frame, FromKernel, Request, State } from "messages" */
 /** @import { Recent } from "./chart.js" */
 /** @import { Model } from "./watch.js" */
 
@@ -45,7 +45,7 @@ class PanelView {
     this.tuner = new TunerCard(send, () => this.bar.readSpec());
     this.charts = new ChartGrid(() => this.reportSoon());
     this.helpText = make("div", { class: "hak-help", id: `hak-help-${this.id}` });
-    this.controls = new ControlList(send, (tunable) => this.showHelp(tunable));
+    this.controls = new ControlList(send, (control) => this.showHelp(control));
     this.actions = new Actions(send);
     this.charts.span.classList.add("hak-span");
     this.root = make(
@@ -142,14 +142,14 @@ class PanelView {
     return lacksFrames || !this.hasState;
   }
 
-  /** @param {Tunable} tunable */
-  showHelp(tunable) {
+  /** @param {Control} control */
+  showHelp({ tunable, range_text, default_text, effect_text }) {
     if (this.helpFor === tunable.name) return;
     this.helpFor = tunable.name;
     this.helpText.replaceChildren(
       make("b", {}, tunable.name),
       ` ${tunable.help} `,
-      make("span", { class: "hak-hint" }, `${tunable.range_text}, default ${tunable.default_text}, takes effect ${tunable.effect_text}.`),
+      make("span", { class: "hak-hint" }, `${range_text}, default ${default_text}, takes effect ${effect_text}.`),
     );
   }
 
