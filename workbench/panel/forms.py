@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from workbench.allocators import DEFAULT_ALLOCATOR, get_row, rows
+from workbench.allocators import DEFAULT_ALLOCATOR, get_row
 from workbench.control import Value
 from workbench.errors import BadParameter, OutOfRange
 from workbench.panel.protocol import RunForm, ShownRun
-from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S
+from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S, name_allocator
 from workbench.panel.traces import name_trace
 from workbench.processes import Run
 from workbench.workloads import MAXIMUM_THREADS, REPLAY
@@ -125,9 +125,3 @@ def describe_spec(spec: Run, *, in_process: bool, number: int) -> ShownRun:
         "seconds": f"{seconds:.10g}",
         "parameters": {name: f"{value:.17g}" for name, value in resolved.parameters.items()},
     }
-
-
-def name_allocator(spec: Run, *, in_process: bool) -> str:
-    """The row of the table that it runs under."""
-    names = (row.name for row in rows() if in_process and row.in_process == spec.allocator)
-    return next(names, spec.allocator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from workbench.control import EventBatch
@@ -24,12 +24,15 @@ class SessionKeeper:
     ----------
     folder : Path or None
         Where sessions are kept; None: nothing is recorded.
+    tell : callable
+        Is told once if something goes wrong.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, tell: Callable[[str, str], object]) -> None:
         self.folder = folder
         self.is_on = folder is not None
         self.latest: Path | None = None
+        self._tell = tell
         self._writer: SessionWriter | None = None
         self._target: Target | None = None
         self._told_problem = ""
@@ -38,49 +41,42 @@ class SessionKeeper:
     def begin(self, target: Target) -> None:
         """A session begins: records it, unless that is switched off."""
         self._target = target
+        self._writer = None
         self._told_problem = ""
-        if self.is_on:
-            self._open(target)
+        self._open()
 
     def switch(self, is_on: bool) -> str:
-        """Records from now on, or no more; returns what is to be said of it.
-
-        Raises
-        ------
-        BadParameter
-            If there is no folder for sessions.
-        """
+        """Records from now on, or no more; returns what is to be said of it."""
         self._switches += 1
         if self.folder is None:
             raise BadParameter("this panel has no folder for sessions")
         self.is_on = is_on
         if not is_on:
-            self._end("stopped", "recording was switched off")
+            self._close("stopped", "recording was switched off")
             return "recording is off; what was recorded is kept"
-        if self._target is not None and self._writer is None:
-            self._open(self._target)
+        self._open()
         return "recording is on"
 
     def keep(
         self, sample: Sample | None, columns: Iterable[Column], events: EventBatch | None, steps: list[Change]
-    ) -> str:
-        """Takes what one step of the session brought; returns what went wrong, once."""
+    ) -> None:
+        """Takes what one step of the session brought."""
         writer = self._writer
         if writer is None:
-            return ""
+            return
         if sample is not None:
             writer.add_sample(sample, columns)
         if events is not None:
             writer.add_events(events)
         writer.add_changes(steps)
         writer.flush()
-        return self._take_problem()
+        self._tell_problem()
 
-    def end(self, outcome: Outcome | None = None, note: str = "") -> str:
-        """The session is over; returns what went wrong, once."""
-        self._end(outcome.status if outcome else "ended", note, outcome)
+    def end(self, outcome: Outcome | None = None, note: str = "") -> None:
+        """The session is over."""
+        self._close(outcome.status if outcome else "ended", note, outcome)
         self._target = None
-        return self._take_problem()
+        self._tell_problem()
 
     @property
     def problem(self) -> str:
@@ -117,28 +113,29 @@ class SessionKeeper:
             "can_save": self.latest is not None,
         }
 
-    def _open(self, target: Target) -> None:
-        assert self.folder is not None
+    def _open(self) -> None:
+        target = self._target
+        if target is None or self.folder is None or not self.is_on or self._writer is not None:
+            return
+        block = target.allocator_block or target.workload_block
         facts = gather_facts(
             target.subject,
             target.allocator_block,
             spec=target.spec,
-            process=target.describe_process(),
+            process=f"{target.pid} {block.info.command if block else ''}".rstrip(),
             is_exploratory=target.is_exploratory,
         )
         self._writer = SessionWriter(self.folder, facts, target.recorder.start_s)
         if self._writer.path.is_dir():
             self.latest = self._writer.path
 
-    def _end(self, status: str, note: str, outcome: Outcome | None = None) -> None:
+    def _close(self, status: str, note: str, outcome: Outcome | None = None) -> None:
         if self._writer is not None:
             self._writer.close(outcome, status=status, note=note)
             if not self._writer.problem:
                 self._writer = None
 
-    def _take_problem(self) -> str:
-        problem = self.problem
-        if problem == self._told_problem:
-            return ""
-        self._told_problem = problem
-        return problem
+    def _tell_problem(self) -> None:
+        if self.problem and self.problem != self._told_problem:
+            self._told_problem = self.problem
+            self._tell(self.problem, "failure")

@@ -20,7 +20,7 @@ from workbench.panel.requests import request
 from workbench.panel.settings import YOU, SettingsDesk
 from workbench.panel.target import Target, attach_target, start_target
 from workbench.plots import Chart, Marker, build_charts
-from workbench.processes import Outcome
+from workbench.processes import InProcessRun, Outcome, Worker
 from workbench.sessions import Change, HistoryView
 
 LOG_ENTRIES = 500
@@ -33,7 +33,6 @@ MAXIMUM_MARKERS = 200
 class PinnedRun:
     """A run kept as baseline; `work` is None where nobody knows what a process does."""
 
-    subject: str
     history: HistoryView
     charts: tuple[Chart, ...]
     operations_per_s: float
@@ -61,7 +60,7 @@ class LiveSession:
 
     def __init__(self, sessions: Path | None = None) -> None:
         self.settings = SettingsDesk()
-        self.keeper = SessionKeeper(sessions)
+        self.keeper = SessionKeeper(sessions, self.tell)
         self.target: Target | None = None
         self.state: RunState = "idle"
         self.note = ""
@@ -72,10 +71,11 @@ class LiveSession:
         # The latest run of ours, as forms show it; its number tells it from the same run started again.
         self.shown_spec: ShownRun | None = None
         self._run_number = 0
-        self._log: deque[LogEntry] = deque(maxlen=LOG_ENTRIES)
+        # By number, oldest first; and the lines that tell of changes, by the change's number.
+        self._log: dict[int, LogEntry] = {}
         self._log_number = 0
-        self._change_lines: dict[int, tuple[int, object]] = {}
-        self._new_entries: list[LogEntry] = []
+        self._change_lines: dict[int, tuple[int, Change]] = {}
+        self._new_entries: deque[LogEntry] = deque(maxlen=LOG_ENTRIES)
         self._ended_elapsed_s = 0.0
 
     # --- what runs ---
@@ -89,7 +89,7 @@ class LiveSession:
         in_process = bool(get_row(allocator).in_process)
         run = read_form(spec, self.settings.staged_changes(is_live_only=in_process))
         self._leave()
-        self._enter(start_target(run, in_process=in_process), "running", is_foreign=False)
+        self._enter(start_target(run, in_process=in_process))
         self._run_number += 1
         self.shown_spec = describe_spec(run, in_process=in_process, number=self._run_number)
         note = " (exploratory: in this kernel's own process)" if in_process else ""
@@ -112,8 +112,7 @@ class LiveSession:
         if not path:
             raise NoProcess("there is no running process to attach to; start one with 'workbench exec'")
         self._leave()
-        target = attach_target(Path(path))
-        self._enter(target, "attached", is_foreign=True)
+        self._enter(target := attach_target(Path(path)))
         self.tell(f"attached to {target.subject}")
 
     @request()
@@ -131,28 +130,32 @@ class LiveSession:
         finally:
             self._end(f"detached from {target.subject}" + (", values restored" if restore else ""), "ended")
 
+    @property
+    def _run(self) -> Worker | InProcessRun | None:
+        """The run of ours that goes on or is paused."""
+        return self.target.run if self.target is not None and self.is_process_alive else None
+
     @request()
     def pause(self) -> None:
         """Lets the run stand still."""
-        if self.state == "running" and self.target is not None and self.target.run is not None:
-            self.target.run.pause()
+        if self._run is not None and self.state == "running":
+            self._run.pause()
             self.state = "paused"
             self.tell("paused")
 
     @request()
     def resume(self) -> None:
         """Goes on after a pause."""
-        if self.state == "paused" and self.target is not None and self.target.run is not None:
-            self.target.run.resume()
+        if self._run is not None and self.state == "paused":
+            self._run.resume()
             self.state = "running"
             self.tell("resumed")
 
     @request()
     def stop(self) -> None:
         """Asks the run to end; `step` notes when it has."""
-        if self.is_process_alive and self.target is not None and self.target.run is not None:
-            self.target.is_stopping = True
-            self.target.run.stop()
+        if self._run is not None:
+            self._run.stop()
             self.note = "stopping"
 
     @request()
@@ -174,18 +177,17 @@ class LiveSession:
     def close(self) -> None:
         """Ends what runs and lets go of what was attached to. No process is left."""
         self._leave()
-        self.state = "idle"
         self.is_process_alive = False
 
-    def _enter(self, target: Target, state: RunState, *, is_foreign: bool) -> None:
+    def _enter(self, target: Target) -> None:
         self.target = target
-        self.state = state
+        self.state = "running" if target.run is not None else "attached"
         self.note = self.error = ""
         self.is_process_alive = True
         self.charts = ()
         self.settings.bind(
             target.allocator_block,
-            is_foreign=is_foreign,
+            is_foreign=target.run is None,
             workload_block=target.workload_block,
             is_repeatable=target.is_repeatable,
         )
@@ -205,7 +207,7 @@ class LiveSession:
     def _end(self, note: str, state: RunState, kind: str = "note", outcome: Outcome | None = None) -> None:
         assert self.target is not None
         self.keeper.keep(None, (), None, self._take_steps(self.target))
-        self._tell_problem(self.keeper.end(outcome, note))
+        self.keeper.end(outcome, note)
         self._ended_elapsed_s = self.elapsed_s()
         self.is_process_alive = False
         self.state = state
@@ -226,107 +228,91 @@ class LiveSession:
         try:
             self.settings.settle()
             events = target.recorder.drain_events()
-            self._note_events(events)
+            if events is not None:
+                self._note_events(target, events)
             if outcome is None:
                 sample = target.recorder.sample()
         except NoProcess:
             # It ended between the look and the sample; the next step has the outcome.
             pass
         columns = target.recorder.columns
-        self._tell_problem(self.keeper.keep(sample, columns, events, self._take_steps(target)))
+        self.keeper.keep(sample, columns, events, self._take_steps(target))
         if sum(len(chart.traces) for chart in self.charts) != len(columns):
             self.charts = build_charts(columns)
         if outcome is not None:
             self._note_outcome(target, outcome)
 
     def _note_outcome(self, target: Target, outcome: Outcome) -> None:
-        if outcome.status == "crashed":
-            last = "".join(f"\n  {line}" for line in outcome.last_events[-5:])
-            text = f"{target.subject} crashed: {outcome.message or outcome.signal}"
-            if outcome.signal and outcome.signal not in text:
-                text += f" ({outcome.signal})"
+        if outcome.status in ("crashed", "failed", "timed out"):
+            text = f"{target.subject} {outcome.status}: {outcome.message or outcome.signal}"
+            last = ""
+            if outcome.status == "crashed":
+                if outcome.signal and outcome.signal not in text:
+                    text += f" ({outcome.signal})"
+                last = "".join(f"\n  {line}" for line in outcome.last_events[-5:])
             self.error = text + (f"\nits last events:{last}" if last else "")
             self._end(text, "crashed", "failure", outcome)
-            return
-        if outcome.status in ("failed", "timed out"):
-            self.error = f"{target.subject} {outcome.status}: {outcome.message}"
-            self._end(self.error, "crashed", "failure", outcome)
             return
         if target.run is None:
             self._end(f"{target.subject} has ended", "ended", "failure")
             return
-        rate = format_rate(outcome.operations_per_s)
-        peak = outcome.peak_resident_bytes / 2**20
-        self._end(
+        text = (
             f"{target.subject} {outcome.status} after {outcome.elapsed_s:.1f} s, "
-            f"{outcome.operations:,} operations, {rate} ops/s on average, at most {peak:.1f} MiB resident",
-            "ended",
-            outcome=outcome,
+            f"{outcome.operations:,} operations, {format_rate(outcome.operations_per_s)} ops/s on average, "
+            f"at most {outcome.peak_resident_bytes / 2**20:.1f} MiB resident"
         )
+        self._end(text, "ended", outcome=outcome)
 
     def _take_steps(self, target: Target) -> list[Change]:
         """Sets since the last time; those before this session are in what it started with."""
         steps = self.settings.changes.take_steps()
         return [step for step in steps if step.time_s >= target.recorder.start_s]
 
-    def _tell_problem(self, problem: str) -> None:
-        if problem:
-            self.tell(problem, "failure")
-
-    def _note_events(self, batch: EventBatch | None) -> None:
-        if batch is None:
-            return
+    def _note_events(self, target: Target, batch: EventBatch) -> None:
         capacity = batch.select(is_capacity=True)
-        start_s = self.target.recorder.start_s if self.target else 0.0
         # Many threads and classes may change in one step: the newest few are told, the others counted.
         skipped = len(capacity) - EVENTS_A_STEP
         if skipped > 0:
             told = ", ".join(f"{count} {kind}" for kind, count in capacity.counts().items())
             self.tell(f"{told}; the last {EVENTS_A_STEP}:", "event")
-        for index, event in enumerate(capacity):
-            if index >= skipped:
-                self.tell(str(event), "event", event.time_s - start_s)
+        for event in list(capacity)[-EVENTS_A_STEP:]:
+            self.tell(str(event), "event", event.time_s - target.recorder.start_s)
         if batch.lost:
             self.tell(f"{batch.lost} events were overwritten before they were read", "failure")
 
     # --- what is told ---
 
-    def tell(self, text: str, kind: str = "note", time_s: float | None = None) -> None:
-        """Adds a line to the log."""
-        self._log_number += 1
-        self._put_entry(LogEntry(self._log_number, self._clock(time_s), text, kind))
-
-    def _put_entry(self, entry: LogEntry) -> None:
-        self._log.append(entry)
-        self._new_entries.append(entry)
-        del self._new_entries[:-LOG_ENTRIES]
-
-    def _clock(self, time_s: float | None) -> str:
+    def tell(self, text: str, kind: str = "note", time_s: float | None = None, number: int = 0) -> int:
+        """Adds a line to the log, or replaces the one of that number; returns its number."""
+        if not number:
+            self._log_number += 1
         if time_s is None:
             time_s = self.target.recorder.time_s if self.target else 0.0
         minutes, seconds = divmod(max(0.0, time_s), 60)
-        return f"{int(minutes):02d}:{seconds:04.1f}"
+        clock = f"{int(minutes):02d}:{seconds:04.1f}"
+        entry = LogEntry(number or self._log_number, clock, text, kind)
+        self._log[entry.number] = entry
+        self._new_entries.append(entry)
+        while len(self._log) > LOG_ENTRIES:
+            del self._log[next(iter(self._log))]
+        return entry.number
 
     def take_new_entries(self) -> list[LogEntry]:
         """Lines since the last call, changes of tunables included."""
         for change in self.settings.changes.entries():
             number, told = self._change_lines.get(change.number, (0, None))
-            if told == (change.time_s, change.after):
-                continue
-            if not number:
-                self._log_number += 1
-                number = self._log_number
-            self._change_lines[change.number] = (number, (change.time_s, change.after))
-            text = describe_change(self.settings.tunables, change.before, change.after, most=4)
-            start_s = self.target.recorder.start_s if self.target else change.time_s
-            clock = self._clock(change.time_s - start_s)
-            self._put_entry(LogEntry(number, clock, f"{change.cause}: {text}", "change"))
-        entries, self._new_entries = self._new_entries, []
+            if told != change:
+                text = describe_change(self.settings.tunables, change.before, change.after, most=4)
+                start_s = self.target.recorder.start_s if self.target else change.time_s
+                number = self.tell(f"{change.cause}: {text}", "change", change.time_s - start_s, number)
+                self._change_lines[change.number] = number, change
+        entries = list(self._new_entries)
+        self._new_entries.clear()
         return entries
 
     def all_entries(self) -> list[LogEntry]:
         """The log, oldest first."""
-        return list({entry.number: entry for entry in self._log}.values())
+        return list(self._log.values())
 
     def markers(self) -> list[Marker]:
         """Changes of tunables during the recording."""
@@ -369,11 +355,7 @@ class LiveSession:
             return
         recorder = self.target.recorder
         self.pinned = PinnedRun(
-            self.target.subject,
-            recorder.history.view(),
-            self.charts,
-            recorder.mean_throughput(),
-            self._work(),
+            recorder.history.view(), self.charts, recorder.mean_throughput(), self._work()
         )
         self.tell(f"pinned {self.target.subject}")
 
@@ -413,7 +395,7 @@ class LiveSession:
         pinned = self.pinned
         if pinned is None or pinned.work is None or pinned.work != self._work():
             return ""
-        if not pinned.operations_per_s > 0:
+        if not pinned.operations_per_s > 0:  # nor NaN
             return ""
         percent = (rate / pinned.operations_per_s - 1) * 100
         sign = "−" if percent < 0 else "+"

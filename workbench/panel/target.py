@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench.allocators import Row, get_row, rows
 from workbench.control import WORKLOAD_KIND, ControlBlock, Value
-from workbench.errors import WorkbenchError
 from workbench.processes import InProcessRun, Outcome, Run, Worker, name_process, resident_bytes
 from workbench.sessions import Recorder
 
@@ -27,11 +27,10 @@ class Target:
     subject : str
         What the status line calls it.
     pid : int
-        Pid of the process.
     allocator_block, workload_block : ControlBlock or None
         What it publishes.
-    recorder : Recorder
-        What is recorded of it.
+    is_from_start : bool
+        Whether what happened before is recorded, too.
     run : Worker or InProcessRun or None
         None for a process that is not ours.
     spec : Run or None
@@ -46,13 +45,19 @@ class Target:
     pid: int
     allocator_block: ControlBlock | None
     workload_block: ControlBlock | None
-    recorder: Recorder
+    is_from_start: bool = False
     run: Worker | InProcessRun | None = None
     spec: Run | None = None
     allocator: Row | None = None
     before: Mapping[str, Value] = field(default_factory=dict)
-    is_paused: bool = False
-    is_stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(
+            self.allocator_block,
+            self.workload_block,
+            lambda: resident_bytes(self.pid),
+            is_from_start=self.is_from_start,
+        )
 
     @property
     def is_endless(self) -> bool:
@@ -76,11 +81,6 @@ class Target:
             return False
         return len(self.workload_block.snapshot().values["workload.operations"]) == 1
 
-    def describe_process(self) -> str:
-        """Pid and command line."""
-        block = self.allocator_block or self.workload_block
-        return f"{self.pid} {block.info.command}" if block is not None else str(self.pid)
-
     def poll(self) -> Outcome | None:
         """How it ended, None while it lives."""
         if self.run is not None:
@@ -97,12 +97,9 @@ class Target:
 
     def close(self) -> None:
         """Ends our own process, lets go of another's."""
-        if self.run is not None:
-            self.run.close()
-            return
-        for block in (self.allocator_block, self.workload_block):
-            if block is not None:
-                block.close()
+        for opened in (self.run,) if self.run else (self.allocator_block, self.workload_block):
+            if opened is not None:
+                opened.close()
 
 
 def start_target(spec: Run, *, in_process: bool) -> Target:
@@ -114,19 +111,22 @@ def start_target(spec: Run, *, in_process: bool) -> Target:
         If the specification is wrong or the run does not start, with what it said.
     """
     run: Worker | InProcessRun = InProcessRun.start(spec) if in_process else Worker.start(spec)
-    recorder = _make_recorder(run.allocator_block, run.workload_block, run.pid, is_from_start=not in_process)
-    row = get_row(spec.allocator)
-    place = next((f"{one.name} (exploratory)" for one in rows() if in_process and one.in_process), row.name)
     return Target(
-        f"{spec.title} under {place}",
+        f"{spec.title} under {name_allocator(spec, in_process=in_process)}{' (exploratory)' * in_process}",
         run.pid,
         run.allocator_block,
         run.workload_block,
-        recorder,
-        run,
-        spec,
-        row,
+        is_from_start=not in_process,
+        run=run,
+        spec=spec,
+        allocator=get_row(spec.allocator),
     )
+
+
+def name_allocator(spec: Run, *, in_process: bool) -> str:
+    """The row of the table that a run is under."""
+    names = (row.name for row in rows() if in_process and row.in_process == spec.allocator)
+    return next(names, spec.allocator)
 
 
 def attach_target(path: Path) -> Target:
@@ -137,35 +137,20 @@ def attach_target(path: Path) -> Target:
     WorkbenchError
         If there is no such process, or it may not be read.
     """
-    block = ControlBlock.open(path)
-    workload_block = None
-    try:
-        workload_block = _open_workload_block(path)
-        recorder = _make_recorder(block, workload_block, block.info.pid, is_from_start=False)
-        before = dict(block.requested().values)
-    except WorkbenchError:
-        block.close()
-        if workload_block is not None:
-            workload_block.close()
-        raise
-    # Not the first word of its command: the program's path may have blanks.
-    name = name_process(block.info.pid) or "a process"
-    row = next((row for row in rows() if row.kind == block.info.kind), None)
-    subject = f"{name} (pid {block.info.pid})"
-    return Target(subject, block.info.pid, block, workload_block, recorder, allocator=row, before=before)
-
-
-def _open_workload_block(path: Path) -> ControlBlock | None:
-    """Block of the runner in the same process, where it is a workload of ours."""
     beside = path.with_suffix(f".{WORKLOAD_KIND}")
-    return ControlBlock.open(beside) if beside.exists() else None
-
-
-def _make_recorder(
-    allocator_block: ControlBlock | None,
-    workload_block: ControlBlock | None,
-    pid: int,
-    *,
-    is_from_start: bool,
-) -> Recorder:
-    return Recorder(allocator_block, workload_block, lambda: resident_bytes(pid), is_from_start=is_from_start)
+    with contextlib.ExitStack() as opened:
+        block = opened.enter_context(ControlBlock.open(path))
+        # A workload of ours has a block of its own in the same process.
+        workload_block = opened.enter_context(ControlBlock.open(beside)) if beside.exists() else None
+        # Not the first word of its command: the program's path may have blanks.
+        name = name_process(block.info.pid) or "a process"
+        target = Target(
+            f"{name} (pid {block.info.pid})",
+            block.info.pid,
+            block,
+            workload_block,
+            allocator=next((row for row in rows() if row.kind == block.info.kind), None),
+            before=dict(block.requested().values),
+        )
+        opened.pop_all()
+    return target
