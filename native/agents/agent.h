@@ -51,6 +51,7 @@ struct agent_found {
     char build[96];   /* name and version */
     bool is_known;    /* else what its settings mean is not known: nobody may set them */
     bool has_metrics; /* it was built with statistics */
+    bool serves_malloc;
 };
 
 struct agent_allocator {

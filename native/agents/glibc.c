@@ -17,7 +17,7 @@ static bool find(struct agent_found *found)
     if (!find_serves((const void *)gnu_get_libc_version))
         return false;
     snprintf(found->build, sizeof found->build, "glibc %s", gnu_get_libc_version());
-    found->is_known = found->has_metrics = true;
+    found->is_known = found->has_metrics = found->serves_malloc = true;
     return true;
 }
 

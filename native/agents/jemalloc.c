@@ -106,6 +106,9 @@ static bool find(struct agent_found *found)
         return false;
     /* "5.3.0-0-g54eaed1d...": the commit adds nothing. */
     snprintf(found->build, sizeof found->build, "jemalloc %.*s", (int)strcspn(version, "-"), version);
+    void *address;
+    memcpy(&address, &mallctl, sizeof address);
+    found->serves_malloc = find_serves(address);
     found->is_known = strncmp(version, "5.", 2) == 0;
     found->has_metrics = get("config.stats", sizeof(bool)) == 1;
     return true;

@@ -31,7 +31,7 @@ static int find_mimalloc(struct agent_found *found)
     int version = mi_version(), base = version >= 10000 ? 100 : 10;
     snprintf(found->build, sizeof found->build, "mimalloc %d.%d.%d", version / base / base, version / base % base,
              version % base);
-    found->is_known = found->has_metrics = true;
+    found->is_known = found->has_metrics = found->serves_malloc = true;
     return version;
 }
 

@@ -63,7 +63,7 @@ static bool find(struct agent_found *found)
     /* Its name holds the version; major and minor are 0 in Debian's. */
     snprintf(found->build, sizeof found->build, "%s", tc_version(&major, &minor, &patch));
     found->is_known = strncmp(found->build, "gperftools 2.", 13) == 0;
-    found->has_metrics = true;
+    found->has_metrics = found->serves_malloc = true;
     return true;
 }
 

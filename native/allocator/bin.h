@@ -59,12 +59,13 @@ struct tls_cache {
     uint16_t mid_table[MID_TABLE_ENTRIES]; /* a copy of mid_class_table, for ever */
     uint32_t used_bins, grant; /* bins with slots; countdown that each of them gets */
     uint64_t generation; /* of the settings acted on */
+    uint64_t drains;     /* how often it was asked to drain, when it did so last */
     uint64_t next_look;  /* operations at which the clock is looked at again */
     uint32_t last_sweep_ms, last_maintenance_ms;
     uint32_t fresh_slabs;         /* taken, of untouched or purged pages, since idle bins last gave back */
     uint8_t is_active[BIN_COUNT]; /* allocated from since then, as far as it was accounted */
     uint8_t is_maintenance_due; /* heap.c: purge, log */
-    uint8_t goes_home; /* its thread ends: blocks go home, not to where the next thread would look for them */
+    uint8_t goes_home; /* its thread ends, or was asked to drain: blocks go home, not to where the next thread would look for them */
     uint8_t route_profile, check_level; /* acted on; at check.level 3 both fast paths are off */
     uint64_t cached_bytes;      /* as published */
     struct telemetry_thread *row, *spare_row;

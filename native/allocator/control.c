@@ -29,7 +29,13 @@
 static struct lock settings_lock;
 static _Atomic uint64_t current_generation; /* of `settings`; store release under settings_lock */
 
-enum axis { AXIS_CLASS, AXIS_THREAD, AXIS_SHARD, AXIS_TIER, AXIS_COUNT };
+static struct {
+    _Atomic uint64_t asked; /* store under settings_lock, relaxed: who missed it sees a newer generation */
+    _Atomic uint64_t begun; /* CAS by who does it, relaxed */
+    uint64_t done;          /* under settings_lock */
+} actions[ACTION_COUNT];
+
+enum axis { AXIS_CLASS, AXIS_THREAD, AXIS_SHARD, AXIS_TIER, AXIS_ACTION, AXIS_COUNT };
 #define AXIS_NONE HAK_NO_AXIS
 
 static struct hak_tunable tunables[] = {
@@ -40,6 +46,10 @@ static struct hak_tunable tunables[] = {
 #include "tunables.def"
 #undef HAK_TUNABLE
 #undef HAK_CONSTRAINT
+#define HAK_ACTION(field, name, group, help)                                                                         \
+    {name, group, "", help, "", "", HAK_TYPE_ACTION, HAK_SCALE_LINEAR, HAK_EFFECT_LIVE, 0, 0, 9007199254740992, 0},
+#include "actions.def"
+#undef HAK_ACTION
 };
 
 static const struct hak_constraint constraints[] = {
@@ -94,6 +104,9 @@ static const struct hak_axis_item axis_items[] = {
     {"HOT", "HOT"},
     {"DRAINING", "DRAIN"},
     {"FREE", "FREE"},
+#define HAK_ACTION(field, name, ...) {name, ""},
+#include "actions.def"
+#undef HAK_ACTION
 };
 
 static struct hak_axis axes[AXIS_COUNT] = {
@@ -101,6 +114,7 @@ static struct hak_axis axes[AXIS_COUNT] = {
     [AXIS_THREAD] = {"thread", TELEMETRY_MAX_THREADS, 1, 0, 0},
     [AXIS_SHARD] = {"shard", TELEMETRY_MAX_SHARDS, 0, 0, 0},
     [AXIS_TIER] = {"tier", TIER_COUNT, TIER_COUNT, SIZE_CLASS_COUNT, TIER_COUNT},
+    [AXIS_ACTION] = {"action", ACTION_COUNT, ACTION_COUNT, SIZE_CLASS_COUNT + TIER_COUNT, ACTION_COUNT},
 };
 
 static const struct hak_event_kind event_kinds[] = {
@@ -150,7 +164,7 @@ static void complete_descriptors(void)
 
 bool control_start(void)
 {
-    double values[TUNABLE_COUNT];
+    double values[CONTROL_VALUE_COUNT] = {0};
     int access;
     settings_initial(values, &access);
     settings_store(values, true);
@@ -169,7 +183,7 @@ bool control_start(void)
         .axis_items = axis_items,
         .event_kinds = event_kinds,
         .event_causes = event_causes,
-        .tunable_count = TUNABLE_COUNT,
+        .tunable_count = CONTROL_VALUE_COUNT,
         .constraint_count = sizeof constraints / sizeof *constraints,
         .metric_count = METRIC_COUNT,
         .axis_count = AXIS_COUNT,
@@ -180,6 +194,7 @@ bool control_start(void)
         .used = used,
         .used_count = sizeof used / sizeof *used,
         .event_capacity = EVENT_CAPACITY,
+        .flags = control_serves_malloc && control_serves_malloc() ? HAK_BLOCK_SERVES_MALLOC : 0,
         .access = (enum hak_access)access,
         .initial_values = values,
     };
@@ -216,6 +231,16 @@ void control_stop(void)
         hak_block_end(&control_block);
 }
 
+/* Under settings_lock: what the allocator acts on, and what it has done. */
+static void publish_effective(uint64_t generation)
+{
+    double values[CONTROL_VALUE_COUNT];
+    settings_load(values);
+    for (unsigned i = 0; i < ACTION_COUNT; i++)
+        values[TUNABLE_COUNT + i] = (double)actions[i].done;
+    hak_block_publish_effective(&control_block, values, generation);
+}
+
 uint64_t control_adopt(const struct actor *actor)
 {
     uint64_t current = atomic_load_explicit(&current_generation, memory_order_acquire);
@@ -223,13 +248,14 @@ uint64_t control_adopt(const struct actor *actor)
         return current;
     lock_acquire(&settings_lock);
     current = atomic_load_explicit(&current_generation, memory_order_relaxed);
-    double values[TUNABLE_COUNT];
+    double values[CONTROL_VALUE_COUNT];
     uint64_t requested;
     if (hak_block_copy_requested(&control_block, values, &requested) == 0 && requested != current) {
         settings_store(values, false);
-        settings_load(values);
         HAK_ASSERT(settings_is_valid());
-        hak_block_publish_effective(&control_block, values, requested);
+        for (unsigned i = 0; i < ACTION_COUNT; i++)
+            atomic_store_explicit(&actions[i].asked, (uint64_t)values[TUNABLE_COUNT + i], memory_order_relaxed);
+        publish_effective(requested);
         event_append(actor, EVENT_TUNABLE_SET, CAUSE_TUNABLE, NO_ITEM, (double)current, (double)requested);
         current = requested;
         atomic_store_explicit(&current_generation, current, memory_order_release);
@@ -240,9 +266,31 @@ uint64_t control_adopt(const struct actor *actor)
     return current;
 }
 
+uint64_t control_asked(enum action action)
+{
+    return atomic_load_explicit(&actions[action].asked, memory_order_relaxed);
+}
+
+bool control_begin_action(enum action action, uint64_t *asked)
+{
+    *asked = control_asked(action);
+    uint64_t begun = atomic_load_explicit(&actions[action].begun, memory_order_relaxed);
+    return begun != *asked && atomic_compare_exchange_strong_explicit(&actions[action].begun, &begun, *asked,
+                                                                      memory_order_relaxed, memory_order_relaxed);
+}
+
+void control_end_action(const struct actor *actor, enum action action, uint64_t asked, uint64_t before, uint64_t after)
+{
+    event_append(actor, EVENT_ACTION, CAUSE_TUNABLE, (uint32_t)action, (double)before, (double)after);
+    lock_acquire(&settings_lock);
+    actions[action].done = asked;
+    publish_effective(atomic_load_explicit(&current_generation, memory_order_relaxed));
+    lock_release(&settings_lock);
+}
+
 bool control_request(enum tunable tunable, double value)
 {
-    double values[TUNABLE_COUNT];
+    double values[CONTROL_VALUE_COUNT];
     uint64_t generation;
     lock_acquire(&settings_lock);
     bool done = control_block.header && hak_block_copy_requested(&control_block, values, &generation) == 0;

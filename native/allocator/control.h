@@ -13,6 +13,18 @@
 #include "telemetry.h"
 #include "writer.h"
 
+enum action {
+#define HAK_ACTION(field, ...) ACTION_##field,
+#include "actions.def"
+#undef HAK_ACTION
+    ACTION_COUNT
+};
+/* The values of the block: the tunables, then how often each action was asked for, or was done. */
+enum { CONTROL_VALUE_COUNT = TUNABLE_COUNT + ACTION_COUNT };
+
+/* Whether the program's malloc is ours. Only libhakmem.so defines it; elsewhere the program has hak_malloc besides. */
+__attribute__((weak)) bool control_serves_malloc(void);
+
 /* Reads the environment, publishes the block, points `telemetry` into it. Once, single-threaded.
  * False if the system has no memory at all. */
 bool control_start(void);
@@ -30,6 +42,13 @@ static inline uint64_t control_generation(void)
 /* Makes the newest requested settings current, if they are newer than what is. Returns the generation
  * that is current then. Takes settings_lock; cheap when there is nothing to do. */
 uint64_t control_adopt(const struct actor *actor);
+
+/* How often an action was asked for, as of the generation that was adopted last. */
+uint64_t control_asked(enum action action);
+/* Whether the action is to be done, and the caller is the first who asks: then control_end_action follows. */
+bool control_begin_action(enum action action, uint64_t *asked);
+/* `asked`: as it was at the begin. The values are the resident bytes before and after. */
+void control_end_action(const struct actor *actor, enum action action, uint64_t asked, uint64_t before, uint64_t after);
 
 /* Asks for one value in this process's memory: for a block that no other process can write, where a set through
  * the file is not possible. False: there is no block. */

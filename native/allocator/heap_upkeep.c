@@ -33,6 +33,46 @@ static bool is_purge_due(uint32_t now_ms)
     return clock_is_due(&last_purge_ms, now_ms, MAINTENANCE_PERIOD_MS);
 }
 
+static size_t purge_all(const struct actor *actor)
+{
+    uint32_t now_ms = clock_now_ms(actor);
+    size_t purged = central_purge(actor, now_ms, true) + big_cache_purge(actor, now_ms, true);
+    l25_pool_purge(actor, now_ms, true); /* to chunks, whose bytes are counted next */
+    return purged + superslab_purge(actor, now_ms, true);
+}
+
+static void give_blocks_home(const struct actor *actor)
+{
+    magazine_age(actor, true);
+    central_drain_all(actor);
+}
+
+/* What other processes ask for. The thread has adopted the settings, and with them drained its own bins. */
+static void act(struct tls_cache *cache)
+{
+    const struct actor *actor = actor_of(cache);
+    for (unsigned action = 0; action < ACTION_COUNT; action++) {
+        uint64_t asked;
+        if (!control_begin_action((enum action)action, &asked))
+            continue;
+        uint64_t before = os_resident_bytes();
+        switch ((enum action)action) {
+        case ACTION_trim:
+            heap_give_all_back(cache);
+            break;
+        case ACTION_drain:
+            give_blocks_home(actor);
+            break;
+        case ACTION_purge:
+            purge_all(actor);
+            break;
+        case ACTION_COUNT:
+            break;
+        }
+        control_end_action(actor, (enum action)action, asked, before, os_resident_bytes());
+    }
+}
+
 void heap_maintain(struct tls_cache *cache)
 {
     const struct actor *actor = actor_of(cache);
@@ -44,6 +84,7 @@ void heap_maintain(struct tls_cache *cache)
         big_cache_settings_changed(actor);
         central_settings_changed();
         atomic_store_explicit(&last_purge_ms, 0, memory_order_relaxed);
+        act(cache);
     }
     uint32_t now_ms = clock_now_ms(actor);
     if (is_purge_due(now_ms)) {
@@ -68,12 +109,8 @@ size_t heap_give_all_back(struct tls_cache *cache)
     const struct actor *actor = actor_of(cache);
     if (cache->is_real)
         tls_cache_flush(cache);
-    magazine_age(actor, true);
-    central_drain_all(actor);
-    uint32_t now_ms = clock_now_ms(actor);
-    size_t purged = central_purge(actor, now_ms, true) + big_cache_purge(actor, now_ms, true);
-    l25_pool_purge(actor, now_ms, true); /* to chunks, whose bytes are counted next */
-    purged += superslab_purge(actor, now_ms, true);
+    give_blocks_home(actor);
+    size_t purged = purge_all(actor);
     memory_limit_note_trim();
     HAK_ASSERT(heap_is_valid());
     return purged;

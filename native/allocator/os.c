@@ -6,8 +6,10 @@
 #include "telemetry.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/mman.h>
 
 _Atomic uint32_t os_confinements;
@@ -183,6 +185,22 @@ static uint32_t ask_mutex(void)
 uint32_t os_thread_id(void)
 {
     return os_is_confined() ? ask_mutex() : (uint32_t)SYSTEM_CALL(SYS_gettid);
+}
+
+uint64_t os_resident_bytes(void)
+{
+    char text[64]; /* pages: all, resident, ... */
+    uint64_t pages = 0;
+    long descriptor = os_is_confined() ? -1 : SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return 0;
+    long length = SYSTEM_CALL(SYS_read, descriptor, text, sizeof text - 1);
+    SYSTEM_CALL(SYS_close, descriptor);
+    text[length > 0 ? length : 0] = 0;
+    const char *digit = text + strcspn(text, " ");
+    for (digit += *digit == ' '; *digit >= '0' && *digit <= '9'; digit++)
+        pages = pages * 10 + (uint64_t)(*digit - '0');
+    return pages * PAGE_BYTES;
 }
 
 uint32_t os_cpu_count(void)

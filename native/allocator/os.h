@@ -61,6 +61,7 @@ static inline enum process_state os_process_state(void)
 uint64_t os_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t os_now_coarse_ms(void); /* CLOCK_MONOTONIC_COARSE, cheap, a few ms behind */
 uint32_t os_thread_id(void);
+uint64_t os_resident_bytes(void); /* of the process; 0 if that cannot be read */
 uint32_t os_cpu_count(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* override_replaced.c: looks whether the loader bound our own references to us. Only in libhakmem.so. */
 #include "override_replaced.h"
 
+#include "control.h"
 #include "cxx_operators.h"
 #include "fast_path.h"
 #include "own_symbol.h"
@@ -46,6 +47,11 @@ bool calls_are_replaced(void)
         atomic_store_explicit(&state, known, memory_order_relaxed);
     }
     return known == REPLACED;
+}
+
+bool control_serves_malloc(void)
+{
+    return is_own_symbol((void *)program_calls.malloc);
 }
 
 /* Not later: dladdr takes the loader's lock, which the thread that loads a library may hold and wait for this one. */

@@ -209,6 +209,9 @@ static void adopt(struct tls_cache *cache)
         return;
     cache->generation = generation;
     adopt_route_and_checks(cache);
+    cache->goes_home = cache->drains != control_asked(ACTION_drain);
+    if (cache->goes_home)
+        flush_outboxes(cache);
     for (unsigned i = 0; i < BIN_COUNT; i++) {
         struct bin *bin = &cache->bins[i];
         if (!is_used(bin))
@@ -218,9 +221,13 @@ static void adopt(struct tls_cache *cache)
                                 ? (uint32_t)clamp_int64(bin->capacity, limits.minimum, limits.maximum)
                                 : limits.initial;
         resize_bin(cache, bin, capacity, CAUSE_TUNABLE);
+        if (cache->goes_home && fill_of(bin))
+            flush_bin(cache, bin, (uint32_t)fill_of(bin));
         start_period(bin);
         publish_fill(cache, bin);
     }
+    cache->goes_home = 0;
+    cache->drains = control_asked(ACTION_drain);
     telemetry_set(&cache->row->adopted, generation);
     event_append(&cache->actor, EVENT_TUNABLE_ADOPT, CAUSE_TUNABLE, NO_ITEM, 0, (double)generation);
     cache->is_maintenance_due = 1;
@@ -456,6 +463,7 @@ unsigned tls_cache_flush(struct tls_cache *cache)
 void tls_cache_begin(struct tls_cache *cache)
 {
     cache->generation = control_adopt(&cache->actor);
+    cache->drains = control_asked(ACTION_drain);
     cache->check_level = 0;
     adopt_route_and_checks(cache);
     cache->used_bins = 0;

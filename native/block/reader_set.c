@@ -327,6 +327,10 @@ static int set_locked(struct proposal proposal, uint64_t *generation, char *erro
 int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
                    uint64_t *generation, char *error)
 {
+    if (reader->header.flags & HAK_BLOCK_UNKNOWN_VERSION)
+        return reader_fail(error, HAK_ERROR_READ_ONLY,
+                           "process %u can be watched, not set: what the settings of %s mean is not known",
+                           reader->header.pid, reader->header.build);
     if (!reader->writable)
         return reader_fail(error, HAK_ERROR_READ_ONLY,
                            "process %u opens its settings for reading only: start it with HAKMEM_CONTROL=write",

@@ -124,6 +124,7 @@ int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec)
     block_file_identify(&header);
     header.access = (uint32_t)spec->access;
     header.is_on_demand = spec->is_on_demand;
+    header.flags = spec->flags;
     block_append_text(header.kind, header.kind + sizeof header.kind, spec->kind);
     block_append_text(header.build, header.build + sizeof header.build, spec->build);
     block_file_read_command(header.command, sizeof header.command);

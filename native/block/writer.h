@@ -28,6 +28,7 @@ struct hak_block_spec {
     uint32_t event_capacity;      /* power of two */
     enum hak_access access;       /* OFF: private memory, no file */
     uint32_t is_on_demand;        /* the publisher measures when a reader looks: hak_block_wait, hak_block_answer */
+    uint32_t flags;               /* enum hak_block_flag */
     const double *initial_values; /* one a tunable, both requested and effective; NULL: defaults */
 };
 

@@ -84,6 +84,10 @@ enum hak_effect {
     HAK_EFFECT_NEW_ARENAS,
     HAK_EFFECT_NEW_MAPPINGS
 };
+enum hak_block_flag {
+    HAK_BLOCK_SERVES_MALLOC = 1,   /* the program's malloc is the publisher's; at most one of the blocks of a process */
+    HAK_BLOCK_UNKNOWN_VERSION = 2, /* what the settings of this version mean is not known: they can be read only */
+};
 enum hak_access { HAK_ACCESS_OFF, HAK_ACCESS_READ, HAK_ACCESS_WRITE };
 enum hak_state { HAK_STATE_STARTING, HAK_STATE_LIVE, HAK_STATE_EXITED };
 
@@ -206,6 +210,7 @@ struct hak_header {
     uint64_t time_namespace;
     uint32_t is_on_demand;      /* metrics and effective values are measured when a reader looks */
     _Atomic uint32_t samples;   /* counts the answers to readers; publisher */
+    uint32_t flags;             /* enum hak_block_flag; never change */
 };
 
 _Static_assert(sizeof(struct hak_event) == 64, "one event, one cache line");

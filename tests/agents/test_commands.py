@@ -15,8 +15,8 @@ from workbench.control import find_blocks
 
 
 @contextmanager
-def start(*options: str, kind: str, agent: str = "--agent") -> Iterator[Evaluator]:
-    command = [str(WORKBENCH), "exec", agent, *options, "--", "/usr/bin/python3", "-c", EVALUATOR]
+def start(*options: str, kind: str) -> Iterator[Evaluator]:
+    command = [str(WORKBENCH), "exec", *options, "--", "/usr/bin/python3", "-c", EVALUATOR]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Evaluator(process, kind)
@@ -25,7 +25,7 @@ def start(*options: str, kind: str, agent: str = "--agent") -> Iterator[Evaluato
 
 
 def test_a_program_keeps_its_allocator_and_gives_memory_back_when_asked() -> None:
-    with start(kind="glibc") as program:
+    with start("--agent", kind="glibc") as program:
         (listed,) = [row for row in run_workbench("ps", "--json").json if row["pid"] == program.pid]
         assert listed["kind"] == "glibc"
         assert run_workbench("do", program.pid).stdout.startswith("trim: Gives all unused pages")
@@ -44,13 +44,42 @@ def test_a_program_keeps_its_allocator_and_gives_memory_back_when_asked() -> Non
 
 
 def test_another_allocator_with_the_agent() -> None:
-    with start("--allocator", "jemalloc", kind="jemalloc") as program:
+    with start("--agent", "--allocator", "jemalloc", kind="jemalloc") as program:
         assert {"purge", "decay"} <= {row["name"] for row in run_workbench("do", program.pid, "--json").json}
         assert run_workbench("do", program.pid, "purge").status == 0
 
 
+# A thread that allocates all the time, so that the allocator sees what it is asked for.
+KEEP_BUSY = (
+    "exec('''import threading, time\\n"
+    "def work():\\n"
+    " while True:\\n"
+    "  [bytes(40) for _ in range(5000)]\\n"
+    "  time.sleep(0.001)\\n"
+    "threading.Thread(target=work, daemon=True).start()''')"
+)
+
+
+def test_hakmem_gives_memory_back_when_asked() -> None:
+    with start("--set", "ss.purge_delay_ms=-1", kind="hakmem") as program, program.open() as block:
+        program.tell(KEEP_BUSY)
+        listed = run_workbench("do", program.pid, "--json").json
+        assert [row["name"] for row in listed] == ["trim", "drain", "purge"]
+        # Kept for later: a few MiB of large blocks.
+        program.tell("[bytes(3 << 20) for _ in range(2)] and None")
+        assert block.snapshot().fold("big.bytes") > 0
+        for action in ("purge", "drain", "trim"):
+            report = run_workbench("do", program.pid, action, "--json").json
+            assert (report["action"], report["unit"]) == (action, "bytes")
+            assert report["before"] > 1 << 20
+            assert block.action_counts()[action] == (1, 1)
+            assert block.snapshot().fold("big.bytes") == 0
+        assert run_workbench("set", program.pid, "tls.grow_percent=70").status == 0
+        assert [event.item for event in block.events().select("ACTION")] == ["purge", "drain", "trim"]
+
+
 def test_on_demand_there_is_no_thread_before_it_is_asked_for() -> None:
-    with start(kind="glibc", agent="--agent=on-demand") as program:
+    with start("--agent=on-demand", kind="glibc") as program:
         assert find_blocks(program.pid) == []
         assert len(list(Path(f"/proc/{program.pid}/task").iterdir())) == 1
         program.tell("library.hak_agent_start()")

@@ -55,9 +55,9 @@ int main(void)
         most = taken > most ? taken : most;
         CHECK(SETTING(tls_grow_percent) == 50 + round % 50);
         CHECK(telemetry_get(&tls_cache->row->adopted) == generation);
-        double effective[TUNABLE_COUNT];
+        double effective[CONTROL_VALUE_COUNT];
         uint64_t effective_generation;
-        CHECK(hak_reader_effective(&reader, effective, TUNABLE_COUNT, &effective_generation, error) == HAK_OK);
+        CHECK(hak_reader_effective(&reader, effective, CONTROL_VALUE_COUNT, &effective_generation, error) == HAK_OK);
         CHECK(effective_generation == generation && effective[TUNABLE_tls_grow_percent] == 50 + round % 50);
     }
     CHECK(most <= 4096);
@@ -74,6 +74,16 @@ int main(void)
     CHECK(bin->capacity == 2048);
     allocations_until(set_one("tls.max_slots", 128), one_size, 1);
     CHECK(bin->capacity == 128 && bin->top - bin->base <= 128);
+
+    /* An action is done once, however many generations follow; a drain leaves the bins empty. */
+    CHECK(bin->top - bin->base > 64);
+    allocations_until(set_one("drain", 1), no_class, 2);
+    CHECK(bin->top == bin->base);
+    uint64_t first_event = event_cursor() - 1, asked;
+    allocations_until(set_one("tls.grow_percent", 70), one_size, 1);
+    CHECK(control_asked(ACTION_drain) == 1 && !control_begin_action(ACTION_drain, &asked) && asked == 1);
+    const struct hak_event *event = &control_block.events[first_event & control_block.event_mask];
+    CHECK(event->kind == EVENT_ACTION && event->item == ACTION_drain && event->new_value > 0);
 
     /* What is out of range is refused as a whole, and nothing arrives. */
     uint64_t before = control_generation(), generation;

@@ -183,11 +183,13 @@ static void use_wrongly(void)
 
 static void publish_settings(void)
 {
-    double values[TUNABLE_COUNT];
+    double values[CONTROL_VALUE_COUNT];
     settings_load(values);
+    for (unsigned i = 0; i < ACTION_COUNT; i++)
+        values[TUNABLE_COUNT + i] = 1; /* asked for once */
     /* As a setter would: the slot of the next generation, then the generation. */
     uint64_t next = control_generation() + 1;
-    memcpy(control_block.requested + (next & 1) * TUNABLE_COUNT, values, sizeof values);
+    memcpy(control_block.requested + (next & 1) * CONTROL_VALUE_COUNT, values, sizeof values);
     atomic_store_explicit(&control_block.header->generation, next, memory_order_release);
     pass_ms(10);
 }

@@ -26,14 +26,14 @@ void set(enum tunable tunable, double value)
     uint64_t generation;
     if (hak_reader_set(&reader, &index, &value, 1, &generation, error) != HAK_OK)
         fputs(error, stderr);
-    CHECK(hak_reader_requested(&reader, (double[TUNABLE_COUNT]){0}, TUNABLE_COUNT, &generation, error) == HAK_OK);
+    CHECK(hak_reader_requested(&reader, (double[CONTROL_VALUE_COUNT]){0}, CONTROL_VALUE_COUNT, &generation, error) == HAK_OK);
     for (unsigned n = 0; tls_cache->generation != generation || tls_cache->is_maintenance_due; n++) {
         CHECK(n < 100000);
         hak_free(hak_malloc(16));
     }
-    double effective[TUNABLE_COUNT];
+    double effective[CONTROL_VALUE_COUNT];
     uint64_t effective_generation;
-    CHECK(hak_reader_effective(&reader, effective, TUNABLE_COUNT, &effective_generation, error) == HAK_OK);
+    CHECK(hak_reader_effective(&reader, effective, CONTROL_VALUE_COUNT, &effective_generation, error) == HAK_OK);
     CHECK(effective_generation == generation && effective[tunable] == value);
     CHECK(telemetry_get(&tls_cache->row->adopted) == generation);
 }

@@ -6,8 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 
-from workbench.allocators import rows
-from workbench.control import BlockInfo, ControlBlock, find_blocks
+from workbench.control import BlockInfo, ControlBlock, find_blocks, find_path
 from workbench.display import Listing
 from workbench.errors import NoProcess
 from workbench.table import Table
@@ -29,7 +28,9 @@ def list_processes() -> Listing[BlockInfo]:
 
 
 def attach(pid: int, kind: str | None = None, *, names: Iterable[str] = ()) -> ControlBlock:
-    """Open the control block of a running process: the allocator's, unless `kind` or `names` tell another.
+    """Open the control block of a running process.
+
+    It is that of the allocator that serves `malloc`, unless `kind` or `names` tell another.
 
     Parameters
     ----------
@@ -59,10 +60,7 @@ def attach(pid: int, kind: str | None = None, *, names: Iterable[str] = ()) -> C
             if all(name in block.tunables for name in names):
                 return block
             block.close()
-    if len(infos) > 1 and infos[0].kind not in [row.kind for row in rows()]:
-        kinds = ", ".join(info.kind for info in infos)
-        raise NoProcess(f"process {pid} has several control blocks; choose one with --kind: {kinds}")
-    return ControlBlock.open(infos[0].path)
+    return ControlBlock.open(infos[0].path if len(infos) == 1 else find_path(pid, kind))
 
 
 def find_process_blocks(pid: int, kind: str | None = None) -> list[BlockInfo]:
@@ -74,10 +72,8 @@ def find_process_blocks(pid: int, kind: str | None = None) -> list[BlockInfo]:
         What opening the block says is wrong, if there is none to read.
     """
     blocks = find_blocks(pid=pid, kind=kind)
-    allocators = [row.kind for row in rows() if row.kind]
-    if not any(info.kind == kind if kind else info.kind in allocators for info in blocks):
-        # Opening says what is wrong: no such process, not permitted, another ABI, damaged. That the
-        # process has no block of this kind is no fault if it has another.
-        with contextlib.suppress(*([NoProcess] if blocks else [])), ControlBlock.open(pid, kind) as block:
-            return [block.info]
-    return sorted(blocks, key=lambda info: (info.kind not in allocators, info.kind))
+    allocator = None
+    # That the process has no such block, or several, is no fault if it has one to show.
+    with contextlib.suppress(*([NoProcess] if blocks else [])):
+        allocator = find_path(pid, kind)
+    return sorted(blocks, key=lambda info: (info.path != allocator, info.kind))

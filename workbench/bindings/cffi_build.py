@@ -13,6 +13,7 @@ ffibuilder = FFI()
 BLOCK = """
 #define HAK_NO_AXIS ...
 #define HAK_TYPE_ACTION ...
+#define HAK_BLOCK_SERVES_MALLOC ...
 #define HAK_TUNABLE_WRITE_ONLY ...
 #define HAK_ERROR_TEXT_BYTES ...
 
@@ -53,7 +54,7 @@ struct hak_event {
     ...;
 };
 struct hak_header {
-    uint32_t pid, uid, access;
+    uint32_t pid, uid, access, flags;
     uint64_t start_ticks, created_ns, pid_namespace;
     char kind[16], build[96], command[256];
     ...;

@@ -58,6 +58,7 @@ class Reader:
         self.kind = decode_text(header.kind)
         self.build = decode_text(header.build)
         self.command = decode_text(header.command)
+        self.serves_malloc = bool(header.flags & lib.HAK_BLOCK_SERVES_MALLOC)
         self.access = _ACCESS.get(int(header.access), "off")
 
     def describe(self, what: str) -> list[dict[str, Any]]:

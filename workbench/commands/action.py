@@ -19,11 +19,11 @@ _LOOK_S = 0.02
 
 @click.command("do")
 @pid_argument
-@click.argument("name", metavar="[ACTION]", required=False)
+@click.argument("name", metavar="[NAME]", required=False)
 @kind_option
 @answering
 def do_action(pid: int, name: str | None, kind: str | None) -> Answer:
-    """Have a running process do something, such as give memory back; without ACTION, list what it can do."""
+    """Have a running process do something, such as give memory back; without NAME, list what it can do."""
     with attach(pid, kind) as block:
         if name is None:
             actions = [pick(action, "name help") for action in block.actions.values()]
@@ -51,6 +51,6 @@ def _act(block: ControlBlock, name: str) -> Event:
                 return found[-1]
         time.sleep(_LOOK_S)
     raise NoProcess(
-        f"process {block.info.pid} has not done '{name}' for {_PATIENCE_S:.0f} s: it may be stopped or busy; "
-        "the action stays asked for"
+        f"process {block.info.pid} has not done '{name}' for {_PATIENCE_S:.0f} s: it may be stopped, or make "
+        "no allocation; the action stays asked for"
     )

@@ -3,7 +3,7 @@
 from workbench.bindings import native_directory
 from workbench.bindings.allocator import explain_no_block
 from workbench.control.block import Adoption, ControlBlock, Settings
-from workbench.control.discovery import WORKLOAD_KIND, BlockInfo, find_blocks, sweep_dead_blocks
+from workbench.control.discovery import WORKLOAD_KIND, BlockInfo, find_blocks, find_path, sweep_dead_blocks
 from workbench.control.event import Event, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
 from workbench.control.places import block_directory
@@ -30,6 +30,7 @@ __all__ = [
     "block_directory",
     "explain_no_block",
     "find_blocks",
+    "find_path",
     "native_directory",
     "sweep_dead_blocks",
 ]

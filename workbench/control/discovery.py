@@ -46,6 +46,8 @@ class BlockInfo:
         What other processes may do.
     alive : bool
         Whether the process runs and still publishes it.
+    serves_malloc : bool
+        Whether the program's `malloc` is the publisher's. An earlier version of the library does not say so.
     where : str
         Empty for a process like ours; else the container's file system, and the pid that it has there.
     """
@@ -58,6 +60,7 @@ class BlockInfo:
     command: str
     access: str
     alive: bool
+    serves_malloc: bool = False
     where: str = ""
 
 
@@ -93,6 +96,7 @@ def _describe(reader: Reader, path: Path, pids: Pids) -> _Found:
         command=reader.command,
         access=reader.access,
         alive=reader.is_alive(),
+        serves_malloc=reader.serves_malloc,
         where=", ".join(where),
     )
     return _Found(info, pid is not None, (reader.pid, reader.pid_namespace, reader.kind), reader.created_ns)
@@ -144,7 +148,9 @@ def _may_be(pid: int | None, name: re.Match[str], pids: Pids) -> bool:
 
 
 def find_path(pid: int, kind: str | None) -> Path:
-    """Find the file of a running process's block; without a kind, of its allocator's.
+    """Find the file of a running process's block; without a kind, of the allocator that serves `malloc`.
+
+    If no block says that it does, it is the only one that is not a workload's.
 
     Raises
     ------
@@ -160,6 +166,7 @@ def find_path(pid: int, kind: str | None) -> Path:
         return found == kind if kind else found != WORKLOAD_KIND
 
     blocks = [info for info in find_blocks(pid, kind) if is_meant(info.kind)]
+    blocks = [info for info in blocks if info.serves_malloc and not kind] or blocks
     kinds = sorted({info.kind for info in blocks})
     if len(kinds) > 1:
         raise NoProcess(f"process {pid} has several control blocks; choose one of kind {' or '.join(kinds)}")
