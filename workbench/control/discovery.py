@@ -148,7 +148,7 @@ def _may_be(pid: int | None, name: re.Match[str], pids: Pids) -> bool:
 
 
 def find_path(pid: int, kind: str | None) -> Path:
-    """Find the file of a running process's block; without a kind, of the allocator that serves `malloc`.
+    """Find the file of a process's control block; without a kind, that of who serves `malloc`.
 
     If no block says that it does, it is the only one that is not a workload's.
 

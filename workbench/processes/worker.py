@@ -67,8 +67,8 @@ class Worker(StartedRun):
         paused : bool
             Whether it waits for `resume`.
         is_watched : bool
-            Whether somebody may look into the allocator's block, or set there. If nobody does, an allocator
-            that has none of its own runs without the agent, as it did before there was one.
+            Whether somebody may look into the allocator's control block, or set there. If nobody does,
+            an allocator that has none of its own runs without the agent, as it did before there was one.
 
         Raises
         ------
