@@ -23,7 +23,7 @@ from workbench.datasets import (
     scenarios,
     verify,
 )
-from workbench.datasets.overview import FILE, render_overview, replace_overview
+from workbench.datasets.catalogue import OVERVIEW, render_overview, replace_overview
 from workbench.errors import DamagedDataset, MissingProgram, UnknownDataset, WorkerFailed
 from workbench.traces import CallKind, Trace
 
@@ -96,7 +96,7 @@ def test_load_gives_a_frame() -> None:
 
 
 def test_the_readme_has_the_table_of_the_cards() -> None:
-    text = (datasets_folder() / FILE).read_text()
+    text = (datasets_folder() / OVERVIEW).read_text()
     assert render_overview(known_datasets().values()) in text
     assert replace_overview(text, known_datasets().values()) == text
     assert replace_overview("no place for it", known_datasets().values()) == "no place for it"
@@ -160,7 +160,7 @@ def scenario(copied: Path) -> Path:
 
 
 def test_rebuild_records_and_describes(scenario: Path, copied: Path) -> None:
-    (copied / FILE).write_text(
+    (copied / OVERVIEW).write_text(
         "# Mine\n<!-- made from the cards by `workbench datasets rebuild` -->\n<!-- end -->\nmore\n"
     )
     path = rebuild("little")
@@ -171,7 +171,7 @@ def test_rebuild_records_and_describes(scenario: Path, copied: Path) -> None:
     assert "coreutils" in card.versions
     with Trace.open(path) as trace:
         assert not any("/" in site.module for site in trace.sites)
-    readme = (copied / FILE).read_text()
+    readme = (copied / OVERVIEW).read_text()
     assert "[`little`](little.toml) | ls lists |" in readme
     assert readme.startswith("# Mine\n")
     assert readme.endswith("<!-- end -->\nmore\n")

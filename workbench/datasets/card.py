@@ -6,7 +6,7 @@ import hashlib
 import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -112,21 +112,10 @@ class Card:
 
     def write(self, path: Path) -> None:
         """Write the card as TOML."""
-        document = tomlkit.document()
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, Mapping | tuple):
-                document.add(field.name, value)
-        for name in ("environment", "versions", "size_histogram"):
-            table = tomlkit.table()
-            for key, value in getattr(self, name).items():
-                table.add(str(key), value)
-            document.add(name, table)
-        curve = tomlkit.table()
-        curve.add("event", list(self.live_events))
-        curve.add("live_bytes", list(self.live_bytes))
-        document.add("live_curve", curve)
-        path.write_text(tomlkit.dumps(document), encoding="utf-8")
+        values = asdict(self)
+        values["size_histogram"] = {str(size): count for size, count in self.size_histogram.items()}
+        values["live_curve"] = {"event": values.pop("live_events"), "live_bytes": values.pop("live_bytes")}
+        path.write_text(tomlkit.dumps(values), encoding="utf-8")
 
 
 def measure_trace(path: Path) -> dict[str, Any]:
@@ -193,15 +182,13 @@ def _shorten(value: object) -> str:
 
 def _sketch(profile: TraceProfile) -> dict[str, Any]:
     """The size histogram by powers of two, and a few points of the live-bytes curve."""
-    histogram: dict[int, int] = {}
-    for upto_bytes, count in zip(profile.sizes["upto_bytes"], profile.sizes["allocations"], strict=True):
-        rounded = 1 << (int(upto_bytes) - 1).bit_length()
-        histogram[rounded] = histogram.get(rounded, 0) + int(count)
+    sizes = profile.sizes[profile.sizes["allocations"] > 0]
+    rounded = [1 << (int(upto_bytes) - 1).bit_length() for upto_bytes in sizes["upto_bytes"]]
     rows = len(profile.live)
     count = min(rows, _CURVE_POINTS)
     points = profile.live.iloc[[rows * number // count - 1 for number in range(1, count + 1)]]
     return {
-        "size_histogram": {size: count for size, count in histogram.items() if count},
-        "live_events": tuple(int(event) for event in points["event"]),
-        "live_bytes": tuple(int(live) for live in points["live_bytes"]),
+        "size_histogram": sizes["allocations"].groupby(rounded).sum().to_dict(),
+        "live_events": tuple(points["event"].tolist()),
+        "live_bytes": tuple(points["live_bytes"].tolist()),
     }

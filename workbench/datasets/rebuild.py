@@ -8,8 +8,7 @@ import shutil
 from pathlib import Path
 
 from workbench.datasets.card import LICENCE, Card, measure_trace
-from workbench.datasets.catalogue import known_datasets
-from workbench.datasets.overview import update_overview
+from workbench.datasets.catalogue import update_overview
 from workbench.datasets.scenario import (
     Scenario,
     describe_debian,
@@ -71,7 +70,7 @@ def rebuild(name: str, output: Path | None = None) -> Path:
         shutil.move(folder / f"tidy{SUFFIX}", path)
     _make_card(scenario, path).write(path.with_suffix(CARD_SUFFIX))
     if output is None:
-        update_overview(path.parent, known_datasets().values())
+        update_overview()
     return path
 
 
@@ -80,20 +79,16 @@ def _record(scenario: Scenario, folder: Path) -> RecordedTrace:
     work = folder / "work"
     shutil.copytree(scenario.folder, work)
     (folder / "raw").mkdir()
-    with (folder / "said").open("wb+") as said:
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        try:
-            outcome = record(
-                scenario.command,
-                folder / "raw" / f"main{SUFFIX}",
-                environment=scenario.plain_environment(work),
-                working_directory=work,
-                stdin=nothing,
-                stdout=said.fileno(),
-                stderr=said.fileno(),
-            )
-        finally:
-            os.close(nothing)
+    with (folder / "said").open("wb+") as said, Path(os.devnull).open("rb") as nothing:
+        outcome = record(
+            scenario.command,
+            folder / "raw" / f"main{SUFFIX}",
+            environment=scenario.plain_environment(work),
+            working_directory=work,
+            stdin=nothing.fileno(),
+            stdout=said.fileno(),
+            stderr=said.fileno(),
+        )
         said.seek(0, os.SEEK_END)
         said.seek(max(0, said.tell() - _TAIL_BYTES))
         lines = said.read().decode(errors="replace").strip().splitlines()

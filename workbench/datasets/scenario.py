@@ -6,11 +6,12 @@ import platform
 import shutil
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from workbench.errors import DamagedDataset, MissingProgram, UnknownDataset, describe_unknown
+import msgspec
+
+from workbench.errors import BadParameter, DamagedDataset, MissingProgram, UnknownDataset, describe_unknown
+from workbench.plain_values import read_value
 from workbench.traces.places import SCENARIOS, datasets_folder
 
 _FILE = "scenario.toml"
@@ -20,8 +21,7 @@ _RELEASE = Path("/etc/debian_version")
 PROGRAM_PATH = "/usr/bin:/bin"
 
 
-@dataclass(frozen=True)
-class Scenario:
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a program is given to do.
 
     Parameters
@@ -46,9 +46,9 @@ class Scenario:
     program: str
     command: tuple[str, ...]
     programs: tuple[str, ...]
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
     packages: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = {}
     folder: Path
 
     def check_programs(self) -> None:
@@ -129,18 +129,7 @@ def read_package_versions(names: tuple[str, ...]) -> dict[str, str]:
 def _read(folder: Path) -> Scenario:
     path = folder / _FILE
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        return Scenario(
-            name=folder.name,
-            help=values.pop("help"),
-            program=values.pop("program"),
-            command=tuple(values.pop("command")),
-            programs=tuple(values.pop("programs")),
-            files=tuple(values.pop("files", ())),
-            packages=tuple(values.pop("packages")),
-            environment=values.pop("environment", {}),
-            folder=folder,
-            **values,
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return read_value(Scenario, values | {"name": folder.name, "folder": str(folder)}, "the scenario")
+    except (ValueError, BadParameter) as error:
         raise DamagedDataset(f"{folder.name}/{_FILE}: it is no scenario ({error})") from None
