@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from tests.sessions.conftest import OPERATIONS
 from workbench.errors import BadParameter, DamagedSession, UnknownWorkload, WorkbenchError
-from workbench.plots import draw_session, draw_sessions
+from workbench.plots import draw_session
 from workbench.processes import Run, Step
 from workbench.sessions import (
     Session,
@@ -91,7 +91,7 @@ def test_a_session_that_was_cut_is_repeated_as_far_as_it_goes(
 
 def test_charts_are_those_that_were_live(exact_session: Session) -> None:
     for along in ("time", "operations"):
-        figure = draw_sessions(exact_session, exact_session, along=along)
+        figure = draw_session(exact_session, exact_session, along=along)
         titles = {annotation.text for annotation in figure.layout.annotations}
         assert {"Throughput", "Memory", "TLS cache capacity", "BigCache"} <= titles
         assert len(figure.layout.shapes) == 2 * len(titles)  # two changes on every chart

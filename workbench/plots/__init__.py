@@ -16,7 +16,7 @@ from workbench.plots.results import (
     list_settings,
 )
 from workbench.plots.rows import select_rows
-from workbench.plots.sessions import draw_session, draw_sessions
+from workbench.plots.sessions import draw_session
 from workbench.plots.study_figures import draw_study, follow_study
 from workbench.plots.trace_figures import (
     draw_lifetimes,
@@ -46,7 +46,6 @@ __all__ = [
     "draw_ratios",
     "draw_reallocs",
     "draw_session",
-    "draw_sessions",
     "draw_sites",
     "draw_sizes",
     "draw_study",

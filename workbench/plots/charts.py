@@ -22,17 +22,9 @@ FIRST_CHARTS = (
 CATEGORY_COLORS = ("#3b7dd8", "#e0862a", "#2a9d8f", "#c9506a", "#8a63d2", "#7d8b99")
 # Small to large: for lines that are steps of one scale, as size classes are.
 ORDER_COLORS = (
-    "#6a5acd",
-    "#3f7fd0",
-    "#2f9fc0",
-    "#2fae94",
-    "#62b35a",
-    "#a9b23c",
-    "#dba52f",
-    "#e87f3a",
-    "#d4524c",
+    "#6a5acd", "#3f7fd0", "#2f9fc0", "#2fae94", "#62b35a", "#a9b23c", "#dba52f", "#e87f3a", "#d4524c",
     "#b0498a",
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,17 +97,9 @@ def _build_chart(title: str, own: Sequence[Column], joined: Sequence[Column]) ->
         if shown_unit not in units:
             units.append(shown_unit)
         label = column.item if column.item and len(grouped_metrics) == 1 else column.key
+        axis, color = 2 if is_right else 1, colors[column.key]
         traces.append(
-            ChartLine(
-                column.key,
-                label,
-                shown_unit,
-                2 if is_right else 1,
-                column.is_step,
-                colors[column.key],
-                divisor,
-                column.help,
-            )
+            ChartLine(column.key, label, shown_unit, axis, column.is_step, color, divisor, column.help)
         )
     return Chart(title, ", ".join(left_units), ", ".join(right_units), tuple(traces))
 

@@ -52,9 +52,8 @@ def draw_history(
         A usual Plotly figure; nothing in it is live.
     """
     if not charts:
-        figure = go.Figure()
-        figure.update_layout(title={"text": title or "Nothing was recorded yet"}, height=160)
-        return figure
+        title = title or "Nothing was recorded yet"
+        return go.Figure(layout={"title": {"text": title}, "height": 160})
     row_count = -(-len(charts) // 2)
     figure = make_subplots(
         rows=row_count,
@@ -69,16 +68,10 @@ def draw_history(
         if baseline is not None:
             _add_traces(figure, chart, baseline, row, col, is_pale=True)
         _add_traces(figure, chart, history, row, col, is_pale=False)
-        figure.update_yaxes(title_text=chart.unit, rangemode="tozero", row=row, col=col, secondary_y=False)
+        left, right = ({"row": row, "col": col, "secondary_y": is_right} for is_right in (False, True))
+        figure.update_yaxes(title_text=chart.unit, rangemode="tozero", **left)
         if chart.unit_right:
-            figure.update_yaxes(
-                title_text=chart.unit_right,
-                rangemode="tozero",
-                showgrid=False,
-                row=row,
-                col=col,
-                secondary_y=True,
-            )
+            figure.update_yaxes(title_text=chart.unit_right, rangemode="tozero", showgrid=False, **right)
         for marker in markers:
             figure.add_vline(
                 x=marker.time_s, line={"color": "#8a63d2", "width": 1, "dash": "dot"}, row=row, col=col

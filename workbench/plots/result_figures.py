@@ -23,7 +23,7 @@ _ROW_PX = 22
 _VERDICT_COLORS = {"better": "#2a9d8f", "worse": "#c9506a", "cannot tell": "#7d8b99"}
 _SCALE = "Viridis"
 _LEGEND = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"}
-_MARGINS = {"l": 20, "r": 20, "t": 40, "b": 40}
+_LAYOUT = {"template": "plotly_white", "legend": _LEGEND, "margin": {"l": 20, "r": 20, "t": 40, "b": 40}}
 # An axis with so few values has a tick at each of them, and none between.
 _MOST_TICKS = 12
 
@@ -45,15 +45,16 @@ def draw_ratios(comparison: Comparison, measure: Measure | str = THROUGHPUT, tit
         chosen = [one for one in findings if one.ratio.verdict == verdict]
         if not chosen:
             continue
-        ratios = [one.ratio for one in chosen]
+        bounds = np.array([(one.ratio.low, one.ratio.estimate, one.ratio.high) for one in chosen])
         # Without enough rounds there is no interval: then a point alone.
+        low, estimate, high = np.where(bounds[:, :1] > 0, bounds, bounds[:, 1:2]).T
         figure.add_scatter(
-            x=[ratio.estimate for ratio in ratios],
+            x=estimate,
             y=[f"{one.work} · {one.variant}" for one in chosen],
             error_x={
                 "type": "data",
-                "array": [ratio.high - ratio.estimate if ratio.low > 0 else 0.0 for ratio in ratios],
-                "arrayminus": [ratio.estimate - ratio.low if ratio.low > 0 else 0.0 for ratio in ratios],
+                "array": high - estimate,
+                "arrayminus": estimate - low,
                 "thickness": 1.5,
             },
             mode="markers",
@@ -72,13 +73,9 @@ def draw_ratios(comparison: Comparison, measure: Measure | str = THROUGHPUT, tit
     figure.update_xaxes(
         title_text=f"{measure.name} / {measure.name} of {baseline}, {direction} is better", type="log"
     )
-    return figure.update_layout(
-        title={"text": title},
-        height=120 + _ROW_PX * max(len(findings), 3),
-        template="plotly_white",
-        margin={"l": 20, "r": 20, "t": 60 if title else 30, "b": 50},
-        legend=_LEGEND,
-    )
+    height = 120 + _ROW_PX * max(len(findings), 3)
+    margin = {"l": 20, "r": 20, "t": 60 if title else 30, "b": 50}
+    return figure.update_layout(_LAYOUT | {"title": {"text": title}, "height": height, "margin": margin})
 
 
 def draw_effects(frame: pd.DataFrame, measure: str, settings: tuple[str, ...] = ()) -> go.Figure:
@@ -105,24 +102,18 @@ def draw_effects(frame: pd.DataFrame, measure: str, settings: tuple[str, ...] = 
     figure.update_xaxes(type="category", automargin=True)
     figure.update_yaxes(automargin=True)
     figure.update_yaxes(title_text=measure, col=1)
-    height = 240 * rows + 60
-    return figure.update_layout(showlegend=False, height=height, template="plotly_white", margin=_MARGINS)
+    return figure.update_layout(_LAYOUT, showlegend=False, height=240 * rows + 60)
 
 
 def draw_heat_map(frame: pd.DataFrame, column: str, row: str, measure: str) -> go.Figure:
     """Medians of a measure over two settings."""
     heat = find_heat_map(frame, column, row, measure)
-    figure = go.Figure()
-    figure.add_heatmap(
-        x=[str(level) for level in heat.columns],
-        y=[str(level) for level in heat.index],
-        z=heat.to_numpy(),
-        colorscale=_SCALE,
-        colorbar={"title": {"text": measure}},
-    )
+    columns, rows = heat.columns.astype(str), heat.index.astype(str)
+    colorbar = {"title": {"text": measure}}
+    figure = go.Figure(go.Heatmap(x=columns, y=rows, z=heat.to_numpy(), colorscale=_SCALE, colorbar=colorbar))
     figure.update_xaxes(title_text=column, type="category", automargin=True)
     figure.update_yaxes(title_text=row, type="category", automargin=True)
-    return figure.update_layout(height=380, template="plotly_white", margin=_MARGINS)
+    return figure.update_layout(_LAYOUT, height=380)
 
 
 def draw_parallel(frame: pd.DataFrame, measure: str) -> go.Figure:
@@ -142,17 +133,14 @@ def draw_parallel(frame: pd.DataFrame, measure: str) -> go.Figure:
             continue
         codes, words = pd.factorize(column.astype(str), sort=True)
         dimensions.append(
-            {"label": name, "values": codes, "tickvals": list(range(len(words))), "ticktext": list(words)}
+            {"label": name, "values": codes, "tickvals": np.arange(len(words)), "ticktext": words}
         )
     values = measured[measure].to_numpy(dtype=float)
     dimensions.append({"label": measure, "values": values})
-    figure = go.Figure(
-        go.Parcoords(
-            dimensions=dimensions, line={"color": values, "colorscale": _SCALE}, labelfont={"size": 11}
-        )
-    )
-    figure.update_layout(height=420, template="plotly_white", margin={"l": 80, "r": 80, "t": 70, "b": 30})
-    return figure
+    line = {"color": values, "colorscale": _SCALE}
+    figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line, labelfont={"size": 11}))
+    margin = {"l": 80, "r": 80, "t": 70, "b": 30}
+    return figure.update_layout(height=420, template="plotly_white", margin=margin)
 
 
 def draw_front(
@@ -162,24 +150,26 @@ def draw_front(
 ) -> go.Figure:
     """Throughput against memory, medians over seeds and rounds, with the Pareto front."""
     joined = join_rounds(frame, [higher_better, lower_better])
+    joined = joined.sort_values(lower_better)
     settings = [name for name in joined.columns if name not in (higher_better, lower_better)]
-    texts = ["<br>".join(f"{name} = {row[name]}" for name in settings) for _, row in joined.iterrows()]
+    texts = np.array(
+        ["<br>".join(f"{name} = {row[name]}" for name in settings) for _, row in joined.iterrows()], object
+    )
     x, y = joined[lower_better].to_numpy(dtype=float), joined[higher_better].to_numpy(dtype=float)
-    on_front = find_front(np.column_stack([y, -x]))
-    order = np.argsort(x[on_front])
+    front = find_front(np.column_stack([y, -x]))
     figure = go.Figure()
     figure.add_scatter(x=x, y=y, text=texts, mode="markers", name="settings", marker={"color": "#7d8b99"})
     figure.add_scatter(
-        x=x[on_front][order],
-        y=y[on_front][order],
-        text=np.array(texts, dtype=object)[on_front][order],
+        x=x[front],
+        y=y[front],
+        text=texts[front],
         mode="lines+markers",
         line={"shape": "hv", "color": CATEGORY_COLORS[0]},
         name="Pareto front",
     )
     figure.update_xaxes(title_text=lower_better, automargin=True)
     figure.update_yaxes(title_text=higher_better, automargin=True)
-    return figure.update_layout(height=420, template="plotly_white", margin=_MARGINS, legend=_LEGEND)
+    return figure.update_layout(_LAYOUT, height=420)
 
 
 def _draw_nothing(words: str) -> go.Figure:

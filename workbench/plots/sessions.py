@@ -16,13 +16,15 @@ from workbench.sessions import HistoryView, Session
 OPERATIONS_UNIT = 1e6
 
 
-def draw_session(session: Session, *, along: str = "time") -> go.Figure:
-    """All charts of a recording, with its changes of tunables.
+def draw_session(session: Session, behind: Session | None = None, *, along: str = "time") -> go.Figure:
+    """All charts of a recording, with its changes of tunables; another one of the same work pale behind it.
 
     Parameters
     ----------
     session : Session
         What to draw.
+    behind : Session, optional
+        Drawn pale. Along operations, two runs of the same work lie on one another however fast each was.
     along : {"time", "operations"}
         The horizontal axis: seconds since recording began, or millions of operations done.
 
@@ -32,26 +34,6 @@ def draw_session(session: Session, *, along: str = "time") -> go.Figure:
         If `along` is something else, or operations were not counted.
     DamagedSession
         If its samples cannot be read.
-    """
-    return draw_sessions(session, along=along)
-
-
-def draw_sessions(session: Session, behind: Session | None = None, *, along: str = "time") -> go.Figure:
-    """All charts of a recording; another one of the same work pale behind it.
-
-    Parameters
-    ----------
-    session : Session
-        What to draw.
-    behind : Session, optional
-        Drawn pale. Along operations, two runs of the same work lie on one another however fast each was.
-    along : {"time", "operations"}
-        As in `draw_session`.
-
-    Raises
-    ------
-    BadParameter, DamagedSession
-        As `draw_session`.
     """
     if along not in ("time", "operations"):
         raise BadParameter(f"along: '{along}' is neither time nor operations")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -53,7 +54,7 @@ def draw_sizes(profile: TraceProfile) -> go.Figure:
         marker={"size": 7, "symbol": "diamond-open", "color": "#333333"},
         hovertemplate="to %{x}: %{y:.2f} % of bytes<extra></extra>",
     )
-    return _finish(figure, "Sizes asked for", "size class, up to", "share (%)", category_x=True)
+    return _finish(figure, "Sizes asked for", "size class, up to", "share (%)", is_class=True)
 
 
 def draw_lifetimes(profile: TraceProfile, clock: str = "bytes") -> go.Figure:
@@ -88,7 +89,7 @@ def draw_lifetimes(profile: TraceProfile, clock: str = "bytes") -> go.Figure:
         hovertemplate="%{y:.1f} % freed within %{x}<extra></extra>",
     )
     unit = CLOCK_UNITS[clock]
-    return _finish(figure, "Lifetimes", f"lifetime, up to ({unit})", "share of objects (%)", category_x=True)
+    return _finish(figure, "Lifetimes", f"lifetime, up to ({unit})", "share of objects (%)", is_class=True)
 
 
 def draw_lifetimes_by_size(profile: TraceProfile) -> go.Figure:
@@ -106,21 +107,12 @@ def draw_lifetimes_by_size(profile: TraceProfile) -> go.Figure:
         colorscale="Viridis",
         hoverongaps=False,
         hovertemplate="to %{x}, freed within %{y}: %{customdata:,} objects<extra></extra>",
-        colorbar={
-            "title": "objects",
-            "tickvals": list(range(9)),
-            "ticktext": [f"{10**n:,}" for n in range(9)],
-        },
-    )
-    figure = _finish(
-        figure,
-        "Lifetimes by size",
-        "size class, up to",
-        "lifetime: bytes asked for meanwhile",
-        category_x=True,
+        colorbar={"title": "objects", "tickvals": [*range(9)], "ticktext": [f"{10**n:,}" for n in range(9)]},
     )
     figure.update_yaxes(type="category")
-    return figure
+    return _finish(
+        figure, "Lifetimes by size", "size class, up to", "lifetime: bytes asked for meanwhile", is_class=True
+    )
 
 
 def draw_live(profile: TraceProfile) -> go.Figure:
@@ -144,11 +136,8 @@ def draw_live(profile: TraceProfile) -> go.Figure:
         customdata=np.column_stack([live["live_objects"], live["time_s"]]),
         hovertemplate="%{y:.2f} MiB in %{customdata[0]:,} objects, %{customdata[1]:.3f} s<extra></extra>",
     )
-    for first_event in profile.phases["first_event"][1:]:
-        figure.add_vline(x=first_event, line={"color": "#8a63d2", "width": 1, "dash": "dot"})
-    figure = _finish(figure, "Live bytes, and phases (dotted)", "event", "live (MiB)")
-    figure.update_layout(hovermode="x unified")
-    return figure
+    _mark_phases(figure, profile, "#8a63d2")
+    return _finish(figure, "Live bytes, and phases (dotted)", "event", "live (MiB)", hovermode="x unified")
 
 
 def draw_phases(profile: TraceProfile) -> go.Figure:
@@ -166,15 +155,16 @@ def draw_phases(profile: TraceProfile) -> go.Figure:
             fillcolor=ORDER_COLORS[round(index * (len(ORDER_COLORS) - 1) / max(1, len(mix.columns) - 1))],
             hovertemplate="%{y:.1f} %",
         )
-    for first_event in profile.phases["first_event"][1:]:
-        figure.add_vline(x=first_event, line={"color": "#333333", "width": 1, "dash": "dot"})
-    figure = _finish(
-        figure, "What is asked for when, and phases (dotted)", "event", "share of allocations (%)"
-    )
+    _mark_phases(figure, profile, "#333333")
     figure.update_yaxes(range=[0, 100])
-    beside = {"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top"}
-    figure.update_layout(hovermode="x unified", legend=beside)
-    return figure
+    return _finish(
+        figure,
+        "What is asked for when, and phases (dotted)",
+        "event",
+        "share of allocations (%)",
+        hovermode="x unified",
+        legend={"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top"},
+    )
 
 
 def draw_sites(profile: TraceProfile, most: int = 15) -> go.Figure:
@@ -192,37 +182,31 @@ def draw_sites(profile: TraceProfile, most: int = 15) -> go.Figure:
             name=label,
             marker_color=color,
             customdata=rows[["allocations", "mean_bytes", "mean_lifetime_events"]],
-            hovertemplate="%{y}: %{x:.2f} % of allocations "
-            + label
-            + "<br>%{customdata[0]:,} allocations of "
-            "%{customdata[1]:,.0f} bytes each, freed after %{customdata[2]:,.0f} events on average"
+            hovertemplate=f"%{{y}}: %{{x:.2f}} % of allocations {label}<br>%{{customdata[0]:,}} allocations "
+            "of %{customdata[1]:,.0f} bytes each, freed after %{customdata[2]:,.0f} events on average"
             "<extra></extra>",
         )
-    figure = _finish(figure, "Call sites that allocate most", "share of allocations (%)", "")
-    figure.update_layout(barmode="stack", height=120 + 22 * max(4, len(rows)))
     figure.update_yaxes(type="category", automargin=True, tickfont={"family": "monospace", "size": 11})
-    return figure
+    height = 120 + 22 * max(4, len(rows))
+    title = "Call sites that allocate most"
+    return _finish(figure, title, "share of allocations (%)", "", barmode="stack", height=height)
 
 
 def draw_threads(profile: TraceProfile, most: int = 16) -> go.Figure:
     """What each thread allocates, and how much of it others free; those that do little are one row."""
     rows = choose_threads(profile.threads, most)
-    names = rows["name"]
-    own = rows["frees"] - rows["frees_of_others"]
-    # From the bottom up, as horizontal bars are.
-    bars = (
-        ("frees of others' objects", rows["frees_of_others"], _ORANGE),
-        ("frees of its own", own, _GREEN),
-        ("allocations", rows["allocations"], _BLUE),
-    )
     figure = go.Figure()
-    for label, values, color in bars:
-        figure.add_bar(y=names, x=values, orientation="h", name=label, marker_color=color)
-    title = f"Threads: {profile.cross_thread_percent:.3g} % of frees are of another thread's objects"
-    figure = _finish(figure, title, "events", "")
-    figure.update_layout(height=150 + 36 * len(rows), legend_traceorder="reversed")
+    # From the bottom up, as horizontal bars are.
+    for label, values, color in (
+        ("frees of others' objects", rows["frees_of_others"], _ORANGE),
+        ("frees of its own", rows["frees"] - rows["frees_of_others"], _GREEN),
+        ("allocations", rows["allocations"], _BLUE),
+    ):
+        figure.add_bar(y=rows["name"], x=values, orientation="h", name=label, marker_color=color)
     figure.update_yaxes(type="category", automargin=True)
-    return figure
+    title = f"Threads: {profile.cross_thread_percent:.3g} % of frees are of another thread's objects"
+    height = 150 + 36 * len(rows)
+    return _finish(figure, title, "events", "", height=height, legend_traceorder="reversed")
 
 
 def draw_reallocs(profile: TraceProfile) -> go.Figure:
@@ -230,8 +214,8 @@ def draw_reallocs(profile: TraceProfile) -> go.Figure:
     rows = profile.reallocs
     names = [name_bytes(size) for size in rows["upto_bytes"]]
     figure = go.Figure()
-    for label, values, color in (("grown", rows["grown"], _BLUE), ("shrunk", rows["shrunk"], _ORANGE)):
-        figure.add_bar(x=names, y=values, name=label, marker_color=color)
+    for label, color in (("grown", _BLUE), ("shrunk", _ORANGE)):
+        figure.add_bar(x=names, y=rows[label], name=label, marker_color=color)
     figure.add_scatter(
         x=names,
         y=rows["same_class"],
@@ -239,9 +223,7 @@ def draw_reallocs(profile: TraceProfile) -> go.Figure:
         mode="markers",
         marker={"color": "#333333", "symbol": "line-ew-open", "size": 14},
     )
-    figure = _finish(figure, "Reallocs", "size class before, up to", "reallocs", category_x=True)
-    figure.update_layout(barmode="stack")
-    return figure
+    return _finish(figure, "Reallocs", "size class before, up to", "reallocs", is_class=True, barmode="stack")
 
 
 _GENERATOR = "<meta name='generator' content='HAKMEM workbench'>"
@@ -272,17 +254,12 @@ def write_page(profile: TraceProfile, title: str, path: Path, note: str = "") ->
     note : str, optional
         What else the reader has to know, as that the trace is damaged.
     """
+    left_out = {"threads": profile.thread_count < 2, "reallocs": profile.reallocs.empty}
     parts: list[str] = []
     for name, draw in FIGURES.items():
-        if (name == "threads" and profile.thread_count < 2) or (
-            name == "reallocs" and profile.reallocs.empty
-        ):
-            continue
-        parts.append(
-            draw(profile).to_html(
-                full_html=False, include_plotlyjs=not parts, div_id=name, config={"displaylogo": False}
-            )
-        )
+        if not left_out.get(name):
+            options = {"full_html": False, "div_id": name, "config": {"displaylogo": False}}
+            parts.append(draw(profile).to_html(include_plotlyjs=not parts, **options))
     heading, warning = html.escape(title), html.escape(note)
     facts = describe_profile(profile) + (f"<br><strong>{warning}</strong>" if note else "")
     page = (
@@ -294,18 +271,22 @@ def write_page(profile: TraceProfile, title: str, path: Path, note: str = "") ->
 
 
 def _finish(
-    figure: go.Figure, title: str, x_title: str, y_title: str, *, category_x: bool = False
+    figure: go.Figure, title: str, x_title: str, y_title: str, *, is_class: bool = False, **layout: Any
 ) -> go.Figure:
-    figure.update_layout(
-        title={"text": title, "font": {"size": 16}},
-        height=_HEIGHT_PX,
-        template="plotly_white",
-        margin={"l": 70, "r": 30, "t": 60, "b": 60},
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
-        bargap=0.15,
-    )
-    figure.update_xaxes(title_text=x_title, title_standoff=8)
+    """Give a figure its titles; `is_class`: the horizontal axis has names of classes, not numbers."""
+    figure.update_xaxes(title_text=x_title, title_standoff=8, type="category" if is_class else None)
     figure.update_yaxes(title_text=y_title, rangemode="tozero")
-    if category_x:
-        figure.update_xaxes(type="category")
-    return figure
+    common = {
+        "title": {"text": title, "font": {"size": 16}},
+        "height": _HEIGHT_PX,
+        "template": "plotly_white",
+        "margin": {"l": 70, "r": 30, "t": 60, "b": 60},
+        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
+        "bargap": 0.15,
+    }
+    return figure.update_layout(common | layout)
+
+
+def _mark_phases(figure: go.Figure, profile: TraceProfile, color: str) -> None:
+    for first_event in profile.phases["first_event"][1:]:
+        figure.add_vline(x=first_event, line={"color": color, "width": 1, "dash": "dot"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from workbench.units import format_rough
 #: Units of the clocks that lifetimes are told by.
 CLOCK_UNITS = {"bytes": "bytes asked for meanwhile", "events": "events", "us": "time"}
 _LEAST_THREAD_SHARE = 0.005  # of all events; less makes no visible bar
-_COARSE_BOUNDS_BYTES = (16, 32, 64, 128, 256, 512, 1024, 4096, 32768, 1 << 20, 1 << 62)
+_COARSE_BOUNDS_BYTES = (16, 32, 64, 128, 256, 512, 1024, 4096, 32768, 1 << 20)
 
 
 def describe_profile(profile: TraceProfile) -> str:
@@ -32,18 +32,15 @@ def name_bytes(size_bytes: float) -> str:
 
 def name_lifetimes(upper_bounds: Iterable[int], clock: str) -> list[str]:
     """Upper bounds of bins of lifetimes for an axis; `clock` is bytes, events or us."""
-    return [_name_lifetime(int(bound) + 1 if bound else 0, clock) for bound in upper_bounds]
+    name: Callable[[float], str] = {"bytes": name_bytes, "us": _name_time}.get(clock, format_rough)
+    return [name(float(bound + 1 if bound else 0)) for bound in upper_bounds]
 
 
-def _name_lifetime(bound: int, clock: str) -> str:
-    if clock == "bytes":
-        return name_bytes(bound)
-    if clock == "us":
-        for unit, size in (("s", 1_000_000), ("ms", 1000)):
-            if bound >= size:
-                return f"{bound / size:.3g} {unit}"
-        return f"{bound} µs"
-    return format_rough(float(bound))
+def _name_time(time_us: float) -> str:
+    for unit, size in (("s", 1e6), ("ms", 1e3)):
+        if time_us >= size:
+            return f"{time_us / size:.3g} {unit}"
+    return f"{time_us:.0f} µs"
 
 
 def name_sites(sites: pd.DataFrame) -> list[str]:
@@ -67,8 +64,8 @@ def spread_lifetimes(frame: pd.DataFrame) -> pd.DataFrame:
     grid = frame.pivot_table(
         index="most_lifetime_bytes", columns="upto_bytes", values="objects", aggfunc="sum", fill_value=0
     )
-    bounds = np.array([0, *((1 << bit) - 1 for bit in range(1, 63))])
     if len(grid):
+        bounds = (1 << np.arange(63)) - 1
         bounds = bounds[(grid.index[0] <= bounds) & (bounds <= grid.index[-1])]
         grid = grid.reindex(bounds, fill_value=0)
     return grid.set_axis([bound + 1 if bound else 0 for bound in grid.index], axis=0)
@@ -82,15 +79,12 @@ def group_mix(mix: pd.DataFrame) -> pd.DataFrame:
     mix : DataFrame
         Allocations; columns are upper bounds of size classes, in bytes.
     """
-    columns = {}
-    lower = 0
-    for bound in _COARSE_BOUNDS_BYTES:
-        members = [size for size in mix.columns if lower < int(size) <= bound]
-        if members:
-            name = f"to {name_bytes(bound)}" if bound < 1 << 62 else f"above {name_bytes(lower)}"
-            columns[name] = mix[members].sum(axis=1)
-        lower = bound
-    grouped = pd.DataFrame(columns, index=mix.index)
+    names = [f"to {name_bytes(bound)}" for bound in _COARSE_BOUNDS_BYTES]
+    names.append(f"above {name_bytes(_COARSE_BOUNDS_BYTES[-1])}")
+    groups = pd.cut(mix.columns.to_numpy(float), [0, *_COARSE_BOUNDS_BYTES, np.inf], labels=names)
+    grouped: pd.DataFrame = (
+        mix.T.groupby(pd.CategoricalIndex(groups), observed=True).sum().T.rename(columns=str)
+    )
     total = grouped.sum(axis=1)
     return (grouped.div(total.where(total > 0), axis=0) * 100.0).ffill().fillna(0.0)
 

@@ -64,7 +64,7 @@ def _build(session: Session) -> dict[str, Any]:
         _markdown("The same once more. It takes about as long as the session did."),
         _code("repeated = wb.repeat_session(original, results or None)\nrepeated"),
         _markdown("Both, the first session pale behind its repetition:"),
-        _code('wb.plots.draw_sessions(repeated, original, along="operations")'),
+        _code('wb.plots.draw_session(repeated, original, along="operations")'),
         _markdown("How they agree; `help(wb.compare_sessions)` says how the intervals are computed:"),
         _code("agreement = wb.compare_sessions(original, repeated)\nprint(agreement.describe())"),
         _code("agreement.to_frame()"),
