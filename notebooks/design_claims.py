@@ -304,10 +304,7 @@ def list_claims(seconds: float = 1.0) -> dict[str, Claim]:
         "shards": Claim(
             "L2.5 shards that double against 64 fixed ones",
             "Under contention a number of shards that grows beats 64 fixed ones.",
-            (
-                work("mid_churn, 8 threads", "mid_churn", 8),
-                work("mid_churn, 32 threads", "mid_churn", 32),
-            ),
+            (work("mid_churn, 8 threads", "mid_churn", 8), work("mid_churn, 32 threads", "mid_churn", 32)),
             adaptive
             | {
                 "64 shards": {"l25.max_shards": 64},

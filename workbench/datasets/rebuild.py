@@ -9,12 +9,7 @@ from pathlib import Path
 
 from workbench.datasets.card import LICENCE, Card, measure_trace
 from workbench.datasets.catalogue import update_overview
-from workbench.datasets.scenario import (
-    Scenario,
-    describe_debian,
-    get_scenario,
-    read_package_versions,
-)
+from workbench.datasets.scenario import Scenario, describe_debian, get_scenario, read_package_versions
 from workbench.errors import BadParameter, WorkerFailed
 from workbench.processes.private_folder import open_private_folder
 from workbench.processes.process_trace import RecordedTrace

@@ -10,13 +10,7 @@ from plotly.subplots import make_subplots
 from workbench.experiments import THROUGHPUT, Comparison, Measure, find_measure
 from workbench.experiments.inference import find_front
 from workbench.plots.charts import CATEGORY_COLORS
-from workbench.plots.results import (
-    find_effects,
-    find_heat_map,
-    join_rounds,
-    keep_measured,
-    list_settings,
-)
+from workbench.plots.results import find_effects, find_heat_map, join_rounds, keep_measured, list_settings
 
 _COLUMNS = 3
 _ROW_PX = 22
@@ -144,9 +138,7 @@ def draw_parallel(frame: pd.DataFrame, measure: str) -> go.Figure:
 
 
 def draw_front(
-    frame: pd.DataFrame,
-    higher_better: str = "operations_per_s",
-    lower_better: str = "peak_resident_bytes",
+    frame: pd.DataFrame, higher_better: str = "operations_per_s", lower_better: str = "peak_resident_bytes"
 ) -> go.Figure:
     """Throughput against memory, medians over seeds and rounds, with the Pareto front."""
     joined = join_rounds(frame, [higher_better, lower_better])

@@ -7,12 +7,4 @@ from workbench.traces.reader import Trace
 from workbench.traces.sites import Site
 from workbench.traces.writer import TraceWriter
 
-__all__ = [
-    "SUFFIX",
-    "CallKind",
-    "Site",
-    "Trace",
-    "TraceChunk",
-    "TraceMetadata",
-    "TraceWriter",
-]
+__all__ = ["SUFFIX", "CallKind", "Site", "Trace", "TraceChunk", "TraceMetadata", "TraceWriter"]

@@ -65,30 +65,23 @@ class TraceChunk:
     time_ns: NDArray[np.int64]
 
     @classmethod
-    def of(
-        cls,
-        kind: ArrayLike,
-        *,
-        thread: ArrayLike = 0,
-        object_id: ArrayLike = 0,
-        size_bytes: ArrayLike = 0,
-        alignment_bytes: ArrayLike = 0,
-        site: ArrayLike = 0,
-        time_ns: ArrayLike = 0,
-    ) -> Self:
+    def of(cls, kind: ArrayLike, **others: ArrayLike) -> Self:
         """Make a chunk of anything array-like; a single value stands for a whole column.
+
+        Parameters
+        ----------
+        kind : array_like
+        **others : array_like
+            Further columns by name; 0 where they are not given.
 
         Raises
         ------
         ValueError
             If the columns differ in length, or a value does not fit its column.
         """
-        given = {
-            "kind": kind, "thread": thread, "object_id": object_id, "size_bytes": size_bytes,
-            "alignment_bytes": alignment_bytes, "site": site, "time_ns": time_ns,
-        }  # fmt: skip
+        given: dict[str, ArrayLike] = dict.fromkeys(COLUMN_TYPES, 0) | {"kind": kind} | others
         columns = {name: _as_column(name, values) for name, values in given.items()}
-        length = len(columns["kind"]) if columns["kind"].ndim else 1
+        length = columns["kind"].size
         for name, values in columns.items():
             if values.ndim and len(values) != length:
                 raise ValueError(f"{name} has {len(values)} values, kind {length}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -91,7 +91,15 @@ REPLAY = "replay"
 
 @cache
 def _all_workloads() -> Mapping[str, Workload]:
-    return MappingProxyType({workload.name: workload for workload in _describe_all()})
+    return {
+        workload.name: Workload(
+            parameters=tuple(
+                Parameter(p.name, p.unit, p.minimum, p.maximum, p.default_value, p.help) for p in parameters
+            ),
+            **workload._asdict(),
+        )
+        for workload, parameters in list_workloads()
+    }
 
 
 @cache
@@ -115,17 +123,3 @@ def get_workload(name: str) -> Workload:
     if name not in known:
         raise UnknownWorkload(describe_unknown("workload", name, known))
     return known[name]
-
-
-def _describe_all() -> Iterator[Workload]:
-    for workload, parameters in list_workloads():
-        yield Workload(
-            name=workload.name,
-            help=workload.help,
-            stresses=workload.stresses,
-            operation=workload.operation,
-            parameters=tuple(
-                Parameter(p.name, p.unit, p.minimum, p.maximum, p.default_value, p.help) for p in parameters
-            ),
-            default_threads=workload.default_threads,
-        )
