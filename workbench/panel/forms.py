@@ -44,6 +44,9 @@ def read_form(form: RunForm, tunables: Mapping[str, Value]) -> Run:
     is_steady = get_row(row.in_process or row.name).is_steady(tunables)
     if not seconds and not operations and not is_replay and is_steady:
         operations = ENDLESS_OPERATIONS
+    trace = form.get("trace", "").strip()
+    if is_replay and not trace:
+        raise BadParameter("trace: choose a dataset, or give the path of a recorded trace")
     parameters = form.get("parameters", {})
     run = Run(
         workload=workload,
@@ -53,30 +56,15 @@ def read_form(form: RunForm, tunables: Mapping[str, Value]) -> Run:
         allocator=row.in_process or row.name,
         seconds=None if operations else seconds or ENDLESS_S,
         operations=operations or None,
-        trace=_read_trace(form) if is_replay else None,
+        trace=trace if is_replay else None,
         tunables=dict(tunables) if row.is_tunable else {},
     )
     run.check()
     return run
 
 
-def _read_trace(form: RunForm) -> str:
-    text = form.get("trace", "").strip()
-    if not text:
-        raise BadParameter("trace: choose a dataset, or give the path of a recorded trace")
-    return text
-
-
 def read_whole(name: str, value: object, minimum: int, maximum: int) -> int:
-    """A whole number, to its last digit.
-
-    Raises
-    ------
-    BadParameter
-        If it is no number, or has a fraction.
-    OutOfRange
-        If it is not within `minimum` to `maximum`.
-    """
+    """A whole number within `minimum` to `maximum`, to its last digit; an error names both."""
     allowed = f"give a whole number of {minimum} to {maximum}"
     number = _read_decimal(name, value, f"; {allowed}")
     if not minimum <= number <= maximum:
@@ -87,13 +75,7 @@ def read_whole(name: str, value: object, minimum: int, maximum: int) -> int:
 
 
 def read_seconds(value: object) -> float:
-    """Length of a run in seconds; 0 is until it is stopped.
-
-    Raises
-    ------
-    WorkbenchError
-        If it is no number, negative, or more than a run may last.
-    """
+    """Length of a run in seconds, not more than a run may last; 0 is until it is stopped."""
     allowed = f"give 0 (until Stop) to {ENDLESS_S:.0f} s"
     number = _read_decimal("seconds", value, f"; {allowed}")
     if not 0 <= number <= Decimal(ENDLESS_S):

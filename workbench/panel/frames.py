@@ -44,7 +44,6 @@ class ViewBook:
 
     def __init__(self) -> None:
         self.views: dict[str, View] = {}
-        self.timeouts = 0
 
     def note_hello(self, view: str, now_s: float) -> None:
         """A view came, came back, or asks for everything again. What it said it shows still holds."""
@@ -52,10 +51,6 @@ class ViewBook:
         entry.seen_s = now_s
         entry.is_late = False
         entry.in_flight.clear()
-
-    def note_bye(self, view: str) -> None:
-        """A view was closed."""
-        self.views.pop(view, None)
 
     def note_report(
         self,
@@ -89,9 +84,7 @@ class ViewBook:
         newest_s = max((entry.seen_s for entry in self.views.values()), default=now_s)
         for name, entry in list(self.views.items()):
             waiting = [sent for sent in entry.in_flight if now_s - sent[1] < ACK_TIMEOUT_S]
-            if len(waiting) < len(entry.in_flight):
-                self.timeouts += len(entry.in_flight) - len(waiting)
-                entry.is_late = True
+            entry.is_late |= len(waiting) < len(entry.in_flight)
             entry.in_flight = waiting
             if entry.is_late and newest_s - entry.seen_s > FORGET_AFTER_S:
                 del self.views[name]
@@ -145,18 +138,9 @@ class FrameMaker:
         samples: int,
         now_s: float,
     ) -> list[Chart]:
-        """Charts to draw now.
+        """Charts to draw now, at a monotonic time: those in view, unless they were drawn as they are.
 
-        Parameters
-        ----------
-        charts, visible
-            All charts, and the titles of those in view.
-        last : mapping
-            Newest value of each column.
-        samples : int
-            How many samples were taken so far.
-        now_s : float
-            Monotonic time.
+        `last` has the newest value of each column, and so many `samples` were taken so far.
         """
         due = []
         for chart in charts:

@@ -55,8 +55,6 @@ class Pump:
     def __init__(self, session: LiveSession, views: Views, state: StateBook, *others: object) -> None:
         self.session = session
         self.book = ViewBook()
-        self.frames_sent = 0
-        self.messages_sent = 0
         self._states_sent = 0
         self._views = views
         self._state = state
@@ -154,7 +152,7 @@ class Pump:
         if self._is_plotly_wanted and now_s >= self._next_plotly_s:
             self._is_plotly_wanted = False
             self._next_plotly_s = now_s + PLOTLY_INTERVAL_S
-            self._guard(lambda: self._push({"type": "plotly"}, pack_plotly()))
+            self._guard(lambda: self._views.push({"type": "plotly"}, pack_plotly()))
         self._guard(self._send_frame)
 
     def _guard(self, action: Callable[[], object]) -> None:
@@ -192,7 +190,7 @@ class Pump:
     @request()
     def bye(self, view: str) -> None:
         """A view is closed."""
-        self.book.note_bye(view)
+        self.book.views.pop(view, None)
 
     @request()
     def report(
@@ -218,7 +216,7 @@ class Pump:
         if not self.book.note_ack(view, frame, self._now_s):
             # It was silent for long, as a computer that slept; it may have missed anything.
             self.book.note_hello(view, self._now_s)
-            self._push({"type": "who"})
+            self._views.push({"type": "who"})
 
     @request()
     def ask_plotly(self) -> None:
@@ -228,7 +226,7 @@ class Pump:
     def _send_baseline(self) -> None:
         self._pinned = pinned = self.session.pinned
         charts = pinned.charts if pinned else ()
-        self._push(*make_baseline(charts, pinned.history if pinned else None))
+        self._views.push(*make_baseline(charts, pinned.history if pinned else None))
 
     def _send_state(self) -> None:
         parts = self._state.take_changes()
@@ -242,7 +240,7 @@ class Pump:
             state["log"] = entries
         if len(state) > 2:
             self._states_sent += 1
-            self._push(state)
+            self._views.push(state)
 
     def _send_frame(self) -> None:
         target = self.session.target
@@ -259,9 +257,4 @@ class Pump:
             return
         content, buffer = self._maker.make(due, history.view(), self.book, history.last_time_s)
         self.book.note_sent(content["number"], self._now_s)
-        self.frames_sent += 1
-        self._push(content, buffer)
-
-    def _push(self, content: protocol.FromKernel, buffer: bytes | None = None) -> None:
-        self.messages_sent += 1
-        self._views.push(content, buffer or None)
+        self._views.push(content, buffer)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import itertools
 import logging
 import queue
 import threading
@@ -53,7 +54,7 @@ class _StoppedError(Exception):
 
 
 class Tuner:
-    """One study at a time.
+    """One study at a time. What cannot be done raises a WorkbenchError with the field and the remedy.
 
     Parameters
     ----------
@@ -101,38 +102,55 @@ class Tuner:
         group: str = "",
         tunables: Sequence[str] = (),
     ) -> None:
-        """Begin a study: of the tunables of a component (`group`), or of those named.
+        """Begin a study of the tunables of a component (`group`), or of those named.
 
-        Parameters
-        ----------
-        spec : RunForm
-            The workload.
-        objective : str
-            One of `OBJECTIVES`.
-        trials : int or str
-            How many settings are tried.
-        seconds : float or str
-            Length of each run.
-        group, tunables : str, sequence of str
-            What is searched.
-
-        Raises
-        ------
-        WorkbenchError
-            If something in it is wrong, with the field and the remedy; or a study goes on.
+        The objective is one of `OBJECTIVES`. So many `trials` are made, settings that are tried in runs of so
+        many `seconds`.
         """
+        from workbench.tuning import read_study
+
         self._check_idle()
-        self._begin(self._write(spec, objective, trials, seconds, group, tunables))
+        if objective not in OBJECTIVES:
+            raise BadParameter(f"objective: '{objective}' is none of {', '.join(OBJECTIVES)}")
+        groups = self._find_groups()
+        if not tunables and group not in groups:
+            raise BadParameter(f"search: '{group}' is none of {', '.join(groups)}")
+        length_s = read_seconds(seconds)
+        if length_s == 0:
+            raise BadParameter("seconds: a run of a study has an end; give its length")
+        allocator = self._session.settings.allocator.name
+        run = read_form({**spec, "allocator": allocator, "operations": 0}, {})
+        document = {
+            "objectives": OBJECTIVES[objective],
+            "trials": read_whole("trials", trials, 1, MAXIMUM_TRIALS),
+            "rounds": _ROUNDS,
+            "allocator": allocator,
+            "search": list(tunables) or groups[group],
+            "works": [_describe_work(run, length_s)],
+            "held_out": {"rounds": _HELD_OUT_ROUNDS},
+        }
+        path = self._find_path(run.title.replace(" ", "-"))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(tomlkit.dumps(document), encoding="utf-8")
+        except OSError as error:
+            raise BadParameter(f"{path}: {error.strerror}; a study needs a folder it can write to") from None
+        try:
+            read_study(path)
+        except WorkbenchError:
+            path.unlink(missing_ok=True)
+            raise
+        self._begin(path)
+
+    def _find_path(self, title: str) -> Path:
+        """A new file for a study of that name."""
+        stem = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}_{title}"
+        names = (f"{stem}_{number}" if number > 1 else stem for number in itertools.count(1))
+        return next(path for name in names if not (path := self._folder / f"{name}.toml").exists())
 
     @request("resume_tuning")
     def go_on(self, path: str) -> None:
-        """Go on with a study that was stopped, by its file.
-
-        Raises
-        ------
-        WorkbenchError
-            If the file cannot be read, or a study goes on.
-        """
+        """Go on with a study that was stopped, by its file."""
         from workbench.tuning import read_study
 
         self._check_idle()
@@ -161,26 +179,14 @@ class Tuner:
 
     @request()
     def try_values(self) -> None:
-        """Queue the values of the panel as the next trial; those that are not searched are left out.
-
-        Raises
-        ------
-        BadParameter
-            If no study goes on.
-        """
+        """Queue the values of the panel as the next trial; those that are not searched are left out."""
         if not self.is_running:
             raise BadParameter("tuning: no study goes on that could try these values; press Tune first")
         self._injected.put(self._session.settings.requested())
 
     @request()
     def apply_best(self) -> None:
-        """Set the best settings of the study.
-
-        Raises
-        ------
-        WorkbenchError
-            If there are none, or they are refused.
-        """
+        """Set the best settings of the study."""
         if not self.best:
             raise BadParameter("tuning: nothing beats the defaults so far; there is nothing to apply")
         self._session.settings.apply(self.best, "tuned")
@@ -194,60 +200,6 @@ class Tuner:
     def describe(self) -> Tuning:
         """What the views show."""
         return msgspec.structs.replace(self._told, groups=list(self._find_groups()))
-
-    # --- before it begins ---
-
-    def _write(
-        self,
-        form: RunForm,
-        objective: str,
-        trials: Number,
-        seconds: Number,
-        group: str,
-        tunables: Sequence[str],
-    ) -> Path:
-        """Write the study's file, and see that it can be run."""
-        from workbench.tuning import read_study
-
-        if objective not in OBJECTIVES:
-            raise BadParameter(f"objective: '{objective}' is none of {', '.join(OBJECTIVES)}")
-        groups = self._find_groups()
-        if not tunables and group not in groups:
-            raise BadParameter(f"search: '{group}' is none of {', '.join(groups)}")
-        length_s = read_seconds(seconds)
-        if length_s == 0:
-            raise BadParameter("seconds: a run of a study has an end; give its length")
-        allocator = self._session.settings.allocator.name
-        run = read_form({**form, "allocator": allocator, "operations": 0}, {})
-        document = {
-            "objectives": OBJECTIVES[objective],
-            "trials": read_whole("trials", trials, 1, MAXIMUM_TRIALS),
-            "rounds": _ROUNDS,
-            "allocator": allocator,
-            "search": list(tunables) or groups[group],
-            "works": [_describe_work(run, length_s)],
-            "held_out": {"rounds": _HELD_OUT_ROUNDS},
-        }
-        path = self._find_path(run.title.replace(" ", "-"))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(tomlkit.dumps(document), encoding="utf-8")
-        except OSError as error:
-            raise BadParameter(f"{path}: {error.strerror}; a study needs a folder it can write to") from None
-        try:
-            read_study(path)
-        except WorkbenchError:
-            path.unlink(missing_ok=True)
-            raise
-        return path
-
-    def _find_path(self, title: str) -> Path:
-        stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        name, number = f"{stamp}_{title}", 1
-        while (path := self._folder / f"{name}.toml").exists():
-            number += 1
-            name = f"{stamp}_{title}_{number}"
-        return path
 
     # --- the tuner's thread ---
 
@@ -287,8 +239,8 @@ class Tuner:
         def tell_run(_: Result) -> None:
             nonlocal done
             done += 1
-            self._tell(text=f"the winner meets the defaults with other seeds: run {done} of {total}")
-            self._tell(done=done, left=total - done, left_s=0.0)
+            text = f"the winner meets the defaults with other seeds: run {done} of {total}"
+            self._tell(text=text, done=done, left=total - done, left_s=0.0)
             self._check()
 
         held_out = study.compare_held_out(tell_run)
@@ -298,13 +250,12 @@ class Tuner:
     def _take_injected(self, study: Study) -> None:
         while not self._injected.empty():
             given = self._injected.get()
-            names = study.plan.space.names
+            told = "the values of the panel are tried next"
             try:
-                study.inject({name: value for name, value in given.items() if name in names})
+                study.inject({name: given[name] for name in study.plan.space.names if name in given})
             except WorkbenchError as error:
-                self._tell(lines=[f"these values cannot be tried: {error}"])
-            else:
-                self._tell(lines=["the values of the panel are tried next"])
+                told = f"these values cannot be tried: {error}"
+            self._tell(lines=[told])
 
     def _check(self) -> None:
         if self._stop.is_set():

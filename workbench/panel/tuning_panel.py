@@ -114,13 +114,7 @@ class TuningPanel:
         self._pump.ask(self._session.stop)
 
     def set(self, values: Mapping[str, Value]) -> Change | None:
-        """Sets several tunables as a whole.
-
-        Raises
-        ------
-        WorkbenchError
-            If a value is refused; then nothing changed.
-        """
+        """Sets several tunables as a whole. If one is refused, nothing changes, and a WorkbenchError says why."""
         unknown = [name for name in values if name not in self._session.settings.tunables]
         if unknown:
             raise BadParameter(f"there is no tunable {unknown[0]} here")
@@ -140,13 +134,7 @@ class TuningPanel:
         return self._count() if done else 0
 
     def await_end(self, timeout_s: float = 120.0) -> str:
-        """Waits until the run has ended; returns the status line.
-
-        Raises
-        ------
-        WorkbenchError
-            As `await_operations`.
-        """
+        """Waits until the run has ended, and fails as `await_operations` does; returns the status line."""
         self._await(lambda: False, "the end", timeout_s)
         return self.status
 
@@ -262,24 +250,14 @@ class TuningPanel:
         """Lines of the log, oldest first."""
         return [f"{entry.time} {entry.text}" for entry in self._session.all_entries()]
 
-    @property
-    def message_counts(self) -> tuple[int, int]:
-        """Messages sent to views so far, and how many of them were frames."""
-        return self._pump.messages_sent, self._pump.frames_sent
-
     def figure(self) -> go.Figure:
         """The latest run as a usual Plotly figure, to keep in the notebook."""
         session = self._session
-        target = session.target
-        if target is None:
+        if (target := session.target) is None:
             return draw_history((), HistoryView.empty(), title="Nothing was recorded yet")
-        return draw_history(
-            session.charts,
-            target.recorder.history.view(),
-            session.markers(),
-            session.pinned.history if session.pinned else None,
-            title=target.subject,
-        )
+        baseline = session.pinned.history if session.pinned else None
+        history = target.recorder.history.view()
+        return draw_history(session.charts, history, session.markers(), baseline, title=target.subject)
 
     def close(self) -> None:
         """Ends what runs, lets go of what was attached to, closes the widget. Can be called again."""
@@ -320,11 +298,9 @@ def tuning_panel(name: str = "tuning", sessions: str | os.PathLike[str] | None =
     WorkbenchError
         If the allocator in this process cannot be started.
     """
-    earlier = _open_panels.get(name)
-    if earlier is not None:
+    if (earlier := _open_panels.get(name)) is not None:
         earlier.close()
-    panel = TuningPanel(sessions=sessions)
-    _open_panels[name] = panel
+    _open_panels[name] = panel = TuningPanel(sessions=sessions)
     return panel
 
 

@@ -36,7 +36,7 @@ class PanelWidget(anywidget.AnyWidget):
     # The files are read, not named: a path would make anywidget watch them with a thread of its own.
     _esm = read_script()
     _css = read_style()
-    # By it a view finds its own model, whose messages it may have to take itself: see watch.js.
+    # By it a view finds its own model, whose messages it may have to take itself: see model.js.
     _panel_id = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
@@ -56,4 +56,4 @@ class PanelWidget(anywidget.AnyWidget):
 
     def push(self, content: FromKernel, buffer: bytes | memoryview | None = None) -> None:
         """Sends one message to all views. Called by the pump's thread only."""
-        self.send(msgspec.to_builtins(content), buffers=None if buffer is None else [buffer])
+        self.send(msgspec.to_builtins(content), buffers=[buffer] if buffer else None)

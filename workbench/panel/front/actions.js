@@ -1,6 +1,6 @@
 // actions.js: presets, undo, redo, reset and export, above the tunables.
 
-import { fillSelect, make, makeButton, makeField, setText } from "./dom.js";
+import { fillSelect, make, makeButton, makeField, makeQuestion, setText } from "./dom.js";
 
 /** @import { ChangeHistory, ExportFormat, Presets, Request } from "messages" */
 
@@ -26,13 +26,7 @@ export class Actions {
       send({ type: "delete_preset", name: this.asked });
     });
     const no = makeButton("Cancel", "hak-small", () => this.askDelete(false));
-    this.question = make(
-      "div",
-      { class: "hak-question", hidden: true, role: "group", "aria-label": "Delete preset" },
-      this.questionText,
-      this.yes,
-      no,
-    );
+    this.question = makeQuestion("Delete preset", this.questionText, this.yes, no);
     this.message = make("div", { class: "hak-message", role: "status" });
     this.saveName = make("input", { type: "text", "aria-label": "Preset name", placeholder: "name" });
     this.saveForm = this.form("Save preset", [this.saveName], "Save", () => {

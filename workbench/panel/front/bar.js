@@ -1,6 +1,6 @@
 // bar.js: what runs: workload, parameters, allocator, threads, seed, or a process to attach to.
 
-import { fillSelect, formatClock, make, makeButton, makeField, setText } from "./dom.js";
+import { fillSelect, formatClock, make, makeButton, makeField, makeQuestion, setText } from "./dom.js";
 
 /** @import { Allocator, Clock, Process, Request, Run, RunForm, ShownRun, TraceChoice, Workload } from "messages" */
 
@@ -42,8 +42,14 @@ export class WorkloadBar {
     this.clock = make("span", { class: "hak-clock" }, "00:00");
     this.process = make("select", { "aria-label": "Running process" });
     this.attach = makeButton("Attach", "", () => send({ type: "attach", path: this.process.value }));
-    this.detach = makeButton("Detach", "", () => this.askDetach(true));
-    this.question = this.makeQuestion(send);
+    this.detach = makeButton("Detach", "", () => (this.question.hidden = false));
+    this.question = makeQuestion(
+      "Detach",
+      make("span", {}, "Give the process back the values it had when you attached?"),
+      makeButton("Restore values", "hak-primary", () => this.letGo(true)),
+      makeButton("Keep values", "", () => this.letGo(false)),
+      makeButton("Cancel", "", () => (this.question.hidden = true)),
+    );
     this.element = make(
       "div",
       { class: "hak-card hak-bar" },
@@ -71,25 +77,10 @@ export class WorkloadBar {
     );
   }
 
-  /** @param {(message: Request) => void} send */
-  makeQuestion(send) {
-    const answer = (/** @type {boolean} */ restore) => {
-      this.askDetach(false);
-      send({ type: "detach", restore });
-    };
-    return make(
-      "div",
-      { class: "hak-question", hidden: true, role: "group", "aria-label": "Detach" },
-      make("span", {}, "Give the process back the values it had when you attached?"),
-      makeButton("Restore values", "hak-primary", () => answer(true)),
-      makeButton("Keep values", "", () => answer(false)),
-      makeButton("Cancel", "", () => this.askDetach(false)),
-    );
-  }
-
-  /** @param {boolean} isOpen */
-  askDetach(isOpen) {
-    this.question.hidden = !isOpen;
+  /** @param {boolean} restore */
+  letGo(restore) {
+    this.question.hidden = true;
+    this.send({ type: "detach", restore });
   }
 
   /** @param {Workload[]} workloads */
@@ -128,14 +119,18 @@ export class WorkloadBar {
     this.send({ type: "choose_allocator", allocator: this.allocator.value });
   }
 
+  findWorkload() {
+    return this.workloads.find((entry) => entry.name === this.workload.value);
+  }
+
   showHint() {
-    const workload = this.workloads.find((entry) => entry.name === this.workload.value);
+    const workload = this.findWorkload();
     const allocator = this.allocators.find((entry) => entry.name === this.allocator.value);
     setText(this.hint, [workload?.help, allocator?.note].filter(Boolean).join(" "));
   }
 
   showParameters() {
-    const workload = this.workloads.find((entry) => entry.name === this.workload.value);
+    const workload = this.findWorkload();
     if (!workload) return;
     // A trace says by itself how many threads there are, and nothing in it is random.
     this.traceField.hidden = !workload.needs_trace;
@@ -195,20 +190,17 @@ export class WorkloadBar {
     this.showSpec(run.spec);
     const isOurs = run.state === "running" || run.state === "paused";
     const isAttached = run.state === "attached";
-    this.start.disabled = isOurs || isAttached;
     this.pause.disabled = !isOurs;
     setText(this.pause, run.state === "paused" ? "Resume" : "Pause");
     this.stop.disabled = !isOurs;
     this.pin.disabled = !run.can_pin && !run.is_pinned;
     setText(this.pin, run.is_pinned ? "Unpin" : "Pin");
-    for (const input of [this.workload, this.allocator, this.trace, this.threads, this.seed, this.seconds, ...this.parameters.values()]) {
-      input.disabled = isOurs || isAttached;
-    }
-    this.process.disabled = isOurs || isAttached;
+    const form = [this.workload, this.allocator, this.trace, this.threads, this.seed, this.seconds, ...this.parameters.values()];
+    for (const input of [...form, this.start, this.process]) input.disabled = isOurs || isAttached;
     this.attach.hidden = isAttached;
     this.attach.disabled = isOurs || !this.process.value;
     this.detach.hidden = !isAttached;
-    if (!isAttached) this.askDetach(false);
+    if (!isAttached) this.question.hidden = true;
   }
 
   /** @param {Clock} clock */

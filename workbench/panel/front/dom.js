@@ -43,6 +43,11 @@ export function makeButton(name, style, action, title) {
   return make("button", { type: "button", class: `hak-button ${style}`, title, onclick: action }, name);
 }
 
+/** @param {string} label @param {...Node} children A question with its answers, hidden until it is asked. */
+export function makeQuestion(label, ...children) {
+  return make("div", { class: "hak-question", hidden: true, role: "group", "aria-label": label }, ...children);
+}
+
 /** @param {HTMLElement} node @param {string} text */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;

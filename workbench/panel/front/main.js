@@ -7,18 +7,20 @@ import { ChartGrid, readCharts } from "./charts.js";
 import { ControlList } from "./controls.js";
 import { make } from "./dom.js";
 import { Journal } from "./journal.js";
+import { hearDirectly } from "./model.js";
 import { receivePlotly, requestPlotly } from "./plotly_loader.js";
 import { RecordStrip } from "./record.js";
 import { TunerCard } from "./tuner.js";
-import { hearDirectly, Watch } from "./watch.js";
 
 /** @import { Control, Frame, FromKernel, Request, State } from "messages" */
 /** @import { Recent } from "./chart.js" */
-/** @import { Model } from "./watch.js" */
+/** @import { Model } from "./model.js" */
 
 // The script of the charts is large: on a slow connection it is on its way for some time.
 const PLOTLY_PATIENCE_MS = 5000;
 const LOOKS_UNTIL_TOLD = 3;
+const FIRST_LOOK_MS = 2000;
+const LAST_LOOK_MS = 30000;
 
 class PanelView {
   /** @param {Model} model @param {HTMLElement} root */
@@ -83,11 +85,11 @@ class PanelView {
     model.on("msg:custom", this.onMessage);
     this.send({ type: "hello" });
     this.loadPlotly();
-    this.watch = new Watch(() => this.askAgain());
+    this.watch(FIRST_LOOK_MS);
   }
 
   close() {
-    this.watch.close();
+    clearTimeout(this.watching);
     this.model.off("msg:custom", this.onMessage);
     clearTimeout(this.reporting);
     this.charts.close();
@@ -119,7 +121,16 @@ class PanelView {
     );
   }
 
-  // Asks again for what did not come; returns whether anything is missing.
+  /**
+   * What a view waits for and does not get it asks for again, ever more rarely: a message can be lost while
+   * a page, its connection or a thread of the kernel is set up. A panel that answers is asked nothing.
+   * @param {number} wait
+   */
+  watch(wait) {
+    this.watching = setTimeout(() => this.watch(this.askAgain() ? Math.min(2 * wait, LAST_LOOK_MS) : FIRST_LOOK_MS), wait);
+  }
+
+  // Returns whether anything is missing.
   askAgain() {
     const { hasFrame } = this;
     this.hasFrame = false;
@@ -216,7 +227,7 @@ class PanelView {
     if (state.log) this.journal.addEntries(state.log);
     if (state.closed) {
       this.root.classList.add("hak-closed");
-      this.watch.close();
+      clearTimeout(this.watching);
     }
   }
 

@@ -110,48 +110,38 @@ export class TunerCard {
         ),
       ),
     );
-    this.chart.replaceChildren(this.draw(tuning));
+    this.chart.innerHTML = this.draw(tuning);
   }
 
   /** @param {Tuning} tuning Drawn is the ratio to the defaults, trial by trial, and as a line the best so far. */
-  draw(tuning) {
+  draw({ points, is_less_better }) {
     const width = 330, height = 170, left = 44, right = 10, top = 10, bottom = 26;
-    const points = tuning.points;
-    const values = points.map((point) => point[1]);
-    const low = Math.min(1, ...values), high = Math.max(1, ...values);
+    const ratios = points.map(([, ratio]) => ratio);
+    const low = Math.min(1, ...ratios), high = Math.max(1, ...ratios);
     const room = Math.max((high - low) * 0.1, 0.01);
-    const last = Math.max(1, ...points.map((point) => point[0]));
+    const last = Math.max(1, ...points.map(([number]) => number));
     const x = (/** @type {number} */ number) => left + (number / last) * (width - left - right);
-    const y = (/** @type {number} */ value) => top + ((high + room - value) / (high - low + 2 * room)) * (height - top - bottom);
-    /** @param {string} tag @param {{ [name: string]: string | number }} attributes @param {string} [text] */
-    const shape = (tag, attributes, text) => {
-      const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-      for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
-      if (text !== undefined) node.textContent = text;
-      return node;
-    };
-    const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
-    svg.append(shape("line", { x1: left, x2: width - right, y1: y(1), y2: y(1), class: "hak-tuner-rule" }));
-    for (const value of [high, low, 1]) {
-      if (value !== 1 && Math.abs(y(value) - y(1)) < 12) continue;
-      svg.append(shape("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(2)));
-    }
-    svg.append(shape("text", { x: left, y: height - 8 }, "0"));
-    svg.append(shape("text", { x: width - right, y: height - 8, "text-anchor": "end" }, `trial ${last}`));
+    const y = (/** @type {number} */ ratio) => top + ((high + room - ratio) / (high - low + 2 * room)) * (height - top - bottom);
+    const scale = [1, ...[high, low].filter((ratio) => Math.abs(y(ratio) - y(1)) >= 12)];
     let best = 1;
     let path = `M ${x(0)} ${y(1)}`;
-    for (const [number, value, outcome] of points) {
-      if (outcome === "better" && (tuning.is_less_better ? value < best : value > best)) {
-        path += ` L ${x(number)} ${y(best)} L ${x(number)} ${y(value)}`;
-        best = value;
-      }
+    for (const [number, ratio, outcome] of points) {
+      if (outcome !== "better" || (is_less_better ? ratio >= best : ratio <= best)) continue;
+      path += ` L ${x(number)} ${y(best)} L ${x(number)} ${y(ratio)}`;
+      best = ratio;
     }
-    svg.append(shape("path", { d: `${path} L ${x(last)} ${y(best)}`, class: "hak-tuner-line" }));
-    for (const [number, value, outcome] of points) {
-      const dot = shape("circle", { cx: x(number), cy: y(value), r: 3.2, style: `fill: ${TUNER_COLORS[outcome] || "var(--hak-ink-soft)"}` });
-      dot.append(shape("title", {}, `trial ${number}: ${value.toFixed(3)}, ${outcome}`));
-      svg.append(dot);
-    }
-    return svg;
+    const dots = points.map(([number, ratio, outcome]) => {
+      const color = TUNER_COLORS[outcome] || "var(--hak-ink-soft)";
+      return `<circle cx="${x(number)}" cy="${y(ratio)}" r="3.2" style="fill: ${color}">
+        <title>trial ${number}: ${ratio.toFixed(3)}, ${outcome}</title></circle>`;
+    });
+    return `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
+      <line class="hak-tuner-rule" x1="${left}" x2="${width - right}" y1="${y(1)}" y2="${y(1)}" />
+      ${scale.map((ratio) => `<text x="${left - 6}" y="${y(ratio) + 4}" text-anchor="end">${ratio.toFixed(2)}</text>`).join("")}
+      <text x="${left}" y="${height - 8}">0</text>
+      <text x="${width - right}" y="${height - 8}" text-anchor="end">trial ${last}</text>
+      <path class="hak-tuner-line" d="${path} L ${x(last)} ${y(best)}" />
+      ${dots.join("")}
+    </svg>`;
   }
 }

@@ -1,25 +1,4 @@
-// watch.js: what a view waits for and does not get it asks for again, ever more rarely: a message can be lost
-// while a page, its connection or a thread of the kernel is set up. A panel that answers is asked nothing.
-
-const FIRST_LOOK_MS = 2000;
-const LAST_LOOK_MS = 30000;
-
-export class Watch {
-  /** @param {() => boolean} askAgain Asks for what is missing; returns whether anything was. */
-  constructor(askAgain) {
-    this.askAgain = askAgain;
-    this.plan(FIRST_LOOK_MS);
-  }
-
-  /** @param {number} wait */
-  plan(wait) {
-    this.timer = setTimeout(() => this.plan(this.askAgain() ? Math.min(2 * wait, LAST_LOOK_MS) : FIRST_LOOK_MS), wait);
-  }
-
-  close() {
-    clearTimeout(this.timer);
-  }
-}
+// model.js: what a view uses of its model, and a way around a model that withholds messages.
 
 /**
  * What is used of a view's model, and of the widgets' model behind it.
