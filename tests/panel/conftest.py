@@ -32,18 +32,18 @@ class Desk:
     """A session, its pump, and what views were sent."""
 
     def __init__(self, folder: Path) -> None:
-        self.messages: list[tuple[dict[str, Any], bytes | None]] = []
+        self.messages: list[tuple[dict[str, Any], bytes]] = []
         self.session = LiveSession()
         actions = Actions(self.session, PresetStore(folder / "presets.json"))
-        self.pump = Pump(self.session, self, StateBook(self.session, actions), actions)
+        self.pump = Pump(self.session, self.push, StateBook(self.session, actions), actions)
         self.now_s = 0.0
 
-    def push(self, content: FromKernel, buffer: bytes | memoryview | None = None) -> None:
+    def push(self, content: FromKernel, buffer: bytes) -> None:
         """What the widget does for a real panel; every message is as it is declared."""
         plain = msgspec.to_builtins(content)
         read = msgspec.convert(plain, MESSAGES[content["type"]])
         assert read.keys() == plain.keys()
-        self.messages.append((plain, bytes(buffer) if buffer is not None else None))
+        self.messages.append((plain, buffer))
 
     def step(self, seconds: float = 0.1) -> None:
         """Lets time pass at once."""

@@ -15,10 +15,10 @@ from workbench.panel.requests import RequestTable, request
 
 def test_a_request_is_read_as_a_call() -> None:
     desk = Requests()
-    RequestTable(desk).read({"type": "keep", "name": "mine", "view": "a"}).call()
+    RequestTable(desk).read({"type": "keep", "name": "mine", "view": "a"})[0]()
     # A number that is typed stays as it was typed: a view's numbers have 53 bits only.
     form = {"workload": "larson", "seed": "18446744073709551615"}
-    RequestTable(desk).read({"type": "begin", "spec": form}).call()
+    RequestTable(desk).read({"type": "begin", "spec": form})[0]()
     assert desk.calls == [("mine", "a", 1), form]
 
 

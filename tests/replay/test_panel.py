@@ -14,8 +14,7 @@ from workbench.errors import WorkbenchError
 from workbench.panel.actions import Actions
 from workbench.panel.protocol import RunForm
 from workbench.panel.session import LiveSession
-from workbench.panel.state import StateBook
-from workbench.panel.traces import find_traces
+from workbench.panel.state import StateBook, find_traces
 from workbench.sessions import PresetStore
 
 

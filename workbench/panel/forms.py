@@ -8,10 +8,10 @@ from pathlib import Path
 
 from workbench.allocators import DEFAULT_ALLOCATOR, get_row
 from workbench.control import Value
-from workbench.errors import BadParameter, OutOfRange
+from workbench.datasets import find, known_datasets
+from workbench.errors import BadParameter, OutOfRange, WorkbenchError
 from workbench.panel.protocol import RunForm, ShownRun
 from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S, name_allocator
-from workbench.panel.traces import name_trace
 from workbench.processes import Run
 from workbench.workloads import MAXIMUM_THREADS, REPLAY
 
@@ -107,3 +107,13 @@ def describe_spec(spec: Run, *, in_process: bool, number: int) -> ShownRun:
         "seconds": f"{seconds:.10g}",
         "parameters": {name: f"{value:.17g}" for name, value in resolved.parameters.items()},
     }
+
+
+def name_trace(path: Path) -> str:
+    """How the panel calls a trace: by its dataset's name, a relative path, or the path."""
+    try:
+        if path.stem in known_datasets() and find(path.stem).samefile(path):
+            return path.stem
+    except (WorkbenchError, OSError):
+        pass
+    return str(path)

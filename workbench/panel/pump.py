@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from workbench.errors import WorkbenchError
 from workbench.panel import protocol
@@ -26,14 +26,6 @@ PLOTLY_INTERVAL_S = 1.0
 logger = logging.getLogger(__name__)
 
 
-class Views(Protocol):
-    """Where messages go: the widget, or a list in a test."""
-
-    def push(self, content: protocol.FromKernel, buffer: bytes | memoryview | None = None) -> None:
-        """Sends one message to all views."""
-        ...
-
-
 class Pump:
     """Runs a session for its views.
 
@@ -44,19 +36,25 @@ class Pump:
     ----------
     session : LiveSession
         What runs.
-    views : Views
-        Where messages go.
+    push : callable
+        Sends one message to all views, with the bytes that belong to it.
     state : StateBook
         What views are told, and were told already.
     others : object
         What else has requests that pages may make, besides the session and its settings.
     """
 
-    def __init__(self, session: LiveSession, views: Views, state: StateBook, *others: object) -> None:
+    def __init__(
+        self,
+        session: LiveSession,
+        push: Callable[[protocol.FromKernel, bytes], None],
+        state: StateBook,
+        *others: object,
+    ) -> None:
         self.session = session
         self.book = ViewBook()
         self._states_sent = 0
-        self._views = views
+        self._push = push
         self._state = state
         self._table = RequestTable(self, session, session.settings, *others)
         self._maker = FrameMaker()
@@ -78,17 +76,18 @@ class Pump:
     def receive(self, content: Mapping[str, Any]) -> None:
         """Takes a view's message: one tunable is set at once, all else is left for the pump's thread."""
         try:
-            read = self._table.read(content)
+            call, kind = self._table.read(content)
         except WorkbenchError as error:
             self._leave(partial(self._fail, error))
             return
-        if read.is_immediate:
-            read.call()
-            self.wake()
-        elif read.owner is self:
-            self._leave(read.call)
-        else:
-            self.ask(read.call)
+        match kind:
+            case "value":
+                call()
+                self.wake()
+            case "view":
+                self._leave(call)
+            case "action":
+                self.ask(call)
 
     def ask(self, action: Callable[[], object]) -> None:
         """Leaves an action for the pump's thread; if it returns a text, that is shown as its success."""
@@ -152,7 +151,7 @@ class Pump:
         if self._is_plotly_wanted and now_s >= self._next_plotly_s:
             self._is_plotly_wanted = False
             self._next_plotly_s = now_s + PLOTLY_INTERVAL_S
-            self._guard(lambda: self._views.push({"type": "plotly"}, pack_plotly()))
+            self._guard(lambda: self._push({"type": "plotly"}, pack_plotly()))
         self._guard(self._send_frame)
 
     def _guard(self, action: Callable[[], object]) -> None:
@@ -177,7 +176,7 @@ class Pump:
         self._state.message = told if isinstance(told, str) else ""
         self.session.error = self.session.settings.error = ""
 
-    @request()
+    @request(kind="view")
     def hello(self, view: str) -> None:
         """A view is there, and needs the whole state; it may ask as often as it likes."""
         self.book.note_hello(view, self._now_s)
@@ -187,12 +186,12 @@ class Pump:
             self._pinned = None
         self._next_state_s = 0.0
 
-    @request()
+    @request(kind="view")
     def bye(self, view: str) -> None:
         """A view is closed."""
         self.book.views.pop(view, None)
 
-    @request()
+    @request(kind="view")
     def report(
         self,
         view: str,
@@ -210,15 +209,15 @@ class Pump:
         self.book.note_report(view, self._now_s, visible, width, span, zooms)
         self._maker.forget()
 
-    @request()
+    @request(kind="view")
     def ack(self, view: str, frame: int) -> None:
         """A view has drawn the frame of that number."""
         if not self.book.note_ack(view, frame, self._now_s):
             # It was silent for long, as a computer that slept; it may have missed anything.
             self.book.note_hello(view, self._now_s)
-            self._views.push({"type": "who"})
+            self._push({"type": "who"}, b"")
 
-    @request()
+    @request(kind="view")
     def ask_plotly(self) -> None:
         """A view needs the script that draws charts."""
         self._is_plotly_wanted = True
@@ -226,7 +225,7 @@ class Pump:
     def _send_baseline(self) -> None:
         self._pinned = pinned = self.session.pinned
         charts = pinned.charts if pinned else ()
-        self._views.push(*make_baseline(charts, pinned.history if pinned else None))
+        self._push(*make_baseline(charts, pinned.history if pinned else None))
 
     def _send_state(self) -> None:
         parts = self._state.take_changes()
@@ -240,7 +239,7 @@ class Pump:
             state["log"] = entries
         if len(state) > 2:
             self._states_sent += 1
-            self._views.push(state)
+            self._push(state, b"")
 
     def _send_frame(self) -> None:
         target = self.session.target
@@ -257,4 +256,4 @@ class Pump:
             return
         content, buffer = self._maker.make(due, history.view(), self.book, history.last_time_s)
         self.book.note_sent(content["number"], self._now_s)
-        self._views.push(content, buffer)
+        self._push(content, buffer)

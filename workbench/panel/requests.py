@@ -11,13 +11,13 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from workbench.errors import BadParameter
 
+Kind = Literal["action", "view", "value"]
 _Method = TypeVar("_Method", bound=Callable[..., object])
 
 
@@ -25,31 +25,23 @@ class _Message(msgspec.Struct, tag_field="type", forbid_unknown_fields=True):
     pass
 
 
-def request(name: str = "", *, is_immediate: bool = False) -> Callable[[_Method], _Method]:
+def request(name: str = "", *, kind: Kind = "action") -> Callable[[_Method], _Method]:
     """Marks a method as what a page may ask for.
 
     Parameters
     ----------
     name : str, optional
         Type of the message, if it is not the method's name.
-    is_immediate : bool
-        Whether it is called at once, on the thread that brings the message; else by the pump.
+    kind : {"action", "view", "value"}
+        An action is carried out by the pump, which shows what came of it; so is what concerns a view, but
+        nothing is shown. A value is set at once, on the thread that brings the message.
     """
 
     def mark(method: _Method) -> _Method:
-        vars(method).update(request_name=name or method.__name__, is_immediate=is_immediate)
+        vars(method).update(request_name=name or method.__name__, request_kind=kind)
         return method
 
     return mark
-
-
-@dataclass(frozen=True)
-class Request:
-    """A message that was read: what is to be called, and when."""
-
-    call: Callable[[], object]
-    owner: object
-    is_immediate: bool
 
 
 class RequestTable:
@@ -71,8 +63,8 @@ class RequestTable:
                     self._entries[_define(method.request_name, parameters)] = owner, method, names
         self.types = tuple(self._entries)
 
-    def read(self, content: Mapping[str, Any]) -> Request:
-        """Reads a page's message.
+    def read(self, content: Mapping[str, Any]) -> tuple[Callable[[], object], Kind]:
+        """Reads a page's message: what is to be called, and its kind.
 
         Raises
         ------
@@ -88,7 +80,7 @@ class RequestTable:
             ) from None
         owner, method, names = self._entries[type(message)]
         call = functools.partial(method, owner, **{name: getattr(message, name) for name in names})
-        return Request(call, owner, vars(method)["is_immediate"])
+        return call, vars(method)["request_kind"]
 
 
 def _define(name: str, parameters: list[inspect.Parameter]) -> type:

@@ -232,7 +232,7 @@ class SettingsDesk:
 
     # --- changes, by callbacks: no lock, one call ---
 
-    @request("set", is_immediate=True)
+    @request("set", kind="value")
     def set_one(self, name: str, value: Value, gesture: str = "") -> None:
         """Sets one tunable from a control; what is wrong with it is shown at the control.
 
@@ -249,7 +249,7 @@ class SettingsDesk:
             self._problems[name] = str(error)
         self._answers[name] = self._answers.get(name, 0) + 1
 
-    @request(is_immediate=True)
+    @request(kind="value")
     def reset(self, name: str) -> None:
         """Sets one tunable to its default."""
         tunable = self.tunables.get(name)

@@ -7,10 +7,12 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from workbench.allocators import allocators, rows
 from workbench.control import Tunable
+from workbench.datasets import known_datasets
 from workbench.errors import WorkbenchError
 from workbench.export import FORMATS
 from workbench.panel import protocol
@@ -18,8 +20,8 @@ from workbench.panel.actions import Actions
 from workbench.panel.controls import describe_controls
 from workbench.panel.session import LiveSession
 from workbench.panel.target import ENDLESS_S
-from workbench.panel.traces import find_traces
 from workbench.panel.tuner import Tuner
+from workbench.traces import SUFFIX
 from workbench.workloads import REPLAY, get_workload, known_workloads
 
 T = TypeVar("T")
@@ -28,6 +30,7 @@ T = TypeVar("T")
 FIRST_CHOICE = "phases"
 PROCESSES_INTERVAL_S = 2.0
 TRACES_INTERVAL_S = 3.0
+MAXIMUM_TRACE_FILES = 50
 
 
 class Rarely(Generic[T]):
@@ -144,13 +147,11 @@ class StateBook:
 
 def _describe_clock(session: LiveSession) -> protocol.Clock:
     target = session.target
-    total_s = 0.0
-    if target is not None and target.spec is not None and not target.is_endless:
-        total_s = 0.0 if target.spec.length_s >= ENDLESS_S else target.spec.length_s
+    length_s = target.spec.length_s if target is not None and target.spec and not target.is_endless else 0.0
     return {
         # Tenths, so that a clock that stands still is not sent again and again.
         "elapsed_s": round(session.elapsed_s(), 1),
-        "total_s": total_s,
+        "total_s": length_s if length_s < ENDLESS_S else 0.0,
         "progress": session.progress(),
         "is_moving": session.is_process_alive and session.state != "paused",
     }
@@ -186,3 +187,17 @@ def _describe_allocators() -> list[protocol.Allocator]:
             if row.in_process == one.name and one.available
         ]
     return described
+
+
+def find_traces() -> list[protocol.TraceChoice]:
+    """What can be replayed: datasets by name, then the files of the folder, newest first."""
+    found: list[protocol.TraceChoice] = []
+    with contextlib.suppress(WorkbenchError):
+        found += [{"value": name, "label": card.help} for name, card in known_datasets().items()]
+    dated = []
+    for path in Path().glob(f"*{SUFFIX}"):
+        with contextlib.suppress(OSError):  # it is gone again
+            dated.append((path.stat().st_mtime_ns, path))
+    newest = sorted(dated, reverse=True)[:MAXIMUM_TRACE_FILES]
+    found += [{"value": str(path), "label": "in this folder"} for _, path in newest]
+    return found

@@ -22,11 +22,10 @@ import tomlkit
 from workbench.allocators import get_allocator
 from workbench.control import Value
 from workbench.errors import BadParameter, WorkbenchError
-from workbench.panel.forms import read_form, read_seconds, read_whole
+from workbench.panel.forms import name_trace, read_form, read_seconds, read_whole
 from workbench.panel.protocol import Number, RunForm, TrialRow, Tuning
 from workbench.panel.requests import request
 from workbench.panel.session import LiveSession
-from workbench.panel.traces import name_trace
 from workbench.processes import Run
 
 if TYPE_CHECKING:

@@ -60,7 +60,7 @@ class TuningPanel:
         actions = Actions(self._session, presets or PresetStore())
         state = StateBook(self._session, actions, self._tuner)
         self._widget = PanelWidget(lambda content: self._pump.receive(content))  # noqa: PLW0108 - it comes next
-        self._pump = Pump(self._session, self._widget, state, actions, self._tuner)
+        self._pump = Pump(self._session, self._widget.push, state, actions, self._tuner)
         self._is_closed = False
         self._pump.start()
 
@@ -114,7 +114,7 @@ class TuningPanel:
         self._pump.ask(self._session.stop)
 
     def set(self, values: Mapping[str, Value]) -> Change | None:
-        """Sets several tunables as a whole. If one is refused, nothing changes, and a WorkbenchError says why."""
+        """Sets several tunables as a whole: all of them, or none, and then a WorkbenchError says why."""
         unknown = [name for name in values if name not in self._session.settings.tunables]
         if unknown:
             raise BadParameter(f"there is no tunable {unknown[0]} here")

@@ -54,6 +54,6 @@ class PanelWidget(anywidget.AnyWidget):
     def _receive(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
         self._on_message(content)
 
-    def push(self, content: FromKernel, buffer: bytes | memoryview | None = None) -> None:
+    def push(self, content: FromKernel, buffer: bytes = b"") -> None:
         """Sends one message to all views. Called by the pump's thread only."""
         self.send(msgspec.to_builtins(content), buffers=[buffer] if buffer else None)

@@ -4,6 +4,9 @@ import { fillSelect, formatClock, make, makeButton, makeField, makeQuestion, set
 
 /** @import { Allocator, Clock, Process, Request, Run, RunForm, ShownRun, TraceChoice, Workload } from "messages" */
 
+/** @type {["allocator", "trace", "threads", "seed", "seconds"]} */
+const FIELDS = ["allocator", "trace", "threads", "seed", "seconds"]; // of a run, besides its workload
+
 export class WorkloadBar {
   static count = 0;
 
@@ -159,12 +162,8 @@ export class WorkloadBar {
     if (!spec || spec.number === this.shownNumber) return;
     this.shownNumber = spec.number;
     this.workload.value = spec.workload;
-    this.allocator.value = spec.allocator;
     this.showParameters();
-    this.threads.value = spec.threads;
-    this.seed.value = spec.seed;
-    if (spec.trace) this.trace.value = spec.trace;
-    this.seconds.value = spec.seconds;
+    for (const name of FIELDS) if (spec[name] || name !== "trace") this[name].value = spec[name];
     for (const [name, value] of Object.entries(spec.parameters)) {
       const input = this.parameters.get(name);
       if (input) input.value = value;
@@ -173,15 +172,9 @@ export class WorkloadBar {
 
   /** @returns {RunForm} */
   readSpec() {
-    return {
-      workload: this.workload.value,
-      allocator: this.allocator.value,
-      threads: this.threads.value,
-      seed: this.seed.value,
-      trace: this.trace.value,
-      seconds: this.seconds.value,
-      parameters: Object.fromEntries([...this.parameters].map(([name, input]) => [name, input.value])),
-    };
+    const fields = Object.fromEntries(FIELDS.map((name) => [name, this[name].value]));
+    const parameters = Object.fromEntries([...this.parameters].map(([name, input]) => [name, input.value]));
+    return { workload: this.workload.value, ...fields, parameters };
   }
 
   /** @param {Run} run */
@@ -195,7 +188,7 @@ export class WorkloadBar {
     this.stop.disabled = !isOurs;
     this.pin.disabled = !run.can_pin && !run.is_pinned;
     setText(this.pin, run.is_pinned ? "Unpin" : "Pin");
-    const form = [this.workload, this.allocator, this.trace, this.threads, this.seed, this.seconds, ...this.parameters.values()];
+    const form = [this.workload, ...FIELDS.map((name) => this[name]), ...this.parameters.values()];
     for (const input of [...form, this.start, this.process]) input.disabled = isOurs || isAttached;
     this.attach.hidden = isAttached;
     this.attach.disabled = isOurs || !this.process.value;
