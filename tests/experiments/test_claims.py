@@ -151,16 +151,8 @@ def test_its_commands_are_the_same_comparisons(claim: Claim) -> None:
         words = shlex.split(command)
         assert words[:2] == ["workbench", "compare"]
         given = compare.make_context("compare", words[2:]).params
-        variants = comparison_report.read_variants(None, given["variant_texts"], None, ())
-        plan = comparison_report.make_plan(
-            given["workload_names"],
-            (),
-            given["parameters"],
-            variants,
-            given["threads"],
-            given["seconds"],
-            None,
-        )
+        named = ("workload_names", "variant_texts", "parameters", "threads", "seconds")
+        plan = comparison_report.make_plan(**{name: given[name] for name in named})
         assert given["rounds"] == 9
         same = claim.plan(1)
         wanted = {cell.run.resolve().id for cell in same.list_cells() if cell.work == work.name}

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+from pathlib import Path
+from typing import Any
 
 import click
 
-from workbench.commands.arguments import set_option, settings_option
+from workbench.commands.arguments import (
+    keep_results_option,
+    parameters_option,
+    path_option,
+    set_option,
+    settings_option,
+)
 from workbench.commands.completion import complete_allocator, complete_trace, complete_workload
-from workbench.commands.output import json_option, print_json
+from workbench.commands.output import STATUS_FAILED, Answer, answering
 from workbench.errors import BadParameter
-from workbench.interrupt import ending_at_once
-
-_STATUS_FAILED = 1
-_STATUS_INTERRUPTED = 130
+from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
 
 
 @click.command()
@@ -60,57 +64,28 @@ _STATUS_INTERRUPTED = 130
 )
 @click.option("--threads", type=int, metavar="N", help="Number of threads; by default, each workload's own.")
 @click.option("--seed", type=int, metavar="N", help="Seed for the order of runs.")
-@click.option(
-    "--param",
-    "parameters",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of the workloads; repeatable.",
-)
+@parameters_option
 @click.option("--latency", is_flag=True, help="Also measure the latency of single calls, in separate runs.")
-@click.option(
-    "--plan",
-    "plan_path",
-    metavar="FILE",
-    type=click.Path(),
-    help="Read the whole comparison from a TOML file.",
-)
-@click.option(
-    "--output",
-    metavar="FOLDER",
-    type=click.Path(),
-    help="Keep the results here; the same command resumes where it stopped.",
-)
-@click.option(
+@path_option("--plan", "plan_path", help="Read the whole comparison from a TOML file.")
+@keep_results_option
+@path_option(
     "--export",
     "export_path",
-    metavar="FILE",
-    type=click.Path(),
     help="Write the settings of the winning variant, with this comparison as evidence: .toml, .env or .h.",
 )
 @click.option("--winner", metavar="NAME", help="Variant that --export writes, where there are several.")
-@json_option
+@answering
 def compare(
-    workload_names: tuple[str, ...],
-    datasets: tuple[str, ...],
-    allocators: str | None,
-    variant_texts: tuple[str, ...],
-    assignments: tuple[str, ...],
-    settings_path: str | None,
     rounds: int | None,
     looks: int | None,
-    seconds: float | None,
-    operations: int | None,
-    threads: int | None,
     seed: int | None,
-    parameters: tuple[str, ...],
     latency: bool,
-    plan_path: str | None,
-    output: str | None,
-    export_path: str | None,
+    plan_path: Path | None,
+    output: Path | None,
+    export_path: Path | None,
     winner: str | None,
-    as_json: bool,
-) -> None:
+    **compared: Any,
+) -> Answer:
     """Compare allocators, or settings of one, on workloads.
 
     Each round runs each of them once, in random order, and gives one ratio for each pair. A verdict
@@ -123,19 +98,12 @@ def compare(
         from workbench.commands import comparison_report
         from workbench.experiments import read_comparison_plan
 
-    if plan_path is not None:
-        given = (workload_names, datasets, allocators, variant_texts, assignments, settings_path, seconds,
-                 operations, threads, parameters)  # fmt: skip
-        if any(value not in (None, ()) for value in given):
-            raise BadParameter(
-                "--plan says what is compared; beside it go --rounds, --looks, --seed, --latency"
-            )
-        plan = read_comparison_plan(plan_path)
+    if plan_path is None:
+        plan = comparison_report.make_plan(**compared)
+    elif any(value not in (None, ()) for value in compared.values()):
+        raise BadParameter("--plan says what is compared; beside it go --rounds, --looks, --seed, --latency")
     else:
-        variants = comparison_report.read_variants(allocators, variant_texts, settings_path, assignments)
-        plan = comparison_report.make_plan(
-            workload_names, datasets, parameters, variants, threads, seconds, operations
-        )
+        plan = read_comparison_plan(plan_path)
     plan = dataclasses.replace(
         plan,
         rounds=plan.rounds if rounds is None else rounds,
@@ -149,11 +117,9 @@ def compare(
         found, is_whole = comparison_report.run_rounds(plan, results)
         if export_path is not None and found.is_judged:
             export_settings(found, export_path, variant=winner)
-    if as_json:
-        print_json(comparison_report.describe_comparison(found))
-    else:
-        comparison_report.print_comparison(found)
-    if not is_whole:
-        sys.exit(_STATUS_INTERRUPTED)
-    if found.failures:
-        sys.exit(_STATUS_FAILED)
+    return Answer(
+        comparison_report.describe_comparison(found),
+        found.to_table(),
+        notes=comparison_report.list_notes(found),
+        status=(STATUS_FAILED if found.failures else 0) if is_whole else STATUS_INTERRUPTED,
+    )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence, Set
+from pathlib import Path
 from typing import Any
-
-import click
 
 from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, is_tunable, tunables_of
 from workbench.allocators import allocators as list_allocators
@@ -18,7 +16,7 @@ from workbench.commands.arguments import (
     read_settings,
     split_assignments,
 )
-from workbench.commands.output import show_table
+from workbench.commands.output import pick
 from workbench.errors import BadParameter, UnknownTunable, describe_unknown
 from workbench.experiments import Comparison, ComparisonPlan, Results, Variant, conclude
 from workbench.export import choose_format, read_defaults
@@ -26,28 +24,25 @@ from workbench.export.evidence import choose_variant
 
 
 def make_plan(
+    *,
     workload_names: Sequence[str],
-    datasets: Sequence[str],
-    parameters: Sequence[str],
-    variants: tuple[Variant, ...],
-    threads: int | None,
-    seconds: float | None,
-    operations: int | None,
+    datasets: Sequence[str] = (),
+    parameters: Sequence[str] = (),
+    allocators: str | None = None,
+    variant_texts: Sequence[str] = (),
+    settings_path: Path | None = None,
+    assignments: Sequence[str] = (),
+    **length: Any,
 ) -> ComparisonPlan:
     """A plan of workloads by name, all with the same length, and of replays, each once.
 
     Raises
     ------
     BadParameter
-        If a parameter is no number.
+        If a word cannot be understood.
     """
-    works = make_works(
-        workload_names,
-        parse_parameters(parameters),
-        threads=threads,
-        seconds=seconds,
-        operations=operations,
-    )
+    variants = _read_variants(allocators, variant_texts, settings_path, assignments)
+    works = make_works(workload_names, parse_parameters(parameters), **length)
     return ComparisonPlan((*works, *map(make_replay, datasets)), variants, ROUNDS)
 
 
@@ -59,11 +54,11 @@ def run_rounds(plan: ComparisonPlan, results: Results, title: str = "") -> tuple
         return conclude(plan, results), False
 
 
-def read_variants(
+def _read_variants(
     allocators: str | None,
     variant_texts: Sequence[str],
-    settings_path: str | None,
-    assignments: tuple[str, ...],
+    settings_path: Path | None,
+    assignments: Sequence[str],
 ) -> tuple[Variant, ...]:
     """What is compared: allocators by name, one of them with settings, and variants of the tunable ones."""
     if allocators is None and not variant_texts:
@@ -104,7 +99,7 @@ def _choose_tuned(names: Sequence[str], given: Set[str]) -> Allocator:
     return max(tunable, key=lambda one: len(one.tunables.keys() & given))
 
 
-def check_export(plan: ComparisonPlan, path: str | None, winner: str | None) -> None:
+def check_export(plan: ComparisonPlan, path: Path | None, winner: str | None) -> None:
     """See before anything runs that what is wanted can be exported.
 
     Raises
@@ -134,36 +129,26 @@ def _parse_variant(text: str, names: Sequence[str], settings: Variant) -> Varian
 
 def describe_comparison(comparison: Comparison) -> dict[str, Any]:
     """A comparison for programs."""
-    return {
-        "plan": comparison.plan.to_dict(),
-        "rounds": comparison.rounds,
-        "is_judged": comparison.is_judged,
-        "is_warm": comparison.is_warm,
-        "machine": comparison.machine,
-        "failures": comparison.failures,
-        "findings": [
-            {
-                "work": finding.work,
-                "variant": finding.variant,
-                "baseline": finding.baseline,
-                "measure": finding.measure.name,
-                "unit": finding.measure.unit,
-                "value": finding.value,
-                "baseline_value": finding.baseline_value,
-                "ratio": dataclasses.asdict(finding.ratio),
-                "failed": finding.failed,
-                "verdict": finding.ratio.verdict,
-                "words": comparison.describe(finding),
-            }
-            for finding in comparison.findings
-        ],
-    }
+    findings = [
+        {
+            **pick(finding, "work variant baseline value baseline_value ratio failed"),
+            "measure": finding.measure.name,
+            "unit": finding.measure.unit,
+            "verdict": finding.ratio.verdict,
+            "words": comparison.describe(finding),
+        }
+        for finding in comparison.findings
+    ]
+    facts = pick(comparison, "rounds is_judged is_warm machine failures")
+    return {"plan": comparison.plan.to_dict(), **facts, "findings": findings}
 
 
-def print_comparison(comparison: Comparison) -> None:
-    """A comparison for people."""
-    show_table(comparison.to_table())
-    for reason, count in comparison.failures.items():
-        click.echo(f"failed {count} times: {reason}", err=True)
-    if not comparison.is_warm:
-        click.echo("note: some runs needed more memory than was touched before them", err=True)
+def list_notes(comparison: Comparison) -> list[str]:
+    """What is to be known of a comparison besides its table."""
+    cold = "note: some runs needed more memory than was touched before them"
+    return [*list_failures(comparison), *([] if comparison.is_warm else [cold])]
+
+
+def list_failures(comparison: Comparison) -> list[str]:
+    """Why runs failed, a line a reason."""
+    return [f"failed {count} times: {reason}" for reason, count in comparison.failures.items()]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import click
 from click.shell_completion import BashComplete, CompletionItem, get_completion_class
 
-from workbench.commands.output import json_option, print_json
+from workbench.commands.output import Answer, answering
 from workbench.errors import WorkbenchError
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -25,9 +25,9 @@ _WORD_BEFORE_VALUE = f"{_PLAIN_WORD}\n            [[ $value == *= ]] && compopt 
 
 @click.command()
 @click.argument("shell", type=click.Choice(_SHELLS))
-@json_option
+@answering
 @click.pass_context
-def completion(ctx: click.Context, shell: str, as_json: bool) -> None:
+def completion(ctx: click.Context, shell: str) -> Answer:
     """Print the script with which a shell completes this command.
 
     \b
@@ -44,18 +44,14 @@ def completion(ctx: click.Context, shell: str, as_json: bool) -> None:
     text = script.source_template % script.source_vars()
     if kind is BashComplete:
         text = text.replace(_PLAIN_WORD, _WORD_BEFORE_VALUE)
-    if as_json:
-        print_json({"shell": shell, "script": text})
-    else:
-        click.echo(text, nl=False)
+    return Answer({"shell": shell, "script": text}, text.removesuffix("\n"))
 
 
 def _completer(list_names: Callable[[click.Context], Iterable[tuple[str, str]]]) -> Completer:
     """Complete from pairs of a name and what it is."""
 
     @functools.wraps(list_names)
-    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        del parameter
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         # Of a list with commas it is the last name that is written now.
         before, comma, begun = incomplete.rpartition(",")
         try:
@@ -68,18 +64,16 @@ def _completer(list_names: Callable[[click.Context], Iterable[tuple[str, str]]])
 
 
 @_completer
-def complete_workload(ctx: click.Context) -> Iterable[tuple[str, str]]:
+def complete_workload(_: click.Context) -> Iterable[tuple[str, str]]:
     """Workloads of the catalogue."""
-    del ctx
     from workbench.workloads import known_workloads
 
     return [(workload.name, workload.help) for workload in known_workloads().values()]
 
 
 @_completer
-def complete_allocator(ctx: click.Context) -> Iterable[tuple[str, str]]:
+def complete_allocator(_: click.Context) -> Iterable[tuple[str, str]]:
     """Allocators, one or several with commas between."""
-    del ctx
     from workbench.allocators import allocators
 
     return [(allocator.name, allocator.version or "") for allocator in allocators()]
@@ -99,9 +93,8 @@ def complete_tunable(ctx: click.Context) -> Iterable[tuple[str, str]]:
 
 
 @_completer
-def complete_dataset(ctx: click.Context) -> Iterable[tuple[str, str]]:
+def complete_dataset(_: click.Context) -> Iterable[tuple[str, str]]:
     """Traces that ship with the workbench."""
-    del ctx
     from workbench.traces.format import SUFFIX
     from workbench.traces.places import datasets_folder
 
@@ -109,9 +102,8 @@ def complete_dataset(ctx: click.Context) -> Iterable[tuple[str, str]]:
 
 
 @_completer
-def complete_pid(ctx: click.Context) -> Iterable[tuple[str, str]]:
+def complete_pid(_: click.Context) -> Iterable[tuple[str, str]]:
     """Processes that can be tuned."""
-    del ctx
     from workbench.control import find_blocks
 
     return [(str(info.pid), info.command) for info in find_blocks()]

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import click
 
-from workbench.commands.output import json_option, print_json
+from workbench.commands.output import Answer, json_option
 from workbench.errors import BadParameter
 
 FIRST_NOTEBOOK = Path("notebooks/01_live_tuning.ipynb")
@@ -38,10 +38,7 @@ def lab(notebook: Path | None, port: int | None, browser: bool | None, as_json: 
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(24)
     relative = quote(path.relative_to(root).as_posix())
     url = f"http://{_HOST}:{listen_port}/lab/tree/{relative}?token={token}"
-    if as_json:
-        print_json({"url": url, "notebook": path, "pid": os.getpid()})
-    else:
-        click.echo(f"JupyterLab: {url}")
+    Answer({"url": url, "notebook": path, "pid": os.getpid()}, f"JupyterLab: {url}").show(as_json)
     sys.stdout.flush()
     if browser is None:
         browser = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import click
 
 from workbench.allocators import get_allocator
 from workbench.commands.arguments import parse_assignments
-from workbench.commands.comparison_report import describe_comparison, print_comparison
-from workbench.commands.output import print_json, print_table, show_table
+from workbench.commands.comparison_report import describe_comparison, list_notes
+from workbench.commands.output import Answer, pick
 from workbench.control import Value
 from workbench.errors import BadParameter
 from workbench.export import choose_format
-from workbench.tuning import Candidate, HeldOut, Study, StudyPlan, format_settings
+from workbench.table import Table
+from workbench.tuning import Study, StudyPlan, format_settings
 
 
 def read_injected(texts: Sequence[str], plan: StudyPlan) -> list[dict[str, Value]]:
@@ -24,7 +22,7 @@ def read_injected(texts: Sequence[str], plan: StudyPlan) -> list[dict[str, Value
     return [parse_assignments(text.split(","), known) for text in texts]
 
 
-def check_export_path(path: str) -> None:
+def check_export_path(path: Path) -> None:
     """See that a file can be written there once the study is over.
 
     Raises
@@ -33,72 +31,51 @@ def check_export_path(path: str) -> None:
         If its ending tells no format, or its folder is not there.
     """
     choose_format(path)
-    if not Path(path).absolute().parent.is_dir():
+    if not path.absolute().parent.is_dir():
         raise BadParameter(f"{path}: there is no such folder; make it first")
 
 
 # --- what is told ---
 
 
-def print_plan(plan: StudyPlan, as_json: bool) -> None:
+def answer_plan(plan: StudyPlan) -> Answer:
     """What a file declares."""
-    if as_json:
-        print_json(plan.to_dict() | {"name": plan.name, "trials": plan.trials})
-        return
-    click.echo(
+    searched = [(one.tunable.name, one.describe()) for one in plan.space.dimensions]
+    return Answer(
+        plan.to_dict() | {"name": plan.name, "trials": plan.trials},
         f"{plan.name}: {plan.trials} trials of up to {plan.rounds} rounds on "
-        f"{', '.join(work.name for work in plan.works)}; objectives: {', '.join(plan.objectives)}"
-    )
-    print_table(
-        ("tunable", "searched"),
-        [(each.tunable.name, each.describe()) for each in plan.space.dimensions],
-        wrapped=("searched",),
+        f"{', '.join(work.name for work in plan.works)}; objectives: {', '.join(plan.objectives)}",
+        Table(("tunable", "searched"), searched, wrapped=("searched",)),
     )
 
 
-def print_study(study: Study, as_json: bool) -> None:
+def answer_study(study: Study, status: int) -> Answer:
     """How a study stands: the latest candidates, the best, and what was held out."""
-    candidates = study.list_candidates()
+    plan, candidates, winners = study.plan, study.list_candidates(), study.find_winners()
     held_out = study.read_held_out()
-    if as_json:
-        print_json(_describe_study(study, candidates, held_out))
-        return
-    plan = study.plan
-    show_table(study.to_table())
-    winners = study.find_winners()
+    place = "best so far" if len(plan.objectives) == 1 else "on the front"
+    shown: list[str | Table] = [study.to_table()]
     for one in winners:
-        ratios = ", ".join(
-            f"{name} {value:.3f}" for name, value in zip(plan.objectives, one.values, strict=True)
-        )
-        place = "best so far" if len(plan.objectives) == 1 else "on the front"
         told = format_settings(one.settings, plan.allocator)
-        click.echo(f"{place}: {one.name}: {told}; to the defaults: {ratios}")
+        values = zip(plan.objectives, one.values, strict=True)
+        ratios = ", ".join(f"{name} {value:.3f}" for name, value in values)
+        shown.append(f"{place}: {one.name}: {told}; to the defaults: {ratios}")
     if not winners and any(one.is_finished for one in candidates):
-        click.echo("nothing beats the defaults so far: keep them")
-    if held_out is not None:
-        print_comparison(held_out.comparison)
-        for line in held_out.describe():
-            click.echo(line)
-
-
-def _describe_study(
-    study: Study, candidates: Sequence[Candidate], held_out: HeldOut | None
-) -> dict[str, Any]:
-    return {
-        "name": study.plan.name,
+        shown.append("nothing beats the defaults so far: keep them")
+    facts = {
+        "name": plan.name,
         "storage": study.storage,
         "folder": study.results.path,
-        "objectives": study.plan.objectives,
+        "objectives": plan.objectives,
         "finished": sum(one.is_finished for one in candidates),
         "trials": candidates,
-        "best": [one.number for one in study.find_winners()],
+        "best": [one.number for one in winners],
         "best_settings": study.best_settings(),
-        "held_out": None
-        if held_out is None
-        else {
-            "comparison": describe_comparison(held_out.comparison),
-            "confirmed": held_out.confirmed,
-            "traded": held_out.traded,
-            "words": held_out.describe(),
-        },
+        "held_out": None,
     }
+    if held_out is None:
+        return Answer(facts, *shown, status=status)
+    comparison, words = held_out.comparison, held_out.describe()
+    judged = {"comparison": describe_comparison(comparison), "words": words}
+    facts["held_out"] = judged | pick(held_out, "confirmed traded")
+    return Answer(facts, *shown, comparison.to_table(), *words, notes=list_notes(comparison), status=status)

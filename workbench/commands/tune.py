@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from workbench.commands.output import json_option
+from workbench.commands.arguments import path_option
+from workbench.commands.output import Answer, answering
 from workbench.errors import BadParameter
-from workbench.interrupt import ending_at_once
-
-_STATUS_INTERRUPTED = 130
+from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
 
 
 @click.command()
@@ -33,23 +31,20 @@ _STATUS_INTERRUPTED = 130
     is_flag=True,
     help="Only search; do not compare the winner with the defaults on held-out work.",
 )
-@click.option(
+@path_option(
     "--export",
     "export_path",
-    metavar="FILE",
-    type=click.Path(),
     help="Write the winner and its evidence, if it beats the defaults: .env, .toml or .h.",
 )
 @click.option(
     "--storage", metavar="URL", help="Database of the study; by default, an SQLite file beside STUDY.toml."
 )
-@click.option(
+@path_option(
     "--output",
     metavar="FOLDER",
-    type=click.Path(),
     help="Folder for the results; by default STUDY.results, beside the file.",
 )
-@json_option
+@answering
 def tune(
     study_path: str,
     trials: int | None,
@@ -57,11 +52,10 @@ def tune(
     show: bool,
     checks_only: bool,
     no_held_out: bool,
-    export_path: str | None,
+    export_path: Path | None,
     storage: str | None,
-    output: str | None,
-    as_json: bool,
-) -> None:
+    output: Path | None,
+) -> Answer:
     """Search for settings that beat the defaults; after an interruption the same command resumes.
 
     Each candidate runs in pairs with the best so far and is given up early when it cannot beat it. What
@@ -82,25 +76,22 @@ def tune(
     if export_path is not None:
         study_report.check_export_path(export_path)
     if checks_only:
-        study_report.print_plan(plan, as_json)
-        return
+        return study_report.answer_plan(plan)
     if show and storage is None and plan.storage is None and not Path(study_path).with_suffix(".db").exists():
         raise BadParameter(f"{study_path}: it has not begun; run `workbench tune {study_path}`")
     study = Study.open(plan, study_path, storage=storage, results=output, must_exist=show)
-    is_whole = True
+    status = 0
     if not show:
         for settings in study_report.read_injected(injected, plan):
             study.inject(settings)
         if injected and study.is_running:
-            click.echo("queued: the process that runs this study tries it next")
-            return
+            return Answer({"queued": len(injected)}, "queued: the process that runs this study tries it next")
         try:
             run_study(study, trials, compares=not no_held_out)
         except KeyboardInterrupt:
-            is_whole = False
-    study_report.print_study(study, as_json)
-    if export_path is not None and is_whole:
+            status = STATUS_INTERRUPTED
+    answer = study_report.answer_study(study, status)
+    if export_path is not None and status == 0:
         export_settings(study, export_path)
         click.echo(f"wrote {export_path} with the winner's settings and their evidence", err=True)
-    if not is_whole:
-        sys.exit(_STATUS_INTERRUPTED)
+    return answer
