@@ -26,95 +26,59 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PLACES`
-    from workbench import plots
-    from workbench.api.listing import (
-        list_allocators,
-        list_datasets,
-        list_sessions,
-        list_workloads,
-        open_session,
-        open_trace,
-    )
-    from workbench.api.measuring import compare, plan_sweep, sweep, verify
-    from workbench.api.processes import attach, list_processes
-    from workbench.api.running import run
-    from workbench.api.settings import export_settings, read_settings
-    from workbench.api.tuning import plan_study, tune
-    from workbench.control import ControlBlock
-    from workbench.errors import WorkbenchError
-    from workbench.experiments import Variant
-    from workbench.panel.tuning_panel import tuning_panel
-    from workbench.processes import Program
-    from workbench.sessions import compare_sessions, repeat_session, save_notebook
-    from workbench.traces.analysis import profile_trace
-    from workbench.traces.analysis_advice import suggest_tunables
-    from workbench.tuning import Bounds
+    from workbench import plots as plots
+    from workbench.api.listing import list_allocators as list_allocators
+    from workbench.api.listing import list_datasets as list_datasets
+    from workbench.api.listing import list_sessions as list_sessions
+    from workbench.api.listing import list_workloads as list_workloads
+    from workbench.api.listing import open_session as open_session
+    from workbench.api.listing import open_trace as open_trace
+    from workbench.api.measuring import compare as compare
+    from workbench.api.measuring import plan_sweep as plan_sweep
+    from workbench.api.measuring import sweep as sweep
+    from workbench.api.measuring import verify as verify
+    from workbench.api.processes import attach as attach
+    from workbench.api.processes import list_processes as list_processes
+    from workbench.api.running import run as run
+    from workbench.api.settings import export_settings as export_settings
+    from workbench.api.settings import read_settings as read_settings
+    from workbench.api.tuning import plan_study as plan_study
+    from workbench.api.tuning import tune as tune
+    from workbench.control import ControlBlock as ControlBlock
+    from workbench.errors import WorkbenchError as WorkbenchError
+    from workbench.experiments import Variant as Variant
+    from workbench.panel.tuning_panel import tuning_panel as tuning_panel
+    from workbench.processes import Program as Program
+    from workbench.sessions import compare_sessions as compare_sessions
+    from workbench.sessions import repeat_session as repeat_session
+    from workbench.sessions import save_notebook as save_notebook
+    from workbench.traces.analysis import profile_trace as profile_trace
+    from workbench.traces.analysis_advice import suggest_tunables as suggest_tunables
+    from workbench.tuning import Bounds as Bounds
 
     __version__: str
 
-#: Which module has each name, below this package.
+#: Below this package: modules, and the names that come from each.
 _PLACES = {
-    "Bounds": "tuning",
-    "ControlBlock": "control",
-    "Program": "processes",
-    "Variant": "experiments",
-    "WorkbenchError": "errors",
-    "attach": "api.processes",
-    "compare": "api.measuring",
-    "compare_sessions": "sessions",
-    "export_settings": "api.settings",
-    "list_allocators": "api.listing",
-    "list_datasets": "api.listing",
-    "list_processes": "api.processes",
-    "list_sessions": "api.listing",
-    "list_workloads": "api.listing",
-    "open_session": "api.listing",
-    "open_trace": "api.listing",
-    "plan_study": "api.tuning",
-    "plan_sweep": "api.measuring",
-    "profile_trace": "traces.analysis",
-    "read_settings": "api.settings",
-    "repeat_session": "sessions",
-    "run": "api.running",
-    "save_notebook": "sessions",
-    "suggest_tunables": "traces.analysis_advice",
-    "sweep": "api.measuring",
-    "tune": "api.tuning",
-    "tuning_panel": "panel",
-    "verify": "api.measuring",
+    "api.listing": "list_allocators list_datasets list_sessions list_workloads open_session open_trace",
+    "api.measuring": "compare plan_sweep sweep verify",
+    "api.processes": "attach list_processes",
+    "api.running": "run",
+    "api.settings": "export_settings read_settings",
+    "api.tuning": "plan_study tune",
+    "control": "ControlBlock",
+    "errors": "WorkbenchError",
+    "experiments": "Variant",
+    "panel": "tuning_panel",
+    "processes": "Program",
+    "sessions": "compare_sessions repeat_session save_notebook",
+    "traces.analysis": "profile_trace",
+    "traces.analysis_advice": "suggest_tunables",
+    "tuning": "Bounds",
 }
+_MODULES = {name: module for module, names in _PLACES.items() for name in names.split()}
 
-__all__ = [
-    "Bounds",
-    "ControlBlock",
-    "Program",
-    "Variant",
-    "WorkbenchError",
-    "attach",
-    "compare",
-    "compare_sessions",
-    "export_settings",
-    "list_allocators",
-    "list_datasets",
-    "list_processes",
-    "list_sessions",
-    "list_workloads",
-    "open_session",
-    "open_trace",
-    "plan_study",
-    "plan_sweep",
-    "plots",
-    "profile_trace",
-    "read_settings",
-    "repeat_session",
-    "run",
-    "save_notebook",
-    "suggest_tunables",
-    "sweep",
-    "tune",
-    "tuning_panel",
-    "verify",
-]
+__all__ = sorted([*_MODULES, "plots"])  # noqa: PLE0605
 
 
 if not TYPE_CHECKING:  # else every name would do for mypy
@@ -126,10 +90,10 @@ if not TYPE_CHECKING:  # else every name would do for mypy
             return version("hakmem-workbench")
         if name == "plots":
             return import_module("workbench.plots")
-        if name not in _PLACES:
+        if name not in _MODULES:
             raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
         import_module("workbench.api.pictures")  # from here on, results show themselves with their charts
-        value = getattr(import_module(f"workbench.{_PLACES[name]}"), name)
+        value = getattr(import_module(f"workbench.{_MODULES[name]}"), name)
         globals()[name] = value
         return value
 

@@ -17,13 +17,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from workbench import interrupt
-from workbench.commands import COMMANDS
+from workbench.commands import COMMANDS, load_command
+from workbench.commands.output import STATUS_FAILED, STATUS_WRONG_INPUT
 from workbench.errors import BadParameter, WorkbenchError, suggest_nearest
 
 #: Of the command. Another distribution brings a `workbench`, too.
 NAMES = ("workbench", "hakmem")
-STATUS_FAILED = 1
-STATUS_WRONG_INPUT = 2
 STATUS_CLOSED_PIPE = 141  # 128 + SIGPIPE
 
 
@@ -82,8 +81,7 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command, which is when the libraries that it needs are imported."""
         del ctx
-        place = COMMANDS.get(cmd_name)
-        return None if place is None else place.load()
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -135,26 +133,15 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _show_version(ctx: click.Context, parameter: click.Parameter, is_wanted: bool) -> None:
-    del parameter
-    if is_wanted and not ctx.resilient_parsing:
-        from workbench import __version__  # slow to import, and seldom asked for
-
-        click.echo(f"workbench {__version__}")
-        ctx.exit()
-
-
 @click.group(
     cls=CommandGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_version,
+@click.version_option(
+    package_name="hakmem-workbench",
+    prog_name="workbench",
+    message="%(prog)s %(version)s",
     help="Show the version.",
 )
 @click.pass_context

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from tests.cli.terminal import WORKBENCH, run_workbench
-from workbench.commands import COMMANDS
+from workbench.commands import COMMANDS, load_command
 
 
 def test_workloads() -> None:
@@ -56,7 +56,7 @@ def test_help_names_every_command() -> None:
     assert {"lab", "run", "exec", "set", "record", "replay", "compare", "sweep", "verify"} <= set(COMMANDS)
     for name, place in COMMANDS.items():
         assert re.search(rf"^  {name} +{re.escape(place.help)}$", text, re.MULTILINE)
-        assert place.load().name == name
+        assert load_command(name).name == name
     assert run_workbench("--version").stdout.startswith("workbench ")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from scripts.public_names import PACKAGE, PublicName, list_public_names, list_rooms
 from tests.project.tracked_files import list_files, read_text
-from workbench.commands import COMMANDS
+from workbench.commands import COMMANDS, load_command
 
 # Where a word is wrong, in forms that can only mean the other thing; and the right word.
 WRONG_WORDS = {
@@ -81,8 +81,8 @@ def list_texts() -> Iterator[tuple[str, str]]:
     for path in list_files():
         if path.suffix == ".md" and path.name != "CHANGELOG.md" and path != Path("docs/glossary.md"):
             yield str(path), read_text(path) or ""
-    for name, place in COMMANDS.items():
-        yield from list_help(place.load(), f"workbench {name}")
+    for name in COMMANDS:
+        yield from list_help(load_command(name), f"workbench {name}")
     for room in list_rooms():
         for public in list_public_names(room):
             yield f"{public.room}.{public.name}", public.text

@@ -7,32 +7,20 @@ from typing import Any
 from workbench.display import PICTURES
 
 
-def _draw_comparison(comparison: Any) -> object:
-    from workbench.plots import draw_ratios
+def _plots() -> Any:
+    from workbench import plots
 
-    return draw_ratios(comparison)
-
-
-def _draw_verification(verification: Any) -> object:
-    return _draw_comparison(verification.comparison)
+    return plots
 
 
 def _draw_study(study: Any) -> object:
-    from workbench.plots import draw_study
-
     frame = study.to_frame()
-    return None if frame.empty else draw_study(frame, study.plan.objectives)
-
-
-def _draw_session(session: Any) -> object:
-    from workbench.plots import draw_session
-
-    return draw_session(session)
+    return None if frame.empty else _plots().draw_study(frame, study.plan.objectives)
 
 
 PICTURES.update(
-    Comparison=_draw_comparison,
-    Verification=_draw_verification,
+    Comparison=lambda comparison: _plots().draw_ratios(comparison),
+    Verification=lambda verification: _plots().draw_ratios(verification.comparison),
     Study=_draw_study,
-    Session=_draw_session,
+    Session=lambda session: _plots().draw_session(session),
 )

@@ -15,8 +15,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
-    TaskID,
-    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
@@ -33,23 +31,53 @@ _NOTEBOOK_PERIOD_S = 0.5
 _NOTEBOOK_COLUMNS = 90
 
 
-class Bars(Progress):
-    """Bars that vanish at their end from a terminal's standard error; a notebook keeps the last line."""
+class Bar(Progress):
+    """A bar that vanishes at its end from a terminal's standard error; a notebook keeps the last line.
 
-    def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
+    Parameters
+    ----------
+    title : str
+        What stands before the bar.
+    *columns : str or ProgressColumn
+        What stands between the bar and the text that `move` puts behind it.
+    total, completed : float, optional
+    **options
+        As of `rich.progress.Progress`.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        *columns: str | ProgressColumn,
+        total: float | None = None,
+        completed: int = 0,
+        **options: Any,
+    ) -> None:
         console = Console(stderr=True)
         super().__init__(
-            *columns, console=console, transient=True, disable=not console.is_terminal, **options
+            "{task.description}",
+            BarColumn(),
+            *columns,
+            "{task.fields[text]}",
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+            **options,
         )
         display = notebook_display()
         self._handle = None if display is None else display({"text/plain": ""}, raw=True, display_id=True)
         self._next_s = 0.0
+        self._only = self.add_task(title, total=total, completed=completed, text="")
 
-    def update(self, task_id: TaskID, **fields: Any) -> None:
-        """Move a bar."""
-        super().update(task_id, **fields)
+    def move(self, **changes: Any) -> None:
+        """Change `completed`, `total` or the `text` behind the bar."""
+        self.update(self._only, **changes)
         if time.monotonic() >= self._next_s:
             self._write()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.console.print(text, markup=False, highlight=False)
 
     def stop(self) -> None:
         """End the display."""
@@ -77,23 +105,14 @@ def show_progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[R
     total, done : int
         Runs in all, and those that are done before it begins.
     """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[last]}"),
-    )
-    with Bars(*columns, speed_estimate_period=_REMEMBERED_S) as progress:
-        task = progress.add_task(title, total=total, completed=done, last="")
+    columns = (MofNCompleteColumn(), TimeElapsedColumn(), "left", TimeRemainingColumn())
+    with Bar(title, *columns, total=total, completed=done, speed_estimate_period=_REMEMBERED_S) as bar:
 
         def advance(result: Result) -> None:
             what = f"{result.run.title} under {result.run.allocator}"
             if not result.is_measured:
-                progress.console.print(f"{what}: {result.status}: {result.reason}", markup=False)
-            progress.update(task, advance=1, last=what)
+                bar.say(f"{what}: {result.status}: {result.reason}")
+            bar.move(advance=1, text=what)
 
         yield advance
 

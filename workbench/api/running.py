@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TaskProgressColumn, TimeElapsedColumn
 
 from workbench.allocators import DEFAULT_ALLOCATOR
-from workbench.api.progress import Bars
+from workbench.api.progress import Bar
 from workbench.control import Value
 from workbench.errors import UnknownDataset, WorkbenchError
 from workbench.interrupt import ending_at_once
@@ -110,29 +110,19 @@ def run_to_end(spec: Run, title: str, describe: Callable[[Worker], str] | None =
     """
     with ending_at_once():
         import numpy as np  # noqa: F401, the worker reads events with it; Ctrl-C must not break off the import
-    with Worker.start(spec) as worker:
+    with (
+        Worker.start(spec) as worker,
+        Bar(title, TaskProgressColumn(), TimeElapsedColumn(), total=1.0) as bar,
+    ):
         try:
-            return _show_progress(worker, title, describe)
+            while (outcome := worker.poll()) is None:
+                bar.move(completed=worker.progress(), text=_describe(worker, describe))
+                worker.await_end(_POLL_S)
         except KeyboardInterrupt:
             worker.stop()
             return worker.wait()
-
-
-def _show_progress(worker: Worker, title: str, describe: Callable[[Worker], str] | None) -> Outcome:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[live]}"),
-    )
-    with Bars(*columns) as progress:
-        task = progress.add_task(title, total=1.0, live="")
-        while (outcome := worker.poll()) is None:
-            progress.update(task, completed=worker.progress(), live=_describe(worker, describe))
-            worker.await_end(_POLL_S)
-        progress.update(task, completed=1.0)
-    return outcome
+        bar.move(completed=1.0)
+        return outcome
 
 
 def _describe(worker: Worker, describe: Callable[[Worker], str] | None) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
+import itertools
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TimeElapsedColumn
 
 from workbench.api.measuring import make_works
-from workbench.api.progress import Bars
+from workbench.api.progress import Bar
 from workbench.control import Value
 from workbench.experiments import Result, Work
 from workbench.tuning import (
@@ -137,68 +137,43 @@ def run_study(study: Study, more: int | None = None, *, compares: bool = True) -
     An interrupt leaves it with KeyboardInterrupt and loses nothing that was measured.
     """
     goal = None if more is None else more + sum(one.is_finished for one in study.list_candidates())
-    with _show_bar(study.plan.name) as bar:
-        study.run(goal, bar.step, lambda one: bar.finish(one, study.plan.allocator))
+    with _StudyBar(study.plan.name) as bar:
+
+        def step(one: StudyStep) -> None:
+            trial = f"trial {one.number}, round {one.round + 1}; {one.finished} of {one.goal} trials"
+            bar.count(one.result, one.runs, one.runs_left, trial)
+
+        def finish(one: Candidate) -> None:
+            ratios = ", ".join(f"{value:.3f}" for value in one.values)
+            settings = format_settings(one.settings, study.plan.allocator)
+            text = f"{one.name}: {one.outcome} {ratios} {one.reason} {settings}"
+            if not bar.disable:
+                bar.say(" ".join(text.split()))
+
+        study.run(goal, step, finish)
     if compares:
-        total = study.count_held_out()
-        with _show_bar("held out") as bar:
-            study.compare_held_out(lambda result: bar.count(result, total))
+        runs, total = itertools.count(1), study.count_held_out()
+        with _StudyBar("held out") as bar:
+
+            def take(result: Result) -> None:  # also those that were there before
+                run = next(runs)
+                bar.count(result, run, total - run, result.run.title)
+
+            study.compare_held_out(take)
 
 
-class _Bar:
-    """Runs done of about so many; candidates as they end."""
+class _StudyBar(Bar):
+    """Runs done of about so many, and the time that they will take."""
 
-    def __init__(self, progress: Bars, title: str) -> None:
-        self._progress = progress
-        self._task = progress.add_task(title, total=None, last="", left="")
+    def __init__(self, title: str) -> None:
+        super().__init__(title, TimeElapsedColumn())
         self._started_s = time.monotonic()
-        self._counted = 0
 
-    def step(self, step: StudyStep) -> None:
-        """A run of the search."""
-        last = f"trial {step.number}, round {step.round + 1}; {step.finished} of {step.goal} trials"
-        self._tell(step.result)
-        self._move(step.runs, step.runs_left, last)
-
-    def finish(self, one: Candidate, allocator: str) -> None:
-        """A candidate has ended."""
-        ratios = ", ".join(f"{value:.3f}" for value in one.values)
-        settings = format_settings(one.settings, allocator)
-        text = f"{one.name}: {one.outcome} {ratios} {one.reason} {settings}"
-        if not self._progress.disable:
-            self._progress.console.print(" ".join(text.split()), markup=False, highlight=False)
-
-    def count(self, result: Result, total: int) -> None:
-        """A run of the comparison; those that were there before are told of, too."""
-        self._tell(result)
-        self._counted += 1
-        self._move(self._counted, total - self._counted, result.run.title)
-
-    def _move(self, runs: int, runs_left: int, last: str) -> None:
+    def count(self, result: Result, runs: int, runs_left: int, text: str) -> None:
+        """So many runs are done, of which this is the last."""
+        if not result.is_measured:
+            self.say(f"{result.run.title}: {result.status}: {result.reason}")
         # The bar's own time left begins anew whenever the total changes, which here it does with every run.
         left_s = round((time.monotonic() - self._started_s) / runs * runs_left)
-        self._progress.update(
-            self._task,
-            completed=runs,
-            total=runs + runs_left,
-            last=last,
-            left=f"about {datetime.timedelta(seconds=left_s)} left",
-        )
-
-    def _tell(self, result: Result) -> None:
-        if not result.is_measured:
-            text = f"{result.run.title}: {result.status}: {result.reason}"
-            self._progress.console.print(text, markup=False, highlight=False)
-
-
-@contextlib.contextmanager
-def _show_bar(title: str) -> Iterator[_Bar]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        TextColumn("{task.fields[last]}"),
-    )
-    with Bars(*columns) as progress:
-        yield _Bar(progress, title)
+        left = f"about {datetime.timedelta(seconds=left_s)} left"
+        self.move(completed=runs, total=runs + runs_left, text=f"{left} {text}")

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pandas as pd
 
+from workbench.commands.arguments import path_option
 from workbench.commands.completion import complete_trace
-from workbench.commands.output import json_option, print_json, print_table
+from workbench.commands.output import Answer, answering, pick
 from workbench.datasets import find_trace
 from workbench.interrupt import ending_at_once
+from workbench.table import Table
 from workbench.traces import Trace
 from workbench.traces.analysis import TraceProfile, profile_trace
-from workbench.units import format_rough
+from workbench.units import GIB, KIB, MIB, format_rough
 
-_CLOCK = "bytes"
+_LIFETIMES = (64, KIB, 16 * KIB, 256 * KIB, 4 * MIB, 64 * MIB, GIB)
 
 file_argument = click.argument("file", metavar="FILE", shell_complete=complete_trace)
 
@@ -42,58 +47,43 @@ def trace() -> None:
     metavar="N",
     help="Number of rows in each table.",
 )
-@json_option
-def summary(file: str, rows: int, as_json: bool) -> None:
+@answering
+def summary(file: str, rows: int) -> Answer:
     """Print sizes, lifetimes, threads, call sites, phases and reallocs of a trace."""
     with Trace.open(find_trace(file)) as opened:
         profile = profile_trace(opened)
         metadata, damage = opened.metadata, opened.damage
     _warn(file, damage)
-    if as_json:
-        values = {
-            field.name: getattr(profile, field.name)
-            for field in dataclasses.fields(profile)
-            if field.name != "mix"
-        }
-        tables = {
-            name: value.to_dict("records") if isinstance(value, pd.DataFrame) else value
-            for name, value in values.items()
-        }
-        print_json(
-            {
-                "program": metadata.program,
-                "command": metadata.command,
-                "date": metadata.date,
-                "complete": metadata.complete,
-                "damage": damage,
-                "cross_thread_percent": profile.cross_thread_percent,
-                **tables,
-            }
-        )
-        return
-    click.echo(f"{metadata.program}: {shlex.join(metadata.command)}")
-    _print_totals(profile)
-    _print_sizes(profile, rows)
-    _print_lifetimes(profile)
-    _print_sites(profile, rows)
-    _print_phases(profile)
-    if len(profile.threads) > 1:
-        _print_threads(profile, rows)
-    if len(profile.reallocs):
-        _print_reallocs(profile, rows)
+    values = {field.name: getattr(profile, field.name) for field in dataclasses.fields(profile)}
+    del values["mix"]
+    for name, value in values.items():
+        if isinstance(value, pd.DataFrame):
+            values[name] = value.to_dict("records")
+    values |= pick(metadata, "program command date complete")
+    values |= {"damage": damage, "cross_thread_percent": profile.cross_thread_percent}
+    threads = f"{profile.thread_count} thread{'' if profile.thread_count == 1 else 's'}"
+    return Answer(
+        values,
+        f"{metadata.program}: {shlex.join(metadata.command)}",
+        f"  {profile.event_count} events in {profile.duration_s:.3g} s, {profile.object_count} objects from "
+        f"{profile.site_count} call sites in {threads}",
+        f"  {_bytes(profile.requested_bytes)} asked for, {_bytes(profile.peak_live_bytes)} live at most, "
+        f"{_bytes(profile.final_live_bytes)} at the end",
+        f"  {profile.cross_thread_percent:.3g} % of frees are of another thread's objects",
+        *_tabulate(profile, rows),
+    )
 
 
 @trace.command()
 @file_argument
-@click.option(
+@path_option(
     "-o",
     "--output",
     metavar="PAGE",
-    type=click.Path(path_type=Path),
     help="Write to this file; by default, the trace's name with .html in the current folder.",
 )
-@json_option
-def plot(file: str, output: Path | None, as_json: bool) -> None:
+@answering
+def plot(file: str, output: Path | None) -> Answer:
     """Draw all charts of a trace on one HTML page that opens offline, and print its path."""
     with ending_at_once():
         from workbench.plots.trace_figures import write_page
@@ -105,10 +95,7 @@ def plot(file: str, output: Path | None, as_json: bool) -> None:
     page = (output or Path(f"{path.stem}.html")).absolute()
     _warn(file, damage)
     write_page(profile, title, page, note=f"Damaged {damage}." if damage else "")
-    if as_json:
-        print_json({"page": page, "damage": damage})
-    else:
-        click.echo(str(page))
+    return Answer({"page": page, "damage": damage}, str(page))
 
 
 def _warn(file: str, damage: str | None) -> None:
@@ -116,125 +103,115 @@ def _warn(file: str, damage: str | None) -> None:
         click.echo(f"workbench: {file}: {damage}; what precedes it is told", err=True)
 
 
-def _print_totals(profile: TraceProfile) -> None:
-    click.echo(
-        f"  {profile.event_count} events in {profile.duration_s:.3g} s, {profile.object_count} objects from "
-        f"{profile.site_count} call sites in {_count(profile.thread_count, 'thread')}"
-    )
-    click.echo(
-        f"  {format_rough(profile.requested_bytes, 'bytes')} asked for, "
-        f"{format_rough(profile.peak_live_bytes, 'bytes')} live at most, "
-        f"{format_rough(profile.final_live_bytes, 'bytes')} at the end"
-    )
-    click.echo(f"  {profile.cross_thread_percent:.3g} % of frees are of another thread's objects")
-
-
-def _print_sizes(profile: TraceProfile, rows: int) -> None:
-    click.echo("\nsizes asked for most")
-    frame = profile.sizes.sort_values("allocations", ascending=False, kind="stable").head(rows)
-    print_table(
-        ("up to", "served by", "allocations", "share", "of bytes", "live at most", "swing"),
-        [
-            (
-                format_rough(row.upto_bytes, "bytes"), row.route, row.allocations,
-                f"{row.share_percent:.1f} %", f"{row.requested_percent:.1f} %",
-                row.peak_live_objects, row.swing_objects,
-            )
-            for row in _rows(frame)
-        ],
-        right=("up to", "allocations", "share", "of bytes", "live at most", "swing"),
+def _tabulate(profile: TraceProfile, rows: int) -> Iterator[Table]:
+    yield _make_table(
+        "sizes asked for most",
+        _take_most(profile.sizes, "allocations", rows),
+        {
+            "up to": lambda row: _bytes(row.upto_bytes),
+            "served by": lambda row: row.route,
+            "allocations": lambda row: row.allocations,
+            "share": lambda row: f"{row.share_percent:.1f} %",
+            "of bytes": lambda row: f"{row.requested_percent:.1f} %",
+            "live at most": lambda row: row.peak_live_objects,
+            "swing": lambda row: row.swing_objects,
+        },
+        left=("served by",),
         dropped=("swing", "live at most", "of bytes", "share"),
-    )  # fmt: skip
-
-
-def _print_lifetimes(profile: TraceProfile) -> None:
-    click.echo("\nlifetimes: freed before so much more was asked for")
-    frame = profile.lifetimes[profile.lifetimes["clock"] == _CLOCK]
-    total = max(1, profile.object_count)
-    limits = (64, 1 << 10, 16 << 10, 256 << 10, 4 << 20, 64 << 20, 1 << 30)
-    rows = [
-        (
-            format_rough(limit, "bytes"),
-            f"{100.0 * frame['objects'][frame['most'] < limit].sum() / total:.1f} %",
-        )
-        for limit in limits
-        if limit // 16 <= profile.requested_bytes
-    ]
-    freed_percent = 100.0 * frame["objects"].sum() / total
-    print_table(
-        ("within", "objects freed"),
-        [*rows, ("ever", f"{freed_percent:.1f} %")],
-        right=("within", "objects freed"),
     )
-
-
-def _print_sites(profile: TraceProfile, rows: int) -> None:
-    click.echo("\ncall sites that allocate most")
-    print_table(
-        ("call site", "allocations", "share", "mean size", "never freed", "lives (events)"),
-        [
-            (
-                f"{row.module.rpartition('/')[2] or '?'}+{row.offset:#x}", row.allocations,
-                f"{row.share_percent:.1f} %", format_rough(row.mean_bytes, "bytes"), row.never_freed,
-                format_rough(row.mean_lifetime_events),
-            )
-            for row in _rows(profile.sites.head(rows))
-        ],
-        right=("allocations", "share", "mean size", "never freed", "lives (events)"),
+    yield _make_table(
+        "lifetimes: freed before so much more was asked for",
+        _sum_up_lifetimes(profile),
+        {
+            "within": lambda row: "ever" if math.isinf(row.limit) else _bytes(row.limit),
+            "objects freed": lambda row: f"{row.percent:.1f} %",
+        },
+    )
+    yield _make_table(
+        "call sites that allocate most",
+        profile.sites.head(rows),
+        {
+            "call site": lambda row: f"{row.module.rpartition('/')[2] or '?'}+{row.offset:#x}",
+            "allocations": lambda row: row.allocations,
+            "share": lambda row: f"{row.share_percent:.1f} %",
+            "mean size": lambda row: _bytes(row.mean_bytes),
+            "never freed": lambda row: row.never_freed,
+            "lives (events)": lambda row: format_rough(row.mean_lifetime_events),
+        },
+        left=("call site",),
         dropped=("lives (events)", "never freed", "mean size", "share"),
-    )  # fmt: skip
-
-
-def _print_phases(profile: TraceProfile) -> None:
-    click.echo("\nphases")
-    print_table(
-        ("from event", "events", "seconds", "allocations", "mean size", "commonest"),
-        [
-            (
-                row.first_event, row.event_count, f"{row.duration_s:.3g}", row.allocations,
-                format_rough(row.mean_bytes, "bytes"),
-                f"to {format_rough(row.commonest_bytes, 'bytes')} ({row.commonest_percent:.0f} %)",
-            )
-            for row in _rows(profile.phases)
-        ],
-        right=("from event", "events", "seconds", "allocations", "mean size"),
+    )
+    yield _make_table(
+        "phases",
+        profile.phases,
+        {
+            "from event": lambda row: row.first_event,
+            "events": lambda row: row.event_count,
+            "seconds": lambda row: f"{row.duration_s:.3g}",
+            "allocations": lambda row: row.allocations,
+            "mean size": lambda row: _bytes(row.mean_bytes),
+            "commonest": lambda row: f"to {_bytes(row.commonest_bytes)} ({row.commonest_percent:.0f} %)",
+        },
+        left=("commonest",),
         dropped=("commonest", "seconds", "mean size", "events"),
-    )  # fmt: skip
+    )
+    if len(profile.threads) > 1:
+        more = len(profile.threads) - rows
+        yield _make_table(
+            "threads",
+            _take_most(profile.threads, "events", rows),
+            {
+                "thread": lambda row: row.thread,
+                "allocations": lambda row: row.allocations,
+                "reallocs": lambda row: row.reallocs,
+                "frees": lambda row: row.frees,
+                "of others": lambda row: row.frees_of_others,
+                "freed by others": lambda row: row.freed_by_others,
+            },
+            dropped=("freed by others", "of others", "reallocs"),
+            notes=[f"and {more} more"] if more > 0 else [],
+        )
+    if len(profile.reallocs):
+        yield _make_table(
+            "reallocs, by the size before",
+            _take_most(profile.reallocs, "reallocs", rows),
+            {
+                "up to": lambda row: _bytes(row.upto_bytes),
+                "reallocs": lambda row: row.reallocs,
+                "grown": lambda row: row.grown,
+                "shrunk": lambda row: row.shrunk,
+                "same class": lambda row: row.same_class,
+                "growth": lambda row: f"{row.growth:.2f}",
+            },
+            dropped=("growth", "same class", "shrunk"),
+        )
 
 
-def _print_threads(profile: TraceProfile, rows: int) -> None:
-    click.echo("\nthreads")
-    frame = profile.threads.sort_values("events", ascending=False, kind="stable").head(rows)
-    columns = ("thread", "allocations", "reallocs", "frees", "of others", "freed by others")
-    fields = ("thread", "allocations", "reallocs", "frees", "frees_of_others", "freed_by_others")
-    cells = frame[list(fields)].to_numpy().tolist()
-    print_table(columns, cells, right=columns, dropped=("freed by others", "of others", "reallocs"))
-    if len(profile.threads) > rows:
-        click.echo(f"and {len(profile.threads) - rows} more")
+def _make_table(
+    title: str,
+    frame: pd.DataFrame,
+    columns: Mapping[str, Callable[[Any], object]],
+    *,
+    left: Sequence[str] = (),
+    **options: Any,
+) -> Table:
+    """A table with a line for each row of a frame; those columns are numbers that are not in `left`."""
+    cells = [[str(read(row)) for read in columns.values()] for row in frame.itertuples()]
+    numbers = [name for name in columns if name not in left]
+    return Table(tuple(columns), cells, right=numbers, caption=f"\n{title}", **options)
 
 
-def _print_reallocs(profile: TraceProfile, rows: int) -> None:
-    click.echo("\nreallocs, by the size before")
-    frame = profile.reallocs.sort_values("reallocs", ascending=False, kind="stable").head(rows)
-    columns = ("up to", "reallocs", "grown", "shrunk", "same class", "growth")
-    print_table(
-        columns,
-        [
-            (
-                format_rough(row.upto_bytes, "bytes"), row.reallocs, row.grown, row.shrunk, row.same_class,
-                f"{row.growth:.2f}",
-            )
-            for row in _rows(frame)
-        ],
-        right=columns,
-        dropped=("growth", "same class", "shrunk"),
-    )  # fmt: skip
+def _take_most(frame: pd.DataFrame, column: str, rows: int) -> pd.DataFrame:
+    return frame.sort_values(column, ascending=False, kind="stable").head(rows)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _sum_up_lifetimes(profile: TraceProfile) -> pd.DataFrame:
+    """How many objects, in percent, had been freed before `limit` more bytes were asked for."""
+    lives = profile.lifetimes[profile.lifetimes["clock"] == "bytes"]
+    limits = [limit for limit in _LIFETIMES if limit // 16 <= profile.requested_bytes] + [math.inf]
+    freed = [lives["objects"][lives["most"] < limit].sum() for limit in limits]
+    percent = 100.0 * np.array(freed) / max(1, profile.object_count)
+    return pd.DataFrame({"limit": limits, "percent": percent})
 
 
-def _rows(frame: pd.DataFrame) -> Iterable[Any]:
-    """Its rows, each with a field a column."""
-    return frame.itertuples()
+_bytes = functools.partial(format_rough, unit="bytes")
