@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _GAP = "  "
 _ELLIPSIS = "…"
@@ -48,6 +49,14 @@ class Table:
     dropped: Sequence[str] = ()
     caption: str = ""
     notes: Sequence[str] = ()
+
+    @classmethod
+    def of(
+        cls, items: Iterable[Any], columns: Mapping[str, Callable[[Any], object]], **options: Any
+    ) -> Table:
+        """A table with a row for each item; the function of a column gives its cell."""
+        rows = [[str(read(item)) for read in columns.values()] for item in items]
+        return cls(tuple(columns), rows, **options)
 
 
 @dataclass(frozen=True)

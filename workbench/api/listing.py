@@ -41,18 +41,14 @@ def list_workloads() -> Listing[Workload]:
 def list_allocators() -> Listing[Allocator]:
     """List the allocators, and which package brings a missing one."""
     known = allocators()
-    rows = [
-        (
-            allocator.name,
-            allocator.version or "",
-            str(allocator.library or "the C library's own")
-            if allocator.available
-            else f"not installed: {allocator.remedy}",
-        )
-        for allocator in known
-    ]
-    columns = ("allocator", "version", "library")
-    return Listing(known, Table(columns, rows, wrapped=("library",), dropped=("version",)))
+    columns = {
+        "allocator": lambda one: one.name,
+        "version": lambda one: one.version or "",
+        "library": lambda one: (
+            str(one.library or "the C library's own") if one.available else f"not installed: {one.remedy}"
+        ),
+    }
+    return Listing(known, Table.of(known, columns, wrapped=("library",), dropped=("version",)))
 
 
 def list_datasets() -> Listing[Card]:
@@ -66,23 +62,19 @@ def list_datasets() -> Listing[Card]:
     from workbench.datasets import known_datasets
 
     cards = known_datasets().values()
-    rows = [
-        (
-            card.name,
-            str(card.events),
-            str(card.threads),
-            format_rough(card.peak_live_bytes, "bytes"),
-            format_rough(card.file_bytes, "bytes"),
-            f"{card.file_bytes / max(1, card.events):.2f}",
-            card.help,
-        )
-        for card in cards
-    ]
-    columns = ("dataset", "events", "threads", "live at most", "file", "bytes/event", "what ran")
-    table = Table(
+    columns = {
+        "dataset": lambda card: card.name,
+        "events": lambda card: card.events,
+        "threads": lambda card: card.threads,
+        "live at most": lambda card: format_rough(card.peak_live_bytes, "bytes"),
+        "file": lambda card: format_rough(card.file_bytes, "bytes"),
+        "bytes/event": lambda card: f"{card.file_bytes / max(1, card.events):.2f}",
+        "what ran": lambda card: card.help,
+    }
+    table = Table.of(
+        cards,
         columns,
-        rows,
-        right=columns[1:6],
+        right=[*columns][1:6],
         wrapped=("what ran",),
         dropped=("bytes/event", "threads", "file", "live at most", "what ran"),
     )
@@ -94,24 +86,15 @@ def list_sessions(folder: str | os.PathLike[str] | None = None) -> Listing[Sessi
     from workbench.sessions import find_sessions
 
     found = find_sessions(None if folder is None else Path(folder))
-    rows = [
-        (
-            session.facts.started,
-            session.facts.status or "unfinished",
-            format_rough(session.size_bytes, "bytes"),
-            session.facts.subject,
-            str(session.path),
-        )
-        for session in found
-    ]
-    table = Table(
-        ("started", "end", "size", "what", "folder"),
-        rows,
-        right=("size",),
-        shortened=("what",),
-        dropped=("size", "end", "what"),
-    )
-    return Listing(found, table)
+    columns = {
+        "started": lambda session: session.facts.started,
+        "end": lambda session: session.facts.status or "unfinished",
+        "size": lambda session: format_rough(session.size_bytes, "bytes"),
+        "what": lambda session: session.facts.subject,
+        "folder": lambda session: session.path,
+    }
+    dropped = ("size", "end", "what")
+    return Listing(found, Table.of(found, columns, right=("size",), shortened=("what",), dropped=dropped))
 
 
 def open_session(path: str | os.PathLike[str]) -> Session:

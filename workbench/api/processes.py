@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
+from operator import attrgetter
 
 from workbench.control import BlockInfo, ControlBlock, find_blocks, find_path
 from workbench.display import Listing
@@ -16,15 +17,12 @@ def list_processes() -> Listing[BlockInfo]:
     """List the processes that can be tuned, one for each control block."""
     # Loading the native parts gave this process an allocator too, which is gone before it can be tuned.
     blocks = [info for info in find_blocks() if info.pid != os.getpid()]
-    columns: tuple[str, ...] = ("pid", "where", "kind", "access", "build", "command")
-    rows: list[tuple[str, ...]] = [
-        (str(info.pid), info.where, info.kind, info.access, info.build, info.command) for info in blocks
-    ]
+    names = ["pid", "where", "kind", "access", "build", "command"]
     if not any(info.where for info in blocks):  # else in containers, or in other namespaces of processes
-        columns = (columns[0], *columns[2:])
-        rows = [(row[0], *row[2:]) for row in rows]
+        names.remove("where")
+    columns = {name: attrgetter(name) for name in names}
     dropped = ("build", "access", "kind")
-    return Listing(blocks, Table(columns, rows, right=("pid",), shortened=("command",), dropped=dropped))
+    return Listing(blocks, Table.of(blocks, columns, right=("pid",), shortened=("command",), dropped=dropped))
 
 
 def attach(pid: int, kind: str | None = None, *, names: Iterable[str] = ()) -> ControlBlock:

@@ -9,7 +9,7 @@ import math
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -91,21 +91,6 @@ def pick(value: object, names: str) -> dict[str, object]:
 def print_json(value: object, *, err: bool = False) -> None:
     """One line of JSON; what is no number becomes null."""
     click.echo(json.dumps(_simplify(value), ensure_ascii=False, allow_nan=False), err=err)
-
-
-def print_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    right: Sequence[str] = (),
-    wrapped: Sequence[str] = (),
-    shortened: Sequence[str] = (),
-    dropped: Sequence[str] = (),
-    err: bool = False,
-) -> None:
-    """Print cells as `show_table` does; the columns are named as `Table` takes them."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    show_table(Table(columns, cells, right, wrapped, shortened, dropped), err=err)
 
 
 def show_table(table: Table, *, err: bool = False) -> None:

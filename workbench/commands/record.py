@@ -7,7 +7,7 @@ import dataclasses
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,14 +16,23 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from workbench.commands.arguments import BEFORE_A_COMMAND, command_argument, keep_pythonmalloc_option
-from workbench.commands.output import print_json, print_table
+from workbench.commands.output import pick, print_json, show_table
 from workbench.processes import RecordedTrace, RecordingOutcome
 from workbench.processes import record as record_command
+from workbench.table import Table
 from workbench.traces.writer import DEFAULT_LEVEL
 from workbench.units import format_rough
 
-_COLUMNS = ("file", "program", "events", "stored", "bytes/event", "threads", "peak live", "end")
-_NUMBERS = _COLUMNS[2:7]
+_COLUMNS: Mapping[str, Callable[[RecordedTrace], object]] = {
+    "file": lambda trace: trace.path,
+    "program": lambda trace: trace.metadata.program,
+    "events": lambda trace: trace.metadata.event_count,
+    "stored": lambda trace: format_rough(trace.stored_bytes, "bytes"),
+    "bytes/event": lambda trace: f"{trace.bytes_per_event:.2f}" if trace.metadata.event_count else "–",
+    "threads": lambda trace: trace.metadata.thread_count,
+    "peak live": lambda trace: format_rough(trace.metadata.peak_live_bytes, "bytes"),
+    "end": lambda trace: trace.metadata.end,
+}
 _DROPPED = ("bytes/event", "stored", "threads", "peak live", "program")
 _MOST_ROWS = 20
 _MOST_WARNINGS = 10
@@ -148,12 +157,7 @@ def _describe(outcome: RecordingOutcome) -> dict[str, object]:
         "exit_code": outcome.exit_code,
         "problems": outcome.problems,
         "traces": [
-            dataclasses.asdict(trace.metadata)
-            | {
-                "path": trace.path,
-                "stored_bytes": trace.stored_bytes,
-                "bytes_per_event": trace.bytes_per_event,
-            }
+            dataclasses.asdict(trace.metadata) | pick(trace, "path stored_bytes bytes_per_event")
             for trace in outcome.traces
         ],
     }
@@ -162,8 +166,8 @@ def _describe(outcome: RecordingOutcome) -> dict[str, object]:
 def _print_summary(outcome: RecordingOutcome) -> None:
     """The command's own trace, and of a shell's thousand children those that did most."""
     shown = _choose(outcome.traces)
-    rows = [_row_of(trace) for trace in shown]
-    print_table(_COLUMNS, rows, right=_NUMBERS, wrapped=("end",), dropped=_DROPPED, err=True)
+    table = Table.of(shown, _COLUMNS, right=[*_COLUMNS][2:7], wrapped=("end",), dropped=_DROPPED)
+    show_table(table, err=True)
     others = [trace for trace in outcome.traces if trace not in shown]
     if others:
         events = sum(trace.metadata.event_count for trace in others)
@@ -187,17 +191,3 @@ def _choose(traces: tuple[RecordedTrace, ...]) -> list[RecordedTrace]:
     """The first, and those with most events, in their order."""
     largest = sorted(traces[1:], key=lambda trace: -trace.metadata.event_count)[: _MOST_ROWS - 1]
     return [trace for number, trace in enumerate(traces) if number == 0 or trace in largest]
-
-
-def _row_of(trace: RecordedTrace) -> tuple[str, ...]:
-    metadata = trace.metadata
-    return (
-        str(trace.path),
-        metadata.program,
-        str(metadata.event_count),
-        format_rough(trace.stored_bytes, "bytes"),
-        f"{trace.bytes_per_event:.2f}" if metadata.event_count else "–",
-        str(metadata.thread_count),
-        format_rough(metadata.peak_live_bytes, "bytes"),
-        metadata.end,
-    )

@@ -196,9 +196,8 @@ def _make_table(
     **options: Any,
 ) -> Table:
     """A table with a line for each row of a frame; those columns are numbers that are not in `left`."""
-    cells = [[str(read(row)) for read in columns.values()] for row in frame.itertuples()]
     numbers = [name for name in columns if name not in left]
-    return Table(tuple(columns), cells, right=numbers, caption=f"\n{title}", **options)
+    return Table.of(frame.itertuples(), columns, right=numbers, caption=f"\n{title}", **options)
 
 
 def _take_most(frame: pd.DataFrame, column: str, rows: int) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import os
 import select
 import sys
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import click
@@ -18,7 +18,7 @@ from rich.text import Text
 
 from workbench.api.processes import find_process_blocks
 from workbench.commands.arguments import FiniteRange, kind_option, pid_argument
-from workbench.commands.output import json_option, print_json
+from workbench.commands.output import json_option, pick, print_json
 from workbench.control import Adoption, ControlBlock, Event, Reading, Snapshot
 from workbench.table import Table, lay_out, shorten
 from workbench.units import format_rough
@@ -27,6 +27,7 @@ _GROUPS_SHOWN = 8
 _EVENTS_SHOWN = 8
 # A busy process writes more than anybody reads; all are counted.
 _EVENTS_TOLD = 100
+_EVENT = "time_s thread operation kind item old_value new_value cause"
 
 
 @dataclass(frozen=True)
@@ -41,29 +42,23 @@ class BlockSample:
     event_counts: Counter[str]
 
 
-class BlockFollower:
-    """Samples one block again and again."""
-
-    def __init__(self, block: ControlBlock) -> None:
-        self._block = block
-        self._before: Snapshot | None = None
-        self._cursor = 0
-
-    def take(self) -> BlockSample:
-        """One sample; the first has a few of the events from before, and counts none."""
-        block = self._block
-        batch = block.events(self._cursor)
-        self._cursor = batch.cursor
+def _follow(block: ControlBlock) -> Iterator[BlockSample]:
+    """Sample a block again and again; the first time with a few events from before, and without counts."""
+    before: Snapshot | None = None
+    cursor = 0
+    while True:
+        batch = block.events(cursor)
+        cursor = batch.cursor
         counts: Counter[str] = Counter()
-        if self._before is not None:
+        if before is not None:
             counts.update(batch.counts())
             counts.update({"lost": batch.lost} if batch.lost else {})
-        told = _EVENTS_SHOWN if self._before is None else _EVENTS_TOLD
+        told = _EVENTS_SHOWN if before is None else _EVENTS_TOLD
         events = list(dataclasses.replace(batch, records=batch.records[-told:]))
         snapshot = block.snapshot()
-        readings = snapshot.readings(self._before)
-        self._before = snapshot
-        return BlockSample(block.info.kind, snapshot, readings, block.adoption(), events, counts)
+        readings = snapshot.readings(before)
+        yield BlockSample(block.info.kind, snapshot, readings, block.adoption(), events, counts)
+        before = snapshot
 
 
 @click.command()
@@ -113,11 +108,11 @@ def _sample(
     pid: int, blocks: list[ControlBlock], interval_s: float, count: int | None
 ) -> Iterator[list[BlockSample]]:
     """Sample all blocks until the process ends or there are `count`."""
-    followers = [BlockFollower(block) for block in blocks]
+    samples = zip(*map(_follow, blocks), strict=True)
     taken = 0
     with _open_end(pid) as end:
         while all(block.alive() for block in blocks):
-            yield [follower.take() for follower in followers]
+            yield list(next(samples))
             taken += 1
             if taken == count:
                 return
@@ -141,26 +136,19 @@ def _open_end(pid: int) -> Iterator[list[int]]:
 def _print_json(pid: int, sample: list[BlockSample]) -> None:
     blocks = {
         part.kind: {
-            "generation": part.adoption.generation,
-            "threads": part.adoption.threads,
-            "adopted": part.adoption.adopted,
+            **pick(part.adoption, "generation threads adopted"),
             "metrics": {
                 reading.metric.name: {"value": reading.value, "rate_per_s": reading.rate}
                 | ({"by_group": reading.groups} if reading.groups else {})
                 for reading in part.readings
             },
-            "events": [_describe_event(event) for event in part.events],
+            "events": [pick(event, _EVENT) for event in part.events],
             "event_counts": part.event_counts,
         }
         for part in sample
     }
     print_json({"pid": pid, "time_s": sample[0].snapshot.time_s, "blocks": blocks})
     sys.stdout.flush()
-
-
-def _describe_event(event: Event) -> dict[str, object]:
-    fields = ("time_s", "thread", "operation", "kind", "item", "old_value", "new_value", "cause")
-    return {name: getattr(event, name) for name in fields}
 
 
 def _show_live(title: tuple[str, str], samples: Iterator[list[BlockSample]], show_all: bool) -> None:
@@ -213,14 +201,15 @@ def _draw_metrics(sample: list[BlockSample], width: int, show_all: bool) -> list
 
 
 def _tabulate(readings: list[Reading]) -> Table:
-    rows = []
-    for reading in readings:
-        metric = reading.metric
-        rate = "" if reading.rate is None else format_rough(reading.rate, f"{metric.unit}/s")
-        rows.append((metric.name, format_rough(reading.value, metric.unit), rate, _format_groups(reading)))
-    return Table(
-        columns=("metric", "value", "per second", "by group"),
-        rows=rows,
+    columns: dict[str, Callable[[Reading], str]] = {
+        "metric": lambda one: one.metric.name,
+        "value": lambda one: format_rough(one.value, one.metric.unit),
+        "per second": lambda one: "" if one.rate is None else format_rough(one.rate, f"{one.metric.unit}/s"),
+        "by group": _format_groups,
+    }
+    return Table.of(
+        readings,
+        columns,
         right=("value", "per second"),
         shortened=("by group",),
         dropped=("by group", "per second"),
