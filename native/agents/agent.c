@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,9 @@
 
 enum { EVENT_CAPACITY = 256 };
 
-static const struct agent_allocator *const allocators[] = {&agent_jemalloc, &agent_tcmalloc, &agent_mimalloc2,
-                                                          &agent_mimalloc3, &agent_glibc};
+static const struct agent_allocator *const allocators[] = {
+    &agent_jemalloc,  &agent_jemalloc_rjem, &agent_jemalloc_je, &agent_tcmalloc,
+    &agent_mimalloc2, &agent_mimalloc3,     &agent_glibc};
 enum { ALLOCATOR_COUNT = sizeof allocators / sizeof *allocators };
 
 static struct agent agents[ALLOCATOR_COUNT];
@@ -253,7 +255,8 @@ static void start_agents(void)
             explain(&agent->block);
     }
     if (!is_served)
-        TELL("no allocator to tune here: ", unknown, "malloc comes from ", find_server());
+        TELL("no allocator to tune here: ", unknown, "malloc comes from ", find_server(),
+             find_is_stripped() ? ", which was stripped of the names of its functions" : "");
 }
 
 static pid_t process; /* that was started; 0: none yet. Its children have blocks to make, and no helpers yet. */
@@ -281,14 +284,6 @@ __attribute__((destructor)) static void end(void)
         hak_block_end(&agents[i].block);
 }
 
-static void after_fork(void)
-{
-    int saved_errno = errno;
-    if (process != 0)
-        hak_agent_start();
-    errno = saved_errno;
-}
-
 /* ---- calls of the C library that go by ------------------------------------------------------- */
 
 typedef int main_function(int count, char **words, char **environment);
@@ -298,6 +293,7 @@ static int (*next___libc_start_main)(main_function *function, int count, char **
                                      void (*fini)(void), void (*loader_fini)(void), void *stack_end);
 static pid_t (*next_fork)(void);
 static int (*next_daemon)(int keeps_folder, int keeps_output);
+static int (*next_forkpty)(int *terminal, char *name, const struct termios *mode, const struct winsize *size);
 
 /* POSIX says dlsym's result is a function; ISO C has no such cast. */
 #define FIND_NEXT(function)                                                                                          \
@@ -312,6 +308,7 @@ __attribute__((constructor)) static void find_next(void)
     FIND_NEXT(__libc_start_main);
     FIND_NEXT(fork);
     FIND_NEXT(daemon);
+    FIND_NEXT(forkpty);
 }
 
 static int start_main(int count, char **words, char **environment)
@@ -338,22 +335,33 @@ EXPORT int __libc_start_main(main_function *function, int count, char **words, v
     return next___libc_start_main(start_main, count, words, init, fini, loader_fini, stack_end);
 }
 
+/* What a call that forks has returned: 0 in the child. */
+static int note_fork(int result)
+{
+    int saved_errno = errno;
+    if (result == 0 && process != 0)
+        hak_agent_start();
+    errno = saved_errno;
+    return result;
+}
+
 EXPORT pid_t fork(void)
 {
     if (!next_fork)
         find_next();
-    pid_t child = next_fork();
-    if (child == 0)
-        after_fork();
-    return child;
+    return note_fork(next_fork());
 }
 
 EXPORT int daemon(int keeps_folder, int keeps_output)
 {
     if (!next_daemon)
         find_next();
-    int result = next_daemon(keeps_folder, keeps_output);
-    if (result == 0)
-        after_fork();
-    return result;
+    return note_fork(next_daemon(keeps_folder, keeps_output));
+}
+
+EXPORT int forkpty(int *terminal, char *name, const struct termios *mode, const struct winsize *size)
+{
+    if (!next_forkpty)
+        find_next();
+    return note_fork(next_forkpty(terminal, name, mode, size));
 }

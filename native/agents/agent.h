@@ -68,8 +68,8 @@ struct agent_allocator {
     void (*measure)(_Atomic uint64_t *words);
 };
 
-extern const struct agent_allocator agent_glibc, agent_jemalloc, agent_mimalloc2, agent_mimalloc3,
-    agent_tcmalloc;
+extern const struct agent_allocator agent_glibc, agent_jemalloc, agent_jemalloc_je, agent_jemalloc_rjem,
+    agent_mimalloc2, agent_mimalloc3, agent_tcmalloc;
 
 /* One allocator of this process, with its block and the thread that serves it. */
 struct agent {

@@ -16,9 +16,12 @@
 bool find_serves(const void *address);
 /* The path of that object; "" if nothing is known of it. */
 const char *find_server(void);
-/* The symbol as the program's libraries see it, or NULL. */
+/* The symbol as the program's libraries see it; if malloc is the program's own, also one that the program keeps to
+ * itself. NULL: there is none. */
 void *find_symbol(const char *name);
-/* The same, also where the program keeps it to itself: from the symbol table of its file, unless it was stripped. */
+/* The same, also where malloc is not the program's: from the symbol table of its file, unless it was stripped. */
 void *find_program_symbol(const char *name);
+/* Whether malloc is the program's own, and its file has no symbol table. */
+bool find_is_stripped(void);
 
 #endif

@@ -49,9 +49,11 @@ bool calls_are_replaced(void)
     return known == REPLACED;
 }
 
+/* Where an entry of a program's linkage table stands for one of them (own_symbol.h), another tells. */
 bool control_serves_malloc(void)
 {
-    return is_own_symbol((void *)program_calls.malloc);
+    return is_own_symbol((void *)program_calls.malloc) && is_own_symbol((void *)program_calls.free) &&
+           is_own_symbol((void *)program_calls.realloc) && is_own_symbol((void *)program_calls.aligned_alloc);
 }
 
 /* Not later: dladdr takes the loader's lock, which the thread that loads a library may hold and wait for this one. */

@@ -108,7 +108,7 @@ static uint64_t own_namespace(const char *link)
 
 void block_file_read_command(char *command, size_t bytes)
 {
-    size_t length = read_small_file("/proc/self/cmdline", command, bytes);
+    size_t length = read_small_file("/proc/thread-self/cmdline", command, bytes);
     while (length > 0 && command[length - 1] == 0)
         length--;
     for (size_t i = 0; i < length; i++)
@@ -122,8 +122,8 @@ void block_file_identify(struct hak_header *header)
     header->uid = (uint32_t)SYSTEM_CALL(SYS_geteuid);
     header->start_ticks = own_start_ticks();
     header->created_ns = system_clock_ns(CLOCK_MONOTONIC);
-    header->pid_namespace = own_namespace("/proc/self/ns/pid");
-    header->time_namespace = own_namespace("/proc/self/ns/time");
+    header->pid_namespace = own_namespace("/proc/thread-self/ns/pid");
+    header->time_namespace = own_namespace("/proc/thread-self/ns/time");
 }
 
 /* In a user namespace without a mapping for us the system shows this number in place of our own: a folder
@@ -361,10 +361,11 @@ char *block_file_map(struct hak_block *block, struct block_file *file, const str
     return map;
 }
 
+/* thread-self, here and above: a main thread that has left (pthread_exit) has no descriptors and no namespaces. */
 static int give_name(const struct block_file *file)
 {
     char link[40];
-    append_number(block_append_text(link, link + sizeof link, "/proc/self/fd/"), link + sizeof link,
+    append_number(block_append_text(link, link + sizeof link, "/proc/thread-self/fd/"), link + sizeof link,
                   (uint64_t)file->descriptor);
     return (int)SYSTEM_CALL(SYS_linkat, AT_FDCWD, link, file->directory, file->name, AT_SYMLINK_FOLLOW);
 }

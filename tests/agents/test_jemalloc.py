@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.agents.conftest import AGENT, CAP_S, Evaluator, resident_bytes, run_evaluator
-from workbench.allocators import run_environment
+from tests.agents.conftest import Evaluator, resident_bytes, run_evaluator
 from workbench.control import ControlBlock, Value
 
 # Reads a value by mallctl: the name and the type of ctypes.
@@ -120,61 +117,6 @@ def test_metrics_are_jemallocs_statistics(program: Evaluator, block: ControlBloc
         assert snapshot.fold(metric) == sum(own(program, ALL + name, "c_uint64") for name in names) > 0
     assert snapshot.fold("stats.dirty_bytes") == 4096 * own(program, ALL + "pdirty") > 10 << 20
     assert snapshot.fold("stats.allocated") > 50_000_000
-
-
-def test_a_prefixed_jemalloc_in_the_program_has_a_block_beside_glibc(tmp_path: Path) -> None:
-    # A stand-in for what Rust's crate links in: its symbols are the program's own, found in the file's table.
-    source, program = tmp_path / "rust.c", tmp_path / "rust"
-    source.write_text(
-        """
-        #include <string.h>
-        #include <unistd.h>
-        static long decay = 10000;
-        __attribute__((used)) static int _rjem_mallctl(const char *name, void *old, unsigned long *bytes,
-                                                       void *new, unsigned long new_bytes)
-        {
-            static const char *version = "5.2.1-0-gea6b3e9";
-            if (strcmp(name, "version") == 0)
-                memcpy(old, &version, sizeof version);
-            else if (strcmp(name, "arenas.dirty_decay_ms") == 0 && new)
-                memcpy(&decay, new, new_bytes);
-            else if (strcmp(name, "arenas.dirty_decay_ms") == 0)
-                memcpy(old, &decay, *bytes);
-            else
-                return 2;
-            return 0;
-        }
-        int main(void)
-        {
-            char byte;
-            if (write(1, "ready\\n", 6) != 6)
-                return 1;
-            return read(0, &byte, 1) == 0 && decay == 5 ? 0 : 1;
-        }
-        """
-    )
-    subprocess.run(["gcc", "-O1", source, "-o", program], check=True, timeout=CAP_S)
-    with subprocess.Popen(
-        [program],
-        env=run_environment(None) | {"LD_PRELOAD": str(AGENT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            with ControlBlock.open(process.pid, "jemalloc") as block:
-                assert block.info.build == "jemalloc 5.2.1"
-                assert list(block.tunables) == ["arenas.dirty_decay_ms"]  # all that this one has
-                block.set({"arenas.dirty_decay_ms": 5})
-                assert block.effective().values == {"arenas.dirty_decay_ms": 5}
-            with ControlBlock.open(process.pid, "glibc") as block:
-                assert block.snapshot().fold("arena_hblkhd") > 0
-            process.communicate(timeout=CAP_S)
-            assert process.returncode == 0
-        finally:
-            process.kill()
 
 
 def test_a_purge_gives_dirty_pages_back(program: Evaluator, block: ControlBlock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -10,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.conftest import AGENT, CAP_S, agent_environment, run_evaluator, wait_for
-from workbench.allocators import get_allocator, run_environment
+from tests.agents.conftest import CAP_S, agent_environment, run_evaluator, wait_for
 from workbench.control import ControlBlock, find_blocks
 
 
@@ -86,7 +86,7 @@ def test_a_program_that_is_stopped_shows_what_it_showed_last(life: Path) -> None
         wait_for(lambda: block.effective().generation == generation)
 
 
-@pytest.mark.parametrize("what", ["stay", "close", "exec"])
+@pytest.mark.parametrize("what", ["stay", "close", "exec", "vfork"])
 def test_it_serves_a_program_that(what: str, life: Path) -> None:
     with run_life(life, what) as (_, pid), ControlBlock.open(pid, "glibc") as block:
         block.set({"M_TOP_PAD": 4096})
@@ -94,7 +94,7 @@ def test_it_serves_a_program_that(what: str, life: Path) -> None:
         assert block.adoption().adopted == block.adoption().threads == 1
 
 
-@pytest.mark.parametrize("what", ["fork", "daemon"])
+@pytest.mark.parametrize("what", ["fork", "forkpty", "daemon"])
 def test_a_child_has_a_block_of_its_own(what: str, life: Path) -> None:
     with run_life(life, what) as (parent, pid):
         assert pid != parent.pid
@@ -104,57 +104,36 @@ def test_a_child_has_a_block_of_its_own(what: str, life: Path) -> None:
             assert block.effective().values["M_MXFAST"] == 64
 
 
+@pytest.mark.parametrize("what", ["_Fork", "clone"])
+def test_a_child_that_is_made_past_the_c_library_has_none_until_it_asks(what: str, life: Path) -> None:
+    with run_life(life, what) as (parent, pid):
+        assert pid != parent.pid
+        assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+        assert find_blocks(pid) == []
+        with ControlBlock.open(parent.pid, "glibc") as block:
+            block.set({"M_MXFAST": 64})
+            assert block.effective().values["M_MXFAST"] == 64
+
+
+def test_a_call_for_one_thread_works_as_long_as_nobody_asks_for_the_agent(life: Path) -> None:
+    with run_life(life, "unshare") as (_, said):
+        assert said == -errno.EINVAL
+    with run_life(life, "unshare", HAKMEM_AGENT="on-demand") as (process, said):
+        assert said == process.pid
+
+
 def test_a_process_whose_main_thread_left_ends_with_its_last_thread(life: Path) -> None:
     with run_life(life, "leave") as (_, pid), ControlBlock.open(pid, "glibc") as block:
         assert block.snapshot().fold("arena_hblkhd") > 0
     # run_life has waited for its end.
 
 
+def test_it_ends_also_if_another_thread_started_the_agent(life: Path) -> None:
+    with run_life(life, "late", HAKMEM_AGENT="on-demand") as (_, pid), ControlBlock.open(pid) as block:
+        assert block.snapshot().fold("arena_hblkhd") > 0
+
+
 def test_nobody_may_look_if_control_is_off(life: Path) -> None:
     with run_life(life, "stay", HAKMEM_CONTROL="off") as (_, pid):
         assert find_blocks(pid) == []
         assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
-
-
-def say(preloads: str) -> str:
-    """What a short program under these preloads writes to standard error."""
-    done = subprocess.run(
-        ["/bin/true"],
-        env=run_environment(None) | {"LD_PRELOAD": preloads},
-        capture_output=True,
-        text=True,
-        timeout=CAP_S,
-        check=True,
-    )
-    return done.stderr
-
-
-def test_it_says_nothing_where_it_serves() -> None:
-    assert say(str(AGENT)) == ""
-
-
-def test_under_hakmem_it_leaves_the_block_to_hakmem() -> None:
-    said = say(f"{AGENT}:{get_allocator('hakmem').library}")
-    assert said == (
-        "workbench-agent: hakmem serves this process and has a control block of its own;"
-        " the agent does nothing\n"
-    )
-
-
-def test_a_second_agent_does_nothing(tmp_path: Path) -> None:
-    copy = tmp_path / "copy.so"
-    copy.write_bytes(AGENT.read_bytes())
-    said = say(f"{AGENT}:{copy}")
-    assert said == "workbench-agent: another agent is in this process already; this one does nothing\n"
-
-
-def test_an_allocator_that_it_does_not_know_is_named(tmp_path: Path) -> None:
-    source, library = tmp_path / "other.c", tmp_path / "other.so"
-    source.write_text(
-        "extern void *__libc_malloc(unsigned long);"
-        "void *malloc(unsigned long bytes) { return __libc_malloc(bytes); }"
-    )
-    subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", library], check=True, timeout=CAP_S)
-    assert say(f"{AGENT}:{library}") == (
-        f"workbench-agent: no allocator to tune here: malloc comes from {library}\n"
-    )
