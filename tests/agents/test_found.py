@@ -19,7 +19,7 @@ def build(product: Path, *options: str, version: str = "5.2.1-0-gea6b3e9", funct
     """The stand-in for a jemalloc, as a program or a library."""
     source = Path(__file__).parent / "mallctl.c"
     defined = [f"-DMALLCTL={function}", f'-DVERSION="{version}"', *options]
-    command = ["gcc", "-O1", "-fno-builtin", *defined, source, "-o", product]
+    command = ["gcc", "-O1", "-fno-builtin", *defined, str(source), "-o", str(product)]
     subprocess.run(command, check=True, timeout=CAP_S)
     return product
 
