@@ -52,6 +52,7 @@ need_build() {
 need_test() {
     need chromium has_command chromium
     need g++ has_command g++
+    need gdb has_command gdb
     need git has_command git
     need redis-server has_command redis-server
     need redis-tools has_command redis-benchmark

@@ -210,12 +210,15 @@ def run_faults(size: str) -> str:
     )
 
 
-def run_storms(size: str) -> str:
-    """Forks, signals, cancelled threads, modules, exec."""
-    factor = "20" if size == "full" else "2"
-    words = ("--timeout=7200", "tests/reliability/test_storms.py")
-    said = run_pytest("storms", *words, cap_s=7200, environment={"SOAK_FACTOR": factor})
+def run_more(size: str, *, name: str, path: str, full: int) -> str:
+    """Tests that repeat what they do in make check."""
+    factor = str(full if size == "full" else 2)
+    said = run_pytest(name, "--timeout=7200", path, cap_s=7200, environment={"SOAK_FACTOR": factor})
     return f"{said}, {factor} times the rounds of make check"
+
+
+run_storms = partial(run_more, name="storms", path="tests/reliability/test_storms.py", full=20)
+run_injections = partial(run_more, name="inject", path="tests/agents/test_inject.py", full=50)
 
 
 def run_fuzzers(size: str) -> str:
@@ -241,6 +244,7 @@ _SAME = "the same under"
 _METADATA = "what the allocator keeps for itself does not grow"
 _AFTERMATH = "after larson, random_mixed and sh8 their memory is with the system again"
 _STORMS = "forks from threads, signals, cancelled threads, modules, exec"
+_INJECT = "a hundred times the agent into each: a busy program, Python with threads, Redis under load"
 # A row's promise, the test that shows it, and what does it: given the size ('full' or 'short'), it gives the
 # figure or raises NotKept.
 ROWS: dict[str, tuple[str, str, Callable[[str], str]]] = {
@@ -257,6 +261,7 @@ ROWS: dict[str, tuple[str, str, Callable[[str], str]]] = {
     "sh8": ("sh8 for minutes: no failure, no growth", "`hakmem-run`", run_sh8),
     "aftermath": (_AFTERMATH, "`tests/reliability/aftermath.py`", run_aftermath),
     "storms": (_STORMS, "`tests/reliability/storms.c`", run_storms),
+    "inject": (_INJECT, "`tests/agents/test_inject.py`", run_injections),
     "fuzz": ("fuzzing of the allocator and of all readers", "`tests/fuzz/`", run_fuzzers),
     "cpython": ("CPython's tests with PYTHONMALLOC=malloc", "`libpython3-testsuite`", run_cpython),
     "redis": ("Redis's own tests, the program as installed", "its `runtest`", run_redis),

@@ -68,6 +68,10 @@ class CannotPreload(WorkbenchError):
     """The program ignores LD_PRELOAD."""
 
 
+class CannotInject(WorkbenchError):
+    """The program that runs cannot be made to load the agent."""
+
+
 class DamagedTrace(WorkbenchError):
     """The file is no trace of allocations, or not a sound one."""
 

@@ -104,11 +104,15 @@ def block(program: Evaluator) -> Iterator[ControlBlock]:
         yield opened
 
 
+def build(name: str, folder: Path, *options: str) -> Path:
+    """Build the program of that name beside the tests."""
+    source, program = Path(__file__).parent / f"{name}.c", folder / name
+    compiler = os.environ.get("CC", "gcc")
+    subprocess.run([compiler, "-O1", source, "-o", program, "-pthread", *options], check=True, timeout=CAP_S)
+    return program
+
+
 @pytest.fixture(scope="session")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program of that name, built."""
-    program = tmp_path_factory.mktemp("programs") / "life"
-    source = Path(__file__).parent / "life.c"
-    compiler = os.environ.get("CC", "gcc")
-    subprocess.run([compiler, "-O1", source, "-o", program, "-pthread"], check=True, timeout=CAP_S)
-    return program
+    return build("life", tmp_path_factory.mktemp("programs"))

@@ -53,6 +53,7 @@ FOLDERS = {
     "allocator": ("include", "tables", "system", "block", "preload"),
     "workloads": ("include", "block"),
     "agents": ("include", "system", "block", "preload"),
+    "injection": (),
     "recorder": ("include", "block", "preload"),
 }
 

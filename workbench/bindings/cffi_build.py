@@ -229,6 +229,18 @@ int64_t hak_resolver_run(struct hak_resolver *resolver, const void *segment, uin
                          uint32_t *taken);
 """
 
+INJECTION = """
+#define HAK_INJECTED_AREA_BYTES ...
+#define HAK_INJECTED_ENTRY ...
+#define HAK_INJECTED_NOT_LOADED ...
+#define HAK_INJECTED_DONE ...
+
+struct hak_injected_call { uint64_t next, area, dlopen, dlsym, dlerror, errno_location; };
+struct hak_injected_result { uint64_t state, text; };
+size_t hak_injected_code(uint8_t *out, size_t capacity, const struct hak_injected_call *call,
+                         const char *library, const char *function);
+"""
+
 # The reader's structure asks for the alignment of a cache line, which cffi's own memory need not have.
 # Words of a made-up block are stored here because only C touches shared words.
 SOURCE = """
@@ -236,6 +248,7 @@ SOURCE = """
 #include "hakmem.h"
 #include "catalogue.h"
 #include "in_process.h"
+#include "injected_call.h"
 #include "resolver.h"
 #include "replay_compile.h"
 #include "writer.h"
@@ -265,6 +278,6 @@ static void block_store_words(struct hak_block *block, uint64_t offset, const ui
 }
 """
 
-for declarations in (BLOCK, READER, DESCRIPTORS, WRITER, ALLOCATOR, WORKLOADS, REPLAY, RECORDER):
+for declarations in (BLOCK, READER, DESCRIPTORS, WRITER, ALLOCATOR, WORKLOADS, REPLAY, RECORDER, INJECTION):
     ffibuilder.cdef(declarations)
 ffibuilder.set_source("workbench._native._cffi", SOURCE)

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "allocators": CommandPlace("catalogue", "List the allocators and how to install a missing one."),
     "run": CommandPlace("run", "Run a workload under an allocator and print the result."),
     "exec": CommandPlace("execution", "Run a program with the allocator preloaded."),
+    "inject": CommandPlace("inject", "Make a program that runs already one that can be tuned."),
     "preload": CommandPlace("catalogue", "Print the path of the library to preload (LD_PRELOAD)."),
     "ps": CommandPlace("blocks", "List the processes that can be tuned."),
     "tunables": CommandPlace("blocks", "List the tunables of a process or of the allocator."),

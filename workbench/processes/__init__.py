@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from workbench.processes.exploration import InProcessRun
+from workbench.processes.injection import check_injectable, inject
 from workbench.processes.memory import name_process, peak_resident_bytes, resident_bytes
 from workbench.processes.outcome import Outcome
 from workbench.processes.preload import check_preloadable, preload_environment
@@ -26,8 +27,10 @@ __all__ = [
     "SetPoint",
     "Step",
     "Worker",
+    "check_injectable",
     "check_preloadable",
     "count_operations",
+    "inject",
     "name_process",
     "peak_resident_bytes",
     "preload_environment",

@@ -105,7 +105,7 @@ def _check_program(program: Path, name: str, depth: int) -> None:
     if elf is None:
         _check_script(program, name, depth)
     else:
-        _check_elf(elf, name)
+        check_elf(elf, name)
 
 
 def _has_capabilities(program: Path) -> bool:
@@ -115,7 +115,21 @@ def _has_capabilities(program: Path) -> bool:
         return False
 
 
-def _check_elf(elf: ElfFile, name: str) -> None:
+def check_elf(elf: ElfFile, name: str) -> None:
+    """See whether a library of ours can be loaded into a program.
+
+    Parameters
+    ----------
+    elf : ElfFile
+        The program's header.
+    name : str
+        What it is called in the message.
+
+    Raises
+    ------
+    CannotPreload
+        If it is static, or of another architecture or C library.
+    """
     own = read_elf(Path(sys.executable))
     if own is None or own.interpreter is None:
         own = read_elf(Path("/proc/self/exe"))

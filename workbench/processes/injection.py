@@ -1,0 +1,384 @@
+"""Has a program that runs already load the agent.
+
+gdb stops the program, tells what each thread is in, and writes some hundred bytes of code into padding of
+the program's own pages (`native/injection`). It points one thread at them and lets go: the thread loads the
+library and goes on where it was. The program never runs under gdb, and there is no breakpoint. So whatever
+happens to gdb or to us, the program goes on, and either the call has begun or nothing is changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from workbench.allocators import AGENT
+from workbench.bindings import injection as injected
+from workbench.control import WORKLOAD_KIND, find_blocks
+from workbench.errors import CannotInject, NoProcess, NotPermitted
+from workbench.processes.elf import read_elf
+from workbench.processes.preload import check_elf
+
+_FUNCTION = "hak_agent_start"
+
+_PATIENCE_S = 30.0  # for all of it
+_LOOKING_S = 20.0  # of them, for a thread at a safe place
+_PAUSE_S = 0.05  # between two looks at the threads
+_POLL_S = 0.01
+_MOST_THREADS = 64  # that are looked at while the program is stopped
+_MOST_FRAMES = 64
+_MOST_TEXT_BYTES = 1024
+_ADDRESSES_END = 0x7FFFFFFFF000
+_YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+_YAMA_ROOT_ONLY, _YAMA_NOBODY = 2, 3
+
+# Of the program's own symbols only: what gdb says must not depend on which debug files there are.
+_SETTINGS = ("auto-load no", "debuginfod enabled off", "debug-file-directory /nonexistent", "language c")
+_GDB = ["gdb", "-nx", "-q", "--interpreter=mi"]
+_GDB += [word for setting in _SETTINGS for word in ("-iex", f"set {setting}")]
+
+# What the code calls; and a function of this C library, whoever defines malloc.
+_CALLED = ("dlopen", "dlsym", "dlerror", "__errno_location")
+_C_LIBRARY = "gnu_get_libc_version"
+
+# System calls in which a thread only waits, as x86-64 numbers them: read, poll, select, pause, nanosleep,
+# accept, recvfrom, recvmsg, wait4, rt_sigtimedwait, rt_sigsuspend, io_getevents, clock_nanosleep,
+# epoll_wait, waitid, pselect6, ppoll, epoll_pwait, accept4, epoll_pwait2. And futex, unless it is for a lock:
+# the C library takes locks with FUTEX_WAIT, and waits for conditions, semaphores and threads with
+# FUTEX_WAIT_BITSET.
+_WAITS = {0, 7, 23, 34, 35, 43, 45, 47, 61, 128, 130, 208, 230, 232, 247, 270, 271, 281, 288, 441}
+_FUTEX, _FUTEX_COMMANDS, _FUTEX_WAIT_BITSET = 202, 0x7F, 9
+
+# In these a thread may hold a lock of the allocator's or the loader's, or is about to fork or to end.
+_UNSAFE = re.compile(
+    r"(alloc|allocarray|free|memalign)(@.*)?$|allocx|_je_|^malloc_|^mall(opt|info)|^operator (new|delete)"
+    r"|^_*(v?fork|posix_spawnp?|pthread_(create|exit)|_?exit|quick_exit|at_quick_exit|atexit)$"
+    r"|^_*(dl_|dlopen|dlsym|dlclose|dladdr|cxa_|libc_freeres)|signal handler called"
+)
+_LOADER = re.compile(r"/ld[-.][^/]*\.so[.\d]*$")
+
+
+_START_ANEW = "start it anew with `workbench exec --agent`"
+
+
+class _NotTold(CannotInject):
+    """gdb refused a command."""
+
+
+class _Mapping(NamedTuple):
+    start: int
+    end: int
+    access: str
+    path: str
+
+
+def check_injectable(pid: int) -> None:
+    """See whether a program can be made to load the agent. Nothing is stopped or changed.
+
+    Raises
+    ------
+    NoProcess
+        If there is none, or it is a thread of the kernel's or has ended.
+    NotPermitted
+        If this user may not.
+    CannotPreload
+        If it is static, or of another architecture or C library.
+    CannotInject
+        If it is stopped or traced, has a control block, other files or a seccomp filter, or gdb is missing.
+    """
+    try:
+        status = _read_status(pid)
+        _check_status(pid, status)
+        elf = read_elf(Path(f"/proc/{pid}/exe"))
+    except FileNotFoundError:
+        raise NoProcess(f"there is no process {pid}; `ps -e` lists what runs") from None
+    if elf is not None:
+        check_elf(elf, f"process {pid}")
+    if not _is_agent(Path(f"/proc/{pid}/root{AGENT}")):
+        raise CannotInject(
+            f"process {pid} is in another mount namespace, where {AGENT} is not: {_START_ANEW}, there"
+        )
+    kinds = [info.kind for info in find_blocks(pid) if info.kind != WORKLOAD_KIND]
+    if kinds:
+        raise CannotInject(f"process {pid} has a control block already: {', '.join(kinds)}")
+    if shutil.which("gdb") is None:
+        raise CannotInject("gdb is not installed: apt-get install gdb")
+
+
+def inject(pid: int) -> str:
+    """Have a program that runs load the agent, which publishes a control block for its allocator.
+
+    Parameters
+    ----------
+    pid : int
+        The process; of this user, unless this user is root.
+
+    Returns
+    -------
+    str
+        What a person should know, a line each; mostly nothing.
+
+    Raises
+    ------
+    NoProcess, NotPermitted, CannotPreload
+        As `check_injectable`.
+    CannotInject
+        Likewise; or if no thread is at a safe place for 20 s, or the library cannot be loaded or cannot serve
+        there. The program goes on.
+    """
+    check_injectable(pid)
+    start_s = time.monotonic()
+    with contextlib.closing(_Debugger(pid, start_s + _PATIENCE_S)) as debugger:
+        while (area := debugger.begin_call()) is None:
+            if time.monotonic() > start_s + _LOOKING_S:
+                raise CannotInject(
+                    f"process {pid} was in its allocator or at another unsafe place at each look for "
+                    f"{_LOOKING_S:.0f} s; nothing is changed: try again when it is less busy"
+                )
+            time.sleep(_PAUSE_S)
+    text = _await_result(pid, area, start_s + _PATIENCE_S)
+    if not find_blocks(pid):
+        raise CannotInject(f"process {pid} goes on without a control block: {text}")
+    return text
+
+
+# ---- what stands in the way -------------------------------------------------------------------------
+
+
+def _check_status(pid: int, status: dict[str, str]) -> None:
+    state, tracer, uid = status["State"][0], status["TracerPid"], status["Uid"].split()[0]
+    if state in "ZX":
+        raise NoProcess(f"process {pid} has ended already; name one that runs")
+    if "VmSize" not in status:
+        raise NoProcess(f"process {pid} is a thread of the kernel's; name a program")
+    is_root = os.geteuid() == 0
+    if not is_root and set(status["Uid"].split()) != {str(os.geteuid())}:
+        raise NotPermitted(f"process {pid} belongs to another user (uid {uid}): use that user, or root")
+    yama = int(_YAMA.read_text()) if _YAMA.exists() else 0
+    if yama >= _YAMA_NOBODY:
+        raise NotPermitted(f"{_YAMA} is {yama}: nobody may look into a program until the system boots anew")
+    if yama and not is_root:
+        remedy = "use sudo" if yama >= _YAMA_ROOT_ONLY else f"use sudo, or `echo 0 | sudo tee {_YAMA}`"
+        raise NotPermitted(f"{_YAMA} is {yama}: only root may look into a program; {remedy}")
+    if tracer != "0":
+        raise CannotInject(
+            f"process {pid} is traced by process {tracer}, a debugger or strace: end that first"
+        )
+    if state in "Tt":
+        raise CannotInject(f"process {pid} is stopped: continue it with `kill -CONT {pid}` first")
+    own = _read_status(os.getpid())
+    if int(status.get("Seccomp_filters", 0)) > int(own.get("Seccomp_filters", 0)):
+        raise CannotInject(f"process {pid} has a seccomp filter, which may end it when it loads a library")
+
+
+def _read_status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    return {name: text.strip() for name, _, text in (line.partition(":") for line in lines)}
+
+
+def _is_agent(path: Path) -> bool:
+    try:
+        return path.samefile(AGENT)
+    except OSError:
+        return False
+
+
+# ---- the program's memory ---------------------------------------------------------------------------
+
+
+def _read_mappings(pid: int) -> list[_Mapping]:
+    found = []
+    for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
+        span, access, _, _, _, *path = line.split(maxsplit=5)
+        start, _, end = span.partition("-")
+        found.append(_Mapping(int(start, 16), int(end, 16), access, "".join(path)))
+    return found
+
+
+def _find_path(mappings: list[_Mapping], address: int) -> str:
+    return next((each.path for each in mappings if each.start <= address < each.end), "")
+
+
+def _read_memory(pid: int, address: int, count: int) -> bytes:
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        memory.seek(address)
+        return memory.read(count)
+
+
+def _find_area(mappings: list[_Mapping]) -> int:
+    """The middle of the largest gap between mappings: nobody else will map just there."""
+    pairs = [pair for pair in itertools.pairwise(mappings) if pair[1].start < _ADDRESSES_END]
+    size, start = max((after.start - before.end, before.end) for before, after in pairs)
+    return (start + size // 2) & ~0xFFFF
+
+
+def _find_room(pid: int, mappings: list[_Mapping], count: int) -> int | None:
+    """Where code fits: in the padding of the last page of a file's code, if no data follow there."""
+    for mapping, after in itertools.pairwise(mappings):
+        if mapping.access == "r-xp" and (after.path, after.access) == (mapping.path, "r--p"):
+            place = (mapping.end - count) & ~0xF
+            if not any(_read_memory(pid, place - 16, mapping.end - place + 16)):
+                return place
+    return None
+
+
+def _await_result(pid: int, area: int, end_s: float) -> str:
+    while time.monotonic() < end_s:
+        try:
+            state, place = injected.read_result(_read_memory(pid, area, injected.RESULT_BYTES))
+            if state in (injected.DONE, injected.NOT_LOADED):
+                text = _read_memory(pid, place, _MOST_TEXT_BYTES).split(b"\0")[0].decode(errors="replace")
+                if state == injected.DONE:
+                    return text
+                raise CannotInject(f"process {pid} goes on, and cannot load the agent: {text}")
+        except FileNotFoundError:
+            raise NoProcess(f"process {pid} has ended meanwhile") from None
+        except OSError:  # the area is not mapped yet
+            pass
+        time.sleep(_POLL_S)
+    raise CannotInject(
+        f"process {pid} has not loaded the agent within {_PATIENCE_S:.0f} s: it may be stopped or busy; it "
+        "goes on, and may load it later"
+    )
+
+
+# ---- gdb --------------------------------------------------------------------------------------------
+
+
+class _Debugger:
+    """gdb, by its machine interface. It has a session of its own: no Ctrl-C is meant for it."""
+
+    def __init__(self, pid: int, end_s: float) -> None:
+        self._pid = pid
+        self._end_s = end_s
+        self._is_attached = False
+        self._said = b""
+        self._process = subprocess.Popen(
+            _GDB,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def close(self) -> None:
+        """End gdb. If the program is stopped just then, the system lets it go."""
+        self._process.kill()
+        self._process.communicate()
+        if self._is_attached:  # a stop that was asked for, and has not come about yet, would stay
+            with contextlib.suppress(OSError):
+                os.kill(self._pid, signal.SIGCONT)
+
+    def begin_call(self) -> int | None:
+        """Stop the program, and point a thread at the code if one is at a safe place; let the program go.
+
+        Returns
+        -------
+        int or None
+            Where the result will be; None if no thread was at such a place, and nothing was changed.
+        """
+        self._is_attached = True
+        self._ask(f"-target-attach {self._pid}")
+        try:
+            return self._begin_call(_read_mappings(self._pid))
+        finally:
+            self._ask("-target-detach")
+            self._is_attached = False
+
+    def _begin_call(self, mappings: list[_Mapping]) -> int | None:
+        places = {name: self._find_function(name, mappings) for name in (*_CALLED, "malloc", _C_LIBRARY)}
+        allocator, c_library = (_find_path(mappings, places[name]) for name in ("malloc", _C_LIBRARY))
+        thread = self._find_thread(mappings, allocator, c_library)
+        if thread is None:
+            return None
+        area = _find_area(mappings)
+        called = {name.strip("_"): places[name] for name in _CALLED}
+        call = injected.InjectedCall(next=self._evaluate("(long)$rip", thread), area=area, **called)
+        code = injected.make_code(call, AGENT, _FUNCTION)
+        room = _find_room(self._pid, mappings, len(code))
+        if room is None:
+            raise CannotInject(
+                f"process {self._pid} has no room for {len(code)} bytes of code: {_START_ANEW}"
+            )
+        self._ask(f"-data-write-memory-bytes {room:#x} {code.hex()}")
+        self._evaluate(f"$rip={room + injected.ENTRY:#x}", thread)  # one store, and it happens
+        return area
+
+    def _find_function(self, name: str, mappings: list[_Mapping]) -> int:
+        with contextlib.suppress(_NotTold):
+            place = self._evaluate(f"(long)&{name}")
+            path = _find_path(mappings, place)
+            if path.startswith("/") and not path.endswith(" (deleted)"):
+                return place
+        raise CannotInject(
+            f"process {self._pid}: gdb does not find {name} in its files, as after an update of the C "
+            f"library: {_START_ANEW}"
+        )
+
+    def _find_thread(self, mappings: list[_Mapping], allocator: str, c_library: str) -> int | None:
+        """Find a thread, if possible the main one, that holds no lock which the call may need."""
+        own_object = {allocator} - {c_library, str(Path(f"/proc/{self._pid}/exe").readlink())}
+        threads = re.findall(r'thread-id="(\d+)"', self._ask("-thread-list-ids"))
+        for thread in sorted(map(int, threads))[:_MOST_THREADS]:
+            said = ""
+            with contextlib.suppress(_NotTold):
+                said = self._ask(f"-stack-list-frames --thread {thread} 0 {_MOST_FRAMES}")
+            frames = re.findall(r'addr="(\w+)",func="([^"]*)"', said)
+            paths = [_find_path(mappings, int(address, 16)) for address, _ in frames]
+            if not frames or any(_UNSAFE.search(function) for _, function in frames):
+                continue
+            if any(path in own_object or _LOADER.search(path) for path in paths):
+                continue
+            # Inner functions of the C library, or of an allocator in the program, may have no names.
+            if paths[0] not in (c_library, allocator) or self._waits(thread):
+                return thread
+        return None
+
+    def _waits(self, thread: int) -> bool:
+        number = self._evaluate("(long)$orig_rax", thread)
+        if number == _FUTEX:
+            return self._evaluate("(long)$rsi", thread) & _FUTEX_COMMANDS == _FUTEX_WAIT_BITSET
+        return number in _WAITS
+
+    def _evaluate(self, expression: str, thread: int | None = None) -> int:
+        where = f"--thread {thread} --frame 0 " if thread else ""
+        found = re.search(
+            r'value="[^"]*?(-?\d+)', self._ask(f'-data-evaluate-expression {where}"{expression}"')
+        )
+        assert found is not None, expression
+        return int(found[1])
+
+    def _ask(self, command: str) -> str:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer
+            self._process.stdin.write(command.encode() + b"\n")
+            self._process.stdin.flush()
+        while not (line := self._read_line()).startswith("^"):
+            pass
+        if line.startswith("^error"):
+            said = re.search(r'msg="((?:[^"\\]|\\.)*)"', line)
+            raise _NotTold(f"process {self._pid}: gdb says: {said[1] if said else line}")
+        return line
+
+    def _read_line(self) -> str:
+        assert self._process.stdout is not None
+        while b"\n" not in self._said:
+            left_s = max(0.0, self._end_s - time.monotonic())
+            if not select.select([self._process.stdout], [], [], left_s)[0]:
+                raise CannotInject(
+                    f"process {self._pid}: gdb takes longer than {_PATIENCE_S:.0f} s; it goes on"
+                )
+            said = os.read(self._process.stdout.fileno(), 1 << 16)
+            if not said:
+                raise CannotInject(f"process {self._pid}: gdb has ended early; the program goes on")
+            self._said += said
+        line, _, self._said = self._said.partition(b"\n")
+        return line.decode(errors="replace")
