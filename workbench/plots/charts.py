@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
-from workbench.sessions.sampler import Column
+from workbench.sessions.recorder import Column
 
 # Charts a reader looks for first; all others follow in the order of their descriptors.
 FIRST_CHARTS = (

@@ -47,9 +47,9 @@ class Outcome(Displayed):
     effective : mapping of str to Value
         All of hakmem's tunables as they were in effect at the end; empty for other allocators.
     latency_ns : mapping of str to float
-        With `samples_latency`, of the calls malloc (calloc and aligned_alloc too), realloc and free,
-        those that were made: "malloc_count" (calls timed), "malloc_p50", "malloc_p99", "malloc_p99_9",
-        "malloc_max" (ns, what reading the clock costs left out), and "clock_overhead", which that is.
+        With `samples_latency`: for malloc (with calloc and aligned_alloc), realloc and free, if they were
+        called, "malloc_count" (calls timed), "malloc_p50", "malloc_p99", "malloc_p99_9" and "malloc_max",
+        in ns without "clock_overhead", the time that it takes to read the clock.
     latency_histograms : mapping of str to tuple of (float, int)
         By call: pairs of a bucket's upper end in ns and its count, ascending.
     """
