@@ -17,7 +17,8 @@ CONSTANTS = "".join(
         "HAK_ERROR_NOT_PERMITTED", "HAK_ERROR_NO_PROCESS", "HAK_ERROR_WRONG_ABI", "HAK_ERROR_DAMAGED",
         "HAK_ERROR_UNKNOWN", "HAK_ERROR_RANGE", "HAK_ERROR_CONSTRAINT", "HAK_ERROR_START_ONLY",
         "HAK_ERROR_READ_ONLY", "HAK_ERROR_BUFFER", "WORKLOAD_ERROR_BYTES", "WORKLOAD_MAX_THREADS",
-        "REPLAY_ERROR_BYTES", "HAK_ERROR_TEXT_BYTES",
+        "REPLAY_ERROR_BYTES", "HAK_ERROR_TEXT_BYTES", "HAK_INJECTED_AREA_BYTES", "HAK_INJECTED_ENTRY",
+        "HAK_INJECTED_NOT_LOADED", "HAK_INJECTED_DONE",
     )
 )  # fmt: skip
 
@@ -219,10 +220,6 @@ int64_t hak_resolver_run(struct hak_resolver *resolver, const void *segment, uin
 """
 
 INJECTION = """
-#define HAK_INJECTED_AREA_BYTES ...
-#define HAK_INJECTED_ENTRY ...
-#define HAK_INJECTED_NOT_LOADED ...
-#define HAK_INJECTED_DONE ...
 
 struct hak_injected_call { uint64_t next, area, dlopen, dlsym, dlerror, errno_location; };
 struct hak_injected_result { uint64_t state, text; };
