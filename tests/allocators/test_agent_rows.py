@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.allocators import AGENT, allocators, get_allocator
+from workbench.allocators import AGENT, Preset, allocators, get_allocator
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter
 from workbench.processes import Run, Step, run
@@ -88,3 +88,14 @@ def test_it_is_set_on_the_way() -> None:
     )
     assert outcome.effective["arena.i.retain_grow_limit"] == 1 << 20
     assert outcome.events["TUNABLE_SET"] == 1
+
+
+PRESETS = [(name, preset) for name in ROWS for preset in get_allocator(name).presets]
+
+
+@pytest.mark.parametrize(("name", "preset"), PRESETS, ids=[f"{name}, {one.name}" for name, one in PRESETS])
+def test_a_program_starts_with_a_preset(name: str, preset: Preset) -> None:
+    assert ". Source: " in preset.help
+    outcome = run(Run("pair", allocator=name, operations=1000, tunables=preset.values))
+    assert outcome.status == "completed"
+    assert {one: outcome.effective[one] for one in preset.values} == preset.values

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from workbench.control import Tunable, Value
+from workbench.allocators import Allocator
+from workbench.control import ControlBlock, Tunable, Value
 
 
 def make_tunable(name: str, type_: str, **fields: Any) -> Tunable:
@@ -40,6 +42,12 @@ def tunables() -> Mapping[str, Tunable]:
         ),
     ]
     return {tunable.name: tunable for tunable in made}
+
+
+@pytest.fixture(scope="session")
+def allocator(tunables: Mapping[str, Tunable]) -> Allocator:
+    block = SimpleNamespace(tunables=tunables, info=SimpleNamespace(build="9.9 gcc"))
+    return Allocator("pond", "pond", macros="HAK_DEFAULT_", _block=cast(ControlBlock, block))
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.control import Tunable, Value
+from workbench.allocators import Allocator
+from workbench.control import Value
 from workbench.export import write_defaults
 
 EXPECTED = {
@@ -24,12 +25,12 @@ EXPECTED = {
 @pytest.fixture
 def path(
     tmp_path: Path,
-    tunables: Mapping[str, Tunable],
+    allocator: Allocator,
     values: Mapping[str, Value],
     provenance: Mapping[str, str],
 ) -> Path:
     file = tmp_path / "tuned.env"
-    write_defaults(file, "env", values, provenance, tunables=tunables)
+    write_defaults(file, "env", values, provenance, allocator=allocator)
     return file
 
 

@@ -227,7 +227,7 @@ def test_a_setting_that_was_changed_is_named(tmp_path: Path, evidence: Evidence,
     path = write(tmp_path, evidence, form)
     text = path.read_text()
     setting = next(
-        line for line in text.split("\n") if re.match(r'HAKMEM_TLS_GROW|"tls.grow|#define.*grow', line)
+        line for line in text.split("\n") if re.match(r'[^#]*HAKMEM_TLS_GROW|"tls.grow|#define.*grow', line)
     )
     path.write_text(text.replace(setting, setting.replace("60", "65"), 1))
     read = read_evidence(path)

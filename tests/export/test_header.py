@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.control import Tunable, Value
+from workbench.allocators import Allocator
+from workbench.control import Value
 from workbench.export import write_defaults
 
 WARNINGS = ["-Wall", "-Wextra", "-Wundef", "-Wshadow", "-Wcomment", "-Wtrigraphs", "-Werror"]
@@ -31,11 +32,11 @@ int main(void)
 def test_compiles_and_holds_the_values(
     tmp_path: Path,
     standard: str,
-    tunables: Mapping[str, Tunable],
+    allocator: Allocator,
     values: Mapping[str, Value],
     provenance: Mapping[str, str],
 ) -> None:
-    write_defaults(tmp_path / "tuned.h", "header", values, provenance, tunables=tunables)
+    write_defaults(tmp_path / "tuned.h", "header", values, provenance, allocator=allocator)
     (tmp_path / "main.c").write_text(PROGRAM)
     subprocess.run(
         ["cc", f"-std={standard}", *WARNINGS, '-DDEFAULTS="tuned.h"', "main.c", "-o", "main"],
@@ -48,10 +49,10 @@ def test_compiles_and_holds_the_values(
 
 
 def test_values_are_numbers_as_the_allocator_reads_them(
-    tmp_path: Path, tunables: Mapping[str, Tunable], values: Mapping[str, Value]
+    tmp_path: Path, allocator: Allocator, values: Mapping[str, Value]
 ) -> None:
     """It reads the text of the macro: digits, a sign, a point; no exponent, no parentheses."""
-    write_defaults(tmp_path / "tuned.h", "header", values, {}, tunables=tunables)
+    write_defaults(tmp_path / "tuned.h", "header", values, {}, allocator=allocator)
     lines = (tmp_path / "tuned.h").read_text().splitlines()
     texts = [line.split()[2] for line in lines if line.startswith("#define HAK_DEFAULT_")]
     assert texts == ["-1", "0.00001", "1", "2", str(2**40)]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.control import ControlBlock, Tunable, Value
+from workbench.allocators import Allocator, get_allocator
+from workbench.control import Value
 from workbench.export import FORMATS, describe_provenance, read_defaults, write_defaults
 
 every_format = pytest.mark.parametrize("form", FORMATS)
@@ -22,13 +23,13 @@ def test_reads_what_it_wrote(
     tmp_path: Path,
     form: str,
     named_by_format: bool,
-    tunables: Mapping[str, Tunable],
+    allocator: Allocator,
     values: Mapping[str, Value],
     provenance: Mapping[str, str],
 ) -> None:
-    path = tmp_path / ("tuned" + (FORMATS[form].suffix if named_by_format else ".conf"))
-    write_defaults(path, form, values, provenance, tunables=tunables)
-    read = read_defaults(path, tunables=tunables)
+    path = tmp_path / ("tuned" + (FORMATS[form].suffix if named_by_format else ".txt"))
+    write_defaults(path, form, values, provenance, allocator=allocator)
+    read = read_defaults(path, allocator=allocator)
     assert read.values == values
     assert {name: type(value) for name, value in read.values.items()} == {
         name: type(value) for name, value in values.items()
@@ -47,7 +48,7 @@ def test_reads_what_it_wrote(
 def test_reads_any_value_and_any_fact(
     tmp_path: Path,
     form: str,
-    tunables: Mapping[str, Tunable],
+    allocator: Allocator,
     number: int,
     load: float,
     colour: str,
@@ -55,37 +56,34 @@ def test_reads_any_value_and_any_fact(
 ) -> None:
     values: dict[str, Value] = {"pond.bytes": number, "pond.load": load, "pond.colour": colour}
     path = tmp_path / "tuned"
-    write_defaults(path, form, values, {"process": fact}, tunables=tunables)
-    read = read_defaults(path, tunables=tunables)
+    write_defaults(path, form, values, {"process": fact}, allocator=allocator)
+    read = read_defaults(path, allocator=allocator)
     assert read.values == values
     assert read.provenance.get("process", "") == fact.strip()
 
 
 @every_format
 def test_own_allocator_in_full(tmp_path: Path, form: str) -> None:
-    with ControlBlock.own() as own:
-        tunables, values = own.tunables, own.requested().values
+    allocator = get_allocator("hakmem")
+    values = allocator.defaults
     path = tmp_path / f"tuned{FORMATS[form].suffix}"
-    write_defaults(path, form, values, describe_provenance(values, tunables))
+    write_defaults(path, form, values, describe_provenance(values, allocator))
     assert read_defaults(path).values == values
 
 
 @every_format
-def test_some_values_only(tmp_path: Path, form: str, tunables: Mapping[str, Tunable]) -> None:
+def test_some_values_only(tmp_path: Path, form: str, allocator: Allocator) -> None:
     path = tmp_path / "tuned"
-    write_defaults(path, form, {"pond.load": 1.5}, {}, tunables=tunables)
-    read = read_defaults(path, tunables=tunables)
+    write_defaults(path, form, {"pond.load": 1.5}, {}, allocator=allocator)
+    read = read_defaults(path, allocator=allocator)
     assert read.values == {"pond.load": 1.5}
     assert read.provenance == {}
 
 
-def test_provenance_says_what_was_changed(
-    tunables: Mapping[str, Tunable], values: Mapping[str, Value]
-) -> None:
+def test_provenance_says_what_was_changed(allocator: Allocator, values: Mapping[str, Value]) -> None:
     facts = describe_provenance(
         values,
-        tunables,
-        build="9.9 gcc",
+        allocator,
         workload="larson",
         parameters={"blocks": 1024.0},
         threads=2,
@@ -98,5 +96,4 @@ def test_provenance_says_what_was_changed(
     assert facts["allocator build"] == "9.9 gcc"
     assert "pond.depth_percent -1 (default 80)" in facts["changed"]
     assert {"machine", "kernel", "cpu", "workbench", "python", "date"} <= facts.keys()
-    unchanged = {name: tunable.default for name, tunable in tunables.items()}
-    assert describe_provenance(unchanged, tunables)["changed"] == "nothing"
+    assert describe_provenance(allocator.defaults, allocator)["changed"] == "nothing"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from workbench.control import Tunable
+from workbench.allocators import Allocator
 from workbench.errors import BadParameter, OutOfRange, UnknownTunable, WorkbenchError
 from workbench.export import read_defaults, render_defaults, write_defaults
 
@@ -41,7 +40,7 @@ CASES = [
 @pytest.mark.parametrize(("name", "text", "expected", "said"), CASES)
 def test_is_said(
     tmp_path: Path,
-    tunables: Mapping[str, Tunable],
+    allocator: Allocator,
     name: str,
     text: str,
     expected: type[WorkbenchError],
@@ -50,7 +49,7 @@ def test_is_said(
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(expected) as caught:
-        read_defaults(path, tunables=tunables)
+        read_defaults(path, allocator=allocator)
     message = str(caught.value)
     assert message.startswith(str(path))
     assert "\n" not in message
@@ -58,40 +57,40 @@ def test_is_said(
         assert words in message
 
 
-def test_everything_wrong_is_said_at_once(tmp_path: Path, tunables: Mapping[str, Tunable]) -> None:
+def test_everything_wrong_is_said_at_once(tmp_path: Path, allocator: Allocator) -> None:
     path = tmp_path / "a.env"
     path.write_text("HAKMEM_POND_DEPHT_PERCENT=1\nHAKMEM_POND_LOAD=5\nHAKMEM_POND_FROZEN=1\n")
     with pytest.raises(UnknownTunable, match=r"line 1.*DEPHT.*line 2.*pond\.load"):
-        read_defaults(path, tunables=tunables)
+        read_defaults(path, allocator=allocator)
 
 
-def test_file_that_is_none(tmp_path: Path, tunables: Mapping[str, Tunable]) -> None:
+def test_file_that_is_none(tmp_path: Path, allocator: Allocator) -> None:
     with pytest.raises(BadParameter, match=r"gone\.env: No such file"):
-        read_defaults(tmp_path / "gone.env", tunables=tunables)
+        read_defaults(tmp_path / "gone.env", allocator=allocator)
     with pytest.raises(BadParameter, match="directory"):
-        read_defaults(tmp_path, tunables=tunables)
+        read_defaults(tmp_path, allocator=allocator)
     (tmp_path / "a.env").write_bytes(os.urandom(8) + b"\xff\xfe\x00")
     with pytest.raises(BadParameter, match="not a text file"):
-        read_defaults(tmp_path / "a.env", tunables=tunables)
+        read_defaults(tmp_path / "a.env", allocator=allocator)
 
 
-def test_what_people_write_is_understood(tmp_path: Path, tunables: Mapping[str, Tunable]) -> None:
+def test_what_people_write_is_understood(tmp_path: Path, allocator: Allocator) -> None:
     path = tmp_path / "mine"
     path.write_text(
         "; mine\n\n  export HAKMEM_POND_BYTES='1MiB'\nHAKMEM_POND_FROZEN=on\nHAKMEM_POND_FROZEN=off\n"
     )
-    assert read_defaults(path, tunables=tunables).values == {"pond.bytes": 2**20, "pond.frozen": False}
+    assert read_defaults(path, allocator=allocator).values == {"pond.bytes": 2**20, "pond.frozen": False}
     path.write_text('[tunables]\npond.bytes = 4096\npond.frozen = true\npond.colour = "green"\n')
     expected = {"pond.bytes": 4096, "pond.frozen": True, "pond.colour": "green"}
-    assert read_defaults(path, tunables=tunables).values == expected
+    assert read_defaults(path, allocator=allocator).values == expected
     path.write_text("#define HAK_DEFAULT_pond_depth_percent (-1) // never\n")
-    assert read_defaults(path, tunables=tunables).values == {"pond.depth_percent": -1}
+    assert read_defaults(path, allocator=allocator).values == {"pond.depth_percent": -1}
 
 
-def test_writing_is_checked(tmp_path: Path, tunables: Mapping[str, Tunable]) -> None:
+def test_writing_is_checked(tmp_path: Path, allocator: Allocator) -> None:
     with pytest.raises(UnknownTunable, match=r"pond\.lode.*pond\.load"):
-        write_defaults(tmp_path / "a", "env", {"pond.lode": 1.0}, {}, tunables=tunables)
+        write_defaults(tmp_path / "a", "env", {"pond.lode": 1.0}, {}, allocator=allocator)
     with pytest.raises(BadParameter, match=r"yaml.*env, toml, header"):
-        render_defaults("yaml", {}, {}, tunables)
+        render_defaults("yaml", {}, {}, allocator)
     with pytest.raises(BadParameter, match="no such folder"):
-        write_defaults(tmp_path / "gone" / "a", "env", {}, {}, tunables=tunables)
+        write_defaults(tmp_path / "gone" / "a", "env", {}, {}, allocator=allocator)

@@ -10,7 +10,6 @@ import pytest
 
 PROGRAMS = {
     "adoption": [],
-    "agent_threads": [],
     "clock": [],
     "children": [],
     "telemetry_table": [],

@@ -9,7 +9,7 @@ import subprocess
 import sysconfig
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -67,6 +67,7 @@ class Allocator(Row):
     version: str | None = None
     library: Path | None = None
     _block: ControlBlock | None = field(default=None, repr=False)
+    _found: Mapping[str, Value] = field(default_factory=dict, repr=False)
 
     @property
     def available(self) -> bool:
@@ -110,8 +111,17 @@ class Allocator(Row):
 
     @property
     def defaults(self) -> dict[str, Value]:
-        """What its tunables are unless set."""
-        return {name: tunable.default for name, tunable in self.tunables.items()}
+        """What its tunables are unless set; as the agent found them, since some depend on the machine."""
+        return {name: self._found.get(name, tunable.default) for name, tunable in self.tunables.items()}
+
+    def choose_given(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Those of the values that a start has to be given.
+
+        Where the agent publishes the block, a default is left out: written down, it would pin what the
+        allocator else finds out and adjusts by itself.
+        """
+        defaults = self.defaults if self.has_agent else {}
+        return {name: value for name, value in values.items() if defaults.get(name) != value}
 
     def check(self, settings: Mapping[str, Value]) -> None:
         """See whether a process under it can start with these settings; the others have their defaults.
@@ -148,8 +158,7 @@ class Allocator(Row):
         BadParameter, UnknownTunable, OutOfRange, ConstraintBroken
             As `check`; BadParameter also if it has no tunables.
         """
-        complete = {name: one.default for name, one in self.block.tunables.items()} | self.normalize(settings)
-        self.check(complete)
+        self.block.check(complete := self.defaults | self.normalize(settings))
         return complete
 
     def environment_of(
@@ -169,11 +178,10 @@ class Allocator(Row):
             As `check`.
         """
         self.check(settings)
-        given = [(self.tunables[name], value) for name, value in self.normalize(settings).items()]
-        if self.has_agent:
-            # Written down, a default would pin what the allocator else finds out and adjusts by itself.
-            given = [(tunable, value) for tunable, value in given if value != tunable.default]
-        return write_variables(given, base)
+        given = self.choose_given(self.normalize(settings))
+        return write_variables(
+            ((one, given[name]) for name, one in self.tunables.items() if name in given), base
+        )
 
     def run_environment(
         self, settings: Mapping[str, Value], c_library: Path | None = None, *, has_block: bool = True
@@ -233,6 +241,20 @@ def get_allocator(name: str) -> Allocator:
         what = "cannot be used" if _find_library(allocator) else "is missing"
         raise MissingAllocator(f"allocator {name} {what}; {allocator.remedy}")
     return allocator
+
+
+def allocator_of(block: ControlBlock) -> Allocator:
+    """The allocator of a process, with its block; if no row of the table has the kind, one of that name.
+
+    A kind may end with the prefix under which a program holds the allocator: "jemalloc-rjem".
+    """
+    kind, dash, prefix = block.info.kind.partition("-")
+    alike = [one for one in allocators() if one.kind == kind]
+    if not alike:
+        return Allocator(block.info.kind, block.info.kind, _block=block)
+    known = {one: one._block.tunables.keys() if one._block else set() for one in alike}
+    best = max(alike, key=lambda one: len(known[one] & block.tunables.keys()))
+    return replace(best, name=best.name + dash + prefix, _block=block)
 
 
 def tunables_of(names: Iterable[str]) -> dict[str, Tunable]:
@@ -309,7 +331,8 @@ def _probe(row: Row, library: Path | None, _changed_ns: int) -> Allocator:
         said = said or f"{Path(told['library']).name} answered in its place"
         raise CannotPreload(f"{library or RUNNER}: it cannot be loaded: {said}")
     version = told["version"] or _package_version(row) or (block.info.build if block else "unknown")
-    return Allocator(**vars(row), version=version, library=library, _block=block)
+    found = block.requested().values if block and row.has_agent else {}
+    return Allocator(**vars(row), version=version, library=library, _block=block, _found=found)
 
 
 def _read_line(descriptor: int) -> str:

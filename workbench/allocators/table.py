@@ -44,6 +44,7 @@ class Row:
     in_process : str
         For the allocator that is linked into this process, its name in other processes; else empty.
     variables : tuple of str
+    macros : str
     settings, steady : mapping of str to Value
     suggestions : mapping of str to str
     presets : tuple of Preset
@@ -59,6 +60,7 @@ class Row:
     package: str = ""
     remedy: str = ""
     variables: tuple[str, ...] = ()
+    macros: str = ""
     settings: Mapping[str, Value] = field(default_factory=dict)
     steady: Mapping[str, Value] = field(default_factory=dict)
     suggestions: Mapping[str, str] = field(default_factory=dict)

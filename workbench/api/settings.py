@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
+from workbench.allocators import Allocator, allocator_of
 from workbench.api.processes import attach
-from workbench.control import ControlBlock, Tunable, Value
+from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter
 from workbench.export import (
     Provenance,
+    choose_allocator,
     choose_format,
     describe_provenance,
     read_defaults,
@@ -40,7 +41,7 @@ def export_settings(
         A process by its pid, its control block; a comparison or study, whose figures become the evidence that
         `verify` tries again; or values by the name of their tunable.
     path : path
-        Its ending tells the format: .env, .toml or .h.
+        Its ending tells the format: .env, .toml, .h, .service.conf, .dockerfile, .compose.yaml or .pod.yaml.
     variant : str, optional
         Whose settings are meant, if the comparison has several variants.
 
@@ -56,13 +57,11 @@ def export_settings(
         with attach(source) as block:
             export_settings(block, path)
     elif isinstance(source, ControlBlock):
-        values, known, provenance = describe_block(source)
-        write_defaults(path, format_name, values, provenance, tunables=known)
+        values, provenance, allocator = describe_block(source)
+        write_defaults(path, format_name, values, provenance, allocator=allocator)
     elif isinstance(source, Mapping):
-        allocator = get_allocator(DEFAULT_ALLOCATOR)
-        build = allocator.block.info.build
-        provenance = describe_provenance(source, allocator.tunables, build=build)
-        write_defaults(path, format_name, source, provenance)
+        provenance = describe_provenance(source, allocator := choose_allocator(source))
+        write_defaults(path, format_name, source, provenance, allocator=allocator)
     else:
         with ending_at_once():
             from workbench.export.evidence_files import write_evidence
@@ -104,14 +103,14 @@ def make_evidence(source: Comparison | Study, variant: str | None = None) -> Evi
     return Evidence.from_comparison(source, source.results, variant)
 
 
-def describe_block(block: ControlBlock) -> tuple[Mapping[str, Value], Mapping[str, Tunable], Provenance]:
-    """The requested values of a control block, its tunables, and where the values come from."""
-    values, known, info = block.requested().values, block.tunables, block.info
+def describe_block(block: ControlBlock) -> tuple[Mapping[str, Value], Provenance, Allocator]:
+    """What a start has to be given to have a block's requested values, their origin, and whose they are."""
+    allocator, info = allocator_of(block), block.info
+    values = allocator.choose_given(block.requested().values)
     work = _read_work(info.path)
     provenance = describe_provenance(
         values,
-        known,
-        build=info.build,
+        allocator,
         workload=str(work.get("run.workload", "")),
         parameters={
             name.removeprefix("parameter."): float(value)
@@ -122,7 +121,7 @@ def describe_block(block: ControlBlock) -> tuple[Mapping[str, Value], Mapping[st
         seed=work.get("run.seed"),
         process=f"{info.pid}, {info.command}",
     )
-    return values, known, provenance
+    return values, provenance, allocator
 
 
 def _read_work(path: Path) -> Mapping[str, Value]:

@@ -34,7 +34,13 @@ def make_plan(
     assignments: Sequence[str] = (),
     **length: Any,
 ) -> ComparisonPlan:
-    """A plan of workloads by name, all with the same length, and of replays, each once."""
+    """A plan of workloads by name, all with the same length, and of replays, each once.
+
+    Raises
+    ------
+    BadParameter
+        If a word cannot be understood.
+    """
     variants = _read_variants(allocators, variant_texts, settings_path, assignments)
     works = make_works(workload_names, parse_parameters(parameters), **length)
     return ComparisonPlan((*works, *map(make_replay, datasets)), variants, ROUNDS)
@@ -77,7 +83,13 @@ def _read_variants(
 
 
 def _choose_tuned(names: Sequence[str], given: Set[str]) -> Allocator:
-    """The first of the compared allocators that has most of these tunables; the default one comes last."""
+    """The first of the compared allocators that has most of these tunables; the default one comes last.
+
+    Raises
+    ------
+    UnknownTunable
+        If none has one of them.
+    """
     tunable = [get_allocator(name) for name in dict.fromkeys((*names, DEFAULT_ALLOCATOR)) if is_tunable(name)]
     if not given:
         return tunable[0]
@@ -88,7 +100,13 @@ def _choose_tuned(names: Sequence[str], given: Set[str]) -> Allocator:
 
 
 def check_export(plan: ComparisonPlan, path: Path | None, winner: str | None) -> None:
-    """See before anything runs that what is wanted can be exported."""
+    """See before anything runs that what is wanted can be exported.
+
+    Raises
+    ------
+    BadParameter
+        If the ending of the path tells no format, or it is not clear which variant is meant.
+    """
     if path is not None:
         choose_format(path)
         choose_variant(plan, winner)

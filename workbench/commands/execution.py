@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 
 import click
 from click.core import ParameterSource
@@ -51,7 +50,7 @@ _PYTHONMALLOC = "PYTHONMALLOC"
 def execute(
     allocator_name: str,
     assignments: tuple[str, ...],
-    settings_path: Path | None,
+    settings_path: str | None,
     agent: str | None,
     keep_pythonmalloc: bool,
     as_json: bool,

@@ -39,13 +39,13 @@ def export(
             from workbench.export.evidence_files import read_evidence
 
         defaults = read_defaults(settings_path)
-        values, known, provenance = defaults.values, None, defaults.provenance
+        values, provenance, allocator = defaults.values, defaults.provenance, defaults.allocator
         evidence = read_evidence(settings_path)
     elif pid is not None:
         with attach(pid, kind) as block:
-            values, known, provenance = describe_block(block)
-    text = render_defaults(format_name, values, provenance, known, evidence)
+            values, provenance, allocator = describe_block(block)
+    text = render_defaults(format_name, values, provenance, allocator, evidence)
     if output is not None:
-        write_defaults(output, format_name, values, provenance, tunables=known, evidence=evidence)
+        write_defaults(output, format_name, values, provenance, allocator=allocator, evidence=evidence)
     report = {"format": format_name, "path": output, "values": values, "provenance": provenance}
     return Answer(report) if output is not None else Answer(report | {"text": text}, text.removesuffix("\n"))

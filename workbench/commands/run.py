@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from workbench.allocators import get_allocator
@@ -53,7 +51,7 @@ def run(
     operations: int | None,
     seed: int,
     assignments: tuple[str, ...],
-    settings_path: Path | None,
+    settings_path: str | None,
     parameters: tuple[str, ...],
 ) -> Answer:
     """Run a workload under an allocator and print the result."""

@@ -23,7 +23,13 @@ def read_injected(texts: Sequence[str], plan: StudyPlan) -> list[dict[str, Value
 
 
 def check_export_path(path: Path) -> None:
-    """See that a file can be written there once the study is over."""
+    """See that a file can be written there once the study is over.
+
+    Raises
+    ------
+    BadParameter
+        If its ending tells no format, or its folder is not there.
+    """
     choose_format(path)
     if not path.absolute().parent.is_dir():
         raise BadParameter(f"{path}: there is no such folder; make it first")

@@ -1,12 +1,13 @@
 """Settings as files: written with their evidence, read back and verified.
 
-An environment file, a TOML file and a C header hold the same values; see `FORMATS`. What they rest on is in
+Every format of `FORMATS` holds the same values. What they rest on is in
 `workbench.export.evidence` and `evidence_files`, which are slower to import.
 """
 
 from workbench.export.defaults import (
     FORMATS,
     Defaults,
+    choose_allocator,
     choose_format,
     read_defaults,
     render_defaults,
@@ -18,6 +19,7 @@ __all__ = [
     "FORMATS",
     "Defaults",
     "Provenance",
+    "choose_allocator",
     "choose_format",
     "describe_provenance",
     "read_defaults",

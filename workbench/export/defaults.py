@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.allocators import rows, tunables_of
+from workbench.allocators import Allocator, allocators, get_allocator
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, WorkbenchError, describe_unknown
-from workbench.export.environment import ENVIRONMENT
+from workbench.export.environment import DEPLOYMENTS, ENVIRONMENT
 from workbench.export.evidence_text import render_comments, render_evidence
-from workbench.export.format import TITLE, Assignment, Format, read_text
+from workbench.export.format import Assignment, Format, read_text, read_title, write_title
 from workbench.export.header import HEADER
 from workbench.export.provenance import Provenance, parse_provenance, render_provenance
 from workbench.export.toml import TOML
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # evidence rests on experiments, which are slow to import
     from workbench.export.evidence import Evidence
 
 #: Every format by its name on the command line. A new one is one file and one entry here.
-FORMATS: Mapping[str, Format] = {form.name: form for form in (ENVIRONMENT, TOML, HEADER)}
+FORMATS: Mapping[str, Format] = {form.name: form for form in (ENVIRONMENT, TOML, HEADER, *DEPLOYMENTS)}
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,13 @@ class Defaults:
         Checked values by the tunable's name, in the order of the file.
     provenance : mapping of str to str
         Where they come from, as far as the file says.
+    allocator : Allocator
+        Whose tunables they are.
     """
 
     values: Mapping[str, Value]
     provenance: Provenance
+    allocator: Allocator = field(compare=False)
 
 
 def choose_format(path: str | os.PathLike[str]) -> str:
@@ -57,39 +60,36 @@ def choose_format(path: str | os.PathLike[str]) -> str:
     raise BadParameter(f"{os.fspath(path)}: its ending tells no format; there are {endings}")
 
 
+def choose_allocator(values: Mapping[str, Value]) -> Allocator:
+    """The allocator that knows most of the values by name."""
+    return _choose_allocator(lambda one: len(values.keys() & one.tunables))
+
+
 def render_defaults(
     format: str,  # noqa: A002 - the word the command line and the documentation use
     values: Mapping[str, Value],
     provenance: Provenance,
-    tunables: Mapping[str, Tunable] | None = None,
+    allocator: Allocator | None = None,
     evidence: Evidence | None = None,
 ) -> str:
-    """Render the text that `write_defaults` writes.
-
-    Raises
-    ------
-    BadParameter
-        If there is no such format.
-    UnknownTunable
-        If a value's name is not among the tunables.
-    DamagedEvidence
-        If the evidence is about other values.
-    """
+    """Render the text that `write_defaults` writes, with its parameters and errors."""
     form = FORMATS.get(format)
     if form is None:
         raise BadParameter(f"no format '{format}'; there are {', '.join(FORMATS)}")
-    known = _choose_tunables(lambda some: len(values.keys() & some)) if tunables is None else tunables
+    if allocator is None and evidence is not None:
+        allocator = get_allocator(evidence.allocator)
+    allocator = allocator or choose_allocator(values)
     for name in values:
-        if name not in known:
-            raise UnknownTunable(describe_unknown("tunable", name, known))
-    comments = render_provenance(provenance)
+        if name not in allocator.tunables:
+            raise UnknownTunable(describe_unknown("tunable", name, allocator.tunables))
+    comments = [write_title(allocator.name), *render_provenance(provenance)]
     if evidence is None:
-        return form.render(comments, values, known)
+        return form.render(comments, values, allocator)
     evidence.check_settings(values)
     if form is TOML:
         content = replace(evidence, toml=None, toml_sha256=None).to_dict()
-        return "\n".join([form.render(comments, values, known), *render_evidence(content), ""])
-    return form.render([*comments, *render_comments(evidence.shorten().to_dict())], values, known)
+        return "\n".join([form.render(comments, values, allocator), *render_evidence(content), ""])
+    return form.render([*comments, *render_comments(evidence.shorten().to_dict())], values, allocator)
 
 
 def write_defaults(
@@ -98,7 +98,7 @@ def write_defaults(
     values: Mapping[str, Value],
     provenance: Provenance,
     *,
-    tunables: Mapping[str, Tunable] | None = None,
+    allocator: Allocator | None = None,
     evidence: Evidence | None = None,
 ) -> None:
     """Write values to a file, with their provenance as comments.
@@ -108,41 +108,44 @@ def write_defaults(
     path : path
         File to write; an existing one is replaced.
     format : str
-        One of `FORMATS`: "env", "toml" or "header".
+        One of `FORMATS`.
     values : mapping of str to Value
         Values by tunable name, as `ControlBlock.requested().values`.
     provenance : mapping of str to str
         Facts, from `describe_provenance`.
-    tunables : mapping of str to Tunable, optional
-        Descriptors of the block; unless given, those of the allocator that knows most of the values.
+    allocator : Allocator, optional
+        Whose values they are; by default that of the evidence, or the one that knows most of them.
     evidence : Evidence, optional
         What the values rest on: all of it in TOML, the claim in the comments of other formats.
 
     Raises
     ------
     BadParameter
-        If there is no such format, or the file cannot be written.
+        If there is no such format, the allocator's values cannot be in it, or the file cannot be written.
     UnknownTunable
         If a value's name is not among the tunables.
     DamagedEvidence
         If the evidence is about other values.
     """
-    text = render_defaults(format, values, provenance, tunables, evidence)
+    text = render_defaults(format, values, provenance, allocator, evidence)
     target = Path(path)
     write_output(
-        target, text, "a settings file", lambda found: TITLE in found or _is_readable(target, tunables)
+        target,
+        text,
+        "a settings file",
+        lambda found: bool(read_title(found)) or _is_readable(target, allocator),
     )
 
 
-def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunable] | None = None) -> Defaults:
+def read_defaults(path: str | os.PathLike[str], *, allocator: Allocator | None = None) -> Defaults:
     """Read a file that `write_defaults` or a person wrote, in whichever of the formats it is.
 
     Parameters
     ----------
     path : path
         The file. Its ending tells the format; with another ending, its content does.
-    tunables : mapping of str to Tunable, optional
-        Descriptors to check against; unless given, those of the allocator that knows most of them.
+    allocator : Allocator, optional
+        Whose values it holds; by default the one that knows most of them, and that the file names.
 
     Raises
     ------
@@ -158,15 +161,14 @@ def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunabl
         assignments = form.scan(text)
     except BadParameter as error:
         raise BadParameter(f"{os.fspath(path)}: {error}") from error
-    known = tunables
-    if known is None:
-        known = _choose_tunables(
-            lambda some: sum(
-                one.identifier in _find_places(form, some) for one in form.expand(assignments, some)
-            )
-        )
-    by_identifier = _find_places(form, known)
-    for assignment in form.expand(assignments, known):
+
+    def count(some: Allocator) -> int:
+        known = _find_places(form, some)
+        return sum(one.identifier in known for one in form.expand(assignments, some))
+
+    allocator = allocator or _choose_allocator(count, read_title(text))
+    by_identifier = _find_places(form, allocator)
+    for assignment in form.expand(assignments, allocator):
         try:
             tunable, value = _decode(assignment, form, by_identifier)
         except WorkbenchError as error:
@@ -176,13 +178,14 @@ def read_defaults(path: str | os.PathLike[str], *, tunables: Mapping[str, Tunabl
     if errors:
         raise type(errors[0])(f"{os.fspath(path)}: " + "; ".join(str(error) for error in errors))
     # Until version 2, evidence stood among the facts.
-    facts = parse_provenance(form.comments(text)).items()
-    return Defaults(values, {name: fact for name, fact in facts if not name.startswith("evidence ")})
+    facts = parse_provenance(form.list_comments(text)).items()
+    kept = {name: fact for name, fact in facts if not name.startswith("evidence ")}
+    return Defaults(values, kept, allocator)
 
 
-def _is_readable(path: Path, tunables: Mapping[str, Tunable] | None) -> bool:
+def _is_readable(path: Path, allocator: Allocator | None) -> bool:
     try:
-        return bool(read_defaults(path, tunables=tunables).values)
+        return bool(read_defaults(path, allocator=allocator).values)
     except WorkbenchError:
         return False
 
@@ -198,20 +201,22 @@ def recognise_format(path: str, text: str) -> Format:
     for form in FORMATS.values():
         if path.endswith(form.suffix):
             return form
-    for form in (HEADER, TOML, ENVIRONMENT):
+    for form in (HEADER, TOML, *DEPLOYMENTS, ENVIRONMENT):
         if form.recognises(text):
             return form
-    raise BadParameter(f"{path}: no settings in it; expected an environment file, TOML or a C header")
+    raise BadParameter(
+        f"{path}: no settings in it; expected {', '.join(form.title for form in FORMATS.values())}"
+    )
 
 
-def _choose_tunables(count: Callable[[Mapping[str, Tunable]], int]) -> Mapping[str, Tunable]:
-    """Those of the allocator that most are found with."""
-    names = [row.name for row in rows() if row.is_tunable and not row.in_process]
-    return max((tunables_of([name]) for name in names), key=count)
+def _choose_allocator(count: Callable[[Allocator], int], title: str | None = None) -> Allocator:
+    """That which most are found with; of several, the one that the file names."""
+    known = [one for one in allocators() if one.available and one.is_tunable]
+    return max(known, key=lambda one: (count(one), one.name == title))
 
 
-def _find_places(form: Format, known: Mapping[str, Tunable]) -> dict[str, Tunable]:
-    return {name: tunable for tunable in known.values() for name in form.identify(tunable)}
+def _find_places(form: Format, allocator: Allocator) -> dict[str, Tunable]:
+    return {form.identify(one, allocator): one for one in allocator.tunables.values()}
 
 
 def _decode(
@@ -219,7 +224,7 @@ def _decode(
 ) -> tuple[Tunable, Value]:
     tunable = by_identifier.get(assignment.identifier)
     if tunable is None:
-        raise UnknownTunable(describe_unknown("tunable", assignment.identifier, by_identifier))
+        raise UnknownTunable(describe_unknown("tunable", assignment.identifier, filter(None, by_identifier)))
     return tunable, form.decode(tunable, assignment.text)
 
 

@@ -55,7 +55,7 @@ def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
     text = read_text(path)
     form = recognise_format(os.fspath(path), text)
     try:
-        content = read_table(text) if form is TOML else read_comments(form.comments(text))
+        content = read_table(text) if form is TOML else read_comments(form.list_comments(text))
         if content is None:
             return None
         evidence = Evidence.from_dict(content)

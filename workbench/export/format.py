@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.allocators import spell
+from workbench.allocators import Allocator, spell
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter
 
-TITLE = "Defaults of HAKMEM, written by the workbench."
+_TITLE = re.compile("Defaults of (.+), written by the workbench.")
+
+
+def write_title(allocator: str) -> str:
+    """The first line of a file."""
+    return f"Defaults of {allocator}, written by the workbench."
+
+
+def read_title(text: str) -> str | None:
+    """Whose defaults a text says it holds; None if it says nothing."""
+    match = _TITLE.search(text)
+    return match[1] if match else None
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,7 @@ class Assignment:
     identifier : str
         The tunable as the file calls it: environment variable, name, or macro.
     text : str
-        The value as text that `Tunable.parse` or `Format.decode` understands.
+        The value as text that `Format.decode` understands.
     line : int
         Line of the file, from 1; 0 if the format does not tell.
     """
@@ -34,47 +47,64 @@ class Assignment:
 
 
 @dataclass(frozen=True)
-class Format:
+class Format(ABC):
     """One format: how values become text and text becomes values.
 
     Attributes
     ----------
-    name, title, suffix, file_name, help : str
-        Name on the command line, name for people, ending of such files, how one is called if nobody says
-        otherwise, and one line for people.
-    identify : callable
-        The identifiers of a tunable in this format: the one written first, then others understood.
-    render : callable
-        Whole text of a file, from lines of provenance (already safe in any comment), values, tunables.
-    scan : callable
-        The assignments of a text; raises BadParameter with the line for what it cannot read.
-    comments : callable
-        The texts of a file's leading comment lines, without the comment signs.
-    recognises : callable
-        Whether a text looks like this format.
-    decode : callable
-        The value of an assignment.
-    expand : callable
-        The assignments with those of tunables that share an identifier taken apart.
+    name, title, suffix, help : str
+        Name on the command line, name for people, ending of such files, and one line for people.
     """
 
     name: str
     title: str
     suffix: str
-    file_name: str
     help: str
-    identify: Callable[[Tunable], Sequence[str]]
-    render: Callable[[Sequence[str], Mapping[str, Value], Mapping[str, Tunable]], str]
-    scan: Callable[[str], list[Assignment]]
-    comments: Callable[[str], list[str]]
-    recognises: Callable[[str], bool]
-    decode: Callable[[Tunable, str], Value]
-    expand: Callable[[list[Assignment], Mapping[str, Tunable]], list[Assignment]] = lambda found, _: found
 
+    def name_file(self, allocator: str) -> str:
+        """How a file is called if nobody says otherwise."""
+        return allocator + self.suffix
 
-def parse_text(tunable: Tunable, text: str) -> Value:
-    """Read the value of `text`, checked against the tunable's range."""
-    return tunable.parse(text)
+    def identify(self, tunable: Tunable, allocator: Allocator) -> str:
+        """What a tunable is called in a file; empty if it cannot be in one."""
+        del allocator
+        return tunable.name
+
+    @abstractmethod
+    def render(self, comments: Sequence[str], values: Mapping[str, Value], allocator: Allocator) -> str:
+        """The whole text of a file; the comments are safe in any format."""
+
+    @abstractmethod
+    def scan(self, text: str) -> list[Assignment]:
+        """The assignments of a text.
+
+        Raises
+        ------
+        BadParameter
+            With the line that it cannot read.
+        """
+
+    def expand(self, found: list[Assignment], allocator: Allocator) -> list[Assignment]:
+        """The assignments with those of tunables that share an identifier taken apart."""
+        del allocator
+        return found
+
+    def decode(self, tunable: Tunable, text: str) -> Value:
+        """Read the value of an assignment, checked against the tunable's range."""
+        return tunable.parse(text)
+
+    @abstractmethod
+    def recognises(self, text: str) -> bool:
+        """Whether a text looks like this format."""
+
+    def list_comments(self, text: str) -> list[str]:
+        """The texts of a file's leading comment lines, without the comment signs."""
+        found = []
+        for line in text.split("\n"):
+            if not line.startswith("#"):
+                break
+            found.append(line[1:].strip())
+        return found
 
 
 def describe_value(tunable: Tunable, value: Value) -> str:
@@ -94,16 +124,6 @@ def group_values(
         if name in values:
             groups.setdefault(tunable.group, []).append((tunable, values[name]))
     return list(groups.items())
-
-
-def leading_hash_comments(text: str) -> list[str]:
-    """Texts of the lines starting with '#' before the first line that does not."""
-    found = []
-    for line in text.split("\n"):
-        if not line.startswith("#"):
-            break
-        found.append(line[1:].strip())
-    return found
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

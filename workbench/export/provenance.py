@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from workbench.allocators import spell
-from workbench.control import Tunable, Value
+from workbench.allocators import Allocator, spell
+from workbench.control import Value
 from workbench.processes.machine import date_now, describe_origin
 
 #: Named facts, in the order they are written.
@@ -20,9 +20,8 @@ UNSAFE_PAIRS = {"*/": "*\\u002f", "/*": "/\\u002a", "??": "?\\u003f"}
 
 def describe_provenance(
     values: Mapping[str, Value],
-    tunables: Mapping[str, Tunable],
+    allocator: Allocator,
     *,
-    build: str = "",
     workload: str | None = None,
     parameters: Mapping[str, float] | None = None,
     threads: Value | None = None,
@@ -33,10 +32,8 @@ def describe_provenance(
 
     Parameters
     ----------
-    values, tunables
-        The values to be exported and their descriptors.
-    build : str
-        The allocator's build, as its control block tells.
+    values, allocator
+        The values to be exported, and whose they are.
     workload, parameters, threads, seed
         The work they were tuned on, as far as it was one of the workbench.
     process : str, optional
@@ -48,9 +45,9 @@ def describe_provenance(
         Facts in order; machine, kernel, CPU, versions and date (UTC) are added here.
     """
     changed = [
-        f"{name} {spell(values[name])} (default {spell(tunable.default)})"
-        for name, tunable in tunables.items()
-        if name in values and values[name] != tunable.default
+        f"{name} {spell(values[name])} (default {spell(default)})"
+        for name, default in allocator.defaults.items()
+        if name in values and values[name] != default
     ]
     facts = {
         "workload": workload,
@@ -58,7 +55,7 @@ def describe_provenance(
         "threads": threads,
         "seed": seed,
         "process": process,
-        "allocator build": build,
+        "allocator build": allocator.block.info.build,
         **describe_origin(),
         "date": date_now(),
         "changed": ", ".join(changed) or "nothing",

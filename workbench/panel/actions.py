@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.allocators import Preset
+from workbench.allocators import Preset, allocator_of
 from workbench.errors import BadParameter
 from workbench.export import describe_provenance, write_defaults
 from workbench.panel import protocol
@@ -82,21 +82,21 @@ class Actions:
         session, settings = self._session, self._session.settings
         target = session.target
         run = target.spec if target else None
-        block = target.allocator_block if target and target.allocator_block else settings.allocator.block
-        values = settings.requested()
+        block = target.allocator_block if target else None
+        allocator = allocator_of(block) if block else settings.allocator
+        values = allocator.choose_given(settings.requested())
         provenance = describe_provenance(
             values,
-            settings.tunables,
-            build=block.info.build,
+            allocator,
             workload=run.workload if run else None,
             parameters=run.parameters if run else None,
             threads=run.resolve().threads if run else None,
             seed=run.seed if run else None,
-            process=f"{target.pid} {block.info.command}" if target and not run else None,
+            process=f"{target.pid} {block.info.command}" if target and block and not run else None,
         )
         path = path.strip()
         if not path:
             raise BadParameter("export: name a file")
-        write_defaults(path, format, values, provenance, tunables=settings.tunables)
+        write_defaults(path, format, values, provenance, allocator=allocator)
         session.tell(f"exported the values to {path}")
         return f"wrote {path}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import functools
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Generic, TypeVar, cast
 
-from workbench.allocators import allocators, rows
+from workbench.allocators import Allocator, allocators, rows
 from workbench.control import Tunable
 from workbench.datasets import known_datasets
 from workbench.errors import WorkbenchError
@@ -24,11 +24,30 @@ from workbench.panel.tuner import Tuner
 from workbench.traces import SUFFIX
 from workbench.workloads import REPLAY, get_workload, known_workloads
 
+T = TypeVar("T")
+
 # The workload that a form shows before another is chosen.
 FIRST_CHOICE = "phases"
 PROCESSES_INTERVAL_S = 2.0
 TRACES_INTERVAL_S = 3.0
 MAXIMUM_TRACE_FILES = 50
+
+
+class Rarely(Generic[T]):
+    """What a slow look finds, looked for again when it is some seconds old."""
+
+    def __init__(self, interval_s: float, find: Callable[[], T]) -> None:
+        self._interval_s = interval_s
+        self._find = find
+        self._until_s = -math.inf
+
+    def get(self) -> T:
+        """What was found last."""
+        now_s = time.monotonic()
+        if now_s >= self._until_s:
+            self._until_s = now_s + self._interval_s
+            self._found = self._find()
+        return self._found
 
 
 class StateBook:
@@ -51,12 +70,12 @@ class StateBook:
         self._actions = actions
         self._tuner = tuner
         self._sent: dict[str, object] = {}
+        self._fixed: protocol.StateParts | None = None
         # Costly to describe, so described once for each table of tunables.
         self._tunables: Mapping[str, Tunable] = {}
         self._controls: list[protocol.ControlGroup] = []
-        # What is slow to find is kept as long as the number of the interval is the same.
-        self._traces = functools.lru_cache(maxsize=1)(lambda _: find_traces())
-        self._processes = functools.lru_cache(maxsize=1)(lambda _: self._find_processes())
+        self._traces = Rarely(TRACES_INTERVAL_S, find_traces)
+        self._processes = Rarely(PROCESSES_INTERVAL_S, self._find_processes)
 
     def forget(self) -> None:
         """A view came: everything is sent again."""
@@ -66,38 +85,34 @@ class StateBook:
     def take_changes(self) -> protocol.StateParts:
         """Parts that changed since the last call."""
         parts = self._describe()
-        changed = {
-            name: part for name, part in parts.items() if name not in self._sent or self._sent[name] != part
-        }
+        changed = {name: part for name, part in parts.items() if not self._is_known(name, part)}
         self._sent.update(changed)
         if "controls" in changed and "values" in parts:
             changed["values"] = parts["values"]
         return cast(protocol.StateParts, changed)
 
-    @functools.cached_property
-    def _fixed(self) -> protocol.StateParts:
-        """What does not change."""
-        formats = FORMATS.values()
-        return {
-            "workloads": _describe_workloads(),
-            "allocators": _describe_allocators(),
-            "formats": [
-                {"name": one.name, "label": one.title, "file_name": one.file_name} for one in formats
-            ],
-        }
+    def _is_known(self, name: str, part: object) -> bool:
+        sent = self._sent.get(name)
+        return name in self._sent and (sent is part or sent == part)
 
     def _describe(self) -> protocol.StateParts:
         """All parts as they are now."""
+        if self._fixed is None:
+            self._fixed = {
+                "workloads": _describe_workloads(),
+                "allocators": _describe_allocators(),
+            }
         session, settings = self._session, self._session.settings
         if self._tunables is not settings.tunables:
             self._tunables = settings.tunables
             self._controls = describe_controls(self._tunables.values())
         parts: protocol.StateParts = {
             **self._fixed,
+            "formats": _describe_formats(settings.allocator),
             "controls": self._controls,
             "charts": session.charts,
-            "processes": self._processes(time.monotonic() // PROCESSES_INTERVAL_S),
-            "traces": self._traces(time.monotonic() // TRACES_INTERVAL_S),
+            "processes": self._processes.get(),
+            "traces": self._traces.get(),
             "history": settings.describe_history(),
             "run": {
                 "state": session.state if session.is_process_alive else "idle",
@@ -120,9 +135,9 @@ class StateBook:
             parts["presets"] = self._actions.describe_presets()
         return parts
 
-    def _find_processes(self) -> list[protocol.Choice]:
+    def _find_processes(self) -> list[protocol.Process]:
         return [
-            protocol.Choice(str(info.path), f"{info.pid} {info.command[:40]}", info.command)
+            {"path": str(info.path), "label": f"{info.pid} {info.command[:40]}", "command": info.command}
             for info in self._session.find_processes()
         ]
 
@@ -156,6 +171,14 @@ def _describe_workloads() -> list[protocol.Workload]:
     ]
 
 
+def _describe_formats(allocator: Allocator) -> list[protocol.ExportFormat]:
+    return [
+        {"name": form.name, "label": form.title, "file_name": form.name_file(allocator.name)}
+        for form in FORMATS.values()
+        if allocator.macros or form is not FORMATS["header"]
+    ]
+
+
 def _describe_allocators() -> list[protocol.Allocator]:
     described = []
     for one in allocators():
@@ -171,15 +194,15 @@ def _describe_allocators() -> list[protocol.Allocator]:
     return described
 
 
-def find_traces() -> list[protocol.Choice]:
+def find_traces() -> list[protocol.TraceChoice]:
     """What can be replayed: datasets by name, then the files of the folder, newest first."""
-    found: list[protocol.Choice] = []
+    found: list[protocol.TraceChoice] = []
     with contextlib.suppress(WorkbenchError):
-        found += [protocol.Choice(name, card.help) for name, card in known_datasets().items()]
+        found += [{"value": name, "label": card.help} for name, card in known_datasets().items()]
     dated = []
     for path in Path().glob(f"*{SUFFIX}"):
         with contextlib.suppress(OSError):  # it is gone again
             dated.append((path.stat().st_mtime_ns, path))
     newest = sorted(dated, reverse=True)[:MAXIMUM_TRACE_FILES]
-    found += [protocol.Choice(str(path), "in this folder") for _, path in newest]
+    found += [{"value": str(path), "label": "in this folder"} for _, path in newest]
     return found

@@ -45,8 +45,10 @@ def _name_time(time_us: float) -> str:
 
 def name_sites(sites: pd.DataFrame) -> list[str]:
     """Call sites as module+offset, each once."""
-    places = sites[["module", "offset"]].itertuples(index=False)
-    return [f"{module or '?'}+{offset:#x}" for module, offset in places]
+    return [
+        f"{module or '?'}+{offset:#x}"
+        for module, offset in zip(sites["module"], sites["offset"], strict=True)
+    ]
 
 
 def spread_lifetimes(frame: pd.DataFrame) -> pd.DataFrame:

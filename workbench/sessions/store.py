@@ -25,7 +25,8 @@ from workbench.sessions.layout import (
     make_samples_schema,
     name_sample_column,
 )
-from workbench.sessions.recorder import Column, Sample
+from workbench.sessions.recorder import Sample
+from workbench.sessions.sampler import Column
 from workbench.sessions.stream import StreamFile, join_batches, read_stream_schema, write_parquet
 
 FLUSH_INTERVAL_S = 1.0
@@ -106,7 +107,9 @@ class SessionWriter:
     def add_sample(self, sample: Sample, columns: Iterable[Column]) -> None:
         """Adds a row; `columns` describes every line there is."""
         if self.is_recording:
-            self._columns = {column.key: column for column in columns} | self._columns
+            for column in columns:
+                if column.key not in self._columns:
+                    self._columns[column.key] = column
             self._samples.append(sample)
 
     def add_events(self, batch: EventBatch) -> None:
@@ -241,7 +244,10 @@ class SessionWriter:
 def finish_tables(folder: Path) -> None:
     """Makes each table of a recording Parquet, and takes its streams away once that is done.
 
-    If a table cannot be read or written, that raises OSError or WorkbenchError, and its streams stay.
+    Raises
+    ------
+    OSError, WorkbenchError
+        If a table cannot be read or written; its streams stay.
     """
     for table in SCHEMAS:
         paths = list_streams(folder, table)

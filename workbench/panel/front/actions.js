@@ -10,6 +10,7 @@ export class Actions {
     this.send = send;
     /** @type {ExportFormat[]} */
     this.formats = [];
+    this.suggested = "";
     this.asked = ""; // the preset that is to be deleted, if the question is answered with yes
     this.preset = make("select", { "aria-label": "Preset", onchange: () => this.choosePreset() });
     this.undo = makeButton("Undo", "hak-small", () => send({ type: "undo" }));
@@ -97,9 +98,9 @@ export class Actions {
 
   // A name that somebody typed stays.
   suggestPath() {
-    const chosen = this.formats.find(({ name }) => name === this.format.value);
-    const isOurs = this.path.value === "" || this.formats.some((format) => format.file_name === this.path.value);
-    if (chosen && isOurs) this.path.value = chosen.file_name;
+    const name = this.formats.find((format) => format.name === this.format.value)?.file_name ?? "";
+    if (["", this.suggested].includes(this.path.value)) this.path.value = name;
+    this.suggested = name;
   }
 
   choosePreset() {
