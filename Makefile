@@ -173,7 +173,7 @@ compilers: check-packages setup ## Build what is installed with gcc and with cla
 	done
 
 .PHONY: stress
-stress: check-packages setup ## Run the allocator's stress test and all workloads under ASan, UBSan and TSan.
+stress: check-packages setup ## Run stress tests of the allocator and the agent, and all workloads, under ASan, UBSan and TSan.
 	@for build in asan=address ubsan=undefined tsan=thread; do \
 	    folder=build/$${build%=*}; sanitizer=$${build#*=}; \
 	    echo "stress test, $$sanitizer sanitizer"; \
@@ -181,6 +181,7 @@ stress: check-packages setup ## Run the allocator's stress test and all workload
 	        -DHAKMEM_PYTHON=OFF -DHAKMEM_SANITIZER=$$sanitizer >/dev/null; \
 	    cmake --build $$folder -- --quiet; \
 	    $$folder/stress; \
+	    $$folder/agent_threads; \
 	    PYTHON=$(BIN)/python scripts/stress_workloads.sh $$folder; \
 	done
 

@@ -144,17 +144,14 @@ def try_claim(claim: Claim, rounds: int, folder: str) -> pd.DataFrame:
 
 def _find(name: str, sides: list[list[Result | None]], published: Published) -> dict[str, float | str | None]:
     quantity = QUANTITIES[name]
-    values = np.array(
-        [
-            [
-                quantity.read(one) if one and (one.is_measured or name == SURVIVAL) else math.nan
-                for one in side
-            ]
-            for side in sides
-        ]
-    )
+    is_counted = name == SURVIVAL  # whatever came of a run
+
+    def read(one: Result | None) -> float:
+        return quantity.read(one) if one and (one.is_measured or is_counted) else math.nan
+
+    values = np.array([[read(one) for one in side] for side in sides])
     pairs = int(np.isfinite(values).all(axis=0).sum())
-    if name == SURVIVAL:
+    if is_counted:
         value, other = values.mean(axis=1)
         ours, theirs = (
             stats.binomtest(int(side.sum()), len(side)).proportion_ci(_SHARE_CONFIDENCE) for side in values
@@ -168,9 +165,8 @@ def _find(name: str, sides: list[list[Result | None]], published: Published) -> 
         verdict = "the same" if ratio.is_same and ratio.verdict == "cannot tell" else ratio.verdict
         bounds = np.array([ratio.estimate, ratio.low, ratio.high])  # exponentials of what was judged
         with np.errstate(divide="ignore"):
-            effect, low, high = np.where(
-                bounds == 0, -np.inf, np.log(bounds) if is_share else bounds - 1
-            ).tolist()
+            told = np.log(bounds) if is_share else bounds - 1
+        effect, low, high = np.where(bounds == 0, -np.inf, told).tolist()
         pairs = ratio.pairs
         value, other = (np.median(side[np.isfinite(side)]) if pairs else math.nan for side in values)
     effect, low, high = 100 * effect, 100 * low, 100 * high
@@ -229,12 +225,8 @@ def draw_claim(frame: pd.DataFrame) -> go.Figure:
             label = f"{one['work']} · {one['variant']}"
             if one["published"] != "–":
                 said = [float(bound) for bound in one["published"].split(" to ")]
-                style = {
-                    "line": {"width": 9, "color": _COLORS["published"]},
-                    "mode": "lines",
-                    "opacity": 0.55,
-                }
-                figure.add_scatter(x=said, y=[label] * 2, name="published", row=row, col=1, **style)
+                band = {"mode": "lines", "opacity": 0.55, "line": {"width": 9, "color": _COLORS["published"]}}
+                figure.add_scatter(x=said, y=[label] * 2, name="published", row=row, col=1, **band)
             bounds = {"array": [one["high"] - one["effect"]], "arrayminus": [one["effect"] - one["low"]]}
             has_interval = math.isfinite(one["high"] - one["low"])
             figure.add_scatter(

@@ -46,14 +46,12 @@ def show(panel: PanelPage, seconds: float) -> None:
     part_ms = seconds * 1000 / 4
     panel.start("phases", Threads="1")
     panel.page.wait_for_timeout(part_ms)
-    entry = panel.control("tls.grow_percent").get_by_role("textbox")
-    entry.fill("60 %")
-    entry.press("Enter")
+    for name, text in (("tls.grow_percent", "60 %"), ("tls.max_slots", "1024 slots")):
+        entry = panel.control(name).get_by_role("textbox")
+        entry.fill(text)
+        entry.press("Enter")
+        panel.page.wait_for_timeout(part_ms)
     panel.page.wait_for_timeout(part_ms)
-    entry = panel.control("tls.max_slots").get_by_role("textbox")
-    entry.fill("1024 slots")
-    entry.press("Enter")
-    panel.page.wait_for_timeout(2 * part_ms)
 
 
 def main() -> None:

@@ -8,8 +8,7 @@ import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
-from typing import Any
+from types import FunctionType, ModuleType
 
 from sphinx.pycode import ModuleAnalyzer
 
@@ -62,9 +61,7 @@ def describe(room: ModuleType, name: str) -> PublicName:
     if inspect.isclass(value):
         # A docstring that is inherited says nothing about the class.
         text = inspect.cleandoc(vars(value)["__doc__"] or "")
-        members = tuple(
-            f"{name}.{member}" for member, found in _list_members(value) if not inspect.getdoc(found)
-        )
+        members = tuple(f"{name}.{member}" for member in _list_undocumented(value))
         return PublicName(room.__name__, name, home, "class", text, members)
     if inspect.isroutine(value) or inspect.ismodule(value):
         kind = "module" if inspect.ismodule(value) else "function"
@@ -94,11 +91,12 @@ def find_undocumented() -> list[str]:
     return found
 
 
-def _list_members(value: type) -> Iterator[tuple[str, Any]]:
+def _list_undocumented(value: type) -> Iterator[str]:
     for member, found in vars(value).items():
-        function = found.__func__ if isinstance(found, classmethod | staticmethod) else found
-        if not member.startswith("_") and (inspect.isfunction(function) or isinstance(found, property)):
-            yield member, function
+        function = getattr(found, "__func__", found)
+        is_shown = not member.startswith("_") and isinstance(function, FunctionType | property)
+        if is_shown and not inspect.getdoc(function):
+            yield member
 
 
 def _find_comment(room: ModuleType, name: str) -> str:

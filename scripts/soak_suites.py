@@ -12,7 +12,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.soak_runs import BUILD, NotKept, preloaded, run_logged
@@ -95,29 +94,17 @@ def fetch_source(row: str, package: str) -> Path:
     return whole
 
 
-@dataclass
 class RedisRun:
-    """One way to run the tests.
+    """One way to run the tests; `port` is the first of 3000 that its servers take."""
 
-    Parameters
-    ----------
-    name : str
-        Of its folder.
-    environment : dict of str to str
-        Beside this process's own.
-    port : int
-        The first of 3000 that its servers take.
-    """
-
-    name: str
-    environment: dict[str, str]
-    port: int
-    cases: Counter[str] = field(default_factory=Counter)
-    failed: set[tuple[str, str]] = field(default_factory=set)  # unit, case
-
-    def prepare(self, source: Path) -> None:
-        """A copy of the tests, with the installed programs where they look for built ones."""
-        self.folder = SUITES / f"redis_{self.name}"
+    def __init__(self, name: str, environment: dict[str, str], port: int, source: Path) -> None:
+        self.name = name
+        self.environment = environment
+        self.port = port
+        self.cases: Counter[str] = Counter()
+        self.failed: set[tuple[str, str]] = set()  # unit, case
+        # A copy of the tests, with the installed programs where they look for built ones.
+        self.folder = SUITES / f"redis_{name}"
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(source, self.folder, symlinks=True)
         for program in ("server", "cli", "benchmark", "check-aof", "check-rdb", "sentinel"):
@@ -159,10 +146,8 @@ def run_redis(size: str) -> str:
     """Redis's own tests on the installed server: each case must end as it does without the preload."""
     source = fetch_source("redis", "redis-tools")
     units = REDIS_UNITS[size].split()
-    without, under = RedisRun("without", {}, 21000), RedisRun("with", preloaded(), 25000)
+    without, under = RedisRun("without", {}, 21000, source), RedisRun("with", preloaded(), 25000, source)
     runs = (without, under)
-    for run in runs:
-        run.prepare(source)
     # Both at once: most of their time they wait.
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda run: run.run_first(units), runs))

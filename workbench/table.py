@@ -11,6 +11,7 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 _GAP = "  "
@@ -78,12 +79,11 @@ def lay_out(table: Table, width: int | None) -> Layout:
         name: min(natural[name], max(_LEAST_WIDTH, text_width(name))) if name in flexible else natural[name]
         for name in table.columns
     }
-    kept, left_out = list(table.columns), []
+    kept = list(table.columns)
     for name in table.dropped:
         if _sum_up(least[each] for each in kept) <= width:
             break
         kept.remove(name)
-        left_out.append(name)
     if _sum_up(least[name] for name in kept) > width:
         return Layout(_stack_rows(table, width), is_stacked=True)
     widths = {name: least[name] for name in kept}
@@ -92,7 +92,7 @@ def lay_out(table: Table, width: int | None) -> Layout:
         more = min(spare, natural[name] - widths[name])
         widths[name] += more
         spare -= more
-    return Layout(_write_rows(table, widths), [name for name in table.columns if name in left_out])
+    return Layout(_write_rows(table, widths), [name for name in table.columns if name not in kept])
 
 
 def text_width(text: str) -> int:
@@ -130,10 +130,10 @@ def _write_rows(table: Table, widths: dict[str, int]) -> list[str]:
     lines = []
     for row in [table.columns, *table.rows]:
         cells = [_fit(table, name, row[number], widths[name]) for number, name in places]
-        for part in range(max(len(cell) for cell in cells)):
+        for parts in zip_longest(*cells, fillvalue=""):
             line = [
-                _pad(cell[part] if part < len(cell) else "", widths[name], name in table.right)
-                for cell, (_, name) in zip(cells, places, strict=True)
+                _pad(part, widths[name], name in table.right)
+                for part, (_, name) in zip(parts, places, strict=True)
             ]
             lines.append(_GAP.join(line).rstrip())
     return lines

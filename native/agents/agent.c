@@ -6,7 +6,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +15,6 @@
 #include "system_call.h"
 #include "writer_group.h"
 #include "system_clock.h"
-
-#define EXPORT __attribute__((visibility("default")))
 
 enum { EVENT_CAPACITY = 256 };
 
@@ -72,7 +69,7 @@ double agent_read(const struct agent *agent, uint32_t index)
     return isfinite(value) ? value : agent->effective[index];
 }
 
-static enum hak_access read_access(void)
+enum hak_access agent_read_access(void)
 {
     const char *text = getauxval(AT_SECURE) ? "off" : getenv("HAKMEM_CONTROL");
     if (text && strcmp(text, "off") == 0)
@@ -127,7 +124,7 @@ static bool publish(struct agent *agent, const struct agent_found *found)
     static struct hak_tunable tunables[AGENT_MOST_SETTINGS];
     static struct hak_axis_item items[AGENT_MOST_SETTINGS];
     const struct agent_allocator *allocator = agent->allocator;
-    const enum hak_access access = read_access();
+    const enum hak_access access = agent_read_access();
     uint32_t count = 0;
     for (uint32_t i = 0; i < allocator->setting_count && count < AGENT_MOST_SETTINGS; i++) {
         double value = allocator->get(i);
@@ -211,7 +208,7 @@ static void explain(const struct hak_block *block)
 }
 
 /* A name to tell this copy of the library from another. */
-EXPORT const char *hak_agent_build(void)
+AGENT_EXPORT const char *hak_agent_build(void)
 {
     return HAK_COMPILER;
 }
@@ -261,7 +258,7 @@ static void start_agents(void)
 
 static pid_t process; /* that was started; 0: none yet. Its children have blocks to make, and no helpers yet. */
 
-EXPORT const char *hak_agent_start(void)
+const char *agent_start(void)
 {
     pid_t own = (pid_t)SYSTEM_CALL(SYS_getpid);
     if (own == process)
@@ -278,90 +275,19 @@ EXPORT const char *hak_agent_start(void)
     return told;
 }
 
+AGENT_EXPORT const char *hak_agent_start(void)
+{
+    return agent_start();
+}
+
+void agent_after_fork(void)
+{
+    if (process != 0)
+        agent_start();
+}
+
 __attribute__((destructor)) static void end(void)
 {
     for (int i = 0; i < agent_count; i++)
         hak_block_end(&agents[i].block);
-}
-
-/* ---- calls of the C library that go by ------------------------------------------------------- */
-
-typedef int main_function(int count, char **words, char **environment);
-
-static main_function *program_main;
-static int (*next___libc_start_main)(main_function *function, int count, char **words, void (*init)(void),
-                                     void (*fini)(void), void (*loader_fini)(void), void *stack_end);
-static pid_t (*next_fork)(void);
-static int (*next_daemon)(int keeps_folder, int keeps_output);
-static int (*next_forkpty)(int *terminal, char *name, const struct termios *mode, const struct winsize *size);
-
-/* POSIX says dlsym's result is a function; ISO C has no such cast. */
-#define FIND_NEXT(function)                                                                                          \
-    do {                                                                                                              \
-        void *address = dlsym(RTLD_NEXT, #function);                                                                  \
-        memcpy(&next_##function, &address, sizeof address);                                                           \
-    } while (0)
-
-/* By a constructor, so that a fork looks nothing up; another library's constructor may fork earlier. */
-__attribute__((constructor)) static void find_next(void)
-{
-    FIND_NEXT(__libc_start_main);
-    FIND_NEXT(fork);
-    FIND_NEXT(daemon);
-    FIND_NEXT(forkpty);
-}
-
-static int start_main(int count, char **words, char **environment)
-{
-    const char *when = getenv("HAKMEM_AGENT");
-    if (read_access() != HAK_ACCESS_OFF && (!when || strcmp(when, "on-demand") != 0)) {
-        const char *line = hak_agent_start();
-        for (size_t length; *line; line += length + (line[length] != 0)) {
-            length = strcspn(line, "\n");
-            dprintf(STDERR_FILENO, "workbench-agent: %.*s\n", (int)length, line);
-        }
-    }
-    return program_main(count, words, environment);
-}
-
-/* The agent starts just before main: an allocator that is written in C++ (tcmalloc) is ready when its constructors have
- * run, and in which order a program's libraries have theirs run depends on how they were named. */
-EXPORT int __libc_start_main(main_function *function, int count, char **words, void (*init)(void),
-                             void (*fini)(void), void (*loader_fini)(void), void *stack_end)
-{
-    if (!next___libc_start_main)
-        find_next();
-    program_main = function;
-    return next___libc_start_main(start_main, count, words, init, fini, loader_fini, stack_end);
-}
-
-/* What a call that forks has returned: 0 in the child. */
-static int note_fork(int result)
-{
-    int saved_errno = errno;
-    if (result == 0 && process != 0)
-        hak_agent_start();
-    errno = saved_errno;
-    return result;
-}
-
-EXPORT pid_t fork(void)
-{
-    if (!next_fork)
-        find_next();
-    return note_fork(next_fork());
-}
-
-EXPORT int daemon(int keeps_folder, int keeps_output)
-{
-    if (!next_daemon)
-        find_next();
-    return note_fork(next_daemon(keeps_folder, keeps_output));
-}
-
-EXPORT int forkpty(int *terminal, char *name, const struct termios *mode, const struct winsize *size)
-{
-    if (!next_forkpty)
-        find_next();
-    return note_fork(next_forkpty(terminal, name, mode, size));
 }

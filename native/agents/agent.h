@@ -3,6 +3,7 @@
  *   find     which object malloc comes from, and the symbols of allocators
  *   <name>   one allocator: its table <name>.def, and how its own functions read and set
  *   agent    one block for each allocator that is found; the life of a process: start, fork, end
+ *   process  (agent_process.c) the calls of the C library by which a preloaded agent starts by itself
  *   helper   (agent_helper.c) the thread of a block: sleeps until a reader looks, sets what was asked for, measures
  *
  * The library defines no malloc, so its place among preloads does not matter.
@@ -95,6 +96,16 @@ static inline uint64_t agent_data_bytes(const struct agent *agent)
 /* `error`: of a refusal, 0 if it was none. */
 void agent_append_event(struct agent *agent, enum agent_event kind, uint32_t index, double before, double after,
                         int error);
+
+#define AGENT_EXPORT __attribute__((visibility("default")))
+
+AGENT_EXPORT const char *hak_agent_start(void);
+/* The same of this copy of the library, whatever others are there. */
+const char *agent_start(void);
+/* In a child of fork: starts what was started in its parent. */
+void agent_after_fork(void);
+/* HAKMEM_CONTROL. */
+enum hak_access agent_read_access(void);
 
 /* Starts the agent's thread. In a child of fork (is_child) the thread makes the child's block first. */
 void helper_start(struct agent *agent);

@@ -62,7 +62,7 @@ static uintptr_t find_in_table(const struct file *file, const Elf64_Shdr *table,
     const Elf64_Sym *symbols = part(file, table->sh_offset, count, sizeof *symbols);
     const char *text = part(file, names->sh_offset, names->sh_size, 1);
     for (size_t i = 0; symbols && text && i < count; i++)
-        if (ELF64_ST_TYPE(symbols[i].st_info) <= STT_FUNC && symbols[i].st_value && symbols[i].st_name + length <= names->sh_size &&
+        if (ELF64_ST_TYPE(symbols[i].st_info) == STT_FUNC && symbols[i].st_value && symbols[i].st_name + length <= names->sh_size &&
             memcmp(text + symbols[i].st_name, name, length) == 0)
             return symbols[i].st_value;
     return 0;

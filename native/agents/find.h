@@ -16,8 +16,8 @@
 bool find_serves(const void *address);
 /* The path of that object; "" if nothing is known of it. */
 const char *find_server(void);
-/* The symbol as the program's libraries see it; if malloc is the program's own, also one that the program keeps to
- * itself. NULL: there is none. */
+/* The symbol as the program's libraries see it; if malloc is the program's own, also a function that the program keeps
+ * to itself. NULL: there is none. */
 void *find_symbol(const char *name);
 /* The same, also where malloc is not the program's: from the symbol table of its file, unless it was stripped. */
 void *find_program_symbol(const char *name);

@@ -25,6 +25,13 @@ static double get(const char *name, size_t bytes)
     return mallctl(name, &value, &got, NULL, 0) == 0 && got == bytes ? (double)value : AGENT_ABSENT;
 }
 
+/* A count of this build's, or 0. */
+static uint64_t get_statistic(const char *name, size_t bytes)
+{
+    double value = get(name, bytes);
+    return value == AGENT_ABSENT ? 0 : (uint64_t)value;
+}
+
 static int set(const char *name, size_t bytes, double value)
 {
     int64_t word = (int64_t)value;
@@ -81,6 +88,7 @@ static void begin_epoch(void)
 
 #define ALL "stats.arenas.4096." /* the sums over all arenas */
 #define GET(name, type) get(name, sizeof(type))
+#define STAT(name, type) get_statistic(name, sizeof(type))
 #define SET(name, type) set(name, sizeof(type), value)
 #define GET_ARENAS(suffix, type) get_arenas(suffix, sizeof(type))
 #define SET_ARENAS(suffix, type) set_arenas(suffix, sizeof(type), value)

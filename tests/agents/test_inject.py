@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,7 +98,7 @@ def assert_serves(pid: int, kind: str = "glibc") -> None:
 def test_a_program_that_allocates_all_the_time(number: int, busy: Path) -> None:
     del number
     with running(busy) as program:
-        assert inject(program.pid) == ""
+        assert inject(program.pid) == (["glibc"], [])
         assert_serves(program.pid)
 
 
@@ -104,7 +106,7 @@ def test_a_program_that_allocates_all_the_time(number: int, busy: Path) -> None:
 def test_python_with_threads(number: int) -> None:
     del number
     with running("/usr/bin/python3", "-c", PYTHON, PYTHONMALLOC="malloc") as program:
-        assert inject(program.pid) == ""
+        assert inject(program.pid) == (["glibc"], [])
         assert_serves(program.pid)
 
 
@@ -116,7 +118,7 @@ def test_redis_under_load(number: int, tmp_path: Path) -> None:
         with subprocess.Popen([*load, "-n", "100000000"], stdout=subprocess.DEVNULL) as process:
             try:
                 wait_for(lambda: int(str(client.ask("llen", "mylist"))) > 0)
-                assert inject(pid) == ""
+                assert inject(pid) == (["jemalloc"], [])
                 assert_serves(pid, "jemalloc")
                 assert process.poll() is None
             finally:
@@ -134,8 +136,8 @@ def test_it_says_what_it_will_do_and_asks() -> None:
         said = run_workbench("inject", program.pid, stdin="y\n")
         assert (said.status, said.stdout) == (0, f"process {program.pid} has a control block: glibc\n")
         assert run_workbench("set", program.pid, "M_MXFAST=64").status == 0
-        assert run_workbench("do", program.pid, "trim").stdout.endswith(" resident\n")
-        assert_refused(run_workbench("inject", program.pid, "--yes"), "has a control block already: glibc")
+        assert_serves(program.pid)
+        assert "has a control block already: glibc" in refuse(program.pid)
 
 
 def test_a_library_that_waits_for_it_gets_its_thread() -> None:
@@ -213,6 +215,18 @@ def test_a_thread_in_the_allocator_is_left_alone(tmp_path: Path, monkeypatch: py
         assert not has_agent(program.pid)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may take another user's program")
+def test_root_takes_another_users_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = "print('ready', flush=True); input()"
+    user = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # where that user may read
+        Path(folder).chmod(0o755)
+        monkeypatch.setattr(injection, "AGENT", Path(shutil.copy(AGENT, folder)))
+        with running(*user, "/usr/bin/python3", "-c", wait) as program:
+            assert inject(program.pid) == (["glibc"], [])
+            assert "has a control block already: glibc" in refuse(program.pid)
+
+
 def test_what_the_loader_says_is_told(busy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken.so").write_text("no library")
     monkeypatch.setattr(injection, "AGENT", tmp_path / "broken.so")
@@ -257,6 +271,14 @@ def test_a_process_that_has_ended() -> None:
     with subprocess.Popen(["true"]) as process:
         wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
         assert "has ended already" in refuse(process.pid, NoProcess)
+
+
+def test_a_process_whose_main_thread_has_ended(life: Path) -> None:
+    with subprocess.Popen([life, "leave"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+        assert "goes on without its main thread" in refuse(process.pid)
+        process.communicate(timeout=CAP_S)
+        assert process.returncode == 0
 
 
 def test_a_process_that_is_stopped(sleeper: subprocess.Popen[bytes]) -> None:

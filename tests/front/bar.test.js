@@ -69,7 +69,7 @@ test("what can be done follows from what runs", () => {
 
 test("a process is attached to, and let go of with or without its values", () => {
   assert.equal(page().button("Attach").disabled, true);
-  page().tell({ processes: [{ path: "/shm/7.hakmem", label: "7 redis", command: "redis" }] });
+  page().tell({ processes: [{ value: "/shm/7.hakmem", label: "7 redis", title: "redis" }] });
   page().button("Attach").click();
   page().tell({ run: { ...whole.run, state: "attached" } });
   assert.equal(page().button("Attach").hidden, true);

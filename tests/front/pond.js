@@ -69,7 +69,7 @@ export const whole = {
   ],
   charts: [chart("Catch", "caught"), chart("Stock", "young", "old")],
   processes: [],
-  traces: [{ value: "gcc", label: "a compiler" }],
+  traces: [{ value: "gcc", label: "a compiler", title: "" }],
   values: values(),
   presets: {
     names: [

@@ -10,6 +10,7 @@ import pytest
 
 PROGRAMS = {
     "adoption": [],
+    "agent_threads": [],
     "clock": [],
     "children": [],
     "telemetry_table": [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from workbench.bindings.reader import Reader
 from workbench.control import ControlBlock
 from workbench.errors import NoProcess
 from workbench.panel.settings import SettingsDesk
+from workbench.panel.target import Target
 
 CAP_S = 180
 
@@ -230,7 +232,7 @@ def test_a_process_that_goes_during_the_call_leaves_the_value_for_the_next(
     own: ControlBlock, pond: MadeUpBlock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = SettingsDesk()
-    settings.bind(own, is_foreign=False)
+    settings.bind(Target("a run", os.getpid(), own, None, run=object()))  # type: ignore[arg-type]
 
     def end(block: ControlBlock, values: Any) -> int:
         settings.unbind()

@@ -46,7 +46,7 @@ def list_all_names() -> list[PublicName]:
 
 
 def is_explained(name: str) -> bool:
-    """Whether a word of a class's name is in the glossary: "SessionFacts" by session, "Sampler" by sample."""
+    """Whether a word of a class's name is in the glossary: "SessionFacts" by session."""
     words = [word.lower() for word in re.findall(r"[A-Z]+[a-z]*", name)]
     forms = {
         form

@@ -12,7 +12,7 @@ import pytest
 from tests.replay import programs
 from workbench.errors import WorkbenchError
 from workbench.panel.actions import Actions
-from workbench.panel.protocol import RunForm
+from workbench.panel.protocol import Choice, RunForm
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook, find_traces
 from workbench.sessions import PresetStore
@@ -96,7 +96,7 @@ def test_rates_of_different_traces_are_not_compared(
 def test_traces_of_the_folder_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     programs.write(tmp_path / "mine.haktrace", programs.mixed(10, seed=1))
-    assert {"value": "mine.haktrace", "label": "in this folder"} in find_traces()
+    assert Choice("mine.haktrace", "in this folder") in find_traces()
 
 
 def test_the_form_knows_that_a_replay_needs_a_trace(session: LiveSession, tmp_path: Path) -> None:

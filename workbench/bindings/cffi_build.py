@@ -10,24 +10,19 @@ from cffi import FFI
 
 ffibuilder = FFI()
 
+CONSTANTS = "".join(
+    f"#define {name} ...\n"
+    for name in (
+        "HAK_NO_AXIS", "HAK_TYPE_ACTION", "HAK_BLOCK_SERVES_MALLOC", "HAK_TUNABLE_WRITE_ONLY",
+        "HAK_ERROR_NOT_PERMITTED", "HAK_ERROR_NO_PROCESS", "HAK_ERROR_WRONG_ABI", "HAK_ERROR_DAMAGED",
+        "HAK_ERROR_UNKNOWN", "HAK_ERROR_RANGE", "HAK_ERROR_CONSTRAINT", "HAK_ERROR_START_ONLY",
+        "HAK_ERROR_READ_ONLY", "HAK_ERROR_BUFFER", "WORKLOAD_ERROR_BYTES", "WORKLOAD_MAX_THREADS",
+        "REPLAY_ERROR_BYTES", "HAK_ERROR_TEXT_BYTES", "HAK_INJECTED_AREA_BYTES", "HAK_INJECTED_ENTRY",
+        "HAK_INJECTED_NOT_LOADED", "HAK_INJECTED_DONE",
+    )
+)  # fmt: skip
+
 BLOCK = """
-#define HAK_NO_AXIS ...
-#define HAK_TYPE_ACTION ...
-#define HAK_BLOCK_SERVES_MALLOC ...
-#define HAK_TUNABLE_WRITE_ONLY ...
-#define HAK_ERROR_TEXT_BYTES ...
-
-#define HAK_ERROR_NOT_PERMITTED ...
-#define HAK_ERROR_NO_PROCESS ...
-#define HAK_ERROR_WRONG_ABI ...
-#define HAK_ERROR_DAMAGED ...
-#define HAK_ERROR_UNKNOWN ...
-#define HAK_ERROR_RANGE ...
-#define HAK_ERROR_CONSTRAINT ...
-#define HAK_ERROR_START_ONLY ...
-#define HAK_ERROR_READ_ONLY ...
-#define HAK_ERROR_BUFFER ...
-
 struct hak_tunable {
     char name[48], group[32], unit[24], help[200], choices[96], environment[64];
     uint32_t type, scale, effect, flags;
@@ -136,9 +131,6 @@ int hak_trim(void);
 """
 
 WORKLOADS = """
-#define WORKLOAD_ERROR_BYTES ...
-#define WORKLOAD_MAX_THREADS ...
-
 struct workload_parameter { const char *name, *unit, *help; double minimum, maximum, default_value; ...; };
 struct workload {
     const char *name, *help, *stresses, *operation;
@@ -171,8 +163,6 @@ void hak_workload_stop(void);
 """
 
 REPLAY = """
-#define REPLAY_ERROR_BYTES ...
-
 struct replay_header {
     uint32_t version, lane_count;
     uint64_t segment_count, file_bytes, event_count, slot_count, duration_us, skipped_frees;
@@ -230,10 +220,6 @@ int64_t hak_resolver_run(struct hak_resolver *resolver, const void *segment, uin
 """
 
 INJECTION = """
-#define HAK_INJECTED_AREA_BYTES ...
-#define HAK_INJECTED_ENTRY ...
-#define HAK_INJECTED_NOT_LOADED ...
-#define HAK_INJECTED_DONE ...
 
 struct hak_injected_call { uint64_t next, area, dlopen, dlsym, dlerror, errno_location; };
 struct hak_injected_result { uint64_t state, text; };
@@ -278,6 +264,8 @@ static void block_store_words(struct hak_block *block, uint64_t offset, const ui
 }
 """
 
-for declarations in (BLOCK, READER, DESCRIPTORS, WRITER, ALLOCATOR, WORKLOADS, REPLAY, RECORDER, INJECTION):
+for declarations in (
+    CONSTANTS, BLOCK, READER, DESCRIPTORS, WRITER, ALLOCATOR, WORKLOADS, REPLAY, RECORDER, INJECTION,
+):  # fmt: skip
     ffibuilder.cdef(declarations)
 ffibuilder.set_source("workbench._native._cffi", SOURCE)

@@ -52,9 +52,12 @@ def make_error(code: int, text: Any) -> WorkbenchError:
     return _ERRORS.get(code, WorkbenchError)(decode_text(text))
 
 
-def read_fields(pointer: Any) -> dict[str, Any]:
-    """Copy a C structure: text decoded, arrays as tuples."""
-    return {name: _read_field(getattr(pointer, name)) for name, _ in ffi.typeof(pointer).item.fields}
+def read_fields(structure: Any) -> dict[str, Any]:
+    """Copy a C structure, or what a pointer leads to: text decoded, arrays as tuples, pointers left out."""
+    kind = ffi.typeof(structure)
+    fields = (kind.item if kind.kind == "pointer" else kind).fields
+    values = {name: _read_field(getattr(structure, name)) for name, _ in fields}
+    return {name: value for name, value in values.items() if not isinstance(value, ffi.CData)}
 
 
 def read_record(pointer: Any, kind: type[_Record]) -> _Record:
@@ -65,7 +68,10 @@ def read_record(pointer: Any, kind: type[_Record]) -> _Record:
 def _read_field(value: Any) -> Any:
     if not isinstance(value, ffi.CData):
         return value
-    return decode_text(value) if ffi.typeof(value).item is _CHARACTER else tuple(value)
+    kind = ffi.typeof(value)
+    if kind.item is _CHARACTER:
+        return decode_text(value)
+    return tuple(value) if kind.kind == "array" else value
 
 
 def decode_text(field: Any) -> str:

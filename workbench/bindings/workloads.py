@@ -5,31 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from workbench.bindings.native import decode_text, ffi, lib, read_record
+from workbench.bindings.native import decode_text, ffi, lib, read_fields, read_record
 
 #: WORKLOAD_MAX_THREADS.
 MOST_THREADS: int = lib.WORKLOAD_MAX_THREADS
-
-
-class ParameterRecord(NamedTuple):
-    """struct workload_parameter."""
-
-    name: str
-    unit: str
-    help: str
-    minimum: float
-    maximum: float
-    default_value: float
-
-
-class WorkloadRecord(NamedTuple):
-    """struct workload."""
-
-    name: str
-    help: str
-    stresses: str
-    operation: str
-    default_threads: int
 
 
 class ResultRecord(NamedTuple):
@@ -48,12 +27,12 @@ class ResultRecord(NamedTuple):
         return decode_text(lib.workload_status_name(self.status))
 
 
-def list_workloads() -> Iterator[tuple[WorkloadRecord, list[ParameterRecord]]]:
-    """All workloads with their parameters, in the table's order."""
+def list_workloads() -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """All workloads with their parameters in the table's order, both by the fields of the C structures."""
     index = 0
     while (workload := lib.workload_at(index)) != ffi.NULL:
         parameters = [workload.parameters[k] for k in range(workload.parameter_count)]
-        yield read_record(workload, WorkloadRecord), [read_record(p, ParameterRecord) for p in parameters]
+        yield read_fields(workload), [read_fields(parameter) for parameter in parameters]
         index += 1
 
 

@@ -1,9 +1,11 @@
-"""What commands share in reading their arguments: settings, and the block of a process."""
+"""Options and arguments that several commands have, and how settings are read from them.
+
+What cannot be understood raises `BadParameter`, `UnknownTunable` or `OutOfRange`.
+"""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,13 +98,7 @@ class FiniteRange(click.FloatRange):
 
 
 def split_assignments(texts: Iterable[str]) -> dict[str, str]:
-    """Split name=value arguments.
-
-    Raises
-    ------
-    BadParameter
-        If one is not of that form, or a name stands twice.
-    """
+    """Split name=value arguments."""
     found: dict[str, str] = {}
     for text in texts:
         name, sign, value = text.partition("=")
@@ -115,13 +111,7 @@ def split_assignments(texts: Iterable[str]) -> dict[str, str]:
 
 
 def parse_parameters(texts: Iterable[str]) -> dict[str, float]:
-    """Read name=value arguments as numbers.
-
-    Raises
-    ------
-    BadParameter
-        If an argument is not name=value, or its value is no number.
-    """
+    """Read name=value arguments as numbers."""
     values: dict[str, float] = {}
     for name, text in split_assignments(texts).items():
         try:
@@ -132,13 +122,7 @@ def parse_parameters(texts: Iterable[str]) -> dict[str, float]:
 
 
 def parse_assignments(texts: Iterable[str], tunables: Mapping[str, Tunable]) -> dict[str, Value]:
-    """Read name=value arguments as checked values.
-
-    Raises
-    ------
-    BadParameter, UnknownTunable, OutOfRange
-        If an argument is not name=value, names no tunable, or has a value out of its range.
-    """
+    """Read name=value arguments as checked values."""
     parts = split_assignments(texts)
     for name in parts:
         if name not in tunables:
@@ -147,15 +131,9 @@ def parse_assignments(texts: Iterable[str], tunables: Mapping[str, Tunable]) -> 
 
 
 def read_settings(
-    settings_path: str | os.PathLike[str] | None, assignments: Sequence[str], allocator: Allocator
+    settings_path: Path | None, assignments: Sequence[str], allocator: Allocator
 ) -> dict[str, Value]:
-    """Read --settings, with the values of --set on top.
-
-    Raises
-    ------
-    BadParameter, UnknownTunable, OutOfRange
-        If the file or an assignment is wrong.
-    """
+    """Read --settings, with the values of --set on top."""
     values: dict[str, Value] = {}
     if settings_path is None and not assignments:
         return values

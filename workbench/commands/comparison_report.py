@@ -34,13 +34,7 @@ def make_plan(
     assignments: Sequence[str] = (),
     **length: Any,
 ) -> ComparisonPlan:
-    """A plan of workloads by name, all with the same length, and of replays, each once.
-
-    Raises
-    ------
-    BadParameter
-        If a word cannot be understood.
-    """
+    """A plan of workloads by name, all with the same length, and of replays, each once."""
     variants = _read_variants(allocators, variant_texts, settings_path, assignments)
     works = make_works(workload_names, parse_parameters(parameters), **length)
     return ComparisonPlan((*works, *map(make_replay, datasets)), variants, ROUNDS)
@@ -83,13 +77,7 @@ def _read_variants(
 
 
 def _choose_tuned(names: Sequence[str], given: Set[str]) -> Allocator:
-    """The first of the compared allocators that has most of these tunables; the default one comes last.
-
-    Raises
-    ------
-    UnknownTunable
-        If none has one of them.
-    """
+    """The first of the compared allocators that has most of these tunables; the default one comes last."""
     tunable = [get_allocator(name) for name in dict.fromkeys((*names, DEFAULT_ALLOCATOR)) if is_tunable(name)]
     if not given:
         return tunable[0]
@@ -100,13 +88,7 @@ def _choose_tuned(names: Sequence[str], given: Set[str]) -> Allocator:
 
 
 def check_export(plan: ComparisonPlan, path: Path | None, winner: str | None) -> None:
-    """See before anything runs that what is wanted can be exported.
-
-    Raises
-    ------
-    BadParameter
-        If the ending of the path tells no format, or it is not clear which variant is meant.
-    """
+    """See before anything runs that what is wanted can be exported."""
     if path is not None:
         choose_format(path)
         choose_variant(plan, winner)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 
 import click
 from click.core import ParameterSource
@@ -50,7 +51,7 @@ _PYTHONMALLOC = "PYTHONMALLOC"
 def execute(
     allocator_name: str,
     assignments: tuple[str, ...],
-    settings_path: str | None,
+    settings_path: Path | None,
     agent: str | None,
     keep_pythonmalloc: bool,
     as_json: bool,

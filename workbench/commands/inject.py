@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import click
 
 from workbench.allocators import AGENT
-from workbench.api.processes import find_process_blocks
 from workbench.commands.output import Answer, answering
 from workbench.processes import check_injectable, inject, name_process
 
@@ -24,15 +26,14 @@ def inject_agent(pid: int, yes: bool) -> Answer:
     check_injectable(pid)
     if not yes:
         question = (
-            f"gdb stops process {pid} ({name_process(pid)}) for about a tenth of a second. Then one of its "
+            f"gdb stops process {pid} ({name_process(pid)}) for some tenths of a second. Then one of its "
             f"threads loads {AGENT}, which starts a thread of its own and stays until the program ends. "
             "A call in which a thread waits may return early, as after a signal. Go on?"
         )
         click.confirm(question, abort=True, err=True)
-    told = inject(pid).splitlines()
-    kinds = [info.kind for info in find_process_blocks(pid)]
-    return Answer(
-        {"pid": pid, "kinds": kinds, "told": told},
-        f"process {pid} has a control block: {', '.join(kinds)}",
-        *told,
-    )
+    kinds, told = inject(pid)
+    uid = Path(f"/proc/{pid}").stat().st_uid
+    if uid != os.geteuid():
+        told = [*told, f"it belongs to the user {uid}: tune it as that user"]
+    line = f"process {pid} has a control block: {', '.join(kinds)}"
+    return Answer({"pid": pid, "kinds": kinds, "told": told}, line, *told)

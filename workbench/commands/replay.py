@@ -58,7 +58,7 @@ def replay(
     seconds: float | None,
     touch: str,
     assignments: tuple[str, ...],
-    settings_path: str | None,
+    settings_path: Path | None,
 ) -> Answer:
     """Replay a recorded trace (a file, or a dataset's name) under an allocator."""
     if loops is not None and seconds is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from workbench.allocators import get_allocator
@@ -51,7 +53,7 @@ def run(
     operations: int | None,
     seed: int,
     assignments: tuple[str, ...],
-    settings_path: str | None,
+    settings_path: Path | None,
     parameters: tuple[str, ...],
 ) -> Answer:
     """Run a workload under an allocator and print the result."""

@@ -23,13 +23,7 @@ def read_injected(texts: Sequence[str], plan: StudyPlan) -> list[dict[str, Value
 
 
 def check_export_path(path: Path) -> None:
-    """See that a file can be written there once the study is over.
-
-    Raises
-    ------
-    BadParameter
-        If its ending tells no format, or its folder is not there.
-    """
+    """See that a file can be written there once the study is over."""
     choose_format(path)
     if not path.absolute().parent.is_dir():
         raise BadParameter(f"{path}: there is no such folder; make it first")

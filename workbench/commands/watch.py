@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import select
 import sys
@@ -109,28 +110,18 @@ def _sample(
 ) -> Iterator[list[BlockSample]]:
     """Sample all blocks until the process ends or there are `count`."""
     samples = zip(*map(_follow, blocks), strict=True)
-    taken = 0
-    with _open_end(pid) as end:
-        while all(block.alive() for block in blocks):
+    with contextlib.ExitStack() as stack:
+        ends = []
+        with contextlib.suppress(OSError):  # where the kernel cannot tell that a process ends
+            ends.append(os.pidfd_open(pid))
+            stack.callback(os.close, ends[0])
+        for taken in itertools.count(1):
+            if not all(block.alive() for block in blocks):
+                return
             yield list(next(samples))
-            taken += 1
             if taken == count:
                 return
-            select.select(end, [], [], interval_s)
-
-
-@contextlib.contextmanager
-def _open_end(pid: int) -> Iterator[list[int]]:
-    """Descriptors that become readable when the process ends; none where the kernel cannot tell."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except OSError:
-        yield []
-        return
-    try:
-        yield [descriptor]
-    finally:
-        os.close(descriptor)
+            select.select(ends, [], [], interval_s)
 
 
 def _print_json(pid: int, sample: list[BlockSample]) -> None:

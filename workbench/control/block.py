@@ -33,15 +33,7 @@ _SLACK_WORDS = 1024
 
 @dataclass(frozen=True)
 class Settings:
-    """Values of all tunables at one moment.
-
-    Attributes
-    ----------
-    values : mapping of str to Value
-        By name.
-    generation : int
-        Grows by one with each set.
-    """
+    """Values of all tunables at one moment, by name. The generation grows by one with each set."""
 
     values: Mapping[str, Value]
     generation: int
@@ -96,7 +88,7 @@ class ControlBlock(Displayed):
         )
         self._causes = tuple(cause["name"] for cause in reader.describe("event_cause"))
         self._index = {item.name: place for place, item in enumerate(settable)}
-        self._layouts: dict[tuple[int, ...], Layout] = {}
+        self._layout: Layout | None = None  # of the snapshot before
         self._word_capacity = _SLACK_WORDS
 
     @classmethod
@@ -163,19 +155,14 @@ class ControlBlock(Displayed):
         Parameters
         ----------
         snapshot : Snapshot, optional
-            A fresh one to count in; else one is taken.
+            To count in; by default one is taken.
         """
         generation = self.requested().generation
         threads, adopted = (snapshot or self.snapshot()).count_adopted(generation)
         return Adoption(generation, threads, adopted)
 
     def set(self, values: Mapping[str, Value]) -> int:
-        """Set tunables, all of them or none.
-
-        Parameters
-        ----------
-        values : mapping of str to Value
-            By name; a str is read as a person types it.
+        """Set tunables by name, all of them or none; a str is read as a person types it.
 
         Returns
         -------
@@ -192,12 +179,7 @@ class ControlBlock(Displayed):
         return self._reader.set(*self._encode(values))
 
     def act(self, name: str) -> int:
-        """Ask for an action once; an event of the block tells when it was done and what came of it.
-
-        Parameters
-        ----------
-        name : str
-            One of `actions`.
+        """Ask for one of `actions` once; an event tells when it was done and what came of it.
 
         Returns
         -------
@@ -225,10 +207,7 @@ class ControlBlock(Displayed):
     def check(self, values: Mapping[str, Value]) -> None:
         """Check values as `set` would, change nothing, and accept those that take effect at start.
 
-        Parameters
-        ----------
-        values : mapping of str to Value
-            By name; tunables that are left out count as requested now.
+        Tunables that are left out count as requested now.
 
         Raises
         ------
@@ -238,13 +217,7 @@ class ControlBlock(Displayed):
         self._reader.check(*self._encode(values))
 
     def snapshot(self) -> Snapshot:
-        """Read all metrics.
-
-        Raises
-        ------
-        DamagedBlock
-            If the block has become unreadable.
-        """
+        """Read all metrics; DamagedBlock if the block has become unreadable."""
         import numpy as np
 
         counts = np.empty(max(len(self.axes), 1), dtype=np.uint32)
@@ -254,7 +227,10 @@ class ControlBlock(Displayed):
             used, needed, time_ns = self._reader.snapshot(counts, len(self.axes), words)
             if used is None:
                 self._word_capacity = needed + _SLACK_WORDS
-        layout = self._layout(tuple(int(count) for count in counts[: len(self.axes)]))
+        rows = tuple(counts[: len(self.axes)].tolist())
+        layout = self._layout
+        if layout is None or tuple(layout.counts.values()) != rows:
+            layout = self._layout = Layout(self.metrics, self.axes, rows)
         return Snapshot(time_ns / 1e9, words[:used], layout)
 
     def events(self, cursor: int = 0, limit: int = 65536) -> EventBatch:
@@ -266,11 +242,6 @@ class ControlBlock(Displayed):
             0 for the oldest that are kept, else the `cursor` of the batch before.
         limit : int
             At most so many events.
-
-        Returns
-        -------
-        EventBatch
-            Possibly empty.
         """
         import numpy as np
 
@@ -345,11 +316,3 @@ class ControlBlock(Displayed):
             name: tunable.from_word(words[self._index[name]]) for name, tunable in self.tunables.items()
         }
         return Settings(values, generation)
-
-    def _layout(self, counts: tuple[int, ...]) -> Layout:
-        layout = self._layouts.get(counts)
-        if layout is None:
-            if len(self._layouts) > 64:  # rows come and go for ever in some programs
-                self._layouts.clear()
-            layout = self._layouts[counts] = Layout(self.metrics, self.axes, counts)
-        return layout

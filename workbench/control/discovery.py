@@ -64,30 +64,16 @@ class BlockInfo:
     where: str = ""
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A block that was found: `is_here` if its process can be seen from here."""
-
-    info: BlockInfo
-    is_here: bool
-    identity: tuple[int, int, str]
-    created_ns: int
-
-
-def describe_block(reader: Reader, path: Path) -> BlockInfo:
-    """Tell whose an open block is."""
-    return _describe(reader, path, Pids()).info
-
-
-def _describe(reader: Reader, path: Path, pids: Pids) -> _Found:
-    pid = pids.translate(reader.pid, reader.pid_namespace)
+def describe_block(reader: Reader, path: Path, pids: Pids | None = None) -> BlockInfo:
+    """Tell whose a block is."""
+    pid = (pids or Pids()).translate(reader.pid, reader.pid_namespace)
     root = re.match(r"/proc/\d+/root(?=/)", str(path))
     where = [root[0]] if root else []
     if pid is None:
         where.append(f"pid {reader.pid} of another PID namespace")
     elif pid != reader.pid:
         where.append(f"pid {reader.pid} there")
-    info = BlockInfo(
+    return BlockInfo(
         path=path,
         pid=reader.pid if pid is None else pid,
         start_ticks=reader.start_ticks,
@@ -99,7 +85,6 @@ def _describe(reader: Reader, path: Path, pids: Pids) -> _Found:
         serves_malloc=reader.serves_malloc,
         where=", ".join(where),
     )
-    return _Found(info, pid is not None, (reader.pid, reader.pid_namespace, reader.kind), reader.created_ns)
 
 
 def find_blocks(
@@ -112,7 +97,7 @@ def find_blocks(
     pid, kind : optional
         Only those of this process, of this kind.
     include_dead : bool
-        Also blocks whose processes have ended.
+        Blocks whose processes have ended, too.
 
     Returns
     -------
@@ -121,24 +106,26 @@ def find_blocks(
         are no readable block are left out; opening one tells why.
     """
     pids = Pids()
-    found: list[_Found] = []
+    found: list[tuple[Reader, BlockInfo]] = []
     for _, match, path in _list_files(pid):
         if match["new"] or kind not in (None, match["kind"]) or not _may_be(pid, match, pids):
             continue
         with contextlib.suppress(WorkbenchError):
             reader = Reader(path)
             try:
-                found.append(_describe(reader, path, pids))
+                found.append((reader, describe_block(reader, path, pids)))
             finally:
                 reader.close()
     if pid is not None:
-        found = [block for block in found if block.info.pid == pid]
+        found = [(reader, info) for reader, info in found if info.pid == pid]
         # A pid means a process here; one that only another namespace has is meant where no other is.
-        found = [block for block in found if block.is_here] or found
+        here = [one for one in found if pids.translate(one[0].pid, one[0].pid_namespace) is not None]
+        found = here or found
     if not include_dead:
-        found.sort(key=lambda block: block.created_ns)
-        found = list({block.identity: block for block in found if block.info.alive}.values())
-    return sorted((block.info for block in found), key=lambda info: (info.pid, info.kind))
+        found.sort(key=lambda one: one[0].created_ns)
+        live = {(one.pid, one.pid_namespace, one.kind): (one, info) for one, info in found if info.alive}
+        found = list(live.values())
+    return sorted((info for _, info in found), key=lambda info: (info.pid, info.kind))
 
 
 def _may_be(pid: int | None, name: re.Match[str], pids: Pids) -> bool:
@@ -191,15 +178,10 @@ def find_path(pid: int, kind: str | None) -> Path:
 
 
 def sweep_dead_blocks() -> list[Path]:
-    """Remove the files that dead processes left behind in this user's folder.
+    """Remove the files that dead processes left behind in this user's folder, and list what was removed.
 
     A file goes only if the lock can be taken that its publisher holds as long as it lives, in whatever
     namespace.
-
-    Returns
-    -------
-    list of Path
-        What was removed.
     """
     removed: list[Path] = []
     for folder, _, path in _list_files(None):

@@ -144,14 +144,7 @@ class EventBatch:
             )
 
     def select(self, *names: str, is_capacity: bool = False) -> EventBatch:
-        """Keep the events of some kinds.
-
-        Parameters
-        ----------
-        *names : str
-            Kinds to keep.
-        is_capacity : bool
-            Keep every kind that tells of a changed capacity, too.
+        """Keep the events of some kinds; with `is_capacity`, also of all that tell of a changed capacity.
 
         Raises
         ------

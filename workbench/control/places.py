@@ -30,7 +30,6 @@ class Folder:
     Attributes
     ----------
     path : Path
-        The folder.
     root : str
         Where its container's file system is seen, "/proc/4242/root"; empty for our own.
     names : list of str
@@ -62,16 +61,11 @@ def list_folders(pid: int | None = None) -> Iterator[Folder]:
         yield from _read_folders(root, lambda name: _FOLDER.fullmatch(name) is not None, seen)
 
 
-def pid_namespace() -> int:
-    """Inode of the PID namespace of this process; 0 if the system does not tell."""
-    return _inode("/proc/self/ns/pid")
-
-
 class Pids:
     """Finds the pids that processes of other PID namespaces have here. Reads /proc once, when first asked."""
 
     def __init__(self) -> None:
-        self._own = pid_namespace()
+        self._own = _inode("/proc/self/ns/pid")
         self._found: dict[tuple[int, int], int] | None = None
 
     def translate(self, pid: int, namespace: int) -> int | None:
@@ -99,6 +93,7 @@ def _pids() -> list[int]:
 
 
 def _inode(path: str) -> int:
+    """Number of a namespace; 0 if the system does not tell."""
     try:
         return Path(path).stat().st_ino
     except OSError:

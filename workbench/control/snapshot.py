@@ -100,6 +100,8 @@ class Layout:
 class Snapshot(Displayed):
     """All metrics of a control block at one moment; it never changes.
 
+    What takes the name of a metric raises UnknownMetric if the block has no such metric.
+
     Attributes
     ----------
     time_s : float
@@ -123,13 +125,7 @@ class Snapshot(Displayed):
         self._folded: dict[str, float] = {}
 
     def metric(self, name: str) -> Metric:
-        """Descriptor of a metric.
-
-        Raises
-        ------
-        UnknownMetric
-            If the block has no such metric.
-        """
+        """Descriptor of a metric."""
         metric = self._layout.metrics.get(name)
         if metric is None:
             raise UnknownMetric(describe_unknown("metric", name, self._layout.metrics))
@@ -142,11 +138,6 @@ class Snapshot(Displayed):
         -------
         float
             In the metric's unit. A maximum leaves out rows of ended threads; of no rows it is 0.
-
-        Raises
-        ------
-        UnknownMetric
-            If the block has no such metric.
         """
         folded = self._folded.get(name)
         if folded is None:
@@ -170,11 +161,6 @@ class Snapshot(Displayed):
             Groups in the block's order. A metric without such an axis has the one group "".
         values : ndarray of float64
             One a group, in the metric's unit.
-
-        Raises
-        ------
-        UnknownMetric
-            If the block has no such metric.
         """
         import numpy as np
 
@@ -200,7 +186,6 @@ class Snapshot(Displayed):
         Parameters
         ----------
         name : str
-            Any metric.
         since : Snapshot, optional
             An earlier snapshot of the same block.
 
@@ -210,11 +195,6 @@ class Snapshot(Displayed):
             For a gauge or difference, the level. For a counter, its rate per second since `since`, without it
             the total. Of a quotient of counters the quotient of their increments since `since`. NaN where
             nothing happened.
-
-        Raises
-        ------
-        UnknownMetric
-            If the block has no such metric.
         """
         metric = self.metric(name)
         if metric.is_derived:
@@ -228,25 +208,17 @@ class Snapshot(Displayed):
         return (self.fold(name) - since.fold(name)) / elapsed_s if elapsed_s > 0 else float("nan")
 
     def readings(self, since: Snapshot | None = None) -> list[Reading]:
-        """Read all metrics, in the order of their descriptors.
-
-        Parameters
-        ----------
-        since : Snapshot, optional
-            An earlier one of the same block: counters then have a rate.
-        """
-        return [self._read(metric, since) for metric in self._layout.metrics.values()]
-
-    def _read(self, metric: Metric, since: Snapshot | None) -> Reading:
-        if metric.is_derived:
-            return Reading(metric, self.value(metric.name, since), None, {})
-        rate = self.value(metric.name, since) if metric.kind == "counter" and since is not None else None
-        groups: dict[str, float] = {}
-        if metric.axes:
-            labels, values = self.by_group(metric.name)
-            if len(labels) > 1:
-                groups = dict(zip(labels, (float(value) for value in values), strict=True))
-        return Reading(metric, self.fold(metric.name), rate, groups)
+        """Read all metrics, in the order of their descriptors; counters have a rate since an earlier one."""
+        readings = []
+        for name, metric in self._layout.metrics.items():
+            value = self.value(name, since) if metric.is_derived else self.fold(name)
+            rate = self.value(name, since) if metric.kind == "counter" and since is not None else None
+            groups: dict[str, float] = {}
+            if metric.axes:
+                labels, values = self.by_group(name)
+                groups = dict(zip(labels, values.tolist(), strict=True)) if len(labels) > 1 else {}
+            readings.append(Reading(metric, value, rate, groups))
+        return readings
 
     def to_table(self) -> Table:
         """A row a metric, threads and classes folded."""
@@ -275,15 +247,7 @@ class Snapshot(Displayed):
     def count_adopted(self, generation: int) -> tuple[int, int]:
         """Count the threads that live, and those of them that act on settings of a generation or later.
 
-        Parameters
-        ----------
-        generation : int
-            As `ControlBlock.set` returned.
-
-        Returns
-        -------
-        threads, adopted : int
-            Both 0 if the block does not tell.
+        Both are 0 if the block does not tell.
         """
         import numpy as np
 
@@ -325,7 +289,7 @@ class Snapshot(Displayed):
         columns = {
             name_column(metric.name, metric.unit): self.values[metric.name].ravel()
             for metric in metrics
-            if not metric.is_derived and metric.axes == axes
+            if metric.axes == axes
         }
         if not columns:
             known = sorted({", ".join(metric.axes) for metric in metrics if metric.axes})

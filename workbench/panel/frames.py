@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ import numpy as np
 from workbench.panel.protocol import Baseline, ChartPart, Frame
 from workbench.plots.charts import Chart
 from workbench.plots.rows import select_rows_in_windows
-from workbench.sessions.history import HistoryView
+from workbench.sessions import History, HistoryView
 
 MAXIMUM_IN_FLIGHT = 2
 ACK_TIMEOUT_S = 2.0
@@ -20,6 +21,7 @@ FORGET_AFTER_S = 15.0
 # A chart whose values stand still is still drawn now and then, so that time runs on it.
 STILL_INTERVAL_S = 0.4
 MAXIMUM_WIDTH_PX = 4000
+BASELINE_WIDTH_PX = 400
 
 
 @dataclass
@@ -124,70 +126,62 @@ class FrameMaker:
 
     def __init__(self) -> None:
         self._number = 0
-        self._drawn: dict[str, tuple[float, tuple[float, ...], int]] = {}
+        # When each chart was drawn, its newest values, and how many samples there were.
+        self._drawn: dict[str, tuple[float, list[float], int]] = {}
 
     def forget(self) -> None:
         """Makes every chart due again: a view came, or another run began."""
         self._drawn.clear()
 
-    def due_charts(
-        self,
-        charts: Iterable[Chart],
-        visible: frozenset[str],
-        last: Mapping[str, float],
-        samples: int,
-        now_s: float,
-    ) -> list[Chart]:
-        """Charts to draw now, at a monotonic time: those in view, unless they were drawn as they are.
-
-        `last` has the newest value of each column, and so many `samples` were taken so far.
-        """
-        due = []
-        for chart in charts:
-            if chart.title not in visible:
-                continue
-            values = tuple(last.get(key, float("nan")) for key in chart.keys)
-            drawn = self._drawn.get(chart.title)
-            if drawn is not None:
-                drawn_s, drawn_values, drawn_samples = drawn
-                is_same = np.array_equal(values, drawn_values, equal_nan=True)
-                if samples == drawn_samples or (is_same and now_s - drawn_s < STILL_INTERVAL_S):
-                    continue
-            due.append(chart)
-            self._drawn[chart.title] = (now_s, values, samples)
-        return due
-
     def make(
-        self, charts: Sequence[Chart], history: HistoryView, views: ViewBook, run_time_s: float
-    ) -> tuple[Frame, bytes]:
-        """One frame: what stands where, and all numbers as little-endian float64.
-
-        A chart is its times followed by each of its lines, `rows` numbers each, from `offset` on.
-        """
+        self, charts: Iterable[Chart], history: History, views: ViewBook, now_s: float
+    ) -> tuple[Frame, bytes] | None:
+        """A frame and its numbers, at a monotonic time; None if there is nothing to draw."""
+        in_view = (chart for chart in charts if chart.title in views.visible)
+        due = [chart for chart in in_view if self._is_due(chart, history, now_s)]
+        if not due:
+            return None
         self._number += 1
-        parts: list[ChartPart] = []
-        arrays = []
-        offset = 0
-        for chart in charts:
-            values = np.column_stack([history.column(key) for key in chart.keys])
-            windows = views.windows(chart.title, run_time_s)
-            rows = select_rows_in_windows(history.time_s, values, views.width_px, windows)
-            arrays.append(history.time_s[rows])
-            arrays += [values[rows, index] / trace.divisor for index, trace in enumerate(chart.traces)]
-            parts.append(
-                {"title": chart.title, "keys": list(chart.keys), "rows": len(rows), "offset": offset}
-            )
-            offset += len(rows) * (1 + len(chart.traces))
-        content: Frame = {"type": "frame", "number": self._number, "now": run_time_s, "charts": parts}
-        return content, np.concatenate(arrays).astype("<f8").tobytes() if arrays else b""
+        last_s = history.last_time_s
+        windows = [views.windows(chart.title, last_s) for chart in due]
+        parts, numbers = _pack(due, history.view(), windows, views.width_px)
+        return {"type": "frame", "number": self._number, "now": last_s, "charts": parts}, numbers
+
+    def _is_due(self, chart: Chart, history: History, now_s: float) -> bool:
+        values = [history.last(key) for key in chart.keys]
+        drawn_s, drawn_values, samples = self._drawn.get(chart.title, (-math.inf, [], -1))
+        is_same = np.array_equal(values, drawn_values, equal_nan=True)
+        if samples == history.sample_count or (is_same and now_s - drawn_s < STILL_INTERVAL_S):
+            return False
+        self._drawn[chart.title] = now_s, values, history.sample_count
+        return True
 
 
-def make_baseline(charts: Sequence[Chart], history: HistoryView | None) -> tuple[Baseline, bytes]:
-    """A pinned run as one message, in the layout of a frame; empty without one."""
-    if history is None:
-        return {"type": "baseline", "charts": []}, b""
-    views = ViewBook()
-    views.note_report("", 0.0, [chart.title for chart in charts], width_px=400)
+def make_baseline(charts: Sequence[Chart], history: HistoryView) -> tuple[Baseline, bytes]:
+    """A pinned run as one message, in the layout of a frame."""
     last_s = float(history.time_s[-1]) if len(history.time_s) else 0.0
-    frame, buffer = FrameMaker().make(charts, history, views, last_s)
-    return {"type": "baseline", "charts": frame["charts"]}, buffer
+    parts, numbers = _pack(charts, history, [[(0.0, last_s)]] * len(charts), BASELINE_WIDTH_PX)
+    return {"type": "baseline", "charts": parts}, numbers
+
+
+def _pack(
+    charts: Sequence[Chart],
+    history: HistoryView,
+    windows: Sequence[list[tuple[float, float]]],
+    width_px: int,
+) -> tuple[list[ChartPart], bytes]:
+    """What stands where, and all numbers as little-endian float64.
+
+    A chart is its times followed by each of its lines, `rows` numbers each, from `offset` on.
+    """
+    parts: list[ChartPart] = []
+    arrays = []
+    offset = 0
+    for chart, spans in zip(charts, windows, strict=True):
+        values = np.column_stack([history.column(key) for key in chart.keys])
+        rows = select_rows_in_windows(history.time_s, values, width_px, spans)
+        arrays.append(history.time_s[rows])
+        arrays += [values[rows, index] / trace.divisor for index, trace in enumerate(chart.traces)]
+        parts.append({"title": chart.title, "keys": list(chart.keys), "rows": len(rows), "offset": offset})
+        offset += len(rows) * (1 + len(chart.traces))
+    return parts, np.concatenate(arrays).astype("<f8").tobytes() if arrays else b""

@@ -61,19 +61,13 @@ class Allocator:
     note: str = ""
 
 
-class Process(TypedDict):
-    """A process that can be attached to, by the path of its control block."""
-
-    path: str
-    label: str
-    command: str
-
-
-class TraceChoice(TypedDict):
-    """A trace that can be replayed: a dataset's name, or a file."""
+@dataclass(frozen=True)
+class Choice:
+    """One of a list: what it stands for, how it is shown, and more of it."""
 
     value: str
     label: str
+    title: str = ""
 
 
 class ExportFormat(TypedDict):
@@ -230,8 +224,8 @@ class StateParts(TypedDict, total=False):
     formats: list[ExportFormat]
     controls: list[ControlGroup]
     charts: Sequence[Chart]
-    processes: list[Process]
-    traces: list[TraceChoice]
+    processes: list[Choice]
+    traces: list[Choice]
     values: dict[str, ControlState]
     presets: Presets
     history: ChangeHistory

@@ -17,6 +17,7 @@ from workbench.panel.requests import RequestTable, request
 from workbench.panel.session import LiveSession, PinnedRun
 from workbench.panel.state import StateBook
 from workbench.panel.widget import pack_plotly
+from workbench.sessions import HistoryView
 
 SAMPLE_INTERVAL_S = 0.08
 STATE_INTERVAL_S = 0.2
@@ -224,8 +225,8 @@ class Pump:
 
     def _send_baseline(self) -> None:
         self._pinned = pinned = self.session.pinned
-        charts = pinned.charts if pinned else ()
-        self._push(*make_baseline(charts, pinned.history if pinned else None))
+        charts, history = (pinned.charts, pinned.history) if pinned else ((), HistoryView.empty())
+        self._push(*make_baseline(charts, history))
 
     def _send_state(self) -> None:
         parts = self._state.take_changes()
@@ -248,12 +249,7 @@ class Pump:
         if target.recorder is not self._recorder:
             self._recorder = target.recorder
             self._maker.forget()
-        history = target.recorder.history
-        charts = self.session.charts
-        last = {key: history.last(key) for chart in charts for key in chart.keys}
-        due = self._maker.due_charts(charts, self.book.visible, last, history.sample_count, self._now_s)
-        if not due:
-            return
-        content, buffer = self._maker.make(due, history.view(), self.book, history.last_time_s)
-        self.book.note_sent(content["number"], self._now_s)
-        self._push(content, buffer)
+        made = self._maker.make(self.session.charts, target.recorder.history, self.book, self._now_s)
+        if made is not None:
+            self.book.note_sent(made[0]["number"], self._now_s)
+            self._push(*made)

@@ -185,12 +185,7 @@ class LiveSession:
         self.note = self.error = ""
         self.is_process_alive = True
         self.charts = ()
-        self.settings.bind(
-            target.allocator_block,
-            is_foreign=target.run is None,
-            workload_block=target.workload_block,
-            is_repeatable=target.is_repeatable,
-        )
+        self.settings.bind(target)
         self.keeper.begin(target)
 
     def _leave(self) -> None:

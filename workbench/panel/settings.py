@@ -23,6 +23,7 @@ from workbench.errors import NoProcess, WorkbenchError
 from workbench.panel import protocol
 from workbench.panel.controls import describe_change, describe_state
 from workbench.panel.requests import request
+from workbench.panel.target import Target
 from workbench.processes import SetPoint, count_operations, name_process, set_between_operations
 from workbench.sessions import Change, ChangeLog
 
@@ -43,7 +44,10 @@ def name_setter(pid: int | None, target_pid: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Binding:
-    """Where values go; replaced as a whole when a process comes or goes."""
+    """Where values go; replaced as a whole when a process comes or goes.
+
+    A process is foreign if we did not start it. A repeatable workload stands still for every change.
+    """
 
     tunables: Mapping[str, Tunable]
     block: ControlBlock | None = None
@@ -80,24 +84,20 @@ class SettingsDesk:
 
     `set_one` and `reset` take no lock, and may be called from any thread; so may all else, which takes one.
     What changes several values raises a WorkbenchError if one of them is refused; then nothing changed.
-
-    Parameters
-    ----------
-    allocator : Allocator, optional
-        One with tunables, which are shown and checked while nothing runs; the table's first by default.
     """
 
-    def __init__(self, allocator: Allocator | None = None) -> None:
+    def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._allocator = allocator or get_allocator(DEFAULT_ALLOCATOR)
-        self._binding = _Binding(self._allocator.tunables)
+        #: Whose values are those of the next start: its tunables are shown while nothing runs.
+        self.allocator = get_allocator(DEFAULT_ALLOCATOR)
+        self._binding = _Binding(self.allocator.tunables)
         # Appended to by callbacks, emptied by `settle`.
         self._asked: deque[_Asked] = deque()
         # What the process was asked for, as far as the log has it; and which later generations are in it.
         self._known: Settings | None = None
         self._entered: set[int] = set()
         # Replaced as a whole, since callbacks read it.
-        self._staged: Mapping[str, Value] = self._allocator.defaults
+        self._staged: Mapping[str, Value] = self.allocator.defaults
         self._problems: dict[str, str] = {}
         # How often each control was answered: a view keeps what was typed until then.
         self._answers: dict[str, int] = {}
@@ -108,19 +108,14 @@ class SettingsDesk:
         # What waits for the next start of allocators that were chosen before.
         self._put_by: dict[str, Mapping[str, Value]] = {}
 
-    @property
-    def allocator(self) -> Allocator:
-        """Whose values are those of the next start."""
-        return self._allocator
-
     def choose(self, allocator: Allocator) -> None:
         """From now on the values of the next start are this allocator's; those of the one before are kept."""
         with self._lock:
-            if not allocator.is_tunable or allocator.name == self._allocator.name:
+            if not allocator.is_tunable or allocator.name == self.allocator.name:
                 return
             self.settle()
-            self._put_by[self._allocator.name] = self._staged
-            self._allocator = allocator
+            self._put_by[self.allocator.name] = self._staged
+            self.allocator = allocator
             self._staged = self._put_by.get(allocator.name, allocator.defaults)
             if self._binding.block is None:
                 self.unbind()
@@ -139,25 +134,16 @@ class SettingsDesk:
 
     # --- which process, by the pump ---
 
-    def bind(
-        self,
-        block: ControlBlock | None,
-        *,
-        is_foreign: bool,
-        workload_block: ControlBlock | None = None,
-        is_repeatable: bool = False,
-    ) -> None:
-        """From now on values go to this control block of an allocator; without one, only to the next start.
-
-        A process is foreign if we did not start it. If the run is repeatable, its workload, which publishes
-        `workload_block`, stands still for every change.
-        """
-        tunables = block.tunables if block is not None else self._allocator.tunables
-        self._rebind(_Binding(tunables, block, is_foreign, workload_block, is_repeatable))
+    def bind(self, target: Target) -> None:
+        """From now on values go to this process; if its allocator has no control block, to the next start."""
+        block = target.allocator_block
+        tunables = block.tunables if block is not None else self.allocator.tunables
+        is_foreign = target.run is None
+        self._rebind(_Binding(tunables, block, is_foreign, target.workload_block, target.is_repeatable))
 
     def unbind(self) -> None:
         """The process is gone; what was asked of our own stays for the next start."""
-        self._rebind(_Binding(self._allocator.tunables))
+        self._rebind(_Binding(self.allocator.tunables))
 
     def _rebind(self, binding: _Binding) -> None:
         with self._lock:
@@ -173,7 +159,7 @@ class SettingsDesk:
     def staged_changes(self, *, is_live_only: bool = False) -> dict[str, Value]:
         """Values for the next start that differ from the defaults; of some, those that are never too late."""
         self.settle()
-        defaults = self._allocator.defaults
+        defaults = self.allocator.defaults
         changed = {name: value for name, value in self._staged.items() if value != defaults[name]}
         return self._live_only(changed) if is_live_only else changed
 
@@ -252,9 +238,8 @@ class SettingsDesk:
     @request(kind="value")
     def reset(self, name: str) -> None:
         """Sets one tunable to its default."""
-        tunable = self.tunables.get(name)
-        if tunable is not None:
-            self.set_one(name, tunable.default)
+        if name in self.tunables:
+            self.set_one(name, self.tunables[name].default)
 
     def _ask(self, name: str, given: Value, gesture: str) -> None:
         binding = self._binding
@@ -283,7 +268,7 @@ class SettingsDesk:
             with contextlib.nullcontext() if binding.is_foreign else contextlib.suppress(NoProcess):
                 asked.point = SetPoint(None, False, binding.block.set(asked.values))
                 return "set"
-        self._allocator.check({**self._wanted(), **asked.values})
+        self.allocator.check({**self._wanted(), **asked.values})
         return "staged"
 
     def _wanted(self) -> dict[str, Value]:
@@ -389,7 +374,7 @@ class SettingsDesk:
             if not values:
                 return None
             if not binding.is_foreign:
-                self._allocator.check({**self._staged, **values})  # refuses what could not be started
+                self.allocator.check({**self._staged, **values})  # refuses what could not be started
             one = _Asked(binding, values, cause, gesture, stand="staged")
             live = values if binding.is_foreign else self._live_only(values)
             if binding.block is not None and live:

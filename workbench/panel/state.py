@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import cast
 
 from workbench.allocators import Allocator, allocators, rows
 from workbench.control import Tunable
@@ -24,30 +24,11 @@ from workbench.panel.tuner import Tuner
 from workbench.traces import SUFFIX
 from workbench.workloads import REPLAY, get_workload, known_workloads
 
-T = TypeVar("T")
-
 # The workload that a form shows before another is chosen.
 FIRST_CHOICE = "phases"
 PROCESSES_INTERVAL_S = 2.0
 TRACES_INTERVAL_S = 3.0
 MAXIMUM_TRACE_FILES = 50
-
-
-class Rarely(Generic[T]):
-    """What a slow look finds, looked for again when it is some seconds old."""
-
-    def __init__(self, interval_s: float, find: Callable[[], T]) -> None:
-        self._interval_s = interval_s
-        self._find = find
-        self._until_s = -math.inf
-
-    def get(self) -> T:
-        """What was found last."""
-        now_s = time.monotonic()
-        if now_s >= self._until_s:
-            self._until_s = now_s + self._interval_s
-            self._found = self._find()
-        return self._found
 
 
 class StateBook:
@@ -70,12 +51,12 @@ class StateBook:
         self._actions = actions
         self._tuner = tuner
         self._sent: dict[str, object] = {}
-        self._fixed: protocol.StateParts | None = None
         # Costly to describe, so described once for each table of tunables.
         self._tunables: Mapping[str, Tunable] = {}
         self._controls: list[protocol.ControlGroup] = []
-        self._traces = Rarely(TRACES_INTERVAL_S, find_traces)
-        self._processes = Rarely(PROCESSES_INTERVAL_S, self._find_processes)
+        # What is slow to find is kept as long as the number of the interval is the same.
+        self._traces = functools.lru_cache(maxsize=1)(lambda _: find_traces())
+        self._processes = functools.lru_cache(maxsize=1)(lambda _: self._find_processes())
 
     def forget(self) -> None:
         """A view came: everything is sent again."""
@@ -85,23 +66,24 @@ class StateBook:
     def take_changes(self) -> protocol.StateParts:
         """Parts that changed since the last call."""
         parts = self._describe()
-        changed = {name: part for name, part in parts.items() if not self._is_known(name, part)}
+        changed = {
+            name: part for name, part in parts.items() if name not in self._sent or self._sent[name] != part
+        }
         self._sent.update(changed)
         if "controls" in changed and "values" in parts:
             changed["values"] = parts["values"]
         return cast(protocol.StateParts, changed)
 
-    def _is_known(self, name: str, part: object) -> bool:
-        sent = self._sent.get(name)
-        return name in self._sent and (sent is part or sent == part)
+    @functools.cached_property
+    def _fixed(self) -> protocol.StateParts:
+        """What does not change."""
+        return {
+            "workloads": _describe_workloads(),
+            "allocators": _describe_allocators(),
+        }
 
     def _describe(self) -> protocol.StateParts:
         """All parts as they are now."""
-        if self._fixed is None:
-            self._fixed = {
-                "workloads": _describe_workloads(),
-                "allocators": _describe_allocators(),
-            }
         session, settings = self._session, self._session.settings
         if self._tunables is not settings.tunables:
             self._tunables = settings.tunables
@@ -111,8 +93,8 @@ class StateBook:
             "formats": _describe_formats(settings.allocator),
             "controls": self._controls,
             "charts": session.charts,
-            "processes": self._processes.get(),
-            "traces": self._traces.get(),
+            "processes": self._processes(time.monotonic() // PROCESSES_INTERVAL_S),
+            "traces": self._traces(time.monotonic() // TRACES_INTERVAL_S),
             "history": settings.describe_history(),
             "run": {
                 "state": session.state if session.is_process_alive else "idle",
@@ -135,9 +117,9 @@ class StateBook:
             parts["presets"] = self._actions.describe_presets()
         return parts
 
-    def _find_processes(self) -> list[protocol.Process]:
+    def _find_processes(self) -> list[protocol.Choice]:
         return [
-            {"path": str(info.path), "label": f"{info.pid} {info.command[:40]}", "command": info.command}
+            protocol.Choice(str(info.path), f"{info.pid} {info.command[:40]}", info.command)
             for info in self._session.find_processes()
         ]
 
@@ -194,15 +176,15 @@ def _describe_allocators() -> list[protocol.Allocator]:
     return described
 
 
-def find_traces() -> list[protocol.TraceChoice]:
+def find_traces() -> list[protocol.Choice]:
     """What can be replayed: datasets by name, then the files of the folder, newest first."""
-    found: list[protocol.TraceChoice] = []
+    found: list[protocol.Choice] = []
     with contextlib.suppress(WorkbenchError):
-        found += [{"value": name, "label": card.help} for name, card in known_datasets().items()]
+        found += [protocol.Choice(name, card.help) for name, card in known_datasets().items()]
     dated = []
     for path in Path().glob(f"*{SUFFIX}"):
         with contextlib.suppress(OSError):  # it is gone again
             dated.append((path.stat().st_mtime_ns, path))
     newest = sorted(dated, reverse=True)[:MAXIMUM_TRACE_FILES]
-    found += [{"value": str(path), "label": "in this folder"} for _, path in newest]
+    found += [protocol.Choice(str(path), "in this folder") for _, path in newest]
     return found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
-from workbench.sessions.sampler import Column
+from workbench.sessions.recorder import Column
 
 # Charts a reader looks for first; all others follow in the order of their descriptors.
 FIRST_CHARTS = (
@@ -84,33 +85,26 @@ def _rank(chart: Chart) -> int:
 
 
 def _build_chart(title: str, own: Sequence[Column], joined: Sequence[Column]) -> Chart:
-    left_units = [_shown_unit(own[0].unit)[0]]
+    first_unit, _ = _show_unit(own[0].unit)
+    units: dict[int, list[str]] = {1: [first_unit], 2: []}
     members = [*own, *joined]
     colors = _choose_colors(members)
-    grouped_metrics = {column.metric for column in members if column.item}
-    traces = []
-    right_units: list[str] = []
+    is_one_metric = len({column.metric for column in members if column.item}) == 1
+    lines = []
     for column in members:
-        shown_unit, divisor = _shown_unit(column.unit)
-        is_right = column in joined or (not joined and shown_unit != left_units[0])
-        units = right_units if is_right else left_units
-        if shown_unit not in units:
-            units.append(shown_unit)
-        label = column.item if column.item and len(grouped_metrics) == 1 else column.key
-        axis, color = 2 if is_right else 1, colors[column.key]
-        traces.append(
-            ChartLine(column.key, label, shown_unit, axis, column.is_step, color, divisor, column.help)
-        )
-    return Chart(title, ", ".join(left_units), ", ".join(right_units), tuple(traces))
+        unit, divisor = _show_unit(column.unit)
+        axis = 2 if column in joined or (not joined and unit != first_unit) else 1
+        if unit not in units[axis]:
+            units[axis].append(unit)
+        label = column.item if column.item and is_one_metric else column.key
+        color = colors[column.key]
+        lines.append(ChartLine(column.key, label, unit, axis, column.is_step, color, divisor, column.help))
+    return Chart(title, ", ".join(units[1]), ", ".join(units[2]), tuple(lines))
 
 
-def _shown_unit(unit: str) -> tuple[str, float]:
+def _show_unit(unit: str) -> tuple[str, float]:
     """The unit on a chart, and what to divide values by."""
-    if unit == "bytes":
-        return "MiB", float(1 << 20)
-    if unit == "ms":
-        return "s", 1e3
-    return unit or "share", 1.0
+    return {"bytes": ("MiB", 2.0**20), "ms": ("s", 1e3), "": ("share", 1.0)}.get(unit, (unit, 1.0))
 
 
 def _choose_colors(columns: Sequence[Column]) -> dict[str, str]:
@@ -119,14 +113,9 @@ def _choose_colors(columns: Sequence[Column]) -> dict[str, str]:
     for column in columns:
         items.setdefault(column.metric, []).append(column.key)
     colors: dict[str, str] = {}
-    next_category = 0
+    categories = cycle(CATEGORY_COLORS)
     for keys in items.values():
-        if len(keys) > len(CATEGORY_COLORS) - 1:
-            last = len(ORDER_COLORS) - 1
-            for position, key in enumerate(keys):
-                colors[key] = ORDER_COLORS[round(position * last / (len(keys) - 1))]
-        else:
-            for key in keys:
-                colors[key] = CATEGORY_COLORS[next_category % len(CATEGORY_COLORS)]
-                next_category += 1
+        step = (len(ORDER_COLORS) - 1) / max(1, len(keys) - 1)
+        scale = [ORDER_COLORS[round(position * step)] for position in range(len(keys))]
+        colors |= zip(keys, scale if len(keys) >= len(CATEGORY_COLORS) else categories, strict=False)
     return colors

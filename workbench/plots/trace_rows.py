@@ -45,10 +45,8 @@ def _name_time(time_us: float) -> str:
 
 def name_sites(sites: pd.DataFrame) -> list[str]:
     """Call sites as module+offset, each once."""
-    return [
-        f"{module or '?'}+{offset:#x}"
-        for module, offset in zip(sites["module"], sites["offset"], strict=True)
-    ]
+    places = sites[["module", "offset"]].itertuples(index=False)
+    return [f"{module or '?'}+{offset:#x}" for module, offset in places]
 
 
 def spread_lifetimes(frame: pd.DataFrame) -> pd.DataFrame:

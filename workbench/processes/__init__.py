@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from workbench.processes.exploration import InProcessRun
-from workbench.processes.injection import check_injectable, inject
+from workbench.processes.injection import InjectedAgent, check_injectable, inject
 from workbench.processes.memory import name_process, peak_resident_bytes, resident_bytes
 from workbench.processes.outcome import Outcome
 from workbench.processes.preload import check_preloadable, preload_environment
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InProcessRun",
+    "InjectedAgent",
     "Outcome",
     "Program",
     "RecordedTrace",

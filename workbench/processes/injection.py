@@ -29,7 +29,7 @@ from workbench.processes.preload import check_elf
 
 _FUNCTION = "hak_agent_start"
 
-_PATIENCE_S = 30.0  # for all of it
+_PATIENCE_S = 60.0  # for all of it
 _LOOKING_S = 20.0  # of them, for a thread at a safe place
 _PAUSE_S = 0.05  # between two looks at the threads
 _POLL_S = 0.01
@@ -40,8 +40,10 @@ _ADDRESSES_END = 0x7FFFFFFFF000
 _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 _YAMA_ROOT_ONLY, _YAMA_NOBODY = 2, 3
 
-# Of the program's own symbols only: what gdb says must not depend on which debug files there are.
-_SETTINGS = ("auto-load no", "debuginfod enabled off", "debug-file-directory /nonexistent", "language c")
+# gdb reads the program's own symbols and no debug files: what it says must not depend on them. Of threads it
+# needs only what the system knows; the library that knows more takes long if there are many.
+_SETTINGS = ["auto-load no", "debuginfod enabled off", "language c"]
+_SETTINGS += ["debug-file-directory /nonexistent", "libthread-db-search-path /nonexistent"]
 _GDB = ["gdb", "-nx", "-q", "--interpreter=mi"]
 _GDB += [word for setting in _SETTINGS for word in ("-iex", f"set {setting}")]
 
@@ -71,6 +73,21 @@ _START_ANEW = "start it anew with `workbench exec --agent`"
 
 class _NotTold(CannotInject):
     """gdb refused a command."""
+
+
+class InjectedAgent(NamedTuple):
+    """What came of an injection.
+
+    Parameters
+    ----------
+    kinds : list of str
+        Of the control blocks that the process has now.
+    told : list of str
+        Lines that a person should read, such as that an allocator's version is not known. Mostly none.
+    """
+
+    kinds: list[str]
+    told: list[str]
 
 
 class _Mapping(NamedTuple):
@@ -106,14 +123,14 @@ def check_injectable(pid: int) -> None:
         raise CannotInject(
             f"process {pid} is in another mount namespace, where {AGENT} is not: {_START_ANEW}, there"
         )
-    kinds = [info.kind for info in find_blocks(pid) if info.kind != WORKLOAD_KIND]
+    kinds = _find_kinds(pid)
     if kinds:
         raise CannotInject(f"process {pid} has a control block already: {', '.join(kinds)}")
     if shutil.which("gdb") is None:
         raise CannotInject("gdb is not installed: apt-get install gdb")
 
 
-def inject(pid: int) -> str:
+def inject(pid: int) -> InjectedAgent:
     """Have a program that runs load the agent, which publishes a control block for its allocator.
 
     Parameters
@@ -123,8 +140,8 @@ def inject(pid: int) -> str:
 
     Returns
     -------
-    str
-        What a person should know, a line each; mostly nothing.
+    InjectedAgent
+        What came of it.
 
     Raises
     ------
@@ -137,6 +154,7 @@ def inject(pid: int) -> str:
     check_injectable(pid)
     start_s = time.monotonic()
     with contextlib.closing(_Debugger(pid, start_s + _PATIENCE_S)) as debugger:
+        debugger.read_symbols()
         while (area := debugger.begin_call()) is None:
             if time.monotonic() > start_s + _LOOKING_S:
                 raise CannotInject(
@@ -145,9 +163,10 @@ def inject(pid: int) -> str:
                 )
             time.sleep(_PAUSE_S)
     text = _await_result(pid, area, start_s + _PATIENCE_S)
-    if not find_blocks(pid):
+    kinds = _find_kinds(pid)
+    if not kinds:
         raise CannotInject(f"process {pid} goes on without a control block: {text}")
-    return text
+    return InjectedAgent(kinds, text.splitlines())
 
 
 # ---- what stands in the way -------------------------------------------------------------------------
@@ -155,6 +174,8 @@ def inject(pid: int) -> str:
 
 def _check_status(pid: int, status: dict[str, str]) -> None:
     state, tracer, uid = status["State"][0], status["TracerPid"], status["Uid"].split()[0]
+    if state == "Z" and int(status["Threads"]) > 1:
+        raise CannotInject(f"process {pid} goes on without its main thread, and gdb cannot take hold of it")
     if state in "ZX":
         raise NoProcess(f"process {pid} has ended already; name one that runs")
     if "VmSize" not in status:
@@ -182,6 +203,17 @@ def _check_status(pid: int, status: dict[str, str]) -> None:
 def _read_status(pid: int) -> dict[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
     return {name: text.strip() for name, _, text in (line.partition(":") for line in lines)}
+
+
+def _find_kinds(pid: int) -> list[str]:
+    """Kinds of a process's blocks, by their files' names if they are another user's."""
+    with contextlib.suppress(OSError):
+        uid = Path(f"/proc/{pid}").stat().st_uid
+        if uid != os.geteuid():
+            start_ticks = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+            folder = Path(f"/proc/{pid}/root/dev/shm/hakmem-{uid}")
+            return sorted(path.suffix.removeprefix(".") for path in folder.glob(f"{pid}.{start_ticks}.*"))
+    return sorted(info.kind for info in find_blocks(pid) if info.kind != WORKLOAD_KIND)
 
 
 def _is_agent(path: Path) -> bool:
@@ -268,6 +300,11 @@ class _Debugger:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def read_symbols(self) -> None:
+        """Read the program's symbols, which takes long, before the program is stopped."""
+        self._ask(f"-file-exec-and-symbols /proc/{self._pid}/exe")
+        self._evaluate("sizeof(int)")
 
     def close(self) -> None:
         """End gdb. If the program is stopped just then, the system lets it go."""

@@ -35,7 +35,8 @@ class Outcome(Displayed):
     elapsed_s : float
         Without pauses.
     peak_resident_bytes : int
-        For a crash, as last seen.
+        For a crash, as last seen. For a command, memory of it and its children together, as sampled; at
+        least that of the largest of them.
     checksum : str
         Checksum of the requests; empty unless the run ended by itself.
     stderr_tail : str
@@ -47,11 +48,14 @@ class Outcome(Displayed):
     effective : mapping of str to Value
         All of hakmem's tunables as they were in effect at the end; empty for other allocators.
     latency_ns : mapping of str to float
-        With `samples_latency`, of the calls malloc (calloc and aligned_alloc too), realloc and free,
-        those that were made: "malloc_count" (calls timed), "malloc_p50", "malloc_p99", "malloc_p99_9",
-        "malloc_max" (ns, what reading the clock costs left out), and "clock_overhead", which that is.
+        With `samples_latency`: for malloc (with calloc and aligned_alloc), realloc and free, if they were
+        called, "malloc_count" (calls timed), "malloc_p50", "malloc_p99", "malloc_p99_9" and "malloc_max",
+        in ns without "clock_overhead", the time that it takes to read the clock.
     latency_histograms : mapping of str to tuple of (float, int)
         By call: pairs of a bucket's upper end in ns and its count, ascending.
+    processor_s, mean_resident_bytes, sample_count, output_tail
+        Of a command only: user and system time of it and of the children it waited for; mean memory; how
+        often that was sampled; the last of what it wrote.
     """
 
     status: str
@@ -68,6 +72,10 @@ class Outcome(Displayed):
     effective: Mapping[str, Value] = field(default_factory=dict)
     latency_ns: Mapping[str, float] = field(default_factory=dict)
     latency_histograms: Mapping[str, tuple[tuple[float, int], ...]] = field(default_factory=dict)
+    processor_s: float = 0.0
+    mean_resident_bytes: int = 0
+    sample_count: int = 0
+    output_tail: str = ""
 
     @property
     def operations_per_s(self) -> float:

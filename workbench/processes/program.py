@@ -10,7 +10,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +18,7 @@ from workbench.control import ControlBlock, Value, explain_no_block
 from workbench.errors import NoProcess, WorkerFailed
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes, resident_bytes
-from workbench.processes.outcome import name_signal
+from workbench.processes.outcome import Outcome, name_signal
 from workbench.processes.preload import check_preloadable, preload_environment
 
 _POLL_S = 0.01
@@ -161,7 +160,7 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _measure(self, started_s: float, timeout_s: float) -> CommandOutcome:
+    def _measure(self, started_s: float, timeout_s: float) -> Outcome:
         """Sample memory until the end, for which a thread waits: it is known at once, and with its usage."""
         process = self._process
         ended = threading.Event()
@@ -199,9 +198,10 @@ class Program:
             waiter.join()
         tail = self.output_tail()
         status, message = _judge(process.returncode, quote_last_line(tail), is_overdue=is_overdue)
-        return CommandOutcome(
-            status=status,
-            message=message,
+        return Outcome(
+            status,
+            message,
+            operations=1,
             elapsed_s=ended_s - started_s,
             processor_s=processor_s,
             mean_resident_bytes=sum(samples) // len(samples) if samples else 0,
@@ -211,38 +211,6 @@ class Program:
         )
 
 
-@dataclass(frozen=True)
-class CommandOutcome:
-    """What came of a command.
-
-    Parameters
-    ----------
-    status : str
-        "completed", "crashed" by a signal, "failed" with an exit code, or "timed out".
-    message : str
-        One line for people: empty if completed.
-    elapsed_s : float
-        From start to end.
-    processor_s : float
-        User and system time of it and of the children it waited for.
-    mean_resident_bytes, peak_resident_bytes : int
-        Memory of it and its children together, as sampled; the peak is at least that of the largest of them.
-    sample_count : int
-        How often they were looked at.
-    output_tail : str
-        The last it wrote.
-    """
-
-    status: str
-    message: str
-    elapsed_s: float
-    processor_s: float
-    mean_resident_bytes: int
-    peak_resident_bytes: int
-    sample_count: int
-    output_tail: str
-
-
 def run_command(
     command: Sequence[str],
     allocator_name: str,
@@ -250,7 +218,7 @@ def run_command(
     folder: Path,
     timeout_s: float,
     c_library: Path | None = None,
-) -> CommandOutcome:
+) -> Outcome:
     """Run a command to its end; a crash or a timeout is an outcome, not an error.
 
     Parameters

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +67,10 @@ def record(
     working_directory: str | os.PathLike[str] | None = None,
     spool_directory: str | os.PathLike[str] | None = None,
     level: int = DEFAULT_LEVEL,
-    stdin: int | None = None,
-    stdout: int | None = None,
-    stderr: int | None = None,
     progress: Callable[[int], None] | None = None,
     warn: Callable[[str], None] | None = None,
     force: bool = False,
+    **streams: Any,
 ) -> RecordingOutcome:
     """Run a command to its end, and record it.
 
@@ -99,14 +97,14 @@ def record(
         default.
     level : int
         Level of compression, 1 to 22.
-    stdin, stdout, stderr : int, optional
-        As subprocess takes them.
     progress : callable, optional
         Called ten times a second with the number of events so far.
     warn : callable, optional
         Called with a line of text when something cannot be recorded further.
     force : bool
         Replace also a file that is no trace.
+    **streams : int, optional
+        stdin, stdout, stderr, as subprocess takes them.
 
     Raises
     ------
@@ -135,9 +133,7 @@ def record(
                 list(command),
                 env=_make_environment(environment, spool),
                 cwd=working_directory,
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
+                **streams,
                 close_fds=False,  # what this process was given is the program's
                 preexec_fn=_ignore_children if signals.ignores_children else None,  # noqa: PLW1509 (no lock)
             )
@@ -188,46 +184,38 @@ class _EndWatch(threading.Thread):
         return time.monotonic() if self._time_s is None else self._time_s
 
 
+@dataclass
 class _Recording:
     """All process images of one command. No error of the recording is one of the command."""
 
-    def __init__(
-        self,
-        files: RecordingFiles,
-        spool: Path,
-        *,
-        children: bool,
-        level: int,
-        warn: Callable[[str], None] | None,
-    ) -> None:
-        self._files = files
-        self._spool = spool
-        self._children = children
-        self._level = level
-        self._warn = warn
-        self._problems: list[str] = []
-        self._is_over = False
-        self._has_ended = False
-        self._seen: set[str] = set()
-        self._traces: list[ProcessTrace] = []  # in the order in which the images began
-        self._main: ProcessTrace | None = None
+    files: RecordingFiles
+    spool: Path
+    children: bool
+    level: int
+    warn: Callable[[str], None] | None
+    problems: list[str] = field(default_factory=list)
+    traces: list[ProcessTrace] = field(default_factory=list)  # in the order in which the images began
+    main: ProcessTrace | None = None
+    seen: set[str] = field(default_factory=set)
+    is_over: bool = False
+    has_ended: bool = False
 
     def follow(self, process: subprocess.Popen[bytes], progress: Callable[[int], None]) -> None:
         """Read spools while the command runs, and to their ends after it."""
         try:
             self._follow(process, progress)
-            self._has_ended = True
+            self.has_ended = True
             self._find_new(process.pid)
             self._finish(process.pid, process.returncode)
             self._tell_failures()
             self._show(progress)
         except BaseException as error:
-            self._stop(self._files.output, error)
+            self._stop(self.files.output, error)
             process.wait()
             if not isinstance(error, Exception):
                 raise
         finally:
-            if not self._children:
+            if not self.children:
                 self._drop_others()
 
     def _follow(self, process: subprocess.Popen[bytes], progress: Callable[[int], None]) -> None:
@@ -246,16 +234,16 @@ class _Recording:
 
     def _show(self, progress: Callable[[int], None]) -> None:
         with contextlib.suppress(Exception):  # there may be nobody to show it to
-            progress(sum(trace.event_count for trace in self._traces))
+            progress(sum(trace.event_count for trace in self.traces))
 
     def _list_open(self) -> list[ProcessTrace]:
-        return [trace for trace in self._traces if trace.is_open]
+        return [trace for trace in self.traces if trace.is_open]
 
     def outcome(self, exit_code: int, elapsed_s: float) -> RecordingOutcome:
         """What came of it all."""
-        ordered = sorted(self._traces, key=lambda trace: trace is not self._main)
+        ordered = sorted(self.traces, key=lambda trace: trace is not self.main)
         kept = tuple(trace.result for trace in ordered if trace.result is not None)
-        return RecordingOutcome(exit_code, kept, elapsed_s, tuple(self._problems))
+        return RecordingOutcome(exit_code, kept, elapsed_s, tuple(self.problems))
 
     # --- what goes wrong ------------------------------------------------------------------------------
 
@@ -273,65 +261,65 @@ class _Recording:
 
     def _stop(self, path: Path, error: BaseException) -> None:
         """Record nothing any more: without its folder no process goes on writing."""
-        if self._is_over:
+        if self.is_over:
             return
-        self._is_over = True
+        self.is_over = True
         for trace in self._list_open():
             trace.abandon(_word(error))
-        shutil.rmtree(self._spool, ignore_errors=True)
+        shutil.rmtree(self.spool, ignore_errors=True)
         self._tell(path, error)
 
     def _tell(self, where: Path | str, error: BaseException) -> None:
-        goes_on = "" if self._has_ended else ", and the program goes on"
+        goes_on = "" if self.has_ended else ", and the program goes on"
         self._add_problem(f"{where}: {_word(error)}; it is recorded no further{goes_on}")
 
     def _tell_failures(self) -> None:
-        count, error = read_failures(self._spool)
+        count, error = read_failures(self.spool)
         if count:
             processes = "1 process" if count == 1 else f"{count} processes"
             self._add_problem(
-                f"{processes} could not be recorded: {os.strerror(error)} in {self._spool.parent}"
+                f"{processes} could not be recorded: {os.strerror(error)} in {self.spool.parent}"
             )
 
     def _add_problem(self, problem: str) -> None:
-        self._problems.append(problem)
-        if self._warn is not None:
+        self.problems.append(problem)
+        if self.warn is not None:
             with contextlib.suppress(Exception):  # there may be nobody to tell
-                self._warn(problem)
+                self.warn(problem)
 
     # --- process images -------------------------------------------------------------------------------
 
     def _find_new(self, main_pid: int) -> None:
-        if self._is_over:
+        if self.is_over:
             return
-        heads = [head for head in self._spool.glob("*.head") if head.stem not in self._seen]
+        heads = [head for head in self.spool.glob("*.head") if head.stem not in self.seen]
         # The stem is the process's number and the time at which the image began, in hexadecimal.
         for head in sorted(heads, key=lambda head: int(head.stem.partition("-")[2], 16)):
-            self._seen.add(head.stem)
+            self.seen.add(head.stem)
             pid = int(head.stem.partition("-")[0], 16)
             try:
-                if pid == main_pid or self._children:
+                if pid == main_pid or self.children:
                     self._add(head, is_main=pid == main_pid)
                 else:
                     _discard(head)
             except Exception as error:
                 if _is_of_the_disk(error):
-                    self._stop(self._files.output, error)
+                    self._stop(self.files.output, error)
                     return
                 _discard(head)
                 self._tell(f"process {pid}", error)
 
     def _add(self, head: Path, *, is_main: bool) -> None:
-        self._files.begin()
-        if is_main and self._main is not None:  # it went on as another program: that is what is wanted
-            self._close(self._main, is_replaced=True)
-            self._main.rename(self._files.name_child(self._main.program))
-            self._main = None
-        find_path = (lambda _: self._files.output) if is_main else self._files.name_child
-        trace = ProcessTrace(head, find_path, self._files.recording, self._level)
-        self._traces.append(trace)
+        self.files.begin()
+        if is_main and self.main is not None:  # it went on as another program: that is what is wanted
+            self._close(self.main, is_replaced=True)
+            self.main.rename(self.files.name_child(self.main.program))
+            self.main = None
+        find_path = (lambda _: self.files.output) if is_main else self.files.name_child
+        trace = ProcessTrace(head, find_path, self.files.recording, self.level)
+        self.traces.append(trace)
         if is_main:
-            self._main = trace
+            self.main = trace
 
     def _write_early(self) -> None:
         """See that what waits in memory does not grow with the number of processes."""
@@ -365,11 +353,11 @@ class _Recording:
             self._try(trace, lambda: trace.finish(**how))
 
     def _drop_others(self) -> None:
-        for trace in self._traces:
-            if trace is not self._main:
+        for trace in self.traces:
+            if trace is not self.main:
                 with contextlib.suppress(OSError):
                     trace.path.unlink(missing_ok=True)
-        self._traces = [trace for trace in self._traces if trace is self._main]
+        self.traces = [trace for trace in self.traces if trace is self.main]
 
 
 def _is_of_the_disk(error: Exception) -> bool:

@@ -6,7 +6,7 @@ from workbench.sessions.facts import SessionFacts
 from workbench.sessions.history import History, HistoryView
 from workbench.sessions.notebook import save_notebook
 from workbench.sessions.presets import PresetStore, shipped_presets
-from workbench.sessions.recorder import Recorder, Sample
+from workbench.sessions.recorder import Column, Recorder, Sample
 from workbench.sessions.repetition import (
     explain_inexactness,
     gather_facts,
@@ -14,7 +14,6 @@ from workbench.sessions.repetition import (
     record_run,
     repeat_session,
 )
-from workbench.sessions.sampler import Column, Sampler
 from workbench.sessions.session import Session, find_sessions
 from workbench.sessions.store import SessionWriter, default_folder
 
@@ -29,7 +28,6 @@ __all__ = [
     "PresetStore",
     "Recorder",
     "Sample",
-    "Sampler",
     "Session",
     "SessionFacts",
     "SessionWriter",

@@ -23,10 +23,8 @@ class SessionFacts:
 
     Parameters
     ----------
-    subject : str
-        What ran, in words.
-    started : str
-        Date and time (UTC).
+    subject, started : str
+        What ran, in words, and when: date and time (UTC).
     spec : Run or None
         What our run was asked to do; None for a process that was attached to.
     settings : mapping of str to Value
@@ -39,10 +37,8 @@ class SessionFacts:
         Machine, kernel, CPU, versions, source revision.
     status, note : str
         How it ended; both empty while it goes on, or if nobody could write it down.
-    operations : int or None
-        At the end, of all threads.
-    elapsed_s : float or None
-        Time that the workload ran, without pauses.
+    operations, elapsed_s : int, float or None
+        At the end: of all threads, and how long the workload ran without pauses.
     lost_events : int
         Overwritten before they were read.
     is_exploratory : bool
@@ -70,13 +66,7 @@ class SessionFacts:
 
 
 def write_facts(folder: Path, facts: SessionFacts) -> None:
-    """Writes them whole or not at all.
-
-    Raises
-    ------
-    OSError
-        If they cannot be written.
-    """
+    """Writes them whole or not at all; OSError if that is not possible."""
     plain = msgspec.to_builtins(facts, enc_hook=str)
     content = {"format": "hakmem session", "version": VERSION, **plain}
     replace_text(folder / FACTS_FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

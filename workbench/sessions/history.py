@@ -25,9 +25,8 @@ class HistoryView:
     time_s : array, shape (rows,)
         Seconds since the run began, growing.
     values : array, shape (rows, columns)
-        One column a name in `names`; NaN where a sample did not have the column.
+        One column a name; NaN where a sample did not have the column.
     names : tuple of str
-        Names of the columns.
     """
 
     time_s: FloatArray

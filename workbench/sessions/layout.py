@@ -21,7 +21,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from workbench.errors import DamagedSession, WrongRecordingVersion
-from workbench.sessions.sampler import Column
+from workbench.sessions.recorder import Column
 from workbench.units import name_column
 
 VERSION = 1
@@ -80,13 +80,7 @@ SCHEMAS = {"samples": make_samples_schema([]), "events": EVENTS_SCHEMA, "changes
 
 
 def read_columns(schema: pa.Schema, path: Path) -> list[Column]:
-    """Descriptions of the lines in samples.
-
-    Raises
-    ------
-    DamagedSession
-        If they are not there, or are not what `make_samples_schema` writes.
-    """
+    """Descriptions of the lines in samples; DamagedSession if they are not what `make_samples_schema` writes."""
     try:
         described = json.loads((schema.metadata or {})[_COLUMNS_KEY])
         columns = [Column(**description) for description in described]
@@ -126,13 +120,7 @@ def check_version(version: object, path: Path) -> None:
 
 
 def check_fields(table: pa.Table, wanted: pa.Schema, path: Path) -> pa.Table:
-    """The table, if it has the columns it must have, and all others hold numbers.
-
-    Raises
-    ------
-    DamagedSession
-        With the column.
-    """
+    """The table, if it has the columns it must have and all others hold numbers; else DamagedSession."""
     for field in wanted:
         if table.schema.names.count(field.name) != 1 or table.schema.field(field.name).type != field.type:
             raise DamagedSession(f"{path}: there is no column {field.name} of {field.type}; it is damaged")

@@ -14,19 +14,13 @@ from workbench.sessions.session import Session
 
 
 def save_notebook(session: Session, path: str | os.PathLike[str] | None = None) -> Path:
-    """Write a notebook that repeats a session and compares the two, whole or not at all.
+    """Write a notebook that repeats a session and compares the two, whole or not at all; returns its path.
 
     Parameters
     ----------
     session : Session
-        To be repeated.
     path : str or path, optional
-        Path of the notebook; a notebook of that name is replaced. Beside the session by default.
-
-    Returns
-    -------
-    Path
-        Path of the notebook.
+        Beside the session by default. Another notebook of that kind is replaced.
 
     Raises
     ------

@@ -84,13 +84,7 @@ class PresetStore:
         return Preset(name, "Saved by you.", dict(values), is_saved=True)
 
     def delete(self, name: str) -> None:
-        """Deletes a saved preset.
-
-        Raises
-        ------
-        WorkbenchError
-            If no preset of that name was saved.
-        """
+        """Deletes a saved preset; WorkbenchError if none of that name was saved."""
         kept = {preset.name: dict(preset.values) for preset in self.load()}
         if name not in kept:
             raise WorkbenchError(f"preset {name!r} was not saved by you; saved: {', '.join(sorted(kept)) or 'none'}")

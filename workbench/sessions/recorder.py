@@ -1,16 +1,119 @@
-"""Records what happens in one process: samples of its blocks, resident memory, events."""
+"""Records what happens in one process: samples of its control blocks, resident memory, events.
+
+Which lines a block's metrics become, their descriptors say; no metric is known by name here.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from workbench.control import ControlBlock, EventBatch
+from workbench.control import ControlBlock, EventBatch, Metric, Snapshot
 from workbench.errors import WorkbenchError
 from workbench.sessions.history import History
-from workbench.sessions.sampler import Column, Sampler
+
+# A chart cannot show more lines than this of one metric; more rows become their fold.
+MAXIMUM_LINES = 16
+
+
+@dataclass(frozen=True)
+class Column:
+    """One line of a chart.
+
+    Parameters
+    ----------
+    key : str
+        Unique name: the metric's, with its item after a blank.
+    chart, metric, item : str
+        Title of the chart, name of the metric, label along the metric's axis (or empty).
+    unit : str
+        Unit of the values; rates have "/s" added.
+    is_rate, is_step, is_quotient : bool
+        How it is sampled and drawn.
+    help : str
+        The descriptor's line of text.
+    """
+
+    key: str
+    chart: str
+    metric: str
+    item: str
+    unit: str
+    is_rate: bool = False
+    is_step: bool = False
+    is_quotient: bool = False
+    help: str = ""
+
+
+class _Sampler:
+    """Turns successive snapshots of one control block into rows for a `History`."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = [metric for metric in metrics if metric.chart]
+        self._previous: Snapshot | None = None
+        self._previous_groups: dict[str, dict[str, float]] = {}
+        self.columns: dict[str, Column] = {}
+
+    def sample(self, snapshot: Snapshot) -> Mapping[str, float]:
+        """Values at a snapshot by column; rates are since the one before.
+
+        The first sample has no values of rates, only their columns: what is drawn of them has its place
+        from the start.
+        """
+        row: dict[str, float] = {}
+        for metric in self._metrics:
+            for item, value in self._read(metric, snapshot).items():
+                key = self._declare(metric, item)
+                if value is not None:
+                    row[key] = value
+        self._previous = snapshot
+        return row
+
+    def _read(self, metric: Metric, snapshot: Snapshot) -> Mapping[str, float | None]:
+        """Values of a metric by item; None for a rate that is not known yet."""
+        before = self._previous
+        labels, values = snapshot.by_group(metric.name) if metric.axes else ([], ())
+        # One group without a name: the metric has no axis but its threads.
+        if labels == [""] or not 0 < len(labels) <= MAXIMUM_LINES:
+            if metric.kind == "counter" and before is None:
+                return {"": None}
+            return {"": snapshot.value(metric.name, before)}
+        now = {
+            label: float(value) if math.isfinite(value) else math.nan
+            for label, value in zip(labels, values, strict=True)
+        }
+        if metric.kind == "gauge":
+            return now
+        earlier = self._previous_groups.get(metric.name)
+        self._previous_groups[metric.name] = now
+        if earlier is None or before is None:
+            return dict.fromkeys(now)
+        elapsed_s = snapshot.time_s - before.time_s
+        return {
+            label: (value - earlier.get(label, 0.0)) / elapsed_s if elapsed_s > 0 else math.nan
+            for label, value in now.items()
+        }
+
+    def _declare(self, metric: Metric, item: str) -> str:
+        """Key of a column, which is there from now on."""
+        key = f"{metric.name} {item}".rstrip()
+        if key not in self.columns:
+            is_rate = metric.kind == "counter"
+            self.columns[key] = Column(
+                key,
+                metric.chart,
+                metric.name,
+                item,
+                f"{metric.unit}/s" if is_rate else metric.unit,
+                is_rate,
+                metric.is_step,
+                metric.kind == "quotient",
+                metric.help,
+            )
+        return key
+
 
 RESIDENT = Column(
     "resident_bytes", "Memory", "resident_bytes", "", "bytes", help="Memory of the process that is in RAM."
@@ -51,18 +154,16 @@ class Recorder:
         self.history = History()
         self._allocator_block = allocator_block
         self._read_resident_bytes = read_resident_bytes
-        self._sources: list[tuple[ControlBlock, Sampler]] = []
-        self._throughput = ""
-        self._counting_block: ControlBlock | None = None
-        for block in (workload_block, allocator_block):
-            if block is None:
-                continue
-            self._sources.append((block, Sampler(block.metrics.values())))
-            if not self._throughput:
-                self._throughput = next(
-                    (metric.name for metric in block.metrics.values() if metric.role == "operations"), ""
-                )
-                self._counting_block = block if self._throughput else None
+        blocks = [block for block in (workload_block, allocator_block) if block is not None]
+        self._sources = [(block, _Sampler(block.metrics.values())) for block in blocks]
+        counting = (
+            (block, metric.name)
+            for block in blocks
+            for metric in block.metrics.values()
+            if metric.role == "operations"
+        )
+        self._counting_block: ControlBlock | None
+        self._counting_block, self._throughput = next(counting, (None, ""))
         self._cursor = 0
         if allocator_block is not None and not is_from_start:
             self._cursor = allocator_block.events(0).cursor

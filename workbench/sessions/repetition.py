@@ -113,7 +113,6 @@ def repeat_session(
     Parameters
     ----------
     session : Session or path
-        What to repeat.
     folder : path, optional
         Where the new recording goes; by default beside the first.
     timeout_s : float, optional
@@ -147,7 +146,6 @@ def record_run(
     Parameters
     ----------
     spec : Run
-        What to run.
     folder : path
         Where the recording goes.
     subject, name : str
@@ -161,18 +159,10 @@ def record_run(
         If the run cannot be started, or the recording not be written.
     """
     with Worker.start(spec, paused=True) as worker:
-        recorder = Recorder(
-            worker.allocator_block,
-            worker.workload_block,
-            lambda: resident_bytes(worker.pid),
-            is_from_start=True,
-        )
-        facts = gather_facts(
-            subject or f"{spec.workload} under {spec.allocator}",
-            worker.allocator_block,
-            spec=spec,
-            process=f"{worker.pid}",
-        )
+        blocks = worker.allocator_block, worker.workload_block
+        recorder = Recorder(*blocks, lambda: resident_bytes(worker.pid), is_from_start=True)
+        subject = subject or f"{spec.workload} under {spec.allocator}"
+        facts = gather_facts(subject, worker.allocator_block, spec=spec, process=str(worker.pid))
         writer = SessionWriter(Path(folder), facts, recorder.start_s, name)
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         outcome = _record_to_end(worker, recorder, writer, deadline_s)
@@ -221,9 +211,9 @@ def gather_facts(
         subject=subject,
         started=date_now(),
         spec=spec,
-        settings=dict(allocator_block.requested().values) if allocator_block is not None else {},
+        settings=allocator_block.requested().values if allocator_block else {},
         process=process,
-        allocator_build=allocator_block.info.build if allocator_block is not None else "",
+        allocator_build=allocator_block.info.build if allocator_block else "",
         provenance=describe_origin(),
         is_exploratory=is_exploratory,
     )

@@ -24,7 +24,7 @@ from workbench.sessions.layout import (
     name_sample_column,
     read_columns,
 )
-from workbench.sessions.sampler import Column
+from workbench.sessions.recorder import Column
 from workbench.sessions.store import default_folder, list_streams
 from workbench.sessions.stream import join_batches, read_parquet, read_stream_schema
 from workbench.table import Table
@@ -61,10 +61,8 @@ class Session(Displayed):
 
         Raises
         ------
-        DamagedSession
-            If it is none, or its facts cannot be read.
-        WrongRecordingVersion
-            If a newer workbench wrote it.
+        DamagedSession, WrongRecordingVersion
+            If it is none, its facts cannot be read, or a newer workbench wrote it.
         """
         try:
             folder = Path(path).absolute()

@@ -25,8 +25,7 @@ from workbench.sessions.layout import (
     make_samples_schema,
     name_sample_column,
 )
-from workbench.sessions.recorder import Sample
-from workbench.sessions.sampler import Column
+from workbench.sessions.recorder import Column, Sample
 from workbench.sessions.stream import StreamFile, join_batches, read_stream_schema, write_parquet
 
 FLUSH_INTERVAL_S = 1.0
@@ -107,9 +106,7 @@ class SessionWriter:
     def add_sample(self, sample: Sample, columns: Iterable[Column]) -> None:
         """Adds a row; `columns` describes every line there is."""
         if self.is_recording:
-            for column in columns:
-                if column.key not in self._columns:
-                    self._columns[column.key] = column
+            self._columns = {column.key: column for column in columns} | self._columns
             self._samples.append(sample)
 
     def add_events(self, batch: EventBatch) -> None:
@@ -244,10 +241,7 @@ class SessionWriter:
 def finish_tables(folder: Path) -> None:
     """Makes each table of a recording Parquet, and takes its streams away once that is done.
 
-    Raises
-    ------
-    OSError, WorkbenchError
-        If a table cannot be read or written; its streams stay.
+    If a table cannot be read or written, that raises OSError or WorkbenchError, and its streams stay.
     """
     for table in SCHEMAS:
         paths = list_streams(folder, table)

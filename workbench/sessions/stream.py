@@ -71,13 +71,7 @@ def read_stream_schema(path: Path) -> pa.Schema:
 
 
 def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """Whole batches of a stream, up to its end or to where it was cut.
-
-    Raises
-    ------
-    DamagedSession, WrongRecordingVersion
-        As `read_stream_schema`.
-    """
+    """Whole batches of a stream, up to its end or to where it was cut; errors as `read_stream_schema`."""
     with _open_stream(path) as reader:
         while True:
             try:
@@ -105,13 +99,7 @@ def _open_stream(path: Path) -> Iterator[Any]:
 
 
 def read_parquet(path: Path) -> pa.Table:
-    """A finished table.
-
-    Raises
-    ------
-    DamagedSession
-        If it was cut short or is something else.
-    """
+    """A finished table; DamagedSession if it was cut short or is something else."""
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
@@ -138,10 +126,7 @@ def join_batches(schema: pa.Schema, paths: Iterable[Path]) -> Iterator[pa.Record
 def write_parquet(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
     """Writes a table beside its place and moves it there, so that a file of that name is a whole one.
 
-    Raises
-    ------
-    OSError
-        If it cannot be written; nothing is left of it.
+    If it cannot be written, that is an OSError, and nothing is left of it.
     """
     unfinished = path.with_name(f".{path.name}.new")
     try:

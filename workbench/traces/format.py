@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from workbench.errors import DamagedTrace, WrongTraceVersion
 
@@ -115,10 +115,7 @@ def unpack_header(data: bytes, name: str) -> int:
 
 def pack_section(kind: bytes, payload: bytes, items: int, totals: Totals) -> bytes:
     """Write a section's header; its payload follows it in the file."""
-    numbers = (
-        totals.events, totals.objects, totals.peak_live_bytes, totals.time_units, totals.threads,
-    )  # fmt: skip
-    return _with_crc(_SECTION.pack(kind, len(payload), zlib.crc32(payload), items, *numbers))
+    return _with_crc(_SECTION.pack(kind, len(payload), zlib.crc32(payload), items, *astuple(totals)))
 
 
 def unpack_section(data: bytes, offset: int) -> Section:

@@ -17,7 +17,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 @dataclass(frozen=True)
 class TraceMetadata:
-    """What was recorded, and what it comes to. Of a damaged trace: what precedes the damage comes to.
+    """What was recorded, and what it comes to; in a damaged trace, what precedes the damage comes to.
 
     Parameters
     ----------

@@ -27,9 +27,6 @@ class Site:
     module: str
     offset: int
 
-    def __str__(self) -> str:
-        return f"{self.module.rpartition('/')[2] or '?'}+{self.offset:#x}"
-
 
 def encode_sites(sites: Sequence[Site]) -> bytes:
     """Encode rows of the table of sites.

@@ -147,10 +147,10 @@ class Spool:
         segment = self._open_segment(end, is_final=is_final) if self.position < end else None
         if segment is None:
             return None
-        number = self.position // SEGMENT_RECORDS
+        path = self._segment_path(self.position // SEGMENT_RECORDS)
         with contextlib.suppress(FileNotFoundError):
-            if self._segment_path(number).stat().st_size < _SEGMENT_BYTES:
-                raise _cut_short(self._segment_path(number))
+            if path.stat().st_size < _SEGMENT_BYTES:
+                raise OSError(errno.EBADMSG, "it was cut short", str(path))
         arrays = _find_arrays()
         first = self.position % SEGMENT_RECORDS
         count = min(end - self.position, SEGMENT_RECORDS - first)
@@ -160,10 +160,12 @@ class Spool:
             segment, first, count, columns, addresses, copies, is_final=is_final
         )
         self.position += taken
-        if self.position % SEGMENT_RECORDS == 0 and taken:
-            self._drop_segment(number)
         if not taken:
             return None
+        if self.position % SEGMENT_RECORDS == 0:
+            self._unmap_segment()
+            self._resolver.set_consumed(self.position)
+            path.unlink(missing_ok=True)
         chunk = TraceChunk(**{name: column[:events].copy() for name, column in columns.items()})
         return chunk, [(int(addresses[i]), int(copies[i])) for i in range(sites)]
 
@@ -182,25 +184,14 @@ class Spool:
             number = self.position // SEGMENT_RECORDS
             try:
                 self._segment = MappedFile(self._segment_path(number), _SEGMENT_BYTES, is_writable=False)
-            except FileNotFoundError:
-                self._pass_over(number, end, is_final=is_final)
             except OSError as error:
-                if error.errno != errno.EBADMSG:
+                if error.errno not in (errno.ENOENT, errno.EBADMSG):  # the process is just making it
                     raise
-                self._pass_over(number, end, is_final=is_final)  # the process is just making it
+                if is_final:  # it could not be made: what was to stand in it is lost
+                    lost = min(end, (number + 1) * SEGMENT_RECORDS) - self.position
+                    self._resolver.lose(lost)
+                    self.position += lost
         return self._segment
-
-    def _pass_over(self, number: int, end: int, *, is_final: bool) -> None:
-        """At the end a segment that is not there could not be made: what was to stand in it is lost."""
-        if is_final:
-            lost = min(end, (number + 1) * SEGMENT_RECORDS) - self.position
-            self._resolver.lose(lost)
-            self.position += lost
-
-    def _drop_segment(self, number: int) -> None:
-        self._unmap_segment()
-        self._resolver.set_consumed(self.position)
-        self._segment_path(number).unlink(missing_ok=True)
 
     def _unmap_segment(self) -> None:
         if self._segment is not None:
@@ -222,7 +213,3 @@ def _find_arrays() -> dict[str, NDArray[Any]]:
         _of_thread.arrays["site_copies"] = np.empty(SEGMENT_RECORDS, np.uint32)
     arrays: dict[str, NDArray[Any]] = _of_thread.arrays
     return arrays
-
-
-def _cut_short(path: Path) -> OSError:
-    return OSError(errno.EBADMSG, "it was cut short", str(path))

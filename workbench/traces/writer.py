@@ -49,6 +49,8 @@ class TraceWriter:
         self._level = level
         self._chunk_events = chunk_events
         self._pending: list[tuple[TraceChunk, int]] = []  # with the most bytes live up to its last event
+        #: Events that wait in memory for their chunk to be full.
+        self.pending_events = 0
         self._new_sites: list[Site] = []
         #: Rows of the table of call sites so far.
         self.site_count = 0
@@ -102,11 +104,6 @@ class TraceWriter:
         """Where the trace is written to."""
         return self._file.path
 
-    @property
-    def pending_events(self) -> int:
-        """Events that wait in memory for their chunk to be full."""
-        return sum(len(chunk) for chunk, _ in self._pending)
-
     def add_sites(self, sites: Sequence[Site]) -> int:
         """Add rows to the table of call sites, before events name them.
 
@@ -151,6 +148,7 @@ class TraceWriter:
         if unknown > 0:
             self.add_sites([Site("", self.site_count + index) for index in range(unknown)])
         self._pending.append((chunk, self._peak_live_bytes))
+        self.pending_events += len(chunk)
         while self.pending_events >= self._chunk_events:
             self._write_pending(self._chunk_events)
 
@@ -211,7 +209,7 @@ class TraceWriter:
             while self._pending:
                 self._write_pending(len(self._pending[0][0]))
         lost_events += self.pending_events
-        self._pending = []
+        self._pending, self.pending_events = [], 0
         with contextlib.suppress(OSError):
             self._write_footer(False, end, unknown_frees, lost_events)
         self._is_closed = True
@@ -228,23 +226,23 @@ class TraceWriter:
 
     def _write_pending(self, count: int) -> None:
         """Write the first events that wait, at most `count`; they go on waiting if that fails."""
+        self._write_sites()
         ends = list(accumulate(len(chunk) for chunk, _ in self._pending))
         last = next((number for number, end in enumerate(ends) if end >= count), len(ends) - 1)
         joined = TraceChunk.join([chunk for chunk, _ in self._pending[: last + 1]])
         peak = self._pending[last][1]
-        self._write_chunk(joined[:count], peak)
-        rest = joined[count:]
-        self._pending[: last + 1] = [(rest, peak)] if len(rest) else []
-
-    def _write_chunk(self, chunk: TraceChunk, peak_live_bytes: int) -> None:
-        self._write_sites()
+        chunk, rest = joined[:count], joined[count:]
         payload, content, totals = encode_chunk(
-            chunk, self._totals, resolution_ns=self._metadata.time_resolution_ns, level=self._level
+            chunk,
+            dataclasses.replace(self._totals, peak_live_bytes=peak),
+            resolution_ns=self._metadata.time_resolution_ns,
+            level=self._level,
         )
-        totals = dataclasses.replace(totals, peak_live_bytes=peak_live_bytes)
         self._file.append(pack_section(EVENTS, payload, len(chunk), totals) + payload)
         self._hash.update(content)
         self._totals = totals
+        self._pending[: last + 1] = [(rest, peak)] if len(rest) else []
+        self.pending_events -= len(chunk)
 
     def _write_sites(self) -> None:
         while self._new_sites:

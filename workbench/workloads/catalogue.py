@@ -91,15 +91,14 @@ REPLAY = "replay"
 
 @cache
 def _all_workloads() -> Mapping[str, Workload]:
-    return {
-        workload.name: Workload(
-            parameters=tuple(
-                Parameter(p.name, p.unit, p.minimum, p.maximum, p.default_value, p.help) for p in parameters
-            ),
-            **workload._asdict(),
-        )
-        for workload, parameters in list_workloads()
-    }
+    found = {}
+    for workload, parameters in list_workloads():
+        del workload["parameter_count"]
+        for parameter in parameters:
+            parameter["default"] = parameter.pop("default_value")
+        described = tuple(Parameter(**parameter) for parameter in parameters)
+        found[workload["name"]] = Workload(**workload, parameters=described)
+    return found
 
 
 @cache

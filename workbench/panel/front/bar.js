@@ -2,7 +2,7 @@
 
 import { fillSelect, formatClock, make, makeButton, makeField, makeQuestion, setText } from "./dom.js";
 
-/** @import { Allocator, Clock, Process, Request, Run, RunForm, ShownRun, TraceChoice, Workload } from "messages" */
+/** @import { Allocator, Choice, Clock, Request, Run, RunForm, ShownRun, Workload } from "messages" */
 
 /** @type {["allocator", "trace", "threads", "seed", "seconds"]} */
 const FIELDS = ["allocator", "trace", "threads", "seed", "seconds"]; // of a run, besides its workload
@@ -104,14 +104,13 @@ export class WorkloadBar {
     this.showHint();
   }
 
-  /** @param {Process[]} processes */
+  /** @param {Choice[]} processes */
   setProcesses(processes) {
-    const options = processes.map((entry) => ({ value: entry.path, label: entry.label, title: entry.command }));
-    fillSelect(this.process, options.length ? options : [{ value: "", label: "none found" }]);
+    fillSelect(this.process, processes.length ? processes : [{ value: "", label: "none found" }]);
     this.showRun(this.run);
   }
 
-  /** @param {TraceChoice[]} traces The first of them stands there until another is chosen or typed. */
+  /** @param {Choice[]} traces The first of them stands there until another is chosen or typed. */
   setTraces(traces) {
     this.traces.replaceChildren(...traces.map((entry) => make("option", { value: entry.value }, entry.label)));
     if (!this.trace.value && traces.length) this.trace.value = traces[0].value;
