@@ -29,7 +29,10 @@ def describe_controls(tunables: Iterable[Tunable]) -> list[protocol.ControlGroup
             "effect_text": EFFECT_TEXTS.get(tunable.effect, tunable.effect),
             "default_text": tunable.format(tunable.default),
             "range_text": tunable.describe_range(),
-            "step": _real_step(tunable) if tunable.type == "real" else 1,
+            # A hundredth of the range, as a power of ten.
+            "step": 10.0 ** math.floor(math.log10((tunable.maximum - tunable.minimum) / 100))
+            if tunable.type == "real"
+            else 1,
             "stops": slider_stops(tunable) if tunable.type in ("int", "real") else None,
         }
         groups.setdefault(tunable.group, []).append(control)
@@ -72,21 +75,14 @@ def _log_stops(low: float, high: float, default: float) -> set[float]:
 
 
 def _is_binary(value: float) -> bool:
-    """Whether a value is a power of two, or one and a half of it."""
-    if value == 0:
-        return True
-    mantissa = math.frexp(value)[0]
-    return mantissa in (0.5, 0.75)
+    """Whether a value is zero, a power of two, or one and a half of it."""
+    return math.frexp(value)[0] in (0.0, 0.5, 0.75)
 
 
 def _round_step(step: float) -> float:
     """The next of 1, 2, 5, 10, 20 ... above a step."""
     unit = 10.0 ** math.floor(math.log10(max(step, 1.0)))
     return next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= step)
-
-
-def _real_step(tunable: Tunable) -> float:
-    return 10.0 ** math.floor(math.log10((tunable.maximum - tunable.minimum) / 100))
 
 
 def describe_state(tunable: Tunable, value: Value, effective: Mapping[str, Value] | None) -> tuple[str, bool]:

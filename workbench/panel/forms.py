@@ -19,20 +19,10 @@ MAXIMUM_SEED = 2**64 - 1
 
 
 def read_form(form: RunForm, tunables: Mapping[str, Value]) -> Run:
-    """The run that is asked for.
+    """The run that is asked for, with values for its allocator, if it has tunables.
 
-    Parameters
-    ----------
-    form : RunForm
-        For the workload replay its `trace` is a file or the name of a dataset; the threads are those of the
-        trace.
-    tunables : mapping
-        Values for the allocator, if it has tunables.
-
-    Raises
-    ------
-    WorkbenchError
-        If something in it is wrong, with the field, the value and what is allowed.
+    For the workload replay the form's `trace` is a file or the name of a dataset, and the threads are those
+    of the trace. What is wrong raises a WorkbenchError with the field, the value and what is allowed.
     """
     row = get_row(form.get("allocator", DEFAULT_ALLOCATOR))
     seconds = read_seconds(form.get("seconds", 0))

@@ -20,6 +20,8 @@ SHOWN_BYTES = 10 * 1024
 class SessionKeeper:
     """The recording of the session that goes on, and the path of the latest.
 
+    What cannot be done raises a WorkbenchError with the reason.
+
     Parameters
     ----------
     folder : Path or None
@@ -84,13 +86,7 @@ class SessionKeeper:
         return self._writer.problem if self._writer is not None else ""
 
     def save_notebook(self) -> Path:
-        """Writes the notebook that repeats the latest session, beside its recording.
-
-        Raises
-        ------
-        WorkbenchError
-            If nothing was recorded, it cannot be repeated, or the file not written.
-        """
+        """Writes the notebook that repeats the latest session, beside its recording."""
         if self._writer is not None:
             self._writer.flush(is_now=True)
         if self.latest is None:

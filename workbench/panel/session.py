@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -220,16 +221,13 @@ class LiveSession:
             return
         outcome = target.poll()
         events, sample = None, None
-        try:
+        # It may end between the look and the sample; the next step has the outcome.
+        with contextlib.suppress(NoProcess):
             self.settings.settle()
-            events = target.recorder.drain_events()
-            if events is not None:
+            if (events := target.recorder.drain_events()) is not None:
                 self._note_events(target, events)
             if outcome is None:
                 sample = target.recorder.sample()
-        except NoProcess:
-            # It ended between the look and the sample; the next step has the outcome.
-            pass
         columns = target.recorder.columns
         self.keeper.keep(sample, columns, events, self._take_steps(target))
         if sum(len(chart.traces) for chart in self.charts) != len(columns):
@@ -313,24 +311,20 @@ class LiveSession:
         """Changes of tunables during the recording."""
         if self.target is None:
             return []
-        start_s = self.target.recorder.start_s
-        changes = self.settings.changes.entries(start_s)[-MAXIMUM_MARKERS:]
-        tunables = self.settings.tunables
+        start_s, tunables = self.target.recorder.start_s, self.settings.tunables
         return [
             Marker(change.time_s - start_s, describe_change(tunables, change.before, change.after))
-            for change in changes
+            for change in self.settings.changes.entries(start_s)[-MAXIMUM_MARKERS:]
         ]
 
     def elapsed_s(self) -> float:
         """Seconds of the run without pauses."""
         if self.target is None:
             return 0.0
-        if not self.is_process_alive:
-            return self._ended_elapsed_s
-        try:
-            return self.target.elapsed_s()
-        except WorkbenchError:
-            return self._ended_elapsed_s
+        if self.is_process_alive:
+            with contextlib.suppress(WorkbenchError):
+                return self.target.elapsed_s()
+        return self._ended_elapsed_s
 
     def progress(self) -> float | None:
         """Share that is done; None where there is no end in sight."""

@@ -103,13 +103,7 @@ class Target:
 
 
 def start_target(spec: Run, *, in_process: bool) -> Target:
-    """Starts a run.
-
-    Raises
-    ------
-    WorkbenchError
-        If the specification is wrong or the run does not start, with what it said.
-    """
+    """Starts a run; a WorkbenchError says why it does not start."""
     run: Worker | InProcessRun = InProcessRun.start(spec) if in_process else Worker.start(spec)
     return Target(
         f"{spec.title} under {name_allocator(spec, in_process=in_process)}{' (exploratory)' * in_process}",
@@ -130,13 +124,7 @@ def name_allocator(spec: Run, *, in_process: bool) -> str:
 
 
 def attach_target(path: Path) -> Target:
-    """Attaches to the process that publishes a block.
-
-    Raises
-    ------
-    WorkbenchError
-        If there is no such process, or it may not be read.
-    """
+    """Attaches to the process that publishes a control block; a WorkbenchError says why it cannot be read."""
     beside = path.with_suffix(f".{WORKLOAD_KIND}")
     with contextlib.ExitStack() as opened:
         block = opened.enter_context(ControlBlock.open(path))

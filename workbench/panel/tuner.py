@@ -224,9 +224,13 @@ class Tuner:
         self._tell(objectives=objectives, is_less_better=not MEASURES[objectives[0]].is_higher_better)
 
         def tell_step(step: StudyStep) -> None:
-            self._note_step(step)
+            left_s = (time.monotonic() - self._started_s) / step.runs * step.runs_left
+            self._tell(done=step.runs, left=step.runs_left, left_s=round(left_s))
             self._take_injected(study)
             self._check()
+            self._tell(
+                text=f"trial {step.number}, round {step.round + 1}; {step.finished} of {step.goal} trials"
+            )
 
         def tell_candidate(_: Candidate) -> None:
             self._note_candidates(study)
@@ -260,13 +264,6 @@ class Tuner:
         if self._stop.is_set():
             raise _StoppedError
 
-    def _note_step(self, step: StudyStep) -> None:
-        left_s = (time.monotonic() - self._started_s) / step.runs * step.runs_left
-        text = f"trial {step.number}, round {step.round + 1}; {step.finished} of {step.goal} trials"
-        if not self._stop.is_set():
-            self._tell(text=text)
-        self._tell(done=step.runs, left=step.runs_left, left_s=round(left_s))
-
     def _note_candidates(self, study: Study) -> None:
         known = get_allocator(study.plan.allocator).tunables
 
@@ -288,13 +285,12 @@ class Tuner:
             )
             for one in finished[-_SHOWN:]
         ]
-        winners = study.find_winners()
         best = ""
-        if winners:
-            pairs = zip(study.plan.objectives, winners[0].values, strict=True)
+        for winner in study.find_winners()[:1]:
+            pairs = zip(study.plan.objectives, winner.values, strict=True)
             told = ", ".join(f"{name.replace('_', ' ')} × {value:.3f}" for name, value in pairs)
             place = "on the front, " if len(study.plan.objectives) > 1 else ""
-            best = f"{place}{winners[0].name}: {told}; {write(winners[0].settings)}"
+            best = f"{place}{winner.name}: {told}; {write(winner.settings)}"
         self.best = study.best_settings()
         self._tell(points=points[-_MOST_POINTS:], rows=rows[::-1], best=best, has_best=bool(self.best))
 
@@ -312,8 +308,5 @@ def _describe_work(run: Run, seconds: float) -> dict[str, Any]:
     # A dataset's name, or a path that does not depend on where the study's file is.
     path = Path(run.trace)
     name = name_trace(path)
-    return {
-        **work,
-        "trace": str(path.resolve()) if Path(name).suffix else name,
-        "parameters": {**parameters, "loops": 0},
-    }
+    trace = str(path.resolve()) if Path(name).suffix else name
+    return {**work, "trace": trace, "parameters": {**parameters, "loops": 0}}

@@ -12,30 +12,22 @@
  *   purge(plot: Plot): void,
  * }} Plotly
  */
-/**
- * @typedef {{
- *   promise: Promise<Plotly>,
- *   resolve(plotly: Plotly): void,
- *   reject(error: unknown): void,
- *   isLoading: boolean,
- * }} Slot
- */
+class Slot {
+  isLoading = false;
+  resolve = /** @type {(plotly: Plotly) => void} */ (() => {});
+  reject = /** @type {(error: unknown) => void} */ (() => {});
+  promise = /** @type {Promise<Plotly>} */ (new Promise((resolve, reject) => Object.assign(this, { resolve, reject })));
+}
 
 // One for all panels of the page, whichever copy of this script they came with.
 const page = /** @type {{ __hakmemPlotly?: Slot | null, Plotly?: any }} */ (/** @type {unknown} */ (window));
-
-function makeSlot() {
-  const slot = /** @type {Slot} */ ({ isLoading: false });
-  slot.promise = new Promise((resolve, reject) => Object.assign(slot, { resolve, reject }));
-  return slot;
-}
 
 /**
  * Can be called again while nothing came: the kernel sends the script once, however often it is asked.
  * @param {(message: Request) => void} send
  */
 export function requestPlotly(send) {
-  const slot = (page.__hakmemPlotly ??= makeSlot());
+  const slot = (page.__hakmemPlotly ??= new Slot());
   if (!slot.isLoading) send({ type: "ask_plotly" });
   return slot.promise;
 }

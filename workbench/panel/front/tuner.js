@@ -47,7 +47,7 @@ export class TunerCard {
       this.chart,
       make("div", { class: "hak-tuner-told" }, this.best, this.lines, this.table),
     );
-    this.summaryText = make("span", { class: "hak-hint" }, "search settings that beat the defaults on this workload");
+    this.summaryText = make("span", { class: "hak-hint" });
     this.element = make(
       "details",
       { class: "hak-card hak-tuner" },
@@ -71,12 +71,10 @@ export class TunerCard {
     fillSelect(this.goal, tuning.goals.map((goal) => ({ value: goal, label: goal })));
     fillSelect(this.group, tuning.groups.map((group) => ({ value: group, label: group })));
     const goesOn = tuning.state === "running" || tuning.state === "stopping";
-    for (const input of [this.goal, this.group, this.trials, this.seconds]) input.disabled = goesOn;
-    this.start.disabled = goesOn;
-    this.stop.disabled = tuning.state !== "running";
+    for (const input of [this.goal, this.group, this.trials, this.seconds, this.start]) input.disabled = goesOn;
+    this.stop.disabled = this.inject.disabled = tuning.state !== "running";
     this.path = tuning.path;
     this.goOn.hidden = tuning.state !== "stopped";
-    this.inject.disabled = tuning.state !== "running";
     this.apply.disabled = !tuning.has_best;
     this.bar.hidden = !goesOn;
     this.bar.value = tuning.done / Math.max(1, tuning.done + tuning.left);
