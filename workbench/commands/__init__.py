@@ -40,12 +40,10 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "ps": CommandPlace("blocks", "List the processes that can be tuned."),
     "tunables": CommandPlace("blocks", "List the tunables of a process or of the allocator."),
     "set": CommandPlace("blocks", "Change tunables of a running process."),
-    "do": CommandPlace("action", "Have a running process do something, such as give memory back."),
+    "do": CommandPlace("action", "Have a running process act, for example give memory back."),
     "metrics": CommandPlace("blocks", "Print every metric of a process once."),
     "watch": CommandPlace("watch", "Show the metrics and events of a process, live."),
-    "serve-metrics": CommandPlace(
-        "serve_metrics", "Serve metrics, settings and probes for Prometheus and Grafana."
-    ),
+    "serve-metrics": CommandPlace("serve_metrics", "Serve metrics and settings for Prometheus and Grafana."),
     "export": CommandPlace("export", "Write the tunables of a process to a file."),
     "sessions": CommandPlace("sessions", "List, show and repeat recorded sessions."),
     "record": CommandPlace("record", "Run a program and record every allocation call it makes."),
