@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from workbench.commands.arguments import probe_option
+from workbench.commands.arguments import path_option, probe_option
+from workbench.commands.output import Answer, json_option
 from workbench.control import find_blocks
 from workbench.errors import BadParameter
 
@@ -24,20 +25,18 @@ from workbench.errors import BadParameter
     help="Where to listen; any other address lets other machines read the figures.",
 )
 @probe_option
-@click.option(
-    "--dashboard",
-    "dashboard_path",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the dashboard for Grafana to this file, and end.",
-)
-def serve_metrics(port: int, address: str, probes: tuple[str, ...], dashboard_path: Path | None) -> None:
+@path_option("--dashboard", "dashboard_path", help="Write the dashboard for Grafana to this file, and end.")
+@json_option
+def serve_metrics(
+    port: int, address: str, probes: tuple[str, ...], dashboard_path: Path | None, as_json: bool
+) -> None:
     """Serve metrics and settings of all processes that can be tuned, in Prometheus's format, until Ctrl-C."""
     if dashboard_path is not None:
         from workbench.api.dashboard import make_dashboard
 
         dashboard_path.write_text(json.dumps(make_dashboard(), indent=2) + "\n", encoding="utf-8")
-        click.echo(f"{dashboard_path}: import it in Grafana (Dashboards, New, Import)")
+        words = f"{dashboard_path}: import it in Grafana (Dashboards, New, Import)"
+        Answer({"dashboard": dashboard_path}, words).show(as_json)
         return
     from prometheus_client import start_http_server
 
@@ -53,7 +52,8 @@ def serve_metrics(port: int, address: str, probes: tuple[str, ...], dashboard_pa
             ) from None
         try:
             shown = f"[{address}]" if ":" in address else address
-            click.echo(f"http://{shown}:{server.server_port}/metrics (Ctrl-C ends)")
+            url = f"http://{shown}:{server.server_port}/metrics"
+            Answer({"url": url}, f"{url} (Ctrl-C ends)").show(as_json)
             signal.pause()
         except KeyboardInterrupt:
             pass
