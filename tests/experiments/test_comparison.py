@@ -24,7 +24,6 @@ from workbench.experiments import (
     Run,
     Variant,
     Work,
-    comparison,
     conclude,
     run_comparison,
 )
@@ -202,13 +201,14 @@ def test_it_runs_and_is_resumed_where_it_was(tmp_path: Path) -> None:
         run_comparison(dataclasses.replace(plan, rounds=4), Results.open(tmp_path))
 
 
-def test_a_look_at_which_all_is_told_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_at_which_all_is_told_ends_it(tmp_path: Path) -> None:
     plan = ComparisonPlan((SMALL,), (GLIBC, OURS), rounds=40, looks=2)
     rates = {"glibc": 1e6, "hakmem": 2e6}
-    monkeypatch.setattr(
-        comparison, "measure_run", lambda run, warm_bytes: make_result(run, rates[run.allocator])
-    )
-    found = run_comparison(plan, Results.open(tmp_path))
+
+    def measure(run: Run, *, warm_bytes: int | None = None) -> Result:
+        return make_result(run, rates[run.allocator])
+
+    found = run_comparison(plan, Results.open(tmp_path), measure=measure)
     assert (found.rounds, found.is_judged) == (20, True)
     assert found.find("small", "hakmem").ratio.verdict == "better"
     assert len(Results.open(tmp_path)) == 40

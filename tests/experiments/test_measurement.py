@@ -15,7 +15,7 @@ import pytest
 from workbench import processes
 from workbench.errors import OutOfRange, WrongResults
 from workbench.experiments import Result, Results, Run, Step, describe_machine, measure_run, measurement
-from workbench.experiments.host_lock import host_lock_path
+from workbench.experiments.host import host_lock_path
 from workbench.processes import Worker
 from workbench.units import MIB
 

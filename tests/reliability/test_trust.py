@@ -63,7 +63,7 @@ import sys, time, warnings
 from pathlib import Path
 
 from tests.fuzz.hostile import trace_seeds
-from workbench.experiments import Results, Run, measure_runs
+from workbench.experiments import Plan, Results, Run, run_sweep
 from workbench.processes import Run
 from workbench.sessions import Session, record_run
 from workbench.traces import Trace
@@ -72,9 +72,7 @@ folder = Path(sys.argv[1])
 recording = record_run(Run("random_mixed", threads=1, operations=200_000), folder, name="one")
 run = Run("random_mixed", operations=20_000)
 results = Results.open(folder / "results")
-with results.writing():
-    measure_runs([run], results)
-    results.compact()
+run_sweep(Plan((run,)), results)
 trace = folder / "a.haktrace"
 trace.write_bytes(next(trace_seeds())[:-1])
 

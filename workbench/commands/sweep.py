@@ -32,14 +32,7 @@ def sweep(
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
         from workbench.api.progress import show_progress
-        from workbench.experiments import (
-            Results,
-            check_address,
-            measure_on_cluster,
-            measure_runs,
-            read_sweep_plan,
-            shuffle_runs,
-        )
+        from workbench.experiments import Results, check_address, read_sweep_plan, run_sweep
         from workbench.experiments.table import tabulate_fastest
 
     plan = read_sweep_plan(plan_path)
@@ -52,19 +45,14 @@ def sweep(
         words = f"{len(plan)} runs, {done} of them done"
         return Answer({"trials": len(plan), "done": done}, words)
     status = 0
-    with results.writing(), show_progress(Path(plan_path).name, len(plan), done) as advance:
-        runs = shuffle_runs(plan.runs, order_seed)
+    with show_progress(Path(plan_path).name, len(plan), done) as advance:
         try:
-            if cluster is None:
-                measure_runs(runs, results, advance)
-            else:
-                measure_on_cluster(runs, results, cluster, advance, on_notice=_note)
+            run_sweep(plan, results, advance, order_seed=order_seed, cluster=cluster, on_notice=_note)
         except KeyboardInterrupt:
             status = STATUS_INTERRUPTED
         except SchedulerLost as error:
             status = STATUS_FAILED
             _note(f"{error}; the results are kept, and the same command goes on")
-        results.compact()
     found = [result for result in results if result.id in wanted]
     failed = {result.id: f"{result.status}: {result.reason}" for result in found if not result.is_measured}
     return Answer(

@@ -1,6 +1,6 @@
 """Measure runs, compare variants in rounds, and sweep settings."""
 
-from workbench.experiments.cluster import check_address, measure_on_cluster
+from workbench.experiments.cluster import check_address
 from workbench.experiments.comparison import (
     ALL_WORKS,
     MEASURES,
@@ -17,7 +17,7 @@ from workbench.experiments.comparison import (
     run_comparison,
 )
 from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant, Work
-from workbench.experiments.execution import Measurer, list_missing, measure_runs, run_sweep, shuffle_runs
+from workbench.experiments.execution import Measurer, run_sweep
 from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
 from workbench.experiments.measurement import measure_run
 from workbench.experiments.plan import Plan, Span
@@ -58,14 +58,10 @@ __all__ = [
     "describe_verdict",
     "find_measure",
     "format_ratio",
-    "list_missing",
-    "measure_on_cluster",
     "measure_run",
-    "measure_runs",
     "read_comparison_plan",
     "read_sweep_plan",
     "run_comparison",
     "run_sweep",
-    "shuffle_runs",
     "spend_risk",
 ]

@@ -15,16 +15,14 @@ import logging
 import math
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from workbench.errors import BadParameter, NoProcess, SchedulerLost, WorkerFailed, WrongResults
-from workbench.experiments.execution import ResultListener, WarmMemory, list_missing
+from workbench.experiments.host import WarmMemory
 from workbench.experiments.measurement import measure_run
 from workbench.experiments.result import Result
-from workbench.experiments.result_set import Results
 from workbench.processes.machine import describe_machine, describe_software
 from workbench.processes.runs import Run
 
@@ -36,33 +34,20 @@ _POLL_S = 0.02
 _LOOK_S = 1.0
 _PATIENCE_S = 2.0
 _LOGGERS = ("distributed", "tornado", "asyncio")
+# What this process, a worker of the cluster, has learned.
+_MEMORY = WarmMemory()
 
 
 def measure_on_cluster(
-    runs: Sequence[Run],
-    results: Results,
+    missing: Mapping[str, Run],
     address: str,
-    on_result: ResultListener | None = None,
-    *,
     on_notice: Callable[[str], object] | None = None,
-    connect_timeout_s: float = _CONNECT_S,
-) -> None:
-    """Run what is missing on the workers of a Dask scheduler.
+) -> Generator[Result]:
+    """Measure runs, by id, on the workers of a Dask scheduler; what is not done is taken back at the end.
 
-    Parameters
-    ----------
-    runs : sequence of Run
-    results : Results
-        Held for writing (`Results.writing`).
-    address : str
-        The scheduler: "tls://host:port", or "tcp://…" on this machine. Certificates are found where
-        Dask's configuration says.
-    on_result : callable, optional
-        Told of each new result.
-    on_notice : callable, optional
-        Told, in one line, that no worker is connected, once it has waited some seconds.
-    connect_timeout_s : float
-        How long to wait for the scheduler.
+    The address is "tls://host:port", or "tcp://…" on this machine. Certificates are found where Dask's
+    configuration says. `on_notice` is told, in one line, that no worker is connected, once it has waited
+    some seconds.
 
     Raises
     ------
@@ -71,7 +56,7 @@ def measure_on_cluster(
     NoProcess
         If no scheduler answers, or the package `distributed` is missing.
     SchedulerLost
-        If the scheduler goes away; what was measured is kept.
+        If the scheduler goes away.
     WorkerFailed
         If a worker cannot measure at all.
     WrongResults
@@ -79,40 +64,32 @@ def measure_on_cluster(
     """
     check_address(address)
     distributed = _import_distributed()
-    missing = {run.resolve().id: run for run in list_missing(runs, results)}
     if not missing:
         return
     try:
         # At once, where nobody listens: the client would try again until its time is up.
         parts = urlsplit(address)
-        socket.create_connection((str(parts.hostname), parts.port or 0), connect_timeout_s).close()
-        client = distributed.Client(address, timeout=connect_timeout_s, set_as_default=False)
+        socket.create_connection((str(parts.hostname), parts.port or 0), _CONNECT_S).close()
+        client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         raise NoProcess(
             f"no Dask scheduler answers at {address}: {error}; start one with `dask scheduler`"
         ) from None
     with _quiet_logs(), client:
         futures = {
-            client.submit(
-                measure_remotely,
-                run.to_json(),
-                key=f"trial-{run_id}",
-                pure=False,
-            ): run_id
+            client.submit(measure_remotely, run.to_json(), key=f"run-{run_id}", pure=False): run_id
             for run_id, run in missing.items()
         }
         try:
-            for future in _list_completed(distributed, client, futures, on_notice):
+            for future in _list_completed(client, futures, on_notice):
                 run_id = futures.pop(future)
-                result = _take(distributed, client, future, missing[run_id])
+                result = _take(client, future, missing[run_id])
                 if result.id != run_id:
                     raise WrongResults(
                         f"a worker on '{result.machine.description}' has another build of the workbench: "
                         "install the same one on all hosts"
                     )
-                results.add(result)
-                if on_result is not None:
-                    on_result(result)
+                yield result
         finally:
             if _is_connected(client):
                 client.cancel(list(futures), force=True)
@@ -142,31 +119,21 @@ def check_address(address: str) -> None:
 def measure_remotely(text: str) -> str:
     """Measure on a worker: a run as JSON to a row as JSON."""
     run = Run.from_json(text)
-    memory = _remote_memory()
-    result = measure_run(run, warm_bytes=memory.choose(run))
-    memory.learn(result)
+    result = measure_run(run, warm_bytes=_MEMORY.choose(run))
+    _MEMORY.learn(result)
     return json.dumps(result.to_row())
 
 
-@cache
-def _remote_memory() -> WarmMemory:
-    """What this worker process has learned of the memory that runs need."""
-    return WarmMemory()
-
-
 def _list_completed(
-    distributed: Any, client: Any, futures: Mapping[Any, str], on_notice: Callable[[str], object] | None
+    client: Any, futures: Mapping[Any, str], on_notice: Callable[[str], object] | None
 ) -> Iterator[Any]:
     """Futures as they end; tells of it if no worker is there to run them.
 
-    Raises
-    ------
-    SchedulerLost
-        If the scheduler is gone; all that it was to do is gone with it.
+    SchedulerLost if the scheduler is gone; all that it was to do is gone with it.
     """
-    completed = distributed.as_completed(list(futures), loop=client.loop)
+    completed = _import_distributed().as_completed(list(futures), loop=client.loop)
     address = client.scheduler.address
-    left = len(futures)
+    left, workers = len(futures), 0
     waiting_since_s: float | None = None
     next_look_s = time.monotonic() + _LOOK_S
     while left:
@@ -182,7 +149,9 @@ def _list_completed(
         if time.monotonic() < next_look_s:
             continue
         next_look_s = time.monotonic() + _LOOK_S
-        if _count_workers(client):
+        with contextlib.suppress(OSError, TimeoutError, RuntimeError):  # its status tells of a loss
+            workers = len(client.scheduler_info()["workers"])
+        if workers:
             waiting_since_s = None
         elif waiting_since_s is None:
             waiting_since_s = time.monotonic()
@@ -198,21 +167,14 @@ def _is_connected(client: Any) -> bool:
     return bool(client.status == "running")
 
 
-def _count_workers(client: Any) -> int:
-    try:
-        return len(client.scheduler_info()["workers"])
-    except (OSError, TimeoutError, RuntimeError):  # the loss of the scheduler is told of by its status
-        return 0
-
-
 def _describe_loss(client: Any) -> SchedulerLost:
     return SchedulerLost(f"the Dask scheduler at {client.scheduler.address} is gone; start one again")
 
 
-def _take(distributed: Any, client: Any, future: Any, run: Run) -> Result:
+def _take(client: Any, future: Any, run: Run) -> Result:
     try:
         return Result.from_row(json.loads(future.result()))
-    except distributed.KilledWorker:
+    except _import_distributed().KilledWorker:
         reason = f"{_DEATHS} workers of the cluster died of it, or with it"
         return Result(
             run=run,
@@ -257,10 +219,6 @@ def _import_distributed() -> Any:
 
 
 def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        pass
     try:
         addresses = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
     except OSError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,15 +14,9 @@ if TYPE_CHECKING:
 
 from workbench.display import Displayed
 from workbench.errors import BadParameter, MixedResults, describe_unknown
-from workbench.experiments.comparison_plan import ComparisonPlan, Variant
-from workbench.experiments.execution import Measurer, ResultListener, WarmMemory
-from workbench.experiments.inference import (
-    FloatArray,
-    Ratio,
-    compare_pairs,
-    judge_log_ratios,
-    spend_risk,
-)
+from workbench.experiments.comparison_plan import ComparisonPlan
+from workbench.experiments.execution import Measurements, Measurer, ResultListener
+from workbench.experiments.inference import FloatArray, Ratio, judge_log_ratios, spend_risk
 from workbench.experiments.measurement import measure_run
 from workbench.experiments.result import Result
 from workbench.experiments.result_set import Results
@@ -53,11 +47,13 @@ class Measure:
     is_latency: bool = False
 
     def read(self, result: Result) -> float:
-        """Its value in a result; NaN if there is none."""
-        if self.is_latency:
-            return float(result.latency_ns.get(self.column, np.nan))
-        value = getattr(result, self.column)
-        return np.nan if value is None else float(value)
+        """Its value in a result; NaN if there is none, or if the run failed."""
+        value = result.latency_ns.get(self.column) if self.is_latency else getattr(result, self.column)
+        return float(value) if value is not None and result.is_measured else np.nan
+
+    def benefit(self, ratio: float) -> float:
+        """A ratio turned such that more than 1 is better."""
+        return ratio if self.is_higher_better else 1 / ratio
 
 
 #: Operations of all threads in a second.
@@ -169,26 +165,24 @@ class Comparison(Displayed):
         """A row a finding; names that repeat are left out."""
         baseline = self.plan.variants[0].name
         rows = []
-        previous: tuple[str, str] = ("", "")
+        work = variant = ""
         for finding in self.findings:
-            is_new_work = finding.work != previous[0]
-            is_new = is_new_work or finding.variant != previous[1]
-            has_medians = finding.work != ALL_WORKS
-            medians = [
-                format_rough(value, finding.measure.unit) if has_medians else ""
-                for value in (finding.value, finding.baseline_value)
-            ]
+            if finding.work != work:
+                variant = ""
             rows.append(
                 (
-                    finding.work if is_new_work else "",
-                    finding.variant if is_new else "",
+                    finding.work if finding.work != work else "",
+                    finding.variant if finding.variant != variant else "",
                     finding.measure.name,
-                    *medians,
+                    *(
+                        "" if finding.work == ALL_WORKS else format_rough(value, finding.measure.unit)
+                        for value in (finding.value, finding.baseline_value)
+                    ),
                     format_ratio(finding.ratio),
                     self.describe(finding),
                 )
             )
-            previous = (finding.work, finding.variant)
+            work, variant = finding.work, finding.variant
         median = f"{baseline} (baseline)"
         return Table(
             ("workload", "variant", "measure", "median", median, "ratio, 95 % interval", "verdict"),
@@ -215,13 +209,7 @@ class Comparison(Displayed):
         return describe_verdict(finding.ratio) if self.is_judged else "no verdict before the declared rounds"
 
     def find(self, work: str, variant: str, measure: Measure = THROUGHPUT) -> Finding:
-        """One of the findings.
-
-        Raises
-        ------
-        KeyError
-            If there is none.
-        """
+        """One of the findings; KeyError if there is none."""
         for finding in self.findings:
             if (finding.work, finding.variant, finding.measure) == (work, variant, measure):
                 return finding
@@ -233,7 +221,7 @@ def run_comparison(
     results: Results,
     on_result: ResultListener | None = None,
     *,
-    measure: Measurer | None = None,
+    measure: Measurer = measure_run,
 ) -> Comparison:
     """Run what is missing of a comparison, and conclude.
 
@@ -247,7 +235,7 @@ def run_comparison(
     on_result : callable, optional
         Told of each result, also of those that are there already.
     measure : callable, optional
-        Measures a run; `measure_run` unless given.
+        Measures a run.
 
     Raises
     ------
@@ -255,20 +243,16 @@ def run_comparison(
         If it cannot be run, or not into these results.
     """
     plan.check()
-    memory = WarmMemory(results)
     looks = plan.list_looks()
     with results.writing():
         results.declare(plan.to_dict())
+        measurements = Measurements(results, measure)
         for number in range(plan.rounds):
             for cell in plan.list_round(number):
-                result = results.get(cell.run.resolve().id)
-                if result is None:
-                    result = (measure or measure_run)(cell.run, warm_bytes=memory.choose(cell.run))
-                    results.add(result)
-                memory.learn(result)
+                result = measurements.take(cell.run)
                 if on_result is not None:
                     on_result(result)
-            if number + 1 in looks and number + 1 < plan.rounds:
+            if number + 1 in looks[:-1]:
                 comparison = conclude(plan, results)
                 if all(
                     finding.ratio.verdict != "cannot tell"
@@ -280,6 +264,10 @@ def run_comparison(
     return conclude(plan, results)
 
 
+# A result by work, variant, round, and whether it samples latency.
+_Found = dict[tuple[str, str, int, bool], Result]
+
+
 def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
     """Say what results tell about a plan, as far as they go.
 
@@ -288,19 +276,17 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
     MixedResults
         If they are of several machines, or of several builds of one allocator.
     """
-    found = {
-        (cell.work, cell.variant, cell.round, cell.run.samples_latency): result
-        for cell in plan.list_cells()
-        if (result := results.get(cell.run.resolve().id)) is not None
-    }
-    _refuse_mixture(list(found.values()))
-    complete = sum(
-        all(
-            (cell.work, cell.variant, number, cell.run.samples_latency) in found
-            for cell in plan.list_round(number)
-        )
-        for number in range(plan.rounds)
-    )
+    found: _Found = {}
+    complete = 0
+    for number in range(plan.rounds):
+        cells = plan.list_round(number)
+        before = len(found)
+        for cell in cells:
+            result = results.get(cell.run.resolve().id)
+            if result is not None:
+                found[cell.work, cell.variant, number, cell.run.samples_latency] = result
+        complete += len(found) == before + len(cells)
+    _refuse_mixture(found.values())
     looks = plan.list_looks()
     # Between two looks nobody may judge: who stops when the figures please decides what they say.
     risk = spend_risk(looks.index(complete) + 1, plan.looks) if complete in looks else None
@@ -308,7 +294,7 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
         finding
         for variant in plan.variants[1:]
         for measure in MEASURES
-        for finding in _compare_works(plan, found, variant, measure, risk)
+        for finding in _compare_works(plan, found, variant.name, measure, risk)
     ]
     order = [work.name for work in plan.works] + [ALL_WORKS]
     names = [variant.name for variant in plan.variants]
@@ -318,7 +304,6 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
         for (work, variant, _, _), result in found.items()
         if not result.is_measured
     )
-    later = [result for (_, _, number, _), result in found.items() if result.is_measured and number > 0]
     return Comparison(
         plan,
         tuple(findings),
@@ -326,7 +311,7 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
         risk is not None,
         dict(failures),
         next((result.machine.description for result in found.values()), ""),
-        all(result.was_warm for result in later),
+        all(one.was_warm for (_, _, number, _), one in found.items() if one.is_measured and number > 0),
         results,
     )
 
@@ -354,82 +339,61 @@ def format_ratio(ratio: Ratio) -> str:
 
 
 def find_measure(name: str) -> Measure:
-    """A measure by its name.
-
-    Raises
-    ------
-    BadParameter
-        If there is none of that name.
-    """
+    """A measure by its name; BadParameter if there is none."""
     known = {measure.name: measure for measure in MEASURES}
     if name not in known:
         raise BadParameter(describe_unknown("measure", name, known))
     return known[name]
 
 
-def _refuse_mixture(results: Sequence[Result]) -> None:
-    machines = {result.machine.id: result.machine.description for result in results}
+def _refuse_mixture(results: Iterable[Result]) -> None:
+    machines: dict[str, str] = {}
+    builds: dict[str, set[str]] = defaultdict(set)
+    for result in results:
+        machines[result.machine.id] = result.machine.description
+        builds["the runner"].add(result.software.runner_checksum)
+        builds[result.run.allocator].add(result.software.allocator_checksum)
     if len(machines) > 1:
         raise MixedResults(
             f"results of {len(machines)} machines cannot be compared: {'; '.join(machines.values())}; "
             "run all of them on one"
         )
-    builds: dict[str, set[str]] = {}
-    for result in results:
-        builds.setdefault("the runner", set()).add(result.software.runner_checksum)
-        builds.setdefault(result.run.allocator, set()).add(result.software.allocator_checksum)
     for name, checksums in builds.items():
         if len(checksums) > 1:
             raise MixedResults(f"{name} was built anew between the results; start again into another folder")
 
 
-_Found = Mapping[tuple[str, str, int, bool], Result]
-
-
 def _compare_works(
-    plan: ComparisonPlan, found: _Found, variant: Variant, measure: Measure, risk: float | None
-) -> list[Finding]:
+    plan: ComparisonPlan, found: _Found, variant: str, measure: Measure, risk: float | None
+) -> Iterator[Finding]:
     """A variant in one measure: a finding for each work that has it, and one for all works together."""
     baseline = plan.variants[0].name
-    findings = []
+    all_failed = 0
     log_ratios = []
     for work in plan.works:
-        values, failed = _pair(plan, found, work.name, variant.name, measure)
-        has_pairs = bool(np.isfinite(values).all(axis=1).any())
-        if not has_pairs and measure is not THROUGHPUT:
-            continue
-        ratio = compare_pairs(
-            values[:, 0], values[:, 1], is_higher_better=measure.is_higher_better, risk=risk
-        )
-        medians = _median(values[:, 0]), _median(values[:, 1])
-        findings.append(Finding(work.name, variant.name, baseline, measure, ratio, *medians, failed))
+        # Of variant and baseline, a row each, a column a round, NaN where nothing was measured.
+        sides = [
+            [found.get((work.name, name, number, measure.is_latency)) for number in range(plan.rounds)]
+            for name in (variant, baseline)
+        ]
+        values = np.array([[np.nan if one is None else measure.read(one) for one in side] for side in sides])
+        values[values <= 0] = np.nan  # a cache that keeps nothing has no ratio
+        logs = np.log(values[0]) - np.log(values[1])
+        has_pairs = bool(np.isfinite(logs).any())
+        if has_pairs or measure is THROUGHPUT:
+            ratio = judge_log_ratios(logs, is_higher_better=measure.is_higher_better, risk=risk)
+            pairs = zip(*sides, strict=True)
+            failed = sum(any(one is not None and not one.is_measured for one in pair) for pair in pairs)
+            medians = _median(values[0]), _median(values[1])
+            yield Finding(work.name, variant, baseline, measure, ratio, *medians, failed)
+            all_failed += failed
         if has_pairs:
-            log_ratios.append(np.log(values[:, 0]) - np.log(values[:, 1]))
+            log_ratios.append(logs)
     if len(log_ratios) == len(plan.works) > 1:
         # Round by round the mean over all works; rounds in which one of them is missing do not count.
         means = np.mean(log_ratios, axis=0)
         ratio = judge_log_ratios(means, is_higher_better=measure.is_higher_better, risk=risk)
-        failed = sum(finding.failed for finding in findings)
-        findings.append(Finding(ALL_WORKS, variant.name, baseline, measure, ratio, np.nan, np.nan, failed))
-    return findings
-
-
-def _pair(
-    plan: ComparisonPlan, found: _Found, work: str, variant: str, measure: Measure
-) -> tuple[FloatArray, int]:
-    """Values of a variant and of the baseline, a row a round, NaN for none; and how many rounds failed."""
-    values = np.full((plan.rounds, 2), np.nan)
-    failed = 0
-    for number in range(plan.rounds):
-        sides = [
-            found.get((work, name, number, measure.is_latency)) for name in (variant, plan.variants[0].name)
-        ]
-        failed += any(side is not None and not side.is_measured for side in sides)
-        values[number] = [
-            measure.read(side) if side is not None and side.is_measured else np.nan for side in sides
-        ]
-    values[values <= 0] = np.nan  # a cache that keeps nothing has no ratio
-    return values, failed
+        yield Finding(ALL_WORKS, variant, baseline, measure, ratio, np.nan, np.nan, all_failed)
 
 
 def _median(values: FloatArray) -> float:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from workbench.allocators import DEFAULT_ALLOCATOR, is_tunable
@@ -43,8 +43,7 @@ class Work:
         )
 
 
-@dataclass(frozen=True)
-class Variant:
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is compared.
 
     Parameters
@@ -58,7 +57,7 @@ class Variant:
 
     name: str
     allocator: str = DEFAULT_ALLOCATOR
-    tunables: Mapping[str, Value] = field(default_factory=dict)
+    tunables: Mapping[str, Value] = {}
 
 
 @dataclass(frozen=True)
@@ -101,13 +100,8 @@ class ComparisonPlan:
             raise WrongPlan("a comparison needs a workload; name at least one")
         if len(self.variants) < 2:
             raise WrongPlan("a comparison needs two variants; name allocators or settings to compare")
-        for what, names in (
-            ("workload", [work.name for work in self.works]),
-            ("variant", [variant.name for variant in self.variants]),
-        ):
-            twice = [name for name, count in Counter(names).items() if count > 1]
-            if twice:
-                raise WrongPlan(f"{what} '{twice[0]}' stands twice; give each a name of its own")
+        check_names("workload", self.works)
+        check_names("variant", self.variants)
         if not 1 <= self.rounds <= _MOST_ROUNDS:
             raise OutOfRange(f"rounds: {self.rounds} is not within 1 to {_MOST_ROUNDS}")
         if not 1 <= self.looks <= self.rounds:
@@ -145,10 +139,7 @@ class ComparisonPlan:
         """The declaration as plain values."""
         return {
             "works": [{"name": work.name, "trial": work.run.to_dict()} for work in self.works],
-            "variants": [
-                {"name": one.name, "allocator": one.allocator, "tunables": dict(one.tunables)}
-                for one in self.variants
-            ],
+            "variants": [msgspec.structs.asdict(one) for one in self.variants],
             "rounds": self.rounds,
             "looks": self.looks,
             "seed": self.seed,
@@ -177,3 +168,11 @@ class Cell:
     variant: str
     round: int
     run: Run
+
+
+def check_names(what: str, things: Iterable[Work | Variant]) -> None:
+    """Raise a WrongPlan if two have one name."""
+    names = [thing.name for thing in things]
+    for name in names:
+        if names.count(name) > 1:
+            raise WrongPlan(f"{what} '{name}' stands twice; give each a name of its own")

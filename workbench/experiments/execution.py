@@ -1,17 +1,18 @@
-"""Measures runs one after another into a set of results; those that are done are not run again."""
+"""Measures runs into a set of results; those that are there are not measured again."""
 
 from __future__ import annotations
 
+import contextlib
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
+from workbench.experiments.cluster import measure_on_cluster
+from workbench.experiments.host import WarmMemory
 from workbench.experiments.measurement import measure_run
 from workbench.experiments.plan import Plan
 from workbench.experiments.result import Result
 from workbench.experiments.result_set import Results
-from workbench.experiments.warming import choose_warm_bytes
-from workbench.plain_values import canonical_json
 from workbench.processes.runs import Run
 
 #: Told of each result as it is kept.
@@ -26,42 +27,41 @@ class Measurer(Protocol):
         ...
 
 
-class WarmMemory:
-    """Knows how much memory to touch before a run: what its like has needed so far."""
+class Measurements:
+    """Gives results of runs, measured now unless they are in the set; `on_new` is told of each new one."""
 
-    def __init__(self, results: Iterable[Result] = ()) -> None:
-        self._peaks: dict[str, float] = {}
-        for result in results:
-            self.learn(result)
+    def __init__(
+        self, results: Results, measure: Measurer = measure_run, on_new: ResultListener | None = None
+    ) -> None:
+        self._results = results
+        self._measure = measure
+        self._on_new = on_new
+        self._memory = WarmMemory(results)
 
-    def learn(self, result: Result) -> None:
-        """Remember the peak of a result, whatever allocator it had."""
-        key = _name_work(result.run)
-        self._peaks[key] = max(self._peaks.get(key, 0.0), result.peak_resident_bytes)
-
-    def choose(self, run: Run) -> int:
-        """Bytes to touch before a run."""
-        peak = self._peaks.get(_name_work(run))
-        return choose_warm_bytes(None if peak is None else int(peak))
-
-
-def list_missing(runs: Iterable[Run], results: Results) -> list[Run]:
-    """Those of the runs that have no result yet, each once."""
-    missing = {run.resolve().id: run for run in runs}
-    return [run for run_id, run in missing.items() if run_id not in results.ids]
-
-
-def shuffle_runs(runs: Iterable[Run], seed: int) -> list[Run]:
-    """The runs in a random order, the same for the same seed."""
-    shuffled = list(runs)
-    random.Random(seed).shuffle(shuffled)
-    return shuffled
+    def take(self, run: Run) -> Result:
+        """The result of a run; it is on disk when this returns."""
+        result = self._results.get(run.resolve().id)
+        if result is None:
+            result = self._measure(run, warm_bytes=self._memory.choose(run))
+            self._results.add(result)
+            self._memory.learn(result)
+            if self._on_new is not None:
+                self._on_new(result)
+        return result
 
 
 def run_sweep(
-    plan: Plan, results: Results, on_result: ResultListener | None = None, *, order_seed: int = 1
+    plan: Plan,
+    results: Results,
+    on_result: ResultListener | None = None,
+    *,
+    order_seed: int = 1,
+    cluster: str | None = None,
+    on_notice: Callable[[str], object] | None = None,
 ) -> None:
-    """Run what is missing of a plan, in random order, and put all results into one table.
+    """Measure what is missing of a plan, in random order, and put all results into one table.
+
+    An interrupt ends it between two results; what was measured stays.
 
     Parameters
     ----------
@@ -71,45 +71,32 @@ def run_sweep(
         Told of each new result.
     order_seed : int
         The same seed is the same order.
+    cluster : str, optional
+        Address of a Dask scheduler whose workers measure: "tls://host:port", or "tcp://…" on this machine.
+    on_notice : callable, optional
+        Told, in one line, that no worker is connected, once it has waited some seconds.
 
     Raises
     ------
     WrongResults
         If another process adds results to this set.
+    BadParameter, NoProcess, SchedulerLost, WorkerFailed
+        If the cluster cannot be used, or is lost; what was measured is kept.
     """
+    runs = list(plan.runs)
+    random.Random(order_seed).shuffle(runs)
     with results.writing():
+        missing = {run_id: run for run in runs if (run_id := run.resolve().id) not in results.ids}
         try:
-            measure_runs(shuffle_runs(plan.runs, order_seed), results, on_result)
+            if cluster is None:
+                measurements = Measurements(results, on_new=on_result)
+                for run in missing.values():
+                    measurements.take(run)
+            else:
+                with contextlib.closing(measure_on_cluster(missing, cluster, on_notice)) as found:
+                    for result in found:
+                        results.add(result)
+                        if on_result is not None:
+                            on_result(result)
         finally:
             results.compact()
-
-
-def measure_runs(runs: Sequence[Run], results: Results, on_result: ResultListener | None = None) -> None:
-    """Run what is missing, in the order given; each result is on disk before the next run begins.
-
-    An interrupt ends it between two results; what was measured stays.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-        All checked already.
-    results : Results
-        Held for writing (`Results.writing`).
-    on_result : callable, optional
-        Told of each new result.
-    """
-    memory = WarmMemory(results)
-    for run in list_missing(runs, results):
-        result = measure_run(run, warm_bytes=memory.choose(run))
-        results.add(result)
-        memory.learn(result)
-        if on_result is not None:
-            on_result(result)
-
-
-def _name_work(run: Run) -> str:
-    """The same for all runs that do the same work, whatever allocator serves it."""
-    content = run.to_dict()
-    for name in ("seed", "round", "allocator", "tunables", "schedule", "samples_latency"):
-        content.pop(name, None)
-    return canonical_json(content)

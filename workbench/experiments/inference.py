@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -99,21 +100,19 @@ def judge_log_ratios(
     pairs = len(kept)
     if pairs == 0:
         return Ratio(math.nan, 0.0, math.inf, 0.0, math.inf, 0, "cannot tell", None)
-    walsh = _average_pairs(kept)
+    first, second = np.triu_indices(pairs)
+    walsh = np.sort((kept[first] + kept[second]) / 2)  # means of all pairs, each with itself too
     estimate = float(np.median(walsh))
     low, high = _bound(walsh, pairs, SHOWN_RISK)
     verdict_low, verdict_high = _bound(walsh, pairs, VERDICT_RISK if risk is None else risk)
     verdict: Verdict = "cannot tell"
     margin = math.log1p(MARGIN)
-    if risk is None:
-        pass
-    elif verdict_low > margin:
-        verdict = "better" if is_higher_better else "worse"
-    elif verdict_high < -margin:
-        verdict = "worse" if is_higher_better else "better"
     rounds = None
-    if verdict == "cannot tell" and risk is not None:
-        rounds = _foresee_rounds(estimate, (verdict_low, verdict_high), pairs, risk, margin, kept)
+    if risk is not None:
+        if verdict_low > margin or verdict_high < -margin:
+            verdict = "better" if (verdict_low > margin) == is_higher_better else "worse"
+        else:
+            rounds = _foresee_rounds(estimate, (verdict_low, verdict_high), risk, margin, kept)
     return Ratio(
         math.exp(estimate),
         math.exp(low),
@@ -141,7 +140,8 @@ def spend_risk(look: int, looks: int, risk: float = VERDICT_RISK) -> float:
     """
     if not 1 <= look <= looks:
         raise ValueError(f"look {look} is not within 1 to {looks}")
-    return _spent(look / looks, risk) - _spent((look - 1) / looks, risk)
+    before, now = (risk * math.log(1 + (math.e - 1) * each / looks) for each in (look - 1, look))
+    return now - before
 
 
 def find_front(gains: FloatArray) -> npt.NDArray[np.bool_]:
@@ -163,16 +163,6 @@ def least_pairs(risk: float = VERDICT_RISK) -> int:
     return max(1, math.ceil(1 - math.log2(risk)))
 
 
-def _spent(share: float, risk: float) -> float:
-    return risk * math.log(1 + (math.e - 1) * share)
-
-
-def _average_pairs(ordered: FloatArray) -> FloatArray:
-    """Means of all pairs, each with itself too, in order."""
-    first, second = np.triu_indices(len(ordered))
-    return np.sort((ordered[first] + ordered[second]) / 2)
-
-
 def _bound(walsh: FloatArray, pairs: int, risk: float) -> tuple[float, float]:
     count = _count_outside(pairs, risk)
     if count < 1:
@@ -188,7 +178,7 @@ def _count_outside(pairs: int, risk: float) -> int:
         return int(np.searchsorted(below, risk / 2, side="right"))
     mean = pairs * (pairs + 1) / 4
     deviation = math.sqrt(pairs * (pairs + 1) * (2 * pairs + 1) / 24)
-    return max(0, math.floor(mean - _normal_quantile(risk / 2) * deviation))
+    return max(0, math.floor(mean + NormalDist().inv_cdf(risk / 2) * deviation))
 
 
 @cache
@@ -202,22 +192,11 @@ def _signed_rank_law(pairs: int) -> FloatArray:
     return law
 
 
-def _normal_quantile(risk: float) -> float:
-    """Above which a standard normal value lies with this risk."""
-    from scipy import stats  # slow to import, and seldom needed
-
-    return float(stats.norm.isf(risk))
-
-
 def _foresee_rounds(
-    estimate: float,
-    bounds: tuple[float, float],
-    pairs: int,
-    risk: float,
-    margin: float,
-    log_ratios: FloatArray,
+    estimate: float, bounds: tuple[float, float], risk: float, margin: float, log_ratios: FloatArray
 ) -> int | None:
     """Rounds at which an interval that narrows with their square root would leave the margin."""
+    pairs = len(log_ratios)
     room = abs(estimate) - margin
     if room <= 0:
         return None
@@ -225,6 +204,6 @@ def _foresee_rounds(
     if not math.isfinite(half):
         if pairs < 2:
             return least_pairs(risk)
-        half = _normal_quantile(risk / 2) * float(np.std(log_ratios, ddof=1)) / math.sqrt(pairs)
+        half = -NormalDist().inv_cdf(risk / 2) * float(np.std(log_ratios, ddof=1)) / math.sqrt(pairs)
     rounds = max(math.ceil(pairs * (half / room) ** 2), pairs + 1, least_pairs(risk))
     return rounds if rounds <= _MOST_ROUNDS else None

@@ -10,16 +10,16 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from msgspec.structs import replace
+import msgspec
 
 from workbench.errors import NoProcess, WorkbenchError
-from workbench.experiments.host_lock import hold_host
+from workbench.experiments.host import choose_warm_bytes, hold_host, touch_memory
 from workbench.experiments.result import COMPLETED, Result
-from workbench.experiments.telemetry import Tally
-from workbench.experiments.warming import choose_warm_bytes, touch_memory
-from workbench.processes import Worker, resident_bytes
+from workbench.experiments.samples import Samples
+from workbench.processes import Worker
 from workbench.processes.machine import describe_machine, describe_software, find_c_library
 from workbench.processes.private_folder import open_private_folder
 from workbench.processes.program import run_command
@@ -54,8 +54,7 @@ def measure_run(
     ----------
     run : Run
     warm_bytes : int, optional
-        Memory to touch just before, in bytes; chosen without a knowledge of the run by default.
-        Something above the peak of an earlier run of the same work is best.
+        Memory to touch just before; best above the peak of an earlier run of the same work.
     timeout_s : float, optional
         Kills it after so long; by default what it should take, twice, and a minute.
     observe : callable, optional
@@ -72,90 +71,69 @@ def measure_run(
     ConstraintBroken, StartOnly
         If the run makes no sense here. Nothing has run then.
     """
-    identity = run.check().id
-    machine, software = describe_machine(), describe_software(run.allocator)
+    begun = Result(run, run.check().id, COMPLETED, describe_machine(), describe_software(run.allocator))
     limit_s = _expect_s(run) if timeout_s is None else timeout_s
     with hold_host():
         load_before = os.getloadavg()[0]
         killed_before = _count_memory_kills()
         started_s = time.time()
-        warmed_bytes = touch_memory(choose_warm_bytes(None) if warm_bytes is None else warm_bytes)
-        found = _measure_command(run, limit_s) if run.command else _measure_workload(run, limit_s, observe)
+        warmed_bytes = touch_memory(choose_warm_bytes() if warm_bytes is None else warm_bytes)
+        result = _measure_command(begun, limit_s) if run.command else _measure_work(begun, limit_s, observe)
         ended_s = time.time()
-        if found.status == "crashed" and "SIGKILL" in found.reason and _count_memory_kills() > killed_before:
-            found.fail("out of memory", "the system had no memory left and killed it")
-        return Result(
-            run=run,
-            id=identity,
-            machine=machine,
-            software=software,
+        was_killed = result.status == "crashed" and "SIGKILL" in result.reason
+        if was_killed and _count_memory_kills() > killed_before:
+            result = _end(result, "out of memory", "the system had no memory left and killed it")
+        return replace(
+            result,
             warmed_bytes=warmed_bytes,
             load_before=load_before,
             load_after=os.getloadavg()[0],
             started_s=started_s,
             ended_s=ended_s,
-            **vars(found),
         )
 
 
-class _Measurement:
-    """What was measured, under the names of the result."""
-
-    def __init__(self) -> None:
-        self.status = COMPLETED
-        self.reason = ""
-        self.runner_build = ""
-        self.allocator_build = ""
-        self.operations = 0
-        self.elapsed_s = 0.0
-        self.operations_per_s = 0.0
-        self.processor_s: float | None = None
-        self.mean_resident_bytes = 0.0
-        self.peak_resident_bytes = 0.0
-        self.mean_cached_bytes: float | None = None
-        self.peak_cached_bytes: float | None = None
-        self.latency_ns: dict[str, float] = {}
-        self.telemetry: dict[str, float] = {}
-        self.checksum = ""
-        self.sample_count = 0
-
-    def fail(self, status: str, reason: str) -> None:
-        self.status, self.reason = status, " ".join(reason.split())
+def _end(result: Result, status: str, reason: str) -> Result:
+    return replace(result, status=status, reason=" ".join(reason.split()))
 
 
-def _measure_workload(run: Run, limit_s: float, observe: Observer | None) -> _Measurement:
-    found = _Measurement()
+def _measure_work(result: Result, limit_s: float, observe: Observer | None) -> Result:
+    run = result.run
     try:
-        by_operations = tuple(step for step in run.schedule if step.at_s is None)
-        worker = Worker.start(replace(run, schedule=by_operations), is_watched=bool(run.schedule))
+        steps = tuple(step for step in run.schedule if step.at_s is None)
+        by_operations = msgspec.structs.replace(run, schedule=steps)
+        worker = Worker.start(by_operations, is_watched=bool(run.schedule))
     except (WorkbenchError, OSError) as error:
         # The run makes sense: no memory for a process, or a file that is replaced just now.
-        found.fail("failed", str(error))
-        return found
+        return _end(result, "failed", str(error))
     with worker:
-        found.runner_build = worker.workload_block.info.build
-        if worker.allocator_block is not None:
-            found.allocator_build = worker.allocator_block.info.build
-        _follow(worker, run, limit_s, found, observe)
+        block = worker.allocator_block
+        samples = _follow(worker, run, limit_s, observe)
         outcome = worker.wait(0)
-    if outcome.status != COMPLETED:
-        found.fail(outcome.status, outcome.message)
-    found.operations = outcome.operations
-    found.elapsed_s = outcome.elapsed_s
-    found.operations_per_s = outcome.operations_per_s
-    found.peak_resident_bytes = float(outcome.peak_resident_bytes)
-    found.checksum = outcome.checksum
-    found.latency_ns = dict(outcome.latency_ns)
-    return found
+        return replace(
+            _end(result, outcome.status, outcome.message),
+            runner_build=worker.workload_block.info.build,
+            allocator_build="" if block is None else block.info.build,
+            operations=outcome.operations,
+            elapsed_s=outcome.elapsed_s,
+            operations_per_s=outcome.operations_per_s,
+            peak_resident_bytes=float(outcome.peak_resident_bytes),
+            checksum=outcome.checksum,
+            latency_ns=dict(outcome.latency_ns),
+            telemetry=samples.telemetry,
+            sample_count=len(samples.resident_bytes),
+            mean_resident_bytes=_mean(samples.resident_bytes) or 0.0,
+            mean_cached_bytes=_mean(samples.cached_bytes),
+            peak_cached_bytes=max(samples.cached_bytes, default=None),
+        )
 
 
-def _follow(worker: Worker, run: Run, limit_s: float, found: _Measurement, observe: Observer | None) -> None:
+def _follow(worker: Worker, run: Run, limit_s: float, observe: Observer | None) -> Samples:
     """Sample until the end or the limit, and set what the schedule has by time."""
     pending = [step for step in run.schedule if step.at_s is not None]
     length_s = 0.0 if _is_open_ended(run) else run.length_s
     period_s = min(max(length_s / _SAMPLES, _SHORTEST_SAMPLE_S), _LONGEST_SAMPLE_S)
-    resident: list[int] = []
-    tally = Tally(worker.allocator_block)
+    samples = Samples(worker)
     started_s = next_s = time.monotonic()
     while True:
         now_s = time.monotonic()
@@ -168,25 +146,17 @@ def _follow(worker: Worker, run: Run, limit_s: float, found: _Measurement, obser
             next_s = max(next_s + period_s, now_s)
             if observe is not None:
                 observe(worker)
-            with contextlib.suppress(NoProcess):
-                resident.append(resident_bytes(worker.pid))
-                tally.sample()
+            samples.take()
         wait_s = next_s - now_s
         if pending:
             wait_s = min(wait_s, started_s + (pending[0].at_s or 0.0) - now_s)
         if worker.await_end(max(wait_s, 0.0)) is not None or now_s - started_s >= limit_s:
-            break
-    kept = [sample for sample in resident if sample > 0]
-    found.sample_count = len(kept)
-    found.mean_resident_bytes = sum(kept) / len(kept) if kept else 0.0
-    found.telemetry = tally.finish()
-    if tally.cached_bytes:
-        found.mean_cached_bytes = sum(tally.cached_bytes) / len(tally.cached_bytes)
-        found.peak_cached_bytes = max(tally.cached_bytes)
+            samples.finish()
+            return samples
 
 
-def _measure_command(run: Run, limit_s: float) -> _Measurement:
-    found = _Measurement()
+def _measure_command(result: Result, limit_s: float) -> Result:
+    run = result.run
     with open_private_folder("workbench-run-") as private:
         folder = private / "work"
         folder.mkdir()
@@ -197,19 +167,22 @@ def _measure_command(run: Run, limit_s: float) -> _Measurement:
                 run.command, run.allocator, run.tunables, folder, limit_s, c_library=find_c_library()
             )
         except (WorkbenchError, OSError) as error:
-            found.fail("failed", str(error))
-            return found
-    if outcome.status != COMPLETED:
-        found.fail(outcome.status, outcome.message)
-    found.operations = 1
-    found.elapsed_s = outcome.elapsed_s
-    found.operations_per_s = 1 / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
-    found.processor_s = outcome.processor_s
-    found.checksum = hashlib.sha256(outcome.output_tail.encode()).hexdigest()[:_CHECKSUM_CHARACTERS]
-    found.mean_resident_bytes = float(outcome.mean_resident_bytes)
-    found.peak_resident_bytes = float(outcome.peak_resident_bytes)
-    found.sample_count = outcome.sample_count
-    return found
+            return _end(result, "failed", str(error))
+    return replace(
+        _end(result, outcome.status, outcome.message),
+        operations=1,
+        elapsed_s=outcome.elapsed_s,
+        operations_per_s=1 / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0,
+        processor_s=outcome.processor_s,
+        checksum=hashlib.sha256(outcome.output_tail.encode()).hexdigest()[:_CHECKSUM_CHARACTERS],
+        mean_resident_bytes=float(outcome.mean_resident_bytes),
+        peak_resident_bytes=float(outcome.peak_resident_bytes),
+        sample_count=outcome.sample_count,
+    )
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _expect_s(run: Run) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -70,7 +70,7 @@ class Plan:
     runs : tuple of Run
     """
 
-    runs: tuple[Run, ...] = field(default=())
+    runs: tuple[Run, ...] = ()
 
     @classmethod
     def from_grid(cls, base: Run | Sequence[Run], axes: Mapping[str, Axis], rounds: int = 1) -> Plan:
@@ -95,9 +95,7 @@ class Plan:
         known = _check_axes(axes, bases)
         values = {name: _list_values(name, axis, known) for name, axis in axes.items()}
         _check_size(math.prod(len(each) for each in values.values()) * len(bases), rounds)
-        rows = [
-            dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values())
-        ]
+        rows = [dict(zip(values, row, strict=True)) for row in itertools.product(*values.values())]
         return cls._check_all([_fill(one, row) for one in bases for row in rows], rounds)
 
     @classmethod
@@ -152,15 +150,14 @@ class Plan:
         if base is None and "workload" not in frame.columns:
             raise WrongPlan("a plan needs a column 'workload'")
         start = base or Run("")
-        names = [str(name) for name in frame.columns]
-        wrong = _list_wrong_names(names, tunables_of(frame.get("allocator", [start.allocator])))
-        if wrong:
-            raise WrongPlan("; ".join(wrong))
-        rows = []
+        _refuse(
+            _list_wrong_names(map(str, frame.columns), tunables_of(frame.get("allocator", [start.allocator])))
+        )
+        runs = []
         for record in frame.to_dict("records"):
             row = {str(name): _plain(cell) for name, cell in record.items()}
-            rows.append({name: cell for name, cell in row.items() if cell is not None})
-        return cls._check_all([_fill(start, row) for row in rows], 1)
+            runs.append(_fill(start, {name: cell for name, cell in row.items() if cell is not None}))
+        return cls._check_all(runs, 1)
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -174,17 +171,15 @@ class Plan:
                 run.check()
             except WorkbenchError as error:
                 wrong.setdefault(str(error), number)
-        if wrong:
-            told = [f"run {number}: {message}" for message, number in wrong.items()]
-            more = f" ... and {len(told) - _SHOWN_ERRORS} more" if len(told) > _SHOWN_ERRORS else ""
-            raise WrongPlan("; ".join(told[:_SHOWN_ERRORS]) + more)
+        _refuse(f"run {number}: {message}" for message, number in wrong.items())
         unique = {run.resolve().id: run for run in runs}
-        repeated = [
-            replace(run, seed=run.seed + number, round=run.round + number)
-            for number in range(rounds)
-            for run in unique.values()
-        ]
-        return cls(tuple(repeated))
+        return cls(
+            tuple(
+                replace(run, seed=run.seed + number, round=run.round + number)
+                for number in range(rounds)
+                for run in unique.values()
+            )
+        )
 
 
 def _check_size(count: int, rounds: int) -> None:
@@ -194,48 +189,58 @@ def _check_size(count: int, rounds: int) -> None:
         raise WrongPlan(f"a plan of {count * rounds} runs: there may be 1 to {MAXIMUM_RUNS}")
 
 
+def _refuse(wrong: Iterable[str]) -> None:
+    """Tell all that is wrong together, each once."""
+    told = list(dict.fromkeys(wrong))
+    if told:
+        more = f" ... and {len(told) - _SHOWN_ERRORS} more" if len(told) > _SHOWN_ERRORS else ""
+        raise WrongPlan("; ".join(told[:_SHOWN_ERRORS]) + more)
+
+
 def _check_axes(axes: Mapping[str, Axis], bases: Sequence[Run]) -> Mapping[str, Tunable]:
     """Name every value of every axis that is wrong, with its range; else give the tunables there are."""
     if not bases:
         raise WrongPlan("a plan needs a workload; name at least one")
     allocators = axes.get("allocator", [base.allocator for base in bases])
+    workloads = axes.get("workload", [base.workload for base in bases])
     known = tunables_of(map(str, () if isinstance(allocators, Span) else allocators))
     wrong = _list_wrong_names(axes, known)
     for name, axis in axes.items():
-        if isinstance(axis, Span):
-            wrong += _list_wrong_span(name, axis, known)
-        elif not axis:
-            wrong.append(f"{name}: there are no values; give some or leave it out")
-        tunable = known.get(name)
-        for value in [axis.low, axis.high] if isinstance(axis, Span) else axis:
-            try:
-                if tunable is not None:
-                    tunable.to_word(value)
-                elif name in _FIELDS:
-                    _convert_field(name, value)
-                elif name.startswith(PARAMETER):
-                    _check_parameter(name, value, axes, bases)
-            except WorkbenchError as error:
-                wrong.append(str(error))
-    if wrong:
-        more = f" ... and {len(wrong) - _SHOWN_ERRORS} more" if len(wrong) > _SHOWN_ERRORS else ""
-        raise WrongPlan("; ".join(dict.fromkeys(wrong[:_SHOWN_ERRORS])) + more)
+        described = [known[name]] if name in known else []
+        try:
+            if name.startswith(PARAMETER) and not isinstance(workloads, Span):
+                described = [_describe_parameter(name, str(workload)) for workload in workloads]
+        except WorkbenchError as error:
+            wrong.append(str(error))
+        wrong += _list_wrong_values(name, axis, described)
+    _refuse(wrong)
     return known
 
 
-def _check_parameter(name: str, value: Value, axes: Mapping[str, Axis], bases: Sequence[Run]) -> None:
-    """A value of a parameter against its own range; what it does with others is seen run by run."""
-    names = axes.get("workload", [base.workload for base in bases])
-    for workload in names if not isinstance(names, Span) else ():
-        known = {parameter.name: parameter for parameter in get_workload(str(workload)).parameters}
-        short = name.removeprefix(PARAMETER)
-        if short not in known:
-            raise WrongPlan(describe_unknown(f"parameter of {workload}", short, known))
-        described = known[short]
-        number = _convert_number(name, value)
-        if not described.minimum <= number <= described.maximum:
-            limits = f"{described.minimum:.0f} to {described.maximum:.0f} {described.unit}".rstrip()
-            raise WrongPlan(f"{name} = {number:g} is out of range: {limits}")
+def _list_wrong_values(name: str, axis: Axis, described: Sequence[Tunable]) -> Iterator[str]:
+    if isinstance(axis, Span):
+        yield from _list_wrong_span(name, axis, described[0] if described else None)
+    elif not axis:
+        yield f"{name}: there are no values; give some or leave it out"
+    for value in (axis.low, axis.high) if isinstance(axis, Span) else axis:
+        try:
+            if name in _FIELDS:
+                _convert_field(name, value)
+            elif name.startswith(PARAMETER):
+                _convert_number(name, value)
+            for tunable in described:
+                tunable.to_word(value)
+        except WorkbenchError as error:
+            yield str(error)
+
+
+def _describe_parameter(name: str, workload: str) -> Tunable:
+    known = {parameter.name: parameter for parameter in get_workload(workload).parameters}
+    short = name.removeprefix(PARAMETER)
+    if short not in known:
+        raise WrongPlan(describe_unknown(f"parameter of {workload}", short, known))
+    found = known[short]
+    return Tunable(name, unit=found.unit, minimum=found.minimum, maximum=found.maximum)
 
 
 def _list_wrong_names(names: Iterable[str], tunables: Iterable[str]) -> list[str]:
@@ -247,31 +252,21 @@ def _list_wrong_names(names: Iterable[str], tunables: Iterable[str]) -> list[str
     ]
 
 
-def _list_wrong_span(name: str, span: Span, known: Mapping[str, Tunable]) -> list[str]:
-    tunable = known.get(name)
+def _list_wrong_span(name: str, span: Span, tunable: Tunable | None) -> Iterator[str]:
     if (tunable is not None and tunable.type in ("bool", "choice")) or _FIELDS.get(name) is str:
-        return [f"{name}: it has no span of values; list them"]
-    if not span.low <= span.high:
-        return [f"{name}: from {span.low:g} to {span.high:g} is empty; give them in order"]
-    if not 1 <= span.steps <= MAXIMUM_RUNS:
-        return [f"{name}: {span.steps} steps; there may be 1 to {MAXIMUM_RUNS}"]
-    if _is_log(tunable, span) and span.low <= 0:
-        return [f"{name}: a span in factors cannot begin at {span.low:g}; begin above 0, or make it linear"]
-    return []
+        yield f"{name}: it has no span of values; list them"
+    elif not span.low <= span.high:
+        yield f"{name}: from {span.low:g} to {span.high:g} is empty; give them in order"
+    elif not 1 <= span.steps <= MAXIMUM_RUNS:
+        yield f"{name}: {span.steps} steps; there may be 1 to {MAXIMUM_RUNS}"
+    elif _is_log(tunable, span) and span.low <= 0:
+        yield f"{name}: a span in factors cannot begin at {span.low:g}; begin above 0, or make it linear"
 
 
 def _is_log(tunable: Tunable | None, span: Span) -> bool:
     if span.is_log is not None:
         return span.is_log
     return tunable is not None and tunable.scale == "log" and span.low > 0
-
-
-def _is_whole(name: str, tunable: Tunable | None) -> bool:
-    return (
-        name.startswith(PARAMETER)
-        or _FIELDS.get(name) is int
-        or (tunable is not None and tunable.type == "int")
-    )
 
 
 def _place(name: str, span: Span, share: float, known: Mapping[str, Tunable]) -> Value:
@@ -282,7 +277,8 @@ def _place(name: str, span: Span, share: float, known: Mapping[str, Tunable]) ->
     else:
         value = span.low + share * (span.high - span.low)
     value = min(max(value, span.low), span.high)
-    return round(value) if _is_whole(name, tunable) else value
+    is_whole = _FIELDS.get(name) is int if tunable is None else tunable.type == "int"
+    return round(value) if is_whole or name.startswith(PARAMETER) else value
 
 
 def _list_values(name: str, axis: Axis, known: Mapping[str, Tunable]) -> list[Value]:
@@ -338,11 +334,9 @@ def _convert_field(name: str, value: Value) -> Any:
             raise WrongPlan(f"{name} = {value!r} is not a name")
         return value
     number = _convert_number(name, value)
-    if kind is int:
-        if number != math.floor(number):
-            raise WrongPlan(f"{name} = {number:g} is not a whole number")
-        return int(number)
-    return number
+    if kind is int and number != math.floor(number):
+        raise WrongPlan(f"{name} = {number:g} is not a whole number")
+    return kind(number)
 
 
 def _convert_number(name: str, value: Value) -> float:

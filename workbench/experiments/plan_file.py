@@ -22,17 +22,59 @@ A comparison has `allocators` or [[variants]] (name, allocator, tunables) instea
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from workbench.allocators import DEFAULT_ALLOCATOR
 from workbench.control import Value
-from workbench.errors import WrongPlan
-from workbench.experiments.comparison_plan import ComparisonPlan, Variant
+from workbench.errors import BadParameter, WorkbenchError, WrongPlan, describe_unknown
+from workbench.experiments.comparison_plan import ComparisonPlan, Variant, Work
 from workbench.experiments.plan import Axis, Plan, Span
-from workbench.experiments.plan_tables import AxisEntry, RangeEntry, WorkEntries, read_toml, read_works
+from workbench.plain_values import read_value, show
+from workbench.processes.runs import Run
+from workbench.workloads import REPLAY
+
+Kind = TypeVar("Kind")
+
+_MAXIMUM_BYTES = 1 << 20
+_WORK = (
+    "name", "workload", "parameters", "threads", "seed", "seconds", "operations", "tunables",
+    "schedule", "command", "inputs", "trace",
+)  # fmt: skip
+
+
+class WorkEntries(msgspec.Struct, forbid_unknown_fields=True):
+    """The entries that name works, and what these have in common."""
+
+    workloads: list[str] = []
+    datasets: list[str] = []
+    works: list[dict[str, Any]] = []
+    seconds: float | None = None
+    operations: int | None = None
+    threads: int | None = None
+    allocator: str | None = None
+
+
+class RangeEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """A range of values."""
+
+    low: float | None = msgspec.field(name="from", default=None)
+    high: float | None = msgspec.field(name="to", default=None)
+    steps: int = 5
+    scale: str | None = None
+
+    def is_log(self, name: str) -> bool | None:
+        """Whether the scale is logarithmic; None if it is not given, WrongPlan if it is another one."""
+        if self.scale not in (None, "linear", "log"):
+            raise WrongPlan(f"{name}: scale '{self.scale[:40]}' is neither linear nor log")
+        return None if self.scale is None else self.scale == "log"
+
+
+#: What an axis may be in a file.
+AxisEntry = RangeEntry | list[Value] | Value
 
 
 class _Random(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,17 +90,11 @@ class _Sweep(WorkEntries):
     random: _Random | None = None
 
 
-class _Variant(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    allocator: str = DEFAULT_ALLOCATOR
-    tunables: dict[str, Value] = {}
-
-
 class _Comparison(WorkEntries):
     seed: int | None = None
     rounds: int = 10
     allocators: tuple[str, ...] = ()
-    variants: tuple[_Variant, ...] = ()
+    variants: tuple[Variant, ...] = ()
     looks: int = 1
     samples_latency: bool = False
 
@@ -93,10 +129,7 @@ def read_comparison_plan(path: str | os.PathLike[str]) -> ComparisonPlan:
     content = read_toml(Path(path), _Comparison)
     return ComparisonPlan(
         works=tuple(read_works(content, Path(path), content.seed)),
-        variants=(
-            *(Variant(name, name) for name in content.allocators),
-            *(Variant(one.name, one.allocator, one.tunables) for one in content.variants),
-        ),
+        variants=(*(Variant(name, name) for name in content.allocators), *content.variants),
         rounds=content.rounds,
         looks=content.looks,
         samples_latency=content.samples_latency,
@@ -109,3 +142,68 @@ def _read_axis(name: str, axis: AxisEntry) -> Axis:
             raise WrongPlan(f"{name}: a span needs from and to")
         return Span(axis.low, axis.high, axis.steps, axis.is_log(name))
     return axis if isinstance(axis, list) else [axis]
+
+
+def read_toml(path: Path, kind: type[Kind]) -> Kind:
+    """Read a whole file; WrongPlan if it cannot be read, or an entry is unknown or of another type."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAXIMUM_BYTES + 1)
+        if len(data) > _MAXIMUM_BYTES:
+            raise WrongPlan(f"{path}: a plan has at most {_MAXIMUM_BYTES} bytes")
+        content = tomllib.loads(data.decode("utf-8-sig"))
+    except OSError as error:
+        raise WrongPlan(f"{path}: it cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, nested without end
+        raise WrongPlan(f"{path}: it is no TOML file: {error}") from None
+    return read_entry(kind, content, "the plan")
+
+
+def read_entry(kind: type[Kind], content: object, what: str) -> Kind:
+    """As `read_value`, but what is wrong is a WrongPlan."""
+    try:
+        return read_value(kind, content, what)
+    except BadParameter as error:
+        raise WrongPlan(str(error)) from None
+
+
+def read_works(entries: WorkEntries, path: Path, seed: int | None = None) -> list[Work]:
+    """What `workloads`, `datasets` and [[works]] name, in this order; files are relative to the plan's.
+
+    The seed is of works that have none of their own. WrongPlan if there is no work, or one is wrong.
+    """
+    given = {name: getattr(entries, name) for name in ("seconds", "operations", "threads")} | {"seed": seed}
+    common = {name: value for name, value in given.items() if value is not None}
+    shared = {} if entries.allocator is None else {"allocator": entries.allocator}
+    tables: list[dict[str, Any]] = [{"workload": name} for name in entries.workloads]
+    tables += [{"name": Path(name).stem, "trace": name} for name in entries.datasets]
+    tables += [dict(table) for table in entries.works]
+    works = []
+    for table in tables:
+        for entry in table.keys() - set(_WORK):
+            raise WrongPlan(describe_unknown("field of a work", entry, _WORK))
+        if isinstance(table.get("trace"), str):
+            table.setdefault("workload", REPLAY)
+            table.setdefault("name", Path(table["trace"]).stem)
+        name = table.pop("name", table.get("workload"))
+        if not isinstance(name, str):
+            raise WrongPlan(f"name: {show(name)} is not a name; a work needs a workload")
+        table.setdefault("workload", name)
+        # A command and a replay have a length and threads of their own.
+        own_length = "command" in table or "trace" in table
+        kept = {} if own_length else {key: value for key, value in common.items() if key not in table}
+        if "operations" in table:
+            kept.pop("seconds", None)
+        elif "seconds" in table:
+            kept.pop("operations", None)
+        if isinstance(table.get("inputs"), list):
+            table["inputs"] = [str(path.parent / str(file)) for file in table["inputs"]]
+        if isinstance(table.get("trace"), str) and Path(table["trace"]).suffix:
+            table["trace"] = str(path.parent / table["trace"])
+        try:
+            works.append(Work(name, Run.from_dict(shared | kept | table)))
+        except WorkbenchError as error:
+            raise WrongPlan(f"{name}: {error}") from None
+    if not works:
+        raise WrongPlan(f"{path}: it names no workload; give workloads = [...] or [[works]]")
+    return works

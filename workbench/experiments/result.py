@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -104,14 +103,12 @@ class Result:
         row: dict[str, Any] = {}
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
-            if entry.name in _GROUPS:
-                row |= {f"{entry.name}.{name}": item for name, item in dataclasses.asdict(value).items()}
-            elif entry.name == "run":
+            if entry.name == "run":
                 row[_RUN] = value.to_json()
-            elif entry.name in _MAPPINGS:
-                row[entry.name] = canonical_json(value)
+            elif dataclasses.is_dataclass(value):
+                row |= {f"{entry.name}.{name}": item for name, item in vars(value).items()}
             else:
-                row[entry.name] = value
+                row[entry.name] = canonical_json(value) if isinstance(value, Mapping) else value
         return row
 
     @classmethod
@@ -126,16 +123,14 @@ class Result:
         # Results of before there was telemetry are results, too.
         for name in ROW_TYPES.keys() - row.keys() - {"telemetry"}:
             raise WrongResults(f"a result has no column '{name}'; it is of another version")
-        content: dict[str, Any] = {name: {} for name in _GROUPS}
+        content: dict[str, Any] = {}
         try:
-            for name in ROW_TYPES:
-                group, _, inner = name.rpartition(".")
-                if group:
-                    content[group][inner] = row[name]
-                elif name == _RUN or name in _MAPPINGS:
-                    content["run" if name == _RUN else name] = json.loads(row.get(name) or "{}")
+            for column in ROW_TYPES.keys() & row.keys():
+                group, _, name = column.rpartition(".")
+                if column in _JSON:
+                    content[_JSON[column]] = json.loads(row[column] or "{}")
                 else:
-                    content[name] = row[name]
+                    (content.setdefault(group, {}) if group else content)[name] = row[column]
             return read_value(cls, content, "a result")
         except (BadParameter, TypeError, ValueError) as error:
             raise WrongResults(f"a result cannot be read: {error}") from None
@@ -143,25 +138,21 @@ class Result:
 
 # Column of the run; it keeps the name that it had when the first results were written.
 _RUN = "trial"
-# As JSON in a row.
-_MAPPINGS = ("latency_ns", "telemetry")
-_GROUPS: Mapping[str, Any] = {"machine": Machine, "software": Software}
+# Columns of JSON, and their fields.
+_JSON = {_RUN: "run", "latency_ns": "latency_ns", "telemetry": "telemetry"}
 
 
-def _list_types() -> dict[str, type]:
+def _list_types(kind: Any, prefix: str = "") -> dict[str, type]:
     """Type of each column of a row; a column may be empty where the field may be None."""
     columns: dict[str, type] = {}
-    for name, kind in typing.get_type_hints(Result).items():
-        if name in _GROUPS:
-            hints = typing.get_type_hints(_GROUPS[name])
-            columns |= {f"{name}.{inner}": inner_kind for inner, inner_kind in hints.items()}
-        elif name == "run" or name in _MAPPINGS:
-            columns[_RUN if name == "run" else name] = str
+    for name, hint in typing.get_type_hints(kind).items():
+        if dataclasses.is_dataclass(hint):
+            columns |= _list_types(hint, f"{name}.")
         else:
-            kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-            columns[name] = kinds[0]
+            plain = next((plain for plain in (int, float) if hint in (plain, plain | None)), str)
+            columns[_RUN if name == "run" else prefix + name] = plain
     return columns
 
 
 #: Column names of a row, and the type of their values.
-ROW_TYPES: Mapping[str, type] = _list_types()
+ROW_TYPES: Mapping[str, type] = _list_types(Result)

@@ -42,13 +42,10 @@ _NEW = ".new"
 
 
 class Results(Displayed):
-    """A set of results, one a run.
-
-    Made by `open`; `add` needs `writing`.
-    """
+    """A set of results, one a run, in the folder `path`; made by `open`, and `add` needs `writing`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._by_id: dict[str, Result] = {}
 
     @classmethod
@@ -63,11 +60,6 @@ class Results(Displayed):
         results = cls(Path(path))
         results._read()
         return results
-
-    @property
-    def path(self) -> Path:
-        """The folder."""
-        return self._path
 
     @property
     def ids(self) -> frozenset[str]:
@@ -88,7 +80,7 @@ class Results(Displayed):
     def is_held(self) -> bool:
         """Whether a process adds results to it now."""
         try:
-            with (self._path / _LOCK).open("r") as lock:
+            with (self.path / _LOCK).open("r") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
@@ -105,13 +97,13 @@ class Results(Displayed):
         WrongResults
             If another process does.
         """
-        (self._path / _TRIALS).mkdir(parents=True, exist_ok=True)
-        with (self._path / _LOCK).open("w") as lock:
+        (self.path / _TRIALS).mkdir(parents=True, exist_ok=True)
+        with (self.path / _LOCK).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise WrongResults(
-                    f"{self._path}: another process adds results to it; wait for its end"
+                    f"{self.path}: another process adds results to it; wait for its end"
                 ) from None
             self._read()  # what somebody added since it was opened
             yield
@@ -125,35 +117,35 @@ class Results(Displayed):
             If results of another plan are there.
         """
         text = canonical_json(plan)
-        path = self._path / _PLAN
+        path = self.path / _PLAN
         if path.exists():
             if path.read_text(encoding="utf-8").strip() != text:
                 raise WrongResults(
-                    f"{self._path}: it holds results of another plan; give another folder, or the same plan"
+                    f"{self.path}: it holds results of another plan; give another folder, or the same plan"
                 )
             return
         if self._by_id:
-            raise WrongResults(f"{self._path}: it holds results without a plan; give another folder")
+            raise WrongResults(f"{self.path}: it holds results without a plan; give another folder")
         _write_whole(path, text)
 
     def add(self, result: Result) -> None:
         """Keep a result; on disk when this returns."""
-        _write_whole(self._path / _TRIALS / f"{result.id}.json", json.dumps(result.to_row()))
+        _write_whole(self.path / _TRIALS / f"{result.id}.json", json.dumps(result.to_row()))
         self._by_id[result.id] = result
 
     def compact(self) -> None:
         """Put everything into the one table."""
         self._read()  # an interrupt may have come between a result's file and the note of it
-        files = sorted((self._path / _TRIALS).glob("*.json"))
+        files = sorted((self.path / _TRIALS).glob("*.json"))
         if not files:
             return
         rows = [result.to_row() for result in self]
         table = pa.Table.from_pylist(rows, schema=_SCHEMA)
-        new = self._path / (_TABLE + _NEW)
+        new = self.path / (_TABLE + _NEW)
         pq.write_table(table, new, compression="zstd")
         _sync(new)
-        new.replace(self._path / _TABLE)
-        _sync(self._path)
+        new.replace(self.path / _TABLE)
+        _sync(self.path)
         for file in files:
             file.unlink(missing_ok=True)
 
@@ -167,11 +159,11 @@ class Results(Displayed):
 
     def __repr__(self) -> str:
         failed = sum(not result.is_measured for result in self)
-        return f"<Results: {len(self)} runs, {failed} failed; in {self._path}>"
+        return f"<Results: {len(self)} runs, {failed} failed; in {self.path}>"
 
     def _read(self) -> None:
         self._by_id = {}
-        table = self._path / _TABLE
+        table = self.path / _TABLE
         if table.exists():
             try:
                 rows = pq.read_table(table).to_pylist()
@@ -179,9 +171,9 @@ class Results(Displayed):
                 raise WrongResults(f"{table}: it is no table of results ({error})") from None
             for row in rows:
                 self._take(row, table)
-        elif self._path.exists() and not self._path.is_dir():
-            raise WrongResults(f"{self._path}: it is no folder of results")
-        for file in sorted((self._path / _TRIALS).glob("*.json")):
+        elif self.path.exists() and not self.path.is_dir():
+            raise WrongResults(f"{self.path}: it is no folder of results")
+        for file in sorted((self.path / _TRIALS).glob("*.json")):
             try:
                 row = json.loads(file.read_text(encoding="utf-8-sig"))
             except FileNotFoundError:

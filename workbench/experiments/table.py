@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from workbench.allocators import tunables_of
-from workbench.control import Tunable
+from workbench.experiments.plan import PARAMETER
 from workbench.experiments.result import Result
 from workbench.processes.runs import Run
 from workbench.table import Table
@@ -16,8 +16,6 @@ from workbench.workloads import REPLAY, Workload, get_workload, known_workloads
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Before the name of a workload's parameter, which could be that of something else.
-PARAMETER = "parameter."
 _SHOWN_ROWS = 10
 
 
@@ -57,41 +55,37 @@ def tabulate_results(results: Iterable[Result]) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    given: set[str] = set()
+    settings: dict[str, None] = {}
     for result in results:
-        values = _describe_settings(result.run)
-        given |= values.keys()
-        rows.append(_describe_run(result.run) | values | _describe_result(result))
+        given = _describe_settings(result.run)
+        settings |= dict.fromkeys(given)
+        rows.append(_describe_run(result) | given | _describe_result(result))
     if not rows:
         return pd.DataFrame()
-    frame = pd.DataFrame(rows)
-    set_columns = [name for name in frame.columns if name in given]
-    fixed = [name for name in frame.columns if name not in set_columns]
-    return frame[[*fixed[:_RUN_COLUMNS], *set_columns, *fixed[_RUN_COLUMNS:]]]
+    columns = dict.fromkeys(
+        [*list(rows[0])[:_RUN_COLUMNS], *settings, *(name for row in rows for name in row)]
+    )
+    return pd.DataFrame(rows, columns=list(columns))
 
 
 # id, workload, allocator, threads, seed, round
 _RUN_COLUMNS = 6
 
 
-def _name_tunable(name: str, tunable: Tunable | None) -> str:
-    return name if tunable is None else name_column(name, tunable.unit)
+def _find_workload(run: Run) -> Workload | None:
+    if run.command:
+        return None
+    return get_workload(REPLAY) if run.workload == REPLAY else known_workloads().get(run.workload)
 
 
-def name_parameter(workload: str, name: str) -> str:
-    """Column of a workload's parameter."""
-    known = get_workload(REPLAY) if workload == REPLAY else known_workloads().get(workload)
-    units = {parameter.name: parameter.unit for parameter in known.parameters} if known else {}
-    return PARAMETER + name_column(name, units.get(name, ""))
-
-
-def _describe_run(run: Run) -> dict[str, Any]:
-    known = _find_workload(run)
+def _describe_run(result: Result) -> dict[str, Any]:
+    run, known = result.run, _find_workload(result.run)
+    has_default = known is not None and run.trace is None and run.threads is None
     return {
-        "id": "",
+        "id": result.id,
         "workload": run.title,
         "allocator": run.allocator,
-        "threads": known.default_threads if known and run.threads is None else run.threads,
+        "threads": known.default_threads if known and has_default else run.threads,
         "seed": run.seed,
         "round": run.round,
     }
@@ -99,15 +93,16 @@ def _describe_run(run: Run) -> dict[str, Any]:
 
 def _describe_settings(run: Run) -> dict[str, Any]:
     known, tunables = _find_workload(run), tunables_of([run.allocator])
-    defaults = {parameter.name: parameter.default for parameter in known.parameters} if known else {}
-    values = defaults | dict(run.parameters)
-    return {name_parameter(run.workload, name): float(value) for name, value in values.items()} | {
-        _name_tunable(name, tunables.get(name)): value for name, value in run.tunables.items()
+    parameters = {} if known is None else {each.name: each for each in known.parameters}
+    defaults = {} if run.trace is not None else {each.name: each.default for each in parameters.values()}
+    units = {name: each.unit for name, each in parameters.items()}
+    return {
+        PARAMETER + name_column(name, units.get(name, "")): float(value)
+        for name, value in (defaults | dict(run.parameters)).items()
+    } | {
+        name_column(name, tunables[name].unit) if name in tunables else name: value
+        for name, value in run.tunables.items()
     }
-
-
-def _find_workload(run: Run) -> Workload | None:
-    return None if run.command or run.trace is not None else known_workloads().get(run.workload)
 
 
 def _describe_result(result: Result) -> dict[str, Any]:

@@ -215,8 +215,8 @@ class Tuner:
 
     def _search(self, path: Path) -> None:
         from workbench.experiments import measure_run
+        from workbench.tuning import OBJECTIVES as MEASURES
         from workbench.tuning import Study, read_study
-        from workbench.tuning.objective import OBJECTIVES as MEASURES
 
         measure = self._measure or functools.partial(measure_run, observe=lambda _: self._check())
         study = Study.open(read_study(path), path, measure=measure)

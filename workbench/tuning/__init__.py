@@ -2,8 +2,7 @@
 
 from workbench.tuning.candidate import Candidate, format_settings
 from workbench.tuning.held_out import HeldOut
-from workbench.tuning.objective import OBJECTIVES
-from workbench.tuning.plan import HeldOutPlan, StudyPlan
+from workbench.tuning.plan import OBJECTIVES, HeldOutPlan, StudyPlan
 from workbench.tuning.space import Bounds, Dimension, SearchSpace, make_space
 from workbench.tuning.study import Study, StudyStep
 from workbench.tuning.study_file import read_study

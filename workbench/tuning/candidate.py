@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workbench.allocators import get_allocator
 from workbench.control import Value
 from workbench.experiments import Ratio
-from workbench.table import Table
 
 if TYPE_CHECKING:
     import optuna
 
 #: Number of the defaults where that of a candidate stands.
 DEFAULTS = -1
-#: Names of what is kept of a candidate beside Optuna's own fields.
-OWNER, SETTINGS, OUTCOME, REASON, AGAINST, RATIOS, VALUES, IS_INJECTED = (
-    "owner", "settings", "outcome", "reason", "against", "ratios", "values", "is_injected",
-)  # fmt: skip
 _FINISHED = ("better", "not better", "pruned", "dominated", "failed", "repeated")
 
 
@@ -76,70 +71,39 @@ def name_candidate(number: int) -> str:
     return "defaults" if number == DEFAULTS else f"trial {number}"
 
 
+def keep(trial: optuna.trial.Trial, **fields: object) -> None:
+    """Keep fields of a candidate, under their names, beside what Optuna keeps of its trial."""
+    for name, value in fields.items():
+        trial.set_user_attr(name, value)
+
+
+def keep_ratios(trial: optuna.trial.Trial, ratios: tuple[Ratio, ...]) -> None:
+    """Keep ratios; where an interval has no end, it is the largest number that JSON has."""
+    kept = [
+        {"estimate": one.estimate, "low": one.low, "high": min(one.high, 1e300), "pairs": one.pairs}
+        for one in ratios
+        if one.pairs
+    ]
+    keep(trial, ratios=kept)
+
+
 def read_candidate(frozen: optuna.trial.FrozenTrial) -> Candidate:
-    """Take a candidate out of a trial of Optuna's."""
-    kept = frozen.user_attrs
-    state = frozen.state.name
-    outcome = {"WAITING": "queued", "RUNNING": "running"}.get(state, kept.get(OUTCOME, "failed"))
+    """The candidate that a trial of Optuna's is."""
+    kept: dict[str, Any] = {"settings": {}, "outcome": "failed"} | frozen.user_attrs
+    ratios = kept.pop("ratios", [])
+    outcome = {"WAITING": "queued", "RUNNING": "running"}.get(frozen.state.name, kept.pop("outcome"))
+    values = tuple(kept.pop("values", ()))
     return Candidate(
         number=frozen.number,
-        settings=dict(kept.get(SETTINGS, {})),
         outcome=outcome,
-        reason=str(kept.get(REASON, "")),
-        against=int(kept.get(AGAINST, DEFAULTS)),
-        pairs=max((int(ratio["pairs"]) for ratio in kept.get(RATIOS, [])), default=0),
-        ratios=tuple((ratio["estimate"], ratio["low"], ratio["high"]) for ratio in kept.get(RATIOS, [])),
-        values=tuple(float(value) for value in kept.get(VALUES, [])),
-        is_injected=bool(kept.get(IS_INJECTED, False)),
-        owner=str(kept.get(OWNER, "")),
+        pairs=max((one["pairs"] for one in ratios), default=0),
+        ratios=tuple((one["estimate"], one["low"], one["high"]) for one in ratios),
+        values=values,
+        **kept,
     )
-
-
-def write_ratios(ratios: tuple[Ratio, ...]) -> list[dict[str, Any]]:
-    """Ratios as the storage keeps them; without an end of an interval, the widest number that JSON has."""
-    return [
-        {
-            "estimate": ratio.estimate,
-            "low": ratio.low,
-            "high": min(ratio.high, 1e300),
-            "pairs": ratio.pairs,
-        }
-        for ratio in ratios
-        if ratio.pairs
-    ]
 
 
 def format_settings(settings: Mapping[str, Value], allocator: str) -> str:
     """Write settings of an allocator with their units: "NAME=60 %, NAME=512 slots"."""
     known = get_allocator(allocator).tunables
     return ", ".join(f"{name}={known[name].format(value)}" for name, value in settings.items())
-
-
-def tabulate_candidates(
-    candidates: Sequence[Candidate],
-    objectives: Sequence[str],
-    allocator: str,
-    caption: str,
-    notes: Sequence[str] = (),
-) -> Table:
-    """A row a candidate, with its ratios to the defaults."""
-    return Table(
-        ("trial", "outcome", "pairs", *objectives, "settings", "reason"),
-        [
-            (
-                str(one.number),
-                one.outcome,
-                str(one.pairs or ""),
-                *(f"{value:.3f}" for value in one.values or ()),
-                *[""] * (0 if one.values else len(objectives)),
-                format_settings(one.settings, allocator),
-                one.reason,
-            )
-            for one in candidates
-        ],
-        right=("trial", "pairs"),
-        wrapped=("settings", "reason"),
-        dropped=("reason", "pairs", "outcome"),
-        caption=caption,
-        notes=notes,
-    )

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Self
 
-from workbench.experiments import (
-    ALL_WORKS,
-    Comparison,
-    ComparisonPlan,
-    Finding,
-    Result,
-    Results,
-    conclude,
-    describe_verdict,
-    run_comparison,
-)
-from workbench.experiments.execution import Measurer
+from workbench.experiments import ALL_WORKS, Comparison, Finding, describe_verdict, format_ratio
 from workbench.tuning.plan import StudyPlan
 
 
@@ -29,8 +17,6 @@ class HeldOut:
     ----------
     comparison : Comparison
         The winners against the defaults; variants are named as the candidates.
-    results : Results
-        Its runs.
     findings : tuple of Finding
         What decides: each winner in each objective, over all works together.
     seen : tuple of str
@@ -38,9 +24,20 @@ class HeldOut:
     """
 
     comparison: Comparison
-    results: Results
     findings: tuple[Finding, ...]
     seen: tuple[str, ...]
+
+    @classmethod
+    def of(cls, study_plan: StudyPlan, comparison: Comparison) -> Self:
+        """Take what decides out of a comparison."""
+        works = comparison.plan.works
+        decisive = ALL_WORKS if len(works) > 1 else works[0].name
+        findings = tuple(
+            finding
+            for finding in comparison.findings
+            if finding.work == decisive and finding.measure in study_plan.measures
+        )
+        return cls(comparison, findings, tuple(study_plan.list_seen()))
 
     @property
     def confirmed(self) -> tuple[str, ...]:
@@ -58,9 +55,9 @@ class HeldOut:
             plan = self.comparison.plan
             return [f"held out: {self.comparison.rounds} of {plan.rounds} rounds are done: no verdict before"]
         lines = [
-            f"held out: {finding.variant}: {finding.measure.name} {_format(finding)} of the defaults', "
-            f"{describe_verdict(finding.ratio)}"
-            for finding in self.findings
+            f"held out: {one.variant}: {one.measure.name} {format_ratio(one.ratio)} of the defaults', "
+            f"{describe_verdict(one.ratio)}"
+            for one in self.findings
         ]
         if self.seen:
             lines.append(
@@ -81,40 +78,3 @@ class HeldOut:
         for finding in self.findings:
             told.setdefault(finding.variant, set()).add(finding.ratio.verdict)
         return list(told.items())
-
-
-def run_held_out(
-    study_plan: StudyPlan,
-    plan: ComparisonPlan,
-    folder: Path,
-    on_result: Callable[[Result], object] | None,
-    measure: Measurer,
-) -> HeldOut:
-    """Measure what is missing, and conclude."""
-    results = Results.open(folder)
-    comparison = run_comparison(plan, results, on_result, measure=measure)
-    return _gather(study_plan, comparison, results)
-
-
-def conclude_held_out(study_plan: StudyPlan, plan: ComparisonPlan, folder: Path) -> HeldOut:
-    """Say what is known so far."""
-    results = Results.open(folder)
-    return _gather(study_plan, conclude(plan, results), results)
-
-
-def _gather(study_plan: StudyPlan, comparison: Comparison, results: Results) -> HeldOut:
-    works = comparison.plan.works
-    decisive = ALL_WORKS if len(works) > 1 else works[0].name
-    findings = tuple(
-        finding
-        for finding in comparison.findings
-        if finding.work == decisive and finding.measure in study_plan.measures
-    )
-    return HeldOut(comparison, results, findings, tuple(study_plan.list_seen()))
-
-
-def _format(finding: Finding) -> str:
-    ratio = finding.ratio
-    if ratio.low == 0:
-        return f"{ratio.estimate:.3f} (too few rounds)"
-    return f"{ratio.estimate:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +10,13 @@ from msgspec.structs import replace
 
 from workbench.allocators import is_tunable
 from workbench.errors import OutOfRange, WorkbenchError, WrongPlan, describe_unknown
-from workbench.experiments import ComparisonPlan, Measure, Variant, Work
-from workbench.tuning.objective import OBJECTIVES
+from workbench.experiments import PEAK_RESIDENT, THROUGHPUT, ComparisonPlan, Measure, Variant, Work
+from workbench.experiments.comparison_plan import check_names
 from workbench.tuning.racing import LEAST_ROUNDS
 from workbench.tuning.space import SearchSpace
 
+#: What settings are tuned for, by the name that a study file uses.
+OBJECTIVES: Mapping[str, Measure] = {"throughput": THROUGHPUT, "peak_memory": PEAK_RESIDENT}
 MOST_TRIALS = 100_000
 MOST_ROUNDS = 10_000
 MOST_SEED = 2**64
@@ -176,9 +177,7 @@ def _reseed(work: Work, seed: int) -> Work:
 def _check_works(where: str, works: tuple[Work, ...]) -> None:
     if not works and not where:
         raise WrongPlan("a study needs a workload; give workloads, datasets or [[works]]")
-    twice = [name for name, count in Counter(work.name for work in works).items() if count > 1]
-    if twice:
-        raise WrongPlan(f"{where}work '{twice[0]}' stands twice; give each a name of its own")
+    check_names(f"{where}work", works)
     for work in works:
         if work.run.tunables or work.run.schedule:
             raise WrongPlan(

@@ -25,7 +25,6 @@ from workbench.experiments.inference import (
     judge_log_ratios,
     least_pairs,
 )
-from workbench.tuning.objective import benefit
 
 #: Of the interval that prunes: each side of it is 10 %.
 PRUNE_RISK = 0.2
@@ -39,15 +38,10 @@ Point = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Standing:
-    """What the pairs of a candidate say so far.
+    """What the pairs of a candidate say so far, with a ratio to the incumbent for each objective.
 
-    Parameters
-    ----------
-    decision : str
-        "go on"; "pruned" (it cannot beat the incumbent), "dominated" (nor the front); after all rounds
-        "better" (in one objective at least) or "not better".
-    ratios : tuple of Ratio
-        To the incumbent, one an objective.
+    The decision is "go on"; "pruned" (it cannot beat the incumbent), "dominated" (nor the front); after all
+    rounds "better" (in one objective at least) or "not better".
     """
 
     decision: Decision
@@ -74,22 +68,16 @@ def judge_candidate(
         judge_log_ratios(log_ratios[:, index], is_higher_better=measure.is_higher_better, risk=SHOWN_RISK)
         for index, measure in enumerate(measures)
     )
+    corner = find_corner(log_ratios, measures)
     if len(measures) == 1:
-        if not can_beat(log_ratios[:, 0], measures[0]):
+        if measures[0].benefit(corner[0]) <= 1 + MARGIN:
             return Standing("pruned", ratios)
-    else:
-        corner = find_corner(log_ratios, measures)
-        if is_dominated(corner, [*front, (1.0,) * len(measures)], measures):
-            return Standing("dominated", ratios)
+    elif is_dominated(corner, [*front, (1.0,) * len(measures)], measures):
+        return Standing("dominated", ratios)
     if len(log_ratios) < rounds:
         return Standing("go on", ratios)
     is_better = any(ratio.verdict == "better" for ratio in ratios)
     return Standing("better" if is_better else "not better", ratios)
-
-
-def can_beat(log_ratios: FloatArray, measure: Measure) -> bool:
-    """Whether the good end of the interval is better by more than the margin."""
-    return benefit(measure, find_corner(log_ratios[:, None], [measure])[0]) > 1 + MARGIN
 
 
 def find_corner(log_ratios: FloatArray, measures: Sequence[Measure]) -> Point:
@@ -103,13 +91,8 @@ def find_corner(log_ratios: FloatArray, measures: Sequence[Measure]) -> Point:
 
 def is_dominated(point: Point, front: Sequence[Point], measures: Sequence[Measure]) -> bool:
     """Whether something on the front is at least as good in every objective."""
-    return any(
-        all(
-            benefit(measure, ours) <= benefit(measure, theirs)
-            for measure, ours, theirs in zip(measures, point, other, strict=True)
-        )
-        for other in front
-    )
+    gains = find_gains([point, *front], measures)
+    return bool(np.all(gains[1:] >= gains[0], axis=1).any())
 
 
 def choose_front(points: Sequence[Point], measures: Sequence[Measure]) -> list[int]:
@@ -117,14 +100,11 @@ def choose_front(points: Sequence[Point], measures: Sequence[Measure]) -> list[i
 
     Among equal points it is the first.
     """
-    gains = [
-        tuple(benefit(measure, ratio) for measure, ratio in zip(measures, point, strict=True))
-        for point in points
-    ]
-    on_front = find_front(stack_rounds(gains, len(measures)))
-    return [index for index, point in enumerate(gains) if on_front[index] and gains.index(point) == index]
+    on_front = find_front(find_gains(points, measures))
+    return [index for index, point in enumerate(points) if on_front[index] and points.index(point) == index]
 
 
-def stack_rounds(rows: Sequence[Sequence[float]], objectives: int) -> FloatArray:
-    """Rows of log-ratios as an array, also of none."""
-    return np.asarray(rows, dtype=float).reshape(len(rows), objectives)
+def find_gains(points: Sequence[Point], measures: Sequence[Measure]) -> FloatArray:
+    """Ratios turned such that more is better, a row a point."""
+    ratios = np.reshape(np.asarray(points, dtype=float), (-1, len(measures)))
+    return np.where([measure.is_higher_better for measure in measures], ratios, 1 / ratios)

@@ -101,6 +101,7 @@ class SearchSpace:
     ) -> None:
         self.dimensions = tuple(dimensions)
         self._by_name = {dimension.tunable.name: dimension for dimension in dimensions}
+        self.names = tuple(self._by_name)
         self._constraints = constraints
         self._defaults = defaults
         try:
@@ -109,11 +110,6 @@ class SearchSpace:
             raise WrongPlan(f"search: no values of these ranges keep {error}; widen them") from None
         for name, dimension in self._by_name.items():
             self._check_listed(name, dimension, ranges)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the tunables."""
-        return tuple(self._by_name)
 
     def to_dict(self) -> dict[str, object]:
         """Ranges as plain values."""
@@ -177,16 +173,11 @@ class SearchSpace:
         ConstraintBroken
             If there is nothing left of one.
         """
-        low: dict[str, float] = {}
-        high: dict[str, float] = {}
-        for name in {name for pair in self._constraints for name in (pair.lower, pair.upper)} | set(
-            self.names
-        ):
-            if name in chosen or name not in self._by_name:
-                value = chosen.get(name, self._defaults[name])
-                low[name] = high[name] = _number(value)
-            else:
-                low[name], high[name] = self._by_name[name].low, self._by_name[name].high
+        low = {name: _number(value) for name, value in {**self._defaults, **chosen}.items()}
+        high = dict(low)
+        for name, dimension in self._by_name.items():
+            if name not in chosen:
+                low[name], high[name] = dimension.low, dimension.high
         # Orders alone: bounds move inwards until they rest, and what is left of each range can be chosen.
         is_moving = True
         while is_moving:
@@ -202,7 +193,7 @@ class SearchSpace:
                 for name in (pair.lower, pair.upper):
                     if low[name] > high[name]:
                         raise ConstraintBroken(str(pair))
-        return {name: (low[name], high[name]) for name in self.names}
+        return {name: (low[name], high[name]) for name in self._by_name}
 
     def _step(self, name: str, bound: float, direction: int) -> float:
         is_whole = isinstance(self._defaults[name], int)
@@ -228,8 +219,7 @@ class SearchSpace:
     def _check_value(self, dimension: Dimension, value: Value) -> Value:
         word = dimension.tunable.to_word(value)
         exact = dimension.tunable.from_word(word)
-        is_inside = exact in dimension.values if dimension.values else dimension.low <= word <= dimension.high
-        if not is_inside:
+        if exact not in dimension.values if dimension.values else not dimension.low <= word <= dimension.high:
             raise OutOfRange(
                 f"{dimension.tunable.name} = {dimension.tunable.format(exact)} is not searched here: "
                 f"{dimension.describe()}"
@@ -263,8 +253,6 @@ def make_space(
             raise WrongPlan(f"search: {describe_unknown('tunable', name, known)}")
         try:
             dimensions.append(_make_dimension(known[name], axis))
-        except WrongPlan:
-            raise
         except WorkbenchError as error:
             raise WrongPlan(f"search: {error}") from None
     return SearchSpace(dimensions, found.block.constraints, found.defaults)
@@ -274,13 +262,13 @@ def _make_dimension(tunable: Tunable, axis: Bounds | Sequence[Value]) -> Dimensi
     name = tunable.name
     if not isinstance(axis, Bounds):
         if not axis:
-            raise WrongPlan(f"search: {name}: there are no values; give some, or {{}} for its whole range")
+            raise WrongPlan(f"{name}: there are no values; give some, or {{}} for its whole range")
         values = list(dict.fromkeys(tunable.from_word(tunable.to_word(value)) for value in axis))
         words = [tunable.to_word(value) for value in values]
         return Dimension(tunable, min(words), max(words), values=tuple(values))
     if tunable.type in ("bool", "choice"):
         if axis != Bounds():
-            raise WrongPlan(f"search: {name}: it has no range; list its values: {tunable.describe_range()}")
+            raise WrongPlan(f"{name}: it has no range; list its values: {tunable.describe_range()}")
         values = [tunable.from_word(word) for word in range(int(tunable.maximum) + 1)]
         return Dimension(tunable, 0.0, tunable.maximum, values=tuple(values))
     wants_log = tunable.scale == "log" if axis.is_log is None else axis.is_log
@@ -289,9 +277,9 @@ def _make_dimension(tunable: Tunable, axis: Bounds | Sequence[Value]) -> Dimensi
     low = least if axis.low is None else tunable.to_word(axis.low)
     high = tunable.maximum if axis.high is None else tunable.to_word(axis.high)
     if not low < high:
-        raise WrongPlan(f"search: {name}: from {low:g} to {high:g} is nothing to search; widen it")
+        raise WrongPlan(f"{name}: from {low:g} to {high:g} is nothing to search; widen it")
     if axis.is_log and low <= 0:
-        raise WrongPlan(f"search: {name}: a scale of factors cannot begin at {low:g}; begin above 0")
+        raise WrongPlan(f"{name}: a scale of factors cannot begin at {low:g}; begin above 0")
     return Dimension(tunable, low, high, wants_log and low > 0)
 
 

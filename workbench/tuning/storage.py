@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import optuna
 import sqlalchemy
@@ -15,9 +14,10 @@ from sqlalchemy.engine import make_url
 
 from workbench.errors import WrongResults
 from workbench.plain_values import canonical_json
-from workbench.tuning.objective import Direction
+from workbench.tuning.plan import StudyPlan
 
 _PLAN = "plan"
+_MAXIMIZE, _MINIMIZE = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
 _SEED_BYTES = 4
 _PATIENCE_S = 60
 
@@ -28,43 +28,25 @@ def sqlite_url(path: Path) -> str:
 
 
 def require_study(url: str, name: str) -> None:
-    """See that a study is in a database, and make neither.
-
-    Raises
-    ------
-    WrongResults
-        If it is not, or there is no such database.
-    """
+    """See that a study is in a database, and make neither; WrongResults if it is not."""
     with tell_storage(url):
         parsed = make_url(url)
         file = (parsed.database or "").removeprefix("file:").partition("?")[0]
         is_there = False
         # To connect to a SQLite file that is missing is to make it.
         if parsed.get_backend_name() != "sqlite" or Path(file).is_file():
-            engine = sqlalchemy.create_engine(url)
-            try:
-                with engine.connect() as connection:
-                    is_there = sqlalchemy.inspect(connection).has_table("studies") and bool(
-                        connection.execute(
-                            sqlalchemy.text("SELECT 1 FROM studies WHERE study_name = :name"), {"name": name}
-                        ).first()
-                    )
-            finally:
-                engine.dispose()
+            engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+            with engine.connect() as connection:
+                query = sqlalchemy.text("SELECT 1 FROM studies WHERE study_name = :name")
+                has_studies = sqlalchemy.inspect(connection).has_table("studies")
+                is_there = has_studies and connection.execute(query, {"name": name}).first() is not None
     if not is_there:
         raise WrongResults(f"{describe_url(url)}: there is no study '{name}'; `workbench tune` begins one")
 
 
-def open_study(
-    url: str, name: str, directions: Sequence[Direction], plan: dict[str, Any]
-) -> optuna.study.Study:
-    """Open a study in a database, or make it there.
-
-    Raises
-    ------
-    WrongResults
-        If there is no such database, or the study there is of another plan.
-    """
+def open_study(url: str, plan: StudyPlan) -> optuna.study.Study:
+    """Open a study in a database, or make it there; WrongResults if the study there is of another plan."""
+    directions = [_MAXIMIZE if measure.is_higher_better else _MINIMIZE for measure in plan.measures]
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with tell_storage(url):
         # Who else writes holds a SQLite file for moments, or longer on a disk that is busy.
@@ -73,18 +55,18 @@ def open_study(
         storage = optuna.storages.RDBStorage(url, engine_kwargs=options)
         study = optuna.create_study(
             storage=storage,
-            study_name=name,
-            directions=list(directions),
+            study_name=plan.name,
+            directions=directions,
             sampler=make_sampler(0, 0),
             load_if_exists=True,
         )
-        text = canonical_json(plan)
+        text = canonical_json(plan.to_dict())
         kept = study.user_attrs.get(_PLAN)
         if kept is None and not study.trials:
             study.set_user_attr(_PLAN, text)
-        elif kept != text or [each.name.lower() for each in study.directions] != list(directions):
+        elif kept != text or study.directions != directions:
             raise WrongResults(
-                f"{describe_url(url)}: study '{name}' there is of another plan; take back what was "
+                f"{describe_url(url)}: study '{plan.name}' there is of another plan; take back what was "
                 "changed in the file, or give the study another name"
             )
     return study
@@ -92,13 +74,7 @@ def open_study(
 
 @contextlib.contextmanager
 def tell_storage(url: str) -> Iterator[None]:
-    """Turn what a database complains of into one line.
-
-    Raises
-    ------
-    WrongResults
-        With the storage, without its password.
-    """
+    """Turn what a database complains of into a WrongResults of one line, without its password."""
     try:
         yield
     except sqlalchemy.exc.ArgumentError:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import optuna
 from optuna.trial import TrialState
 
@@ -26,26 +27,26 @@ from workbench.experiments import (
     ComparisonPlan,
     Result,
     Results,
+    conclude,
     describe_machine,
     measure_run,
+    run_comparison,
 )
-from workbench.experiments.execution import Measurer
-from workbench.experiments.inference import FloatArray
+from workbench.experiments.execution import Measurements, Measurer
 from workbench.table import Table
-from workbench.tuning import candidate as kept
 from workbench.tuning.candidate import (
     DEFAULTS,
     Candidate,
+    format_settings,
+    keep,
+    keep_ratios,
     name_candidate,
     read_candidate,
-    tabulate_candidates,
-    write_ratios,
 )
-from workbench.tuning.held_out import HeldOut, conclude_held_out, run_held_out
-from workbench.tuning.objective import benefit, direction
-from workbench.tuning.pair_runner import PairRunner
+from workbench.tuning.held_out import HeldOut
+from workbench.tuning.pairs import CandidateError, measure_round
 from workbench.tuning.plan import MOST_TRIALS, StudyPlan
-from workbench.tuning.racing import Standing, choose_front, judge_candidate, stack_rounds
+from workbench.tuning.racing import Standing, choose_front, judge_candidate
 from workbench.tuning.storage import (
     describe_url,
     make_sampler,
@@ -94,20 +95,30 @@ CandidateListener = Callable[[Candidate], object]
 
 
 class Study(Displayed):
-    """Made by `open`."""
+    """A search; made by `open`.
+
+    Attributes
+    ----------
+    plan : StudyPlan
+        As it was declared.
+    results : Results
+        Every run of the search.
+    """
 
     def __init__(
         self, plan: StudyPlan, study: optuna.study.Study, url: str, folder: Path, measure: Measurer
     ) -> None:
-        self._plan = plan
+        self.plan = plan
         self._study = study
         self._url = url
         self._folder = folder
-        self._results = Results.open(folder)
+        self.results = Results.open(folder)
         self._measure = measure
-        self._pairs = PairRunner(plan, self._results, measure, self._note)
+        self._measurements = Measurements(self.results, measure, self._note)
         self._owner = _name_owner(folder)
+        self._defaults = Candidate(DEFAULTS, {}, "better", values=(1.0,) * len(plan.measures))
         self._listener: StepListener | None = None
+        self._place = (0, 0)  # of the run: number of its candidate, and its round
         self._goal = self._finished = 0
         self._runs = self._runs_of_finished = self._finished_here = 0
 
@@ -148,20 +159,9 @@ class Study(Displayed):
         base = Path(place)
         url = storage or plan.storage or sqlite_url(base.with_suffix(".db"))
         folder = Path(results) if results is not None else base.with_suffix(".results")
-        directions = [direction(each) for each in plan.measures]
         if must_exist:
             require_study(url, plan.name)
-        return cls(plan, open_study(url, plan.name, directions, plan.to_dict()), url, folder, measure)
-
-    @property
-    def plan(self) -> StudyPlan:
-        """As it was declared."""
-        return self._plan
-
-    @property
-    def results(self) -> Results:
-        """Every run of the search."""
-        return self._results
+        return cls(plan, open_study(url, plan), url, folder, measure)
 
     @property
     def storage(self) -> str:
@@ -171,7 +171,7 @@ class Study(Displayed):
     @property
     def is_running(self) -> bool:
         """Whether a process measures for it on this machine, with these results."""
-        return self._results.is_held
+        return self.results.is_held
 
     def list_candidates(self) -> list[Candidate]:
         """All so far, in their order."""
@@ -182,21 +182,43 @@ class Study(Displayed):
         """A row a candidate: number, outcome, pairs, ratios to the defaults, settings, reason."""
         import pandas as pd
 
-        rows = []
-        for one in self.list_candidates():
-            row: dict[str, object] = {"number": one.number, "outcome": one.outcome}
-            row |= {"against": name_candidate(one.against), "pairs": one.pairs}
-            for index, name in enumerate(self._plan.objectives):
-                row[f"{name}_ratio"] = one.values[index] if one.values else math.nan
-            rows.append(row | dict(one.settings) | {"reason": one.reason})
-        return pd.DataFrame(rows)
+        columns = [f"{name}_ratio" for name in self.plan.objectives]
+        nothing = [math.nan] * len(columns)
+        return pd.DataFrame(
+            {
+                "number": one.number,
+                "outcome": one.outcome,
+                "against": name_candidate(one.against),
+                "pairs": one.pairs,
+                **dict(zip(columns, one.values or nothing, strict=True)),
+                **one.settings,
+                "reason": one.reason,
+            }
+            for one in self.list_candidates()
+        )
 
     def to_table(self) -> Table:
         """How it stands: a row for each of the latest candidates."""
         candidates = self.list_candidates()
-        caption = f"{self._summarise(candidates)}; kept in {self.storage} and {self._results.path}"
-        return tabulate_candidates(
-            candidates[-_SHOWN_CANDIDATES:], self._plan.objectives, self._plan.allocator, caption
+        caption = f"{self._summarise(candidates)}; kept in {self.storage} and {self.results.path}"
+        objectives = self.plan.objectives
+        return Table(
+            ("trial", "outcome", "pairs", *objectives, "settings", "reason"),
+            [
+                (
+                    str(one.number),
+                    one.outcome,
+                    str(one.pairs or ""),
+                    *([f"{value:.3f}" for value in one.values] or [""] * len(objectives)),
+                    format_settings(one.settings, self.plan.allocator),
+                    one.reason,
+                )
+                for one in candidates[-_SHOWN_CANDIDATES:]
+            ],
+            right=("trial", "pairs"),
+            wrapped=("settings", "reason"),
+            dropped=("reason", "pairs", "outcome"),
+            caption=caption,
         )
 
     def __repr__(self) -> str:
@@ -206,9 +228,8 @@ class Study(Displayed):
         finished = sum(one.is_finished for one in candidates)
         counts = Counter(sorted(one.outcome for one in candidates))
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-        return f"{self._plan.name}: {finished} trials finished of {self._plan.trials}" + f" ({told})" * bool(
-            told
-        )
+        said = f"{self.plan.name}: {finished} trials finished of {self.plan.trials}"
+        return f"{said} ({told})" if told else said
 
     # --- what came of it so far ---
 
@@ -219,21 +240,16 @@ class Study(Displayed):
         the front, of which the search told that they are better than the defaults in something.
         """
         better = [one for one in self.list_candidates() if one.outcome == "better"]
-        if len(self._plan.measures) == 1:
+        if len(self.plan.measures) == 1:
             return sorted(better, key=self._gain)[-1:]
         members = [
-            better[index] for index in choose_front([one.values for one in better], self._plan.measures)
+            better[index] for index in choose_front([one.values for one in better], self.plan.measures)
         ]
         chosen = {one.number: one for one in sorted(members, key=self._gain)[-1:]}
-        for index, measure in enumerate(self._plan.measures):
-            best = sorted(members, key=lambda one: benefit(measure, one.values[index]))[-1:]
+        for index, measure in enumerate(self.plan.measures):
+            best = sorted(members, key=lambda one: measure.benefit(one.values[index]))[-1:]
             chosen |= {one.number: one for one in best}
         return list(chosen.values())[:_SHOWN_WINNERS]
-
-    def find_front(self) -> list[Candidate]:
-        """Find the candidates with all their rounds that nothing else beats, with several objectives."""
-        whole = [one for one in self.list_candidates() if one.outcome in ("better", "not better")]
-        return [whole[index] for index in choose_front([one.values for one in whole], self._plan.measures)]
 
     def best_settings(self) -> dict[str, Value]:
         """Settings of the first of `find_winners`; empty if the defaults were never beaten.
@@ -258,9 +274,9 @@ class Study(Displayed):
         UnknownTunable, OutOfRange, BadParameter, ConstraintBroken
             If they are not within the study's ranges, or do not go together.
         """
-        whole = self._plan.space.complete(settings)
+        whole = self.plan.space.complete(settings)
         with tell_storage(self._url):
-            self._study.enqueue_trial(dict(whole), user_attrs={kept.IS_INJECTED: True, kept.SETTINGS: whole})
+            self._study.enqueue_trial(dict(whole), user_attrs={"is_injected": True, "settings": whole})
         return whole
 
     def run(
@@ -287,13 +303,13 @@ class Study(Displayed):
         WrongResults
             If another process adds to these results, or the database fails.
         """
-        self._goal = self._plan.trials if goal is None else goal
+        self._goal = self.plan.trials if goal is None else goal
         if not 0 <= self._goal <= MOST_TRIALS:
             raise OutOfRange(f"trials: {self._goal} is not within 0 to {MOST_TRIALS}")
         self._listener = on_step
         self._runs = self._runs_of_finished = self._finished_here = 0
-        with self._results.writing():
-            self._results.declare(self._plan.to_dict())
+        with self.results.writing():
+            self.results.declare(self.plan.to_dict())
             try:
                 while True:
                     with tell_storage(self._url):
@@ -306,7 +322,7 @@ class Study(Displayed):
                     if on_candidate is not None:
                         on_candidate(finished)
             finally:
-                self._results.compact()
+                self.results.compact()
 
     def compare_held_out(self, on_result: Callable[[Result], object] | None = None) -> HeldOut | None:
         """Compare the winners with the defaults on what was held out; None if there is no winner.
@@ -321,14 +337,15 @@ class Study(Displayed):
         plan, folder = self._plan_held_out()
         if plan is None:
             return None
-        return run_held_out(self._plan, plan, folder, on_result, self._measure)
+        comparison = run_comparison(plan, Results.open(folder), on_result, measure=self._measure)
+        return HeldOut.of(self.plan, comparison)
 
     def read_held_out(self) -> HeldOut | None:
         """What `compare_held_out` has found for these winners so far; None if it has not begun."""
         plan, folder = self._plan_held_out()
         if plan is None or not folder.exists():
             return None
-        return conclude_held_out(self._plan, plan, folder)
+        return HeldOut.of(self.plan, conclude(plan, Results.open(folder)))
 
     def count_held_out(self) -> int:
         """How many runs the held-out comparison has, done or not; 0 if there is no winner."""
@@ -337,7 +354,7 @@ class Study(Displayed):
 
     def _plan_held_out(self) -> tuple[ComparisonPlan | None, Path]:
         winners = {one.name: one.settings for one in self.find_winners()}
-        plan = self._plan.compare_held_out(winners) if winners else None
+        plan = self.plan.compare_held_out(winners) if winners else None
         digest = "" if plan is None else hashlib.sha256(repr(plan.to_dict()).encode()).hexdigest()[:12]
         # Another winner is another comparison; that of an earlier one stays as it is.
         return plan, self._folder / "held_out" / digest
@@ -348,54 +365,50 @@ class Study(Displayed):
         """A candidate that was left over, one that is queued, or a new one; None at the goal."""
         trials = self._study.get_trials(deepcopy=False)
         for frozen in trials:
-            if frozen.state == TrialState.RUNNING and frozen.user_attrs.get(kept.OWNER) == self._owner:
+            if frozen.state == TrialState.RUNNING and frozen.user_attrs.get("owner") == self._owner:
                 return optuna.trial.Trial(self._study, frozen._trial_id)
         self._finished = sum(frozen.state.is_finished() for frozen in trials)
         is_queued = any(
-            frozen.state == TrialState.WAITING and frozen.user_attrs.get(kept.IS_INJECTED)
-            for frozen in trials
+            frozen.state == TrialState.WAITING and frozen.user_attrs.get("is_injected") for frozen in trials
         )
         if self._finished >= self._goal and not is_queued:
             return None
         if not any(frozen.state == TrialState.WAITING for frozen in trials):
             # Not asked for at once: a trial that is queued has its owner when it begins to run, so that
             # a process that ends in between leaves nothing that nobody would go on with.
-            self._study.enqueue_trial({}, user_attrs={kept.OWNER: self._owner})
+            self._study.enqueue_trial({}, user_attrs={"owner": self._owner})
         trial = self._study.ask()
-        if trial.user_attrs.get(kept.OWNER) != self._owner:
-            trial.set_user_attr(kept.OWNER, self._owner)
+        if trial.user_attrs.get("owner") != self._owner:
+            keep(trial, owner=self._owner)
         return trial
 
     def _try(self, trial: optuna.trial.Trial) -> Candidate:
         """Measure a candidate to its end, and tell what came of it."""
         with tell_storage(self._url):
-            self._study.sampler = make_sampler(self._plan.sampler_seed, trial.number)
-            settings = self._plan.space.suggest(trial)
-            trial.set_user_attr(kept.SETTINGS, settings)
+            self._study.sampler = make_sampler(self.plan.sampler_seed, trial.number)
+            settings = self.plan.space.suggest(trial)
+            keep(trial, settings=settings)
             candidates = self.list_candidates()
         repeated = self._find_same(settings, candidates, trial.number)
         if repeated is not None:
-            return self._tell(
-                trial, "repeated", f"has the settings of {name_candidate(repeated.number)}", repeated
-            )
+            reason = f"has the settings of {name_candidate(repeated.number)}"
+            return self._tell(trial, "repeated", reason, repeated.values)
         with tell_storage(self._url):
-            if kept.AGAINST not in trial.user_attrs:
-                trial.set_user_attr(kept.AGAINST, self._find_incumbent(candidates).number)
-            against = next(
-                (one for one in candidates if one.number == trial.user_attrs[kept.AGAINST]), _DEFAULTS
-            )
+            if "against" not in trial.user_attrs:
+                keep(trial, against=self._find_incumbent(candidates).number)
+            number = trial.user_attrs["against"]
+            against = next((one for one in candidates if one.number == number), self._defaults)
         front = [one.values for one in candidates if one.outcome in ("better", "not better")]
-        standing, reason = self._race(trial, settings, against, front)
-        if standing is None:
-            return self._tell(trial, "failed", reason)
+        try:
+            standing = self._race(trial, settings, against, front)
+        except CandidateError as error:
+            return self._tell(trial, "failed", str(error))
         values = tuple(
-            ratio.estimate * base
-            for ratio, base in zip(standing.ratios, against.values or self._ones, strict=True)
+            ratio.estimate * base for ratio, base in zip(standing.ratios, against.values, strict=True)
         )
         with tell_storage(self._url):
-            trial.set_user_attr(kept.RATIOS, write_ratios(standing.ratios))
-            trial.set_user_attr(kept.VALUES, list(values))
-        return self._tell(trial, standing.decision, "", None, values)
+            keep_ratios(trial, standing.ratios)
+        return self._tell(trial, standing.decision, "", values)
 
     def _race(
         self,
@@ -403,35 +416,35 @@ class Study(Displayed):
         settings: Mapping[str, Value],
         against: Candidate,
         front: list[tuple[float, ...]],
-    ) -> tuple[Standing | None, str]:
-        """Pair after pair until it is decided; without a standing, why it failed."""
-        measures = self._plan.measures
+    ) -> Standing:
+        """Measure pair after pair until it is decided."""
+        measures = self.plan.measures
         reported = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
         rows: list[list[float]] = []
         standing = None
         while standing is None or standing.decision == "go on":
-            row, reason = self._pairs.measure_round(trial.number, len(rows), settings, against.settings)
-            if row is None:
-                return None, reason
-            rows.append(row)
-            pairs: FloatArray = stack_rounds(rows, len(measures))
-            standing = judge_candidate(pairs, measures, self._plan.rounds, front)
+            self._place = trial.number, len(rows)
+            rows.append(
+                measure_round(self.plan, self._measurements, *self._place, settings, against.settings)
+            )
+            standing = judge_candidate(np.array(rows), measures, self.plan.rounds, front)
             estimate = standing.ratios[0].estimate
             if len(measures) == 1 and len(rows) not in reported and math.isfinite(estimate):
                 with tell_storage(self._url):
-                    trial.report(estimate * (against.values or self._ones)[0], len(rows))
+                    trial.report(estimate * against.values[0], len(rows))
         if not all(ratio.pairs for ratio in standing.ratios):
-            return None, f"no pair counts: {name_candidate(against.number)} failed in every round"
-        return standing, ""
+            raise CandidateError(f"no pair counts: {name_candidate(against.number)} failed in every round")
+        return standing
 
-    def _note(self, result: Result, number: int, index: int) -> None:
+    def _note(self, result: Result) -> None:
         """A run is done."""
         self._runs += 1
         if self._listener is None:
             return
-        a_round = 2 * len(self._plan.works)
+        number, index = self._place
+        a_round = 2 * len(self.plan.works)
         # Candidates to come need what those of now needed.
-        mean = self._plan.rounds * a_round / 2
+        mean = self.plan.rounds * a_round / 2
         if self._finished_here:
             mean = self._runs_of_finished / self._finished_here
         of_this = max(mean - (index + 1) * a_round, 0)
@@ -439,20 +452,11 @@ class Study(Displayed):
         self._listener(StudyStep(result, number, index, self._finished, self._goal, self._runs, left))
 
     def _tell(
-        self,
-        trial: optuna.trial.Trial,
-        outcome: str,
-        reason: str = "",
-        same: Candidate | None = None,
-        values: tuple[float, ...] = (),
+        self, trial: optuna.trial.Trial, outcome: str, reason: str, values: tuple[float, ...] = ()
     ) -> Candidate:
         """Write down what came of a candidate; its state last, since with it the candidate is finished."""
         with tell_storage(self._url):
-            trial.set_user_attr(kept.OUTCOME, outcome)
-            trial.set_user_attr(kept.REASON, reason)
-            if same is not None:
-                values = same.values or (self._ones if same.number == DEFAULTS else ())
-                trial.set_user_attr(kept.VALUES, list(values))
+            keep(trial, outcome=outcome, reason=reason, values=list(values))
             if not values:
                 self._study.tell(trial, state=TrialState.FAIL)
             elif outcome == "pruned":
@@ -461,35 +465,29 @@ class Study(Displayed):
                 self._study.tell(trial, list(values))
             return read_candidate(self._study.get_trials(deepcopy=False)[trial.number])
 
-    @property
-    def _ones(self) -> tuple[float, ...]:
-        return (1.0,) * len(self._plan.measures)
-
     def _gain(self, one: Candidate) -> float:
         """All objectives together, more is better."""
-        pairs = zip(self._plan.measures, one.values, strict=True)
-        return math.prod(benefit(measure, value) for measure, value in pairs)
+        pairs = zip(self.plan.measures, one.values, strict=True)
+        return math.prod(measure.benefit(value) for measure, value in pairs)
 
     def _find_incumbent(self, candidates: list[Candidate]) -> Candidate:
         """What has to be beaten: with several objectives always the defaults."""
-        if len(self._plan.measures) > 1:
-            return _DEFAULTS
-        return max((one for one in candidates if one.outcome == "better"), key=self._gain, default=_DEFAULTS)
+        if len(self.plan.measures) > 1:
+            return self._defaults
+        better = [one for one in candidates if one.outcome == "better"]
+        return max(better, key=self._gain, default=self._defaults)
 
     def _find_same(
         self, settings: Mapping[str, Value], candidates: list[Candidate], number: int
     ) -> Candidate | None:
         """An earlier candidate with these settings that has come to an end, or the defaults."""
-        if self._plan.space.is_default(settings):
-            return _DEFAULTS
+        if self.plan.space.is_default(settings):
+            return self._defaults
         for one in candidates:
             is_told = one.is_finished and one.outcome != "repeated"
             if one.number != number and is_told and one.settings == settings:
                 return one
         return None
-
-
-_DEFAULTS = Candidate(DEFAULTS, {}, "better")
 
 
 def _name_owner(folder: Path) -> str:

@@ -36,7 +36,7 @@ from workbench.allocators import DEFAULT_ALLOCATOR
 from workbench.control import Value
 from workbench.errors import WrongPlan
 from workbench.experiments import Work
-from workbench.experiments.plan_tables import RangeEntry, WorkEntries, read_entry, read_toml, read_works
+from workbench.experiments.plan_file import RangeEntry, WorkEntries, read_entry, read_toml, read_works
 from workbench.tuning.plan import HeldOutPlan, StudyPlan
 from workbench.tuning.space import Bounds, make_space
 
