@@ -220,7 +220,6 @@ int64_t hak_resolver_run(struct hak_resolver *resolver, const void *segment, uin
 """
 
 INJECTION = """
-
 struct hak_injected_call { uint64_t next, area, dlopen, dlsym, dlerror, errno_location; };
 struct hak_injected_result { uint64_t state, text; };
 size_t hak_injected_code(uint8_t *out, size_t capacity, const struct hak_injected_call *call,

@@ -128,7 +128,7 @@ class Reader:
         int
             How many there are, if there is no room.
         int
-            CLOCK_MONOTONIC, in nanoseconds.
+            CLOCK_MONOTONIC in nanoseconds.
         """
         needed, time_ns = ffi.new("uint64_t *"), ffi.new("uint64_t *")
         code, error = self._try(

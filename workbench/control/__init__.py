@@ -3,10 +3,16 @@
 from workbench.bindings import native_directory
 from workbench.bindings.allocator import explain_no_block
 from workbench.control.block import Adoption, ControlBlock, Settings
-from workbench.control.discovery import WORKLOAD_KIND, BlockInfo, find_blocks, find_path, sweep_dead_blocks
+from workbench.control.discovery import (
+    WORKLOAD_KIND,
+    BlockInfo,
+    block_directory,
+    find_blocks,
+    find_path,
+    sweep_dead_blocks,
+)
 from workbench.control.event import Event, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
-from workbench.control.places import block_directory
 from workbench.control.snapshot import Reading, Snapshot
 from workbench.control.tunable import Action, Constraint, Tunable, Value
 

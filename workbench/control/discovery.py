@@ -1,4 +1,10 @@
-"""Which control blocks there are, whose processes live, and clearing away those of the dead."""
+"""Which control blocks there are, whose processes live, and clearing away those of the dead.
+
+They are in this user's folder, and in the same folder of the containers that this user can look into. A
+container has a file system of its own, which `/proc/<pid>/root` leads to. What lies there may be changed at
+any moment by its owner: no step follows a link, and the owner is looked at once a folder is open. The C
+reader opens the files in the same way.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +12,12 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.bindings.reader import PID_NAMESPACE_OFFSET, Reader
-from workbench.control.places import FIRST_PID_NAMESPACE, Folder, Pids, list_folders
 from workbench.errors import NoProcess, NotPermitted, WorkbenchError
 
 #: Kind of the block that the runner of workloads publishes; the others are allocators'.
@@ -22,6 +28,12 @@ _NAME = re.compile(
     r"(?P<pid>\d{1,10})\.\d{1,20}(?:\.(?P<namespace>\d{1,20}))?"
     r"\.(?P<kind>[a-z0-9_-]{1,15})(?P<new>\.new)?"
 )
+# The system's first PID namespace has this inode.
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC
+
+_SHARED_MEMORY = ("dev", "shm")
+_FOLDER = re.compile(r"hakmem-\d{1,10}")
+_DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -64,9 +76,9 @@ class BlockInfo:
     where: str = ""
 
 
-def describe_block(reader: Reader, path: Path, pids: Pids | None = None) -> BlockInfo:
+def describe_block(reader: Reader, path: Path, pids: _Pids | None = None) -> BlockInfo:
     """Tell whose a block is."""
-    pid = (pids or Pids()).translate(reader.pid, reader.pid_namespace)
+    pid = (pids or _Pids()).translate(reader.pid, reader.pid_namespace)
     root = re.match(r"/proc/\d+/root(?=/)", str(path))
     where = [root[0]] if root else []
     if pid is None:
@@ -105,7 +117,7 @@ def find_blocks(
         In the order of pid and kind; of several live ones of a kind that a process made, the last. Files that
         are no readable block are left out; opening one tells why.
     """
-    pids = Pids()
+    pids = _Pids()
     found: list[tuple[Reader, BlockInfo]] = []
     for _, match, path in _list_files(pid):
         if match["new"] or kind not in (None, match["kind"]) or not _may_be(pid, match, pids):
@@ -128,10 +140,10 @@ def find_blocks(
     return sorted((info for _, info in found), key=lambda info: (info.pid, info.kind))
 
 
-def _may_be(pid: int | None, name: re.Match[str], pids: Pids) -> bool:
+def _may_be(pid: int | None, name: re.Match[str], pids: _Pids) -> bool:
     """Whether a file may be that of a process, by its name: most need not be opened."""
     own = int(name["pid"])
-    return pid is None or pid == (pids.translate(own, int(name["namespace"] or FIRST_PID_NAMESPACE)) or own)
+    return pid is None or pid == (pids.translate(own, int(name["namespace"] or _FIRST_PID_NAMESPACE)) or own)
 
 
 def find_path(pid: int, kind: str | None) -> Path:
@@ -171,7 +183,7 @@ def find_path(pid: int, kind: str | None) -> Path:
             f"process {pid} belongs to another user (uid {uid}): run the workbench as that user"
         )
     for _, match, path in _list_files(pid):
-        if is_meant(match["kind"]) and not match["new"] and _may_be(pid, match, Pids()):
+        if is_meant(match["kind"]) and not match["new"] and _may_be(pid, match, _Pids()):
             Reader(path).close()  # says what is wrong with one that cannot be read
     what = f"control block of kind '{kind}'" if kind else "allocator's control block"
     raise NoProcess(f"process {pid} has no {what}: start it under `workbench exec`")
@@ -210,9 +222,128 @@ def _remove_if_dead(path: Path) -> bool:
     return True
 
 
-def _list_files(pid: int | None) -> Iterator[tuple[Folder, re.Match[str], Path]]:
-    for folder in list_folders(pid):
+def _list_files(pid: int | None) -> Iterator[tuple[_Folder, re.Match[str], Path]]:
+    for folder in _list_folders(pid):
         for name in folder.names:
             match = _NAME.fullmatch(name)
             if match:
                 yield folder, match, folder.path / name
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder of control blocks, the names of its files, and where its container's file system is seen."""
+
+    path: Path
+    root: str  # such as "/proc/4242/root"; empty for our own
+    names: list[str]
+
+
+def block_directory() -> Path:
+    """Folder in shared memory where the blocks of this user's processes are."""
+    return Path(f"/dev/shm/hakmem-{os.geteuid()}")
+
+
+def _list_folders(pid: int | None = None) -> Iterator[_Folder]:
+    """Folders of blocks: our own, then those of containers; with a pid, of that process's container alone."""
+    seen: set[tuple[int, int]] = set()
+    own = block_directory()
+    yield from _read_folders("", lambda name: name == own.name, seen)
+    for root in _other_roots(pid):
+        yield from _read_folders(root, lambda name: _FOLDER.fullmatch(name) is not None, seen)
+
+
+class _Pids:
+    """Finds the pids that processes of other PID namespaces have here. Reads /proc once, when first asked."""
+
+    def __init__(self) -> None:
+        self._own = _inode("/proc/self/ns/pid")
+        self._found: dict[tuple[int, int], int] | None = None
+
+    def translate(self, pid: int, namespace: int) -> int | None:
+        """The pid here of the process that is `pid` in a namespace; None if it cannot be seen from here."""
+        if namespace in (0, self._own):
+            return pid
+        if self._found is None:
+            self._found = dict(self._read())
+        return self._found.get((namespace, pid))
+
+    def _read(self) -> Iterator[tuple[tuple[int, int], int]]:
+        for pid in _pids():
+            namespace = _inode(f"/proc/{pid}/ns/pid")
+            if namespace in (0, self._own):
+                continue
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+                line = re.search(r"^NSpid:((?:\s+\d+)+)$", status, re.MULTILINE)
+                if line:
+                    yield (namespace, int(line[1].split()[-1])), pid
+
+
+def _pids() -> list[int]:
+    return sorted(int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+
+
+def _inode(path: str) -> int:
+    """Number of a namespace; 0 if the system does not tell."""
+    try:
+        return Path(path).stat().st_ino
+    except OSError:
+        return 0
+
+
+def _other_roots(pid: int | None) -> Iterator[str]:
+    """File systems other than our own that processes see, each once, by the lowest pid."""
+    seen = {_root_key("/proc/self")}
+    for candidate in _pids() if pid is None else [pid]:
+        process = f"/proc/{candidate}"
+        key = _root_key(process)
+        if key is not None and key not in seen:
+            seen.add(key)
+            yield f"{process}/root"
+
+
+def _root_key(process: str) -> tuple[str, int, int] | None:
+    """What tells file systems apart; None for a process that is not ours to look into."""
+    try:
+        root = Path(process, "root").stat()
+        return str(Path(process, "ns/mnt").readlink()), root.st_dev, root.st_ino
+    except OSError:
+        return None
+
+
+def _read_folders(
+    root: str, is_wanted: Callable[[str], bool], seen: set[tuple[int, int]]
+) -> Iterator[_Folder]:
+    with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+
+        def enter(name: str, directory: int | None, flags: int = _DIRECTORY) -> int:
+            descriptor = os.open(name, os.O_RDONLY | flags, dir_fd=directory)
+            stack.callback(os.close, descriptor)
+            return descriptor
+
+        shared_memory = enter(root or "/", None, os.O_DIRECTORY | os.O_CLOEXEC)
+        for step in _SHARED_MEMORY:
+            shared_memory = enter(step, shared_memory)
+        for name in _list_names(shared_memory):
+            if not is_wanted(name):
+                continue
+            with contextlib.suppress(OSError):
+                folder = enter(name, shared_memory)
+                status = os.fstat(folder)
+                key = (status.st_dev, status.st_ino)
+                if key not in seen and _is_private(status, bool(root)):
+                    seen.add(key)
+                    path = Path(root or "/", *_SHARED_MEMORY, name)
+                    yield _Folder(path, root, _list_names(folder))
+
+
+def _list_names(directory: int) -> list[str]:
+    with os.scandir(directory) as entries:
+        return sorted(entry.name for entry in entries)
+
+
+def _is_private(status: os.stat_result, is_in_container: bool) -> bool:
+    """Whether only its owner could put anything there, who is us (for root, in a container: anybody)."""
+    is_ours = status.st_uid == os.geteuid() or (is_in_container and os.geteuid() == 0)
+    return is_ours and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077

@@ -63,10 +63,8 @@ class Event:
     ----------
     time_s : float
         CLOCK_MONOTONIC, comparable with `Snapshot.time_s`.
-    thread : int
-        Kernel thread id.
-    operation : int
-        Operation count of the thread.
+    thread, operation : int
+        Kernel thread id, and the operation count of that thread.
     kind, cause : str
         Names; `kind_info` has the rest of the kind.
     item : str

@@ -39,13 +39,7 @@ class CoursePoint:
 
 
 def read_course_point(workload_block: ControlBlock) -> CoursePoint:
-    """Read where a replay is.
-
-    Raises
-    ------
-    WorkbenchError
-        If the block is not that of a replay.
-    """
+    """Read where a replay is; WorkbenchError if the control block is not that of a replay."""
     snapshot = workload_block.snapshot()
     return CoursePoint(
         position_s=snapshot.fold("replay.position_ms") / 1e3,

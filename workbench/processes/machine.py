@@ -37,7 +37,6 @@ class Machine:
     cores : int
         That this process may use.
     memory_bytes : int
-        Memory of the machine.
     governor : str
         How the CPU chooses its frequency; "none" where the system does not tell.
     huge_pages : str
@@ -98,13 +97,7 @@ def describe_machine() -> Machine:
 
 
 def describe_software(allocator_name: str) -> Software:
-    """Describe the builds that a run under this allocator uses.
-
-    Raises
-    ------
-    MissingAllocator
-        If it is not here.
-    """
+    """Describe the builds that a run under this allocator uses; MissingAllocator if it is not here."""
     allocator = get_allocator(allocator_name)
     library = allocator.library or find_c_library()
     return Software(
@@ -165,12 +158,9 @@ def date_now() -> str:
 
 
 def checksum_file(path: Path) -> str:
-    """sha256 of a file's content, in hexadecimal digits; read again only when the file has changed.
+    """sha256 of a file's content in hexadecimal digits, read again only when it has changed.
 
-    Raises
-    ------
-    BadParameter
-        If it cannot be read.
+    If it cannot be read, that is a BadParameter.
     """
     try:
         status = path.stat()

@@ -8,24 +8,12 @@ from workbench.errors import NoProcess
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory a process has resident now, in bytes.
-
-    Raises
-    ------
-    NoProcess
-        If there is none of that number.
-    """
+    """Memory a process has resident now, in bytes; NoProcess if there is none of that number."""
     return _read_status(pid, "VmRSS:")
 
 
 def peak_resident_bytes(pid: int) -> int:
-    """Most memory a process had resident so far, in bytes.
-
-    Raises
-    ------
-    NoProcess
-        If there is none of that number.
-    """
+    """Most memory a process had resident so far, in bytes; NoProcess if there is none of that number."""
     return _read_status(pid, "VmHWM:")
 
 

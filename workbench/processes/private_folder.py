@@ -30,11 +30,6 @@ def open_private_folder(prefix: str, parent: str | os.PathLike[str] | None = Non
         What its name begins with.
     parent : path or None
         Where; None is the system's place for temporary files.
-
-    Raises
-    ------
-    OSError
-        If there can be none.
     """
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent)).absolute()
     try:

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import os
 import platform
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from workbench import __version__
-from workbench.processes.spool_modules import ModuleMaps
-from workbench.traces import TraceMetadata, TraceWriter
+from workbench.traces import Site, TraceMetadata, TraceWriter
 from workbench.traces.spool import Spool, SpoolState
 
 _GONE = ("Z", "X", "x")
 _START = 19  # of the fields of /proc/PID/stat behind the name
 
 
+_LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (....) ([0-9a-f]+) \S+ \d+ *(.*)")
+_DELETED = " (deleted)"
+
+
 @dataclass(frozen=True)
 class RecordedTrace:
-    """A trace that was recorded.
-
-    Parameters
-    ----------
-    path : Path
-        Path of the file.
-    metadata : TraceMetadata
-        What it comes to.
-    stored_bytes : int
-        Size of the file.
-    """
+    """A trace that was recorded: its file, what it comes to, and the size of the file."""
 
     path: Path
     metadata: TraceMetadata
@@ -69,7 +65,7 @@ class ProcessTrace:
             self.program = _name_program(state)
             self.result: RecordedTrace | None = None
             self._born = _start_of(state.pid)
-            self._modules = ModuleMaps(self._spool.stem.with_name(self._spool.stem.name + ".modules"))
+            self._modules = _ModuleMaps(self._spool.stem.with_name(self._spool.stem.name + ".modules"))
             self._writer = TraceWriter.open(
                 find_path(self.program),
                 program=self.program,
@@ -147,13 +143,7 @@ class ProcessTrace:
         self.is_open = False
 
     def abandon(self, reason: str) -> None:
-        """Record no more, and keep what there is, which may not even be a file. Raises nothing.
-
-        Parameters
-        ----------
-        reason : str
-            What ended the recording.
-        """
+        """Record no more for this reason, and keep what there is, perhaps not even a file. Raises nothing."""
         if self.is_open:
             self.is_open = False
             with contextlib.suppress(Exception):
@@ -195,13 +185,7 @@ def _name_program(state: SpoolState) -> str:
 
 
 def _start_of(pid: int) -> int | None:
-    """When a process began; None if it is none any more.
-
-    Raises
-    ------
-    OSError
-        If that cannot be known now.
-    """
+    """When a process began; None if it is none any more, OSError if that cannot be known now."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -220,3 +204,60 @@ def _describe_end(state: SpoolState, end: str, *, is_running: bool, is_replaced:
     if end:
         return end, not end.startswith("signal")
     return ("exit", True) if state.ended else ("killed", False)
+
+
+class _Mapping(NamedTuple):
+    start: int
+    end: int
+    base: int  # where the module's first byte lies
+    module: str
+
+
+class _ModuleMaps:
+    """Finds the modules of return addresses, by the copies of its memory map that the process made.
+
+    They are in the spool's `.modules` file, which may grow, and need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read_bytes = 0
+        self._rest = b""
+        self._copies: list[list[_Mapping]] = []
+        self._bases: dict[str, int] = {}
+
+    def find(self, address: int, copies: int) -> Site:
+        """Find a module. Of the copies that there were when a call came from it the last counts most."""
+        self._read_on()
+        last = min(max(copies - 1, 0), len(self._copies) - 1)
+        for number in [*range(last, len(self._copies)), *range(last - 1, -1, -1)]:
+            mappings = self._copies[number]
+            at = bisect.bisect_right(mappings, address, key=lambda mapping: mapping.start) - 1
+            if at >= 0 and address < mappings[at].end:
+                mapping = mappings[at]
+                return Site(mapping.module, address - mapping.base) if mapping.module else Site("", address)
+        return Site("", address)
+
+    def _read_on(self) -> None:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._read_bytes)
+                text = file.read()
+        except FileNotFoundError:
+            return
+        self._read_bytes += len(text)
+        *lines, self._rest = (self._rest + text).split(b"\n")
+        for line in lines:
+            if line.startswith(b"@"):
+                self._copies.append([])
+                self._bases = {}
+            elif self._copies and (match := _LINE.fullmatch(line)):
+                self._add(match)
+
+    def _add(self, match: re.Match[bytes]) -> None:
+        start, end, offset = (int(match[number], 16) for number in (1, 2, 4))
+        name = match[5].decode("utf-8", "surrogateescape").removesuffix(_DELETED)
+        module = name if name.startswith("/") else ""
+        if offset == 0 or module not in self._bases:
+            self._bases[module] = start - offset
+        self._copies[-1].append(_Mapping(start, end, self._bases[module], module))

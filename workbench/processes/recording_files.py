@@ -47,10 +47,7 @@ class RecordingFiles:
     def begin(self) -> None:
         """The program runs: what was recorded before under this name goes, and its children's traces with it.
 
-        Raises
-        ------
-        OSError
-            If the file cannot be replaced.
+        If the file cannot be replaced, that is an OSError.
         """
         if self._has_begun:
             return

@@ -202,18 +202,9 @@ class _Tail:
 
 
 def run(spec: Run, timeout_s: float | None = None) -> Outcome:
-    """Run to the end in a worker process; a crash or a timeout is an outcome, not an error.
+    """Run to the end in a worker process, or until it is killed after `timeout_s` seconds.
 
-    Parameters
-    ----------
-    spec : Run
-    timeout_s : float, optional
-        Kills it after so long.
-
-    Raises
-    ------
-    UnknownWorkload, BadParameter, OutOfRange, MissingAllocator, UnknownTunable, WorkerFailed
-        As `Worker.start`.
+    A crash or a timeout is an outcome, not an error; errors are those of `Worker.start`.
     """
     with Worker.start(spec) as worker:
         return worker.wait(timeout_s)

@@ -93,17 +93,14 @@ class Agreement:
             if self.is_exact:
                 return f"the same, event for event: {self.events} events at the same counts of operations"
             return f"NOT the same: {self.difference}"
-        outside = [figure for figure in self.figures if not figure.agrees]
-        lines = [f"not comparable event for event: {'; '.join(self.inexactness)}"]
-        if outside:
-            lines += [
-                f"outside its interval: {figure.name} {figure.repeated:.4g} {figure.unit}, "
-                f"expected {figure.low:.4g} to {figure.high:.4g}"
-                for figure in outside
-            ]
-        else:
-            lines.append(f"all {len(self.figures)} figures are within their intervals")
-        return "\n".join(lines)
+        outside = [
+            f"outside its interval: {figure.name} {figure.repeated:.4g} {figure.unit}, "
+            f"expected {figure.low:.4g} to {figure.high:.4g}"
+            for figure in self.figures
+            if not figure.agrees
+        ]
+        lines = outside or [f"all {len(self.figures)} figures are within their intervals"]
+        return "\n".join([f"not comparable event for event: {'; '.join(self.inexactness)}", *lines])
 
     def to_frame(self) -> pd.DataFrame:
         """The figures, one a row; values in the column `unit`'s unit."""
@@ -115,13 +112,7 @@ class Agreement:
 
 
 def compare_sessions(original: Session, repeated: Session) -> Agreement:
-    """Compare a repetition with the session it repeats.
-
-    Raises
-    ------
-    DamagedSession
-        If either cannot be read.
-    """
+    """Compare a repetition with the session it repeats; DamagedSession if either cannot be read."""
     return Agreement(
         tuple(explain_inexactness(original)),
         len(original.events),

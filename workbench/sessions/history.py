@@ -92,7 +92,7 @@ class History:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the columns, in the order in which they first came."""
+        """Columns in the order in which they first came."""
         return tuple(self._names)
 
     @property

@@ -27,13 +27,7 @@ def shipped_presets(allocator: Row | None) -> tuple[Preset, ...]:
 
 
 class PresetStore:
-    """Presets a user saved, in one file of the user's configuration folder.
-
-    Parameters
-    ----------
-    path : Path, optional
-        Another file, for tests.
-    """
+    """Presets a user saved, in one file of the user's configuration folder, or in another one."""
 
     def __init__(self, path: Path | None = None) -> None:
         if path is None:
