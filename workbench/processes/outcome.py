@@ -54,7 +54,7 @@ class Outcome(Displayed):
     latency_histograms : mapping of str to tuple of (float, int)
         By call: pairs of a bucket's upper end in ns and its count, ascending.
     processor_s, mean_resident_bytes, sample_count, output_tail
-        Of a command only: user and system time of it and of the children it waited for; mean memory; how
+        For a command only: user and system time of it and of the children it waited for; mean memory; how
         often that was sampled; the last of what it wrote.
     """
 
