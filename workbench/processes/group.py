@@ -106,7 +106,7 @@ class GroupAnswer:
     ----------
     info : BlockInfo
     generation : int or None
-        Of its settings; None if it did not take the values.
+        The generation of its settings; None if it did not take the values.
     reason : str
         Why it did not; empty if it did.
     """
