@@ -3,12 +3,19 @@ where nobody looks."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from workbench.allocators import AGENT, Preset, allocators, get_allocator
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter
+from workbench.experiments import read_sweep_plan
+from workbench.panel.session import LiveSession
 from workbench.processes import Run, Step, run
+from workbench.sessions import Session, plan_repetition
 
 ROWS = [allocator.name for allocator in allocators() if allocator.has_agent]
 # Where any value is not taken as it is: sizes are rounded, limits ended the run, pages must exist.
@@ -99,3 +106,48 @@ def test_a_program_starts_with_a_preset(name: str, preset: Preset) -> None:
     outcome = run(Run("pair", allocator=name, operations=1000, tunables=preset.values))
     assert outcome.status == "completed"
     assert {one: outcome.effective[one] for one in preset.values} == preset.values
+
+
+def test_the_panel_has_its_charts_and_repeats_what_was_set(tmp_path: Path) -> None:
+    session = LiveSession(tmp_path)
+    deadline_s = time.monotonic() + 120
+
+    def step_until(is_done: Callable[[], bool]) -> None:
+        while not is_done():
+            assert time.monotonic() < deadline_s, session.write_status()
+            session.step()
+            time.sleep(0.01)
+
+    try:
+        session.choose("jemalloc")
+        session.settings.set_one("opt.narenas", 3)
+        session.start({"workload": "pair", "allocator": "jemalloc", "threads": "1", "seconds": "0"})
+        wanted = ["Throughput", "Memory", "Caches"]
+        step_until(lambda: [chart.title for chart in session.charts[:3]] == wanted)
+        session.settings.set_one("arena.i.dirty_decay_ms", 77)
+        step_until(lambda: session.settings.changes.entries()[-1].after == {"arena.i.dirty_decay_ms": 77})
+        step_until(lambda: session.settings.describe()["arena.i.dirty_decay_ms"]["note"] == "effective 77 ms")
+        assert session.target is not None
+        assert session.target.allocator_block is not None
+        assert session.target.allocator_block.effective().values["opt.narenas"] == 3
+        session.stop()
+        step_until(lambda: not session.is_process_alive)
+        assert session.keeper.latest is not None
+        plan = plan_repetition(Session.open(session.keeper.latest))
+    finally:
+        session.close()
+    assert [step.settings for step in plan.schedule] == [{"arena.i.dirty_decay_ms": 77}]
+    assert plan.tunables["opt.narenas"] == 3
+
+
+def test_each_takes_the_axes_that_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.toml"
+    path.write_text(
+        'workloads = ["pair"]\noperations = 1000\n[axes]\nallocator = ["jemalloc", "glibc", "hakmem"]\n'
+        '"opt.narenas" = [1, 2]\narena_max = [1, 2, 3]\n'
+    )
+    runs = read_sweep_plan(path).runs
+    found = [(one.allocator, *one.tunables.items()) for one in runs]
+    assert [name for name, *_ in found].count("hakmem") == 1
+    assert {("jemalloc", ("opt.narenas", 2)), ("glibc", ("arena_max", 3))} < set(found)
+    assert len(found) == 2 + 3 + 1

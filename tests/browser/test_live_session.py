@@ -19,7 +19,7 @@ from tests.browser.panel_page import PanelPage
 from workbench.control import ControlBlock, find_blocks
 from workbench.errors import WorkbenchError
 
-SIX_CHARTS = ("Throughput", "Memory", "TLS cache capacity", "BigCache", "L2.5 shards", "SuperSlabs")
+SIX_CHARTS = ("Throughput", "Memory", "Caches", "TLS cache capacity", "BigCache", "L2.5 shards")
 # Builds and drops containers for ever, but not without its parent.
 PROGRAM = """
 import os, time

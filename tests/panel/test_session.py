@@ -48,10 +48,10 @@ def test_a_run_is_recorded_and_ends(desk: Desk) -> None:
     assert titles[:6] == [
         "Throughput",
         "Memory",
+        "Caches",
         "TLS cache capacity",
         "BigCache",
         "L2.5 shards",
-        "SuperSlabs",
     ]
     history = session.target.recorder.history.view()
     figure = draw_history(session.charts, history, session.markers(), history, "a run")

@@ -117,7 +117,7 @@ class Allocator(Row):
     def choose_given(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Those of the values that a start has to be given.
 
-        Where the agent publishes the block, a default is left out: written down, it would pin what the
+        Where the agent publishes the control block, a default is left out: written down, it would pin what the
         allocator else finds out and adjusts by itself.
         """
         defaults = self.defaults if self.has_agent else {}

@@ -41,7 +41,7 @@ def export_settings(
         A process by its pid, its control block; a comparison or study, whose figures become the evidence that
         `verify` tries again; or values by the name of their tunable.
     path : path
-        Its ending tells the format: .env, .toml, .h, .service.conf, .dockerfile, .compose.yaml or .pod.yaml.
+        Its ending tells the format, such as .env, .toml or .service.conf.
     variant : str, optional
         Whose settings are meant, if the comparison has several variants.
 

@@ -53,7 +53,7 @@ set_option = click.option(
 settings_option = path_option(
     "--settings",
     "settings_path",
-    help="Start with the values of an exported file (.env, .toml or .h); --set overrides them.",
+    help="Start with the values of an exported file; --set overrides them.",
 )
 parameters_option = click.option(
     "--param",

@@ -71,7 +71,7 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
 @path_option(
     "--export",
     "export_path",
-    help="Write the settings of the winning variant, with this comparison as evidence: .toml, .env or .h.",
+    help="Write the winning settings, with this comparison as evidence; the ending tells the format.",
 )
 @click.option("--winner", metavar="NAME", help="Variant that --export writes, where there are several.")
 @answering

@@ -34,7 +34,7 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
 @path_option(
     "--export",
     "export_path",
-    help="Write the winner and its evidence, if it beats the defaults: .env, .toml or .h.",
+    help="Write the winner and its evidence, if it beats the defaults; the ending tells the format.",
 )
 @click.option(
     "--storage", metavar="URL", help="Database of the study; by default, an SQLite file beside STUDY.toml."

@@ -12,6 +12,7 @@ from workbench.sessions.recorder import Column
 FIRST_CHARTS = (
     "Throughput",
     "Memory",
+    "Caches",
     "Replayed program",
     "TLS cache capacity",
     "BigCache",
