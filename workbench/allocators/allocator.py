@@ -117,8 +117,8 @@ class Allocator(Row):
     def choose_given(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Those of the values that a start has to be given.
 
-        Where the agent publishes the control block, a default is left out: written down, it would pin what the
-        allocator else finds out and adjusts by itself.
+        Where the agent publishes the control block, a default is left out: written down, it would pin what
+        the allocator else finds out and adjusts by itself.
         """
         defaults = self.defaults if self.has_agent else {}
         return {name: value for name, value in values.items() if defaults.get(name) != value}
