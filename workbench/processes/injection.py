@@ -81,7 +81,7 @@ class InjectedAgent(NamedTuple):
     Parameters
     ----------
     kinds : list of str
-        Of the control blocks that the process has now.
+        Which control blocks the process has now.
     told : list of str
         Lines that a person should read, such as that an allocator's version is not known. Mostly none.
     """
