@@ -244,7 +244,7 @@ static void start_agents(void)
         }
         if (!found.is_known)
             TELL("nobody may set anything: this version is not known, ", found.build);
-        is_served = true;
+        is_served |= found.serves_malloc;
         agent->allocator = allocators[i];
         if (publish(agent, &found))
             agent_count++;
@@ -252,7 +252,7 @@ static void start_agents(void)
             explain(&agent->block);
     }
     if (!is_served)
-        TELL("no allocator to tune here: ", unknown, "malloc comes from ", find_server(),
+        TELL(agent_count ? "malloc itself is not tuned: " : "no allocator to tune here: ", unknown, "malloc comes from ", find_server(),
              find_is_stripped() ? ", which was stripped of the names of its functions" : "");
 }
 
@@ -269,7 +269,10 @@ const char *agent_start(void)
         helper_forget();
     for (int i = 0; i < agent_count; i++) {
         agents[i].is_child = process != 0;
-        helper_start(&agents[i]);
+        if (!helper_start(&agents[i]) && process == 0) {
+            hak_block_retire(&agents[i].block);
+            TELL("no control block: the system gives no thread to serve it");
+        }
     }
     process = own;
     return told;

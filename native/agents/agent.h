@@ -107,8 +107,9 @@ void agent_after_fork(void);
 /* HAKMEM_CONTROL. */
 enum hak_access agent_read_access(void);
 
-/* Starts the agent's thread. In a child of fork (is_child) the thread makes the child's block first. */
-void helper_start(struct agent *agent);
+/* Starts the agent's thread. In a child of fork (is_child) the thread makes the child's block first. False: the system
+ * gives no thread. */
+bool helper_start(struct agent *agent);
 /* In a child of fork, which has no helper yet. */
 void helper_forget(void);
 

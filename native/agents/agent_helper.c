@@ -1,11 +1,14 @@
 /* agent_helper.c: the thread that serves an agent's block. It sleeps in the block's futex until a reader looks or sets, does
  * what was asked, measures, and sleeps again: without a reader it never runs.
  *
- * It is an ordinary thread, as the allocator's functions need one, with every signal blocked. It holds no descriptor
- * and no lock. A process ends with its last thread, and this one must not be that: once the main thread has left by
- * pthread_exit, the helper looks ten times a second whether it is alone, and ends the process as its last thread would.
- * If another thread than the main one started the agent, nobody says when the main one leaves: then the helper looks
- * once a second.
+ * It is an ordinary thread, as the allocator's functions need one, with every signal blocked. It holds no lock. Its table
+ * of descriptors is its own, and empty: the program can close none that the helper has open for a moment, nor expect the
+ * number of one to be free; and what the program closes is closed.
+ *
+ * A process ends with its last thread, and none of ours must be that: once the main thread has left by pthread_exit, a
+ * further thread, the watcher, looks ten times a second whether the program has any left, and ends the process as its last
+ * thread would. It shares the program's descriptors, for what the C library writes then. If another thread than the
+ * main one started the agent, nobody says when the main one leaves: then the watcher looks once a second from the start.
  *
  * A child of fork has no helper. Its own is started once fork has returned there, not by a fork handler, and waits a
  * moment before it makes the child's block: a child that ends or becomes another program costs a thread and no file. */
@@ -16,6 +19,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,22 +31,40 @@
 
 enum {
     STACK_BYTES = 256 * 1024,
-    CHILD_DELAY_NS = 20 * 1000 * 1000,
-    LONELY_PERIOD_NS = 100 * 1000 * 1000,
-    UNTOLD_PERIOD_NS = 999 * 1000 * 1000,
     LONG_SAMPLE_NS = 1000 * 1000, /* of processor time; such a one has at most 1 % of a core */
     REST_FACTOR = 99
 };
 
 static pthread_key_t main_key;   /* its destructor runs when the main thread leaves by pthread_exit */
 static bool main_key_is_made;    /* by who starts helpers */
-static _Atomic uint64_t look_ns; /* how often a helper looks whether it is alone, 0: never; relaxed */
-static _Atomic int helper_count; /* written by who starts helpers; relaxed */
+static _Atomic int thread_count; /* of ours; relaxed: written by who starts them */
 
-static void note_end_of_main(void *agent)
+static bool start_thread(void *(*run)(void *), void *argument)
 {
-    atomic_store_explicit(&look_ns, LONELY_PERIOD_NS, memory_order_relaxed);
-    hak_block_wake(&((const struct agent *)agent)->block);
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigset_t all, former;
+    bool is_made = false;
+    if (pthread_attr_init(&attributes) != 0)
+        return false;
+    sigfillset(&all);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES); /* refused where thread data is larger: the default */
+    if (pthread_sigmask(SIG_BLOCK, &all, &former) == 0) {
+        is_made = pthread_create(&thread, &attributes, run, argument) == 0;
+        atomic_fetch_add_explicit(&thread_count, is_made, memory_order_relaxed);
+        pthread_sigmask(SIG_SETMASK, &former, NULL);
+    }
+    pthread_attr_destroy(&attributes);
+    return is_made;
+}
+
+static struct timespec child_delay = {.tv_nsec = 20 * 1000 * 1000};
+static struct timespec lonely_period = {.tv_nsec = 100 * 1000 * 1000}, untold_period = {.tv_sec = 1};
+
+static void wait(const struct timespec *time)
+{
+    SYSTEM_CALL(SYS_nanosleep, time, NULL);
 }
 
 /* A field of /proc/self/stat, after the name of the program; "" if it cannot be read. */
@@ -72,7 +95,21 @@ static bool is_alone(void)
 {
     char line[STAT_LINE_BYTES];
     return *read_stat(line, STAT_STATE) == 'Z' &&
-           atoi(read_stat(line, STAT_THREADS)) == 1 + atomic_load_explicit(&helper_count, memory_order_relaxed);
+           atoi(read_stat(line, STAT_THREADS)) == 1 + atomic_load_explicit(&thread_count, memory_order_relaxed);
+}
+
+static void *watch(void *period)
+{
+    SYSTEM_CALL(SYS_prctl, PR_SET_NAME, "workbench-watch");
+    while (!is_alone())
+        wait(period);
+    exit(0); /* as the C library does when its last thread has ended */
+}
+
+static void note_end_of_main(void *unused)
+{
+    (void)unused;
+    start_thread(watch, &lonely_period);
 }
 
 static int set(struct agent *agent, uint32_t index, double before, double after)
@@ -137,20 +174,17 @@ static void serve(struct agent *agent)
         busy_ns = system_clock_ns(CLOCK_THREAD_CPUTIME_ID) - busy_ns;
         if (may_measure)
             next_ns = busy_ns > LONG_SAMPLE_NS ? now_ns + busy_ns * REST_FACTOR : 0;
-        uint64_t period_ns = atomic_load_explicit(&look_ns, memory_order_relaxed);
-        if (period_ns != 0 && is_alone())
-            exit(0); /* as the C library does when its last thread has ended */
-        hak_block_wait(&agent->block, agent->generation, period_ns);
+        hak_block_wait(&agent->block, agent->generation);
     }
 }
 
 static void *run(void *argument)
 {
     struct agent *agent = argument;
+    SYSTEM_CALL(SYS_close_range, 0, UINT_MAX, CLOSE_RANGE_UNSHARE); /* before Linux 5.9 it shares the program's */
     SYSTEM_CALL(SYS_prctl, PR_SET_NAME, "workbench-agent");
     if (agent->is_child) {
-        struct timespec delay = {.tv_nsec = CHILD_DELAY_NS};
-        SYSTEM_CALL(SYS_nanosleep, &delay, NULL);
+        wait(&child_delay);
         const struct hak_range used = {0, agent_data_bytes(agent)};
         hak_block_after_fork(&agent->block, &used, 1, 1);
     }
@@ -159,33 +193,19 @@ static void *run(void *argument)
     return NULL;
 }
 
-void helper_start(struct agent *agent)
+bool helper_start(struct agent *agent)
 {
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all, former;
-    if (atomic_load_explicit(&helper_count, memory_order_relaxed) == 0) {
+    if (atomic_load_explicit(&thread_count, memory_order_relaxed) == 0) {
         if (!main_key_is_made)
             main_key_is_made = pthread_key_create(&main_key, note_end_of_main) == 0;
         bool is_main = SYSTEM_CALL(SYS_gettid) == SYSTEM_CALL(SYS_getpid);
         if (!main_key_is_made || !is_main || pthread_setspecific(main_key, agent) != 0)
-            atomic_store_explicit(&look_ns, UNTOLD_PERIOD_NS, memory_order_relaxed);
+            start_thread(watch, &untold_period);
     }
-    if (pthread_attr_init(&attributes) != 0)
-        return;
-    sigfillset(&all);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES); /* refused where thread data is larger: the default */
-    if (pthread_sigmask(SIG_BLOCK, &all, &former) == 0) {
-        int made = pthread_create(&thread, &attributes, run, agent) == 0;
-        atomic_fetch_add_explicit(&helper_count, made, memory_order_relaxed);
-        pthread_sigmask(SIG_SETMASK, &former, NULL);
-    }
-    pthread_attr_destroy(&attributes);
+    return start_thread(run, agent);
 }
 
 void helper_forget(void)
 {
-    atomic_store_explicit(&helper_count, 0, memory_order_relaxed);
-    atomic_store_explicit(&look_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&thread_count, 0, memory_order_relaxed);
 }

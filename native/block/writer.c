@@ -329,15 +329,9 @@ void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t c
     atomic_store_explicit(&block->axes[axis].count, count, memory_order_release);
 }
 
-void hak_block_wait(const struct hak_block *block, uint64_t seen, uint64_t timeout_ns)
+void hak_block_wait(const struct hak_block *block, uint64_t seen)
 {
-    struct timespec timeout = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
-    SYSTEM_CALL(SYS_futex, &block->header->generation, FUTEX_WAIT, (uint32_t)seen, timeout_ns ? &timeout : NULL);
-}
-
-void hak_block_wake(const struct hak_block *block)
-{
-    SYSTEM_CALL(SYS_futex, &block->header->generation, FUTEX_WAKE, INT_MAX);
+    SYSTEM_CALL(SYS_futex, &block->header->generation, FUTEX_WAIT, (uint32_t)seen, NULL);
 }
 
 void hak_block_answer(struct hak_block *block)

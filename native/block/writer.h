@@ -66,10 +66,8 @@ void hak_block_publish_effective(struct hak_block *block, const double *values, 
 void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t count);
 
 /* For a publisher that measures on demand. Sleeps until a reader looks or sets, unless the generation is no
- * longer `seen`; at most timeout_ns, if that is not 0. May return for no reason. */
-void hak_block_wait(const struct hak_block *block, uint64_t seen, uint64_t timeout_ns);
-/* Wakes it, as a reader does. */
-void hak_block_wake(const struct hak_block *block);
+ * longer `seen`. May return for no reason. */
+void hak_block_wait(const struct hak_block *block, uint64_t seen);
 /* What was measured is in the block: readers who wait for it go on. */
 void hak_block_answer(struct hak_block *block);
 

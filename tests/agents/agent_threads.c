@@ -146,7 +146,8 @@ int main(void)
 {
     CHECK(je_mallctl("none", NULL, NULL, NULL, 0) == ENOENT);
     const char *text = hak_agent_start();
-    CHECK(*text == 0 && hak_agent_start() == text);
+    /* Sanitizers bring a malloc of their own. */
+    CHECK((*text == 0 || strncmp(text, "malloc itself is not tuned", 26) == 0) && hak_agent_start() == text);
     run_together();
 
     struct hak_reader reader;

@@ -92,6 +92,18 @@ def test_an_allocator_in_the_program_serves_it(tmp_path: Path) -> None:
         assert run_workbench("set", pid, "arenas.dirty_decay_ms=8").status == 0
 
 
+def test_a_slow_statistic_is_read_rarely_and_settings_at_once(tmp_path: Path) -> None:
+    """A look that took 100 ms of processor time is the last for ten seconds."""
+    program = build(tmp_path / "slow", "-DMAIN", "-DHAS_MALLOC", "-DSLOW_MS=100")
+    with run(program, status=9) as pid, ControlBlock.open(pid) as block:
+        wait_for(lambda: block.snapshot().fold("stats.allocated") > 0)
+        reads = block.snapshot().fold("stats.allocated")
+        for value in range(10):
+            block.set({"arenas.dirty_decay_ms": value})
+            assert block.effective().values["arenas.dirty_decay_ms"] == value
+        assert block.snapshot().fold("stats.allocated") <= reads + 1
+
+
 def test_a_stripped_program_with_an_allocator_of_its_own_is_named(tmp_path: Path) -> None:
     program = build(tmp_path / "stripped", "-DMAIN", "-DHAS_MALLOC", "-s")
     assert say(str(AGENT), str(program)) == (
@@ -181,12 +193,11 @@ def test_a_second_agent_does_nothing(tmp_path: Path) -> None:
 
 
 def test_an_allocator_that_it_does_not_know_is_named(tmp_path: Path) -> None:
-    source, library = tmp_path / "other.c", tmp_path / "other.so"
-    source.write_text(
-        "extern void *__libc_malloc(unsigned long);"
-        "void *malloc(unsigned long bytes) { return __libc_malloc(bytes); }"
-    )
-    subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", library], check=True, timeout=CAP_S)
+    library = build(tmp_path / "other.so", "-shared", "-fPIC", "-DHAS_MALLOC", function="own")
     assert say(f"{AGENT}:{library}") == (
         f"workbench-agent: no allocator to tune here: malloc comes from {library}\n"
+    )
+    program = build(tmp_path / "rust", "-DMAIN", function="_rjem_mallctl")
+    assert say(f"{AGENT}:{library}", str(program)) == (
+        f"workbench-agent: malloc itself is not tuned: malloc comes from {library}\n"
     )

@@ -28,19 +28,35 @@ def run_life(life: Path, what: str, **variables: str) -> Iterator[tuple[subproce
         assert process.stdout is not None
         try:
             yield process, int(process.stdout.readline())
-            process.communicate(timeout=CAP_S)
-            assert process.returncode == 0
+            rest, _ = process.communicate(timeout=CAP_S)
+            assert (process.returncode, rest) == (0, "left\n" if what in ("leave", "late") else "")
         finally:
             process.kill()
 
 
-def count_switches(pid: int) -> int:
-    """How often the helper has gone to sleep so far."""
+VOLUNTARY = "voluntary_ctxt_switches"
+ALL = (VOLUNTARY, "nonvoluntary_ctxt_switches")
+
+
+def count_switches(pid: int, *names: str) -> int:
+    """How often the helper has left its processor so far: gone to sleep (voluntary), or been sent away."""
     for task in Path(f"/proc/{pid}/task").iterdir():
         if (task / "comm").read_text() == "workbench-agent\n":
             lines = (task / "status").read_text().splitlines()
-            return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+            return sum(int(line.split()[1]) for line in lines if line.split(":")[0] in names)
     raise AssertionError("there is no helper")
+
+
+def test_the_helper_holds_none_of_the_program_s_files() -> None:
+    with run_evaluator("glibc", "glibc") as program:
+        with program.open() as block:
+            block.act("trim")
+        wait_for(lambda: is_asleep(program.pid))
+        files = [
+            len(list((task / "fd").iterdir())) for task in sorted(Path(f"/proc/{program.pid}/task").iterdir())
+        ]
+        assert files[0] >= 3
+        assert files[1:] == [0]
 
 
 def is_asleep(pid: int) -> bool:
@@ -55,12 +71,19 @@ def is_asleep(pid: int) -> bool:
 def test_without_a_reader_the_helper_never_runs() -> None:
     with run_evaluator("glibc", "glibc") as program:
         wait_for(lambda: is_asleep(program.pid))
-        before = count_switches(program.pid)
+        before = count_switches(program.pid, *ALL)
         program.tell("[bytes(1000) for _ in range(100000)] and None")
-        assert count_switches(program.pid) == before
+        assert count_switches(program.pid, *ALL) == before
         with program.open() as block:
             block.snapshot()
-        assert count_switches(program.pid) > before
+            assert count_switches(program.pid, *ALL) > before
+            wait_for(lambda: is_asleep(program.pid))
+            before = count_switches(program.pid, VOLUNTARY)
+            for _ in range(20):
+                block.snapshot()
+            wait_for(lambda: is_asleep(program.pid))
+            # It wakes once for each look.
+            assert before < count_switches(program.pid, VOLUNTARY) <= before + 20
 
 
 def test_a_snapshot_is_as_new_as_the_look() -> None:
