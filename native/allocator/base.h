@@ -1,4 +1,4 @@
-/* base.h: constants, compiler hints and the few helpers that every component uses. No state. */
+/* base.h: constants, compiler hints and the few helpers that every component uses. It has no state. */
 #ifndef HAK_BASE_H
 #define HAK_BASE_H
 
@@ -22,7 +22,7 @@
 #define NOINLINE __attribute__((noinline))
 #define COLD __attribute__((cold, noinline))
 
-/* An internal error, not the user's: only in debug builds, and without printf. */
+/* Reports an error of the allocator itself, not of the program. Only debug builds check it, and without printf. */
 #if defined(HAK_DEBUG) && HAK_DEBUG
 #define HAK_ASSERT(condition) ((condition) ? (void)0 : __builtin_trap())
 #else
@@ -49,7 +49,7 @@ static inline int64_t clamp_int64(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-/* Who acts: given to whatever may append an event. The first member of a thread's cache. */
+/* The thread that acts. Every function that may append an event gets it; a thread's cache holds it. */
 struct actor {
     uint32_t thread_id;
     uint32_t reserved;

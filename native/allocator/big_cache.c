@@ -1,4 +1,4 @@
-/* big_cache.c: what the BigCache keeps, for how long, and how big blocks change their size. */
+/* big_cache.c: which blocks the BigCache keeps, for how long, and how big blocks change their size. */
 #include "big_cache.h"
 
 #include "altered.h"
@@ -13,19 +13,19 @@
 
 #include <string.h>
 
-#define SHRINK_DIVISOR 8           /* buckets halve below 1/8 of the load that doubles them */
-#define SHRINK_DELAY_MS 1000       /* and stay that empty so long, or ss.purge_delay_ms if longer */
+#define SHRINK_DIVISOR 8           /* buckets halve if the load is below an eighth of the one that doubles them */
+#define SHRINK_DELAY_MS 1000       /* and has been so for this time, or for ss.purge_delay_ms if that is longer */
 #define UNEARNED_BYTES (UINT64_C(8) << 20) /* idle bytes kept in any case (retention.h) */
-#define SURPLUS_BLOCKS 8                   /* given back by one free, at most */
-#define LARGE_PART 8                       /* a block above this part of what is in use is not kept unearned */
+#define SURPLUS_BLOCKS 8                   /* one free gives back at most so many blocks */
+#define LARGE_PART 8                       /* a larger block than an eighth of the bytes in use must be earned */
 
-/* Guards when the buckets were last seen too many. Only ever tried; nothing is taken under it but
- * stripes. */
+/* Guards is_sparse and sparse_since_ms. No thread waits for it except before a fork, and only locks of stripes are taken
+ * under it. */
 static struct lock upkeep_lock;
-static bool is_sparse;
+static bool is_sparse; /* there were too many buckets at the last look */
 static uint32_t sparse_since_ms;
 static struct retention retention;
-static _Atomic uint32_t idle_rotor; /* the stripe whose age the next free looks at */
+static _Atomic uint32_t idle_rotor; /* the stripe in which the next free looks for an idle entry */
 
 static uint32_t most_buckets(void)
 {
@@ -74,10 +74,10 @@ static void grow_buckets(const struct actor *actor)
         if (!is_overfull(buckets) || buckets >= most_buckets())
             return;
         set_buckets(actor, buckets, 2 * buckets, CAUSE_LOAD);
-    } while (stripes_buckets() != buckets); /* else there is no memory for more */
+    } while (stripes_buckets() != buckets); /* ends as well if there is no memory for more buckets */
 }
 
-/* Halves the buckets once they have been far too many for a while; everything: at once. */
+/* Halves the buckets once there have been far too many for a while, or at once if `everything`. */
 static void shrink_buckets(const struct actor *actor, uint32_t now_ms, bool everything)
 {
     if (!lock_try(&upkeep_lock))
@@ -105,7 +105,7 @@ static void set_touched(struct chunk *chunk, size_t bytes)
     chunk->touched_bytes = bytes;
 }
 
-/* A chunk that is in no list and at no user goes. Returns the bytes that went with it. */
+/* Unmaps a chunk that is in no list and whose block is not at the user. Returns the bytes given back. */
 static size_t unmap(const struct actor *actor, struct chunk *chunk)
 {
     size_t bytes = chunk->touched_bytes;
@@ -131,7 +131,7 @@ static void evict_to_limits(const struct actor *actor, uint32_t now_ms)
         evict(actor, chunk);
 }
 
-/* Half as many idle bytes again as are in use, a few more, and what was earned. */
+/* How many bytes may be in use and idle together: the bytes in use and half as many, the unearned and the earned ones. */
 static uint64_t retained_bytes(int64_t delay_ms)
 {
     uint64_t most = (uint64_t)SETTING(big_max_bytes), live_bytes = telemetry_get(&telemetry->global.big_live_bytes);
@@ -139,7 +139,7 @@ static uint64_t retained_bytes(int64_t delay_ms)
     return delay_ms < 0 || bytes > most ? most : bytes;
 }
 
-/* Whether a block is so large that, idle, it would be most of what is kept. */
+/* Whether a block is so large that it would be most of the idle memory that is kept. */
 static bool is_too_large(size_t bytes)
 {
     uint64_t unearned = UNEARNED_BYTES + telemetry_get(&telemetry->global.big_live_bytes) / LARGE_PART;
@@ -198,7 +198,7 @@ static void count_live(int64_t blocks, int64_t bytes)
 static struct chunk *map_run(const struct actor *actor, size_t bytes, size_t alignment)
 {
     struct chunk *chunk = superslab_map_big(actor, bytes, alignment);
-    /* What the cache keeps may be what is missing. */
+    /* The memory that the cache keeps may be the memory that is missing. */
     if (!chunk && big_cache_purge(actor, clock_now_ms(actor), true))
         chunk = superslab_map_big(actor, bytes, alignment);
     if (!chunk)
@@ -210,8 +210,9 @@ static struct chunk *map_run(const struct actor *actor, size_t bytes, size_t ali
     return chunk;
 }
 
-/* Which line of its first page a block starts on, where there is room for that: by its place in the range, so
- * that runs repeat. The multiplier spreads neighbours whatever the distance between them. */
+/* At how many bytes from the chunk's start a block starts: on a line of the first page, if there is room for that. The
+ * line depends on the frame's number alone, so that two runs of a program give the same one. The multiplier spreads
+ * neighbours, whatever the distance between them. */
 static uint32_t color_of(const struct chunk *chunk, size_t bytes, size_t alignment)
 {
     uint32_t frame = (uint32_t)(range_offset(chunk->base) / CHUNK_BYTES);
@@ -220,7 +221,7 @@ static uint32_t color_of(const struct chunk *chunk, size_t bytes, size_t alignme
     return alignment <= CACHE_LINE && has_room ? color_bytes : 0;
 }
 
-/* The block of a chunk that becomes the user's; bytes: from the chunk's start on. */
+/* Hands the chunk's block out to the user. `bytes` counts from the chunk's start to the end of the block. */
 static void *hand_out(struct chunk *chunk, uint32_t color_bytes, size_t bytes, uint64_t call_site)
 {
     chunk->color_bytes = color_bytes;
@@ -279,7 +280,7 @@ bool big_cache_free(const struct actor *actor, struct chunk *chunk)
         return true;
     }
     if (SETTING(big_max_entries) == 0 || chunk->touched_bytes > (uint64_t)SETTING(big_max_bytes)) {
-        evict(actor, chunk); /* alone beyond the limits: nothing else leaves for it */
+        evict(actor, chunk); /* this block alone exceeds the limits, so no other block need leave */
         return true;
     }
     if (delay_ms > 0 && is_too_large(chunk->touched_bytes)) {
@@ -319,21 +320,22 @@ static void *resize_in_place(struct chunk *chunk, size_t bytes)
     return big_block(chunk);
 }
 
-/* Where the system does not move a run at once it does so frame by frame: each is of one mapping. */
+/* Moves a run that the system does not move as a whole, frame by frame, because each frame is one mapping. */
 static enum os_move move_by_frame(struct chunk *from, struct chunk *to)
 {
     size_t done = 0, bytes = (size_t)from->frames * CHUNK_BYTES;
     enum os_move result = OS_MOVED;
     while (done < bytes && (result = os_move_pages(from->base + done, to->base + done, CHUNK_BYTES)) == OS_MOVED)
         done += CHUNK_BYTES;
-    if (result != OS_MOVED) /* half a move is none */
+    if (result != OS_MOVED) /* the frames that were moved are copied back, so that nothing has changed */
         memcpy(from->base, to->base, done < from->requested_bytes ? done : from->requested_bytes);
     return result;
 }
 
 static void *resize_by_moving(const struct actor *actor, struct chunk *chunk, size_t bytes)
 {
-    static _Atomic bool is_futile; /* relaxed: this system loses what it refuses to move */
+    /* Set once a refused move has lost the target's address space (os.h): then moving is not tried again. Relaxed. */
+    static _Atomic bool is_futile;
     if (!chunk->in_range || atomic_load_explicit(&is_futile, memory_order_relaxed))
         return NULL;
     struct chunk *target = map_run(actor, bytes, CHUNK_BYTES);
@@ -347,7 +349,7 @@ static void *resize_by_moving(const struct actor *actor, struct chunk *chunk, si
         moved = move_by_frame(chunk, target);
     if (moved == OS_LOST) {
         atomic_store_explicit(&is_futile, true, memory_order_relaxed);
-        return NULL; /* the target stays behind, unused */
+        return NULL; /* the target must never be used again, so it stays taken */
     }
     if (moved == OS_REFUSED) {
         unmap(actor, target);

@@ -1,4 +1,4 @@
-/* big_stripe.c: one stripe of the BigCache's table: its buckets, its list in order of age, what it counts. */
+/* big_stripe.c: one stripe of the BigCache's table: its buckets, its list in order of age, its counts. */
 #include "big_stripe.h"
 
 #include "os.h"
@@ -7,22 +7,22 @@
 #include "settings.h"
 #include "telemetry.h"
 
-#define SEARCH_ENTRIES 32 /* that one search weighs, at most */
-#define CLOSE_DIVISOR 8   /* an entry with up to 1/8 more pages than wanted ends it */
+#define SEARCH_ENTRIES 32 /* one search weighs at most so many entries */
+#define CLOSE_DIVISOR 8   /* an entry with up to an eighth more pages than wanted ends the search */
 
 struct stripe big_stripes[BIG_STRIPE_COUNT];
-static struct chunk **heads; /* usable as far as there are buckets (range.h); without a range BIG_MAX_BUCKETS */
+static struct chunk **heads; /* mapped for the current number of buckets (range.h); without a range for the largest */
 
-/* A bit a stripe: clear only if it holds no entry of the class. Set and cleared under the stripe's lock;
- * cleared by searches that find nothing, so that a list that empties and fills does not write here. */
+/* One bit for each stripe, which is set if the stripe may hold an entry of the class. It is written under the stripe's
+ * lock. Only a search that finds nothing clears it, so that a list that empties and fills again does not write here. */
 _Alignas(CACHE_LINE) _Atomic uint64_t big_class_stripes[BIG_CLASS_COUNT];
 _Static_assert(sizeof big_class_stripes == CACHE_LINE, "a line of their own");
 
-static _Atomic uint32_t bucket_count; /* what stripes follow */
+static _Atomic uint32_t bucket_count; /* the published number, which each stripe adopts */
 static _Atomic uint32_t placed_by;    /* enum big_hash; written under all locks */
-/* What blocks that come and go write, on a line of its own: what all read (above) stays in caches.
- * word: entries and pages of all stripes, so that one addition counts both: entries from bit PAGE_BITS
- * up, pages below. Added to under a stripe's lock, so exact while all are held. */
+/* Every block that comes or goes writes this, so it has a cache line of its own, and the words above, which all threads
+ * read, stay in the processors' caches. The word counts entries from bit PAGE_BITS up and pages below, of all
+ * stripes, so that one addition counts both. It is changed under a stripe's lock, so it is exact while all are held. */
 static struct {
     _Alignas(CACHE_LINE) _Atomic uint64_t word;
 } totals;
@@ -49,7 +49,7 @@ uint64_t stripes_bytes(void)
     return bytes_in(atomic_load_explicit(&totals.word, memory_order_relaxed));
 }
 
-/* Plain stores: of two threads at once the earlier may have the last word, until the next one counts. */
+/* These are plain stores: if two threads publish at once, the older number may stay until the next block is counted. */
 static void publish_totals(uint64_t word)
 {
     telemetry_set(&telemetry->global.big_entries, entries_in(word));
@@ -171,7 +171,7 @@ void stripe_follow_locked(struct stripe *stripe)
         return;
     stripe_clear_heads_locked(stripe);
     stripe->buckets = buckets;
-    /* Oldest first: the newest comes to stand first in its chain. */
+    /* The oldest entry is chained first, so that the newest comes first in its chain. */
     for (struct chunk *chunk = stripe->oldest; chunk; chunk = chunk->list_next)
         chain_locked(stripe, chunk, chunk->hash);
 }
@@ -259,8 +259,8 @@ static bool fits(const struct chunk *chunk, const struct big_request *request, u
            big_class(chunk->frames) == class_index && ((uintptr_t)chunk->base & (request->alignment - 1)) == 0;
 }
 
-/* Keeps the entry whose pages suit best: the least that suffice, so that larger ones wait for larger
- * requests; else the most, as each missing one will be a page fault. True: no need to look further. */
+/* Sets *best to the chunk if its touched pages suit better (big_stripe.h). Returns true if it suits so well that the
+ * search may end. */
 static bool weigh(struct chunk **best, struct chunk *chunk, size_t wanted)
 {
     size_t touched = chunk->touched_bytes, most = *best ? (*best)->touched_bytes : 0;
@@ -291,7 +291,7 @@ struct chunk *stripe_take_of_class_locked(struct stripe *stripe, const struct bi
                                   memory_order_relaxed);
         return NULL;
     }
-    /* From the oldest on: it is the one that its own call site misses least. */
+    /* The search begins with the oldest, which its own call site is least likely to want again. */
     struct chunk *best = NULL, *chunk = stripe->oldest;
     for (unsigned i = 0; chunk && i < SEARCH_ENTRIES; i++, chunk = chunk->list_next)
         if (fits(chunk, request, class_index) && weigh(&best, chunk, request->bytes))

@@ -1,4 +1,4 @@
-/* big_table.c: what concerns all stripes of big_table.h: searches, victims, a change of the hash. */
+/* big_table.c: functions of big_table.h that concern all stripes: searches, victims, a change of the hash function. */
 #include "big_table.h"
 
 #include "big_stripe.h"
@@ -6,7 +6,7 @@
 
 #define VICTIM_SAMPLE_STRIPES 8
 #define VICTIM_SAMPLE_ENTRIES 4
-#define CLOCK_FOREIGN_MS 65536 /* a time further away than any delay is of another clock.mode */
+#define CLOCK_FOREIGN_MS 65536 /* a time that is further away than any delay was read under another clock.mode */
 
 static _Alignas(CACHE_LINE) _Atomic uint32_t victim_rotor;
 
@@ -49,7 +49,7 @@ struct chunk *big_table_take(const struct big_request *request, bool *is_same_si
     *is_same_site = chunk != NULL;
     if (!chunk)
         chunk = take_of_class(request, class_index);
-    /* Frames cost nothing, pages do: those of a longer run come before new ones. */
+    /* Address space costs nothing, but new pages do, so a longer run with touched pages comes before a new run. */
     if (!chunk && above != class_index)
         chunk = take_of_class(request, above);
     return chunk;
@@ -99,7 +99,7 @@ static struct stripe *find_longest_idle(uint32_t now_ms)
         if (is_empty(&big_stripes[i]))
             continue;
         if ((int32_t)idle_ms < 0)
-            idle_ms = 0; /* became idle after now_ms was read */
+            idle_ms = 0; /* it became idle after now_ms was read */
         if (!found || idle_ms > longest_ms) {
             found = &big_stripes[i];
             longest_ms = idle_ms;
@@ -143,7 +143,7 @@ struct chunk *big_table_take_idle(unsigned stripe_number, uint32_t now_ms, int64
     return chunk;
 }
 
-/* Takes the longest idle entry of all off its list. */
+/* Takes the entry that has been idle for the longest time, of all stripes, off its list. */
 static struct chunk *pop_oldest_of_all_locked(void)
 {
     struct stripe *found = NULL;

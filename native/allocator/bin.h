@@ -20,10 +20,10 @@
 #include "size_class.h"
 #include "telemetry.h"
 
-#define BIN_COUNT SIZE_CLASS_COUNT       /* outboxes follow */
-#define BIN_SMALL_SLOTS 64               /* up to here slots lie in the cache itself */
-#define OUTBOX_SLOTS 64                  /* some groups of remote.batch blocks */
-#define ALLOCATIONS_PER_LOOK 4096
+#define BIN_COUNT SIZE_CLASS_COUNT       /* without the outboxes, which follow the bins in tls_cache.bins */
+#define BIN_SMALL_SLOTS 64               /* a bin of at most so many slots has them in the cache itself */
+#define OUTBOX_SLOTS 64                  /* room for a few groups of remote.batch blocks */
+#define ALLOCATIONS_PER_LOOK 4096        /* after so many a thread looks at the settings' generation */
 #define MAINTENANCE_PERIOD_MS 100        /* how often a busy thread looks after idle memory */
 
 struct bin {
@@ -32,46 +32,46 @@ struct bin {
     uint32_t countdown; /* allocations until the next tick; never 0 outside the slow path */
     uint32_t granted;   /* what the countdown began with */
     uint32_t capacity;
-    /* Of the period since the last decision, in blocks: virtual fill = fill - adjust. */
+    /* The next five members count since the last decision, in blocks. Virtual fill = fill - adjust. */
     int32_t adjust; /* what refills added minus what flushes removed */
-    int32_t low, high;
-    uint16_t exchanges, flushes; /* refills and flushes; flushes alone */
-    uint8_t is_settled; /* the swing already proves growth */
+    int32_t low, high; /* lowest and highest virtual fill */
+    uint16_t exchanges, flushes; /* exchanges: refills and flushes together */
+    uint8_t is_settled; /* the swing already proves that the bin should grow */
     uint8_t class_index;
-    uint8_t is_keep_told; /* TLS_KEEP was appended since the last change, and the last sweep */
+    uint8_t is_keep_told; /* TLS_KEEP was appended since the last change and the last sweep */
 };
 _Static_assert(sizeof(struct bin) == CACHE_LINE && CACHE_LINE == BIN_BYTES, "one bin, one cache line");
 
-/* What the fast paths reach lies in the first 128 bytes, or begins there: such offsets are one byte of an
- * instruction, and malloc and free fit a cache line each (tests/counts). */
+/* Members that the fast paths read lie or begin in the first 128 bytes: such an offset takes one byte of an
+ * instruction, so that malloc and free fit in one cache line each (tests/counts). */
 struct tls_cache {
-    struct bin none; /* of NO_CLASS_KEY: always empty and full */
-    /* What the fast paths read; constant between settings. */
-    const _Atomic uint16_t *class_of_slab; /* as the cache's heap sees it */
+    struct bin none; /* the bin of NO_CLASS_KEY: always empty and full */
+    /* The fast paths read these; they change only when settings are adopted or the range has grown. */
+    const _Atomic uint16_t *class_of_slab; /* the table of the cache's heap (superslab.h) */
     uintptr_t range_base;
     uint64_t range_limit; /* range_bytes() / 8 as last seen: fast_path.h */
     size_t mid_max_bytes; /* MID_MAX_BYTES, or 0 where mid blocks take the slow path */
-    uint16_t tiny_table[TINY_TABLE_ENTRIES]; /* a copy of the route profile's in force: one load less */
-    uint8_t is_real;                         /* 0: the stand-in of threads without a cache */
+    uint16_t tiny_table[TINY_TABLE_ENTRIES]; /* a copy of the current route profile's table, which saves a load */
+    uint8_t is_real;                         /* 0 in the stand-in of threads without a cache */
     uint8_t heap;
     struct actor actor;
     struct bin bins[BIN_COUNT + OUTBOX_COUNT];
-    uint16_t mid_table[MID_TABLE_ENTRIES]; /* a copy of mid_class_table, for ever */
-    uint32_t used_bins, grant; /* bins with slots; countdown that each of them gets */
-    uint64_t generation; /* of the settings acted on */
-    uint64_t drains;     /* how often it was asked to drain, when it did so last */
-    uint64_t next_look;  /* operations at which the clock is looked at again */
+    uint16_t mid_table[MID_TABLE_ENTRIES]; /* a copy of mid_class_table, which never changes */
+    uint32_t used_bins, grant; /* the number of bins with slots, and the countdown that each of them gets */
+    uint64_t generation; /* the adopted generation of settings */
+    uint64_t drains;     /* how many drains had been asked for when this cache last drained */
+    uint64_t next_look;  /* the cache looks at the clock again when actor.operations reaches this */
     uint32_t last_sweep_ms, last_maintenance_ms;
-    uint32_t fresh_slabs;         /* taken, of untouched or purged pages, since idle bins last gave back */
-    uint8_t is_active[BIN_COUNT]; /* allocated from since then, as far as it was accounted */
-    uint8_t is_maintenance_due; /* heap.c: purge, log */
-    uint8_t goes_home; /* its thread ends, or was asked to drain: blocks go home, not to where the next thread would look for them */
-    uint8_t route_profile, check_level; /* acted on; at check.level 3 both fast paths are off */
+    uint32_t fresh_slabs;         /* slabs taken with untouched or purged pages since idle bins last gave blocks back */
+    uint8_t is_active[BIN_COUNT]; /* accounted allocations from the bin since then */
+    uint8_t is_maintenance_due; /* heap_upkeep.c is to purge and write the log */
+    uint8_t goes_home; /* the thread ends or drains: each block goes to its own heap, not to the magazine */
+    uint8_t route_profile, check_level; /* as adopted; at check.level 3 both fast paths are off */
     uint64_t cached_bytes;      /* as published */
     struct telemetry_thread *row, *spare_row;
-    void **large_slots[BIN_COUNT]; /* TLS_MOST_SLOTS each, mapped when the bin first outgrows its small ones */
+    void **large_slots[BIN_COUNT]; /* TLS_MOST_SLOTS each, mapped when the bin first outgrows its small slots */
     struct tls_cache *next_unused;
-    /* First, so that they share pages with slots that most threads use. */
+    /* The slots of outboxes come before the small slots, so that they share pages with slots that most threads use. */
     void *outbox_slots[OUTBOX_COUNT][OUTBOX_SLOTS];
     void *small_slots[BIN_COUNT][BIN_SMALL_SLOTS];
 };
@@ -84,8 +84,8 @@ static inline struct bin *outbox_of(struct tls_cache *cache, unsigned class_inde
     return &cache->bins[BIN_COUNT + class_index];
 }
 
-/* False: the bin is at its floor, or a tick is due (then countdown is 0, and the allocation that asked
- * is counted): take the slow path. */
+/* Returns false if the caller must take the slow path: the bin is at its floor, or a tick is due. If a tick is due,
+ * countdown is 0 and the caller's allocation is already counted. */
 static inline bool bin_may_pop(struct bin *bin)
 {
     return LIKELY(bin->top != bin->floor) && LIKELY(--bin->countdown != 0);
@@ -99,7 +99,7 @@ static inline struct bin *bin_of_key(struct tls_cache *cache, uint16_t key)
 static inline void *bin_pop(struct bin *bin)
 {
     void **top = bin->top;
-    /* `top` is lowered where it lies: told so, gcc takes one instruction instead of two. */
+    /* This makes gcc lower `top` in memory, by one instruction instead of two. */
     __asm__("" : "+m"(bin->top));
     bin->top--;
     return top[-1];

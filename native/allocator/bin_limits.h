@@ -1,5 +1,5 @@
-/* bin_limits.h: how many slots the settings allow a bin of a class, how many blocks a refill takes. Only for
- * tls_cache.c. */
+/* bin_limits.h: how many slots the settings allow a bin of a class, and how many blocks a refill takes. Only
+ * tls_cache.c includes it. */
 #ifndef HAK_BIN_LIMITS_H
 #define HAK_BIN_LIMITS_H
 
@@ -28,17 +28,17 @@ static inline struct limits class_limits(unsigned class_index)
     return limits;
 }
 
-/* The largest capacity of a bin that its thread only fills, or only empties. Such a bin never serves an allocation from
- * a block that was freed before. More slots save nothing but exchanges, of which each block costs a small share already
- * in a small bin, and the blocks that it holds serve no other thread meanwhile. */
+/* The largest capacity of a bin that its thread only fills, or only empties. Such a bin never serves an allocation with
+ * a block that the thread freed before. More slots only make exchanges rarer; but even a small bin spreads the cost of an
+ * exchange over many blocks, and no other thread can use the blocks that the bin holds. */
 static inline uint32_t one_way_maximum(const struct limits *limits)
 {
     int64_t slots = limits->maximum * SETTING(tls_one_way_percent) / 100;
     return (uint32_t)clamp_int64(slots, limits->initial, limits->maximum);
 }
 
-/* A thread's first refill of a class is small, and each further one twice as large: most threads use most classes once
- * or never, and what they take but do not use keeps others from sharing its pages. */
+/* A thread's first refill of a class is small, and each further one is twice as large. Most threads use most classes once
+ * or never, and blocks that they take but do not use keep pages from other threads. */
 #define FIRST_REFILL_BYTES 1024
 
 static inline unsigned refill_blocks(const struct bin *bin, uint64_t refills)

@@ -1,5 +1,5 @@
-/* bin_marks.h: notes how far the fill of a bin goes up and down (bin.h): marks, steps, periods. Only for
- * tls_cache.c. */
+/* bin_marks.h: notes how far the fill of a bin goes up and down between two decisions (bin.h). Only tls_cache.c
+ * includes it. */
 #ifndef HAK_BIN_MARKS_H
 #define HAK_BIN_MARKS_H
 
@@ -19,7 +19,7 @@ static inline int32_t step_of(const struct bin *bin)
     return step > 0 ? step : 1;
 }
 
-/* Puts floor and limit where the fill would leave [low, high], or at the ends. */
+/* Puts floor and limit where the virtual fill would leave [low, high]; if the bin is settled, at its ends. */
 static inline void set_marks(struct bin *bin)
 {
     int32_t capacity = (int32_t)bin->capacity, fill = fill_of(bin);
@@ -41,17 +41,17 @@ static inline void start_period(struct bin *bin)
     set_marks(bin);
 }
 
-/* The swing as far as it is proved: a mark that was moved on may not have been reached. */
+/* The swing as far as it is proved: the fill may not have reached a mark that was moved on by a step. */
 static inline int32_t swing_of(const struct bin *bin)
 {
     int32_t swing = bin->high - bin->low;
     return swing > 0 ? swing - (step_of(bin) - 1) : 0;
 }
 
-/* So many exchanges are hardly all refills, or all flushes, by chance. */
+/* If so many exchanges are all refills, or all flushes, that is hardly by chance. */
 #define ONE_WAY_EXCHANGES 4
 
-/* The thread only took blocks of the class, or only freed them: other threads do the rest. */
+/* Whether the thread only took blocks of the class, or only freed them, while other threads did the opposite. */
 static inline bool is_one_way(const struct bin *bin)
 {
     return bin->exchanges >= ONE_WAY_EXCHANGES && (bin->flushes == 0 || bin->flushes == bin->exchanges);
@@ -63,7 +63,7 @@ static inline void note_swing(struct bin *bin)
     set_marks(bin);
 }
 
-/* The fill is about to go below, or above, what was noted. */
+/* Called when the fill is about to go below (extend_high: above) what was noted. */
 static inline void extend_low(struct bin *bin)
 {
     bin->low = fill_of(bin) - bin->adjust - step_of(bin);
@@ -76,12 +76,12 @@ static inline void extend_high(struct bin *bin)
     note_swing(bin);
 }
 
-/* How many blocks leave a full bin: as many as a refill takes, but no more than what the swing of the fill leaves over.
- * Otherwise the same blocks would leave and come back for ever. */
+/* How many blocks leave a full bin: as many as a refill takes, but only those that the swing of the fill does not need.
+ * Otherwise the same blocks would leave and come back again and again. */
 static inline uint32_t flush_blocks(const struct bin *bin)
 {
     int64_t count = clamp_int64((int64_t)bin->capacity * SETTING(tls_refill_percent) / 100, 1, fill_of(bin));
-    int64_t surplus = fill_of(bin) - swing_of(bin), least = (count + 3) / 4; /* not block by block */
+    int64_t surplus = fill_of(bin) - swing_of(bin), least = (count + 3) / 4; /* more than one block at a time */
     return (uint32_t)(bin->is_settled ? count : clamp_int64(surplus, least, count));
 }
 

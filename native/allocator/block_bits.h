@@ -1,16 +1,16 @@
-/* block_bits.h: which blocks of a slab are free in its central list: a bit each, beside the chunk's
- * descriptor. Only for central.c, under the lock of the slab's central.
+/* block_bits.h: one bit for each block of a slab tells whether the block is free in its central list. The bits lie
+ * beside the chunk's descriptor. Only central*.c uses them, under the lock of the slab's central list.
  *
  *   chunk->block_bits --> | slab 0: 1 KiB | slab 1 | ... slab 31 |    mapped with the first use of the
- *                           bit i: block i of the slab                descriptor, for ever its own
+ *                           bit i: block i of the slab                descriptor, and kept with it
  *
  * A list linked through the blocks would have to be followed from one cold block to the next. In a program that
- * frees much and allocates much again, that took two fifths of the time. With bits no free block is read or written
+ * frees much and allocates much again, that took two fifths of the time. With bits, no free block is read or written
  * here, blocks leave by ascending address, a program that writes to a block it has freed breaks nothing, and a block
- * that is put a second time is noticed.
+ * that is put back a second time is noticed.
  *
- * Invariants: free_count bits are set, none of them before first_word or at bump and above. A slab that
- * is released has none. */
+ * Invariants: free_count bits are set, none of them before first_word or at bump and above. A released slab has no bit
+ * set. */
 #ifndef HAK_BLOCK_BITS_H
 #define HAK_BLOCK_BITS_H
 
@@ -24,7 +24,7 @@ static inline uint64_t *block_bits_of(struct slab *slab)
     return slab_chunk(slab)->block_bits + slab->index * BLOCK_BIT_WORDS;
 }
 
-/* False: it is there already. */
+/* Marks a block as free. Returns false if it is marked already. */
 static inline bool block_bits_put(struct slab *slab, const void *block)
 {
     size_t offset = (size_t)((const char *)block - slab_start(slab));
@@ -39,7 +39,7 @@ static inline bool block_bits_put(struct slab *slab, const void *block)
     return true;
 }
 
-/* At most `wanted`, so that popping from the end of out[] gives ascending addresses. */
+/* Takes at most `wanted` free blocks and returns how many. Popping from the end of out[] gives ascending addresses. */
 static inline unsigned block_bits_take(struct slab *slab, void **out, unsigned wanted)
 {
     unsigned got = slab->free_count < wanted ? slab->free_count : wanted;
@@ -66,7 +66,7 @@ static inline void block_bits_clear(struct slab *slab)
     slab->free_count = 0;
 }
 
-/* Of blocks [first, beyond). */
+/* Whether the bits of all blocks [first, beyond) are set. */
 static inline bool block_bits_are_set(const uint64_t *bits, uint32_t first, uint32_t beyond)
 {
     while (first < beyond) {
@@ -79,8 +79,8 @@ static inline bool block_bits_are_set(const uint64_t *bits, uint32_t first, uint
     return true;
 }
 
-/* Pages of the slab that no block is on which was taken, and that were touched: bit i = page i. A slab of size
- * classes has at most 64. */
+/* Returns a bit for each page of the slab that was touched and on which no block in use lies. A slab of a size class has
+ * at most 64 pages. */
 static inline uint64_t block_bits_idle_pages(struct slab *slab)
 {
     const struct size_class *class = &size_classes[slab->class_index];

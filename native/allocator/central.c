@@ -10,7 +10,8 @@
 
 static unsigned heap_count = 1;
 
-#define NEGLECTED_TIMES 4u /* remote.drain_threshold */
+/* A central list is neglected once NEGLECTED_TIMES remote.drain_threshold blocks or NEGLECTED_BYTES wait in it. */
+#define NEGLECTED_TIMES 4u
 #define NEGLECTED_BYTES ((size_t)1 << 20)
 #define ADDRESS_BITS 48
 #define ADDRESS_MASK ((UINT64_C(1) << ADDRESS_BITS) - 1)
@@ -37,13 +38,13 @@ static void put_block_locked(struct slab *slab, const void *block)
     slab->activity = SLAB_TOUCHED;
 }
 
-/* Blocks that other heaps freed become free blocks of their slabs. Returns how many. */
+/* Makes the blocks that other heaps freed free blocks of their slabs. Returns how many there were. */
 static uint32_t drain_locked(const struct actor *actor, struct central *central)
 {
     uint32_t drained = 0;
     struct slab *slab = atomic_exchange_explicit(&central->pending, NULL, memory_order_acquire);
     while (slab) {
-        struct slab *next = slab->pending_next; /* read first: once its list is taken, it may be linked anew */
+        struct slab *next = slab->pending_next; /* read before the list is taken: then the slab may be linked anew */
         uint64_t chain = atomic_exchange_explicit(&slab->remote_head, 0, memory_order_acq_rel);
         uint32_t count = (uint32_t)(chain >> ADDRESS_BITS);
         void *first = (void *)(uintptr_t)(chain & ADDRESS_MASK);
@@ -52,7 +53,7 @@ static uint32_t drain_locked(const struct actor *actor, struct central *central)
             count = integrity_check_chain(actor, slab, &first, count);
         while (count-- && first) { /* a block freed twice may have ended its chain */
             void *block = first;
-            first = *(void **)block; /* its bit is another line: nothing of the block is needed later */
+            first = *(void **)block; /* the last access to the block: its bit lies elsewhere */
             put_block_locked(slab, block);
         }
         central_settle_locked(actor, central, slab);
@@ -80,7 +81,7 @@ static void drain_if_many_locked(const struct actor *actor, struct telemetry_thr
         drain_and_tell_locked(actor, row, central, class_index);
 }
 
-/* Whether so many blocks wait for another heap that its threads seem to make no more calls. */
+/* Whether so many blocks wait in another heap's central list that the threads of that heap seem to make no more calls. */
 static bool is_neglected(struct central *central, unsigned class_index)
 {
     size_t pending = atomic_load_explicit(&central->pending_blocks, memory_order_relaxed);
@@ -134,7 +135,7 @@ void central_count_out(unsigned class_index, int64_t blocks)
     telemetry_add(&telemetry->global.handed_out_bytes, blocks * (int64_t)size_classes[class_index].bytes);
 }
 
-/* NULL: there is no COLD one. */
+/* Makes a COLD slab serve again. Returns NULL if there is none. */
 static struct slab *warm_up_locked(struct central *central)
 {
     struct slab *slab = central->lists[SLAB_COLD];
@@ -161,7 +162,7 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
             if (central->lists[SLAB_PARTIAL])
                 continue;
             if (got)
-                break; /* enough for now: rather a smaller refill than a further slab */
+                break; /* a smaller refill is better than one more slab */
             slab = warm_up_locked(central);
         }
         if (!slab) {
@@ -182,7 +183,7 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
     return got;
 }
 
-/* Blocks of one slab on their way to another heap, linked. */
+/* Linked blocks of one slab on their way to another heap. */
 struct group {
     struct slab *slab;
     void *first, **last;
@@ -202,7 +203,7 @@ static void push_remote(struct group *group)
         new_head = count << ADDRESS_BITS | (uint64_t)(uintptr_t)group->first;
     } while (!atomic_compare_exchange_weak_explicit(&slab->remote_head, &old_head, new_head, memory_order_acq_rel,
                                                     memory_order_relaxed));
-    if (old_head == 0) { /* acquired: whoever emptied the list has read pending_next */
+    if (old_head == 0) { /* the CAS acquired: the thread that emptied the list has read pending_next */
         struct slab *head = atomic_load_explicit(&central->pending, memory_order_relaxed);
         do
             slab->pending_next = head;
@@ -212,7 +213,7 @@ static void push_remote(struct group *group)
     group->slab = NULL;
 }
 
-/* Returns how many groups were handed over to make room for the block. */
+/* Adds a block to the group of its slab. Returns how many groups (0 or 1) were handed over to make room for it. */
 static uint32_t add_to_group(struct group *groups, struct slab *slab, void *block, uint32_t batch)
 {
     struct group *group = &groups[((uintptr_t)slab / sizeof *slab) & (GROUPS - 1)];
@@ -240,7 +241,7 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
     central_count_out(class_index, -(int64_t)count);
     struct slab *slab = NULL;
     uintptr_t start = 0;
-    size_t bytes = 0; /* of the slab that the last block was of: most often the next one's too */
+    size_t bytes = 0; /* slab, start and bytes are of the last block's slab, which most often holds the next one too */
     lock_acquire(&central->lock);
     for (unsigned i = 0; i < count; i++) {
         void *block = blocks[i];
@@ -278,7 +279,7 @@ void central_give_home(const struct actor *actor, unsigned class_index, void **b
     central_count_out(class_index, -(int64_t)count);
     for (unsigned heap = 0; heap < heap_count && count; heap++) {
         struct central *central = &centrals[heap][class_index];
-        unsigned others = 0; /* a slab is only looked at while blocks of it are here: it may then be another's */
+        unsigned others = 0; /* a slab's descriptor is only read while blocks of it are here: later it may be reused */
         lock_acquire(&central->lock);
         for (unsigned i = 0; i < count; i++) {
             struct slab *slab = slab_of(registry_find(blocks[i]), blocks[i]);

@@ -1,5 +1,5 @@
-/* central.h: the shared pool behind the thread caches: for each heap and size class, slabs that have
- * free blocks. The only backend of tiny and mid blocks.
+/* central.h: the central lists, from which thread caches refill: for each heap and size class, slabs that have
+ * free blocks. All tiny and mid-size blocks come from them.
  *
  *   central[heap][class]:  lock | PARTIAL -> slab <-> slab ...        | pending -> slab -> slab
  *                               | COLD    -> slab <-> slab ...             (remote_head: blocks freed by
@@ -17,14 +17,14 @@
  * is drained when its partial list is empty or, if remote.drain_enable, when more than remote.drain_threshold blocks are
  * pending. If no thread of the heap comes to drain, because it waits or has ended, the thread that frees does it.
  *
- * If a slab was not touched for ss.purge_delay_ms, those of its pages that have no block in use are given back, also
- * while other pages of the slab are in use. Otherwise each of a burst's few survivors would keep 64 KiB. Such a slab is
- * COLD, and serves when no other does. The system is called without the lock: meanwhile the slab is PURGING; blocks of
- * it may come back, and none is taken.
+ * If no block of a slab was taken or given back for ss.purge_delay_ms, the pages on which no block in use lies are given
+ * back to the system, even while other pages of the slab are in use. Otherwise each of the few blocks that outlive a burst
+ * would keep 64 KiB. Such a slab is COLD, and serves when no other slab does. The system is called without the lock.
+ * Meanwhile the slab is PURGING: its blocks may come back, but none is taken.
  *
- * Invariants (central_is_valid): slab.used = blocks of it at users, in caches, in flight or on its
- * remote list; a slab is in a list <=> it has a free or never used block; purged pages <=> it is COLD; used == 0
- * returns it. */
+ * Invariants (central_is_valid): slab.used counts its blocks at users, in caches, in flight and on its
+ * remote list; a slab is in a list <=> it has a free or never used block; it has purged pages <=> it is COLD; a slab
+ * whose `used` becomes 0 is released. */
 #ifndef HAK_CENTRAL_H
 #define HAK_CENTRAL_H
 
@@ -35,35 +35,34 @@
 void central_start(void);
 unsigned central_heap_count(void);
 
-/* Takes up to `wanted` blocks; 0: no memory. out[] is filled so that popping from its end gives
- * ascending addresses. `row` counts remote frees; may be shared. Slabs acquired for it whose pages
- * were not resident are added to *fresh_slabs: by them the process grew. */
+/* Takes up to `wanted` blocks and returns how many, 0 if there is no memory. Popping them from the end of out[] gives
+ * ascending addresses. `row` counts remote frees; threads may share it. *fresh_slabs is raised by the number of
+ * acquired slabs whose pages were not resident, that is, by how much the process grew. */
 unsigned central_take(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
                       void **out, unsigned wanted, uint32_t *fresh_slabs);
-/* Gives blocks of one class back, of any heap. */
+/* Gives back blocks of one class that may belong to any heap. */
 void central_give(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
                   void *const *blocks, unsigned count);
-/* The same, to each block's own heap at once: nothing waits for a thread of that heap to come by. blocks[] is used
- * up. */
+/* The same, but each block is a free block of its own heap at once and does not wait for a drain. Overwrites blocks[]. */
 void central_give_home(const struct actor *actor, unsigned class_index, void **blocks, unsigned count);
-/* Telemetry of blocks that leave for the threads, or come back (negative). */
+/* Counts blocks that leave for the threads, or come back (negative), in telemetry. */
 void central_count_out(unsigned class_index, int64_t blocks);
-/* Drains what other heaps freed, in every class of every heap, so that idle slabs can go. */
+/* Drains every central list of every heap, so that idle slabs can be released. */
 void central_drain_all(const struct actor *actor);
 
-/* Gives idle pages of slabs in use back (all of them if `everything`); returns the bytes. Takes and drops
- * locks. */
+/* Gives idle pages of slabs in use back, if `everything` without waiting for ss.purge_delay_ms. Returns the bytes given
+ * back. Takes and releases locks. */
 size_t central_purge(const struct actor *actor, uint32_t now_ms, bool everything);
 
-/* Settings were adopted; the clock may be another. */
+/* Called when settings were adopted: the clock may be another one now. */
 void central_settings_changed(void);
 
 bool central_is_valid(void);
 void central_acquire_locks(void);
 void central_release_locks(void);
 void central_reset_locks(void);
-void central_reset_walk(void); /* the lock of the walk that purges */
-/* In the child: slabs that another thread of the parent was purging are in use again. After superslab_after_fork. */
+void central_reset_walk(void); /* resets the walk lock of central_purge.c */
+/* In a forked child, after superslab_after_fork: slabs that another thread of the parent was purging serve again. */
 void central_after_fork(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* central_lists.c: slabs listed, settled and returned. */
+/* central_lists.c: puts slabs into lists, takes them out, and releases those without a block in use. */
 #include "central_lists.h"
 
 #include "block_bits.h"
@@ -43,11 +43,11 @@ void central_settle_locked(const struct actor *actor, struct central *central, s
 {
     unsigned class_index = slab->class_index;
     if (slab->list == SLAB_PURGING)
-        return; /* it is settled after that */
+        return; /* it is settled when the purge ends */
     if (slab->used == 0) {
         if (slab->list)
             central_unlist_locked(central, slab);
-        central_set_purged_pages(slab, 0); /* what superslab.h releases counts as touched */
+        central_set_purged_pages(slab, 0); /* superslab_release counts every page of the slab as touched */
         block_bits_clear(slab);
         telemetry_add(&telemetry->classes[class_index].slabs, -(int64_t)slab->span_slabs);
         telemetry_add(&telemetry->classes[class_index].blocks, -(int64_t)size_classes[class_index].span_blocks);

@@ -1,5 +1,5 @@
-/* central_lists.h: a heap's slabs of one class and the lists they are in (drawing in central.h).
- * A function whose name ends in _locked is called under the lock of that central. */
+/* central_lists.h: a heap's slabs of one class and the lists that hold them (drawing in central.h).
+ * A function whose name ends in _locked is called under the lock of that central list. */
 #ifndef HAK_CENTRAL_LISTS_H
 #define HAK_CENTRAL_LISTS_H
 
@@ -10,10 +10,10 @@
 
 struct central {
     _Alignas(CACHE_LINE) struct lock lock;
-    struct slab *lists[SLAB_LIST_COUNT]; /* under the lock, as `next` and `previous` of the slabs in them */
-    struct slab *cursor; /* of the walk of central_purge.c: where it goes on */
+    struct slab *lists[SLAB_LIST_COUNT]; /* under the lock, like `next` and `previous` of the slabs in them */
+    struct slab *cursor; /* where the walk of central_purge.c goes on */
     struct event_sum drained_blocks; /* REMOTE_DRAIN; under the lock */
-    /* On a line of their own: written by other heaps. */
+    /* Other heaps write these two, so they have a cache line of their own. */
     _Alignas(CACHE_LINE) _Atomic(struct slab *) pending; /* push CAS release, take-all exchange acquire */
     _Atomic uint32_t pending_blocks;                     /* relaxed, a hint */
 };
@@ -22,9 +22,9 @@ extern struct central centrals[MAX_HEAPS][SIZE_CLASS_COUNT];
 
 void central_list_locked(struct central *central, struct slab *slab, enum slab_list list);
 void central_unlist_locked(struct central *central, struct slab *slab);
-/* After blocks came back to it: lists it, or returns it if nothing of it is out. */
+/* Called after blocks came back to a slab: lists the slab, or releases it if no block of it is in use. */
 void central_settle_locked(const struct actor *actor, struct central *central, struct slab *slab);
-/* Says which of its pages are given back, and tells telemetry. */
+/* Notes which pages of the slab are given back, and counts them in telemetry. */
 void central_set_purged_pages(struct slab *slab, uint64_t pages);
 
 #endif

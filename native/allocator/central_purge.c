@@ -1,4 +1,4 @@
-/* central_purge.c: pages of slabs in use that no block in use lies on, given back (central.h). */
+/* central_purge.c: gives back the pages of slabs in use on which no block in use lies (central.h). */
 #include "block_bits.h"
 #include "central.h"
 #include "central_lists.h"
@@ -7,21 +7,21 @@
 #include "os.h"
 #include "settings.h"
 
-#define PURGE_BATCH 32u /* slabs taken out of use at a time */
-#define LOOK_BATCH 256u /* slabs looked at before others may have the lock */
-#define PURGE_PART 8u   /* of a slab's pages: for less no system call is made */
+#define PURGE_BATCH 32u /* at most so many slabs are taken out of use at a time */
+#define LOOK_BATCH 256u /* after looking at so many slabs the lock is released for a moment */
+#define PURGE_PART 8u   /* less than an eighth of a slab's pages is not worth a system call */
 
-/* As often as a slab can have become idle since: after the delay, but not more often than upkeep comes by, and
- * once a second at least. */
+/* Slabs are looked at once in every ss.purge_delay_ms, but not more often than the upkeep runs, and at least once a
+ * second. */
 #define LOOK_PERIOD_MIN_MS 100
 #define LOOK_PERIOD_MAX_MS 1000
 
-static _Atomic uint32_t last_look_ms; /* relaxed: a look more or less does no harm */
-/* One thread walks at a time. The only lock that is held while the system is called: nobody waits for it but
- * who walks for everything, for want of memory, and needs what is being purged in use again. */
+static _Atomic uint32_t last_look_ms; /* relaxed: one look more or less does no harm */
+/* One thread walks at a time. This is the only lock that is held while the system is called. The only thread that waits
+ * for it is one that purges everything because memory is short: it needs the slabs that are being purged to serve again. */
 static struct lock walk_lock;
 
-/* Not touched for so long, and not looked through since. */
+/* Whether the slab was not touched for delay_ms, and was not looked through since. */
 static bool is_idle_locked(struct slab *slab, uint32_t now_ms, int64_t delay_ms)
 {
     if (slab->activity == SLAB_TOUCHED) {
@@ -31,7 +31,7 @@ static bool is_idle_locked(struct slab *slab, uint32_t now_ms, int64_t delay_ms)
     return slab->activity == SLAB_IDLE && (int32_t)(now_ms - slab->idle_since_ms) >= delay_ms;
 }
 
-/* Moves idle slabs from the cursor on to PURGING, where nobody takes blocks of them. */
+/* Moves idle slabs, from the cursor on, to the list PURGING, from which no thread takes blocks. */
 static unsigned claim_idle_locked(struct central *central, struct slab **claimed, uint64_t *pages, uint32_t now_ms,
                                   int64_t delay_ms)
 {
@@ -53,7 +53,7 @@ static unsigned claim_idle_locked(struct central *central, struct slab **claimed
     return count;
 }
 
-/* It is in no list. */
+/* Puts a slab that is in no list where it belongs after a purge. */
 static void put_in_use_locked(const struct actor *actor, struct central *central, struct slab *slab)
 {
     if (slab->used && slab->purged_pages)
@@ -65,7 +65,7 @@ static void put_in_use_locked(const struct actor *actor, struct central *central
 static unsigned end_purge_locked(const struct actor *actor, struct central *central, struct slab *slab, uint64_t purged,
                                  uint64_t wanted)
 {
-    if (purged != wanted) /* refused: to be tried again */
+    if (purged != wanted) /* the system refused some pages; a later walk tries them again */
         slab->activity = SLAB_TOUCHED;
     central_set_purged_pages(slab, slab->purged_pages | purged);
     central_unlist_locked(central, slab);
@@ -73,7 +73,7 @@ static unsigned end_purge_locked(const struct actor *actor, struct central *cent
     return (unsigned)__builtin_popcountll(purged);
 }
 
-/* What is listed meanwhile is in front of the cursor's place: the walk ends. */
+/* Slabs that are listed meanwhile are put in front of the cursor, so that the loop ends. */
 static size_t purge_list(const struct actor *actor, struct central *central, enum slab_list list, uint32_t now_ms,
                          int64_t delay_ms)
 {
@@ -113,7 +113,7 @@ static size_t walk(const struct actor *actor, uint32_t now_ms, int64_t delay_ms)
 size_t central_purge(const struct actor *actor, uint32_t now_ms, bool everything)
 {
     if (os_is_confined())
-        return 0; /* scattered pages cannot be given back by mapping anew: each run would be a mapping for a while */
+        return 0; /* pages would have to be mapped anew, and each scattered run would become a mapping of its own */
     int64_t delay_ms = everything ? INT32_MIN : SETTING(ss_purge_delay_ms);
     if (everything)
         lock_acquire(&walk_lock);

@@ -1,4 +1,4 @@
-/* chunk.h: the descriptors of 2 MiB chunks and of the 64 KiB slabs in them; superslab.h has the rules. */
+/* chunk.h: the descriptors of 2 MiB chunks and of the 64 KiB slabs in them. superslab.h says how they are used. */
 #ifndef HAK_CHUNK_H
 #define HAK_CHUNK_H
 
@@ -7,69 +7,70 @@
 enum tier { TIER_HOT, TIER_DRAINING, TIER_FREE };
 enum chunk_kind { CHUNK_NONE, CHUNK_SLABS, CHUNK_BIG };
 #define NO_RUN 6u /* best_run of a chunk that is in no list */
-/* Of a central (central.h). */
+/* The lists of central.h. */
 enum slab_list { SLAB_UNLISTED, SLAB_PARTIAL, SLAB_COLD, SLAB_PURGING, SLAB_LIST_COUNT };
 enum slab_activity { SLAB_TOUCHED, SLAB_IDLE, SLAB_LOOKED_THROUGH };
 enum slab_state { SLAB_FREE, SLAB_CLASS, SLAB_L25, SLAB_INTERIOR };
 
 struct slab {
-    /* The owner's line: under the lock of central[heap][class], or of the L2.5 shard. */
-    _Alignas(CACHE_LINE) uint32_t free_count; /* blocks given back: block_bits.h */
-    uint32_t first_word; /* of their bits: none is set before it */
-    uint32_t used;       /* blocks at users, in caches, in flight */
-    uint32_t bump;       /* blocks from here on were never handed out */
+    /* The owner's line, under the lock of central[heap][class] or of the L2.5 shard. */
+    _Alignas(CACHE_LINE) uint32_t free_count; /* number of free blocks, which block_bits.h marks */
+    uint32_t first_word; /* words of the block bits before this one are 0 */
+    uint32_t used;       /* number of blocks at users, in caches and in flight */
+    uint32_t bump;       /* blocks from this index on were never handed out */
     struct slab *next, *previous;
     uint8_t list;      /* enum slab_list */
-    uint8_t is_zeroed; /* at acquisition: its pages were never touched, or were purged */
-    /* Written before a block escapes, plain reads by anyone who holds a block of it. */
+    uint8_t is_zeroed; /* when it was acquired, its pages were untouched or purged */
+    /* Written before a block is handed out; whoever holds a block of the slab reads these plainly. */
     uint8_t state;       /* enum slab_state */
     uint8_t class_index; /* CLASS: size class; L25: class of the pool */
     uint8_t span_slabs;
-    uint8_t head_offset; /* INTERIOR: how many slabs before this one the span starts */
+    uint8_t head_offset; /* INTERIOR: the span starts so many slabs before this one */
     uint8_t heap;
     uint8_t index;         /* in its chunk */
-    uint32_t chunk_entry;  /* of the registry */
+    uint32_t chunk_entry;  /* index of the chunk's descriptor in the registry */
     uint32_t idle_since_ms; /* low 32 bits. L25: when it was freed; CLASS: when it was first seen IDLE */
     uint64_t purged_pages;  /* CLASS: bit i: page i was given back since blocks were last taken */
-    uint8_t activity;       /* CLASS: enum slab_activity, of blocks taken and given back */
+    uint8_t activity;       /* CLASS: enum slab_activity: whether blocks were taken or given back lately */
     _Atomic uint8_t is_altered; /* altered.h */
-    /* The remote line: anybody. remote_head: push CAS and take-all exchange acq_rel; the address
-     * of the first block in the low 48 bits, how many are linked behind it above (central.c). */
+    /* The remote line, which any thread writes. remote_head holds the address of the first block in its low 48 bits
+     * and the number of linked blocks above (central.c). It is pushed to by CAS and taken by exchange, both acq_rel. */
     _Alignas(CACHE_LINE) _Atomic uint64_t remote_head;
-    struct slab *pending_next; /* owned by whoever made remote_head non-empty */
+    struct slab *pending_next; /* written by the thread that made remote_head non-empty */
 };
 _Static_assert(sizeof(struct slab) == 2 * CACHE_LINE, "an owner line and a remote line");
 
-#define BLOCK_BIT_WORDS (SLAB_BYTES / 8 / 64) /* a slab; no span has more blocks than 8 bytes each in one */
+#define BLOCK_BIT_WORDS (SLAB_BYTES / 8 / 64) /* for each slab; enough for blocks of 8 bytes, the smallest */
 
 struct chunk {
     char *base;
-    uint32_t entry_index; /* in the registry, for ever */
+    uint32_t entry_index; /* its index in the registry, which never changes */
     uint32_t frames;      /* 2 MiB units; 1 for CHUNK_SLABS */
     uint32_t free_mask, dirty_mask;
     uint32_t claimed_mask; /* slabs whose pages are being given back, while is_purging */
-    _Atomic uint8_t kind;   /* relaxed; SLABS only while the superslab lock was held to say so */
+    _Atomic uint8_t kind;   /* relaxed; set to SLABS, and set back from it, under the superslab lock */
     uint8_t tier, best_run; /* best_run: log2 of the largest aligned free run, or NO_RUN */
     uint8_t in_range;
-    uint8_t is_patchwork; /* BIG: pages were moved here, it consists of several mappings */
-    uint8_t is_purging; /* its clean-up runs without the lock; not to be released meanwhile */
-    /* Huge pages were asked for by os.thp = dense: not any more once memory is given back. Relaxed exchange. */
+    uint8_t is_patchwork; /* BIG: pages were moved here, so it consists of several mappings */
+    uint8_t is_purging; /* its pages are being given back without the lock; meanwhile it is in no list */
+    /* os.thp = dense asked for huge pages here. Cleared, by a relaxed exchange, when memory of the chunk is first given
+     * back. */
     _Atomic uint8_t is_huge;
     _Atomic uint8_t is_altered; /* BIG: altered.h */
     uint32_t idle_since_ms; /* low 32 bits: the last time a slab became free */
     struct chunk *next, *previous;
     /* CHUNK_BIG only (big_cache.h): */
     uint64_t call_site;
-    size_t requested_bytes; /* from the start to the end of the block at the user, page rounded */
-    size_t touched_bytes;   /* may be resident: at most this from the start */
-    uint32_t color_bytes; /* from the start to the block at the user (big_cache.h) */
-    uint32_t hash; /* of its key, while it is in the table */
+    size_t requested_bytes; /* from the chunk's start to the end of the user's block, rounded up to pages */
+    size_t touched_bytes;   /* at most so many bytes from the chunk's start are resident */
+    uint32_t color_bytes; /* from the chunk's start to the user's block (big_cache.h) */
+    uint32_t hash; /* hash of its class and call site, while it is in the table */
     uint32_t uses; /* how often it was taken from the cache */
     struct chunk *bucket_next, *bucket_previous, *list_next, *list_previous;
-    _Atomic uint32_t big_state; /* at the user, cached or neither: a free claims it by CAS */
-    uint64_t *block_bits;       /* block_bits.h; stays with the descriptor */
-    _Atomic(_Atomic uint64_t *) free_bits; /* integrity.h; stays with the descriptor. Store release, load acquire */
-    _Alignas(CACHE_LINE) struct slab slabs[SLABS_PER_CHUNK]; /* CHUNK_SLABS only; untouched otherwise */
+    _Atomic uint32_t big_state; /* enum big_state; a free claims the block by CAS */
+    uint64_t *block_bits;       /* block_bits.h; kept when the descriptor is reused */
+    _Atomic(_Atomic uint64_t *) free_bits; /* integrity.h; kept when it is reused. Store release, load acquire */
+    _Alignas(CACHE_LINE) struct slab slabs[SLABS_PER_CHUNK]; /* CHUNK_SLABS only; other kinds do not touch them */
 };
 
 static inline unsigned chunk_kind(const struct chunk *chunk)

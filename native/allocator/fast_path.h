@@ -1,10 +1,10 @@
-/* fast_path.h: malloc, free and their kin as long as nothing is empty, full, foreign or due. No lock, no
- * locked instruction, no setting read. override.c and api.c each inline it once.
+/* fast_path.h: malloc, free and their kin as long as no bin is empty or full, no block is foreign and no tick is due.
+ * They take no lock, use no locked instruction and read no setting. override.c and api.c each inline them once.
  *
- * Whose block, one comparison for three checks: offset = address - base, rotated right by 3, is at least
- * range bytes / 8 for an address below the range, beyond it, or not a multiple of 8. What the table then
- * has for its slab is the offset of the bin to free it to; realloc and malloc_usable_size, which may not
- * take an address inside a block at its word, ask for its shape as well (size_class.h). */
+ * One comparison makes three checks of a pointer: offset = address - base, rotated right by 3, is at least
+ * range bytes / 8 if the address is below the range, beyond it, or not a multiple of 8. The table's entry for
+ * the address's slab is the offset of the bin that the block is freed to. realloc and malloc_usable_size must
+ * also reject an address inside a block, so they look up the shape of the slab's blocks as well (size_class.h). */
 #ifndef HAK_FAST_PATH_H
 #define HAK_FAST_PATH_H
 
@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-/* NULL: no block of a size class begins there, or none that is known here. */
+/* Returns NULL if no block of a size class begins there, or none that the fast paths know. */
 static inline __attribute__((always_inline)) const struct block_shape *shape_of(const struct tls_cache *cache, const void *block)
 {
     uint64_t offset = (uintptr_t)block - cache->range_base;
@@ -34,8 +34,9 @@ static __attribute__((noinline)) void *malloc_above_tiny_at(size_t bytes, void *
     return heap_malloc(bytes, call_site);
 }
 
-/* Ends in a jump, so that its caller's return address is the program's: the fast path need not load it. Not
- * made of the one above: gcc then loads it for every block, and a mid block's golden count tells. */
+/* malloc jumps here instead of calling, so this function's return address is the program's, and the fast path need not
+ * load it. It does not call malloc_above_tiny_at, because gcc would then load the return address for every block, which
+ * the golden count of a mid-size block shows. */
 static __attribute__((noinline)) void *malloc_above_tiny(size_t bytes)
 {
     if (bytes <= tls_cache->mid_max_bytes) {
@@ -59,7 +60,7 @@ static inline __attribute__((always_inline)) void *fast_malloc(size_t bytes)
     return malloc_tiny(cache, bytes);
 }
 
-/* For callers that do more than return the block. */
+/* For callers that do more than return the block: they cannot jump to malloc_above_tiny and pass the call site. */
 static inline __attribute__((always_inline)) void *fast_malloc_at(size_t bytes, void *call_site)
 {
     struct tls_cache *cache = tls_cache;
@@ -80,7 +81,7 @@ static inline __attribute__((always_inline)) void *fast_calloc(size_t count, siz
     return memset(bin_pop(bin), 0, total);
 }
 
-/* False: not done. */
+/* Returns false if the bin is full or the block is not of a size class; the block is then still to be freed. */
 static inline __attribute__((always_inline)) bool try_free_cached(struct tls_cache *cache, void *block)
 {
     uint64_t offset = (uintptr_t)block - cache->range_base;
@@ -102,14 +103,14 @@ static inline __attribute__((always_inline)) void fast_free(void *block)
         heap_free(block);
 }
 
-/* What the block may hold; 0 for NULL. */
+/* How many bytes the program may use of the block; 0 for NULL. */
 static inline __attribute__((always_inline)) size_t fast_usable_size(const void *block)
 {
     const struct block_shape *shape = shape_of(tls_cache, block);
     return LIKELY(shape != NULL) ? shape->bytes : heap_usable_size(block);
 }
 
-/* Blocks of size classes are multiples of 16 bytes and aligned to 16, but for those of 8. */
+/* Blocks of size classes are multiples of 16 bytes and aligned to 16, except those of 8 bytes. */
 static inline void copy_block(void *to, const void *from, size_t bytes)
 {
     typedef long long vector __attribute__((vector_size(16), may_alias));
@@ -121,14 +122,14 @@ static inline void copy_block(void *to, const void *from, size_t bytes)
         *(vector *)((char *)to + done) = *(const vector *)((const char *)from + done);
 }
 
-/* For 0 < bytes <= 32 KiB, and a block of a size class that is not to stay where it is for that. */
+/* For 0 < bytes <= 32 KiB and a block of a size class that would be too small or less than half full. */
 static __attribute__((noinline)) void *move_block(void *block, size_t bytes, const struct block_shape *shape)
 {
     struct tls_cache *cache = tls_cache;
     uint16_t key =
         bytes <= TINY_MAX_BYTES ? cache->tiny_table[(bytes + 7) / 8] : cache->mid_table[(bytes - 1) / MID_STEP_BYTES];
     size_t new_bytes = block_shape(key)->bytes;
-    if (new_bytes == shape->bytes) /* small already: there is no smaller class for it */
+    if (new_bytes == shape->bytes) /* less than half full, but no smaller class holds that many bytes */
         return block;
     struct bin *bin = bin_of_key(cache, key);
     void *other = LIKELY(bin_may_pop(bin)) ? bin_pop(bin) : heap_malloc_cached(bytes);
@@ -139,7 +140,8 @@ static __attribute__((noinline)) void *move_block(void *block, size_t bytes, con
     return other;
 }
 
-/* In place from half the block's size on. `otherwise`: what is no block of a size class. */
+/* Leaves the block in place if it stays at least half full. `otherwise` is called for any pointer that is not a block of
+ * a size class. */
 static inline __attribute__((always_inline)) void *realloc_cached(struct tls_cache *cache, void *block, size_t bytes,
                                                                   void *call_site,
                                                                   void *(*otherwise)(void *, size_t, void *))

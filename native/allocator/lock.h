@@ -1,5 +1,5 @@
-/* lock.h: a lock of one word that spins briefly and then sleeps (futex). Works before any
- * constructor, in signal-free contexts, and can be reset in the child of a fork.
+/* lock.h: a lock of one word that spins briefly and then sleeps (futex). It works before any
+ * constructor has run, and the child of a fork can reset it. A signal handler must not take it.
  *
  *   FREE (0) --take: CAS acquire--> HELD (1) --somebody waits--> HELD, AWAITED (2)
  *      ^------------------ give: exchange release; wakes one if it was 2 -----'
@@ -7,14 +7,15 @@
  * Lock order, outermost first (README.md says why; fork takes all in this order, process.c):
  *   thread rows -> unused caches -> magazine[class] -> central[heap][class] -> l25 resize -> l25 shard
  *   -> big upkeep -> big stripe -> superslab -> frames -> registry
- * Arrays of locks in ascending order. start, exit key, settings and log stand alone: log is only tried. The walk of
- * central_purge.c comes before all: it alone is held while the system is called, and not taken by fork. */
+ * Locks of one array are taken in ascending order. No other lock is taken under start, exit key, settings or log, and
+ * nobody waits for log. The walk lock of central_purge.c comes before all others: it alone is held while the system is
+ * called, and fork does not take it. */
 #ifndef HAK_LOCK_H
 #define HAK_LOCK_H
 
 #include "base.h"
 
-/* state: 0 free, 1 held, 2 held and somebody may sleep. Acquire on taking, release on giving. */
+/* state: 0 free, 1 held, 2 held and some thread may sleep. Memory order: acquire when taken, release when given. */
 struct lock {
     _Atomic uint32_t state;
 };
@@ -22,12 +23,12 @@ struct lock {
 void lock_acquire_slow(struct lock *lock);
 void lock_wake(struct lock *lock);
 
-/* How many locks the calling thread holds or is about to take, and how many sections it is in. Not 0 in a signal
- * handler: it interrupted this thread in the middle of a change, and must neither wait for a lock nor look at what
- * the locks protect. Only fork asks (process.c). */
+/* How many locks the calling thread holds or is about to take, and how many sections it is in. If a signal handler finds
+ * it not 0, the handler interrupted this thread in the middle of a change, and must neither wait for a lock nor look at
+ * what the locks protect. Only fork reads it (process.c). */
 extern __thread uint32_t locks_held __attribute__((tls_model("initial-exec")));
 
-/* A section: a change that spans several locks, or none, which a fork by a signal handler must leave alone. */
+/* A section is a change that spans several locks, or none, and that a fork by a signal handler must leave alone. */
 static inline void lock_section_begin(void)
 {
     locks_held++;

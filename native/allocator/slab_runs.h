@@ -26,7 +26,7 @@ static inline unsigned largest_run(uint32_t mask)
     return NO_RUN;
 }
 
-/* Where runs of 2^order slabs start in a mask; 0: nowhere. */
+/* Has a bit for each place in the mask where an aligned run of 2^order slabs starts. */
 static inline uint32_t runs_in(uint32_t mask, unsigned order)
 {
     uint32_t starts[RUN_ORDERS];
@@ -39,7 +39,7 @@ static inline uint32_t run_mask(unsigned order, unsigned first)
     return (order == RUN_ORDERS - 1 ? FULL_MASK : (1u << (1u << order)) - 1) << first;
 }
 
-/* Bits of `count` slabs from the first on. */
+/* The bits of `count` slabs from `first` on. */
 static inline uint32_t slabs_mask(unsigned first, unsigned count)
 {
     return (count == SLABS_PER_CHUNK ? FULL_MASK : (1u << count) - 1) << first;

@@ -1,4 +1,4 @@
-/* superslab.c: slabs found, given back and purged; the tiers of their chunks. */
+/* superslab.c: finds spans of slabs and takes them back. */
 #include "superslab.h"
 
 #include "clock.h"
@@ -23,7 +23,7 @@ bool superslab_start(void)
     return true;
 }
 
-/* Takes slabs [first, first + 2^order), all free, out of a listed chunk. */
+/* Takes the slabs [first, first + 2^order), which must be free, from a chunk. */
 static void take_run_locked(const struct actor *actor, struct chunk *chunk, unsigned first, unsigned order)
 {
     uint32_t taken = run_mask(order, first);
@@ -42,16 +42,16 @@ static void take_run_locked(const struct actor *actor, struct chunk *chunk, unsi
     telemetry_add(&telemetry->global.busy_slabs, 1u << order);
 }
 
-/* What one acquisition looks for, and where it was found. */
+/* What one acquisition looks for, and the stage that found it. */
 struct search {
-    unsigned order, hint; /* hint: index into the next two */
-    unsigned room_order;  /* of the free run it is to start: more than order where it is to grow */
+    unsigned order, hint; /* hint: index into last_released and last_served */
+    unsigned room_order;  /* order of the free run whose start is wanted: above `order` if the span is to grow */
     enum acquire_stage stage;
     uint32_t scanned[ACQUIRE_STAGE_COUNT];
 };
 
-/* By size class, and one for each order of L2.5: what was released last, the chunk that served last. Hints:
- * descriptors stay what they are for ever, so a stale one is told by looking at it. */
+/* For each size class and each order of L2.5: the span that was released last, and the chunk that served last. Both are
+ * hints. Descriptors are never unmapped, so a look at one tells whether the hint is still true. */
 static struct slab *last_released[HINT_COUNT];
 static struct chunk *last_served[HINT_COUNT];
 
@@ -75,7 +75,7 @@ static struct slab *take_last_locked(const struct actor *actor, struct search *s
     last_released[search->hint] = NULL;
     struct chunk *chunk = slab_chunk(slab);
     if (slab->index & ((1u << search->order) - 1))
-        return NULL; /* the rest of a longer one */
+        return NULL; /* the rest of a longer span starts where no span of this order may start */
     uint32_t run = run_mask(search->order, slab->index);
     if (!may_serve(chunk, search->order) || (chunk->dirty_mask & run) != run)
         return NULL;
@@ -85,7 +85,7 @@ static struct slab *take_last_locked(const struct actor *actor, struct search *s
     return slab;
 }
 
-/* Recycled slabs first if ss.empty_reuse. */
+/* Takes a span from the chunk; if ss.empty_reuse is on, rather one of recycled slabs. */
 static struct slab *take_from_locked(const struct actor *actor, struct search *search, struct chunk *chunk)
 {
     uint32_t candidates = SETTING(ss_empty_reuse) ? runs_in(chunk->dirty_mask, search->room_order) : 0;
@@ -101,7 +101,7 @@ static struct slab *take_from_locked(const struct actor *actor, struct search *s
     return slab;
 }
 
-/* Among the first ss.empty_scan_limit HOT chunks with room, the tightest first, one with recycled slabs. */
+/* Returns the first chunk with enough recycled slabs among ss.empty_scan_limit HOT chunks, starting with the tightest. */
 static struct chunk *find_recycled_locked(struct search *search)
 {
     uint32_t *scanned = &search->scanned[ACQUIRE_RECYCLED], limit = (uint32_t)SETTING(ss_empty_scan_limit);
@@ -119,7 +119,7 @@ static struct chunk *find_hinted_locked(struct search *search)
     return chunk && chunk->tier == TIER_HOT && may_serve(chunk, search->order) ? chunk : NULL;
 }
 
-/* The tightest chunk of a tier that has room. */
+/* Returns the tightest chunk of a tier that has room for the span. */
 static struct chunk *find_tightest_locked(enum tier tier, struct search *search)
 {
     for (unsigned run = search->room_order; run < RUN_ORDERS; run++) {
@@ -140,7 +140,7 @@ static struct chunk *fullest_draining_locked(unsigned order)
     return fullest;
 }
 
-/* Stage by stage, the cheapest first; NULL: a new chunk is needed. */
+/* Tries one stage after another, the cheapest first. Returns NULL if a new chunk is needed. */
 static struct slab *find_locked(const struct actor *actor, struct search *search)
 {
     struct slab *slab = take_last_locked(actor, search);
@@ -164,7 +164,7 @@ static struct slab *find_locked(const struct actor *actor, struct search *search
     return chunk ? take_from_locked(actor, search, chunk) : NULL;
 }
 
-/* Where it could grow to the whole of a longer run, in chunks that are there and serve. */
+/* Finds a span that can grow into the rest of a longer free run, in HOT and FREE chunks. */
 static struct slab *find_with_room_locked(const struct actor *actor, struct search *search)
 {
     search->stage = ACQUIRE_MASK;
@@ -176,7 +176,7 @@ static struct slab *find_with_room_locked(const struct actor *actor, struct sear
     return chunk ? take_from_locked(actor, search, chunk) : NULL;
 }
 
-/* Takes the lock held, drops it while the chunk is mapped. */
+/* Called with the lock held, and releases it while the chunk is mapped. */
 static struct slab *take_from_new_chunk_locked(const struct actor *actor, struct search *search)
 {
     uint32_t limit = (uint32_t)SETTING(ss_max_chunks), count = superslab_chunk_count_locked();

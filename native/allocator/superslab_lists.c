@@ -1,10 +1,10 @@
-/* superslab_lists.c: chunks put into lists and taken out; their tiers. */
+/* superslab_lists.c: puts chunks into lists, takes them out, and changes their tiers. */
 #include "superslab_lists.h"
 
 #include "settings.h"
 #include "slab_runs.h"
 
-#define EMPTY_LOOKS 16 /* at FREE chunks, for a dirty one */
+#define EMPTY_LOOKS 16 /* about so many FREE chunks are searched for a dirty one */
 
 struct superslab_shared superslab_shared;
 struct chunk *chunk_lists[TIER_COUNT][RUN_ORDERS];

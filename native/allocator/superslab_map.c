@@ -1,4 +1,4 @@
-/* superslab_map.c: chunks and runs of frames for big blocks, mapped (superslab.h). No tiers, no lock of its own. */
+/* superslab_map.c: maps chunks, and runs of frames for big blocks (superslab.h). It has no lock of its own. */
 #include "superslab.h"
 
 #include "frames.h"
@@ -10,9 +10,9 @@
 
 #define DENSE_PERCENT 75
 
-/* Whether blocks fill the slabs of size classes, of which there is a chunk's worth or more: most of a further
- * chunk will be used then, so that a huge page, one fault instead of 512, costs little memory. A hint: the counts
- * may be read while they change. */
+/* Whether the slabs of size classes are at least a chunk's worth and mostly full. Then most of a further chunk will be
+ * used, and a huge page (one page fault instead of 512) costs little extra memory. The answer is a hint, because the
+ * counts may change while they are read. */
 static bool are_slabs_dense(void)
 {
     int64_t out_bytes = 0, slab_bytes = 0;
@@ -23,7 +23,7 @@ static bool are_slabs_dense(void)
     return slab_bytes >= (int64_t)CHUNK_BYTES && out_bytes >= slab_bytes / 100 * DENSE_PERCENT;
 }
 
-/* Before its pages are touched. */
+/* Must be called before any page of the chunk is touched. */
 static void advise_huge_pages(struct chunk *chunk, bool is_for_class)
 {
     int64_t choice = SETTING(os_thp);

@@ -1,4 +1,4 @@
-/* superslab_purge.c: spans resized where they lie; idle slabs and chunks given back. */
+/* superslab_purge.c: resizes spans in place, and gives idle slabs and chunks back. */
 #include "superslab.h"
 
 #include "events.h"
@@ -17,7 +17,7 @@ static void promote_locked(const struct actor *actor, struct chunk *chunk)
         chunk_set_tier_locked(actor, chunk, TIER_HOT, CAUSE_NONE);
 }
 
-/* Only to where a span of that length may start: blocks of a class are aligned to their size. */
+/* A span only grows if a span of the new length may start at its first slab: spans are aligned to their size. */
 static bool grow(const struct actor *actor, struct slab *slab, unsigned span_slabs, bool only_dirty)
 {
     struct chunk *chunk = slab_chunk(slab);
@@ -52,7 +52,7 @@ bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned spa
     if (span_slabs > had && !grow(actor, slab, span_slabs, only_dirty))
         return false;
     slab->span_slabs = (uint8_t)span_slabs;
-    if (span_slabs < had) { /* the rest becomes a span of its own and goes */
+    if (span_slabs < had) { /* the rest becomes a span of its own and is released */
         struct slab *rest = slab + span_slabs;
         rest->span_slabs = (uint8_t)(had - span_slabs);
         rest->class_index = slab->class_index;
@@ -62,12 +62,12 @@ bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned spa
     return true;
 }
 
-/* Purges the units of `unit_bytes` from `start` on whose bits are set, run by run; returns those the system
- * refused. */
+/* Purges units of `unit_bytes`, counted from `start`, whose bits are set, with one system call for each run. Returns the
+ * bits of the units that the system refused. */
 static uint64_t purge_units(struct chunk *chunk, char *start, size_t unit_bytes, uint64_t units)
 {
     uint64_t refused = 0;
-    /* The system would make pages huge again, idle ones too. */
+    /* Otherwise the system would make the pages huge again, with the idle ones resident. */
     if (atomic_exchange_explicit(&chunk->is_huge, 0, memory_order_relaxed))
         os_advise_huge_pages(chunk->base, CHUNK_BYTES, false);
     while (units) {
@@ -87,8 +87,8 @@ uint64_t superslab_purge_pages(struct slab *slab, uint64_t pages)
     return pages & ~purge_units(slab_chunk(slab), slab_start(slab), PAGE_BYTES, pages);
 }
 
-/* Purges one chunk's idle slabs; lets the chunk go if it is FREE and not retained. Takes the lock held,
- * drops it meanwhile. Returns the bytes given back. */
+/* Purges one chunk's idle slabs; unmaps the chunk if it is FREE and not retained. Called with the lock held, which it
+ * releases for the system calls. Returns the bytes given back. */
 static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
 {
     uint32_t claimed = chunk->dirty_mask;
@@ -100,16 +100,16 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
     chunk->dirty_mask = 0;
     superslab_count_dirty_locked(-__builtin_popcount(claimed));
     if (let_go) {
-        chunk_set_kind(chunk, CHUNK_NONE); /* walkers see it no more */
+        chunk_set_kind(chunk, CHUNK_NONE); /* whoever walks over all chunks skips it from now on */
         uint32_t count = superslab_chunk_count_locked();
         superslab_shared.tier_counts[TIER_FREE]--;
         telemetry_set(&telemetry->tiers[TIER_FREE].chunks, superslab_shared.tier_counts[TIER_FREE]);
         event_append(actor, EVENT_SS_FREE, CAUSE_IDLE, NO_ITEM, count, count - 1.0);
     }
-    lock_section_begin(); /* slabs are in nobody's mask */
+    lock_section_begin(); /* until its end the claimed slabs are in no mask */
     lock_release(&superslab_shared.lock);
 
-    /* What goes as a whole is unmapped, which takes its pages too. */
+    /* A chunk that is not kept is unmapped below, which gives its pages back, too. */
     uint32_t refused = let_go ? 0 : (uint32_t)purge_units(chunk, chunk->base, SLAB_BYTES, claimed);
     int64_t purged = __builtin_popcount(claimed & ~refused);
     superslab_add_committed(-purged);
@@ -137,11 +137,11 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
 
 /* ---- surplus ------------------------------------------------------------------------------------ */
 
-#define UNEARNED_SLABS 128u /* dirty ones, 8 MiB, kept in any case (retention.h) */
-#define SLACK_SLABS 32u     /* more than may be kept, so that whole chunks come together */
-#define SURPLUS_CHUNKS 4u   /* purged by one free, at most */
-#define LOOK_CHUNKS 32u     /* looked at for one that is worth its system calls */
-#define WORTH_SLABS 8       /* that one system call gives back at least, on average */
+#define UNEARNED_SLABS 128u /* so many dirty slabs (8 MiB) are kept in any case (retention.h) */
+#define SLACK_SLABS 32u     /* only so many above what may be kept are surplus, so that whole chunks come together */
+#define SURPLUS_CHUNKS 4u   /* one free purges at most so many */
+#define LOOK_CHUNKS 32u     /* so many are searched for one that is worth its system calls */
+#define WORTH_SLABS 8       /* a system call must give back so many slabs on average */
 
 static uint32_t retained_slabs(void)
 {
@@ -154,7 +154,8 @@ static uint32_t dirty_slabs(void)
     return atomic_load_explicit(&superslab_shared.dirty_slabs, memory_order_relaxed);
 }
 
-/* Where nothing was worth a call, the next look waits for more. */
+/* Sets the number of dirty slabs above which a free looks for surplus. If no chunk was worth a system call, the next look
+ * waits until there are more. */
 static void set_surplus_mark(void)
 {
     uint32_t retained = retained_slabs(), dirty = dirty_slabs();
@@ -162,7 +163,8 @@ static void set_surplus_mark(void)
     atomic_store_explicit(&superslab_shared.surplus_slabs, mark, memory_order_relaxed);
 }
 
-/* An empty chunk, else the dirtiest of some. NULL: none is worth it. */
+/* Returns an empty chunk with dirty slabs, or else the dirtiest of the next LOOK_CHUNKS chunks, or NULL if none of them is
+ * worth its system calls. */
 static struct chunk *find_surplus_locked(void)
 {
     static uint32_t rotor; /* under the lock */
@@ -215,7 +217,7 @@ size_t superslab_give_surplus(const struct actor *actor, uint32_t now_ms)
     return given;
 }
 
-/* ---- after a time ------------------------------------------------------------------------------- */
+/* ---- idle for ss.purge_delay_ms ----------------------------------------------------------------- */
 
 size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everything)
 {

@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-#define OPERATIONS_PER_LOOK 512 /* at the clock, at most */
+#define OPERATIONS_PER_LOOK 512 /* the cache looks at the clock after at most so many */
 
 struct tls_cache tls_cache_none;
 __thread struct tls_cache *tls_cache __attribute__((tls_model("initial-exec"))) = &tls_cache_none;
@@ -46,7 +46,7 @@ static void publish_fill(struct tls_cache *cache, const struct bin *bin)
     tls_cache_publish_held(cache, bin->class_index);
 }
 
-/* Counts the pops since the last time. */
+/* Counts the pops since the last call, and grants the next ones. */
 static void account(struct tls_cache *cache, struct bin *bin)
 {
     uint32_t allocations = bin->granted - bin->countdown;
@@ -68,7 +68,7 @@ static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
         fill = kept;
         count = count < kept ? count : kept;
     }
-    /* The bottom of the stack: what was not used for longest. */
+    /* The blocks at the bottom of the stack leave: they have not been used for the longest time. */
     unsigned limit = MAGAZINE_BINS * (bin->capacity < TLS_MOST_SLOTS ? bin->capacity : TLS_MOST_SLOTS);
     if (UNLIKELY(cache->goes_home)) {
         central_give_home(&cache->actor, bin->class_index, bin->base, count);
@@ -98,7 +98,7 @@ static unsigned flush_outboxes(struct tls_cache *cache)
     return flushed;
 }
 
-/* Where a bin of `capacity` slots lies; NULL: no memory for the large slots. */
+/* Returns the array for a bin of `capacity` slots, or NULL if there is no memory for the large slots. */
 static void **slots_for(struct tls_cache *cache, const struct bin *bin, uint32_t capacity)
 {
     size_t index = (size_t)(bin - cache->bins);
@@ -134,7 +134,7 @@ static void resize_bin(struct tls_cache *cache, struct bin *bin, uint32_t capaci
     event_append(&cache->actor, kind, cause, bin->class_index, old_capacity, capacity);
 }
 
-/* A busy bin decides thousands of times a second: told each time, it would push all else out of the ring. */
+/* A busy bin decides thousands of times a second. If each decision were told, no other event would stay in the ring. */
 static void tell_keep(struct tls_cache *cache, struct bin *bin, int64_t usage_percent)
 {
     if (bin->is_keep_told)
@@ -179,7 +179,7 @@ static bool is_used(const struct bin *bin)
     return bin->base != NULL;
 }
 
-/* What the fast paths act on. At check.level 3 they find no class and no range, and leave it to heap.c. */
+/* Sets what the fast paths read. At check.level 3 they find no class and no range, so that heap.c serves every call. */
 static void set_fast_paths(struct tls_cache *cache)
 {
     bool is_off = cache->check_level >= 3;
@@ -263,9 +263,9 @@ static void look_around(struct tls_cache *cache)
         look_at_clock(cache);
 }
 
-/* The thread grows: bins it did not allocate from since the last time give back what they hold, and idle
- * magazines too, so that slabs become empty and serve again before more memory is taken. A block in a
- * cache keeps its slab from the other classes as one in use does. */
+/* Called while the thread takes more and more slabs. Bins that it has not allocated from since the last call give back
+ * their blocks, and so do idle magazines. Then slabs become empty and serve again before more memory is taken: a free
+ * block in a cache keeps its slab from other classes just as a block in use does. */
 static void reclaim_idle(struct tls_cache *cache, const struct bin *growing)
 {
     cache->fresh_slabs = 0;
@@ -309,7 +309,7 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
     return got > 0;
 }
 
-/* A bin more: all get less. The callers look at the generation next. */
+/* One more bin is in use, so all bins get a smaller grant. The callers compare the generation next. */
 static void share_out_grants(struct tls_cache *cache)
 {
     cache->grant = ALLOCATIONS_PER_LOOK / cache->used_bins;
@@ -318,7 +318,7 @@ static void share_out_grants(struct tls_cache *cache)
             account(cache, &cache->bins[i]);
 }
 
-/* The first use of a class by the thread: threads that never use a class pay nothing for it. */
+/* Called at the thread's first use of a class, so that threads that never use a class pay nothing for it. */
 static void open_bin(struct tls_cache *cache, struct bin *bin)
 {
     bin->class_index = (uint8_t)(bin - cache->bins);
@@ -371,7 +371,7 @@ void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
     struct bin *bin = &cache->bins[class_index];
     if (UNLIKELY(!is_used(bin)))
         open_bin(cache, bin);
-    if (bin->countdown) /* 0: the fast path counted this allocation */
+    if (bin->countdown) /* if it is 0, the fast path has counted this allocation */
         bin->countdown--;
     account(cache, bin);
     look_around(cache);
@@ -399,7 +399,7 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
     uint8_t former_level = cache->check_level;
     look_around(cache);
     if (UNLIKELY(former_level != cache->check_level))
-        integrity_forget(&block, 1); /* noted at level 3, which was left: as what the bins hold */
+        integrity_forget(&block, 1); /* level 3 noted it as free, and was left just now, like the blocks in the bins */
     if (fill_of(bin) >= (int32_t)bin->capacity) {
         if (fill_of(bin) - bin->adjust > bin->high)
             bin->high = fill_of(bin) - bin->adjust;
@@ -422,7 +422,7 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
 void tls_cache_free_foreign(struct tls_cache *cache, unsigned class_index, void *block)
 {
     outbox_put(cache, class_index, block);
-    tls_cache_look(cache); /* a thread may do nothing but free */
+    tls_cache_look(cache); /* because a thread may do nothing but free such blocks */
     tls_cache_publish_held(cache, class_index);
 }
 

@@ -1,4 +1,4 @@
-/* tls_cache_threads.c: caches made for threads, kept when they end, reused. */
+/* tls_cache_threads.c: makes caches for threads, keeps them when the threads end, and reuses them. */
 #include "central.h"
 #include "clock.h"
 #include "control.h"
@@ -35,19 +35,20 @@ struct tls_cache *tls_cache_create(unsigned heap)
     cache->actor = (struct actor){.thread_id = os_thread_id()};
     cache->row = thread_rows_acquire(cache->actor.thread_id, &cache->spare_row);
     if (!cache->row)
-        return NULL; /* the cache is lost, as is all hope: there is no page left */
+        return NULL; /* the cache's memory is lost, but not even a page for the row is left */
     cache->class_of_slab = class_of_slab[heap];
     cache->range_base = (uintptr_t)range.base;
     cache->heap = (uint8_t)heap;
     cache->is_real = 1;
-    cache->is_maintenance_due = SETTING(purge_background) != 0; /* heap.c starts the thread */
+    cache->is_maintenance_due = SETTING(purge_background) != 0; /* the upkeep then starts the purging thread */
     tls_cache_begin(cache);
     event_append(&cache->actor, EVENT_THREAD_START, CAUSE_NONE, NO_ITEM, 0,
                  (double)telemetry_get(&telemetry->global.threads));
     return cache;
 }
 
-/* Whether free blocks keep many slabs: what threads leave to each other then costs more memory than it saves time. */
+/* Whether free blocks keep many slabs in use. Then blocks that threads leave to each other cost more memory than they
+ * are worth in time. */
 static bool are_slabs_sparse(void)
 {
     const struct telemetry_global *global = &telemetry->global;
@@ -56,8 +57,9 @@ static bool are_slabs_sparse(void)
     return busy_bytes - out_bytes > SPARSE_BYTES;
 }
 
-/* It may be long until another thread makes a call. Once no other is left, there is nobody to pass blocks to, and
- * what the threads needed over and over is needed less likely. */
+/* A thread that ends gives idle memory back, because it may be long until another thread makes a call. If no other
+ * thread is left, no thread takes blocks from the magazines, and memory that the threads needed again and again is
+ * less likely to be needed. */
 static void give_idle_memory_back(const struct actor *actor)
 {
     uint32_t now_ms = clock_now_ms(actor);
