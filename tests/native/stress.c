@@ -278,8 +278,16 @@ static void *keep_a_thread_alive(void *argument)
     return NULL;
 }
 
+/* Actions are asked for like settings. */
+static double shipped_value(const struct hak_tunable *tunable)
+{
+    return tunable->type == HAK_TYPE_ACTION ? 1 : tunable->default_value;
+}
+
 static double random_value(const struct hak_tunable *tunable, uint64_t *random)
 {
+    if (tunable->type == HAK_TYPE_ACTION)
+        return shipped_value(tunable);
     uint64_t bits = next_random(random);
     double share = (double)(bits >> 11) / (double)(UINT64_C(1) << 53);
     if (bits % 8 == 0)
@@ -331,7 +339,7 @@ static void *change_tunables(void *argument)
         double wanted[4];
         if (next_random(&random) % 8 == 0) { /* back to what is shipped */
             for (uint32_t i = 0; i < count; i++)
-                values[i] = tunables[i].default_value;
+                values[i] = shipped_value(&tunables[i]);
             check_code(hak_reader_set(&reader, indices, values, count, &generation, error), error);
         } else {
             for (uint32_t i = 0; i < number; i++) {
@@ -345,7 +353,7 @@ static void *change_tunables(void *argument)
         nanosleep(&pause, NULL); /* a pace, not a wait: nothing depends on it */
     }
     for (uint32_t i = 0; i < count; i++)
-        values[i] = tunables[i].default_value;
+        values[i] = shipped_value(&tunables[i]);
     check_code(hak_reader_set(&reader, indices, values, count, &generation, error), error);
     hak_reader_close(&reader);
     return NULL;
