@@ -28,8 +28,7 @@ from workbench.errors import BadParameter, DamagedEvidence, WrongResults
 from workbench.experiments import ALL_WORKS, ComparisonPlan, Results, conclude
 from workbench.export import FORMATS, read_defaults, write_defaults
 from workbench.export.evidence import Evidence
-from workbench.export.evidence_check import check_figures
-from workbench.export.evidence_files import find_other_toml, read_evidence, write_evidence
+from workbench.export.evidence_files import check_figures, find_other_toml, read_evidence, write_evidence
 from workbench.export.verification import find_obstacles, plan_verification
 
 every_format = pytest.mark.parametrize("form", FORMATS)

@@ -7,8 +7,9 @@ It holds every figure that its intervals were computed from. The proof is to run
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from typing import Any, Self
 
 from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator, has_own_block, spell
@@ -36,6 +37,7 @@ from workbench.traces.plan import find_plan
 
 #: Version 1 had a checksum, and in comments the whole evidence as compressed JSON; it can still be read.
 VERSION = 2
+_OF_PLANS = ("rounds", "looks", "seed", "samples_latency")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,9 +212,10 @@ class Evidence(Displayed):
             )
         baseline = plan.variants[0]
         sides = (baseline.name, chosen.name)
-        found = _find_results(plan, results, sides)
+        found = _find_results(comparison, results, sides)
+        measured = [result for row in found.values() for result in row]
         allocator = get_allocator(chosen.allocator)
-        first = next(result for result in found.values() if result.run.allocator == allocator.name)
+        first = next(result for result in measured if result.run.allocator == allocator.name)
         kept = ComparisonPlan(
             plan.works, (baseline, chosen), plan.rounds, plan.looks, plan.seed, plan.samples_latency
         )
@@ -230,7 +233,7 @@ class Evidence(Displayed):
                 for finding in comparison.findings
                 if finding.variant == chosen.name and finding.ratio.pairs > 0
             ),
-            trials=tuple(_gather_series(found, comparison.rounds)),
+            trials=tuple(_gather_series(found)),
             files=checksum_files(kept),
             machine=first.machine,
             workbench_version=first.software.workbench_version,
@@ -244,7 +247,7 @@ class Evidence(Displayed):
                     result.software.allocator_checksum,
                     result.allocator_build,
                 )
-                for result in found.values()
+                for result in measured
             },
         )
 
@@ -265,16 +268,9 @@ class Evidence(Displayed):
         """
         plan = self.plan
         try:
-            return ComparisonPlan(
-                tuple(Work(work["name"], Run.from_dict(work["trial"])) for work in plan["works"]),
-                tuple(
-                    Variant(one["name"], one["allocator"], dict(one["tunables"])) for one in plan["variants"]
-                ),
-                plan["rounds"],
-                plan["looks"],
-                plan["seed"],
-                plan["samples_latency"],
-            )
+            works = tuple(Work(work["name"], Run.from_dict(work["trial"])) for work in plan["works"])
+            variants = tuple(Variant(**one) for one in plan["variants"])
+            return ComparisonPlan(works, variants, *(plan[name] for name in _OF_PLANS))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedEvidence(f"evidence.plan cannot be understood: {error!r}") from None
         except WorkbenchError as error:
@@ -351,12 +347,14 @@ def checksum_files(plan: ComparisonPlan) -> dict[str, str]:
     WorkbenchError
         If one of them is not there.
     """
-    found = {}
-    for work in plan.works:
-        if work.run.trace is not None:
-            found[work.run.trace] = find_plan(find_trace(work.run.trace)).trace_checksum
-        for path in work.run.inputs:
-            found[path.name] = checksum_file(path)
+    return {name: compute() for work in plan.works for name, compute in list_inputs(work.run).items()}
+
+
+def list_inputs(run: Run) -> dict[str, Callable[[], str]]:
+    """What a run reads by its name, each with what computes its checksum."""
+    found: dict[str, Callable[[], str]] = {path.name: partial(checksum_file, path) for path in run.inputs}
+    if (trace := run.trace) is not None:
+        found[trace] = lambda: find_plan(find_trace(trace)).trace_checksum
     return found
 
 
@@ -382,28 +380,23 @@ def choose_variant(plan: ComparisonPlan, name: str | None) -> Variant:
     return variants[name]
 
 
-_Found = Mapping[tuple[str, str, int, bool], Result]
-
-
-def _find_results(plan: ComparisonPlan, results: Results, sides: tuple[str, str]) -> _Found:
-    found = {}
-    for cell in plan.list_cells():
-        if cell.variant in sides and (result := results.get(cell.run.resolve().id)) is not None:
-            found[cell.work, cell.variant, cell.round, cell.run.samples_latency] = result
+def _find_results(
+    comparison: Comparison, results: Results, sides: tuple[str, str]
+) -> Mapping[tuple[str, str, bool], list[Result]]:
+    """By work, variant and whether single calls are timed; round by round."""
+    found: dict[tuple[str, str, bool], list[Result]] = {}
+    for cell in sorted(comparison.plan.list_cells(), key=lambda cell: cell.round):
+        is_of_this = cell.round < comparison.rounds and cell.variant in sides
+        if is_of_this and (result := results.get(cell.run.resolve().id)) is not None:
+            found.setdefault((cell.work, cell.variant, cell.run.samples_latency), []).append(result)
     if not found:
         raise WrongResults(f"{results.path}: it holds no results of this comparison")
     return found
 
 
-def _gather_series(found: _Found, rounds: int) -> list[Series]:
+def _gather_series(found: Mapping[tuple[str, str, bool], list[Result]]) -> list[Series]:
     gathered = []
-    keys = dict.fromkeys((work, variant, is_latency) for work, variant, _, is_latency in sorted(found))
-    for work, variant, is_latency in keys:
-        row = [
-            result
-            for number in range(rounds)
-            if (result := found.get((work, variant, number, is_latency))) is not None
-        ]
+    for (work, variant, is_latency), row in sorted(found.items()):
         measures = [measure for measure in MEASURES if measure.is_latency == is_latency]
         values = {
             measure.name: tuple(

@@ -65,13 +65,14 @@ def judge_claim(claim: Claim, finding: Finding | None) -> Judgement:
 def _judge_gain(claim: Claim, finding: Finding) -> Judgement:
     ratio = finding.ratio
     _, found_high = _gain_bounds(claim, ratio)
-    claimed_low = _claimed_gain(claim)[0]
+    claimed_low = _gain_bounds(claim, claim)[0]
     if ratio.verdict == "worse":
         return Judgement(claim, finding, "refuted", "it is worse here")
     if ratio.is_same:
         return Judgement(claim, finding, "refuted", "the same within 1 % here")
     if found_high < claimed_low:
-        return Judgement(claim, finding, "weaker", _describe_rest(ratio))
+        words = "less than was claimed" + ("" if ratio.verdict == "better" else ", if anything")
+        return Judgement(claim, finding, "weaker", words)
     if ratio.verdict == "better":
         return Judgement(claim, finding, "confirmed", "")
     return _leave_open(claim, finding, claimed_low)
@@ -81,7 +82,7 @@ def _judge_cost(claim: Claim, finding: Finding) -> Judgement:
     """A cost, or that there is none: 'the same' is the claim that there is none above 1 %."""
     ratio = finding.ratio
     found_low, found_high = (-bound for bound in reversed(_gain_bounds(claim, ratio)))
-    claimed = (-bound for bound in reversed(_claimed_gain(claim)))
+    claimed = (-bound for bound in reversed(_gain_bounds(claim, claim)))
     claimed_high = max(math.log1p(MARGIN), *claimed)
     if found_low > claimed_high:
         return Judgement(claim, finding, "refuted", "it costs more than was claimed")
@@ -103,20 +104,10 @@ def _leave_open(claim: Claim, finding: Finding, boundary: float) -> Judgement:
     return Judgement(claim, finding, "cannot tell", words, more)
 
 
-def _describe_rest(ratio: Ratio) -> str:
-    return "less than was claimed" if ratio.verdict == "better" else "less than was claimed, if anything"
-
-
-def _gain_bounds(claim: Claim, ratio: Ratio) -> tuple[float, float]:
-    """The 95 % interval as logarithms, turned so that more is better."""
-    low = math.log(ratio.low) if ratio.low > 0 else -math.inf
-    high = math.log(ratio.high) if ratio.high > 0 else -math.inf
-    return (low, high) if claim.is_higher_better else (-high, -low)
-
-
-def _claimed_gain(claim: Claim) -> tuple[float, float]:
-    low = -math.inf if not claim.low else math.log(claim.low)
-    high = math.inf if not claim.high else math.log(claim.high)
+def _gain_bounds(claim: Claim, interval: Claim | Ratio) -> tuple[float, float]:
+    """A 95 % interval as logarithms, turned so that more is better; without ends it is everything."""
+    low = math.log(interval.low) if interval.low else -math.inf
+    high = math.log(interval.high) if interval.high else math.inf
     return (low, high) if claim.is_higher_better else (-high, -low)
 
 

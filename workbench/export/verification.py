@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from msgspec.structs import replace
 
-from workbench.allocators import get_allocator, spell, tunables_of
+from workbench.allocators import get_allocator, spell
 from workbench.control import Value
-from workbench.datasets import find_trace
 from workbench.display import Displayed
-from workbench.errors import OutOfRange, UnknownTunable, WorkbenchError
+from workbench.errors import MissingAllocator, OutOfRange, UnknownTunable, WorkbenchError
 from workbench.experiments import (
     Comparison,
     ComparisonPlan,
@@ -25,12 +25,10 @@ from workbench.experiments import (
     format_ratio,
 )
 from workbench.experiments.inference import least_pairs
-from workbench.export.evidence import Evidence
+from workbench.export.evidence import Evidence, list_inputs
 from workbench.export.judgement import STATUSES, Judgement, Status, judge_claim
-from workbench.processes.machine import checksum_file
 from workbench.processes.runs import Run
 from workbench.table import Table
-from workbench.traces.plan import find_plan
 
 #: Rounds of a quick verification: little more than the fewest that can tell anything.
 QUICK_ROUNDS = 10
@@ -193,9 +191,8 @@ def find_differences(evidence: Evidence) -> list[str]:
     """What is not as it was when the claim was made: machine, builds, defaults, content hashes."""
     here = describe_machine()
     pairs = [
-        ("machine", evidence.machine.description, here.description, evidence.machine.id == here.id),
-        ("CPU governor", evidence.machine.governor, here.governor, None),
-        ("transparent huge pages", evidence.machine.huge_pages, here.huge_pages, None),
+        ("CPU governor", evidence.machine.governor, here.governor),
+        ("transparent huge pages", evidence.machine.huge_pages, here.huge_pages),
     ]
     for name, build in evidence.allocators.items():
         try:
@@ -204,42 +201,37 @@ def find_differences(evidence: Evidence) -> list[str]:
             continue  # an obstacle, told as one
         if name == evidence.allocator:
             pairs += [
-                ("workbench", evidence.workbench_version, software.workbench_version, None),
-                ("source revision", evidence.source_revision, software.source_revision, None),
-                (
-                    "workload runner",
-                    evidence.runner_checksum[:12],
-                    software.runner_checksum[:12],
-                    evidence.runner_checksum == software.runner_checksum,
-                ),
+                ("workbench", evidence.workbench_version, software.workbench_version),
+                ("source revision", evidence.source_revision, software.source_revision),
+                ("workload runner", evidence.runner_checksum, software.runner_checksum),
             ]
         pairs += [
-            (f"{name}, version", build.version, software.allocator_version, None),
-            (
-                f"{name}, library",
-                build.checksum[:12],
-                software.allocator_checksum[:12],
-                build.checksum == software.allocator_checksum,
-            ),
+            (f"{name}, version", build.version, software.allocator_version),
+            (f"{name}, library", build.checksum, software.allocator_checksum),
         ]
-    found = [
-        f"{name}: {then or 'unknown'} then, {now or 'unknown'} here"
-        for name, then, now, is_same in pairs
-        if not (then == now if is_same is None else is_same)
-    ]
+    pairs = [(name, _shorten(then), _shorten(now)) for name, then, now in pairs if then != now]
+    if evidence.machine.id != here.id:
+        pairs.insert(0, ("machine", evidence.machine.description, here.description))
+    found = [f"{name}: {then or 'unknown'} then, {now or 'unknown'} here" for name, then, now in pairs]
     return found + _compare_defaults(evidence)
+
+
+def _shorten(text: str) -> str:
+    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
 def _compare_defaults(evidence: Evidence) -> list[str]:
     if not evidence.trials:
         return []  # a claim alone: neither defaults nor hashes came with it
-    known = tunables_of([evidence.allocator])
+    known: Mapping[str, Value] = {}
+    with contextlib.suppress(MissingAllocator):
+        known = get_allocator(evidence.allocator).defaults
     found = []
     for name, default in evidence.defaults.items():
         if name not in known:
             found.append(f"tunable {name} no longer exists; its default was {spell(default)}")
-        elif known[name].default != default:
-            now = spell(known[name].default)
+        elif known[name] != default:
+            now = spell(known[name])
             found.append(f"tunable {name}: its default was {spell(default)} and is {now}: another baseline")
     new = [name for name in known if name not in evidence.defaults]
     if new:
@@ -273,14 +265,10 @@ def _refuse_setting(evidence: Evidence, allocator: str, name: str, value: Value)
 
 def _find_wrong_files(run: Run, checksums: Mapping[str, str]) -> list[str]:
     found = []
-    wanted: list[str | Path] = [] if run.trace is None else [run.trace]
-    for file in (*wanted, *run.inputs):
-        name, what = (file, "trace") if isinstance(file, str) else (file.name, "file")
+    for name, compute in list_inputs(run).items():
+        what = "trace" if name == run.trace else "file"
         try:
-            if isinstance(file, str):
-                checksum = find_plan(find_trace(file)).trace_checksum
-            else:
-                checksum = checksum_file(file)
+            checksum = compute()
         except WorkbenchError as error:
             found.append(str(error))
             continue
