@@ -16,6 +16,7 @@
 #include "lock.h"
 #include "magazine.h"
 #include "memory_limit.h"
+#include "processor.h"
 #include "purger.h"
 #include "settings.h"
 #include "superslab.h"
@@ -40,7 +41,7 @@ COLD void heap_make_process_known(void)
             purger_forget();
     }
     while (os_process_state() != PROCESS_KNOWN)
-        __builtin_ia32_pause(); /* another thread of the child is at it */
+        processor_pause(); /* another thread of the child is at it */
 }
 
 /* Where every slow path begins. */

@@ -4,10 +4,11 @@
  * of them gave may come to our free. They mean this allocator even where the program has a malloc of its own:
  * so nothing here calls malloc by that name.
  *
- * cfree has left glibc's headers. Programs linked before 2.26 ask for it with its version (preload/versions.map), as
+ * cfree has left glibc's headers. Programs linked before 2.26 ask for it with its version (versions.map of the processor), as
  * does dlvsym. Other names have no version here and serve whichever is asked for. */
 #include "fast_path.h"
 #include "override.h"
+#include "processor.h"
 
 EXPORT void *__libc_malloc(size_t bytes)
 {
@@ -23,7 +24,7 @@ EXPORT void cfree(void *block)
 {
     fast_free(block);
 }
-__asm__(".symver __libc_free, cfree@GLIBC_2.2.5");
+__asm__(".symver __libc_free, cfree@" PROCESSOR_FIRST_GLIBC);
 
 EXPORT void *__libc_calloc(size_t count, size_t bytes)
 {

@@ -1,6 +1,7 @@
 /* calls.c: the C library's allocation symbols, recorded; dlclose and _exit, which change what is known. */
 #include "deepbind.h"
 #include "next_allocator.h"
+#include "processor.h"
 #include "program_calls.h"
 #include "recording.h"
 
@@ -119,7 +120,7 @@ EXPORT void *__libc_memalign(size_t alignment, size_t bytes) __attribute__((alia
 EXPORT void *__libc_valloc(size_t bytes) __attribute__((alias("valloc")));
 EXPORT void *__libc_pvalloc(size_t bytes) __attribute__((alias("pvalloc")));
 /* As programs ask for cfree that were linked before it left glibc's headers. */
-__asm__(".symver __libc_free, cfree@GLIBC_2.2.5");
+__asm__(".symver __libc_free, cfree@" PROCESSOR_FIRST_GLIBC);
 
 /* C23's. */
 EXPORT void free_sized(void *block, size_t bytes)

@@ -1,20 +1,14 @@
 /* recording_state.c: see recording_state.h. */
 #include "recording_state.h"
 
-#include <cpuid.h>
+#include "processor.h"
+
 #include <sched.h>
 #include <time.h>
 
 struct recording *recording;
 _Thread_local struct recording_thread recording_thread;
 static bool is_tsc; /* survives a fork */
-
-/* The time stamp counter, if it runs at one rate on all processors and in their sleep. */
-static bool tsc_is_invariant(void)
-{
-    unsigned a, b, c, d;
-    return __get_cpuid(0x80000007u, &a, &b, &c, &d) && (d & (1u << 8));
-}
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -25,12 +19,12 @@ static uint64_t now_ns(clockid_t clock)
 
 void recording_choose_clock(void)
 {
-    is_tsc = tsc_is_invariant();
+    is_tsc = processor_ticks_are_steady();
 }
 
 uint64_t recording_clock(void)
 {
-    return is_tsc ? __builtin_ia32_rdtsc() : now_ns(CLOCK_MONOTONIC);
+    return is_tsc ? processor_ticks() : now_ns(CLOCK_MONOTONIC);
 }
 
 bool recording_clock_is_tsc(void)

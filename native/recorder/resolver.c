@@ -2,6 +2,7 @@
 #include "resolver.h"
 
 #include "address_map.h"
+#include "processor.h"
 #include "spool.h"
 
 #include <errno.h>
@@ -146,7 +147,7 @@ static void calibrate(struct hak_resolver *resolver)
     if (!resolver->head->clock_is_tsc)
         return;
     struct timespec now;
-    uint64_t ticks = __builtin_ia32_rdtsc() - resolver->head->start_clock;
+    uint64_t ticks = processor_ticks() - resolver->head->start_clock;
     clock_gettime(CLOCK_MONOTONIC, &now);
     uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     if (ticks)

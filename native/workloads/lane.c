@@ -1,6 +1,7 @@
 /* lane.c: the threads of a run, and what they offer to the drivers. */
 #include "lane.h"
 #include "latency.h"
+#include "processor.h"
 #include "session_state.h"
 #include <errno.h>
 #include <sched.h>
@@ -125,7 +126,7 @@ bool workload_wait(struct workload_lane *lane)
     if (++lane->waits % SPINS_PER_YIELD == 0)
         sched_yield();
     else
-        __builtin_ia32_pause();
+        processor_pause();
     return current_command() < COMMAND_STOP;
 }
 

@@ -56,11 +56,12 @@ int latency_prepare(uint32_t lane_count)
     lanes_in_use = lane_count;
     overhead_ticks = UINT64_MAX;
     for (int i = 0; i < CALIBRATIONS; i++) {
-        uint64_t ticks = latency_stop(latency_start());
+        uint64_t ticks = processor_ticks_before();
+        ticks = processor_ticks_after() - ticks;
         if (ticks < overhead_ticks)
             overhead_ticks = ticks;
     }
-    start_ticks = __rdtsc();
+    start_ticks = processor_ticks();
     start_ns = clock_ns();
     return 0;
 }
@@ -183,7 +184,7 @@ void latency_report(void (*write_piece)(const char *text))
     static struct histogram sum;
     if (lanes == NULL)
         return;
-    double ns_per_tick = (double)(clock_ns() - start_ns) / (double)(__rdtsc() - start_ticks);
+    double ns_per_tick = (double)(clock_ns() - start_ns) / (double)(processor_ticks() - start_ticks);
     char text[128];
     snprintf(text, sizeof text, ", \"latency\": {\"interval\": %u, \"clock_overhead_ns\": %.1f",
              LATENCY_INTERVAL, (double)overhead_ticks * ns_per_tick);

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #ifdef WORKLOAD_LATENCY
+#include "processor.h"
 #include "sized_free.h"
-#include <x86intrin.h>
 
 #define LATENCY_INTERVAL 16u
 
@@ -36,30 +36,13 @@ static inline bool latency_is_due(void)
     return true;
 }
 
-/* The fences keep the call between the two readings. */
-static inline uint64_t latency_start(void)
-{
-    _mm_lfence();
-    uint64_t ticks = __rdtsc();
-    _mm_lfence();
-    return ticks;
-}
-
-static inline uint64_t latency_stop(uint64_t start)
-{
-    unsigned processor;
-    uint64_t ticks = __rdtscp(&processor);
-    _mm_lfence();
-    return ticks - start;
-}
-
 #define LATENCY_RETURN_TIMED(call, expression)                                                         \
     do {                                                                                               \
         if (!latency_is_due())                                                                         \
             return expression;                                                                         \
-        uint64_t start = latency_start();                                                              \
+        uint64_t start = processor_ticks_before();                                                              \
         void *block_ = expression;                                                                     \
-        latency_note(call, latency_stop(start));                                                       \
+        latency_note(call, processor_ticks_after() - start);                                                       \
         return block_;                                                                                 \
     } while (0)
 
@@ -89,9 +72,9 @@ static inline void latency_free(void *block)
         free(block);
         return;
     }
-    uint64_t start = latency_start();
+    uint64_t start = processor_ticks_before();
     free(block);
-    latency_note(LATENCY_FREE, latency_stop(start));
+    latency_note(LATENCY_FREE, processor_ticks_after() - start);
 }
 
 static inline void latency_free_sized(void *block, size_t bytes)
@@ -100,9 +83,9 @@ static inline void latency_free_sized(void *block, size_t bytes)
         sized_free(block, bytes);
         return;
     }
-    uint64_t start = latency_start();
+    uint64_t start = processor_ticks_before();
     sized_free(block, bytes);
-    latency_note(LATENCY_FREE, latency_stop(start));
+    latency_note(LATENCY_FREE, processor_ticks_after() - start);
 }
 
 /* Before the lanes start. 0, or -1 if the system refuses the memory (errno). */

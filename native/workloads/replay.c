@@ -6,6 +6,7 @@
 #include "replay.h"
 #include "catalogue.h"
 #include "lane.h"
+#include "processor.h"
 #include "replay_plan.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -158,7 +159,7 @@ static bool await_time(struct workload_lane *lane, struct replay_lane *state)
             return true;
         uint64_t left_us = due_us - at_us;
         if (left_us < 80) {
-            __builtin_ia32_pause();
+            processor_pause();
             continue;
         }
         sleep_us(left_us - 60 < LONGEST_SLEEP_US ? left_us - 60 : LONGEST_SLEEP_US);

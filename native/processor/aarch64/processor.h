@@ -1,0 +1,62 @@
+/* processor.h for 64-bit ARM: what depends on the instruction set. The folder x86_64 has the same for x86-64. */
+#ifndef HAK_PROCESSOR_H
+#define HAK_PROCESSOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The C library's first version on this architecture, which names its oldest symbols. */
+#define PROCESSOR_FIRST_GLIBC "GLIBC_2.17"
+
+/* In a loop that waits for another thread. `isb` waits some 30 cycles, as `pause` does on x86-64; `yield` does nothing
+ * on processors without several threads a core. */
+static inline void processor_pause(void)
+{
+    __asm__ volatile("isb" : : : "memory");
+}
+
+/* The system counter, which the kernel lets programs read; its clock is fixed (1 GHz from Armv8.6 on, else less). */
+static inline uint64_t processor_ticks(void)
+{
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+}
+
+/* The architecture says so. */
+static inline bool processor_ticks_are_steady(void)
+{
+    return true;
+}
+
+/* The same counter around a piece of code: the barriers keep the code between the two readings. */
+static inline uint64_t processor_ticks_before(void)
+{
+    __asm__ volatile("isb" : : : "memory");
+    uint64_t ticks = processor_ticks();
+    __asm__ volatile("isb" : : : "memory");
+    return ticks;
+}
+static inline uint64_t processor_ticks_after(void)
+{
+    return processor_ticks_before();
+}
+
+/* What the kernel returns: a result, or -errno. */
+static inline long processor_system_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long call __asm__("x8") = number;
+    register long first __asm__("x0") = a;
+    register long second __asm__("x1") = b;
+    register long third __asm__("x2") = c;
+    register long fourth __asm__("x3") = d;
+    register long fifth __asm__("x4") = e;
+    register long sixth __asm__("x5") = f;
+    __asm__ volatile("svc #0"
+                     : "+r"(first)
+                     : "r"(call), "r"(second), "r"(third), "r"(fourth), "r"(fifth), "r"(sixth)
+                     : "memory", "cc");
+    return first;
+}
+
+#endif

@@ -1,0 +1,62 @@
+/* processor.h for x86-64: what depends on the instruction set. The folder aarch64 has the same for 64-bit ARM. */
+#ifndef HAK_PROCESSOR_H
+#define HAK_PROCESSOR_H
+
+#include <cpuid.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <x86intrin.h>
+
+/* The C library's first version on this architecture, which names its oldest symbols. */
+#define PROCESSOR_FIRST_GLIBC "GLIBC_2.2.5"
+
+/* In a loop that waits for another thread. */
+static inline void processor_pause(void)
+{
+    _mm_pause();
+}
+
+/* The time stamp counter. */
+static inline uint64_t processor_ticks(void)
+{
+    return __rdtsc();
+}
+
+/* Whether it runs at one rate on all processors and in their sleep. */
+static inline bool processor_ticks_are_steady(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(0x80000007u, &a, &b, &c, &d) && (d & (1u << 8));
+}
+
+/* The same counter around a piece of code: the fences keep the code between the two readings. */
+static inline uint64_t processor_ticks_before(void)
+{
+    _mm_lfence();
+    uint64_t ticks = __rdtsc();
+    _mm_lfence();
+    return ticks;
+}
+static inline uint64_t processor_ticks_after(void)
+{
+    unsigned processor;
+    uint64_t ticks = __rdtscp(&processor);
+    _mm_lfence();
+    return ticks;
+}
+
+/* What the kernel returns: a result, or -errno. */
+static inline long processor_system_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    long result;
+    register long fourth __asm__("r10") = d;
+    register long fifth __asm__("r8") = e;
+    register long sixth __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "0"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth), "r"(sixth)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+#endif
