@@ -23,7 +23,7 @@
 #define BUILD_CHECKS ""
 #endif
 #define EVENT_CAPACITY 16384
-#define FIRST_SHARD_ROWS (PAGE_BYTES / sizeof(struct telemetry_shard))
+#define FIRST_SHARD_ROWS (SMALLEST_PAGE_BYTES / sizeof(struct telemetry_shard))
 
 
 static struct lock settings_lock;

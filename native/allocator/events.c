@@ -22,8 +22,8 @@ static _Atomic int log_descriptor = -1; /* relaxed: a number, complete in itself
 static uint64_t log_cursor;
 static uint32_t grow_counts[ROUTE_GROUP_COUNT + 1], shrink_counts[ROUTE_GROUP_COUNT + 1];
 
-#define EVENTS_PER_PAGE (PAGE_BYTES / sizeof(struct hak_event))
-_Static_assert(PAGE_BYTES % sizeof(struct hak_event) == 0, "events do not straddle pages");
+#define EVENTS_PER_PAGE (SMALLEST_PAGE_BYTES / sizeof(struct hak_event))
+_Static_assert(SMALLEST_PAGE_BYTES % sizeof(struct hak_event) == 0, "events do not straddle pages");
 
 /* The ring's pages come one by one on its first lap; false once tmpfs has none left. */
 static bool is_slot_present(void)
@@ -31,7 +31,7 @@ static bool is_slot_present(void)
     uint64_t index = atomic_load_explicit(&control_block.header->event_head, memory_order_relaxed);
     if (LIKELY(index > control_block.event_mask || index % EVENTS_PER_PAGE != 0))
         return true;
-    return os_populate(&control_block.events[index], PAGE_BYTES);
+    return os_populate(&control_block.events[index], SMALLEST_PAGE_BYTES);
 }
 
 void event_append(const struct actor *actor, enum event_kind kind, enum event_cause cause, uint32_t item,

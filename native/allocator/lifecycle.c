@@ -11,6 +11,7 @@
 #include "registry.h"
 #include "superslab.h"
 #include "system_clock.h"
+#include "system_page.h"
 
 #include <pthread.h>
 
@@ -104,6 +105,7 @@ bool lifecycle_start(void)
         return false;
     is_starting = true;
     system_clock_start();
+    system_page_start();
     lock_acquire(&start_lock);
     bool done = lifecycle_is_started() || start_components();
     atomic_store_explicit(&is_started, done, memory_order_release);

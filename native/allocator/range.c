@@ -6,8 +6,7 @@
 #include "telemetry.h"
 
 #define TABLE_SLOT_BYTES (RANGE_MAX_BYTES / SLAB_BYTES * sizeof(uint16_t)) /* of the largest: class_of_slab */
-#define FIRST_BYTES ((size_t)128 << 20) /* of the range: a page of class_of_slab */
-_Static_assert(FIRST_BYTES / SLAB_BYTES * sizeof(uint16_t) == PAGE_BYTES, "tables grow by whole pages");
+#define FIRST_BYTES ((size_t)128 << 20) /* of the range: the smallest page of class_of_slab */
 _Static_assert(RANGE_MAX_BYTES / CHUNK_BYTES * sizeof(void *) <= TABLE_SLOT_BYTES, "it has a slot as well");
 
 /* It begins between 16 and 18 TiB: above what programs ask for by address. The system maps by itself from 127 TiB down,
@@ -16,6 +15,8 @@ _Static_assert(RANGE_MAX_BYTES / CHUNK_BYTES * sizeof(void *) <= TABLE_SLOT_BYTE
 #define ZONE_SPAN ((uintptr_t)0x01f000000000)
 /* Where that is taken (ThreadSanitizer has its shadow there): half a TiB. */
 #define ZONE_SECOND_CHOICE ((uintptr_t)0x008000000000)
+/* Where addresses end below that (64-bit ARM, 39 bits): an eighth of a TiB. */
+#define ZONE_THIRD_CHOICE ((uintptr_t)0x002000000000)
 
 struct range range;
 
@@ -85,7 +86,7 @@ static uintptr_t first_choice(void)
 
 void range_start(unsigned heaps)
 {
-    const uintptr_t choices[] = {first_choice(), ZONE_SECOND_CHOICE};
+    const uintptr_t choices[] = {first_choice(), ZONE_SECOND_CHOICE, ZONE_THIRD_CHOICE};
     heap_count = heaps;
     for (unsigned i = 0; i < sizeof choices / sizeof *choices; i++) {
         range.base = (char *)choices[i] + round_up(RANGE_TABLE_COUNT * TABLE_SLOT_BYTES, CHUNK_BYTES);

@@ -5,13 +5,14 @@
 #include "events.h"
 #include "lock.h"
 #include "os.h"
+#include "processor.h"
 #include "settings.h"
 #include "telemetry.h"
 
-/* Outside the range: 2^13 roots of 2^13 frames of 2^21 bytes cover the 47-bit user address space. */
+/* Outside the range: roots of 2^13 frames of 2^21 bytes cover the addresses that the system gives. */
 #define LEAF_BITS 13
 #define LEAF_ENTRIES (1u << LEAF_BITS)
-#define ROOT_ENTRIES (1u << LEAF_BITS)
+#define ROOT_ENTRIES (1u << (PROCESSOR_ADDRESS_BITS - CHUNK_SHIFT - LEAF_BITS))
 #define MAX_SEGMENTS 32
 
 struct leaf {
@@ -32,7 +33,7 @@ static struct chunk *free_chunks; /* linked through next */
 struct chunk *registry_find_outside(const void *address)
 {
     uintptr_t frame = (uintptr_t)address >> CHUNK_SHIFT;
-    if (frame >> (2 * LEAF_BITS))
+    if (frame >> LEAF_BITS >= ROOT_ENTRIES)
         return NULL;
     struct leaf *leaf = atomic_load_explicit(&root[frame >> LEAF_BITS], memory_order_acquire);
     if (!leaf)
@@ -47,7 +48,7 @@ static struct chunk *_Atomic *frame_word_locked(uintptr_t address)
     if (offset < range_bytes())
         return &registry_frames[offset >> CHUNK_SHIFT];
     uintptr_t frame = address >> CHUNK_SHIFT;
-    if (frame >> (2 * LEAF_BITS))
+    if (frame >> LEAF_BITS >= ROOT_ENTRIES)
         return NULL;
     struct leaf *leaf = atomic_load_explicit(&root[frame >> LEAF_BITS], memory_order_relaxed);
     if (!leaf) {

@@ -1,7 +1,7 @@
 /* registry.h: which chunk an address belongs to, and the store that chunk descriptors come from.
  *
  *   address -- inside the range --> chunk_of_frame[(address - base) >> 21]   (flat, one word a frame; range.h)
- *          '-- outside ----------> root[bits 47..34] -> leaf[bits 33..21]
+ *          '-- outside ----------> root[bits 34 and up] -> leaf[bits 33..21]
  *
  *   descriptors: segment 0 has registry.initial_entries, segment k as many as all before it; segments
  *   are mapped, never moved, copied or freed. Free descriptors are linked and taken again.

@@ -48,6 +48,7 @@ int reader_read(struct hak_reader *reader, void *target, uint64_t bytes, uint64_
         bytes -= (uint64_t)got;
         offset += (uint64_t)got;
     }
+    atomic_thread_fence(memory_order_seq_cst); /* the kernel loaded for this thread: before what it loads next */
     return HAK_OK;
 }
 

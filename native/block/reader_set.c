@@ -243,6 +243,7 @@ static int fail_write(const struct hak_reader *reader, char *error)
 static int write_at(struct hak_reader *reader, const void *source, size_t bytes, uint64_t offset, char *error)
 {
     ssize_t written;
+    atomic_thread_fence(memory_order_seq_cst); /* the kernel stores for this thread: after what it stored before */
     do
         written = pwrite(reader->descriptor, source, bytes, (off_t)offset);
     while (written < 0 && errno == EINTR);

@@ -116,6 +116,7 @@ static uint32_t list_ranges(struct hak_range *ranges, uint64_t data_offset, cons
 
 int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec)
 {
+    system_page_start();
     memset(block, 0, sizeof *block);
     if ((spec->event_capacity & (spec->event_capacity - 1)) != 0)
         return -1;

@@ -25,9 +25,10 @@
  *
  * Memory orders of the words that change:
  *   requested slot    the inactive one is written by a setter that holds the OFD lock, by pwrite; then
- *   generation        by the setter, one aligned word, by a further pwrite (in this order on x86-64);
- *                     publisher and readers load acquire, copy with acquire loads, recheck: no
- *                     stand-alone fence is needed, and a word seen half-written fails the recheck
+ *   generation        by the setter, one aligned word, by a further pwrite, with a full fence between
+ *                     the two: the kernel's stores keep this order on every processor; the publisher
+ *                     loads acquire, copies with acquire loads, rechecks; readers use pread, with a full
+ *                     fence after each; a word seen half-written fails the recheck
  *   setter            relaxed, before the generation it names; 0: nobody said
  *   effective         by the publisher, while the top bit of effective_generation is set; then
  *   effective_generation  store release (readers load acquire, copy, recheck)

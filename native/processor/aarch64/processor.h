@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Addresses that the system gives a program lie below 2^this, unless it asks for higher ones; with some kernels below
+ * 2^39 or 2^42. */
+#define PROCESSOR_ADDRESS_BITS 48
 /* The C library's first version on this architecture, which names its oldest symbols. */
 #define PROCESSOR_FIRST_GLIBC "GLIBC_2.17"
 

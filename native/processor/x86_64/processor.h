@@ -5,21 +5,22 @@
 #include <cpuid.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <x86intrin.h>
 
+/* Addresses that the system gives a program lie below 2^this, unless it asks for higher ones. */
+#define PROCESSOR_ADDRESS_BITS 47
 /* The C library's first version on this architecture, which names its oldest symbols. */
 #define PROCESSOR_FIRST_GLIBC "GLIBC_2.2.5"
 
 /* In a loop that waits for another thread. */
 static inline void processor_pause(void)
 {
-    _mm_pause();
+    __builtin_ia32_pause();
 }
 
 /* The time stamp counter. */
 static inline uint64_t processor_ticks(void)
 {
-    return __rdtsc();
+    return __builtin_ia32_rdtsc();
 }
 
 /* Whether it runs at one rate on all processors and in their sleep. */
@@ -32,16 +33,16 @@ static inline bool processor_ticks_are_steady(void)
 /* The same counter around a piece of code: the fences keep the code between the two readings. */
 static inline uint64_t processor_ticks_before(void)
 {
-    _mm_lfence();
-    uint64_t ticks = __rdtsc();
-    _mm_lfence();
+    __builtin_ia32_lfence();
+    uint64_t ticks = __builtin_ia32_rdtsc();
+    __builtin_ia32_lfence();
     return ticks;
 }
 static inline uint64_t processor_ticks_after(void)
 {
     unsigned processor;
-    uint64_t ticks = __rdtscp(&processor);
-    _mm_lfence();
+    uint64_t ticks = __builtin_ia32_rdtscp(&processor);
+    __builtin_ia32_lfence();
     return ticks;
 }
 
