@@ -149,7 +149,7 @@ test-packages: ## (part of test) See to the Debian packages that the tests need.
 	@scripts/debian_packages.sh test
 
 .PHONY: check-packages
-check-packages: ## (part of check) See to clang and its sanitizers, too.
+check-packages: ## (part of check) See to clang with its sanitizers, a cross compiler and qemu, too.
 	@scripts/debian_packages.sh check
 
 .PHONY: test-programs
@@ -187,6 +187,10 @@ stress: check-packages setup ## Run stress tests of the allocator and the agent,
 
 # Seconds for each of the four targets, two at a time. FUZZ_KEEP=--keep makes the kept corpus anew.
 FUZZ_SECONDS ?= 10
+.PHONY: arm64
+arm64: check-packages setup ## Build for 64-bit ARM and run the native tests and workloads under qemu.
+	@scripts/arm64.sh
+
 .PHONY: fuzz
 fuzz: check-packages setup ## Fuzz allocator and readers from the kept corpus; FUZZ_SECONDS=600 for more.
 	@cmake -S native -B build/fuzz -G Ninja -DCMAKE_C_COMPILER=clang -DHAKMEM_FUZZERS=ON \
@@ -206,7 +210,7 @@ soak: soak-packages setup test-programs ## The long forms of the tests of reliab
 
 # The tests come last: their summary is the last line.
 .PHONY: check
-check: check-packages lint types front layers docs-check compilers stress fuzz test ## All of the above: lint to test.
+check: check-packages lint types front layers docs-check compilers arm64 stress fuzz test ## All of the above: lint to test.
 
 # --- upkeep ----------------------------------------------------------------------------------------
 

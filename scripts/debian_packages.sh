@@ -69,6 +69,9 @@ need_test() {
 need_check() {
     need clang has_command clang
     need libclang-rt-dev has_sanitizers
+    need gcc-aarch64-linux-gnu has_command aarch64-linux-gnu-gcc
+    need libc6-dev-arm64-cross test -e /usr/aarch64-linux-gnu/include/stdlib.h
+    need qemu-user has_command qemu-aarch64
 }
 
 # CPython's own tests, for the system's Python; Redis's are in Tcl and come as a source package.
