@@ -58,6 +58,10 @@ test("formats of export and names of their files are those that the kernel tells
   assert.equal(form.hidden, false);
   page().enter(format, "stone", "change");
   assert.equal(file.value, "pond.stone");
+  // Another allocator was chosen: its name stands in the suggestion.
+  const formats = [["leaf", "a leaf"], ["stone", "a stone"]].map(([name, label]) => ({ name, label, file_name: `sea.${name}` }));
+  page().tell({ formats });
+  assert.equal(file.value, "sea.stone");
   page().enter(file, "mine.stone", "input");
   page().enter(format, "leaf", "change");
   assert.equal(file.value, "mine.stone");
