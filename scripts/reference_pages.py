@@ -89,6 +89,10 @@ def write_tunables(blocks: Sequence[ControlBlock]) -> str:
                 f"### {group}",
                 _write_table(("tunable", "default", "range", "takes effect", "what it does"), rows),
             ]
+        if block.actions:
+            asked = [(f"`{action.name}`", action.help) for action in block.actions.values()]
+            parts += ["### Actions", "`workbench do` asks for these:"]
+            parts.append(_write_table(("action", "what it does"), asked))
         if block.constraints:
             parts += ["### Constraints", "A set of values must keep these relations:"]
             parts.append("\n".join(f"- `{constraint}`" for constraint in block.constraints))

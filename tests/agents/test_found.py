@@ -201,3 +201,20 @@ def test_an_allocator_that_it_does_not_know_is_named(tmp_path: Path) -> None:
     assert say(f"{AGENT}:{library}", str(program)) == (
         f"workbench-agent: malloc itself is not tuned: malloc comes from {library}\n"
     )
+
+
+def test_an_allocator_that_was_updated_meanwhile_is_the_one_that_runs(tmp_path: Path) -> None:
+    installed = get_allocator("jemalloc").library
+    assert installed is not None
+    library = tmp_path / "libjemalloc.so.2"
+    library.write_bytes(installed.read_bytes())
+    preloads = f"{library}:{AGENT}"
+    with run_evaluator("jemalloc", "jemalloc", LD_PRELOAD=preloads, HAKMEM_AGENT="on-demand") as program:
+        library.unlink()
+        library.write_text("a later version")
+        program.tell("library.hak_agent_start()")
+        with program.open() as block:
+            assert block.info.build.startswith("jemalloc 5.")
+            assert block.info.serves_malloc
+            block.set({"arenas.dirty_decay_ms": 64})
+            assert block.effective().values["arenas.dirty_decay_ms"] == 64
