@@ -1,4 +1,4 @@
-/* altered.c: whose pages were changed; pages mapped anew. */
+/* altered.c: notes the blocks whose pages were changed, and maps their pages anew. */
 #include "altered.h"
 
 #include "os.h"
@@ -6,7 +6,8 @@
 #include "size_class.h"
 #include "superslab.h"
 
-/* Returns where the slab's span ends. No block of less than a page has a whole page of its own. */
+/* Notes the slab, unless its blocks are smaller than a page and so have no whole page of their own. Returns the end of its
+ * span. */
 static uintptr_t note_slab(struct chunk *chunk, const void *address)
 {
     struct slab *slab = slab_of(chunk, address);
@@ -28,7 +29,7 @@ static uintptr_t note_chunk(struct chunk *chunk, const void *address)
     return (uintptr_t)chunk->base + (size_t)chunk->frames * CHUNK_BYTES;
 }
 
-/* Of what lies outside the range only the chunk is looked at where the call begins. */
+/* Outside the range, only the chunk at `start` is noted. */
 void altered_note(const void *start, size_t bytes)
 {
     uintptr_t address = (uintptr_t)start, end = address + bytes;

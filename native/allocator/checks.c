@@ -1,4 +1,4 @@
-/* checks.c: one line that says what an address is, then abort, without the allocator's help. */
+/* checks.c: prints one line that says what an address is, and aborts, without allocating. */
 #include "checks.h"
 
 #include "chunk.h"
@@ -34,7 +34,8 @@ static const char *describe(enum event_cause cause)
     }
 }
 
-/* One line of /proc/self/maps that covers `address`, cut to what names it; false: none does. */
+/* Finds the line of /proc/self/maps that covers `address`: the start of the mapping, and its name. Returns false if there
+ * is none. */
 static bool find_mapping(uintptr_t address, uintptr_t *start, char *name, size_t capacity)
 {
     int descriptor = (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
@@ -78,7 +79,8 @@ static int describe_foreign(char *text, const void *address)
     return snprintf(text, TEXT_BYTES, "it is in %s", *name ? name : "memory mapped by others");
 }
 
-/* What an address belongs to. Reads descriptors without their locks: for a last line, near enough. */
+/* Says what an address belongs to. It reads descriptors without locks: the process is about to abort, and a wrong word in
+ * the message does little harm. */
 static int describe_address(char *text, const void *address)
 {
     const struct chunk *chunk = control_block.header ? registry_find(address) : NULL;

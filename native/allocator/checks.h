@@ -1,12 +1,12 @@
-/* checks.h: what happens when a check fails (tunables check.level, check.action). */
+/* checks.h: called when a check fails (tunables check.level and check.action). */
 #ifndef HAK_CHECKS_H
 #define HAK_CHECKS_H
 
 #include "base.h"
 #include "events.h"
 
-/* `call` got `address`, which is wrong in the way `cause` says. Counts it and leaves an event; then,
- * at check.action abort, prints one line and aborts; at refuse returns, and the call does nothing.
+/* Reports that `call` got a wrong `address`; `cause` says what is wrong. It counts the failure and appends an event. If
+ * check.action is abort, it then prints one line and aborts; if it is refuse, it returns, and the call does nothing.
  * At check.level 0 it returns at once. */
 COLD void check_failed(const struct actor *actor, const char *call, const void *address, enum event_cause cause);
 

@@ -1,5 +1,5 @@
-/* clock.h: what drives windows and delays (tunable clock.mode): time, or the acting thread's count of
- * operations (1000 a ms), which makes a single-threaded run the same event for event. */
+/* clock.h: the clock of all windows and delays (tunable clock.mode). It is time, or the acting thread's count of
+ * operations (1000 for each ms), with which a single-threaded run repeats exactly, event for event. */
 #ifndef HAK_CLOCK_H
 #define HAK_CLOCK_H
 
@@ -8,7 +8,7 @@
 
 #define OPERATIONS_PER_MS 1000
 
-/* Low 32 bits of a count of milliseconds; compare by difference only. */
+/* The low 32 bits of a count of milliseconds. Two of them are compared by their difference. */
 static inline uint32_t clock_now_ms(const struct actor *actor)
 {
     if (SETTING(clock_mode) == CLOCK_OPERATIONS)
@@ -16,8 +16,8 @@ static inline uint32_t clock_now_ms(const struct actor *actor)
     return (uint32_t)os_now_coarse_ms();
 }
 
-/* Whether *last_ms (0: never) is at least `period_ms` ago; it is now then. Relaxed, and by one thread in most cases:
- * once more or less does no harm. */
+/* Returns whether *last_ms is at least `period_ms` ago, or 0 (never), and if so sets it to now_ms. If several threads call
+ * at once, only one of them gets true. Relaxed. */
 static inline bool clock_is_due(_Atomic uint32_t *last_ms, uint32_t now_ms, int64_t period_ms)
 {
     uint32_t last = atomic_load_explicit(last_ms, memory_order_relaxed);

@@ -1,4 +1,4 @@
-/* control.c: the descriptors of the allocator's control block, from the tables, and adoption. */
+/* control.c: makes the descriptors of the allocator's control block from the tables, and adopts settings. */
 #include "control.h"
 
 #include "events.h"
@@ -27,12 +27,12 @@
 
 
 static struct lock settings_lock;
-static _Atomic uint64_t current_generation; /* of `settings`; store release under settings_lock */
+static _Atomic uint64_t current_generation; /* the generation in `settings`; store release under settings_lock */
 
 static struct {
-    _Atomic uint64_t asked; /* store under settings_lock, relaxed: who missed it sees a newer generation */
-    _Atomic uint64_t begun; /* CAS by who does it, relaxed */
-    uint64_t done;          /* under settings_lock */
+    _Atomic uint64_t asked; /* how often it was asked for; stored relaxed under settings_lock */
+    _Atomic uint64_t begun; /* the value of `asked` when it last began; changed by a relaxed CAS of the thread that begins */
+    uint64_t done;          /* the value of `asked` for which it was last done; under settings_lock */
 } actions[ACTION_COUNT];
 
 enum axis { AXIS_CLASS, AXIS_THREAD, AXIS_SHARD, AXIS_TIER, AXIS_ACTION, AXIS_COUNT };
@@ -141,8 +141,8 @@ static uint32_t metric_index(const char *name)
     __builtin_trap(); /* telemetry.def names an operand that it does not define */
 }
 
-/* What the tables cannot say at compile time: environment names, defaults of an exported header,
- * operand indices. */
+/* Fills in what the tables cannot say at compile time: names of environment variables, defaults of an exported header,
+ * and indices of operands. */
 static void complete_descriptors(void)
 {
     for (size_t i = 0; i < TUNABLE_COUNT; i++) {
@@ -226,12 +226,12 @@ void control_after_fork(void)
 
 void control_stop(void)
 {
-    event_log_flush(); /* what came since the last upkeep */
-    if (!os_is_confined()) /* it asks for the number of the process */
+    event_log_flush(); /* prints the events since the last upkeep */
+    if (!os_is_confined()) /* hak_block_end asks the system for the process's pid */
         hak_block_end(&control_block);
 }
 
-/* Under settings_lock: what the allocator acts on, and what it has done. */
+/* Publishes the settings in force and the counts of actions done. Called under settings_lock. */
 static void publish_effective(uint64_t generation)
 {
     double values[CONTROL_VALUE_COUNT];

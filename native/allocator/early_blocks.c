@@ -1,11 +1,11 @@
-/* early_blocks.c: a buffer that is only ever handed out. */
+/* early_blocks.c: a fixed buffer from which blocks are taken and never given back. */
 #include "early_blocks.h"
 
 #define BUFFER_BYTES ((size_t)64 * 1024)
-#define HEADER_BYTES 16 /* the block's size, right before it */
+#define HEADER_BYTES 16 /* room for the block's size, which stands right before the block */
 
 static _Alignas(64) char buffer[BUFFER_BYTES];
-static _Atomic size_t used; /* relaxed: a count; blocks reach other threads through something stronger */
+static _Atomic size_t used; /* relaxed: a count; a block reaches another thread through a stronger order */
 
 void *early_blocks_take(size_t alignment, size_t bytes)
 {

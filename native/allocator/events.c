@@ -1,4 +1,4 @@
-/* events.c: the allocator's end of the event ring, and the published log lines printed from it. */
+/* events.c: appends the allocator's events to the ring, and prints log lines from it. */
 #include "events.h"
 
 #include "clock.h"
@@ -16,16 +16,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Guards what follows; only ever tried, so a printer never waits for another. */
+/* Guards the variables below. No thread waits for it. */
 static struct lock log_lock;
-static _Atomic int log_descriptor = -1; /* relaxed: a number, complete in itself */
+static _Atomic int log_descriptor = -1; /* relaxed: no other data depends on it */
 static uint64_t log_cursor;
 static uint32_t grow_counts[ROUTE_GROUP_COUNT + 1], shrink_counts[ROUTE_GROUP_COUNT + 1];
 
 #define EVENTS_PER_PAGE (SMALLEST_PAGE_BYTES / sizeof(struct hak_event))
 _Static_assert(SMALLEST_PAGE_BYTES % sizeof(struct hak_event) == 0, "events do not straddle pages");
 
-/* The ring's pages come one by one on its first lap; false once tmpfs has none left. */
+/* On the first lap, makes each page of the ring present before it is written. Returns false if tmpfs has no page left. */
 static bool is_slot_present(void)
 {
     uint64_t index = atomic_load_explicit(&control_block.header->event_head, memory_order_relaxed);
@@ -90,7 +90,8 @@ void event_log_after_fork(void)
     log_cursor = 0; /* the child's ring starts empty */
 }
 
-/* snprintf of integers and one-place decimals does not allocate in glibc. Returns the length. */
+/* Writes the log line of an event and returns its length, or 0 if the event has none. glibc's snprintf does not allocate
+ * for integers and decimals with one place. */
 static int format_line(char *line, size_t capacity, const struct hak_event *event)
 {
     unsigned old_value = (unsigned)event->old_value, new_value = (unsigned)event->new_value;
@@ -120,7 +121,7 @@ static int format_line(char *line, size_t capacity, const struct hak_event *even
     }
 }
 
-/* A copy of a complete event; false if it was overwritten meanwhile. Word by word, as it is written. */
+/* Copies a complete event, word by word, as it is written. Returns false if it was overwritten meanwhile. */
 static bool read_event(struct hak_event *slot, uint64_t complete, struct hak_event *copy)
 {
     if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != complete)
@@ -129,7 +130,7 @@ static bool read_event(struct hak_event *slot, uint64_t complete, struct hak_eve
     const shared_word *from = (const shared_word *)slot;
     shared_word *to = (shared_word *)copy;
     for (size_t word = 1; word < sizeof *slot / sizeof *from; word++)
-        to[word] = __atomic_load_n(&from[word], __ATOMIC_ACQUIRE); /* acquire: before the second look */
+        to[word] = __atomic_load_n(&from[word], __ATOMIC_ACQUIRE); /* acquire keeps the second look behind it */
     return atomic_load_explicit(&slot->sequence, memory_order_relaxed) == complete;
 }
 
@@ -180,7 +181,7 @@ void event_log_flush(void)
         struct hak_event *slot = &control_block.events[log_cursor & control_block.event_mask];
         uint64_t complete = 2 * log_cursor + 2;
         if (atomic_load_explicit(&slot->sequence, memory_order_acquire) < complete)
-            break; /* being written: next time */
+            break; /* it is being written, and printed next time */
         struct hak_event event;
         if (!read_event(slot, complete, &event))
             continue; /* overwritten */

@@ -1,4 +1,4 @@
-/* frames.c: two bitmaps over the range: taken, kept. */
+/* frames.c: two bitmaps over the range, `taken` and `kept` (drawing in frames.h). */
 #include "frames.h"
 
 #include "lock.h"
@@ -10,8 +10,8 @@
 #define NO_FRAME UINT32_MAX
 
 static struct lock frames_lock;
-static uint64_t taken[FRAME_COUNT / 64], kept[FRAME_COUNT / 64]; /* a bit a frame */
-static uint32_t frame_limit = FRAME_COUNT; /* none is taken from here on */
+static uint64_t taken[FRAME_COUNT / 64], kept[FRAME_COUNT / 64]; /* one bit for each frame */
+static uint32_t frame_limit = FRAME_COUNT; /* the first frame that must not be taken */
 static uint32_t search_from;               /* no frame below this is free */
 static uint32_t kept_count;
 
@@ -30,7 +30,7 @@ static void set_run(uint64_t *bitmap, uint32_t first, uint32_t count, bool value
     }
 }
 
-/* The first run of bits that are `value`, from `from` on, of frames aligned so. */
+/* Returns the first frame, from `from` on, of an aligned run of `count` frames whose bits are `value`, or NO_FRAME. */
 static uint32_t find_run(const uint64_t *bitmap, bool value, uint32_t from, uint32_t count, uint32_t alignment_frames)
 {
     uintptr_t base_frame = (uintptr_t)range.base / CHUNK_BYTES;
@@ -81,7 +81,8 @@ static void untake(uint32_t first, uint32_t count)
     lock_release(&frames_lock);
 }
 
-/* Maps a run that is taken; false: no memory, or another's mapping is there, and it is free again. */
+/* Maps a run that is marked as taken. Returns false, with the run free again, if there is no memory or if something else is
+ * mapped there. */
 static bool map_run(uint32_t first, uint32_t count)
 {
     enum os_placing placing = os_map_at(frame_address(first), (size_t)count * CHUNK_BYTES);
@@ -96,7 +97,8 @@ static bool map_run(uint32_t first, uint32_t count)
     return false;
 }
 
-/* A kept run needs no mapping: *is_mapped. */
+/* Takes a run, if possible a kept one. Then *is_mapped is true and the run need not be mapped. Returns its first frame, or
+ * NO_FRAME. */
 static uint32_t take_run_locked(uint32_t count, uint32_t alignment_frames, bool *is_mapped)
 {
     uint32_t first = kept_count ? find_run(kept, true, 0, count, alignment_frames) : NO_FRAME;
@@ -113,7 +115,8 @@ static uint32_t take_run_locked(uint32_t count, uint32_t alignment_frames, bool 
     return first;
 }
 
-/* What the system places by itself lies in the zone only where nothing else is left. The range must not grow over it. */
+/* A mapping that the system placed by itself lies in the zone only if no other addresses are left. Then the range must not
+ * grow over it. Returns false if the mapping lies inside the range already. */
 static bool keep_out_of_range(const char *base)
 {
     size_t offset = range_offset(base);
@@ -179,7 +182,7 @@ void frames_release(char *base, uint32_t count)
     bool is_inside = range_holds(base), is_unmapped = os_unmap(base, bytes);
     if (is_inside && is_unmapped) {
         untake(frame_of(base), count);
-    } else if (!is_unmapped && os_purge(base, bytes) && is_inside) { /* else it is lost */
+    } else if (!is_unmapped && os_purge(base, bytes) && is_inside) { /* otherwise the run is never used again */
         lock_acquire(&frames_lock);
         set_run(kept, frame_of(base), count, true);
         kept_count += count;

@@ -1,4 +1,4 @@
-/* heap.c: routes requests, recognises pointers, keeps the rules of the C library's allocation calls. */
+/* heap.c: routes requests, recognises pointers, and keeps the rules of the C library's allocation calls. */
 #include "heap.h"
 
 #include "altered.h"
@@ -24,13 +24,13 @@
 #include <errno.h>
 #include <string.h>
 
-/* Counts of threads without a cache; written by several, so only roughly right. */
+/* Where threads without a cache count. Several of them may write at once, so the counts are only roughly right. */
 static struct telemetry_thread_class no_row;
 
 COLD void heap_make_process_known(void)
 {
     if (locks_held)
-        return; /* a signal handler interrupted a change and allocates: what it changes is not looked at */
+        return; /* a signal handler that interrupted a change allocates: structures may be half changed */
     uint32_t state = os_process_state();
     if ((state == PROCESS_UNKNOWN || state == PROCESS_FORKED) &&
         atomic_compare_exchange_strong_explicit(os_process_word, &state, PROCESS_CHANGING, memory_order_acquire,
@@ -41,10 +41,10 @@ COLD void heap_make_process_known(void)
             purger_forget();
     }
     while (os_process_state() != PROCESS_KNOWN)
-        processor_pause(); /* another thread of the child is at it */
+        processor_pause(); /* until another thread of the child has done it */
 }
 
-/* Where every slow path begins. */
+/* Every slow path begins here. */
 static struct tls_cache *attach(void)
 {
     heap_look_at_process();
@@ -101,7 +101,7 @@ static void *allocate_big(struct tls_cache *cache, size_t bytes, size_t alignmen
     return big_cache_allocate(actor_of(cache), bytes, alignment, call_site_id(call_site), is_zeroed);
 }
 
-/* A class of the tiny path that has no memory: the pool, unless the route forbids it. */
+/* Called if a tiny class has no memory: tries a mid-size class and the L2.5 pool, unless the route forbids it. */
 static void *allocate_fallback(struct tls_cache *cache, unsigned class_index, bool *is_zeroed)
 {
     unsigned group = size_classes[class_index].group;
@@ -111,7 +111,7 @@ static void *allocate_fallback(struct tls_cache *cache, unsigned class_index, bo
     return block ? block : allocate_l25(cache, MID_MAX_BYTES + 1, 1, is_zeroed);
 }
 
-/* Before the start is over: only for who re-enters it. */
+/* Serves a thread that re-enters the start of the allocator. */
 static COLD void *allocate_early(size_t alignment, size_t bytes)
 {
     return lifecycle_is_starting() ? early_blocks_take(alignment, bytes) : NULL;
@@ -122,7 +122,7 @@ static unsigned mid_class(size_t bytes)
     return class_of_key(mid_class_table[(bytes - 1) / MID_STEP_BYTES]);
 }
 
-/* Any request without an alignment of its own. */
+/* Serves a request without an alignment. */
 static void *try_allocate(struct tls_cache *cache, size_t bytes, void *call_site, bool *is_zeroed)
 {
     *is_zeroed = false;
@@ -139,9 +139,9 @@ static void *try_allocate(struct tls_cache *cache, size_t bytes, void *call_site
     return allocate_big(cache, bytes, 1, call_site, is_zeroed);
 }
 
-/* What other caches keep may be what is missing: under a limit of the address space, or near that of the memory
- * cgroup, a chunk that waits to be purged is memory that another component cannot have. False: it is no use to try
- * again. True: memory_limit_resume must follow the second try. */
+/* Gives idle memory back after an allocation failed: under a limit of the address space, or near that of the memory
+ * cgroup, a component cannot get the memory that another component keeps idle. Returns false if a second try is no use.
+ * If it returns true, memory_limit_resume must follow the second try. */
 static bool reclaim(size_t bytes)
 {
     if (bytes > PTRDIFF_MAX || !lifecycle_is_started())
@@ -165,7 +165,7 @@ static void *allocate(struct tls_cache *cache, size_t bytes, void *call_site, bo
     return block;
 }
 
-/* For what outgrew its block, and is likely to go on growing. */
+/* For a block that has outgrown its place and is likely to grow again. */
 static void *allocate_growing(struct tls_cache *cache, size_t bytes, void *call_site)
 {
     bool is_zeroed;
@@ -235,13 +235,13 @@ void *heap_calloc(size_t count, size_t bytes, void *call_site)
     return block;
 }
 
-/* ---- whose block is it ---------------------------------------------------------------------- */
+/* ---- the component of a block ------------------------------------------------------------------- */
 
 enum block_kind { BLOCK_NONE, BLOCK_EARLY, BLOCK_CLASS, BLOCK_L25, BLOCK_BIG };
 
 struct block_info {
     enum block_kind kind;
-    enum event_cause problem; /* if NONE: why it is no block */
+    enum event_cause problem; /* for BLOCK_NONE: why the pointer is not a block */
     struct chunk *chunk;
     struct slab *slab;
     size_t usable_bytes;
@@ -280,7 +280,7 @@ static struct block_info find_block(const void *block)
     return (struct block_info){.kind = BLOCK_L25, .chunk = chunk, .slab = slab, .usable_bytes = l25_pool_block_bytes(slab)};
 }
 
-/* As find_block, but a block that is known to be free is none. */
+/* The same as find_block, but returns BLOCK_NONE for a block that is known to be free. */
 static struct block_info find_live_block(const struct tls_cache *cache, const void *block)
 {
     struct block_info info = find_block(block);
@@ -294,12 +294,12 @@ static struct block_info find_live_block(const struct tls_cache *cache, const vo
     return is_free ? no_block(CAUSE_DOUBLE_FREE) : info;
 }
 
-/* False: it is known to be free. */
+/* Returns false if the block is known to be free. */
 static bool free_class_block(struct tls_cache *cache, const struct block_info *info, void *block)
 {
     unsigned class_index = info->slab->class_index;
     if (UNLIKELY(slab_is_altered(info->slab)) && !altered_renew(block, info->usable_bytes))
-        return true; /* lost: nobody must have it */
+        return true; /* its pages cannot be used again, so the block is never handed out again */
     if (LIKELY(cache->is_real)) {
         tls_cache_see_range(cache);
         if (UNLIKELY(cache->check_level >= 3) && !integrity_note_free(info->chunk, block))
@@ -413,8 +413,8 @@ void *heap_reallocarray(void *block, size_t count, size_t bytes, void *call_site
     return heap_realloc(block, total, call_site);
 }
 
-/* The smallest class of at least `bytes`, a multiple of the alignment up to 32 KiB, whose every block is aligned.
- * Four classes a doubling: it is at most three beyond the one that serves so many bytes. */
+/* Returns the smallest class of at least `bytes` whose blocks are all aligned. `bytes` is a multiple of the alignment, up
+ * to 32 KiB. There are four classes in each doubling, so it is at most three classes above the one for `bytes`. */
 static unsigned aligned_class(size_t alignment, size_t bytes)
 {
     unsigned class_index = bytes <= TINY_MAX_BYTES
@@ -435,11 +435,11 @@ static void *try_memalign(struct tls_cache *cache, size_t alignment, size_t byte
         return allocate_class(cache, aligned_class(alignment, round_up(at_least, alignment)));
     if (at_least <= L25_MAX_BYTES)
         return allocate_l25(cache, at_least, alignment, &is_zeroed);
-    /* Of a wide alignment the block's own bytes are mapped, no more. */
+    /* A wide alignment costs no memory: only the block's own bytes are mapped. */
     return allocate_big(cache, bytes > L25_MAX_BYTES ? bytes : L25_MAX_BYTES + 1, alignment, call_site, &is_zeroed);
 }
 
-/* As glibc's memalign: up to a power of two that its blocks have at least. */
+/* Rounds the alignment up to a power of two of at least 16, as glibc's memalign does. */
 static COLD void *allocate_oddly_aligned(size_t alignment, size_t bytes, void *call_site)
 {
     if (alignment > PTRDIFF_MAX) {

@@ -1,4 +1,4 @@
-/* heap_upkeep.c: purging, trimming, validity, fork: calls of every component, in the order that their locks ask for. */
+/* heap_upkeep.c: purging, trimming, checking and forking, which call every component in the order of the locks. */
 #include "heap_upkeep.h"
 
 #include "big_cache.h"
@@ -22,10 +22,10 @@ static const struct actor *actor_of(const struct tls_cache *cache)
     return cache->is_real ? &cache->actor : NULL;
 }
 
-static _Atomic uint64_t applied_generation; /* of settings, by the pools; relaxed */
-static _Atomic uint32_t last_purge_ms;      /* relaxed: a purge more or less does no harm */
+static _Atomic uint64_t applied_generation; /* the generation of settings that the pools have adopted; relaxed */
+static _Atomic uint32_t last_purge_ms;      /* relaxed: one purge more or less does no harm */
 
-/* One thread purges for all, ten times a second at most. */
+/* Purges are due at most ten times a second, for all threads together. */
 static bool is_purge_due(uint32_t now_ms)
 {
     if (SETTING(ss_purge_delay_ms) == 0)
@@ -37,7 +37,7 @@ static size_t purge_all(const struct actor *actor)
 {
     uint32_t now_ms = clock_now_ms(actor);
     size_t purged = central_purge(actor, now_ms, true) + big_cache_purge(actor, now_ms, true);
-    l25_pool_purge(actor, now_ms, true); /* to chunks, whose bytes are counted next */
+    l25_pool_purge(actor, now_ms, true); /* releases slabs to chunks, whose purge counts the bytes */
     return purged + superslab_purge(actor, now_ms, true);
 }
 
@@ -47,7 +47,8 @@ static void give_blocks_home(const struct actor *actor)
     central_drain_all(actor);
 }
 
-/* What other processes ask for. The thread has adopted the settings, and with them drained its own bins. */
+/* Does the actions that other processes ask for. The thread has adopted the settings, and drained its own bins if that was
+ * asked for. */
 static void act(struct tls_cache *cache)
 {
     const struct actor *actor = actor_of(cache);

@@ -1,4 +1,4 @@
-/* integrity.c: bits of free blocks; links of blocks on their way to another heap. */
+/* integrity.c: keeps the bits of free blocks, and checks the links of blocks on their way to another heap. */
 #include "integrity.h"
 
 #include "checks.h"
@@ -10,14 +10,14 @@
 #define BITS_PER_SLAB (SLAB_BYTES >> GRAIN_SHIFT)
 #define BITS_PER_CHUNK (CHUNK_BYTES >> GRAIN_SHIFT)
 
-static _Atomic bool is_any_bit_set; /* relaxed: a thread that sets one reads it itself; others need no bit at once */
+static _Atomic bool is_any_bit_set; /* relaxed: a thread that sets a bit sees it; other threads may see it later */
 
 static size_t bit_of(const struct chunk *chunk, const void *block)
 {
     return (size_t)((const char *)block - chunk->base) >> GRAIN_SHIFT;
 }
 
-/* The words of a chunk, mapped at first use; NULL: no memory, and nothing is known of its blocks. */
+/* Returns the bits of a chunk, which are mapped at first use, or NULL if there is no memory for them. */
 static _Atomic uint64_t *words_of(struct chunk *chunk)
 {
     _Atomic uint64_t *words = atomic_load_explicit(&chunk->free_bits, memory_order_acquire);
@@ -74,14 +74,14 @@ static bool is_block_of(const struct slab *slab, const char *start, const void *
     return offset < class->span_blocks * (size_t)class->bytes && offset % class->bytes == 0;
 }
 
-/* CAUSE_NONE: a block of the class, as far as can be told. */
+/* Returns CAUSE_NONE if this is a block of the class, as far as can be told. */
 static enum event_cause examine(struct chunk *chunk, unsigned class_index, const void *block)
 {
     if (!chunk || chunk_kind(chunk) != CHUNK_SLABS)
         return CAUSE_FOREIGN;
     struct slab *slab = slab_of(chunk, block);
     if (slab->state != SLAB_CLASS || slab->class_index != class_index)
-        return CAUSE_DOUBLE_FREE; /* its slab went meanwhile: no block of it was out */
+        return CAUSE_DOUBLE_FREE; /* its slab was released meanwhile, so the block was free already */
     return is_block_of(slab, slab_start(slab), block) ? CAUSE_NONE : CAUSE_MISALIGNED;
 }
 

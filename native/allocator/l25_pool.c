@@ -1,4 +1,4 @@
-/* l25_pool.c: which shard serves a thread, and when there are more shards or fewer. */
+/* l25_pool.c: which shard serves a thread, and how many shards there are. */
 #include "l25_pool.h"
 
 #include "altered.h"
@@ -13,20 +13,20 @@
 
 #define STEAL_MAX_BLOCKS 8
 #define STEAL_MAX_BYTES ((size_t)2 << 20)
-#define SURPLUS_BLOCKS 8      /* given back at once by a free, so that none takes long */
+#define SURPLUS_BLOCKS 8      /* a free gives back at most so many blocks, so that no free takes long */
 #define UNEARNED_BYTES (UINT64_C(2) << 20) /* idle bytes that a shard keeps in any case (retention.h) */
-#define CONTENTION_SAMPLE 100 /* operations below which a share of failed trylocks says nothing */
+#define CONTENTION_SAMPLE 100 /* with fewer operations, the share of failed trylocks says nothing */
 
-static _Atomic uint32_t shard_count;   /* in use; store release after the shards are ready */
-static _Atomic uint32_t highest_count; /* ever in use: where blocks may be */
-/* Taken before any shard's lock. Guards the number of shards and the window's start. */
+static _Atomic uint32_t shard_count;   /* number in use; store release after the shards are ready */
+static _Atomic uint32_t highest_count; /* the highest number ever in use: shards below it may hold blocks */
+/* Guards the number of shards and the window's start. It is taken before any shard's lock. */
 static struct lock resize_lock;
-static struct retention retention; /* of the fullest shard; the chunks that its surplus goes to have their own */
+static struct retention retention; /* what each shard may keep; chunks, which get the surplus, have their own */
 static uint32_t window_started_ms;
-static bool window_has_grown; /* shards double at most once a window */
+static bool window_has_grown; /* the shards have doubled in this window */
 static int64_t seen_load, seen_window_ms, seen_clock_mode;
 static _Atomic uint32_t window_epoch;
-static _Atomic uint32_t window_contended; /* failed trylocks in this window, of all shards */
+static _Atomic uint32_t window_contended; /* failed trylocks of all shards in this window */
 
 size_t l25_pool_block_bytes(const struct slab *slab)
 {
@@ -43,11 +43,11 @@ static uint32_t power_of_two_at_most(int64_t value)
     return 1u << log2_floor((uint64_t)clamp_int64(value, 1, L25_MAX_SHARDS));
 }
 
-/* False if there is no memory for their telemetry. */
+/* Publishes the number of shards. Returns false if there is no memory for their telemetry. */
 static bool publish_count(uint32_t count)
 {
     if (count > atomic_load_explicit(&highest_count, memory_order_relaxed)) {
-        /* Rows are never taken back: what the drained shards counted stays in the sums. */
+        /* The number of rows never falls, so that the counts of shards no longer in use stay in the sums. */
         if (!control_set_shard_rows(count))
             return false;
         atomic_store_explicit(&highest_count, count, memory_order_release);
@@ -79,13 +79,13 @@ bool l25_pool_start(void)
     start_window(clock_now_ms(NULL));
     uint32_t shards = power_of_two_at_most(count < most ? count : most);
     while (!publish_count(shards))
-        shards /= 2; /* the first rows are there in any case */
+        shards /= 2; /* the first rows are always present, so this ends */
     return true;
 }
 
 /* ---- one shard ---------------------------------------------------------------------------------- */
 
-/* Counts one operation in the window. True: the load of all shards should be looked at. */
+/* Counts one operation in the window. Returns true if the load of all shards should be looked at. */
 static bool count_locked(struct shard *shard, bool is_allocation)
 {
     uint32_t epoch = atomic_load_explicit(&window_epoch, memory_order_relaxed);
@@ -105,15 +105,15 @@ static bool count_locked(struct shard *shard, bool is_allocation)
     atomic_store_explicit(&shard->allocations, ++allocations, memory_order_relaxed);
     if (LIKELY(allocations < shard->allocations_due))
         return false;
-    /* The look costs a line a shard: far enough apart that an allocation pays for few of them. */
+    /* A look reads a cache line for each shard, so the looks must be so rare that each allocation pays for few lines. */
     uint32_t step = (uint32_t)SETTING(l25_load_per_shard);
     uint32_t least = atomic_load_explicit(&shard_count, memory_order_relaxed) / 4 + 1;
     shard->allocations_due = allocations + (step > least ? step : least);
     return true;
 }
 
-/* Takes the actor's shard, or one of its neighbours if that is held by another. *look_due is set where
- * contention should be looked at. */
+/* Locks the actor's shard, or a neighbour if another thread holds that one. Sets *look_due if contention should be looked
+ * at. */
 static struct shard *lock_near(const struct actor *actor, bool *look_due)
 {
     uint32_t mask = atomic_load_explicit(&shard_count, memory_order_acquire) - 1;
@@ -145,12 +145,12 @@ static size_t release_chain(const struct actor *actor, struct slab *chain)
 
 /* ---- how many shards ---------------------------------------------------------------------------- */
 
-/* Restarts a window that is over; doubles the shards if this one's load or contention asks for it. */
+/* Starts a new window if this one is over, or else doubles the shards if its load or contention is too high. */
 static NOINLINE void look_at_load(const struct actor *actor)
 {
     uint32_t now_ms = clock_now_ms(actor);
     if (!lock_try(&resize_lock))
-        return; /* somebody else is looking */
+        return; /* another thread is looking */
     int32_t window_ms = (int32_t)SETTING(l25_window_ms), elapsed_ms = (int32_t)(now_ms - window_started_ms);
     if (elapsed_ms >= window_ms || elapsed_ms <= -window_ms) {
         start_window(now_ms);
@@ -184,8 +184,8 @@ static NOINLINE void look_at_load(const struct actor *actor)
     lock_release(&resize_lock);
 }
 
-/* Moves what the shards from `count` on hold to those in use. A free that still saw the old number may
- * put a block there afterwards; l25_holders finds it. */
+/* Moves the blocks of the shards from `count` on to shards in use. A free that still saw the old number may put a block
+ * there afterwards; allocations find it by l25_holders. */
 static void drain_shards_from(uint32_t count, uint32_t former_count)
 {
     for (uint32_t i = count; i < former_count; i++) {
@@ -219,8 +219,8 @@ void l25_pool_settings_changed(const struct actor *actor)
 
 /* ---- blocks ------------------------------------------------------------------------------------- */
 
-/* Takes a few blocks from another shard: one for the caller, the rest for the caller's shard, so that
- * a thread that only allocates what others free does not come here each time. */
+/* Takes a few blocks from another shard: one for the caller, the rest for the caller's shard, so that a thread that
+ * only allocates blocks that other threads freed need not take each block from another shard. Releases from->lock. */
 static struct slab *steal(unsigned class_index, struct shard *from, struct shard *own)
 {
     struct slab *chain = NULL, *slab;
@@ -239,7 +239,7 @@ static struct slab *steal(unsigned class_index, struct shard *from, struct shard
     return chain;
 }
 
-/* Looks through all shards that may hold the class; `is_patient`: waits for their locks. */
+/* Looks through all shards that may hold the class. It skips a shard whose lock is held, unless it `is_patient`. */
 static struct slab *take_from_others(unsigned class_index, struct shard *own, bool is_patient)
 {
     for (uint32_t step = 0; step < L25_HOLDER_WORDS; step++) {
@@ -272,7 +272,7 @@ static NOINLINE struct slab *take_slow(const struct actor *actor, unsigned class
         slab = superslab_acquire_with_room(actor, span_slabs, room_slabs, SLAB_L25, class_index, 0);
     if (!slab)
         slab = take_from_others(class_index, own, true);
-    /* Free blocks of other classes may hold the room that this one needs. */
+    /* Free blocks of other classes may occupy the slabs that this one needs. */
     if (!slab && l25_pool_purge(actor, clock_now_ms(actor), true))
         slab = superslab_acquire(actor, span_slabs, SLAB_L25, class_index, 0);
     if (slab)
@@ -280,7 +280,7 @@ static NOINLINE struct slab *take_slow(const struct actor *actor, unsigned class
     return slab;
 }
 
-/* The longest block above a class that waits. */
+/* Takes the longest free block of the shard's that is longer than the class. Returns NULL if there is none. */
 static struct slab *pop_longer_locked(struct shard *shard, unsigned class_index)
 {
     struct slab *slab = NULL;
@@ -289,7 +289,7 @@ static struct slab *pop_longer_locked(struct shard *shard, unsigned class_index)
     return slab;
 }
 
-/* Cuts a block to the length of its class; what was behind it is free to grow over. */
+/* Cuts a longer block to the length of a class. The slabs behind it become free, so that it can grow over them. */
 static void cut_to_class(const struct actor *actor, struct slab *slab, unsigned class_index)
 {
     superslab_resize(actor, slab, 1u << class_index, false, clock_now_ms(actor));
@@ -319,7 +319,7 @@ static void *allocate(const struct actor *actor, unsigned class_index, bool is_g
         cut_to_class(actor, slab, class_index);
     *is_zeroed = slab->is_zeroed;
     slab->is_zeroed = false;
-    /* Of an L2.5 slab: 1 at the user, 0 free; decides which of two frees is the first. */
+    /* The `used` of an L2.5 slab is 1 at the user and 0 when free. It decides which of two frees is the first. */
     __atomic_store_n(&slab->used, 1, __ATOMIC_RELAXED);
     return slab_start(slab);
 }
@@ -356,7 +356,7 @@ bool l25_pool_free(const struct actor *actor, struct slab *slab)
     if (__atomic_exchange_n(&slab->used, 0, __ATOMIC_ACQ_REL) != 1)
         return false;
     if (UNLIKELY(slab_is_altered(slab)) && !altered_renew(slab_start(slab), slab->span_slabs * SLAB_BYTES))
-        return true; /* lost: nobody must have it */
+        return true; /* its pages cannot be used again, so the block is never handed out again */
     atomic_store_explicit(&slab->is_altered, 0, memory_order_relaxed);
     int64_t bytes = (int64_t)l25_pool_block_bytes(slab), delay_ms = SETTING(ss_purge_delay_ms);
     uint32_t now_ms = clock_now_ms(actor);
@@ -402,7 +402,7 @@ bool l25_pool_resize(const struct actor *actor, struct slab *slab, size_t bytes)
     if (bytes <= MID_MAX_BYTES || bytes > L25_MAX_BYTES || slab_is_altered(slab))
         return false;
     unsigned former = slab->class_index, class_index = l25_class_for(bytes);
-    /* To copy into a block that waits here costs less than new pages, and keeps less memory. */
+    /* If a free block of the longer class waits, a copy into it costs less than new pages, and less memory is kept. */
     bool only_dirty = class_index > former && any_is_free(class_index);
     uint32_t now_ms = clock_now_ms(actor);
     if (!superslab_resize(actor, slab, 1u << class_index, only_dirty, now_ms))
@@ -456,7 +456,7 @@ bool l25_pool_is_valid(void)
 
 void l25_pool_acquire_locks(void)
 {
-    lock_acquire(&resize_lock); /* highest_count stays what it is */
+    lock_acquire(&resize_lock); /* while it is held, highest_count does not change */
     for (uint32_t i = 0; i < atomic_load_explicit(&highest_count, memory_order_relaxed); i++)
         lock_acquire(&l25_shards[i].lock);
 }

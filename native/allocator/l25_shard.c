@@ -3,7 +3,7 @@
 
 #include "registry.h"
 
-#define CLOCK_FOREIGN_MS 65536 /* a time further away than any delay is of another clock.mode */
+#define CLOCK_FOREIGN_MS 65536 /* a time that is further away than any delay was read under another clock.mode */
 
 struct shard l25_shards[L25_MAX_SHARDS];
 _Atomic uint64_t l25_holders[L25_CLASS_COUNT][L25_HOLDER_WORDS];

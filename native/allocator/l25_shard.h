@@ -1,14 +1,14 @@
-/* l25_shard.h: one shard of the L2.5 pool: its lists of free blocks and what it counts. How many shards
- * there are, and which one a thread uses, is for l25_pool.c.
+/* l25_shard.h: one shard of the L2.5 pool: its lists of free blocks and its counts. l25_pool.c decides how many shards
+ * there are, and which one a thread uses.
  *
  *   newest[c] -> slab -> slab -> slab <- oldest[c]     linked through struct slab's next and previous,
  *                                                      never through the block's own pages
  *
- * Invariants (shard_is_valid_locked): a listed slab has state L25 and used == 0; free_bytes is the sum of
- * what is listed; a list that is not empty has its bit in l25_holders; 0 <= credit_bytes <= 1 MiB.
+ * Invariants (shard_is_valid_locked): a listed slab has state L25 and used == 0; free_bytes is the sum of the
+ * listed blocks; a list that is not empty has its bit in l25_holders; 0 <= credit_bytes <= 1 MiB.
  *
- * Written under the shard's lock, but for what is marked atomic: relaxed, others may look. A shard begins as
- * zeros: the pages of those never used are never touched. */
+ * Everything is written under the shard's lock. Other threads may read the atomic members, which are relaxed. A new shard
+ * is all zeros, so the pages of shards that are never used are never touched. */
 #ifndef HAK_L25_SHARD_H
 #define HAK_L25_SHARD_H
 
@@ -26,12 +26,12 @@ struct shard {
     _Alignas(2 * CACHE_LINE) struct lock lock;
     uint32_t marked;          /* bit c: l25_holders[c] says that this shard may hold blocks of class c */
     uint32_t visits;          /* frees so far */
-    uint32_t allocations_due; /* of this window, at which the load of all shards is looked at */
-    _Atomic uint32_t epoch;   /* the window that the next two count in */
+    uint32_t allocations_due; /* when `allocations` reaches this, the load of all shards is looked at */
+    _Atomic uint32_t epoch;   /* the window in which the next two members count */
     _Atomic uint32_t allocations, operations;
     uint32_t reserved;
-    /* Counted as at the user in telemetry, but free: saves two shared additions for most operations.
-     * Telemetry shows up to L25_CREDIT_MAX_BYTES a shard too much, never too little. */
+    /* Freed bytes that telemetry still counts as at the user, which saves most operations an addition to words that all
+     * shards share. Telemetry shows up to L25_CREDIT_MAX_BYTES for each shard too much, and never too little. */
     _Atomic int64_t credit_bytes;
     uint64_t free_bytes;
     _Atomic(struct slab *) newest[L25_CLASS_COUNT];
@@ -40,8 +40,8 @@ struct shard {
 _Static_assert(sizeof(struct shard) == 2 * CACHE_LINE, "two lines a shard");
 
 extern struct shard l25_shards[L25_MAX_SHARDS];
-/* A bit a shard: clear only if its list of the class is empty. Set and cleared under the shard's lock;
- * cleared lazily (l25_pool_purge), so that a list that empties and fills does not write here. */
+/* One bit for each shard, which is set if the shard may hold blocks of the class. It is written under the shard's lock.
+ * Only l25_pool_purge clears it, so that a list that empties and fills again does not write here. */
 extern _Atomic uint64_t l25_holders[L25_CLASS_COUNT][L25_HOLDER_WORDS];
 
 static inline size_t l25_class_bytes(unsigned class_index)
@@ -110,7 +110,7 @@ static inline void l25_add_live_bytes(int64_t bytes)
     telemetry_add(&telemetry->global.handed_out_bytes, bytes);
 }
 
-/* Bytes that came back from the user. */
+/* Counts bytes that came back from the user. */
 static inline void shard_credit_locked(struct shard *shard, int64_t bytes)
 {
     int64_t credit = atomic_load_explicit(&shard->credit_bytes, memory_order_relaxed) + bytes;
@@ -121,7 +121,7 @@ static inline void shard_credit_locked(struct shard *shard, int64_t bytes)
     atomic_store_explicit(&shard->credit_bytes, credit, memory_order_relaxed);
 }
 
-/* Bytes that go to the user. */
+/* Counts bytes that go to the user. */
 static inline void shard_debit_locked(struct shard *shard, int64_t bytes)
 {
     int64_t credit = atomic_load_explicit(&shard->credit_bytes, memory_order_relaxed) - bytes;
@@ -132,15 +132,15 @@ static inline void shard_debit_locked(struct shard *shard, int64_t bytes)
     atomic_store_explicit(&shard->credit_bytes, credit, memory_order_relaxed);
 }
 
-/* May it hold blocks of any class? */
+/* Whether the shard may hold blocks of any class. */
 bool shard_is_marked(const struct shard *shard);
-/* Takes the marks of empty lists away, so that others no longer look here. */
+/* Clears the shard's bits in l25_holders for its empty lists, so that other threads no longer look here. */
 void shard_unmark_empty_locked(struct shard *shard);
-/* Takes out at most `most` blocks idle for delay_ms, oldest first: a chain linked through `next`. */
+/* Takes out at most `most` blocks that have been idle for delay_ms, and returns them linked through `next`. */
 struct slab *shard_detach_idle_locked(struct shard *shard, uint32_t now_ms, int64_t delay_ms, uint32_t most);
-/* Takes out the oldest blocks, at most `most`, until keep_bytes are left: as above. */
+/* Takes out the oldest blocks, at most `most`, until keep_bytes are left, and returns them linked through `next`. */
 struct slab *shard_detach_oldest_locked(struct shard *shard, uint64_t keep_bytes, uint32_t most);
-/* Takes out everything: as above. */
+/* Takes out all blocks and returns them linked through `next`. */
 struct slab *shard_detach_all_locked(struct shard *shard);
 void shard_push_chain_locked(struct shard *shard, struct slab *chain);
 bool shard_is_valid_locked(struct shard *shard);

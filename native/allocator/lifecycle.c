@@ -1,4 +1,5 @@
-/* lifecycle.c: starts every component once, bottom up; a pthread key's destructor ends a thread. */
+/* lifecycle.c: starts every component once, from the lowest layer up. The destructor of a pthread key ends a thread's
+ * cache. */
 #include "lifecycle.h"
 
 #include "big_cache.h"
@@ -19,15 +20,15 @@ static struct lock start_lock;
 static _Atomic bool is_started; /* store release under start_lock */
 static __thread bool is_starting;
 static struct lock exit_key_lock;
-static pthread_key_t exit_key; /* under exit_key_lock until has_exit_key */
+static pthread_key_t exit_key; /* written under exit_key_lock, and read once has_exit_key is set */
 static bool has_exit_key;
 static struct lock heaps_lock;
 static uint32_t threads_of_heap[MAX_HEAPS]; /* under heaps_lock */
 
-/* Stands in for the cache of a thread whose destructors run: nothing is attached any more. */
+/* Stands in for the cache of a thread whose destructors have run: the thread gets no new cache. */
 static struct tls_cache ended;
 
-/* The lowest of the heaps with the fewest threads: a thread that follows another finds its slabs. */
+/* Returns the lowest of the heaps with the fewest threads, so that a thread that follows another reuses its slabs. */
 static unsigned join_heap(void)
 {
     unsigned least = 0;
@@ -61,9 +62,9 @@ static void end_thread(void *value)
         return;
     tls_cache = derived_cache = &ended;
     if (os_process_state() != PROCESS_KNOWN)
-        return; /* a child that did nothing: its locks and rows are still its parent's */
+        return; /* a child that has not taken a slow path yet: its locks and rows are as its parent left them */
     lock_section_begin();
-    unsigned heap = cache->heap; /* once destroyed, it may be another thread's */
+    unsigned heap = cache->heap; /* read now, because another thread may get the cache once it is destroyed */
     tls_cache_destroy(cache);
     uint32_t left = leave_heap(heap);
     lock_section_end();
@@ -81,7 +82,7 @@ static bool start_system(void)
     return true;
 }
 
-/* Where there was no memory for one, the next call goes on from there. */
+/* If there was no memory for a component, the next call tries that component again. */
 static bool start_components(void)
 {
     static bool (*const steps[])(void) = {control_start,   start_system,   registry_start,  superslab_start,
@@ -119,8 +120,8 @@ bool lifecycle_is_starting(void)
     return is_starting;
 }
 
-/* The C library's calls here may be another library's wrappers, which allocate: the cache serves them. Without a key
- * a thread's cache is not given back at its end. */
+/* The pthread functions may be another library's wrappers, which allocate; so the thread has its cache already. Without a
+ * key a thread's cache is not given back at its end. */
 static void watch_exit(struct tls_cache *cache)
 {
     lock_acquire(&exit_key_lock);

@@ -4,17 +4,17 @@
 
 #include "tls_cache.h"
 
-/* The calling thread's cache, made on its first call, which also starts the allocator. The stand-in
- * tls_cache_none (is_real == 0) for a thread that is ending, or when there is no memory. */
+/* Returns the calling thread's cache. The thread's first call makes it, and starts the allocator if need be. A thread that
+ * is ending, or for which there is no memory, gets the stand-in tls_cache_none (is_real == 0). */
 struct tls_cache *lifecycle_attach(void);
 
-/* Starts the allocator without a cache; false: the system has no memory at all. */
+/* Starts the allocator without a cache. Returns false if there is no memory, or if the calling thread re-enters the start. */
 bool lifecycle_start(void);
 bool lifecycle_is_started(void);
-/* Whether the calling thread is at it: its start was re-entered, by a wrapper of a function that start calls or by a
- * signal handler. */
+/* Whether the calling thread is starting the allocator. Then the caller re-entered the start: it is a wrapper of a
+ * function that the start calls, or a signal handler. */
 bool lifecycle_is_starting(void);
-/* Called when a thread ends and at most one other has a cache: that may be one of the allocator's own. NULL: not. */
+/* If not NULL, called when a thread ends and at most one other thread has a cache, which may be the purging thread. */
 extern void (*_Atomic lifecycle_before_last_end)(void);
 void lifecycle_reset_locks(void);
 void lifecycle_after_fork(void);

@@ -9,14 +9,14 @@
 
 struct magazine {
     _Alignas(CACHE_LINE) struct lock lock;
-    unsigned fill, lowest; /* lowest: fill since the last magazine_age */
+    unsigned fill, lowest; /* lowest: the lowest fill since the last magazine_age */
     void **blocks;         /* MAGAZINE_MAX_BLOCKS, mapped at the first put */
 };
 
-/* One a class; of classes below a cache line one for each heap, those of heaps above 0 at the end. */
+/* One for each class. Classes below a cache line have one for each heap; those of heaps above 0 come at the end. */
 #define MAGAZINE_COUNT (SIZE_CLASS_COUNT + (MAX_HEAPS - 1) * OUTBOX_COUNT)
 static struct magazine magazines[MAGAZINE_COUNT];
-/* Counts of upkeep; written by several, so only roughly right. */
+/* Where the upkeep counts. Several threads may write at once, so the counts are only roughly right. */
 static struct telemetry_thread_class no_row;
 
 static struct magazine *magazine_of(unsigned heap, unsigned class_index)
@@ -77,7 +77,7 @@ unsigned magazine_put(unsigned heap, unsigned class_index, void *const *blocks, 
     return count - kept;
 }
 
-/* Those at the bottom were not used for longest. */
+/* Takes blocks from the bottom, which have not been used for the longest time. */
 static unsigned take_oldest(struct magazine *magazine, unsigned class_index, void **out, unsigned wanted)
 {
     lock_acquire(&magazine->lock);

@@ -1,4 +1,4 @@
-/* memory_limit.c: the limit found in /sys/fs/cgroup, of version 1 or 2, the smallest of the group and those above it. */
+/* memory_limit.c: finds the smallest limit of the cgroup and the groups above it in /sys/fs/cgroup, of version 1 or 2. */
 #include "memory_limit.h"
 
 #include "os.h"
@@ -9,8 +9,8 @@
 #include <string.h>
 
 #define NO_LIMIT INT64_MAX
-#define STEP_BYTES (INT64_C(4) << 20)  /* what may be mapped near the limit before idle memory goes back again */
-#define LOOK_BYTES (INT64_C(8) << 20)  /* growth after which the limit is read again, at least */
+#define STEP_BYTES (INT64_C(4) << 20)  /* near the limit, idle memory goes back each time so much was mapped */
+#define LOOK_BYTES (INT64_C(8) << 20)  /* the limit is read again only after at least so much growth */
 #define TEXT_BYTES 4096
 #define PATH_BYTES 1024
 
@@ -19,7 +19,7 @@ static _Atomic int64_t next_look_bytes = LOOK_BYTES;
 static _Atomic int64_t mapped_since_trim_bytes;
 static _Atomic uint32_t suspensions;
 
-/* Returns the length; the text ends with 0. 0: it cannot be read. */
+/* Reads a file as text, which is then terminated by NUL. Returns its length, or 0 if it cannot be read. */
 static size_t read_text(const char *path, char *text, size_t bytes)
 {
     long descriptor = SYSTEM_CALL(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
@@ -34,7 +34,8 @@ static size_t read_text(const char *path, char *text, size_t bytes)
     return (size_t)length;
 }
 
-/* The number in a file of the folder; NO_LIMIT for "max", no file, or more than there can be. */
+/* Returns the number in a file of the folder, or NO_LIMIT if there is no file, or if it says "max" or a number that means
+ * the same. */
 static int64_t read_limit(char *folder, const char *name)
 {
     char text[32];
@@ -52,7 +53,7 @@ static int64_t read_limit(char *folder, const char *name)
     return value >= (uint64_t)NO_LIMIT / 2 ? NO_LIMIT : (int64_t)value;
 }
 
-/* The smallest limit of a group and the groups above it; `root` is where the hierarchy is mounted. */
+/* Returns the smallest limit of a group and the groups above it. The hierarchy is mounted at `root`. */
 static int64_t smallest_limit(const char *root, const char *group, size_t group_bytes, bool is_version_2)
 {
     char folder[PATH_BYTES];
@@ -85,7 +86,7 @@ static bool has_memory_controller(const char *controllers, size_t bytes)
     return false;
 }
 
-/* Lines of /proc/self/cgroup: "4:memory:/group" in version 1, "0::/group" in version 2. */
+/* A line of /proc/self/cgroup is "4:memory:/group" in version 1 and "0::/group" in version 2. */
 static int64_t find_limit(void)
 {
     char text[TEXT_BYTES];
@@ -103,7 +104,7 @@ static int64_t find_limit(void)
         if (!is_version_2 && !has_memory_controller(controllers + 1, controllers_bytes))
             continue;
         const char *root = is_version_2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
-        size_t group_bytes = group[2] ? strlen(group + 1) : 0; /* "/" is the root itself */
+        size_t group_bytes = group[2] ? strlen(group + 1) : 0; /* the group "/" is the root itself */
         int64_t limit = smallest_limit(root, group + 1, group_bytes, is_version_2);
         smallest = limit < smallest ? limit : smallest;
     }

@@ -1,24 +1,25 @@
-/* memory_limit.h: the limit of the memory cgroup, and when idle memory must go back before more is mapped.
+/* memory_limit.h: the limit of the memory cgroup, and when idle memory must be given back before more is mapped.
  *
- * A process that comes to its cgroup's limit is killed, whatever it could give back. So near the limit (seven eighths
- * of it) frames.c refuses to map more; the refusal unwinds to heap.c, which holds no lock, gives all idle memory back
- * and tries again, this time without being refused. After that STEP bytes may be mapped until the next refusal.
+ * A process that reaches its cgroup's limit is killed, however much it could give back. So above seven eighths of the
+ * limit frames.c refuses to map more. The refusal unwinds to heap.c, which holds no lock, gives all idle memory back
+ * and tries again; the second try is not refused. After that, STEP_BYTES may be mapped until the next refusal.
  *
- * Only this process's committed bytes count. What others in the cgroup use is not known, and the cgroup's own figure
- * is of no use: it includes file pages that the kernel can drop.
+ * Only this process's committed bytes count. The memory of other processes in the cgroup is not known, and the cgroup's
+ * own figure is of no use, because it includes file pages that the kernel can drop.
  *
- * The limit is read when the process has grown by some MiB since it was read last, and never by a process that has
- * confined itself (os.h). All words are relaxed: a refusal more or less does no harm. */
+ * The limit is read again each time the process has grown by some MiB, but never by a process that has
+ * confined itself (os.h). All words are relaxed: one refusal more or less does no harm. */
 #ifndef HAK_MEMORY_LIMIT_H
 #define HAK_MEMORY_LIMIT_H
 
 #include "base.h"
 
-/* Whether `bytes` more must wait until idle memory has gone back. */
+/* Whether idle memory must be given back before `bytes` more are mapped. */
 bool memory_limit_refuses(size_t bytes);
-/* All idle memory has just gone back. */
+/* Called after all idle memory was given back. */
 void memory_limit_note_trim(void);
-/* Between these calls nothing is refused: the second try of an allocation must not fail for another thread's growth. */
+/* Between these two calls nothing is refused, so that the second try of an allocation does not fail because another thread
+ * grows. */
 void memory_limit_suspend(void);
 void memory_limit_resume(void);
 

@@ -1,4 +1,4 @@
-/* os.c: os.h by plain system calls (system_call.h), counted. */
+/* os.c: implements os.h by plain system calls (system_call.h), and counts them. */
 #include "os.h"
 
 #include "system_call.h"
@@ -52,7 +52,7 @@ void *os_map_aligned(size_t bytes, size_t alignment)
     return aligned;
 }
 
-/* A kernel, or valgrind, that does not know NOREPLACE takes the place for a hint. */
+/* A kernel, or valgrind, that does not know MAP_FIXED_NOREPLACE takes `start` for a hint. */
 enum os_placing os_map_at(void *start, size_t bytes)
 {
     count_mapping();
@@ -72,7 +72,7 @@ static long advise(void *start, size_t bytes, int advice)
     return SYSTEM_CALL(SYS_madvise, start, bytes, advice);
 }
 
-/* The place stays ours: where the system took the old pages but has no new ones, it is asked again. */
+/* If the system unmapped the old pages but had no new ones, the place is mapped once more, so that nothing else takes it. */
 static bool map_anew(void *start, size_t bytes)
 {
     return map(start, bytes, PROT_READ | PROT_WRITE, MAP_FIXED) != NULL || os_map_at(start, bytes) == OS_PLACED;
@@ -86,7 +86,7 @@ static bool count_purged(bool is_purged, size_t bytes)
 }
 
 #ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18: of a process that called mlockall, too */
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18: gives back locked pages, too (mlockall) */
 #endif
 
 bool os_purge(void *start, size_t bytes)
@@ -94,12 +94,12 @@ bool os_purge(void *start, size_t bytes)
     long result = os_is_confined() ? -EPERM : advise(start, bytes, MADV_DONTNEED);
     if (result == -EINVAL)
         result = advise(start, bytes, MADV_DONTNEED_LOCKED);
-    bool is_forbidden = result == -EPERM || result == -ENOSYS; /* a filter that the process was born with says so */
+    bool is_forbidden = result == -EPERM || result == -ENOSYS; /* by a filter with which the process was born */
     return count_purged(result == 0 || (is_forbidden && map_anew(start, bytes)), bytes);
 }
 
-/* DONTUNMAP leaves no hole at `from` for another thread's mmap to land in. A refused mremap has unmapped
- * `to` already: it is filled again, but never over what may be there now. */
+/* MREMAP_DONTUNMAP leaves no hole at `from` that another thread's mmap could take. A refused mremap has already unmapped
+ * `to`, which is then mapped again, but only if nothing else has been mapped there meanwhile. */
 enum os_move os_move_pages(void *from, void *to, size_t bytes)
 {
     if (os_is_confined())
@@ -160,7 +160,7 @@ bool os_watches_for_children(void)
     return os_process_word != &always_known;
 }
 
-/* The coarse clock: the fine one may be a call of the system even in the vDSO. */
+/* A confined process reads the coarse clock, because the vDSO may make a system call to read the fine one. */
 uint64_t os_now_ns(void)
 {
     return os_is_confined() ? system_clock_coarse_ns() : system_clock_ns(CLOCK_MONOTONIC);
@@ -171,10 +171,10 @@ uint64_t os_now_coarse_ms(void)
     return (os_is_confined() ? system_clock_coarse_ns() : system_clock_ns(CLOCK_MONOTONIC_COARSE)) / 1000000u;
 }
 
-/* The C library keeps the number, and writes it into a mutex that it locks. */
+/* Asks for the thread's number without a system call: the C library writes it into a mutex that the thread locks. */
 static uint32_t ask_mutex(void)
 {
-    pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; /* of a kind that is never elided */
+    pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; /* locks of this kind are never elided */
     if (pthread_mutex_lock(&mutex) != 0)
         return 0;
     uint32_t owner = (uint32_t)mutex.__data.__owner;
@@ -189,7 +189,7 @@ uint32_t os_thread_id(void)
 
 uint64_t os_resident_bytes(void)
 {
-    char text[64]; /* pages: all, resident, ... */
+    char text[64]; /* numbers of pages: total, resident, ... */
     uint64_t pages = 0;
     long descriptor = os_is_confined() ? -1 : SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/statm", O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)

@@ -1,4 +1,4 @@
-/* outbox.c: outboxes opened and sent. */
+/* outbox.c: fills outboxes, and sends their blocks home. */
 #include "outbox.h"
 
 #include "central.h"

@@ -1,4 +1,4 @@
-/* override.c: the C library's allocation symbols. Only in libhakmem.so. */
+/* override.c: the C library's allocation functions. Only libhakmem.so has them. */
 #include "deepbind.h"
 #include "fast_path.h"
 #include "override.h"
@@ -6,7 +6,7 @@
 #include "process.h"
 #include "settings.h"
 
-/* Each fits one cache line of code, if it begins there: a line more is some per cent of a hit. */
+/* malloc and free each fit one cache line of code if they begin on a line. A second line would cost a few per cent. */
 #define ON_A_LINE __attribute__((aligned(CACHE_LINE)))
 
 EXPORT ON_A_LINE void *malloc(size_t bytes)
@@ -19,7 +19,7 @@ EXPORT ON_A_LINE void free(void *block)
     fast_free(block);
 }
 
-/* C23: the caller's word on size and alignment adds nothing to the address. */
+/* The C23 functions ignore size and alignment, because the address tells both. */
 static NOINLINE void free_sized_slowly(void *block)
 {
     if (UNLIKELY(!free_unless_replaced(block)))
@@ -102,7 +102,7 @@ EXPORT size_t malloc_usable_size(void *block)
 
 EXPORT int malloc_trim(size_t keep_bytes)
 {
-    (void)keep_bytes; /* glibc's: what to leave at the top of a heap that grows at its end */
+    (void)keep_bytes; /* in glibc, the bytes to keep at the top of the heap */
     return heap_trim() > 0;
 }
 
@@ -112,7 +112,7 @@ bool deepbind_is_kept(void)
     return SETTING(os_deepbind) != 0;
 }
 
-/* A preloaded program is to be seen and tuned from its start, even before its first allocation. */
+/* The allocator starts here, so that a preloaded program can be seen and tuned even before its first allocation. */
 __attribute__((constructor)) static void start(void)
 {
     process_control_path();

@@ -1,4 +1,4 @@
-/* override.h: what the files of exported symbols share. */
+/* override.h: macros for the files that export functions. */
 #ifndef HAK_OVERRIDE_H
 #define HAK_OVERRIDE_H
 

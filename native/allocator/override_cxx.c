@@ -1,15 +1,16 @@
-/* override_cxx.c: C++'s operators new and delete, under their mangled names, in C. Only in libhakmem.so.
+/* override_cxx.c: C++'s operators new and delete, under their mangled names, in C. Only libhakmem.so has them.
  *
- * All or none: a library that brings operators of its own (a pool, another malloc) defines both halves,
- * and with only delete exported here its blocks would come to our free. So all 20 are defined, and each
- * pair meets in one allocator whoever else defines them further down the search order. Where a program replaces
- * some of them, those further up, the others call them (override_replaced.h).
+ * All 20 operators are defined here. A library that brings operators of its own (a pool, another malloc) defines both
+ * new and delete. If only delete were exported here, that library's blocks would come to this allocator's free. With all
+ * 20, new and delete always belong to the same allocator, whichever library further down the loader's search order
+ * defines them, too. If a program replaces some of them further up, the others call the replacements
+ * (override_replaced.h).
  *
- * C can neither throw nor catch. When there is no memory, new asks the C++ runtime's operator of the same name,
- * which tries malloc again, calls the new handler as long as there is one, and throws std::bad_alloc (or gives
- * NULL, if nothrow); the exception passes through the frames here, which have nothing to clean up. A nothrow form
- * whose throwing form is replaced is the runtime's from the start: that one catches. The runtime is looked up by
- * its library first: what stands next in the search order may be such a pool. */
+ * C can neither throw nor catch. If there is no memory, new calls the C++ runtime's operator of the same name, which tries
+ * malloc again, calls the new handler as long as there is one, and throws std::bad_alloc (nothrow: returns NULL). The
+ * exception passes through the frames of this file, which have nothing to clean up. If a throwing form is replaced, its
+ * nothrow form always calls the runtime's, which catches what the replacement throws. The runtime is first looked up by
+ * the names of its libraries, because the next library in the search order may be such a pool. */
 #include "fast_path.h"
 #include "override.h"
 #include "override_replaced.h"
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* NULL: there is none. A library found once stays loaded. */
+/* Returns NULL if there is none. dlopen raises the count of a library that it finds, so the library stays loaded. */
 static COLD void *find_in_runtime(const char *name)
 {
     static const char *const runtimes[] = {"libstdc++.so.6", "libc++abi.so.1", "libc++.so.1"};
@@ -42,7 +43,7 @@ static COLD void *find_to_throw(const char *name)
     abort();
 }
 
-/* Looked up once: each lookup takes the loader's lock. Threads that do so at a time find the same. */
+/* Each lookup takes the loader's lock, so the result is kept. Threads that look it up at once find the same. */
 static COLD void *find_to_catch(_Atomic(void *) *known, const char *name)
 {
     void *operator = atomic_load_explicit(known, memory_order_relaxed);
@@ -53,8 +54,8 @@ static COLD void *find_to_catch(_Atomic(void *) *known, const char *name)
     return operator;
 }
 
-/* Each form of new has three ways off the fast path: NAME_slowly does all; NAME_missed follows a bin that could not
- * serve; NAME_above_tiny serves what is larger. `by_others`: the block, where something is replaced. */
+/* Each form of new has three ways off the fast path: NAME_missed is called if the bin cannot serve, NAME_above_tiny serves
+ * larger requests, and NAME_slowly serves any request. `by_others` allocates the block if some call is replaced. */
 #define NEW(name, parameters, arguments, by_others)                                                                 \
     static COLD void *name##_at_end parameters                                                                      \
     {                                                                                                               \
@@ -101,9 +102,10 @@ static COLD void *find_to_catch(_Atomic(void *) *known, const char *name)
         return LIKELY(block != NULL) ? block : ((__typeof__(&name))find_to_throw(#name))arguments;                  \
     }
 
-/* Size and alignment say nothing that the address does not. A block that is not ours goes to the next operator of the
- * name, who would have had it without us: a library's operators may be bound to the library itself (-Bsymbolic), and
- * those forms of delete that it has not come here. Where nobody knows it, it ends in our free. */
+/* Size and alignment are ignored, because the address tells both. A block of another allocator goes to the next operator of
+ * the same name, which would have got it without this library. Such blocks come from a library whose operators are bound to
+ * the library itself (-Bsymbolic): forms of delete that it does not define come here. If there is no next operator, this
+ * allocator's free reports the block. */
 #define DELETE(name, parameters, arguments, by_others)                                                              \
     static NOINLINE void name##_slowly parameters                                                                   \
     {                                                                                                               \
@@ -121,7 +123,8 @@ static COLD void *find_to_catch(_Atomic(void *) *known, const char *name)
             name##_slowly arguments;                                                                                \
     }
 
-/* The runtime's operator `name`, which catches what the replaced one throws; without a runtime, that one. */
+/* Calls the runtime's operator `name`, which catches what the replaced throwing form throws; without a runtime, calls that
+ * form. */
 #define CATCHING(name, parameters, arguments, throwing)                                                             \
     static COLD void *name##_catching parameters                                                                    \
     {                                                                                                               \
@@ -141,7 +144,7 @@ static void *allocate_aligned(size_t bytes, size_t alignment, void *call_site)
     return alignment & (alignment - 1) ? NULL : heap_memalign(alignment, bytes, call_site);
 }
 
-/* aligned_alloc wants whole multiples. */
+/* aligned_alloc requires a size that is a multiple of the alignment. */
 static COLD void *new_aligned_by_others(size_t bytes, size_t alignment, void *call_site)
 {
     typedef void *operator(size_t, size_t);

@@ -1,13 +1,13 @@
-/* override_info.c: glibc's calls that tune and describe malloc, mapped to what they mean here. Only in
- * libhakmem.so.
+/* override_info.c: glibc's calls that tune and describe malloc, mapped to what they mean for this allocator. Only
+ * libhakmem.so has them.
  *
  *   mallopt       Returns 1, as glibc does for every parameter, even an unknown one; but 0 for M_MXFAST
  *                 outside 0 to 160.
- *                 With an effect: M_TRIM_THRESHOLD sets ss.retain_chunks (-1: ss.purge_delay_ms = -1);
- *                 M_CHECK_ACTION sets check.action.
- *                 Without: M_MXFAST, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_TEST and M_ARENA_MAX
- *                 say how glibc's heaps and lists are laid out, which are not here. M_PERTURB would make
- *                 every allocation longer; check.level = 3 finds more than it does.
+ *                 M_TRIM_THRESHOLD sets ss.retain_chunks (-1: ss.purge_delay_ms = -1), and M_CHECK_ACTION sets
+ *                 check.action.
+ *                 M_MXFAST, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_TEST and M_ARENA_MAX have no effect:
+ *                 they lay out heaps and lists that only glibc has. Nor has M_PERTURB: it would make
+ *                 every allocation longer, and check.level = 3 finds more errors.
  *   mallinfo2     arena: committed outside big blocks; hblks, hblkhd: big blocks at the user; fsmblks:
  *                 threads' caches; uordblks: at the user; fordblks: committed and not at the user;
  *                 keepcost: kept for reuse, which malloc_trim would give back; the rest 0.
@@ -30,10 +30,10 @@
 #ifndef M_CHECK_ACTION
 #define M_CHECK_ACTION (-5)
 #endif
-#define MOST_FAST_BYTES 160 /* what glibc takes for M_MXFAST */
+#define MOST_FAST_BYTES 160 /* the largest value that glibc accepts for M_MXFAST */
 
-/* Through the control block's file, where setters take turns; without one, if it may only be read, or if files may be
- * out of reach (os.h), in memory. */
+/* Sets the tunable through the control block's file, for which setters take turns. If there is no file, or it may only be
+ * read, or the process has confined itself (os.h), sets it in memory. */
 static int set_tunable(enum tunable tunable, double value)
 {
     struct hak_reader reader;
@@ -158,5 +158,5 @@ EXPORT void malloc_stats(void)
                           now.live_bytes, now.cached_bytes, now.threads, now.committed_bytes, now.purged_bytes, now.chunks,
                           now.busy_slabs, now.big_blocks, now.big_bytes, now.big_cached_bytes, now.l25_free_bytes);
     if (length > 0 && write(STDERR_FILENO, text, (size_t)length) < 0)
-        return; /* nobody listens */
+        return; /* standard error is closed; there is nothing else to do */
 }

@@ -1,11 +1,11 @@
-/* override_libc.c: glibc's other names for its allocation calls. Only in libhakmem.so.
+/* override_libc.c: glibc's other names for its allocation calls. Only libhakmem.so has them.
  *
- * Programs that wrap malloc themselves call glibc's through these (Chromium's shim does), and a block that one
- * of them gave may come to our free. They mean this allocator even where the program has a malloc of its own:
- * so nothing here calls malloc by that name.
+ * Programs that wrap malloc themselves (Chromium's shim does) call glibc's malloc by these names, and a block from one of
+ * these calls may come to this allocator's free. They mean this allocator even if the program has a malloc of its own, so
+ * no function here calls malloc by that name.
  *
- * cfree has left glibc's headers. Programs linked before 2.26 ask for it with its version (versions.map of the processor), as
- * does dlvsym. Other names have no version here and serve whichever is asked for. */
+ * cfree has left glibc's headers. Programs linked before 2.26 ask for it with its version (versions.map of the processor),
+ * as does dlvsym. Other names have no version here and match any version that is asked for. */
 #include "fast_path.h"
 #include "override.h"
 #include "processor.h"

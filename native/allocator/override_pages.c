@@ -1,5 +1,5 @@
-/* override_pages.c: the calls by which a program changes pages for longer than it has their block (altered.h), noted
- * and passed on. Only in libhakmem.so. */
+/* override_pages.c: notes the calls by which a program changes pages in a way that outlasts their block (altered.h), and
+ * passes them on. Only libhakmem.so has them. */
 #include "altered.h"
 #include "override.h"
 #include "system_call.h"
@@ -22,7 +22,7 @@ static int with_errno(long result)
     return -1;
 }
 
-/* Huge pages and merging are left out: they change no content, and programs ask for them often. */
+/* Advice on huge pages and on merging is not noted, because it changes no content and is frequent. */
 EXPORT int madvise(void *start, size_t bytes, int advice)
 {
     if (advice == MADV_DONTFORK || advice == MADV_WIPEONFORK || advice == MADV_DONTDUMP || advice == MADV_GUARD_INSTALL)

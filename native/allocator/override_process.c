@@ -1,7 +1,7 @@
-/* override_process.c: functions of the C library by which a program changes its process, and which the allocator must
- * hear of. Each hands its arguments on to the next library that has the function. Only in libhakmem.so.
+/* override_process.c: functions of the C library by which a program changes its process in a way that matters to the
+ * allocator. Each hands its arguments on to the next library that has the function. Only libhakmem.so has them.
  *
- * A program that makes such a call by its own instruction goes by unheard. */
+ * A system call that the program makes by an instruction of its own is not noticed. */
 #include "override.h"
 #include "process.h"
 #include "purger.h"
@@ -14,7 +14,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* ---- the next library's ------------------------------------------------------------------------- */
+/* ---- the next library's functions --------------------------------------------------------------- */
 
 typedef void any_function(void);
 typedef int register_function(void (*)(void), void (*)(void), void (*)(void), void *);
@@ -23,10 +23,10 @@ typedef long syscall_function(long, long, long, long, long, long, long);
 typedef int unshare_function(int);
 typedef int setns_function(int, int);
 
-/* Found once, relaxed: what they point to never changes. */
+/* Each is found once. Relaxed, because the functions never change. */
 static _Atomic(any_function *) next_register, next_prctl, next_syscall, next_unshare, next_setns;
 
-/* NULL while this thread is looking: dlsym may be a wrapper that calls the function itself. */
+/* Returns NULL if this thread is already looking: dlsym may be a wrapper that calls the function itself. */
 static any_function *find_next(_Atomic(any_function *) *next, const char *name)
 {
     static __thread bool is_looking;
@@ -40,7 +40,7 @@ static any_function *find_next(_Atomic(any_function *) *next, const char *name)
     return function;
 }
 
-/* Before there are threads: dlsym takes a lock that the child of a fork may find held. */
+/* The functions are found before there are threads, because dlsym takes a lock that may be held in the child of a fork. */
 __attribute__((constructor)) static void find_all(void)
 {
     find_next(&next_register, "__register_atfork");
@@ -50,7 +50,7 @@ __attribute__((constructor)) static void find_all(void)
     find_next(&next_setns, "setns");
 }
 
-/* As the C library does it. */
+/* Returns the result of a system call as the C library does. */
 static long set_errno(long result)
 {
     if (result >= 0 || result < -4095)
@@ -61,7 +61,7 @@ static long set_errno(long result)
 
 /* ---- fork --------------------------------------------------------------------------------------- */
 
-/* pthread_atfork, as every library has it linked in, calls this. */
+/* pthread_atfork is linked into each library and calls this function. */
 EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
 EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library)
 {
@@ -106,8 +106,9 @@ static long call_syscall(long number, long a, long b, long c, long d, long e, lo
     return next ? next(number, a, b, c, d, e, f) : set_errno(system_call(number, a, b, c, d, e, f));
 }
 
-/* A result above 0 is a thread that would not take part (SECCOMP_FILTER_FLAG_TSYNC), or a descriptor that tells what
- * the filter asks for (SECCOMP_FILTER_FLAG_NEW_LISTENER). The former counts as confinement, too: it is no harm. */
+/* A result above 0 is the number of a thread that could not take the filter (SECCOMP_FILTER_FLAG_TSYNC), or a descriptor
+ * for the filter's notifications (SECCOMP_FILTER_FLAG_NEW_LISTENER). In the first case the process is not confined, but
+ * counting it as confined does no harm. */
 static NOINLINE long call_noticed(long number, long a, long b, long c, long d, long e, long f)
 {
     if (is_confining(number, a)) {

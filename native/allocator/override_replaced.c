@@ -1,4 +1,5 @@
-/* override_replaced.c: looks whether the loader bound our own references to us. Only in libhakmem.so. */
+/* override_replaced.c: checks whether the loader bound this library's references to its own definitions. Only libhakmem.so
+ * has it. */
 #include "override_replaced.h"
 
 #include "control.h"
@@ -8,7 +9,7 @@
 
 #include <stdlib.h>
 
-/* Defined in other files, so that the compiler leaves each to the loader. */
+/* These are defined in other files, so that the compiler leaves each reference to the loader. */
 const struct program_calls program_calls = {
     .malloc = malloc,
     .free = free,
@@ -34,11 +35,11 @@ static COLD bool look(void)
     return false;
 }
 
-/* relaxed: whoever looks finds the same */
+/* Relaxed, because every thread that looks finds the same. */
 static _Atomic int state;
 enum { UNKNOWN, OURS, REPLACED };
 
-/* Constructors of other libraries may allocate before ours runs. */
+/* May be called before look_early, because constructors of other libraries may allocate earlier. */
 bool calls_are_replaced(void)
 {
     int known = atomic_load_explicit(&state, memory_order_relaxed);
@@ -49,14 +50,15 @@ bool calls_are_replaced(void)
     return known == REPLACED;
 }
 
-/* Where an entry of a program's linkage table stands for one of them (own_symbol.h), another tells. */
+/* Several functions are checked, because an entry of a program's linkage table may stand for one of them (own_symbol.h). */
 bool control_serves_malloc(void)
 {
     return is_own_symbol((void *)program_calls.malloc) && is_own_symbol((void *)program_calls.free) &&
            is_own_symbol((void *)program_calls.realloc) && is_own_symbol((void *)program_calls.aligned_alloc);
 }
 
-/* Not later: dladdr takes the loader's lock, which the thread that loads a library may hold and wait for this one. */
+/* The look must not come later: dladdr takes the loader's lock, and a thread that loads a library may hold that lock while
+ * it waits for this thread. */
 __attribute__((constructor)) static void look_early(void)
 {
     calls_are_replaced();

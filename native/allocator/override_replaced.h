@@ -1,20 +1,20 @@
-/* override_replaced.h: which of the calls that others are defined by a program has replaced.
+/* override_replaced.h: tells whether a program has replaced one of the calls by which other calls are defined.
  *
  * C++ defines most forms of operator new and delete by a few of them: new[] calls new, delete with a size calls delete
  * without. A program that replaces those few expects the other forms to call them, as the C++ runtime's do. In the same
- * way new calls malloc, and reallocarray calls realloc, where a program brings a malloc of its own. This library
+ * way new calls malloc, and reallocarray calls realloc, if a program brings a malloc of its own. This library
  * exports all forms, so it must do the same.
  *
- * These defined calls read `derived_cache` where malloc reads `tls_cache`. The first slow path of a thread makes both
- * the same, unless something is replaced: then `derived_cache` stays the stand-in, each defined call comes to its slow
- * path, and that calls what it is defined by. Where nothing is replaced the fast path is not an instruction longer. */
+ * The defined calls read `derived_cache` where malloc reads `tls_cache`. A thread's first slow path in one of them makes
+ * both the same, unless some call is replaced. Then `derived_cache` stays the stand-in, so that each defined call takes
+ * its slow path, which calls the replacement. If nothing is replaced, the fast path is not an instruction longer. */
 #ifndef HAK_OVERRIDE_REPLACED_H
 #define HAK_OVERRIDE_REPLACED_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The definitions that the program finds: the first in the loader's order of search. They never change. */
+/* The definitions that the program uses: the first in the loader's search order. They never change. */
 struct program_calls {
     void *(*malloc)(size_t bytes);
     void (*free)(void *block);
@@ -31,12 +31,12 @@ struct program_calls {
 };
 extern const struct program_calls program_calls;
 
-/* Is any of them not ours? */
+/* Whether any of program_calls is not this library's. */
 bool calls_are_replaced(void);
-/* Are aligned_alloc and free both replaced? Only then may a block of one be given to the other. */
+/* Whether aligned_alloc and free are both replaced. Only then may a block of the one be given to the other. */
 bool aligned_calls_are_replaced(void);
 
-/* What a defined call tries on its slow path. False: something is replaced, and nothing was done. */
+/* A defined call tries these on its slow path. They do nothing and return false if some call is replaced. */
 bool allocate_unless_replaced(void **block, size_t bytes, void *call_site);
 bool free_unless_replaced(void *block);
 

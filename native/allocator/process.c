@@ -11,19 +11,19 @@
 
 #include <pthread.h>
 
-/* Of the calling thread, whose fork it is. */
+/* Both belong to the thread that forks. */
 static __thread bool is_holding; /* before_fork took every lock */
 static __thread uint32_t interrupted_forks; /* forks by signal handlers that interrupted a change; they may nest */
 
-/* Every lock is held across fork, in the lock order, so that the child finds each structure whole. Not by a signal
- * handler that interrupted a change of this thread: it holds some of them already. */
+/* A fork takes every lock, in the lock order, and holds it until fork returns, so that the child finds each structure
+ * whole. A signal handler that interrupted a change takes none, because its thread already holds some of them. */
 static void before_fork(void)
 {
     if (locks_held) {
         interrupted_forks++;
     } else if (lifecycle_is_started()) {
         if (os_process_state() != PROCESS_FORKED)
-            heap_look_at_process(); /* a child of clone that forks: nobody here holds the locks it found */
+            heap_look_at_process(); /* a child made by clone that forks must first reset the locks it inherited */
         heap_acquire_locks();
         is_holding = true;
     }
@@ -39,9 +39,9 @@ static void after_fork_in_parent(void)
     }
 }
 
-/* The child of an interrupted fork has the interrupted change before it, on its own stack: it gets every lock that
- * another thread may hold, and structures stay as they are until that change is over. Then the first slow path does
- * the rest, as in a child that the handlers did not see (heap.c). */
+/* The child of an interrupted fork will finish the interrupted change on its stack. So all locks are reset, which other
+ * threads of the parent may have held, but structures stay as they are until that change is complete. Then the first slow
+ * path does the rest, as in a child that the fork handlers did not see (heap.c). */
 static void after_fork_in_child(void)
 {
     if (interrupted_forks) {
@@ -59,14 +59,14 @@ static void after_fork_in_child(void)
         }
         purger_forget();
         if (purger_is_missing()) {
-            heap_look_at_process(); /* the thread needs a row in the child's own block */
+            heap_look_at_process(); /* the thread needs a row in the child's own control block */
             purger_start();
         }
     }
 }
 
-/* Handlers that prepare a fork run from the last registered to the first, those after it in the order of
- * registration. Ours are the first of all, so that no other library's handler runs under our locks and allocates. */
+/* Handlers before a fork run from the last registered to the first, and handlers after it in the order of registration.
+ * The allocator's are registered first, so that no other library's handler, which may allocate, runs under its locks. */
 void process_watch_forks(void)
 {
     static _Atomic bool are_registered; /* relaxed: the program has one thread when its first library registers */
@@ -74,7 +74,7 @@ void process_watch_forks(void)
         pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-/* Only the handlers: the allocator itself starts with its first call, so that a program that merely
+/* The constructor only registers the handlers. The allocator starts with its first call, so that a program that merely
  * links it under hak_ names has no control block before it allocates. */
 __attribute__((constructor)) static void watch_forks_at_last(void)
 {

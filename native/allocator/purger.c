@@ -18,12 +18,13 @@
 
 _Atomic uint32_t purger_state;
 
-/* Held while the thread is made and while its end is awaited; alone, but for what the C library allocates there. */
+/* Held while the thread is made and while its end is awaited. Only allocations of the C library's thread functions take
+ * other locks under it. */
 static struct lock life_lock;
-static pthread_t thread;          /* under life_lock, unless OFF */
+static pthread_t thread;          /* under life_lock; meaningless while the state is OFF */
 static _Atomic uint32_t thread_id; /* relaxed: written before the thread ends, read after */
-static _Atomic uint32_t is_to_end; /* release by who stops it, which also wakes it */
-static _Atomic uint32_t stops;     /* by which it is to stay away; under life_lock, read by relaxed loads too */
+static _Atomic uint32_t is_to_end; /* stored with release by the thread that stops it, which also wakes it */
+static _Atomic uint32_t stops;     /* calls of purger_stop less those of purger_allow; under life_lock */
 static __thread bool is_purger;
 
 static void wait_a_period(void)
@@ -57,7 +58,7 @@ static bool create_thread(void)
     if (pthread_attr_init(&attributes) != 0)
         return false;
     sigfillset(&all);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES); /* refused where thread data is larger: the default */
+    pthread_attr_setstacksize(&attributes, STACK_BYTES); /* refused if thread data is larger; the default then stays */
     bool is_done = pthread_sigmask(SIG_BLOCK, &all, &former) == 0;
     if (is_done) {
         is_done = pthread_create(&thread, &attributes, run, NULL) == 0;
@@ -88,7 +89,7 @@ static void join_locked(void)
     atomic_store_explicit(&purger_state, PURGER_OFF, memory_order_release);
 }
 
-/* The program's last thread ends: were the purger left, the process would never end. */
+/* Called when the program's last thread ends: if the purging thread went on, the process would never end. */
 static void stop_before_the_end(void)
 {
     if (is_purger)
@@ -100,7 +101,7 @@ static void stop_before_the_end(void)
 void purger_start(void)
 {
     if (!lock_try(&life_lock))
-        return; /* another is at it, or this thread itself, and the C library allocates */
+        return; /* another thread is starting it; or this one is, and the C library allocates meanwhile */
     int saved_errno = errno;
     if (purger_is_missing() && atomic_load_explicit(&stops, memory_order_relaxed) == 0) {
         join_locked();
@@ -117,7 +118,7 @@ void purger_stop(void)
 {
     int saved_errno = errno;
     if (os_process_state() == PROCESS_UNKNOWN)
-        purger_forget(); /* a child made without handlers: the thread is its parent's */
+        purger_forget(); /* a child made without fork handlers: the thread exists only in its parent */
     lock_acquire(&life_lock);
     atomic_fetch_add_explicit(&stops, 1, memory_order_relaxed);
     join_locked();
@@ -128,7 +129,7 @@ void purger_stop(void)
 void purger_allow(void)
 {
     lock_acquire(&life_lock);
-    if (atomic_load_explicit(&stops, memory_order_relaxed)) /* not, if a child has forgotten them meanwhile */
+    if (atomic_load_explicit(&stops, memory_order_relaxed)) /* it is 0 if a child has called purger_forget meanwhile */
         atomic_fetch_sub_explicit(&stops, 1, memory_order_relaxed);
     lock_release(&life_lock);
 }

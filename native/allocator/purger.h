@@ -1,20 +1,22 @@
-/* purger.h: the thread of tunable purge.background, which gives idle memory back even if the program never
+/* purger.h: the purging thread (tunable purge.background), which gives idle memory back even if the program never
  * allocates again.
  *
  *   OFF --purger_start--> RUNNING --purge.background = 0--> ENDED --purger_start--> RUNNING
  *    ^                       |                                |
  *    '----- purger_stop -----'--------------------------------'
  *
- * It is an ordinary thread with an ordinary cache and telemetry row, so settings are adopted and purges
- * are counted as anywhere else; every signal is blocked in it. It wakes ten times a second and does nothing
- * while clock.mode is operations: it has none.
+ * It is an ordinary thread with an ordinary cache and telemetry row, so it adopts settings and counts purges
+ * as any thread does. Every signal is blocked in it. It wakes ten times a second. While clock.mode is operations it
+ * purges nothing, because it makes no operations.
  *
- * It must not show: the program's last thread stops it before it ends, as a process ends with its last thread; it is
- * away while the program makes a call that the system grants to a single thread alone (unshare, setns); and a process
- * that has confined itself (os.h) has none, as the calls that make a thread may be forbidden.
+ * The program must not notice it. The program's last thread stops it before that thread ends, because a process ends with
+ * its last thread. It does not run while the program makes a call that the system allows only with a single thread
+ * (unshare, setns). A process that has confined itself (os.h) has no purging thread, because the calls that make a thread
+ * may be forbidden.
  *
- * It is started from slow paths of malloc, never of free, because pthread_create takes locks of the C
- * library under which that library frees; and in the child of a fork. State: stores release under its lock. */
+ * It is started from slow paths of malloc and in the child of a fork. It is never started from free, because
+ * pthread_create takes locks of the C library under which that library frees. Its state is stored with release under
+ * life_lock. */
 #ifndef HAK_PURGER_H
 #define HAK_PURGER_H
 
@@ -31,13 +33,13 @@ static inline bool purger_is_missing(void)
            !os_is_confined();
 }
 
-/* Starts the thread unless it runs; keeps errno. Where the system has no thread to give, nothing happens,
- * and it is tried again later. */
+/* Starts the thread unless it runs. Keeps errno. If the system refuses a thread, nothing happens, and a later call tries
+ * again. */
 void purger_start(void);
-/* The thread is gone on return, and stays away until as many calls of purger_allow. Keeps errno. */
+/* When it returns, the thread has ended. No new one starts until purger_allow was called as often. Keeps errno. */
 void purger_stop(void);
 void purger_allow(void);
-/* In a child, which has no such thread. */
+/* For a forked child, which has no purging thread. */
 void purger_forget(void);
 
 #endif

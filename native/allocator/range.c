@@ -5,17 +5,17 @@
 #include "os.h"
 #include "telemetry.h"
 
-#define TABLE_SLOT_BYTES (RANGE_MAX_BYTES / SLAB_BYTES * sizeof(uint16_t)) /* of the largest: class_of_slab */
-#define FIRST_BYTES ((size_t)128 << 20) /* of the range: the smallest page of class_of_slab */
+#define TABLE_SLOT_BYTES (RANGE_MAX_BYTES / SLAB_BYTES * sizeof(uint16_t)) /* the largest table is class_of_slab */
+#define FIRST_BYTES ((size_t)128 << 20) /* range.bytes at first, for which class_of_slab needs the smallest page */
 _Static_assert(RANGE_MAX_BYTES / CHUNK_BYTES * sizeof(void *) <= TABLE_SLOT_BYTES, "it has a slot as well");
 
-/* It begins between 16 and 18 TiB: above what programs ask for by address. The system maps by itself from 127 TiB down,
- * from 42 TiB up (setarch -L), or from 20 TiB down (ulimit -s unlimited): there is one TiB left to it then. */
+/* The zone begins between 16 and 18 TiB, above the addresses that programs ask for. The system maps by itself from
+ * 127 TiB down, from 42 TiB up (setarch -L), or from 20 TiB down (ulimit -s unlimited). In the last case it has one TiB. */
 #define ZONE_LOWEST ((uintptr_t)0x101000000000)
 #define ZONE_SPAN ((uintptr_t)0x01f000000000)
-/* Where that is taken (ThreadSanitizer has its shadow there): half a TiB. */
+/* If that is taken, as ThreadSanitizer's shadow takes it, the zone begins at half a TiB. */
 #define ZONE_SECOND_CHOICE ((uintptr_t)0x008000000000)
-/* Where addresses end below that (64-bit ARM, 39 bits): an eighth of a TiB. */
+/* If the addresses of the system end below that (64-bit ARM with 39 bits), it begins at an eighth of a TiB. */
 #define ZONE_THIRD_CHOICE ((uintptr_t)0x002000000000)
 
 struct range range;
@@ -55,7 +55,7 @@ bool range_table_reach(enum range_table table, size_t bytes)
     return done;
 }
 
-/* Doubles: tables are asked for seldom, and cost a 4096th of what lies in the range. */
+/* The bound doubles, so that tables seldom grow. They need about a 4096th of the range's memory. */
 bool range_grow(size_t bytes)
 {
     size_t had = range_bytes(), wanted = had ? had : FIRST_BYTES;
@@ -77,7 +77,7 @@ bool range_grow(size_t bytes)
     return done;
 }
 
-/* As random as the place of this library is. */
+/* Returns a place that is as random as the place of this library. */
 static uintptr_t first_choice(void)
 {
     uintptr_t places = ZONE_SPAN / CHUNK_BYTES, random = (uintptr_t)&range / PAGE_BYTES;

@@ -1,20 +1,20 @@
-/* range.h: the address range that blocks lie in, and the tables that grow with what is used.
+/* range.h: the address range in which blocks lie, and the tables that grow with its use.
  *
  *   zone:  | table | table | ... | frame 0 (2 MiB) | frame 1 | frame 2 | ...           |
  *                                ^ range.base       range.bytes: so far ^     RANGE_MAX_BYTES
  *
- * Nothing is reserved. The zone is a stretch of addresses far from those where the system maps by itself; each
- * part of it is mapped when it is first used, at its place, and only where nothing is. So a limit of the address
- * space, a limit of writable or of locked memory, a core file and a fork see what is used and no more.
+ * Nothing is reserved. The zone is a stretch of addresses far from those where the system maps by itself. Each
+ * part of it is mapped when it is first used, at its place, and only if nothing else is mapped there. So a limit of the
+ * address space, a limit of writable or of locked memory, a core file and a fork see what is used and no more.
  *
- * A table has a slot of the zone that it can never outgrow, so it grows where it is and is never copied. Those with
- * entries for places in the range (chunk_of_frame, class_of_slab) are mapped for all of the first `bytes` of it:
- * whoever looks at an address below that bound may read them. The bound only grows. A thread that knows an older,
- * lower bound takes the address for one outside the range, and looks again on its slow path.
+ * Each table has a slot of the zone that it can never outgrow, so it grows in place and is never copied. The tables that
+ * an address in the range indexes (chunk_of_frame, class_of_slab) are mapped for the first range.bytes of the range, so
+ * their entries for addresses below that bound may be read. The bound only grows. A thread that knows an older, lower
+ * bound takes the address for one outside the range, and its slow path looks again.
  *
- * Where the zone cannot be had (base NULL) everything is mapped where the system likes.
+ * If the zone is not available (base is NULL), everything is mapped where the system likes.
  *
- * Lock: range_lock, innermost, guards how much of the tables is mapped. Callers of range_grow hold frames_lock. */
+ * Lock: range_lock, the innermost, guards how much of the tables is mapped. Callers of range_grow hold frames_lock. */
 #ifndef HAK_RANGE_H
 #define HAK_RANGE_H
 
@@ -23,12 +23,12 @@
 #define RANGE_MAX_BYTES ((size_t)1 << 40)
 
 extern struct range {
-    char *base;           /* written once, before any thread can see it; NULL: none */
-    _Atomic size_t bytes; /* release after the tables are mapped, acquire before they are read */
+    char *base;           /* written once, before any thread can read it; NULL if there is no zone */
+    _Atomic size_t bytes; /* stored with release after the tables are mapped, loaded with acquire before they are read */
 } range;
 
 enum range_table {
-    RANGE_CLASS_OF_SLAB, /* superslab.h; one a heap */
+    RANGE_CLASS_OF_SLAB, /* superslab.h; one for each heap */
     RANGE_CHUNK_OF_FRAME = RANGE_CLASS_OF_SLAB + MAX_HEAPS, /* registry.h */
     RANGE_BIG_HEADS, /* big_stripe.c */
     RANGE_TABLE_COUNT
@@ -38,11 +38,11 @@ enum range_table {
 void range_start(unsigned heaps);
 unsigned range_heap_count(void);
 
-/* Where a table is or will be; NULL without a zone. */
+/* Where a table is or will be mapped; NULL without a zone. */
 void *range_table(enum range_table table);
-/* Makes its first `bytes` usable, zero where new; false: no memory. */
+/* Makes the first `bytes` of the table usable; new ones are zero. Returns false if there is no memory. */
 bool range_table_reach(enum range_table table, size_t bytes);
-/* Makes range.bytes at least `bytes`; false: no memory, or too much. */
+/* Makes range.bytes at least `bytes`. Returns false if there is no memory, or if that is more than the range can have. */
 bool range_grow(size_t bytes);
 
 static inline size_t range_bytes(void)

@@ -9,7 +9,7 @@
 #include "settings.h"
 #include "telemetry.h"
 
-/* Outside the range: roots of 2^13 frames of 2^21 bytes cover the addresses that the system gives. */
+/* For addresses outside the range: leaves of 2^13 frames of 2^21 bytes cover the addresses that the system gives. */
 #define LEAF_BITS 13
 #define LEAF_ENTRIES (1u << LEAF_BITS)
 #define ROOT_ENTRIES (1u << (PROCESSOR_ADDRESS_BITS - CHUNK_SHIFT - LEAF_BITS))
@@ -41,7 +41,7 @@ struct chunk *registry_find_outside(const void *address)
     return atomic_load_explicit(&leaf->frames[frame & (LEAF_ENTRIES - 1)], memory_order_acquire);
 }
 
-/* The word of a frame; NULL if a leaf is needed and there is no memory for it. */
+/* Returns the word of the frame at an address, or NULL if it needs a leaf and there is no memory for that. */
 static struct chunk *_Atomic *frame_word_locked(uintptr_t address)
 {
     size_t offset = range_offset((const void *)address);
@@ -117,7 +117,7 @@ struct chunk *registry_new_chunk(const struct actor *actor)
     return chunk;
 }
 
-/* Stores `chunk` for frames [from, to); all words are found before any is written. */
+/* Stores `chunk` for its frames [from, to). All words are found first, so that a failure leaves nothing published. */
 static bool publish_locked(struct chunk *chunk, uint32_t from, uint32_t to)
 {
     uintptr_t base = (uintptr_t)chunk->base;
@@ -160,7 +160,7 @@ void registry_remove(struct chunk *chunk)
     lock_acquire(&registry_lock);
     for (uint32_t frame = 0; frame < chunk->frames; frame++) {
         struct chunk *_Atomic *word = frame_word_locked((uintptr_t)chunk->base + (uintptr_t)frame * CHUNK_BYTES);
-        /* Never published: the words may be another's, or missing. */
+        /* If the chunk was never published, the word may be missing or belong to another chunk. */
         if (word && atomic_load_explicit(word, memory_order_relaxed) == chunk)
             atomic_store_explicit(word, NULL, memory_order_release);
     }

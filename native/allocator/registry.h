@@ -1,4 +1,4 @@
-/* registry.h: which chunk an address belongs to, and the store that chunk descriptors come from.
+/* registry.h: finds the chunk of an address, and provides the chunk descriptors.
  *
  *   address -- inside the range --> chunk_of_frame[(address - base) >> 21]   (flat, one word a frame; range.h)
  *          '-- outside ----------> root[bits 34 and up] -> leaf[bits 33..21]
@@ -7,10 +7,10 @@
  *   are mapped, never moved, copied or freed. Free descriptors are linked and taken again.
  *
  * Invariants (registry_is_valid): the segments have `capacity` entries, of which entries_ever were handed out;
- * those in the list of free ones are of no kind, and none is in it twice.
+ * a descriptor in the list of free ones has kind CHUNK_NONE and is in the list once.
  *
- * Readers are lock-free: a word is stored (release) after the chunk is initialised, loaded (acquire).
- * It is cleared before a chunk goes away, which happens only when no block of it is out, so whoever
+ * Readers take no lock: a word is stored (release) after its chunk is initialised, and loaded with acquire. It is
+ * cleared before the chunk is unmapped. A chunk is unmapped only when no block of it is in use, so whoever
  * holds a valid block finds its chunk. Writers hold registry_lock. */
 #ifndef HAK_REGISTRY_H
 #define HAK_REGISTRY_H
@@ -20,11 +20,11 @@
 
 struct chunk; /* chunk.h */
 
-extern struct chunk *_Atomic *registry_frames; /* NULL without a range; so much of it is mapped as range.bytes says */
+extern struct chunk *_Atomic *registry_frames; /* NULL without a range; mapped for the first range.bytes of the range */
 
 struct chunk *registry_find_outside(const void *address);
 
-/* The chunk that `address` lies in, or NULL: not ours, or not mapped now. */
+/* The chunk in which `address` lies, or NULL if it lies in none. */
 static inline struct chunk *registry_find(const void *address)
 {
     size_t offset = range_offset(address);
@@ -33,18 +33,18 @@ static inline struct chunk *registry_find(const void *address)
     return registry_find_outside(address);
 }
 
-/* After range_start. False if there is no memory for its first segment. */
+/* Must be called after range_start. Returns false if there is no memory for the first segment. */
 bool registry_start(void);
 
-/* A zeroed or recycled descriptor (its `entry_index` is kept), or NULL: no memory to grow. */
+/* Returns a zeroed or recycled descriptor (whose entry_index stays), or NULL if there is no memory for more. */
 struct chunk *registry_new_chunk(const struct actor *actor);
-/* Publishes chunk->base .. + frames * 2 MiB; false if the table cannot grow (nothing is published). */
+/* Publishes the chunk for all its frames. Returns false, with nothing published, if there is no memory for the table. */
 bool registry_publish(struct chunk *chunk);
-/* Grows a published chunk to `frames` (more than it has); false as above. */
+/* Extends a published chunk to `frames`, which are more than it has. Returns false as registry_publish does. */
 bool registry_extend(struct chunk *chunk, uint32_t frames);
-/* Withdraws it and takes the descriptor back. */
+/* Withdraws the chunk and takes its descriptor back. */
 void registry_remove(struct chunk *chunk);
-/* The index-th descriptor ever handed out, in use or not; NULL beyond the last. For walks. */
+/* For walks over all chunks: the index-th descriptor ever handed out, in use or not; NULL beyond the last. */
 struct chunk *registry_chunk_at(uint32_t index);
 
 bool registry_is_valid(void);

@@ -1,5 +1,5 @@
-/* settings.c: defaults, environment, clamping and constraints of settings.h. Runs inside the first
- * malloc of a process: no allocation, no stdio, no locale. */
+/* settings.c: defaults, environment, clamping and constraints of settings.h. It runs inside the first malloc of a
+ * process, so it uses no allocation, no stdio and no locale. */
 #include "settings.h"
 
 #include "hak_block.h"
@@ -48,7 +48,7 @@ static const struct {
 };
 #define CONSTRAINT_COUNT (sizeof constraints / sizeof *constraints)
 
-static const char *const byte_units[] = {"bytes", "KiB", "MiB", "GiB"}; /* each 1024 of the one before */
+static const char *const byte_units[] = {"bytes", "KiB", "MiB", "GiB"}; /* each is 1024 times the one before */
 #define BYTE_UNIT_COUNT (sizeof byte_units / sizeof *byte_units)
 
 static bool is_bytes(const struct row *row)
@@ -56,7 +56,8 @@ static bool is_bytes(const struct row *row)
     return strcmp(row->unit, "bytes") == 0;
 }
 
-/* Decimal with an optional fraction and sign, of bytes with an optional unit; false if anything else is there. */
+/* Reads a decimal number with an optional sign and fraction, and a unit if `has_byte_unit`. Returns false if the text is
+ * anything else. */
 static bool parse_number(const char *text, bool has_byte_unit, double *out)
 {
     bool negative = *text == '-';
@@ -88,7 +89,7 @@ static bool parse_number(const char *text, bool has_byte_unit, double *out)
     return digits;
 }
 
-/* The index of `text` in a comma separated list, or -1. */
+/* Returns the index of `text` in a comma separated list, or -1. */
 static int find_choice(const char *choices, const char *text)
 {
     size_t length = strlen(text);
@@ -152,7 +153,7 @@ static void append_number(char *line, size_t capacity, double value)
     append(line, capacity, digits + place);
 }
 
-/* As the workbench writes it: 512 KiB, 0.25. */
+/* Writes a bound as the workbench does: 512 KiB, 0.25. */
 static void append_bound(char *line, size_t capacity, const struct row *row, double value)
 {
     unsigned unit = 0;
@@ -184,7 +185,7 @@ static void complain_of_value(const struct row *row, const char *variable, const
     complain(variable, text, why);
 }
 
-/* HAKMEM_ + the name in capitals with _ for . */
+/* Whether the variable is HAKMEM_ and then the name in capitals, with _ instead of each dot. */
 static bool is_variable_of(const char *variable, size_t length, const char *name)
 {
     static const char prefix[] = "HAKMEM_";
@@ -201,7 +202,7 @@ static bool is_variable_of(const char *variable, size_t length, const char *name
     return true;
 }
 
-/* What a start gathers from its environment. */
+/* What is read from the environment at the start. */
 struct start {
     double *values;
     int *access;
@@ -245,7 +246,7 @@ static void apply_variable(void *context, const char *variable)
     complain(name, equals + 1, " is no tunable of this build (see `workbench tunables`); ignored");
 }
 
-/* A line that is wrong, or another allocator's, is left out: whoever wrote it was told. */
+/* Skips a line that is wrong or belongs to another allocator: the program that wrote it has reported that. */
 static void apply_group_line(void *values, const char *line)
 {
     const char *equals = strchr(line, '=');
@@ -274,8 +275,8 @@ void settings_initial(double *values, int *access)
 {
     for (unsigned i = 0; i < TUNABLE_COUNT; i++)
         values[i] = settings_default((enum tunable)i);
-    /* A program that runs with more rights than its caller (setuid, capabilities) obeys no variable of the
-     * caller's, prints nothing for it, and is set by nobody. */
+    /* A program that runs with more rights than its caller (setuid, capabilities) ignores the caller's variables, prints
+     * nothing about them, and lets no process change its settings. */
     bool is_privileged = getauxval(AT_SECURE) != 0;
     *access = is_privileged ? HAK_ACCESS_OFF : HAK_ACCESS_WRITE;
     if (!is_privileged) {
@@ -284,7 +285,7 @@ void settings_initial(double *values, int *access)
         if (*start.group_path)
             hak_read_group(start.group_path, apply_group_line, values);
     }
-    /* A restored default may break another constraint: as many rounds as there are constraints settle it. */
+    /* A restored default may break another constraint. After as many rounds as there are constraints, all hold. */
     for (unsigned round = 0; round < CONSTRAINT_COUNT; round++) {
         for (unsigned c = 0; c < CONSTRAINT_COUNT; c++) {
             if (holds(c, values))
@@ -315,7 +316,7 @@ void settings_store(const double *values, bool at_start)
     }
     double current[TUNABLE_COUNT];
     settings_load(current);
-    /* What is left as it was may break another constraint: rounds as above. */
+    /* A value that stays as it was may break another constraint, so there are rounds as above. */
     for (unsigned round = 0; !at_start && round < CONSTRAINT_COUNT; round++) {
         for (unsigned c = 0; c < CONSTRAINT_COUNT; c++) {
             if (!holds(c, next)) {

@@ -6,9 +6,9 @@
  *
  * Invariant (settings_is_valid): each word lies in its tunable's range, and every constraint holds.
  *
- * `settings` is process-wide and written only under settings_lock by settings_adopt; components that
- * run under their own lock read single fields of it relaxed (each field is one word, always in range).
- * A thread's cache derives its own limits from it when it adopts a generation. */
+ * `settings` is process-wide. Only control_adopt writes it, under settings_lock. Components that run under their own
+ * lock read single fields of it relaxed (each field is one word, and always in range).
+ * A thread's cache computes its limits from it when it adopts a generation. */
 #ifndef HAK_SETTINGS_H
 #define HAK_SETTINGS_H
 
@@ -26,8 +26,8 @@ enum tunable {
     TUNABLE_COUNT
 };
 
-/* Every field is the tunable's number; integers, booleans and choices as int64_t, reals in 1/1024ths
- * (big.load_factor), so that one relaxed word holds any of them. */
+/* Each field holds the value of one tunable. Integers, booleans and choices are int64_t; reals (big.load_factor) are in
+ * units of 1/1024, so that one relaxed word holds any value. */
 #define REAL_UNIT 1024
 struct settings {
 #define HAK_TUNABLE(field, ...) _Atomic int64_t field;
@@ -40,19 +40,18 @@ extern struct settings settings;
 
 #define SETTING(field) atomic_load_explicit(&settings.field, memory_order_relaxed)
 
-/* Fills `values` (one double a tunable) with the defaults, then what the environment says, unless the program
- * is privileged (setuid); a variable
- * that is not a number or out of range is named on standard error and ignored. Sets *access
- * (enum hak_access) from HAKMEM_CONTROL. */
+/* Fills `values` (one double for each tunable) with the defaults, and then with the values in the environment, unless the
+ * program is privileged (setuid). A variable that is not a number or out of range is named on standard error and ignored.
+ * Sets *access (enum hak_access) from HAKMEM_CONTROL. */
 void settings_initial(double *values, int *access);
 /* The default of this build: the table's, or that of an exported header it was compiled with. */
 double settings_default(enum tunable tunable);
-/* Makes `values` current; each is clamped to its range. Constraints that do not hold are mended by
- * leaving the involved tunables as they were. START tunables change only while `at_start`. */
+/* Makes `values` current, each clamped to its range. If a constraint does not hold, its two tunables stay as they were.
+ * START tunables change only if `at_start`. */
 void settings_store(const double *values, bool at_start);
-/* What is current, as doubles. */
+/* Reads the current values as doubles. */
 void settings_load(double *values);
-/* Only meaningful while nobody stores. */
+/* Only meaningful while no thread stores. */
 bool settings_is_valid(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* statistics.c: sums over the telemetry. */
+/* statistics.c: adds up the telemetry. */
 #include "statistics.h"
 
 #include "control.h"

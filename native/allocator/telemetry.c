@@ -1,4 +1,4 @@
-/* telemetry.c: the control block, where all components find it. */
+/* telemetry.c: defines the allocator's control block, for all components. */
 #include "telemetry.h"
 
 #include "writer.h"

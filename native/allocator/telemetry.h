@@ -1,9 +1,9 @@
 /* telemetry.h: the metric words of the control block as C structs, generated from telemetry.def.
  * The block's DATA section *is* a struct telemetry: readers see the words as they are written.
  *
- * Every word is relaxed. THREAD and THREAD_CLASS words have one writer, the thread; CLASS, SHARD and
- * TIER words are written under the lock of what they count; GLOBAL words are added to atomically,
- * on slow paths only. Each row starts on a cache line of its own. */
+ * Every word is relaxed. Only the thread writes its THREAD and THREAD_CLASS words. CLASS, SHARD and TIER words are
+ * written under the lock of what they count, or added to atomically; GLOBAL words are added to atomically, on slow
+ * paths only. Each row starts on a cache line of its own. */
 #ifndef HAK_TELEMETRY_H
 #define HAK_TELEMETRY_H
 
@@ -11,7 +11,7 @@
 #include "size_class.h"
 
 #define TELEMETRY_MAX_SHARDS 1024
-#define TELEMETRY_MAX_THREADS 1024 /* rows; row 0: retired threads and those that found no row */
+#define TELEMETRY_MAX_THREADS 1024 /* number of rows; row 0 is for threads that have ended */
 #define TIER_COUNT 3
 
 struct telemetry_global {
@@ -59,16 +59,16 @@ struct telemetry {
 /* The allocator's own control block. control.c makes it at start, before any other component runs. */
 struct hak_block;
 extern struct hak_block control_block;
-/* Points into it once it exists. */
+/* Points into the control block once that exists. */
 extern struct telemetry *telemetry;
 
-/* Words with several writers. */
+/* For words with several writers. */
 static inline void telemetry_add(_Atomic uint64_t *word, int64_t amount)
 {
     atomic_fetch_add_explicit(word, (uint64_t)amount, memory_order_relaxed);
 }
 
-/* Words with one writer, or under a lock: no locked instruction. */
+/* For words with one writer or under a lock. It needs no locked instruction. */
 static inline void telemetry_set(_Atomic uint64_t *word, uint64_t value)
 {
     atomic_store_explicit(word, value, memory_order_relaxed);

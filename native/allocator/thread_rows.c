@@ -1,4 +1,4 @@
-/* thread_rows.c: rows handed out, retired and reused, under one lock. */
+/* thread_rows.c: hands out rows, retires them and reuses them, under one lock. */
 #include "thread_rows.h"
 
 #include "control.h"
@@ -46,7 +46,7 @@ struct telemetry_thread *thread_rows_acquire(uint32_t thread_id, struct telemetr
     return row;
 }
 
-/* Counters are summed, gauges of a thread that is gone are zero. The tables say which is which. */
+/* The counters of a thread that has ended are added up; its gauges are zero. The tables say which words are counters. */
 #define ADD_COUNTER(word) telemetry_bump(&retired->word, (int64_t)telemetry_get(&row->word));
 #define ADD_GAUGE(word)
 
@@ -58,7 +58,7 @@ static void retire_locked(struct telemetry_thread *row)
     for (unsigned c = 0; c < SIZE_CLASS_COUNT; c++) {
         if (telemetry_get(&row->classes[c].refills) + telemetry_get(&row->classes[c].flushes) +
                 telemetry_get(&row->classes[c].allocations) == 0)
-            continue; /* most classes of most threads: never used */
+            continue; /* the thread never used the class, as most threads most classes */
 #define HAK_METRIC_THREAD_CLASS(field, name, group, unit, chart, kind, ...) ADD_##kind(classes[c].field)
 #include "telemetry.def"
     }
