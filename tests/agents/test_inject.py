@@ -91,7 +91,7 @@ def assert_serves(pid: int, kind: str = "glibc") -> None:
     with ControlBlock.open(pid, kind) as block:
         action = next(iter(block.actions))
         block.act(action)
-        assert block.action_counts()[action] == (1, 1)
+        wait_for(lambda: block.action_counts()[action] == (1, 1))
 
 
 @pytest.mark.parametrize("number", range(COUNT))
