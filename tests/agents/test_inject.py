@@ -328,6 +328,15 @@ def test_a_thread_of_the_kernels(sleeper: subprocess.Popen[bytes], monkeypatch: 
     assert "is a thread of the kernel's" in refuse(sleeper.pid, NoProcess)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has the right that is taken away")
+def test_root_without_the_right_to_trace(sleeper: subprocess.Popen[bytes]) -> None:
+    without = ("setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace")
+    command = [*without, str(WORKBENCH), "inject", str(sleeper.pid), "--yes"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CAP_S, check=False)
+    assert done.returncode == 2
+    assert "in a container root needs CAP_SYS_PTRACE" in done.stderr
+
+
 def test_another_users_process(sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     assert f"belongs to another user (uid {os.getuid()})" in refuse(sleeper.pid, NotPermitted)

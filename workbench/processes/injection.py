@@ -117,6 +117,10 @@ def check_injectable(pid: int) -> None:
         elf = read_elf(Path(f"/proc/{pid}/exe"))
     except FileNotFoundError:
         raise NoProcess(f"there is no process {pid}; `ps -e` lists what runs") from None
+    except PermissionError:
+        raise NotPermitted(
+            f"process {pid}: the system lets only root look into it; in a container root needs CAP_SYS_PTRACE"
+        ) from None
     if elf is not None:
         check_elf(elf, f"process {pid}")
     if not _is_agent(Path(f"/proc/{pid}/root{AGENT}")):
@@ -196,7 +200,8 @@ def _check_status(pid: int, status: dict[str, str]) -> None:
     if state in "Tt":
         raise CannotInject(f"process {pid} is stopped: continue it with `kill -CONT {pid}` first")
     own = _read_status(os.getpid())
-    if int(status.get("Seccomp_filters", 0)) > int(own.get("Seccomp_filters", 0)):
+    filters, own_filters = (int(each.get("Seccomp_filters", 0)) for each in (status, own))
+    if status.get("Seccomp") == "1" or filters > own_filters:
         raise CannotInject(f"process {pid} has a seccomp filter, which may end it when it loads a library")
 
 
