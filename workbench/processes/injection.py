@@ -216,7 +216,7 @@ def _find_kinds(pid: int) -> list[str]:
         uid = Path(f"/proc/{pid}").stat().st_uid
         if uid != os.geteuid():
             start_ticks = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
-            folder = Path(f"/proc/{pid}/root/dev/shm/hakmem-{uid}")
+            folder = Path(f"/proc/{pid}", "root", "dev", "shm", f"hakmem-{uid}")
             return sorted(path.suffix.removeprefix(".") for path in folder.glob(f"{pid}.{start_ticks}.*"))
     return sorted(info.kind for info in find_blocks(pid) if info.kind != WORKLOAD_KIND)
 
