@@ -78,11 +78,16 @@ static const char *format_start(const struct hak_tunable *tunable, double value,
     const char *variable = tunable->environment;
     int name = (int)strspn(variable, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
     format_value(tunable, value, number);
-    if (!variable[name])
+    if (!variable[name]) {
         snprintf(text, bytes, "%s set to %s", name ? variable : "its environment variable", number);
-    else
-        snprintf(text, bytes, "%.*s=%.*s%s", name, variable, (int)strcspn(variable + name + 1, ":=") + 1,
-                 variable + name + 1, number);
+        return text;
+    }
+    const char *key = variable + name + 1;
+    int key_bytes = (int)strcspn(key, ":=") + 1;
+    const char *words = key + key_bytes, *on = strchr(words, '|');
+    const char *written = !on ? number : value ? on + 1 : words;
+    int written_bytes = on && !value ? (int)(on - words) : (int)strlen(written);
+    snprintf(text, bytes, "%.*s=%.*s%.*s", name, variable, key_bytes, key, written_bytes, written);
     return text;
 }
 

@@ -38,7 +38,7 @@ def test_a_start_setting_cannot_be_set_in_a_program_that_runs() -> None:
     with run_evaluator("jemalloc", "jemalloc") as program, program.open() as block:
         for name, advice in (
             ("opt.narenas", "MALLOC_CONF=narenas:2"),
-            ("opt.tcache", "MALLOC_CONF=tcache:0"),
+            ("opt.tcache", "MALLOC_CONF=tcache:false"),
         ):
             with pytest.raises(StartOnly, match=f"{name} takes effect at start only: start .* with {advice}"):
                 block.set({name: False if name == "opt.tcache" else 2})
