@@ -12,7 +12,7 @@ import pytest
 from workbench.allocators import AGENT, Preset, allocators, get_allocator
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter
-from workbench.experiments import read_sweep_plan
+from workbench.experiments import measure_run, read_sweep_plan
 from workbench.panel.session import LiveSession
 from workbench.processes import Run, Step, run
 from workbench.sessions import Session, plan_repetition
@@ -64,6 +64,15 @@ def test_a_run_that_nobody_looks_into_has_no_agent_and_the_id_that_it_had(name: 
     environment = get_allocator(name).run_environment({}, has_block=False)
     assert str(AGENT) not in environment.get("LD_PRELOAD", "")
     assert str(AGENT) in get_allocator(name).run_environment({})["LD_PRELOAD"]
+
+
+def test_a_comparison_measures_settings_without_the_agent() -> None:
+    given = Run("pair", allocator="jemalloc", operations=1000, tunables={"opt.narenas": 2})
+    assert measure_run(given, warm_bytes=0).telemetry == {}
+    changed = Run(
+        "pair", allocator="jemalloc", seconds=0.3, schedule=(Step({"background_thread": True}, None, 0.1),)
+    )
+    assert measure_run(changed, warm_bytes=0).telemetry["stats.allocated"] > 0
 
 
 def test_what_a_variable_says_already_stays() -> None:

@@ -177,6 +177,8 @@ class Allocator(Row):
         BadParameter, UnknownTunable, OutOfRange, ConstraintBroken
             As `check`.
         """
+        if not settings:
+            return {}
         self.check(settings)
         given = self.choose_given(self.normalize(settings))
         return write_variables(
