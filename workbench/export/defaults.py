@@ -13,7 +13,7 @@ from workbench.control import Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, WorkbenchError, describe_unknown
 from workbench.export.environment import DEPLOYMENTS, ENVIRONMENT
 from workbench.export.evidence_text import render_comments, render_evidence
-from workbench.export.format import Assignment, Format, read_text, read_title, write_title
+from workbench.export.format import Format, read_text, read_title, write_title
 from workbench.export.header import HEADER
 from workbench.export.provenance import Provenance, parse_provenance, render_provenance
 from workbench.export.toml import TOML
@@ -168,13 +168,16 @@ def read_defaults(path: str | os.PathLike[str], *, allocator: Allocator | None =
 
     allocator = allocator or _choose_allocator(count, read_title(text))
     by_identifier = _find_places(form, allocator)
-    for assignment in form.expand(assignments, allocator):
+    for one in form.expand(assignments, allocator):
+        tunable = by_identifier.get(one.identifier)
         try:
-            tunable, value = _decode(assignment, form, by_identifier)
+            if tunable is None:
+                names = filter(None, by_identifier)
+                raise UnknownTunable(describe_unknown("tunable", one.identifier, names))
+            values[tunable.name] = form.decode(tunable, one.text)
         except WorkbenchError as error:
-            errors.append(_place(error, assignment))
-        else:
-            values[tunable.name] = value
+            where = f"line {one.line}: " if one.line else ""
+            errors.append(type(error)(f"{where}{error}"))
     if errors:
         raise type(errors[0])(f"{os.fspath(path)}: " + "; ".join(str(error) for error in errors))
     # Until version 2, evidence stood among the facts.
@@ -217,16 +220,3 @@ def _choose_allocator(count: Callable[[Allocator], int], title: str | None = Non
 
 def _find_places(form: Format, allocator: Allocator) -> dict[str, Tunable]:
     return {form.identify(one, allocator): one for one in allocator.tunables.values()}
-
-
-def _decode(
-    assignment: Assignment, form: Format, by_identifier: Mapping[str, Tunable]
-) -> tuple[Tunable, Value]:
-    tunable = by_identifier.get(assignment.identifier)
-    if tunable is None:
-        raise UnknownTunable(describe_unknown("tunable", assignment.identifier, filter(None, by_identifier)))
-    return tunable, form.decode(tunable, assignment.text)
-
-
-def _place(error: WorkbenchError, assignment: Assignment) -> WorkbenchError:
-    return type(error)(f"line {assignment.line}: {error}") if assignment.line else error
