@@ -1,5 +1,5 @@
-/* reader.c: opening a control block, its descriptors, and whether its publisher lives
- * (hak_reader.h). Every number that comes out of the file is checked here before use. */
+/* reader.c: opens a control block, reads its descriptors, and tells whether its publisher lives
+ * (hak_reader.h). Every number that comes from the file is checked here before use. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -23,7 +23,7 @@ int reader_fail(char *error, int code, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(error, HAK_ERROR_TEXT_BYTES, format, arguments);
         va_end(arguments);
-        for (char *c = error; *c; c++) /* names may come from a hostile block: one line it stays */
+        for (char *c = error; *c; c++) /* names may come from a hostile block: without control characters */
             if ((unsigned char)*c < ' ' || *c == 127)
                 *c = '?';
     }
@@ -54,7 +54,7 @@ int reader_read(struct hak_reader *reader, void *target, uint64_t bytes, uint64_
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-/* What each section may look like. Records may be longer than ours (same ABI, later fields). */
+/* The limits of each section. Records may be longer than this reader's, with fields added later under the same ABI. */
 static const struct {
     const char *name;
     uint32_t record_bytes, most;
@@ -80,8 +80,8 @@ static int check_sections(const struct hak_header *header, const char *path, cha
         uint64_t slots = k == HAK_SECTION_REQUESTED ? 2 : 1;
         int stride_fits = section_rules[k].is_exact ? entry->stride == section_rules[k].record_bytes
                                                     : entry->stride >= section_rules[k].record_bytes;
-        /* count and stride are 32 bits each, so slots * count * stride cannot wrap before it is seen
-         * to be too large: count * stride < 2^64 / 2 as count <= 2^32 / 2 wherever slots is 2. */
+        /* The product below does not wrap: count and stride have 32 bits each, and where slots is 2, count has already been
+         * found to be at most READER_MOST_DESCRIPTORS. */
         if (!stride_fits || entry->count > section_rules[k].most || entry->offset % 8 != 0 ||
             entry->offset < HAK_HEADER_BYTES || entry->offset > header->total_bytes ||
             slots * entry->count * entry->stride > header->total_bytes - entry->offset)
@@ -123,7 +123,7 @@ static int check_header(struct hak_header *header, const struct stat *status, co
     return check_sections(header, path, error);
 }
 
-/* The length of /proc/<pid>/root at the start of a path, which leads into a container; 0: it does not. */
+/* Returns the length of /proc/<pid>/root at the start of a path that leads into a container, or 0 if it does not. */
 static size_t container_root(const char *path)
 {
     static const char before[] = "/proc/", after[] = "/root/";
@@ -132,7 +132,8 @@ static size_t container_root(const char *path)
     return digits && strncmp(end, after, strlen(after)) == 0 ? (size_t)(end - path) + strlen(after) - 1 : 0;
 }
 
-/* The folder of a file in a container, step by step, for a link there would lead out of it. -1 and errno. */
+/* Opens the folder of a file in a container, step by step, because a link in the container could lead out of it. Returns
+ * -1 and sets errno on failure. */
 static int open_folder_in(const char *path, size_t root_length)
 {
     char step[256];
@@ -142,7 +143,7 @@ static int open_folder_in(const char *path, size_t root_length)
     for (const char *end; folder >= 0 && (end = strchr(start, '/')) != NULL; start = end + 1) {
         snprintf(step, sizeof step, "%.*s", (int)(end - start), start);
         int next = strcmp(step, "..") == 0 ? -1 : openat(folder, step, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        int next_errno = errno == ENOTDIR ? ELOOP : errno; /* a link is no directory to this call */
+        int next_errno = errno == ENOTDIR ? ELOOP : errno; /* openat reports a link as "not a directory" */
         close(folder);
         folder = next;
         errno = next_errno;
@@ -150,7 +151,7 @@ static int open_folder_in(const char *path, size_t root_length)
     return folder;
 }
 
-/* Nobody but the owner of the folder could have put the file there, and it has no second name elsewhere. */
+/* Whether only the owner of the folder could have put the file there, and the file has no second name elsewhere. */
 static int is_safe_in(int folder, int descriptor)
 {
     struct stat place, file;
@@ -178,7 +179,7 @@ static int open_in_container(const char *path, size_t root_length, int flags)
 static int open_path(const char *path, int flags)
 {
     size_t root_length = container_root(path);
-    flags |= O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK; /* a planted pipe must not hold us up */
+    flags |= O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK; /* O_NONBLOCK, so that a planted pipe does not block the reader */
     return root_length ? open_in_container(path, root_length, flags) : open(path, flags);
 }
 
@@ -248,7 +249,7 @@ void hak_reader_close(struct hak_reader *reader)
 
 /* ---- liveness ------------------------------------------------------------------------------- */
 
-/* Field `number` (from 3 on) of a line of /proc/<pid>/stat, whose field 2 may hold anything. */
+/* Returns field `number` (3 or higher) of a line of /proc/<pid>/stat. Field 2 may contain any characters. */
 static const char *find_field(const char *line, int number)
 {
     const char *cursor = strrchr(line, ')');
@@ -265,7 +266,7 @@ static unsigned long long read_number(const char *text)
     return number;
 }
 
-/* Whether a process runs that has this pid here; start_ticks 0: whenever it started. A zombie does not run. */
+/* Whether a process with this pid and start time runs; if start_ticks is 0, any start time. A zombie does not run. */
 static int is_running(uint32_t pid, uint64_t start_ticks)
 {
     char path[48], line[1024];
@@ -277,7 +278,7 @@ static int is_running(uint32_t pid, uint64_t start_ticks)
     close(descriptor);
     line[length > 0 ? length : 0] = 0;
     char state = *find_field(line, 3);
-    /* A main thread that ended while others run looks like a zombie, but the threads are counted. */
+    /* A process whose main thread has ended looks like a zombie, but field 20 counts its other threads. */
     if ((state == 'Z' || state == 'X') && read_number(find_field(line, 20)) <= 1)
         return 0;
     return start_ticks == 0 || read_number(find_field(line, 22)) == start_ticks;
@@ -289,7 +290,7 @@ static uint64_t inode_of(const char *path)
     return stat(path, &status) == 0 ? (uint64_t)status.st_ino : 0;
 }
 
-/* The publisher's lock, which no descriptor can take while it lives (hak_block.h). */
+/* Whether the publisher's lock is held, which no other descriptor can take while the publisher lives (hak_block.h). */
 static int is_locked(const struct hak_reader *reader)
 {
     if (flock(reader->descriptor, LOCK_SH | LOCK_NB) != 0)
@@ -307,7 +308,7 @@ int hak_reader_alive(struct hak_reader *reader, char *error)
         return code;
     if (state == HAK_STATE_EXITED)
         return reader_fail(error, HAK_ERROR_NO_PROCESS, "process %u has exited", header->pid);
-    /* The pid says something only where it is counted as here, and its start only by the same clock. */
+    /* The pid is only meaningful in the same PID namespace, and the start time only in the same time namespace. */
     int is_pid_ours = header->pid_namespace != 0 && header->pid_namespace == inode_of("/proc/self/ns/pid");
     int is_clock_ours = header->time_namespace == inode_of("/proc/self/ns/time");
     int runs = !is_pid_ours || is_running(header->pid, is_clock_ours ? header->start_ticks : 0);

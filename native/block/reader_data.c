@@ -1,4 +1,4 @@
-/* reader_data.c: reading what changes in a control block: settings, metric words, events
+/* reader_data.c: reads the parts of a control block that change: settings, metric words, events
  * (hak_reader.h). */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -31,8 +31,9 @@ int reader_wake(const struct hak_reader *reader)
                                       1, NULL, NULL, 0) > 0;
 }
 
-/* Has such a publisher measure, and waits for it. One that was awake may have begun before this call: it is
- * asked again. One that does not answer (it is stopped, or ends) leaves what it measured last. */
+/* Makes a publisher that measures on demand do so, and waits for its answer. A publisher that was awake may have begun to
+ * measure before this call, so it is woken again. If a publisher does not answer, because it is stopped or ends, the values
+ * that it measured last are read. */
 static int look(struct hak_reader *reader, char *error)
 {
     const uint64_t samples_offset = offsetof(struct hak_header, samples), start = clock_ns();
@@ -54,8 +55,8 @@ static int look(struct hak_reader *reader, char *error)
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
-/* Copies one vector of values and the generation it belongs to. slot_bytes: distance between the
- * slots that the generation's low bit selects. */
+/* Copies one vector of values and the generation to which it belongs. The low bit of the generation selects one of two
+ * slots, which are slot_bytes apart. */
 static int read_values(struct hak_reader *reader, enum hak_section section, uint64_t slot_bytes,
                        uint64_t generation_offset, double *values, uint32_t count, uint64_t *generation, char *error)
 {
@@ -76,7 +77,7 @@ static int read_values(struct hak_reader *reader, enum hak_section section, uint
             break;
         sched_yield();
     }
-    /* A publisher that stopped or died half-way stays busy: what it left is better than nothing. */
+    /* If the publisher was stopped or died while it changed the values, the values as it left them are returned. */
     *generation = after & ~HAK_EFFECTIVE_BUSY;
     for (uint32_t i = 0; i < entry->count; i++)
         if (!isfinite(values[i]))
@@ -113,11 +114,11 @@ int hak_reader_setter(struct hak_reader *reader, uint64_t generation, char *erro
 
 /* ---- metrics -------------------------------------------------------------------------------- */
 
-/* A piece of DATA, read ahead: the metrics of one thread lie side by side, and so do threads. */
+/* A piece of DATA that is read ahead, because the words of one thread lie side by side, and so do the threads. */
 struct window {
     struct hak_reader *reader;
     uint64_t data_offset, data_bytes;
-    uint64_t start, bytes; /* of DATA, now in `words` */
+    uint64_t start, bytes; /* the part of DATA that is in `words` */
     uint64_t words[WINDOW_BYTES / 8];
 };
 
@@ -139,7 +140,7 @@ static int window_word(struct window *window, uint64_t offset, uint64_t *word, c
     return HAK_OK;
 }
 
-/* Rows and columns of a stored metric; an error if its last word lies outside DATA. */
+/* Computes the numbers of rows and columns of a stored metric. Fails if its last word lies outside DATA. */
 static int measure_metric(const struct hak_metric *metric, const uint32_t *axis_counts, uint64_t data_bytes,
                           uint64_t extent[2], char *error)
 {
@@ -217,7 +218,7 @@ int64_t hak_reader_snapshot(struct hak_reader *reader, uint32_t *axis_counts, ui
             break;
         uint64_t first = *words_needed, count = extent[0] * extent[1];
         *words_needed += count;
-        /* No two metrics share a word, so an honest block never has more words than DATA. */
+        /* No two metrics share a word, so the metrics of a valid block never have more words than DATA. */
         if (count > window.data_bytes / 8 || *words_needed > window.data_bytes / 8)
             return reader_fail(error, HAK_ERROR_DAMAGED,
                                "the control block is damaged: its metrics have more words than its data");
@@ -266,7 +267,7 @@ int64_t hak_reader_events(struct hak_reader *reader, uint64_t *cursor, struct ha
     int code = reader_read(reader, &head, sizeof head, head_offset, error);
     if (code != HAK_OK)
         return code;
-    if (*cursor > head) /* the ring began anew (a fork) or the cursor is not of this block */
+    if (*cursor > head) /* the ring was emptied (a fork), or the cursor belongs to another block */
         *cursor = head;
     if (head - *cursor > ring) {
         *lost += head - *cursor - ring;
@@ -274,14 +275,15 @@ int64_t hak_reader_events(struct hak_reader *reader, uint64_t *cursor, struct ha
     }
     uint64_t first = *cursor, count = head - first < capacity ? head - first : capacity;
 
-    /* Twice: the first pass finds which events are complete, the second takes bodies that were complete
-     * before it began. Bodies are theirs unless the head has meanwhile come round to their slots. */
+    /* The ring is read twice. The first pass finds which events are complete; the second copies those events, which were
+     * complete before it began. A copy is right unless the head has meanwhile reached the event's slot again. */
     code = read_ring(reader, first, out, count, error);
     if (code != HAK_OK)
         return code;
     uint64_t patience = ring < 2 * EVENT_PATIENCE ? ring / 2 : EVENT_PATIENCE, complete = 0;
     while (complete < count) {
-        /* Incomplete, and near the head: being written, wait. Far behind: given up by its writer. */
+        /* An incomplete event near the head is being written, so it is read next time. One that is far behind the head was
+         * given up by its writer. */
         if (sequence_of(&out[complete]) != 2 * (first + complete) + 2 && head - (first + complete) <= patience)
             break;
         complete++;

@@ -1,5 +1,5 @@
-/* reader_set.c: setting tunables of a control block, as a whole or not at all (hak_reader.h). A setter
- * that dies at any point leaves the old settings or the new. */
+/* reader_set.c: sets tunables of a control block, all or none (hak_reader.h). A setter that dies at any
+ * point leaves either the old settings or the new ones. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -24,7 +24,7 @@ struct proposal {
     const uint32_t *index;
     const double *value;
     uint32_t count;
-    int is_at_start;            /* what takes effect at start may be changed, too */
+    int is_at_start;            /* tunables that take effect at start may be changed, too */
     const shared_word *current; /* the values in force */
 };
 
@@ -36,7 +36,7 @@ static double load_value(const shared_word *slot, uint32_t index)
     return value;
 }
 
-/* The last value proposed for a tunable, or the one it has. */
+/* Returns the last value that is proposed for a tunable, or its current value. */
 static double proposed_value(const struct proposal *proposal, uint32_t tunable)
 {
     for (uint32_t i = proposal->count; i-- > 0;)
@@ -55,7 +55,7 @@ static int is_proposed(const struct proposal *proposal, uint32_t tunable)
 
 /* ---- text ----------------------------------------------------------------------------------- */
 
-/* A value as a person writes it: the name of a choice, else a number. */
+/* Writes a value as a person does: the name of a choice, or a number. */
 static const char *format_value(const struct hak_tunable *tunable, double value, char text[NUMBER_BYTES])
 {
     snprintf(text, NUMBER_BYTES, "%.15g", value);
@@ -71,7 +71,7 @@ static const char *format_value(const struct hak_tunable *tunable, double value,
     return text;
 }
 
-/* "NAME set to 4", or "NAME=key:4" where settings share a variable (hak_block.h). */
+/* Writes "NAME set to 4", or "NAME=key:4" if several settings share a variable (hak_block.h). */
 static const char *format_start(const struct hak_tunable *tunable, double value, char *text, size_t bytes)
 {
     char number[NUMBER_BYTES];
@@ -175,7 +175,7 @@ static int check_proposal(const struct proposal *proposal, char *error)
             return code;
         double lower = proposed_value(proposal, constraint.lower);
         double upper = proposed_value(proposal, constraint.upper);
-        /* One that a publisher's own start values break must not stand in the way of other settings. */
+        /* A publisher's start values may break a constraint. That must not prevent setting other tunables. */
         if ((constraint.strict ? !(lower < upper) : !(lower <= upper)) &&
             (is_proposed(proposal, constraint.lower) || is_proposed(proposal, constraint.upper)))
             return fail_constraint(proposal, &constraint, error);
@@ -214,7 +214,7 @@ static struct timespec lock_deadline(clockid_t clock)
     return deadline;
 }
 
-/* F_OFD_SETLKW cannot be given a time, so the lock is polled: it is held for microseconds. */
+/* F_OFD_SETLKW has no timeout, so the lock is polled; setters hold it for microseconds. */
 static int lock_file(struct hak_reader *reader, char *error)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = HAK_HEADER_BYTES};
@@ -257,7 +257,7 @@ static int write_at(struct hak_reader *reader, const void *source, size_t bytes,
     return written == (ssize_t)bytes ? HAK_OK : fail_write(reader, error);
 }
 
-/* A write must not make a file that was cut short longer, nor end us by SIGXFSZ. */
+/* A write must not lengthen a file that was cut short, and must not raise SIGXFSZ. */
 static int check_size(struct hak_reader *reader, char *error)
 {
     struct stat status;
@@ -272,8 +272,8 @@ static int check_size(struct hak_reader *reader, char *error)
     return HAK_OK;
 }
 
-/* An allocator that is not ours may have refused what was requested, or the program may have set it itself: what is
- * not proposed stays as it is in effect. Actions that were asked for stay asked for. */
+/* Another allocator may have refused a requested value, or the program may have set one itself. So tunables that are not
+ * proposed keep their effective values. Actions keep the counts of how often they were asked for. */
 static int take_effective(struct hak_reader *reader, double *current, char *error)
 {
     double effective[READER_MOST_DESCRIPTORS];
@@ -318,7 +318,7 @@ static int set_locked(struct proposal proposal, uint64_t *generation, char *erro
         code = apply_proposal(&proposal, current, error);
     if (code != HAK_OK)
         return code;
-    /* In this order: who sees a word of a later set sees, afterwards, the generation that preceded it. */
+    /* The order matters: a reader that sees a word of a later set sees, after that, the generation that preceded that set. */
     const uint64_t next = now + 1, setter = next << 32 | (uint32_t)getpid();
     code = write_at(reader, current, slot_bytes, requested->offset + (next & 1) * slot_bytes, error);
     if (code == HAK_OK)

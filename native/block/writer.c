@@ -1,6 +1,6 @@
-/* writer.c: makes and publishes control blocks (writer.h). Runs inside malloc's initialisation and in
- * the child of a fork, so it allocates nothing, prints nothing, reads no environment, and calls the
- * system by system_call.h, which keeps errno and goes through no function of the C library. */
+/* writer.c: makes and publishes control blocks (writer.h). It runs inside malloc's initialisation and in
+ * the child of a fork, so it allocates nothing, prints nothing, reads no environment, and makes system calls by
+ * system_call.h, which keeps errno and calls no function of the C library. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -18,7 +18,7 @@
 
 enum { LINE_BYTES = 64, COPY_ATTEMPTS = 64 };
 
-/* Any 8 bytes of the block, whatever their declared type, as one relaxed-atomic word. */
+/* Any 8 bytes of the block, whatever their declared type, as one word for atomic access. */
 typedef uint64_t __attribute__((may_alias)) shared_word;
 
 static char *map_private(uint64_t bytes)
@@ -96,7 +96,7 @@ static void fill_sections(struct hak_block *block, const struct hak_block_spec *
     }
 }
 
-/* What precedes DATA, and the used parts of DATA, counted from the start of the block. */
+/* Lists the part of the block before DATA, and the used parts of DATA, by offsets from the start of the block. */
 static uint32_t list_ranges(struct hak_range *ranges, uint64_t data_offset, const struct hak_range *used,
                             uint32_t used_count)
 {
@@ -130,7 +130,7 @@ int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec)
     block_append_text(header.build, header.build + sizeof header.build, spec->build);
     block_file_read_command(header.command, sizeof header.command);
     header.total_bytes = lay_out(header.section, spec);
-    /* 0 is left to mean 'adopted nothing yet' in the publisher's telemetry. */
+    /* Generation 0 means "adopted nothing yet" in the publisher's telemetry. */
     atomic_init(&header.generation, 1);
     atomic_init(&header.effective_generation, 1);
     atomic_init(&header.state, HAK_STATE_LIVE);
@@ -153,7 +153,7 @@ int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec)
     return map ? 0 : -1;
 }
 
-/* A child that never ran hak_block_after_fork still maps its parent's block: not ours to end. */
+/* Whether the block is this process's. A child that has not called hak_block_after_fork still maps its parent's. */
 static int is_own(const struct hak_block *block)
 {
     return block->header && block->header->pid == (uint32_t)SYSTEM_CALL(SYS_getpid);
@@ -174,7 +174,7 @@ void hak_block_retire(struct hak_block *block)
     }
 }
 
-/* The header of a copy of the parent's block becomes the child's. */
+/* Makes the header of a copy of the parent's block the child's. */
 static void take_identity(struct hak_header *header, const struct hak_header *identity)
 {
     header->pid = identity->pid;
@@ -186,7 +186,7 @@ static void take_identity(struct hak_header *header, const struct hak_header *id
     atomic_fetch_and_explicit(&header->effective_generation, ~HAK_EFFECTIVE_BUSY, memory_order_relaxed);
 }
 
-/* Fills the child's block from the parent's, which its own process may be changing meanwhile. */
+/* Fills the child's block from the parent's, which the parent may be changing meanwhile. */
 static void copy_content(char *map, const struct hak_block *parent, const struct hak_header *identity,
                          const struct hak_range *used, uint32_t used_count)
 {
@@ -208,15 +208,15 @@ static void copy_content(char *map, const struct hak_block *parent, const struct
     take_identity(header, identity);
 }
 
-/* Puts the finished copy where the parent's block is mapped: the parent's pages leave and the child's arrive
- * in one step, and with them the parent's lock. A refused move has unmapped its target already. */
+/* Puts the finished copy where the parent's block is mapped. One step replaces the parent's pages by the child's, and
+ * drops the parent's lock. A refused move has already unmapped its target. */
 static int move_to_place(const struct hak_block *block, char *map)
 {
     return SYSTEM_CALL(SYS_mremap, map, block->bytes, block->bytes, MREMAP_MAYMOVE | MREMAP_FIXED, block->header) ==
            (long)block->header;
 }
 
-/* The same for private memory, or after a refused move. If even that is refused, the child goes on counting
+/* Does the same for private memory, or after a refused move. If even that is refused, the child goes on counting
  * in its parent's block. */
 static void copy_to_place(const struct hak_block *block, char *map, const struct hak_range *used, uint32_t used_count)
 {
@@ -227,8 +227,9 @@ static void copy_to_place(const struct hak_block *block, char *map, const struct
     SYSTEM_CALL(SYS_munmap, map, block->bytes);
 }
 
-/* There is no room for a second block: pages of the parent's file become the child's as it writes them. That
- * needs no address space; where even it is refused, the child goes on counting in its parent's block. */
+/* For a child that has no room for a second block: maps the parent's file privately, so that a page becomes the child's
+ * when the child writes it. That needs no address space. If even that is refused, the child goes on counting in its
+ * parent's block. */
 static void part_from_parent(struct hak_block *block, const struct hak_header *identity)
 {
     int descriptor = (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, block->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
@@ -255,7 +256,7 @@ void hak_block_after_fork(struct hak_block *block, const struct hak_range *used,
         memcpy(identity.kind, block->header->kind, sizeof identity.kind);
         block_file_identify(&identity);
     }
-    if (!block->is_shared) { /* private memory: the fork has copied it */
+    if (!block->is_shared) { /* the fork has copied private memory */
         take_identity(block->header, &identity);
             return;
     }
@@ -289,8 +290,8 @@ int hak_block_copy_requested(const struct hak_block *block, double *values, uint
         uint64_t before = hak_block_generation(block);
         const shared_word *slot = (const void *)(block->requested + (before & 1) * block->tunable_count);
         for (uint32_t i = 0; i < block->tunable_count; i++) {
-            /* Acquire pairs with the setter's release stores: who sees a later set's word sees, below,
-             * the generation that preceded it. */
+            /* Acquire pairs with the setter's release stores: if this load sees a word of a later set, the load below
+             * sees the generation that preceded that set. */
             uint64_t word = __atomic_load_n(&slot[i], __ATOMIC_ACQUIRE);
             memcpy(&values[i], &word, sizeof word);
         }
@@ -350,7 +351,8 @@ void hak_block_append_event(struct hak_block *block, const struct hak_event *eve
     uint64_t index = atomic_fetch_add_explicit(&block->header->event_head, 1, memory_order_relaxed);
     struct hak_event *slot = &block->events[index & block->event_mask];
     uint64_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
-    /* Odd: another writer has been in this slot for a whole lap. Larger: we have been away for one. */
+    /* If the sequence is odd, another writer has held this slot for a whole lap. If it is larger, this writer was
+     * interrupted for a whole lap. */
     if ((sequence & 1) != 0 || sequence > 2 * index ||
         !atomic_compare_exchange_strong_explicit(&slot->sequence, &sequence, 2 * index + 1, memory_order_acquire,
                                                  memory_order_relaxed)) {
@@ -359,6 +361,6 @@ void hak_block_append_event(struct hak_block *block, const struct hak_event *eve
     }
     shared_word *target = (void *)slot;
     for (unsigned i = 1; i < sizeof words / sizeof *words; i++)
-        __atomic_store_n(&target[i], words[i], __ATOMIC_RELEASE); /* none before the odd sequence */
+        __atomic_store_n(&target[i], words[i], __ATOMIC_RELEASE); /* release keeps it behind the odd sequence */
     atomic_store_explicit(&slot->sequence, 2 * index + 2, memory_order_release);
 }

@@ -1,11 +1,11 @@
-/* writer_block.h: a control block as the process that publishes it has it. */
+/* writer_block.h: a control block in the process that publishes it. */
 #ifndef HAK_BLOCK_WRITER_BLOCK_H
 #define HAK_BLOCK_WRITER_BLOCK_H
 
 #include "hak_block.h"
 #include <stddef.h>
 
-/* A part of the block, or of its DATA: bytes from an offset on. */
+/* A part of the block, or of its DATA. */
 struct hak_range {
     uint64_t offset, bytes;
 };
@@ -13,13 +13,13 @@ struct hak_range {
 /* Why a block has no file. */
 enum hak_no_file {
     HAK_FILE_MADE,       /* it has one */
-    HAK_FILE_UNWANTED,   /* nobody is to have access */
-    HAK_FILE_NO_PROC,    /* /proc does not say who the process is */
-    HAK_FILE_NO_USER,    /* a user namespace without a mapping for us */
+    HAK_FILE_UNWANTED,   /* no other process is to have access */
+    HAK_FILE_NO_PROC,    /* /proc does not tell when the process started */
+    HAK_FILE_NO_USER,    /* the user namespace has no mapping for the process's user */
     HAK_FILE_NO_FOLDER,  /* the folder cannot be made */
-    HAK_FILE_NOT_OURS,   /* the folder is another user's, open to others, or no folder */
-    HAK_FILE_NOT_MEMORY, /* it is not in a tmpfs */
-    HAK_FILE_TOO_LARGE,  /* the process may not write so large files */
+    HAK_FILE_NOT_OURS,   /* the folder belongs to another user, is open to others, or is not a folder */
+    HAK_FILE_NOT_MEMORY, /* the folder is not in a tmpfs */
+    HAK_FILE_TOO_LARGE,  /* the limit of file sizes is below the block's size */
     HAK_FILE_NO_ROOM,    /* /dev/shm is full */
     HAK_FILE_REFUSED     /* the system refuses for another reason */
 };
@@ -29,13 +29,13 @@ struct hak_block {
     uint64_t bytes;
     char *data;
     struct hak_axis *axes;
-    double *requested, *effective; /* the sections; access words through the functions below */
+    double *requested, *effective; /* the sections; only the functions of writer.h access their words */
     struct hak_event *events;
     uint32_t tunable_count, event_mask;
-    char path[128]; /* empty: nobody finds it */
-    int is_shared;  /* a file's pages, even if it got no name: a child of fork would write the same */
+    char path[128]; /* of its file; empty if that has no name */
+    int is_shared;  /* it consists of a file's pages, so a child of fork would write to the same pages */
     enum hak_no_file no_file;
-    int no_file_errno; /* what the system answered; 0: nothing to tell */
+    int no_file_errno; /* errno of the system call that failed, or 0 */
 };
 
 #endif

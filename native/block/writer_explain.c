@@ -1,4 +1,4 @@
-/* writer_explain.c: says to a person why a control block has no file (writer.h). */
+/* writer_explain.c: tells a person why a control block has no file (writer.h). */
 #include "writer.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* writer_file.c: the file behind a control block (writer_file.h), and what /proc tells of its owner. The
- * same rules as in writer.c hold: no allocation, no output, no function of the C library that calls the system. */
+/* writer_file.c: the file behind a control block (writer_file.h), and facts of its process from /proc. The same
+ * rules as in writer.c hold: no allocation, no output, no function of the C library that makes system calls. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -21,7 +21,7 @@
 
 /* ---- system calls and text ------------------------------------------------------------------ */
 
-/* A descriptor, or -errno. */
+/* Returns a descriptor, or -errno. */
 static int open_at(int directory, const char *name, int flags, unsigned mode)
 {
     return (int)SYSTEM_CALL(SYS_openat, directory, name, flags | O_CLOEXEC, mode);
@@ -37,7 +37,7 @@ static int get_status(int descriptor, struct stat *status)
     return (int)SYSTEM_CALL(SYS_newfstatat, descriptor, "", status, AT_EMPTY_PATH);
 }
 
-/* Reads a small /proc file, which comes at once; returns its length, text is NUL-terminated. */
+/* Reads a small /proc file by one call. Returns its length; the text is terminated by NUL. */
 static size_t read_small_file(const char *path, char *text, size_t bytes)
 {
     long length = 0;
@@ -76,10 +76,10 @@ static const char *read_number(const char *text, uint64_t *number)
     return text;
 }
 
-/* ---- who the process is --------------------------------------------------------------------- */
+/* ---- identity of the process ---------------------------------------------------------------- */
 
-/* Field 22 of /proc/self/stat. The command in field 2 may hold spaces and parentheses: count from
- * the last closing one. 0 if /proc tells nothing. */
+/* Returns field 22 of /proc/self/stat, or 0 if it cannot be read. The command in field 2 may contain spaces and
+ * parentheses, so fields are counted from the last closing parenthesis. */
 static uint64_t own_start_ticks(void)
 {
     char text[1024];
@@ -93,7 +93,7 @@ static uint64_t own_start_ticks(void)
     return ticks;
 }
 
-/* The inode of a namespace, from a link such as pid:[4026531836]; 0 if there is none. */
+/* Returns the inode of a namespace, from a link such as pid:[4026531836], or 0 if there is none. */
 static uint64_t own_namespace(const char *link)
 {
     char text[64];
@@ -126,8 +126,8 @@ void block_file_identify(struct hak_header *header)
     header->time_namespace = own_namespace("/proc/thread-self/ns/time");
 }
 
-/* In a user namespace without a mapping for us the system shows this number in place of our own: a folder
- * under it would belong to nobody who ever looks there. */
+/* In a user namespace without a mapping for the process's user, the system shows OVERFLOW_UID. No reader would look in a
+ * folder with that number. */
 static int is_uid_known(uint32_t uid)
 {
     enum { OVERFLOW_UID = 65534 };
@@ -135,7 +135,7 @@ static int is_uid_known(uint32_t uid)
     if (uid != OVERFLOW_UID)
         return 1;
     read_small_file("/proc/self/uid_map", text, sizeof text);
-    for (const char *cursor = text; *cursor;) { /* lines of: first uid here, first uid outside, how many */
+    for (const char *cursor = text; *cursor;) { /* each line has the first uid inside, the first outside, and a count */
         uint64_t number[3] = {0};
         for (int i = 0; i < 3; i++)
             cursor = read_number(cursor + strspn(cursor, " "), &number[i]);
@@ -147,7 +147,7 @@ static int is_uid_known(uint32_t uid)
     return 0;
 }
 
-/* ---- files of the dead ---------------------------------------------------------------------- */
+/* ---- files of dead processes ---------------------------------------------------------------- */
 
 enum { SWEEP_LOOKS = 8, SWEEP_REMOVALS = 4, SWEEP_STEPS = 4, SWEEP_BUFFER_BYTES = 4096 };
 
@@ -158,7 +158,8 @@ struct directory_entry { /* as getdents64 writes it */
     char name[];
 };
 
-/* Whether the file is of a version that locks its blocks, and still has a name: a later block may have it. */
+/* Whether the file comes from a version that locks its blocks, and still has a name. If it has none, a newer block may have
+ * that name. */
 static int is_named_block(int descriptor)
 {
     struct stat status;
@@ -168,8 +169,8 @@ static int is_named_block(int descriptor)
     return got == sizeof pid_namespace && pid_namespace != 0 && get_status(descriptor, &status) == 0 && status.st_nlink > 0;
 }
 
-/* Removes a file if its lock can be taken, which proves that nobody publishes it, and keeps the lock meanwhile.
- * A link is no block and locks nothing. Returns whether it was removed. */
+/* Removes a file if its lock can be taken, which proves that no process publishes it, and holds the lock meanwhile.
+ * A link is removed at once, because it cannot be a block. Returns whether the file was removed. */
 static int remove_if_dead(int directory, const char *name)
 {
     int is_removed = 0, descriptor = open_at(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
@@ -189,8 +190,8 @@ static unsigned count_entries(const char *entries, long bytes)
     return count;
 }
 
-/* A look at a few files, whatever their number: every start removes more than it may leave behind. Where to
- * begin is left to chance, so that each file gets its turn. Blocks' names begin with a digit. */
+/* Looks at a few files, however many there are, and removes dead ones: each start may remove more than it leaves behind.
+ * The first file is chosen at random, so that each file gets its turn. Names of blocks begin with a digit. */
 static void sweep(int directory, uint64_t chance)
 {
     _Alignas(8) char entries[SWEEP_BUFFER_BYTES];
@@ -198,12 +199,12 @@ static void sweep(int directory, uint64_t chance)
     for (uint64_t step = 0; step <= chance % SWEEP_STEPS; step++) {
         got = SYSTEM_CALL(SYS_getdents64, directory, entries, sizeof entries);
         if (got <= 0)
-            break; /* the last buffer was the end */
+            break; /* the buffer before was the last one */
         bytes = got;
     }
     unsigned count = count_entries(entries, bytes), removed = 0, looks = 0;
     uint64_t first = count ? chance / SWEEP_STEPS % count : 0;
-    for (unsigned round = 0; round < 2; round++) { /* from `first` to the end, then what precedes it */
+    for (unsigned round = 0; round < 2; round++) { /* from `first` to the end, and then those before `first` */
         uint64_t index = 0;
         for (long place = 0; place < bytes; index++) {
             const struct directory_entry *entry = (const void *)(entries + place);
@@ -226,8 +227,8 @@ static int refuse(struct hak_block *block, enum hak_no_file reason, long error)
     return -1;
 }
 
-/* The directory is ours only if nobody could have planted it: real, owned by us, closed to others,
- * and in memory (a block on a disk would write to it for ever). -1: it is not. */
+/* Checks that the directory is a real one of this user, closed to others, so that nobody else could have planted it, and
+ * that it is in memory: a block on a disk would write to the disk all the time. Returns -1 if it is not. */
 static int check_directory(struct hak_block *block, int directory, uint32_t uid, struct statfs *filesystem)
 {
     struct stat status;
@@ -248,7 +249,7 @@ static int open_directory(struct hak_block *block, const char *path, uint32_t ui
         if (error != 0 && error != -EEXIST)
             return refuse(block, HAK_FILE_NO_FOLDER, error);
         directory = open_at(AT_FDCWD, path, flags, 0);
-        if (error == 0 && directory < 0) { /* an odd umask took our own permission to read */
+        if (error == 0 && directory < 0) { /* an odd umask took the owner's permission to read */
             SYSTEM_CALL(SYS_fchmodat, AT_FDCWD, path, 0700);
             directory = open_at(AT_FDCWD, path, flags, 0);
         }
@@ -273,8 +274,8 @@ static int is_valid_kind(const char *kind)
     return 1;
 }
 
-/* A file that cannot hold the whole block would kill the process by a signal later (SIGXFSZ at once,
- * SIGBUS on first touch): better no file at all. */
+/* If the file could not hold the whole block, a signal would kill the process (SIGXFSZ at once, or SIGBUS at the first
+ * access). Then there must be no file. */
 static int check_room(struct hak_block *block, const struct statfs *filesystem, uint64_t bytes)
 {
     struct rlimit limit;
@@ -285,7 +286,8 @@ static int check_room(struct hak_block *block, const struct statfs *filesystem, 
     return 0;
 }
 
-/* The lock is taken before anybody else can reach the file, and stays as long as the mapping. 0 or -errno. */
+/* Locks and maps a file without a name. The lock is taken before any other process can open the file, and held as long as
+ * the mapping. Returns 0 or -errno. */
 static long map_unnamed(int descriptor, unsigned mode, uint64_t bytes, const struct hak_range *used,
                         uint32_t used_count, char **map)
 {
@@ -301,7 +303,7 @@ static long map_unnamed(int descriptor, unsigned mode, uint64_t bytes, const str
     return error != 0 ? error : *map ? 0 : -ENOMEM;
 }
 
-/* The system's first PID namespace has this inode; in another the same pid and start may be there twice. */
+/* The inode of the system's first PID namespace. Two processes in different namespaces may have the same pid and start. */
 #define FIRST_PID_NAMESPACE UINT64_C(0xeffffffc)
 
 static void append_name(struct block_file *file, const struct hak_header *identity, uint64_t since)
@@ -361,7 +363,8 @@ char *block_file_map(struct hak_block *block, struct block_file *file, const str
     return map;
 }
 
-/* thread-self, here and above: a main thread that has left (pthread_exit) has no descriptors and no namespaces. */
+/* /proc/thread-self is used here and above, because a main thread that has ended (pthread_exit) has no descriptors and no
+ * namespaces. */
 static int give_name(const struct block_file *file)
 {
     char link[40];

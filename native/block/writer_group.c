@@ -1,4 +1,4 @@
-/* writer_group.c: small files, item by item: the environment, and the file of a group. */
+/* writer_group.c: reads the environment and the file of a group, item by item. */
 #include "writer_group.h"
 
 #include "system_call.h"

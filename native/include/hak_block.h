@@ -1,27 +1,26 @@
-/* hak_block.h: the memory layout of a control block, shared by those who publish one (allocator,
- * workload runner) and those who read it. It is a layout only: block/writer.h makes blocks,
- * hak_reader.h reads them.
+/* hak_block.h: the memory layout of a control block, shared by publishers (allocator, agents, workload
+ * runner) and readers. It is a layout only: block/writer.h makes blocks, and hak_reader.h reads them.
  *
- * A block is one file of shared memory in <tmpfs>/hakmem-<uid>/, named <pid>.<start_ticks>.<kind>, in a PID
- * namespace other than the system's first <pid>.<start_ticks>.<inode of the namespace>.<kind>.
+ * A block is one file of shared memory in <tmpfs>/hakmem-<uid>/. Its name is <pid>.<start_ticks>.<kind>, or, in a PID
+ * namespace other than the system's first, <pid>.<start_ticks>.<inode of the namespace>.<kind>.
  *
- * Its publisher holds a lock on the whole file (flock, exclusive), through the mapping: the system drops it
- * with the last mapping, however the process ends, and at exec. Whoever can take that lock has proof that
- * nobody publishes the block; only with that proof a file is removed. (A file that names no PID namespace is
- * of a version that took no lock: it proves nothing, and stays.) A child of fork holds its parent's
- * lock as well, until it makes a block of its own: so a reader that can see the process asks for it, too.
+ * The publisher holds an exclusive lock on the whole file (flock) through its mapping. The system drops the lock
+ * with the last mapping: at exec, and however the process ends. A process that can take the lock has proof that
+ * no process publishes the block, and a file is only removed with that proof. (A file that names no PID namespace comes
+ * from a version that took no lock. A free lock proves nothing for it, and it stays.) A child of fork holds its parent's
+ * lock as well, until it makes a block of its own. So a reader that can see the publisher also checks whether it runs.
  *
  *   offset 0        header: identity, section directory, control words      HAK_HEADER_BYTES
  *   section[k]      array of `count` records, `stride` bytes apart, from `offset`
  *
  *   TUNABLE, CONSTRAINT, METRIC, AXIS, AXIS_ITEM, EVENT_KIND, EVENT_CAUSE   descriptors, never change
  *   REQUESTED       two slots of `count` doubles; generation & 1 selects the current one
- *   EFFECTIVE       one double a tunable: what the publisher acts on now
+ *   EFFECTIVE       one double for each tunable: the value in effect now
  *   DATA            metric words, laid out by the publisher; METRIC records say where
  *   EVENT           ring of struct hak_event, a power of two
  *
- * Everything a reader shows comes from the descriptors; it knows no tunable or metric by name.
- * All numbers of tunables are doubles (integers to 2^53 are exact), all metric words are 64 bit.
+ * Everything that a reader shows comes from the descriptors; it knows no tunable or metric by name.
+ * All values of tunables are doubles (integers up to 2^53 are exact), and all metric words have 64 bits.
  *
  * Memory orders of the words that change:
  *   requested slot    the inactive one is written by a setter that holds the OFD lock, by pwrite; then
@@ -29,19 +28,19 @@
  *                     the two: the kernel's stores keep this order on every processor; the publisher
  *                     loads acquire, copies with acquire loads, rechecks; readers use pread, with a full
  *                     fence after each; a word seen half-written fails the recheck
- *   setter            relaxed, before the generation it names; 0: nobody said
+ *   setter            relaxed, before the generation that it names; 0 if no setter named itself
  *   effective         by the publisher, while the top bit of effective_generation is set; then
  *   effective_generation  store release (readers load acquire, copy, recheck)
  *   metric words      one writer each (or atomic adds), relaxed
  *   axis count        store release by the publisher after the rows are ready, load acquire
- *   event             index from event_head, slot claimed by CAS of its sequence to an odd value (who
- *                     is lapped gives up and counts event_lost); sequence store release after the body
+ *   event             index from event_head, slot claimed by CAS of its sequence to an odd value (a writer
+ *                     that was lapped gives up and counts event_lost); sequence store release after the body
  *   state             store release by the publisher
- *   samples           store release by a publisher that measures on demand, after what it measured
+ *   samples           store release by a publisher that measures on demand, after the measured values
  *
  * A publisher that measures on demand (is_on_demand) sleeps in a futex on the low half of `generation`. A set
- * changes that word and wakes it; a reader who only looks wakes it too, changes nothing, and waits a moment
- * in a futex on `samples`. Both futexes are of the shared kind: the file and the place in it name them.
+ * changes that word and wakes it. A reader that only looks wakes it, too, but changes nothing, and waits a moment
+ * in a futex on `samples`. Both futexes are of the shared kind, which the file and the place in it identify.
  */
 #ifndef HAK_BLOCK_H
 #define HAK_BLOCK_H
@@ -53,7 +52,7 @@
 #define HAK_ABI_VERSION 2u
 #define HAK_ABI_OLDEST 1u
 #define HAK_HEADER_BYTES 4096u
-#define HAK_EFFECTIVE_BUSY (UINT64_C(1) << 63) /* bit of effective_generation: values are changing */
+#define HAK_EFFECTIVE_BUSY (UINT64_C(1) << 63) /* this bit of effective_generation is set while the values change */
 
 enum hak_section {
     HAK_SECTION_TUNABLE,
@@ -70,14 +69,14 @@ enum hak_section {
     HAK_SECTION_COUNT
 };
 
-/* An ACTION is something that the publisher does when it is asked to, such as giving memory back. Its value is how
- * often it was asked for; effective: how often it was done. A set of it proposes 1, which is added. */
+/* An ACTION is something that the publisher does when it is asked to, such as giving memory back. Its requested value is
+ * how often it was asked for, and its effective value is how often it was done. A set proposes 1, which is added. */
 enum hak_type { HAK_TYPE_INT, HAK_TYPE_BOOL, HAK_TYPE_REAL, HAK_TYPE_CHOICE, HAK_TYPE_ACTION };
 enum hak_tunable_flag {
-    HAK_TUNABLE_WRITE_ONLY = 1 /* the publisher cannot read it: effective is what was set last */
+    HAK_TUNABLE_WRITE_ONLY = 1 /* the publisher cannot read it; its effective value is the one that was set last */
 };
 enum hak_scale { HAK_SCALE_LINEAR, HAK_SCALE_LOG };
-/* When, or for what, a changed tunable takes effect. START: fixed once the process runs, a set is refused. */
+/* When, or for what, a changed tunable takes effect. START: it is fixed once the process runs, and a set is refused. */
 enum hak_effect {
     HAK_EFFECT_LIVE,
     HAK_EFFECT_NEW_THREADS,
@@ -86,24 +85,24 @@ enum hak_effect {
     HAK_EFFECT_NEW_MAPPINGS
 };
 enum hak_block_flag {
-    HAK_BLOCK_SERVES_MALLOC = 1,   /* the program's malloc is the publisher's; at most one of the blocks of a process */
-    HAK_BLOCK_UNKNOWN_VERSION = 2, /* what the settings of this version mean is not known: they can be read only */
+    HAK_BLOCK_SERVES_MALLOC = 1,   /* the program's malloc is the publisher's; at most one block of a process has this */
+    HAK_BLOCK_UNKNOWN_VERSION = 2, /* the meaning of this version's settings is not known, so they cannot be set */
 };
 enum hak_access { HAK_ACCESS_OFF, HAK_ACCESS_READ, HAK_ACCESS_WRITE };
 enum hak_state { HAK_STATE_STARTING, HAK_STATE_LIVE, HAK_STATE_EXITED };
 
-/* COUNTER only grows (show its rate); GAUGE is a level. QUOTIENT = operand_a / operand_b and
- * DIFFERENCE = operand_a - operand_b are derived by the reader from two other metrics, each first
- * folded to one value; between two snapshots a quotient of counters is taken of their increments. */
+/* A COUNTER only grows, and its rate is shown; a GAUGE is a level. The reader derives QUOTIENT (operand_a / operand_b)
+ * and DIFFERENCE (operand_a - operand_b) from two other metrics, each of which is first folded to one value. Between two
+ * snapshots, a quotient of counters is the quotient of their increments. */
 enum hak_metric_kind { HAK_METRIC_COUNTER, HAK_METRIC_GAUGE, HAK_METRIC_QUOTIENT, HAK_METRIC_DIFFERENCE };
-/* How values along an axis become one: of threads, or of the classes of one group. */
+/* How the values of several threads, or of the classes of one group, become one value. */
 enum hak_fold { HAK_FOLD_SUM, HAK_FOLD_MAX };
 enum hak_role {
     HAK_ROLE_NONE,
-    HAK_ROLE_THREAD_ID, /* per thread: kernel thread id, 0 = the row is free (row 0: retired threads) */
-    HAK_ROLE_ADOPTED,   /* per thread: generation of the settings it acts on */
-    HAK_ROLE_OPERATIONS, /* the count that 'throughput' means for this block */
-    HAK_ROLE_CACHED,     /* bytes of free blocks that a cache keeps; the sum over all such metrics */
+    HAK_ROLE_THREAD_ID, /* per thread: kernel thread id, or 0 if the row is free (row 0: threads that have ended) */
+    HAK_ROLE_ADOPTED,   /* per thread: generation of the settings that it has adopted */
+    HAK_ROLE_OPERATIONS, /* the count whose rate is the throughput of this block */
+    HAK_ROLE_CACHED,     /* bytes of free blocks that a cache keeps; all such metrics are added */
     HAK_ROLE_LIVE,       /* bytes of blocks at the user */
     HAK_ROLE_DIRTY,      /* bytes of unused pages that were not given back */
     HAK_ROLE_RETAINED,   /* bytes of address space that is kept without pages */
@@ -119,8 +118,8 @@ struct hak_tunable {
     char unit[24];
     char help[200];
     char choices[96]; /* CHOICE: comma separated; the value is the index */
-    char environment[64]; /* NAME; or NAME, what separates its items, and the start of this one, as "A_CONF,key:".
-                           * A boolean may end with its two words: "A_CONF,key:no|yes" */
+    char environment[64]; /* NAME; or NAME, the separator of its items, and the start of this item: "A_CONF,key:".
+                           * A boolean may end with the words for off and on: "A_CONF,key:no|yes" */
     uint32_t type, scale, effect, flags;
     double minimum, maximum, default_value;
 };
@@ -135,10 +134,10 @@ struct hak_metric {
     char group[32];
     char unit[24];
     char help[160];
-    char chart[32]; /* title of the chart that shows it; empty: in tables only */
+    char chart[32]; /* title of the chart that shows it; empty if only tables show it */
     uint32_t kind, fold, role;
-    uint32_t is_step;                /* draw as a step line */
-    uint32_t axis[2];                /* index of its axes, or HAK_NO_AXIS */
+    uint32_t is_step;                /* it is drawn as a step line */
+    uint32_t axis[2];                /* indices of its axes, or HAK_NO_AXIS */
     uint32_t operand_a, operand_b;   /* metric indices, QUOTIENT and DIFFERENCE only */
     uint64_t offset, stride[2];      /* bytes, from the start of DATA */
 };
@@ -153,7 +152,7 @@ struct hak_axis {
 
 struct hak_axis_item {
     char label[24]; /* e.g. "48 B" */
-    char group[8];  /* e.g. "C3"; charts draw one line a group */
+    char group[8];  /* e.g. "C3"; charts draw one line for each group */
 };
 
 struct hak_event_kind {
@@ -175,7 +174,7 @@ struct hak_event {
     double old_value, new_value;
     uint32_t thread; /* kernel thread id */
     uint16_t kind, cause;
-    uint32_t item; /* class, shard, tunable ...: see the kind's axis; HAK_NO_AXIS: none */
+    uint32_t item; /* index of a class, shard or action along the kind's axis, or HAK_NO_AXIS */
     uint32_t detail; /* a further number for the publisher's own log; readers need not know it */
     uint64_t reserved;
 };
@@ -199,19 +198,19 @@ struct hak_header {
     _Atomic uint32_t state;  /* enum hak_state */
     struct hak_section_entry section[HAK_SECTION_COUNT];
 
-    /* Control words, each writer's on a line of its own. */
-    _Alignas(64) _Atomic uint64_t generation;           /* of REQUESTED; setters */
-    _Atomic uint64_t setter; /* low half: pid of who set last; high half: of which generation; setters */
-    _Alignas(64) _Atomic uint64_t effective_generation; /* of EFFECTIVE; publisher */
-    _Alignas(64) _Atomic uint64_t event_head;           /* next event index; publisher */
-    _Alignas(64) _Atomic uint64_t event_lost;           /* events given up by lapped writers */
+    /* Control words. Words of different writers are on different cache lines. */
+    _Alignas(64) _Atomic uint64_t generation;           /* of REQUESTED; written by setters */
+    _Atomic uint64_t setter; /* low half: pid of the last setter; high half: its generation; written by setters */
+    _Alignas(64) _Atomic uint64_t effective_generation; /* of EFFECTIVE; written by the publisher */
+    _Alignas(64) _Atomic uint64_t event_head;           /* index of the next event; written by the publisher */
+    _Alignas(64) _Atomic uint64_t event_lost;           /* number of events that lapped writers gave up */
 
-    /* Never change: inodes of the namespaces in which pid and start_ticks were read; 0: not known. */
+    /* Inodes of the namespaces in which pid and start_ticks were read, or 0 if not known. They never change. */
     _Alignas(64) uint64_t pid_namespace;
     uint64_t time_namespace;
     uint32_t is_on_demand;      /* metrics and effective values are measured when a reader looks */
-    _Atomic uint32_t samples;   /* counts the answers to readers; publisher */
-    uint32_t flags;             /* enum hak_block_flag; never change */
+    _Atomic uint32_t samples;   /* counts the answers to readers; written by the publisher */
+    uint32_t flags;             /* enum hak_block_flag; they never change */
 };
 
 _Static_assert(sizeof(struct hak_event) == 64, "one event, one cache line");

@@ -1,5 +1,5 @@
-/* hakmem.h: the allocation API under hak_ names, for a program that links the allocator instead of
- * preloading it. Semantics are those of malloc(3), posix_memalign(3), malloc_usable_size(3). */
+/* hakmem.h: the allocation calls under hak_ names, for a program that links the allocator instead of
+ * preloading it. They work like malloc(3), posix_memalign(3) and malloc_usable_size(3). */
 #ifndef HAKMEM_H
 #define HAKMEM_H
 
@@ -21,16 +21,17 @@ HAK_API void *hak_aligned_alloc(size_t alignment, size_t bytes);
 HAK_API void *hak_memalign(size_t alignment, size_t bytes);
 HAK_API void *hak_valloc(size_t bytes);
 HAK_API void *hak_pvalloc(size_t bytes);
-/* C23's. */
+/* These two are from C23. */
 HAK_API void hak_free_sized(void *block, size_t bytes);
 HAK_API void hak_free_aligned_sized(void *block, size_t alignment, size_t bytes);
 HAK_API size_t hak_malloc_usable_size(const void *block);
 
-/* Path of this process's control block (hak_block.h); "" if it is private. Starts the allocator. */
+/* Returns the path of this process's control block (hak_block.h), or "" if the block is private. Starts the allocator. */
 HAK_API const char *hak_control_path(void);
-/* One line in `text`: why it is private and what would help; "" if it is not. 1 if it was switched off. */
+/* Writes one line to `text` that says why the block is private and what would help, or "" if it is not private. Returns 1
+ * if it is private because access was switched off. */
 HAK_API int hak_control_problem(char *text, size_t bytes);
-/* Gives the calling thread's caches and all idle memory back. Returns 1 if any memory was. */
+/* Gives the calling thread's caches and all idle memory back. Returns 1 if any memory went back to the system. */
 HAK_API int hak_trim(void);
 
 #endif

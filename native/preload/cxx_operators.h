@@ -1,4 +1,4 @@
-/* cxx_operators.h: those of C++'s operators new and delete that all other forms are defined by, under their mangled
+/* cxx_operators.h: C++'s operators new and delete by which all other forms are defined, under their mangled
  * names: nw, na, dl, da are new, new[], delete, delete[]; m is size_t. */
 #ifndef HAK_CXX_OPERATORS_H
 #define HAK_CXX_OPERATORS_H

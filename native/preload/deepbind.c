@@ -1,13 +1,13 @@
-/* deepbind.c: dlopen without RTLD_DEEPBIND. In libhakmem.so and in libhakmem-record.so.
+/* deepbind.c: dlopen without RTLD_DEEPBIND, for libhakmem.so and libhakmem-record.so.
  *
- * A library that is opened with this flag looks for symbols in itself and in what it needs first: in glibc, before it
- * looks in what is preloaded. Its malloc is then glibc's, while its program's is the preloaded one: the recorder does
- * not see it, and a block that passes between it and the program is freed by the wrong allocator. PHP opens its
- * extensions so. Without the flag the library finds what the program finds.
+ * A library that is opened with this flag looks for symbols first in itself and in the libraries that it needs, among
+ * them glibc, and only then in preloaded libraries. So it calls glibc's malloc, while its program calls the preloaded
+ * one. Its calls are not recorded, and a block that passes between it and the program is freed by the wrong allocator.
+ * PHP opens its extensions with this flag. Without the flag the library finds the same functions as the program.
  *
- * dlopen looks at its return address: whose search path and which namespace it works for. So both functions end in a
- * jump, and the caller's address stays where it is (tests/counts/test_machine_code.py). A namespace of its own has its
- * own C library as well; there the flag makes no difference. */
+ * dlopen uses its return address to choose search path and namespace. So both functions here end in a
+ * jump, which leaves the caller's address in place (tests/counts/test_machine_code.py). A separate namespace has its
+ * own C library as well, and there the flag makes no difference. */
 #include "deepbind.h"
 
 #include <dlfcn.h>
@@ -21,8 +21,8 @@ typedef void *dlmopen_call(Lmid_t namespace, const char *path, int mode);
 static dlopen_call first_dlopen;
 static dlmopen_call first_dlmopen;
 
-/* The next in the order of search: the C library's, or another preload's. Relaxed: several threads may make the first
- * call, and all find the same. */
+/* The next functions in the search order: the C library's, or another preloaded library's. Relaxed: several threads may
+ * make the first call, and all find the same. */
 static _Atomic(dlopen_call *) next_dlopen = first_dlopen;
 static _Atomic(dlmopen_call *) next_dlmopen = first_dlmopen;
 static _Atomic int kept_flags = ~RTLD_DEEPBIND;
@@ -40,8 +40,8 @@ EXPORT void *dlmopen(Lmid_t namespace, const char *path, int mode)
     return LOAD(next_dlmopen)(namespace, path, namespace == LM_ID_BASE ? mode & LOAD(kept_flags) : mode);
 }
 
-/* While one thread loads libraries, another that looks up a symbol waits for it: so it is done beforehand. But another
- * library's constructor may call dlopen earlier. */
+/* The symbols are looked up beforehand, because a thread that looks up a symbol waits while another thread loads
+ * libraries. Another library's constructor may call dlopen even earlier, and then first_dlopen looks them up. */
 __attribute__((constructor)) static void find_next(void)
 {
     if (deepbind_is_kept())

@@ -1,10 +1,10 @@
-/* deepbind.h: what deepbind.c asks of the library that it is part of. */
+/* deepbind.h: a function that each library with deepbind.c defines. */
 #ifndef HAK_DEEPBIND_H
 #define HAK_DEEPBIND_H
 
 #include <stdbool.h>
 
-/* Is RTLD_DEEPBIND left as it is? Asked once, perhaps before any constructor ran. */
+/* Whether dlopen keeps RTLD_DEEPBIND. It is called once, perhaps before any constructor has run. */
 bool deepbind_is_kept(void);
 
 #endif

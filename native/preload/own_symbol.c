@@ -1,11 +1,11 @@
-/* own_symbol.c: own_symbol.h. */
+/* own_symbol.c: compares a function's address with the library's, and looks at its symbol. */
 #include "own_symbol.h"
 
 #include <dlfcn.h>
 #include <link.h>
 #include <stdint.h>
 
-/* This library, from its first to its last byte: named by the linker. */
+/* The linker defines these symbols at the first byte of this library and behind its last. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char _end[] __attribute__((visibility("hidden")));
 

@@ -7,7 +7,7 @@
 
 static size_t home_of(const struct address_map *map, uint64_t address)
 {
-    /* Fibonacci hashing; blocks are 16 bytes apart at least. */
+    /* Fibonacci hashing. The low four bits are left out, because blocks are at least 16 bytes apart. */
     return (size_t)((address >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 20) & (map->capacity - 1);
 }
 
@@ -59,7 +59,7 @@ void address_map_remove(struct address_map *map, struct address_entry *entry)
 {
     size_t mask = map->capacity - 1, hole = (size_t)(entry - map->entries);
     for (size_t at = (hole + 1) & mask; map->entries[at].address; at = (at + 1) & mask) {
-        /* An entry may move to the hole unless its home lies behind the hole, up to itself. */
+        /* An entry may move to the hole unless its home lies behind the hole. */
         size_t home = home_of(map, map->entries[at].address);
         if (((at - home) & mask) >= ((at - hole) & mask)) {
             map->entries[hole] = map->entries[at];

@@ -1,5 +1,5 @@
-/* address_map.h: a hash table from an address to two numbers. Open addressing, linear probing, no
- * tombstones: what stands behind a removed entry moves up. */
+/* address_map.h: a hash table from an address to two numbers, with open addressing and linear probing. It has no
+ * tombstones: entries behind a removed entry move up. */
 #ifndef HAK_ADDRESS_MAP_H
 #define HAK_ADDRESS_MAP_H
 
@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct address_entry {
-    uint64_t address; /* 0: free */
+    uint64_t address; /* 0 if the entry is free */
     uint64_t number, size;
 };
 
@@ -18,10 +18,10 @@ struct address_map {
     size_t count;
 };
 
-/* The entry of an address, or NULL; valid until the next change. */
+/* Returns the entry of an address, or NULL. The entry is valid until the next change. */
 struct address_entry *address_map_find(const struct address_map *map, uint64_t address);
 
-/* Adds an address that is not there; NULL without memory. */
+/* Adds an address that is not in the table. Returns NULL if there is no memory. */
 struct address_entry *address_map_add(struct address_map *map, uint64_t address);
 
 void address_map_remove(struct address_map *map, struct address_entry *entry);

@@ -1,4 +1,4 @@
-/* calls.c: the C library's allocation symbols, recorded; dlclose and _exit, which change what is known. */
+/* calls.c: records the C library's allocation calls, and sees dlclose and _exit. */
 #include "deepbind.h"
 #include "next_allocator.h"
 #include "processor.h"
@@ -111,7 +111,7 @@ EXPORT void *pvalloc(size_t bytes)
 
 /* --- other names ---------------------------------------------------------------------------------------- */
 
-/* Whichever allocator is next, its malloc and free serve glibc's other names, too. */
+/* glibc's other names call malloc and free of the next allocator, whichever that is. */
 EXPORT void *__libc_malloc(size_t bytes) __attribute__((alias("malloc")));
 EXPORT void __libc_free(void *block) __attribute__((alias("free")));
 EXPORT void *__libc_calloc(size_t count, size_t bytes) __attribute__((alias("calloc")));
@@ -119,10 +119,10 @@ EXPORT void *__libc_realloc(void *block, size_t bytes) __attribute__((alias("rea
 EXPORT void *__libc_memalign(size_t alignment, size_t bytes) __attribute__((alias("memalign")));
 EXPORT void *__libc_valloc(size_t bytes) __attribute__((alias("valloc")));
 EXPORT void *__libc_pvalloc(size_t bytes) __attribute__((alias("pvalloc")));
-/* As programs ask for cfree that were linked before it left glibc's headers. */
+/* Programs that were linked before cfree left glibc's headers ask for it with this version. */
 __asm__(".symver __libc_free, cfree@" PROCESSOR_FIRST_GLIBC);
 
-/* C23's. */
+/* These two are from C23. */
 EXPORT void free_sized(void *block, size_t bytes)
 {
     (void)bytes;
@@ -138,15 +138,15 @@ EXPORT void free_aligned_sized(void *block, size_t alignment, size_t bytes)
 
 bool deepbind_is_kept(void)
 {
-    return false; /* calls of a library that is bound so would not be recorded */
+    return false; /* calls of a library that is opened with the flag would not be recorded */
 }
 
-/* --- what changes what is known ----------------------------------------------------------------------- */
+/* --- unloading a library, and the end of the process --------------------------------------------------- */
 
 static int (*next_dlclose)(void *);
-static void (*next_exit)(int); /* a preloaded allocator's */
+static void (*next_exit)(int); /* the next library's, which may be a preloaded allocator's */
 
-/* The addresses of a library that is gone may be those of the next one. */
+/* A library that is loaded later may get the addresses of the closed one. */
 EXPORT int dlclose(void *handle)
 {
     int result = next_dlclose ? next_dlclose(handle) : -1;
@@ -168,7 +168,7 @@ EXPORT _Noreturn void _Exit(int status)
     _exit(status);
 }
 
-/* Sought before the program begins: a forked child may not search. */
+/* The functions are looked up before the program begins, because a forked child must not look them up. */
 __attribute__((constructor)) static void start(void)
 {
     void *found = dlsym(RTLD_NEXT, "dlclose");

@@ -1,10 +1,10 @@
-/* cxx_calls.c: C++'s operators new and delete, recorded with the place that wrote `new`. Left to themselves they
- * would call malloc, and every call of a C++ program would come from the same place in its library.
+/* cxx_calls.c: records C++'s operators new and delete, so that the call site is the place of `new` in the program. The
+ * runtime's operators call malloc, so otherwise all calls of a C++ program would come from the same place in its library.
  *
- * The next operator is asked while this thread is inside the recorder, so that its malloc is not recorded as well.
- * Where a program replaces some of the operators, none is recorded, but what they call: a block of its new may go to
- * the runtime's sized delete, which calls its delete.
- * It may throw: this file is compiled with -fexceptions, and the cleanup runs then too. */
+ * The next operator is called while this thread is marked as inside the recorder, so that its malloc is not recorded as
+ * well. If a program replaces some of the operators, the calls that the operators make are recorded instead of all
+ * operators: a block of the program's new may go to the runtime's sized delete, which calls the program's delete.
+ * The next operator may throw. This file is compiled with -fexceptions, so that the cleanup runs then, too. */
 #include "program_calls.h"
 #include "recording.h"
 
@@ -16,7 +16,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #define CALL_SITE __builtin_return_address(0)
 
-/* A library that was loaded later than the program, and privately, is not found behind this one. */
+/* RTLD_NEXT does not find a library that the program loaded later with RTLD_LOCAL, so it is looked up by name. */
 static const char *const libraries[] = {"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"};
 
 static void *find(const char *name)
@@ -44,12 +44,12 @@ static void leave(bool *was_inside)
     recording_thread.is_inside = *was_inside;
 }
 
-/* For the rest of the block, this thread records nothing. */
+/* Until the end of the enclosing scope, this thread records nothing. */
 #define STAY_INSIDE                                                                                               \
     __attribute__((cleanup(leave), unused)) bool was_inside = recording_thread.is_inside;                         \
     recording_thread.is_inside = true
 
-/* The next operator is looked up at the first call; threads that do so at a time find the same. */
+/* The next operator is looked up at the first call. Threads that look it up at once find the same. */
 #define NEW(name, parameters, arguments, alignment)                                                               \
     EXPORT void *name parameters;                                                                                 \
     EXPORT void *name parameters                                                                                  \

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Copies cost some tens of microseconds: a program that makes code as it goes does not get one each time. */
+/* A copy takes some tens of microseconds. The limit is for programs that generate code while they run. */
 #define MAXIMUM_COPIES 1000u
 
 static bool is_known_locked(uint64_t address)
@@ -35,7 +35,7 @@ static const char *read_hex(const char *text, uint64_t *out)
     return text;
 }
 
-/* A line begins "START-END rwxp ". */
+/* Notes the range of a line, which begins "START-END rwxp ", if it is executable. */
 static void learn_line_locked(const char *line)
 {
     struct address_range range;
@@ -47,7 +47,7 @@ static void learn_line_locked(const char *line)
         recording->ranges[recording->range_count++] = range;
 }
 
-/* Reads /proc/self/maps piece by piece: each piece goes to the spool, and its lines are looked at. */
+/* Reads /proc/self/maps piece by piece, appends each piece to the spool, and notes the ranges in its lines. */
 static void copy_maps_locked(void)
 {
     char buffer[4096], line[64];

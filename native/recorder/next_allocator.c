@@ -1,4 +1,4 @@
-/* next_allocator.c: finds the next allocator, and serves what is asked for meanwhile. */
+/* next_allocator.c: finds the next allocator, and serves requests that come during the search. */
 #include "next_allocator.h"
 
 #include <dlfcn.h>
@@ -20,7 +20,7 @@ bool next_allocator_is_early(const void *block)
     return (uintptr_t)block - (uintptr_t)early < EARLY_BYTES;
 }
 
-/* The size stands before the block, for realloc. */
+/* The size stands before the block, because realloc needs it. */
 static void *early_malloc(size_t bytes)
 {
     if (bytes > EARLY_BYTES)
@@ -40,7 +40,7 @@ static void *find(const char *name)
     return dlsym(RTLD_NEXT, name);
 }
 
-/* Member by member: each is NULL or a function of its type, which ISO C cannot say of dlsym. */
+/* memcpy sets the member, because ISO C does not convert the void pointer that dlsym returns to a function pointer. */
 #define FIND(member)                                                                                              \
     do {                                                                                                          \
         void *found = find(#member);                                                                              \

@@ -1,5 +1,5 @@
-/* next_allocator.h: the malloc that the program would have without the recorder: the C library's, or that of
- * a library preloaded behind it. */
+/* next_allocator.h: the allocator that the program would have without the recorder: the C library's, or a preloaded
+ * library's that comes behind the recorder. */
 #ifndef HAK_NEXT_ALLOCATOR_H
 #define HAK_NEXT_ALLOCATOR_H
 
@@ -18,11 +18,11 @@ struct next_allocator {
     void *(*pvalloc)(size_t bytes);
 };
 
-/* Until the next allocator is found, its members serve from a small arena whose blocks are never reused:
- * the search itself may allocate. */
+/* Until the next allocator is found, these functions return blocks of a small buffer that are never reused, because the
+ * search itself may allocate. */
 extern struct next_allocator next_allocator;
 
-/* Blocks of that arena, which no allocator may see. */
+/* Whether a block lies in that buffer. Such a block must not be given to any allocator. */
 bool next_allocator_is_early(const void *block);
 
 #endif

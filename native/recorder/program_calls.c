@@ -1,4 +1,4 @@
-/* program_calls.c: looks at what the loader bound the recorder's own references to. */
+/* program_calls.c: checks whether the loader bound the recorder's references to its own definitions. */
 #include "program_calls.h"
 
 #include "cxx_operators.h"
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum { UNKNOWN, OWN, REPLACED };
-static _Atomic int operators; /* relaxed: whoever looks finds the same */
+static _Atomic int operators; /* relaxed: every thread that looks finds the same */
 
 static int look(void)
 {

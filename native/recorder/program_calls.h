@@ -1,16 +1,16 @@
-/* program_calls.h: what a program has replaced of the calls that others are defined by (C++'s operators call each
- * other, reallocarray calls realloc). */
+/* program_calls.h: tells whether a program has replaced calls by which other calls are defined (C++'s operators call each
+ * other, and reallocarray calls realloc). */
 #ifndef HAK_PROGRAM_CALLS_H
 #define HAK_PROGRAM_CALLS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Of operators new and delete, any: then the blocks of one need not be what another is given, and what they call is
- * recorded in their place. */
+/* Whether any of the operators new and delete is replaced. Then a recorded new and the recorded delete of its block might
+ * not fit together, so the calls that the operators make are recorded instead. */
 bool operators_are_replaced(void);
 
-/* Through the program's realloc, if it has one of its own. False: it has none, and nothing was done. */
+/* Calls the program's own realloc. Returns false, and does nothing, if the program has none. */
 bool reallocate_by_program(void **block, size_t bytes);
 
 #endif

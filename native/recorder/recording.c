@@ -1,4 +1,4 @@
-/* recording.c: start of a process image, threads, and the path of one record. */
+/* recording.c: starts the recording of a process image, and stores the records of its threads. */
 #include "recording.h"
 
 #include "modules.h"
@@ -16,7 +16,7 @@
 #define MADV_WIPEONFORK 18
 #endif
 
-/* Survive a fork: found once for all. */
+/* These survive a fork, so they are set only once. */
 static pthread_key_t thread_end_key;
 static bool has_key;
 static _Atomic bool is_mapping;
@@ -30,7 +30,7 @@ static uint64_t now_ns(clockid_t clock)
 
 /* --- records ------------------------------------------------------------------------------------------ */
 
-/* No more is recorded in this process image; the reader says why. */
+/* Ends the recording of this process image. The reader reports the error. */
 static void stop(uint32_t error)
 {
     atomic_store_explicit(&recording->status, RECORDING_OFF, memory_order_release);
@@ -38,7 +38,7 @@ static void stop(uint32_t error)
     atomic_compare_exchange_strong(&recording->head->stopped, &none, error);
 }
 
-/* Segments that the reader has read whole are nobody's any more. */
+/* Unmaps the segments that the reader has read completely. */
 static void unmap_consumed_locked(void)
 {
     uint64_t consumed = atomic_load_explicit(&recording->head->consumed, memory_order_acquire);
@@ -61,7 +61,7 @@ static struct spool_record *find_segment(uint64_t number)
         if (atomic_load_explicit(&recording->head->stop, memory_order_relaxed)) {
             error = ECANCELED;
         } else if (number > 0 && !spool_files_have_reader()) {
-            error = EPIPE; /* else a killed reader's program would fill the disk */
+            error = EPIPE; /* otherwise the program would fill the disk after its reader was killed */
         } else if (recording->segments[slot].number != 0) {
             error = EOVERFLOW;
         } else {
@@ -79,7 +79,7 @@ static struct spool_record *find_segment(uint64_t number)
     return records;
 }
 
-/* Caller is inside the recorder, and has its index. */
+/* Stores one record. The calling thread is marked as inside the recorder, and has its index. */
 static void store(enum spool_kind kind, uint64_t address, uint64_t value, unsigned alignment_log2, uint64_t site)
 {
     struct recording_thread *me = &recording_thread;
@@ -103,7 +103,7 @@ static void store(enum spool_kind kind, uint64_t address, uint64_t value, unsign
     atomic_store_explicit(&record->word[3], clock ? clock : 1, memory_order_release);
 }
 
-/* The first thread is there from the start; of the others the trace says when they come. */
+/* Gives the calling thread its index. The trace has an event for the start of each thread except the first. */
 __attribute__((noinline)) static void join_recording(void)
 {
     struct recording_thread *me = &recording_thread;
@@ -118,12 +118,13 @@ __attribute__((noinline)) static void join_recording(void)
         store(SPOOL_THREAD_START, 0, 0, 0, 0);
 }
 
-/* Other destructors may still free: this one asks for further rounds, and counts in the last. */
+/* Destructors of other keys may still free blocks. So this one asks for further rounds, and records the end of the thread
+ * in the last round. */
 static void on_thread_end(void *value)
 {
     struct recording_thread *me = value;
     if (++me->destructor_rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
-        me->is_inside = true; /* setting may allocate */
+        me->is_inside = true; /* pthread_setspecific may allocate */
         pthread_setspecific(thread_end_key, me);
         me->is_inside = false;
         return;
@@ -134,7 +135,7 @@ static void on_thread_end(void *value)
         return;
     me->is_inside = true;
     store(SPOOL_THREAD_END, 0, 0, 0, 0);
-    me->index = 0; /* what the C library still frees for the thread counts as the first one's */
+    me->index = 0; /* blocks that the C library still frees for this thread count as the first thread's */
     me->is_inside = false;
 }
 
@@ -189,14 +190,14 @@ void recording_forget_modules(void)
 
 /* --- start and end ------------------------------------------------------------------------------------ */
 
-/* One mapping for the life of the process and its forked children, in which it is found empty. */
+/* Makes the mapping for the state. Forked children inherit it, but the kernel empties it in them. */
 static bool map_state(void)
 {
     if (recording)
         return true;
     if (atomic_exchange(&is_mapping, true))
         return false;
-    size_t bytes = sizeof *recording; /* the kernel adds what fills the last page */
+    size_t bytes = sizeof *recording; /* the kernel rounds it up to whole pages */
     void *state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (state == MAP_FAILED || madvise(state, bytes, MADV_WIPEONFORK))
         return false;
@@ -223,8 +224,8 @@ bool recording_start(void)
         is_on = recording->head != NULL;
         atomic_store_explicit(&recording->status, is_on ? RECORDING_ON : RECORDING_OFF, memory_order_release);
     } else {
-        /* Another thread is at it: a few of this one's calls may go unrecorded, which starts before main
-         * and after fork cannot be. */
+        /* Another thread is starting the recording, so a few calls of this thread may not be recorded. That cannot happen
+         * before main or after a fork, because there is only one thread then. */
         is_on = unstarted == RECORDING_ON;
     }
     errno = error;
@@ -235,7 +236,7 @@ bool recording_start(void)
 void recording_end(void)
 {
     struct recording *state = recording;
-    /* A vfork child that ends is not its parent. */
+    /* The pid is compared because a child of vfork that ends shares this memory with its parent. */
     if (state && state->head && state->head->pid == (uint32_t)getpid())
         atomic_store_explicit(&state->head->ended, 1, memory_order_release);
 }

@@ -1,24 +1,24 @@
-/* recording.h: takes the number of a record and stores it. Used by calls.c and cxx_calls.c.
+/* recording.h: takes a number for each record and stores it. calls.c and cxx_calls.c use it.
  *
- * Nothing here allocates, and only system calls are made that are no cancellation points. The lock is held
- * while a segment is made and while the maps are read; a thread inside the recorder (a signal's handler, or
- * a destructor) records nothing. */
+ * No function here allocates, and all system calls are made so that they are no cancellation points. The lock is held
+ * while a segment is made and while the maps are read. A thread inside the recorder records nothing, even if a signal
+ * handler or a destructor interrupts it and allocates. */
 #ifndef HAK_RECORDING_H
 #define HAK_RECORDING_H
 
 #include "recording_state.h"
 
-/* Stores one record, if the process is recorded. */
+/* Stores one record if the process is recorded. */
 void recording_append(enum spool_kind kind, const void *block, size_t bytes, size_t alignment,
                       const void *call_site);
 
-/* Starts the recording of this process image; true if it is on. */
+/* Starts the recording of this process image. Returns true if the recording is on. */
 bool recording_start(void);
 
-/* Says that the process ends as it wants to. */
+/* Notes that the process ends by itself, not by a signal. */
 void recording_end(void);
 
-/* A library is gone: its addresses may be those of the next one. */
+/* Called after a library was unloaded: the next library may get its addresses. */
 void recording_forget_modules(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* recording_state.c: see recording_state.h. */
+/* recording_state.c: the recorder's state, clock and lock. */
 #include "recording_state.h"
 
 #include "processor.h"

@@ -1,4 +1,4 @@
-/* resolver.c: records to events. */
+/* resolver.c: turns records into events. */
 #include "resolver.h"
 
 #include "address_map.h"
@@ -18,7 +18,7 @@
 /* Kinds of the trace format. */
 enum { EVENT_MALLOC, EVENT_CALLOC, EVENT_ALIGNED, EVENT_REALLOC, EVENT_FREE, EVENT_THREAD_START, EVENT_THREAD_END };
 
-/* A realloc of which only the begin was seen. */
+/* A realloc whose end was not seen yet. */
 struct pending {
     bool is_open, is_known;
     uint64_t address, number, size;
@@ -26,9 +26,9 @@ struct pending {
 
 struct hak_resolver {
     struct spool_head *head;
-    struct address_map objects; /* number: of the object; size: its bytes */
-    struct address_map sites;   /* number: of the site; keyed by return address, 16 times, see find_site */
-    struct pending *pending;    /* by thread */
+    struct address_map objects; /* number of the object, and its size in bytes, by address */
+    struct address_map sites;   /* number of the call site, by return address times 16 (find_site) */
+    struct pending *pending;    /* indexed by thread */
     uint32_t pending_capacity;
     uint32_t map_copies;
     uint64_t site_count;
@@ -60,7 +60,7 @@ void *hak_spool_map(const char *path, uint64_t bytes, int is_writable)
     void *mapped = MAP_FAILED;
     if (!fstat(file, &status)) {
         if ((uint64_t)status.st_size < bytes)
-            errno = EBADMSG; /* to read behind its end would be the reader's end */
+            errno = EBADMSG; /* reading behind the end of the file would raise SIGBUS */
         else
             mapped = mmap(NULL, bytes, PROT_READ | (is_writable ? PROT_WRITE : 0), MAP_SHARED, file, 0);
     }
@@ -140,7 +140,7 @@ uint32_t hak_spool_segment_records(void)
 
 /* --- time --------------------------------------------------------------------------------------------- */
 
-/* The counter's rate over the whole time from the recording's start to now: every record lies between. */
+/* Computes the counter's rate from the recording's start to now, between which all records lie. */
 static void calibrate(struct hak_resolver *resolver)
 {
     resolver->ns_per_tick = 1;
@@ -154,7 +154,8 @@ static void calibrate(struct hak_resolver *resolver)
         resolver->ns_per_tick = (double)(now_ns - resolver->head->start_monotonic_ns) / (double)ticks;
 }
 
-/* Threads read the clock just before they take a number, so times may fall by a little: not in a trace. */
+/* Threads read the clock just before they take a number, so the times of records may fall a little. Those of a trace must
+ * not. */
 static int64_t time_of(struct hak_resolver *resolver, uint64_t clock)
 {
     int64_t ticks = (int64_t)(clock - resolver->head->start_clock);
@@ -166,7 +167,7 @@ static int64_t time_of(struct hak_resolver *resolver, uint64_t clock)
 
 /* --- events ------------------------------------------------------------------------------------------- */
 
-/* The number of a return address. The table hashes multiples of 16, return addresses are any. */
+/* Finds the number of a return address. The table hashes multiples of 16, and a return address need not be one. */
 static bool find_site(struct hak_resolver *resolver, struct output *out, uint64_t address, uint32_t *site)
 {
     uint64_t key = address << 4 | 1;
@@ -206,7 +207,7 @@ static void change_live(struct hak_resolver *resolver, uint64_t added, uint64_t 
         totals->peak_live_bytes = totals->live_bytes;
 }
 
-/* An object at an address that still has one: that one's free was not recorded. */
+/* Puts an object at an address. If an object is still there, its free was not recorded. */
 static bool put_object(struct hak_resolver *resolver, struct output *out, const struct call *call, uint64_t address,
                        uint64_t number, uint64_t bytes)
 {
@@ -263,7 +264,7 @@ static struct pending *pending_of(struct hak_resolver *resolver, uint32_t thread
     return &resolver->pending[thread];
 }
 
-/* From here on the old address may be another object's. */
+/* From now on another object may get the old address. */
 static bool begin_realloc(struct hak_resolver *resolver, const struct call *call)
 {
     struct pending *pending = pending_of(resolver, call->thread);
@@ -286,7 +287,7 @@ static bool end_realloc(struct hak_resolver *resolver, struct output *out, const
         return false;
     struct pending pending = *open;
     open->is_open = false;
-    if (!call->address && call->value) { /* it failed: the old block is what it was */
+    if (!call->address && call->value) { /* it failed, so the old block stays */
         return !pending.is_known ||
                put_object(resolver, out, call, pending.address, pending.number, pending.size);
     }
@@ -294,7 +295,7 @@ static bool end_realloc(struct hak_resolver *resolver, struct output *out, const
         resolver->totals.unknown_frees++;
         return !call->address || allocate(resolver, out, call, EVENT_MALLOC);
     }
-    if (!call->address) { /* realloc to nothing freed it */
+    if (!call->address) { /* realloc to 0 bytes freed the block */
         emit(out, call, EVENT_FREE, pending.number, 0);
         change_live(resolver, 0, pending.size);
         return true;
@@ -335,7 +336,7 @@ static bool resolve(struct hak_resolver *resolver, struct output *out, struct ca
         if (call->address)
             address_map_clear(&resolver->sites);
         return true;
-    default: /* not ours: a damaged spool */
+    default: /* the spool is damaged */
         resolver->totals.lost_records++;
         return true;
     }

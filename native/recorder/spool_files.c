@@ -19,7 +19,7 @@
 
 #define PATH_BYTES (sizeof ((struct recording *)0)->stem + 32)
 
-/* Kept for children, whose environment may have changed. */
+/* The folder is kept for forked children, because the program may change its environment. */
 static char folder[400];
 static _Atomic bool is_searched;
 
@@ -41,14 +41,14 @@ static size_t read_file(const char *path, char *out, size_t capacity)
     return length;
 }
 
-/* The environment as the kernel keeps it: the C library's may not be set up yet. */
+/* Reads the environment from /proc, because the C library's may not be set up yet. */
 static void find_folder(void)
 {
     static const char name[] = SPOOL_FOLDER_VARIABLE "=";
     char buffer[4096], word[sizeof name + sizeof folder];
     size_t length = 0;
     if (getauxval(AT_SECURE))
-        return; /* a setuid program writes to no folder that its caller names */
+        return; /* a setuid program must not write to a folder that its caller names */
     int file = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/environ", O_RDONLY | O_CLOEXEC, 0);
     if (file < 0)
         return;
@@ -68,8 +68,8 @@ static void find_folder(void)
     syscall(SYS_close, file);
 }
 
-/* The reader learns of all else that goes wrong from the head; without one there is only this. Nothing is written to
- * standard error: what has that number in a program may be anything. */
+/* Reports an error to the reader if there is no head, which would otherwise tell it. Nothing is written to standard error,
+ * because the program may use that descriptor for anything. */
 static void complain(uint32_t error)
 {
     char path[PATH_BYTES];
@@ -87,13 +87,13 @@ static void complain(uint32_t error)
     munmap(failures, sizeof *failures);
 }
 
-/* A file whose every byte has its place on the disk, mapped: a disk that is full says so here, and not with
- * a signal when a byte is stored. */
+/* Makes and maps a file whose bytes are all allocated on the disk. So a full disk is an error here, and not a
+ * signal when a byte is stored. */
 static void *map_new(const char *path, size_t bytes, uint32_t *error)
 {
     struct rlimit limit;
     if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur < bytes) {
-        *error = EFBIG; /* to go on would bring SIGXFSZ */
+        *error = EFBIG; /* lengthening the file would raise SIGXFSZ */
         return NULL;
     }
     int file = open_file(path, O_RDWR | O_CREAT | O_EXCL);
@@ -156,19 +156,19 @@ struct spool_head *spool_files_create(struct recording *state, uint32_t *error)
             head = NULL;
         }
     }
-    if (!head && *error != ENOENT) /* without a folder the recording is over */
+    if (!head && *error != ENOENT) /* if the folder is gone, the recording is over */
         complain(*error);
     return head;
 }
 
-/* The reader holds a lock, which the kernel takes from it however it ends. */
+/* Whether the reader's lock is held. The kernel drops the lock however the reader ends. */
 bool spool_files_have_reader(void)
 {
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "%s/" SPOOL_READER_LOCK, folder);
     int file = open_file(path, O_RDONLY);
     if (file < 0)
-        return true; /* that says nothing */
+        return true; /* not known, so the recording goes on */
     bool is_held = syscall(SYS_flock, file, LOCK_SH | LOCK_NB) != 0;
     syscall(SYS_close, file);
     return is_held;
@@ -179,7 +179,7 @@ struct spool_record *spool_files_add_segment(struct recording *state, uint64_t n
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "%s.%08llx", state->stem, (unsigned long long)number);
     struct spool_record *records = map_new(path, SPOOL_SEGMENT_BYTES, error);
-    if (records && number > 0) /* a small program touches few pages: its first segment is not filled */
+    if (records && number > 0) /* not for the first segment, because a small program touches few of its pages */
         madvise(records, SPOOL_SEGMENT_BYTES, MADV_POPULATE_WRITE);
     return records;
 }
@@ -195,7 +195,7 @@ void spool_files_append_maps(struct recording *state, const char *text, size_t b
     snprintf(path, sizeof path, "%s.modules", state->stem);
     struct rlimit limit;
     if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur != RLIM_INFINITY)
-        return; /* its signal would be the program's end */
+        return; /* a write beyond the limit would end the program by SIGXFSZ */
     int file = open_file(path, O_WRONLY | O_CREAT | O_APPEND);
     if (file < 0)
         return;

@@ -10,7 +10,7 @@
 
 typedef long clock_function(clockid_t clock, struct timespec *now);
 
-/* Release once; relaxed suffices to read it, as what it points to never changes. NULL: not found, or not yet. */
+/* NULL if it was not found, or not yet. Stored with release; a relaxed load suffices, because the function never changes. */
 static _Atomic(clock_function *) vdso_clock;
 
 struct dynamic_tables {
@@ -20,8 +20,8 @@ struct dynamic_tables {
     const uint32_t *gnu_hash; /* DT_GNU_HASH: buckets, first symbol, words of the filter, shift, ... */
 };
 
-/* How many symbols there are: newer kernels give the GNU table alone, which has no such number: the last chain of
- * the highest bucket ends with the last symbol. */
+/* Returns the number of symbols. Newer kernels only have the GNU table, which does not contain that number; the chain of
+ * its highest bucket ends with the last symbol. */
 static uint32_t count_symbols(const struct dynamic_tables *tables)
 {
     if (tables->hash)
@@ -79,7 +79,7 @@ void system_clock_start(void)
         atomic_store_explicit(&vdso_clock, find_clock(image), memory_order_release);
 }
 
-static _Atomic uint64_t last_ns; /* relaxed; read without a vDSO alone */
+static _Atomic uint64_t last_ns; /* relaxed; only used without a vDSO */
 
 static uint64_t nanoseconds(const struct timespec *time)
 {
