@@ -32,10 +32,10 @@ enum axis { AXIS_THREAD, AXIS_SETTING, AXIS_COUNT };
 
 static const struct hak_event_kind event_kinds[AGENT_EVENT_COUNT] = {
     [AGENT_EVENT_SET] = {"TUNABLE_SET", "A setting was given to the allocator.", "", 0, AXIS_SETTING},
-    [AGENT_EVENT_REFUSED] = {"TUNABLE_REFUSED", "The allocator refused a setting; the cause is its error.", "", 0,
+    [AGENT_EVENT_REFUSED] = {"TUNABLE_REFUSED", "The allocator refused a setting; the cause is its error.", "", 1,
                              AXIS_SETTING},
     [AGENT_EVENT_ACTION] = {"ACTION", "An action was done; the values are the process's resident bytes before and after.",
-                            "bytes", 1, AXIS_SETTING},
+                            "bytes", 0, AXIS_SETTING},
 };
 
 /* By the error of the allocator's function; others are REFUSED. */

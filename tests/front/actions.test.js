@@ -33,6 +33,20 @@ test("a preset is chosen, and one that is saved is deleted when the question is 
   ]);
 });
 
+test("an action is a button with its help, which tells what came of it and needs a process", () => {
+  const button = () => page().named("Actions").querySelector("button");
+  assert.equal(button().title, "Lets the water out.");
+  button().focus();
+  button().click();
+  assert.deepEqual(page().take(), [{ type: "act", name: "drain" }]);
+  const [{ action }] = whole.actions ?? [];
+  page().tell({ actions: [{ action, can_act: true, note: "00:12.0: 9 MiB → 2 MiB resident" }] });
+  assert.match(page().named("Actions").textContent, /drain.*00:12\.0: 9 MiB → 2 MiB resident/);
+  assert.equal(document.activeElement, button());
+  page().tell({ actions: [{ action, can_act: false, note: "" }] });
+  assert.equal(button().disabled, true);
+});
+
 test("the question goes away when another preset holds", () => {
   page().tell({ presets: { ...whole.presets, current: "mine" } });
   page().named("Delete preset").click();

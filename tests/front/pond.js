@@ -70,6 +70,7 @@ export const whole = {
   charts: [chart("Catch", "caught"), chart("Stock", "young", "old")],
   processes: [],
   traces: [{ value: "gcc", label: "a compiler", title: "" }],
+  actions: [{ action: { name: "drain", group: "Water", help: "Lets the water out." }, can_act: true, note: "" }],
   values: values(),
   presets: {
     names: [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.control.made_up import MadeUpBlock
+from workbench.control import DO
 from workbench.errors import BadParameter
 from workbench.panel.protocol import RunForm
 from workbench.panel.session import LiveSession
@@ -83,13 +85,18 @@ def test_a_live_session_is_repeated_event_for_event(session: LiveSession, tmp_pa
     for slots in (1024, 512, 256):
         session.settings.set_one("tls.max_slots", slots, gesture="drag")
     session.settings.undo()
-    least = count(session) + 200_000
-    step_until(session, lambda: count(session) >= least)
+    session.settings.act("purge")
+    assert session.settings.error == ""
+    note = r"\d\d:\d\d\.\d: .* → .* MiB resident"
+    step_until(session, lambda: any(re.fullmatch(note, one["note"]) for one in session.describe_actions()))
+    assert [one.text for one in session.markers() if one.text.startswith("purge: ")]
+    assert any(entry.text == "you: purge" for entry in session.take_new_entries())
     session.stop()
     step_until(session, lambda: session.state == "ended")
     recording = open_latest(session)
     assert recording.facts.status == "stopped"
-    assert len(recording.steps()) == 6
+    assert len(recording.steps()) == 7
+    assert recording.steps()[-1].after == {"purge": DO}
     assert explain_inexactness(recording) == []
     assert {"TLS_GROW", "TUNABLE_ADOPT"} <= set(recording.events["kind"])
     agreement = compare_sessions(recording, repeat_session(recording, tmp_path))

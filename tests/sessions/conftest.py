@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.control.made_up import MadeUpBlock, make_block
+from workbench.control import DO
 from workbench.processes import Run, Step
 from workbench.sessions import Change, Column, Sample, Session, SessionFacts, SessionWriter, record_run
 
@@ -68,7 +69,10 @@ def exact_session(tmp_path_factory: pytest.TempPathFactory) -> Session:
         seed=7,
         operations=OPERATIONS,
         tunables={"clock.mode": "operations"},
-        schedule=(Step({"tls.grow_percent": 60}, 1_000_000), Step({"tls.max_slots": 128}, 3_000_000)),
+        schedule=(
+            Step({"tls.grow_percent": 60}, 1_000_000),
+            Step({"tls.max_slots": 128, "trim": DO}, 3_000_000),
+        ),
     )
     folder = tmp_path_factory.mktemp('it\'s a "folder" with $blanks')
     return record_run(spec, folder, name="it's mine")

@@ -44,6 +44,9 @@ def test_it_is_the_same_event_for_event(exact_session: Session, tmp_path: Path) 
     capacity = exact_session.events["kind"].isin(["TLS_GROW", "TLS_SHRINK"])
     assert capacity.sum() > 10
     assert (exact_session.events["kind"] == "TUNABLE_ADOPT").sum() == 2
+    # An action is done there too; what it gave back is the system's and need not be the same.
+    for one in (exact_session, repeated):
+        assert one.events["item"][one.events["kind"] == "ACTION"].tolist() == ["trim"]
     assert repeated.operations == exact_session.operations == OPERATIONS
     # And a repetition is a session that can be repeated.
     again = repeat_session(repeated, tmp_path)

@@ -18,6 +18,7 @@ from workbench.allocators.preload_paths import loader_path
 from workbench.allocators.start_settings import write_variables
 from workbench.allocators.table import Row, get_row, is_tunable, rows
 from workbench.control import (
+    Action,
     ControlBlock,
     Tunable,
     Value,
@@ -108,6 +109,11 @@ class Allocator(Row):
             As `block`.
         """
         return self.block.tunables if self.kind else {}
+
+    @property
+    def actions(self) -> Mapping[str, Action]:
+        """What a process under it does when it is asked to; NoProcess as `block`."""
+        return self.block.actions if self.kind else {}
 
     @property
     def defaults(self) -> dict[str, Value]:

@@ -46,7 +46,7 @@ def _act(block: ControlBlock, name: str) -> Event:
     while time.monotonic() < end_s:
         asked, done = block.action_counts()[name]
         if done >= asked:
-            found = [event for event in block.events(cursor) if event.item == name]
+            found = [one for one in block.select_done(block.events(cursor)) if one.item == name]
             if found:
                 return found[-1]
         time.sleep(_LOOK_S)

@@ -14,9 +14,10 @@ from workbench.control.discovery import (
 from workbench.control.event import Event, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
 from workbench.control.snapshot import Reading, Snapshot
-from workbench.control.tunable import Action, Constraint, Tunable, Value
+from workbench.control.tunable import DO, Action, Constraint, Tunable, Value
 
 __all__ = [
+    "DO",
     "WORKLOAD_KIND",
     "Action",
     "Adoption",

@@ -20,9 +20,9 @@ from workbench.control.description import (
     read_settable,
 )
 from workbench.control.discovery import BlockInfo, describe_block, find_path
-from workbench.control.event import EVENT_FIELDS, EventBatch, EventKind
+from workbench.control.event import EVENT_FIELDS, Event, EventBatch, EventKind
 from workbench.control.snapshot import Layout, Snapshot
-from workbench.control.tunable import Action, Tunable, Value
+from workbench.control.tunable import DO, Action, Tunable, Value
 from workbench.display import Displayed
 from workbench.errors import NoProcess, UnknownTunable, describe_unknown
 from workbench.table import Table
@@ -79,6 +79,7 @@ class ControlBlock(Displayed):
         settable, axes = read_settable(reader), read_axes(reader)
         self.tunables = by_name([item for item in settable if isinstance(item, Tunable)])
         self.actions = by_name([item for item in settable if isinstance(item, Action)])
+        self._settable = by_name(settable)
         self.constraints = read_constraints(reader, settable)
         self.axes = by_name(axes)
         self.metrics = by_name(read_metrics(reader, axes))
@@ -164,6 +165,8 @@ class ControlBlock(Displayed):
     def set(self, values: Mapping[str, Value]) -> int:
         """Set tunables by name, all of them or none; a str is read as a person types it.
 
+        An action among them has the value DO, and is asked for together with them.
+
         Returns
         -------
         int
@@ -195,7 +198,7 @@ class ControlBlock(Displayed):
         """
         if name not in self.actions:
             raise UnknownTunable(describe_unknown("action", name, self.actions))
-        return self._reader.set([self._index[name]], [1.0])
+        return self.set({name: DO})
 
     def action_counts(self) -> Mapping[str, tuple[int, int]]:
         """Read how often each action was asked for, and how often it was done."""
@@ -203,6 +206,15 @@ class ControlBlock(Displayed):
         asked, _ = self._reader.requested(len(self._index))
         places = {name: self._index[name] for name in self.actions}
         return {name: (round(asked[place]), round(done[place])) for name, place in places.items()}
+
+    def select_done(self, batch: EventBatch) -> list[Event]:
+        """Events of the block that tell what came of an action; `item` is its name."""
+        kinds = [
+            kind.name
+            for kind in self._kinds
+            if kind.unit and kind.axis and not self.actions.keys().isdisjoint(self.axes[kind.axis].labels)
+        ]
+        return [event for event in batch.select(*kinds) if event.item in self.actions]
 
     def check(self, values: Mapping[str, Value]) -> None:
         """Check values as `set` would, change nothing, and accept those that take effect at start.
@@ -306,9 +318,9 @@ class ControlBlock(Displayed):
 
     def _encode(self, values: Mapping[str, Value]) -> tuple[list[int], list[float]]:
         for name in values:
-            if name not in self.tunables:
+            if name not in self._settable:
                 raise UnknownTunable(describe_unknown("tunable", name, self.tunables))
-        words = [self.tunables[name].to_word(value) for name, value in values.items()]
+        words = [self._settable[name].to_word(value) for name, value in values.items()]
         return [self._index[name] for name in values], words
 
     def _make_settings(self, words: list[float], generation: int) -> Settings:

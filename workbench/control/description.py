@@ -21,7 +21,7 @@ KINDS: tuple[MetricKind, ...] = get_args(MetricKind)
 FOLDS: tuple[Fold, ...] = get_args(Fold)
 ROLES: tuple[Role, ...] = get_args(Role)
 
-_Named = TypeVar("_Named", Tunable, Action, Metric, Axis)
+_Named = TypeVar("_Named", bound=Tunable | Action | Metric | Axis)
 _Descriptor = TypeVar("_Descriptor", Tunable, Action, Metric, EventKind)
 
 

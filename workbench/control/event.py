@@ -43,7 +43,7 @@ class EventKind:
     unit : str
         Unit of the old and the new value.
     is_capacity : bool
-        Whether a capacity changed; these are shown in the panel's log.
+        Whether it is shown in the panel's log: a capacity changed, or a setting was refused.
     axis : str or None
         What the event's item counts along.
     """

@@ -16,6 +16,9 @@ TunableType = Literal["int", "bool", "real", "choice"]
 Scale = Literal["linear", "log"]
 Effect = Literal["live", "new threads", "start", "new arenas", "new mappings"]
 
+#: Stands for the value of an action among values of tunables: it is to be done once.
+DO = "do"
+
 _ON = ("on", "true", "yes", "1")
 _OFF = ("off", "false", "no", "0")
 
@@ -175,6 +178,14 @@ class Action:
     name: str
     group: str = ""
     help: str = ""
+
+    def to_word(self, value: Value) -> float:
+        """The number that asks for it, if the value is DO; else BadParameter."""
+        if value != DO:
+            raise BadParameter(
+                f"{self.name} = {value}: it is an action, which is asked for by {self.name}={DO}"
+            )
+        return 1.0
 
 
 @dataclass(frozen=True)

@@ -85,19 +85,31 @@ def _round_step(step: float) -> float:
     return next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= step)
 
 
-def describe_state(tunable: Tunable, value: Value, effective: Mapping[str, Value] | None) -> tuple[str, bool]:
-    """What a value asked for stands at, and whether the process does not act on it yet.
+def describe_state(
+    tunable: Tunable, value: Value, effective: Mapping[str, Value] | None, *, is_adopted: bool = False
+) -> tuple[str, bool]:
+    """What a value asked for stands at, and whether the process does not act on it.
 
-    `effective` are the values that the process acts on; None while none runs.
+    `effective` are the values that the process acts on; None while none runs. If `is_adopted`, it has taken
+    up all that was asked for, so that a value which differs was refused or cut to what is possible.
     """
     wanted = tunable.format(value)
     if effective is None or tunable.name not in effective:
         return f"{wanted} from the next Start", False
     acting = tunable.format(effective[tunable.name])
     if effective[tunable.name] == value:
-        return f"effective {acting}", False
-    when = " from the next Start" if tunable.effect == "start" else ""
-    return f"requested {wanted}{when}, effective {acting}", True
+        if not tunable.is_write_only:
+            return f"effective {acting}", False
+        is_set = value != tunable.default
+        return (
+            f"set to {wanted}; it cannot be read back" if is_set else "not set: the allocator decides",
+            False,
+        )
+    if tunable.effect == "start":
+        return f"requested {wanted} from the next Start, effective {acting}", True
+    if is_adopted:
+        return f"requested {wanted}, but the allocator acts on {acting}", True
+    return f"requested {wanted}, effective {acting}", True
 
 
 def describe_change(
@@ -112,7 +124,7 @@ def describe_change(
         unit = f" {tunable.unit}" if tunable and tunable.unit else ""
         if unit and new.endswith(unit):
             old = old.removesuffix(unit)
-        parts.append(f"{name} {old} → {new}" if name in before else f"{name} {new}")
+        parts.append(f"{name} {old} → {new}" if name in before else name)  # an action has no values
     if len(after) > most:
         parts.append(f"and {len(after) - most} more")
     return ", ".join(parts)

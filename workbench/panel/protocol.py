@@ -13,7 +13,7 @@ from typing import Literal, Required, TypedDict
 import msgspec
 
 from workbench.allocators import Preset
-from workbench.control import Tunable, Value
+from workbench.control import Action, Tunable, Value
 from workbench.plots import Chart, Marker
 from workbench.workloads import Parameter
 
@@ -105,6 +105,14 @@ class ControlState(TypedDict):
     is_default: bool
     problem: str
     answers: int
+
+
+class ActionState(TypedDict):
+    """A button for what the process does when it is asked to; the note tells what came of it last."""
+
+    action: Action
+    can_act: bool
+    note: str
 
 
 class Presets(TypedDict):
@@ -227,6 +235,7 @@ class StateParts(TypedDict, total=False):
     processes: list[Choice]
     traces: list[Choice]
     values: dict[str, ControlState]
+    actions: list[ActionState]
     presets: Presets
     history: ChangeHistory
     run: Run

@@ -16,13 +16,14 @@ from workbench.errors import BadParameter, NoProcess, WorkbenchError
 from workbench.panel.controls import describe_change
 from workbench.panel.forms import describe_spec, read_form
 from workbench.panel.keeper import SessionKeeper
-from workbench.panel.protocol import LogEntry, RunForm, RunState, ShownRun
+from workbench.panel.protocol import ActionState, LogEntry, RunForm, RunState, ShownRun
 from workbench.panel.requests import request
 from workbench.panel.settings import YOU, SettingsDesk
 from workbench.panel.target import Target, attach_target, start_target
 from workbench.plots import Chart, Marker, build_charts
 from workbench.processes import InProcessRun, Outcome, Worker
 from workbench.sessions import Change, HistoryView
+from workbench.units import format_rough
 
 LOG_ENTRIES = 500
 EVENTS_A_STEP = 12
@@ -46,6 +47,12 @@ def format_rate(rate: float) -> str:
         if rate >= factor:
             return f"{rate / factor:.3g}{suffix}"
     return f"{rate:.0f}"
+
+
+def format_clock(time_s: float) -> str:
+    """'01:05.2'."""
+    minutes, seconds = divmod(max(0.0, time_s), 60)
+    return f"{int(minutes):02d}:{seconds:04.1f}"
 
 
 class LiveSession:
@@ -78,6 +85,9 @@ class LiveSession:
         self._change_lines: dict[int, tuple[int, Change]] = {}
         self._new_entries: deque[LogEntry] = deque(maxlen=LOG_ENTRIES)
         self._ended_elapsed_s = 0.0
+        # What came of the actions of this process: when, and what it says; the latest by name.
+        self._done: list[Marker] = []
+        self._results: dict[str, str] = {}
 
     # --- what runs ---
 
@@ -186,6 +196,8 @@ class LiveSession:
         self.note = self.error = ""
         self.is_process_alive = True
         self.charts = ()
+        self._done.clear()
+        self._results.clear()
         self.settings.bind(target)
         self.keeper.begin(target)
 
@@ -268,8 +280,16 @@ class LiveSession:
         if skipped > 0:
             told = ", ".join(f"{count} {kind}" for kind, count in capacity.counts().items())
             self.tell(f"{told}; the last {EVENTS_A_STEP}:", "event")
+        start_s = target.recorder.start_s
         for event in list(capacity)[-EVENTS_A_STEP:]:
-            self.tell(str(event), "event", event.time_s - target.recorder.start_s)
+            self.tell(str(event), "event", event.time_s - start_s)
+        block = target.allocator_block
+        for event in block.select_done(batch) if block else ():
+            before, after = (format_rough(value, event.unit) for value in (event.old_value, event.new_value))
+            text = f"{before} → {after} resident"
+            self.tell(f"{event.item} done: {text}", "change", event.time_s - start_s)
+            self._results[event.item] = f"{format_clock(event.time_s - start_s)}: {text}"
+            self._done.append(Marker(event.time_s - start_s, f"{event.item}: {text}"))
         if batch.lost:
             self.tell(f"{batch.lost} events were overwritten before they were read", "failure")
 
@@ -281,9 +301,7 @@ class LiveSession:
             self._log_number += 1
         if time_s is None:
             time_s = self.target.recorder.time_s if self.target else 0.0
-        minutes, seconds = divmod(max(0.0, time_s), 60)
-        clock = f"{int(minutes):02d}:{seconds:04.1f}"
-        entry = LogEntry(number or self._log_number, clock, text, kind)
+        entry = LogEntry(number or self._log_number, format_clock(time_s), text, kind)
         self._log[entry.number] = entry
         self._new_entries.append(entry)
         while len(self._log) > LOG_ENTRIES:
@@ -308,13 +326,29 @@ class LiveSession:
         return list(self._log.values())
 
     def markers(self) -> list[Marker]:
-        """Changes of tunables during the recording."""
+        """Changes of tunables during the recording, and actions where they were done."""
         if self.target is None:
             return []
         start_s, tunables = self.target.recorder.start_s, self.settings.tunables
-        return [
+        changes = [
             Marker(change.time_s - start_s, describe_change(tunables, change.before, change.after))
             for change in self.settings.changes.entries(start_s)[-MAXIMUM_MARKERS:]
+            if not change.after.keys().isdisjoint(tunables)
+        ]
+        return sorted([*changes, *self._done[-MAXIMUM_MARKERS:]], key=lambda marker: marker.time_s)
+
+    def describe_actions(self) -> list[ActionState]:
+        """What the process can be asked to do, and what came of it last."""
+        block = self.target.allocator_block if self.target and self.is_process_alive else None
+        counts = block.action_counts() if block else {}
+        waiting = [name for name, (asked, done) in counts.items() if asked > done]
+        return [
+            {
+                "action": action,
+                "can_act": block is not None,
+                "note": "asked for" if name in waiting else self._results.get(name, ""),
+            }
+            for name, action in self.settings.actions.items()
         ]
 
     def elapsed_s(self) -> float:
@@ -403,7 +437,7 @@ class LiveSession:
         last = changes[-1]
         who = "" if last.cause == YOU else f"{last.cause}: "
         text = who + describe_change(self.settings.tunables, last.before, last.after, most=1)
-        if not adoption.threads:
+        if not adoption.threads or last.after.keys().isdisjoint(self.settings.tunables):
             return text
         threads = "thread" if adoption.threads == 1 else "threads"
         return f"{text} adopted by {adoption.adopted} of {adoption.threads} {threads}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, Preset, get_allocator
-from workbench.control import ControlBlock, Settings, Tunable, Value
+from workbench.control import DO, Action, ControlBlock, Settings, Tunable, Value
 from workbench.errors import NoProcess, WorkbenchError
 from workbench.panel import protocol
 from workbench.panel.controls import describe_change, describe_state
@@ -127,6 +127,12 @@ class SettingsDesk:
         return self._binding.tunables
 
     @property
+    def actions(self) -> Mapping[str, Action]:
+        """What the process that runs does when it is asked to, or that of the next start."""
+        block = self._binding.block
+        return self.allocator.actions if block is None else block.actions
+
+    @property
     def changes(self) -> ChangeLog:
         """All changes, with what was asked for until now."""
         self.settle()
@@ -189,11 +195,14 @@ class SettingsDesk:
             answers, problems = dict(self._answers), dict(self._problems)
             requested = self.requested()
             block = self._binding.block
-            effective = block.effective().values if block is not None else None
+            effective = block.effective() if block is not None else None
+            is_adopted = bool(block and effective and effective.generation == block.requested().generation)
             states: dict[str, protocol.ControlState] = {}
             for name, tunable in self.tunables.items():
                 value = requested.get(name, tunable.default)
-                note, is_pending = describe_state(tunable, value, effective)
+                note, is_pending = describe_state(
+                    tunable, value, effective.values if effective else None, is_adopted=is_adopted
+                )
                 states[name] = {
                     "requested": value,
                     "note": note,
@@ -241,10 +250,24 @@ class SettingsDesk:
         if name in self.tunables:
             self.set_one(name, self.tunables[name].default)
 
-    def _ask(self, name: str, given: Value, gesture: str) -> None:
+    @request(kind="value")
+    def act(self, name: str) -> None:
+        """Has the process do something; an event tells when it is done and what came of it."""
+        self.error = ""
+        try:
+            if self._binding.block is None:
+                raise NoProcess(f"{name}: no process runs that could do it")
+            self._ask(name, DO)
+        except WorkbenchError as error:
+            self.error = str(error)
+
+    def _ask(self, name: str, given: Value, gesture: str = "") -> None:
         binding = self._binding
-        tunable = binding.tunables[name]
-        value = tunable.parse(given) if isinstance(given, str) else tunable.from_word(tunable.to_word(given))
+        value = given
+        if (tunable := binding.tunables.get(name)) is not None:
+            value = (
+                tunable.parse(given) if isinstance(given, str) else tunable.from_word(tunable.to_word(given))
+            )
         asked = _Asked(binding, {name: value}, YOU, gesture)
         self._asked.append(asked)
         try:
@@ -259,7 +282,7 @@ class SettingsDesk:
         """The one call: sets, or checks what is set later."""
         # Ours can be started again: what takes effect at start waits for that.
         waits = not binding.is_foreign and all(
-            binding.tunables[name].effect == "start" for name in asked.values
+            name in binding.tunables and binding.tunables[name].effect == "start" for name in asked.values
         )
         if binding.block is not None and not waits:
             if binding.is_repeatable:
@@ -313,12 +336,14 @@ class SettingsDesk:
             except WorkbenchError as error:  # another value came in between
                 self._problems.update(dict.fromkeys(one.values, str(error)))
                 return
+        # Without actions, which have no values that last.
+        lasting = {name: value for name, value in one.values.items() if name in one.binding.tunables}
         if one.point is not None and is_of_this and self._known is not None:
-            values = {**self._known.values, **self._live_only(one.values)}
+            values = {**self._known.values, **self._live_only(lasting)}
             self._known = Settings(values, self._known.generation)
             self._entered.add(one.generation)
         if not one.binding.is_foreign:
-            self._staged = {**self._staged, **one.values}
+            self._staged = {**self._staged, **lasting}
         operations = one.point.operations if one.point else None
         if one.stand == "set" and operations is None and is_of_this:
             operations = self._count_operations()
@@ -331,6 +356,7 @@ class SettingsDesk:
             one.gesture,
             operations=operations,
             is_exact=is_exact,
+            can_undo=bool(lasting),
         )
 
     def _notice_others(self, block: ControlBlock, latest: Settings) -> None:

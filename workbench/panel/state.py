@@ -114,6 +114,7 @@ class StateBook:
         # A process that ended just now has no values; the next step unbinds it.
         with contextlib.suppress(WorkbenchError):
             parts["values"] = settings.describe()
+            parts["actions"] = session.describe_actions()
             parts["presets"] = self._actions.describe_presets()
         return parts
 

@@ -266,7 +266,12 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not step.settings:
                 raise BadParameter(f"{where}: it sets nothing; give it settings")
             try:
-                values = allocator.normalize(step.settings)
+                acts = {name: value for name, value in step.settings.items() if name in allocator.actions}
+                for name, value in acts.items():
+                    allocator.actions[name].to_word(value)
+                values = allocator.normalize(
+                    {name: value for name, value in step.settings.items() if name not in acts}
+                )
                 for name in values:
                     if known[name].effect == "start":
                         raise StartOnly(f"{name} takes effect at start only; give it in the tunables")
@@ -277,7 +282,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 {
                     "at_operations": None if step.at_operations is None else int(step.at_operations),
                     "at_s": None if step.at_s is None else float(step.at_s),
-                    "settings": values,
+                    "settings": values | acts,
                 }
             )
         return steps

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from workbench.allocators import LATENCY_RUNNER, RUNNER, Allocator, get_allocator
-from workbench.control import ControlBlock
+from workbench.control import Action, ControlBlock, Tunable
 from workbench.errors import BadParameter, NoProcess, WorkerFailed
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes
@@ -228,7 +228,8 @@ def _arguments(resolved: ResolvedRun, allocator: Allocator) -> list[str]:
     for step in spec.schedule:
         if step.at_operations is None:
             raise BadParameter("schedule: only a measured run takes up settings at_s; give at_operations")
-        values = ((name, allocator.tunables[name].to_word(value)) for name, value in step.settings.items())
+        known: dict[str, Tunable | Action] = {**allocator.tunables, **allocator.actions}
+        values = ((name, known[name].to_word(value)) for name, value in step.settings.items())
         words += [
             "--change",
             f"{step.at_operations}:{','.join(f'{name}={word:.17g}' for name, word in values)}",

@@ -1,8 +1,8 @@
-// actions.js: presets, undo, redo, reset and export, above the tunables.
+// actions.js: presets, undo, redo, reset and export, and what the process does when asked, above the tunables.
 
 import { fillSelect, make, makeButton, makeField, makeQuestion, setText } from "./dom.js";
 
-/** @import { ChangeHistory, ExportFormat, Presets, Request } from "messages" */
+/** @import { ActionState, ChangeHistory, ExportFormat, Presets, Request } from "messages" */
 
 export class Actions {
   /** @param {(message: Request) => void} send */
@@ -29,6 +29,7 @@ export class Actions {
     const no = makeButton("Cancel", "hak-small", () => this.askDelete(false));
     this.question = makeQuestion("Delete preset", this.questionText, this.yes, no);
     this.message = make("div", { class: "hak-message", role: "status" });
+    this.acts = make("div", { class: "hak-acts", role: "group", "aria-label": "Actions" });
     this.saveName = make("input", { type: "text", "aria-label": "Preset name", placeholder: "name" });
     this.saveForm = this.form("Save preset", [this.saveName], "Save", () => {
       send({ type: "save_preset", name: this.saveName.value });
@@ -47,6 +48,7 @@ export class Actions {
       this.saveForm,
       this.exportForm,
       this.message,
+      this.acts,
     );
   }
 
@@ -115,6 +117,21 @@ export class Actions {
     this.delete.hidden = !isSaved;
     this.delete.title = isSaved ? `Delete the saved preset ${presets.current}` : "";
     if (!isSaved || this.asked !== presets.current) this.askDelete(false);
+  }
+
+  /** @param {ActionState[]} states A button each, and what came of it last. */
+  setActs(states) {
+    const focused = this.acts.contains(document.activeElement) ? document.activeElement?.textContent : "";
+    this.acts.hidden = states.length === 0;
+    this.acts.replaceChildren(
+      ...states.flatMap(({ action: { name, help }, can_act, note }) => {
+        const button = makeButton(name, "hak-small", () => this.send({ type: "act", name }), help);
+        button.disabled = !can_act;
+        return [button, make("span", { class: "hak-hint" }, note || help)];
+      }),
+    );
+    const again = [...this.acts.querySelectorAll("button")].find((button) => button.textContent === focused);
+    again?.focus();
   }
 
   /** @param {ChangeHistory} history */

@@ -19,13 +19,13 @@ export class ControlList {
   setControls(groups) {
     const folds = [...this.element.querySelectorAll("details")];
     const open = new Set(folds.filter((fold) => fold.open).map((fold) => fold.dataset.title));
-    const isFirst = this.controls.size === 0;
+    const isOther = !groups.some((group) => open.has(group.title)); // the first, or another allocator's
     this.controls.clear();
     this.element.replaceChildren(
       ...groups.map((group, index) =>
         make(
           "details",
-          { class: "hak-group", "data-title": group.title, open: isFirst ? index === 0 : open.has(group.title) },
+          { class: "hak-group", "data-title": group.title, open: isOther ? index === 0 : open.has(group.title) },
           make("summary", {}, make("span", { class: "hak-group-title" }, group.title), make("span", { class: "hak-changed-count" })),
           ...group.controls.map((description) => this.addControl(description).element),
         ),

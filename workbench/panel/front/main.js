@@ -216,7 +216,12 @@ class PanelView {
     if (state.tuning) this.tuner.setTuning(state.tuning);
     if (state.status) this.journal.setStatus(state.status);
     if (state.error !== undefined) this.journal.setError(state.error);
-    if (state.controls) this.controls.setControls(state.controls);
+    if (state.controls) {
+      this.controls.setControls(state.controls);
+      this.helpFor = "";
+      this.helpText.replaceChildren();
+    }
+    if (state.actions) this.actions.setActs(state.actions);
     if (state.values) this.controls.setValues(state.values);
     if (state.presets) this.actions.setPresets(state.presets);
     if (state.history) this.actions.setHistory(state.history);
