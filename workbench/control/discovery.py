@@ -239,9 +239,9 @@ class _Folder:
     names: list[str]
 
 
-def block_directory() -> Path:
-    """Folder in shared memory where the blocks of this user's processes are."""
-    return Path(f"/dev/shm/hakmem-{os.geteuid()}")
+def block_directory(uid: int | None = None) -> Path:
+    """Folder in shared memory where the blocks of a user's processes are; by default, of this user's."""
+    return Path(f"/dev/shm/hakmem-{os.geteuid() if uid is None else uid}")
 
 
 def _list_folders(pid: int | None = None) -> Iterator[_Folder]:

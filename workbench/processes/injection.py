@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from workbench.allocators import AGENT
 from workbench.bindings import injection as injected
-from workbench.control import WORKLOAD_KIND, find_blocks
+from workbench.control import WORKLOAD_KIND, block_directory, find_blocks
 from workbench.errors import CannotInject, NoProcess, NotPermitted
 from workbench.processes.elf import read_elf
 from workbench.processes.preload import check_elf
@@ -216,7 +216,7 @@ def _find_kinds(pid: int) -> list[str]:
         uid = Path(f"/proc/{pid}").stat().st_uid
         if uid != os.geteuid():
             start_ticks = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
-            folder = Path(f"/proc/{pid}", "root", "dev", "shm", f"hakmem-{uid}")
+            folder = Path(f"/proc/{pid}/root{block_directory(uid)}")
             return sorted(path.suffix.removeprefix(".") for path in folder.glob(f"{pid}.{start_ticks}.*"))
     return sorted(info.kind for info in find_blocks(pid) if info.kind != WORKLOAD_KIND)
 
@@ -313,7 +313,9 @@ class _Debugger:
 
     def close(self) -> None:
         """End gdb. If the program is stopped just then, the system lets it go."""
-        self._process.kill()
+        os.killpg(
+            self._process.pid, signal.SIGKILL
+        )  # with the child on which it tries what the system can do
         self._process.communicate()
         if self._is_attached:  # a stop that was asked for, and has not come about yet, would stay
             with contextlib.suppress(OSError):
