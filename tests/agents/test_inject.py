@@ -19,7 +19,7 @@ from tests.agents.conftest import CAP_S, EVALUATOR, Evaluator, build, wait_for
 from tests.cli.terminal import WORKBENCH, assert_refused, run_workbench
 from tests.programs.redis_server import connect, serve
 from workbench.allocators import AGENT, run_environment
-from workbench.control import ControlBlock, find_blocks
+from workbench.control import ControlBlock, block_directory, find_blocks
 from workbench.errors import CannotInject, CannotPreload, NoProcess, NotPermitted, WorkbenchError
 from workbench.processes import check_injectable, inject, injection
 from workbench.processes.elf import ElfFile
@@ -225,6 +225,8 @@ def test_root_takes_another_users_program(monkeypatch: pytest.MonkeyPatch) -> No
         with running(*user, "/usr/bin/python3", "-c", wait) as program:
             assert inject(program.pid) == (["glibc"], [])
             assert "has a control block already: glibc" in refuse(program.pid)
+    (left,) = block_directory(65534).glob(f"{program.pid}.*")  # nothing of that user's will clear it away
+    left.unlink()
 
 
 def test_what_the_loader_says_is_told(busy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
