@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.agents.conftest import run_evaluator
 from tests.control.made_up import MadeUpBlock
 from workbench.control import DO
 from workbench.errors import BadParameter
@@ -260,3 +261,31 @@ def test_a_run_in_the_kernel_is_recorded_as_what_it_was(session: LiveSession) ->
     recording = open_latest(session)
     assert recording.facts.is_exploratory
     assert any("kernel's own process" in reason for reason in explain_inexactness(recording))
+
+
+def test_a_program_under_the_agent_is_tuned_and_trimmed(session: LiveSession) -> None:
+    with run_evaluator("glibc", "glibc") as program:
+        program.tell("kept = [bytes(1000) for _ in range(64000)]")
+        program.tell("last = bytes(1000)")
+        program.tell("kept.clear()")
+        with program.open() as block:
+            session.attach(str(block.info.path))
+        settings = session.settings
+        assert settings.describe()["M_TOP_PAD"]["note"] == "not set: the allocator decides"
+        settings.set_one("M_TOP_PAD", "1 MiB")
+        step_until(session, lambda: settings.describe()["M_TOP_PAD"]["note"].startswith("set to "))
+        settings.set_one("arena_max", 2)
+        assert "takes effect at start" in settings.describe()["arena_max"]["problem"]
+        settings.act("trim")
+        settings.act("sing")
+        assert "sing: no process runs here that has such an action" in settings.error
+        step_until(session, lambda: any("MiB" in one["note"] for one in session.describe_actions()))
+        (mark,) = [one.text for one in session.markers() if one.text.startswith("trim: ")]
+        before, after = (float(text) for text in re.findall(r"([\d.]+) MiB", mark))
+        assert before - after > 5
+        session.detach(restore=True)
+    recording = open_latest(session)
+    assert [dict(step.after) for step in recording.steps()[:2]] == [{"M_TOP_PAD": 2**20}, {"trim": DO}]
+    assert recording.events["kind"].tolist().count("ACTION") == 1
+    with pytest.raises(BadParameter, match="cannot be run again"):
+        repeat_session(recording)

@@ -437,7 +437,9 @@ class LiveSession:
         last = changes[-1]
         who = "" if last.cause == YOU else f"{last.cause}: "
         text = who + describe_change(self.settings.tunables, last.before, last.after, most=1)
-        if not adoption.threads or last.after.keys().isdisjoint(self.settings.tunables):
+        if last.after.keys().isdisjoint(self.settings.tunables):
+            return self._done[-1].text if self._done else text
+        if not adoption.threads:
             return text
         threads = "thread" if adoption.threads == 1 else "threads"
         return f"{text} adopted by {adoption.adopted} of {adoption.threads} {threads}"

@@ -255,8 +255,8 @@ class SettingsDesk:
         """Has the process do something; an event tells when it is done and what came of it."""
         self.error = ""
         try:
-            if self._binding.block is None:
-                raise NoProcess(f"{name}: no process runs that could do it")
+            if self._binding.block is None or name not in self.actions:
+                raise NoProcess(f"{name}: no process runs here that has such an action")
             self._ask(name, DO)
         except WorkbenchError as error:
             self.error = str(error)

@@ -51,7 +51,7 @@ export class Control {
     this.element = make(
       "div",
       { class: "hak-control", "data-name": name },
-      make("div", { class: "hak-control-head" }, make("span", { class: "hak-name" }, name), beside, this.reset),
+      make("div", { class: "hak-control-head" }, make("span", { class: "hak-name" }, name), make("span", { class: "hak-set" }, beside, this.reset)),
       this.slider && this.wrapSlider(this.slider),
       make("div", { class: "hak-note" }, this.effective, badge),
       this.problem,
