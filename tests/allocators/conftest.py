@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from workbench.allocators import TABLE_VARIABLE, Allocator, get_allocator
 
 NATIVE = Path(__file__).parents[2] / "native"
+INCLUDED = ("block", "include", "system", f"processor/{platform.machine()}")
 ROW = """
 [pond]
 kind = "pond"
@@ -30,7 +32,10 @@ def pond_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [os.environ.get("CC", "gcc"), "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror"]
         + ["-shared", "-fPIC", "-fvisibility=hidden"]
-        + [f"-I{NATIVE / folder}" for folder in ("block", "include", "system")]
+        + [
+            f"-I{NATIVE / folder}"
+            for folder in ("block", "include", "system", f"processor/{platform.machine()}")
+        ]
         + [str(path) for path in (Path(__file__).with_name("pond.c"), *sources)]
         + ["-o", str(library)],
         check=True,

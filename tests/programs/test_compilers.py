@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,15 @@ import pytest
 
 HERE = Path(__file__).parent
 SOURCES = ["allocator/superslab.c", "workloads/session.c", "block/reader.c"]
-INCLUDED = ["include", "system", "tables", "block", "allocator", "workloads"]
+INCLUDED = [
+    "include",
+    "system",
+    "tables",
+    "block",
+    "allocator",
+    "workloads",
+    f"processor/{platform.machine()}",
+]
 
 
 @pytest.mark.parametrize("source", SOURCES)
