@@ -1,5 +1,5 @@
-/* choices.h: the choices of each tunable that is one (tunables.def), in the order of their values: the name that the
- * allocator's code has for it, and the name that people see. */
+/* choices.h: the choices of each tunable of type CHOICE (tunables.def), in the order of their values. Each has a name in
+ * the allocator's code and a name that people see. */
 #ifndef HAK_CHOICES_H
 #define HAK_CHOICES_H
 
@@ -12,7 +12,7 @@
 #define CLOCK_MODE_CHOICES(FIRST, MORE) FIRST(CLOCK_TIME, "time") MORE(CLOCK_OPERATIONS, "operations")
 #define CHECK_ACTION_CHOICES(FIRST, MORE) FIRST(CHECK_ABORT, "abort") MORE(CHECK_REFUSE, "refuse")
 
-/* "lru,lfu": as the control block has them. */
+/* The names in the form of the control block: "lru,lfu". */
 #define CHOICE_FIRST_NAME(symbol, name) name
 #define CHOICE_MORE_NAME(symbol, name) "," name
 #define CHOICE_NAMES(choices) choices(CHOICE_FIRST_NAME, CHOICE_MORE_NAME)

@@ -1,5 +1,5 @@
-/* allocator_identity.c: looks for the library of malloc, and for a symbol that only one allocator has, which is
- * asked for its version. */
+/* allocator_identity.c: finds the library of malloc, and the version of the allocator by a function that only that
+ * allocator has. */
 #include "allocator_identity.h"
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
@@ -11,14 +11,14 @@ typedef int mallctl_function(const char *name, void *old_value, size_t *old_byte
 typedef const char *tc_version_function(int *major, int *minor, const char **patch);
 typedef int mi_version_function(void);
 
-/* POSIX says dlsym's result is a function; ISO C has no such cast. */
+/* By POSIX, dlsym's result may be a function, but ISO C has no such cast. */
 #define FIND(function, symbol)                                                                         \
     do {                                                                                               \
         void *address = dlsym(RTLD_DEFAULT, symbol);                                                   \
         memcpy(&(function), &address, sizeof address);                                                 \
     } while (0)
 
-/* mimalloc 2: 209 is 2.0.9. From 3.2 on: 30403 is 3.4.3. */
+/* In mimalloc 2, 209 means 2.0.9; from 3.2 on, 30403 means 3.4.3. */
 static void format_mimalloc(char *out, size_t bytes, int version)
 {
     if (version >= 10000)
@@ -43,7 +43,7 @@ void allocator_identify(struct allocator_identity *identity)
         const char *version = "";
         size_t bytes = sizeof version;
         if (mallctl("version", &version, &bytes, NULL, 0) == 0)
-            /* "5.3.0-0-g54eaed1d…": the commit adds nothing. */
+            /* The commit in "5.3.0-0-g54eaed1d…" is left out. */
             snprintf(identity->version, sizeof identity->version, "%.*s", (int)strcspn(version, "-"), version);
     } else if (tc_version != NULL) {
         int major = 0, minor = 0;

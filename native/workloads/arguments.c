@@ -1,5 +1,5 @@
-/* arguments.c: parses the runner's command line. By hand: getopt_long prints its own errors and
- * reorders words, and the list is short. */
+/* arguments.c: parses the runner's command line. It does not use getopt_long, which prints its own errors and
+ * reorders words. */
 #include "arguments.h"
 #include "catalogue.h"
 #include "replay.h"
@@ -52,10 +52,10 @@ static int parse_parameter(struct workload_request *request, const char *text, c
     return workload_request_set(request, name, value, error);
 }
 
-/* OPERATIONS:NAME=WORD[,NAME=WORD]... */
+/* Parses OPERATIONS:NAME=WORD[,NAME=WORD]... */
 static int parse_change(struct workload_request *request, const char *text, char *error)
 {
-    static struct workload_change changes[SCHEDULE_MAX_CHANGES]; /* pages of it are touched when used */
+    static struct workload_change changes[SCHEDULE_MAX_CHANGES]; /* only the pages that are used become resident */
     static uint32_t set_count;
     static const char form[] = "OPERATIONS:NAME=WORD[,NAME=WORD]..., in order of OPERATIONS";
     char *end;
@@ -105,7 +105,7 @@ static int parse_option(struct arguments *arguments, const char *option, const c
     uint64_t number = 0;
     int outcome = 0;
     if (strcmp(option, "--workload") == 0)
-        return 0; /* find_workload took it */
+        return 0; /* find_workload has read it */
     if (strcmp(option, "--param") == 0)
         return parse_parameter(request, value, error);
     if (strcmp(option, "--change") == 0)
@@ -140,7 +140,7 @@ static int parse_option(struct arguments *arguments, const char *option, const c
     return outcome;
 }
 
-/* The plan says how many threads there are. */
+/* Opens the replay plan, which says how many threads there are. */
 static int open_plan(struct arguments *arguments, char *error)
 {
     struct workload_request *request = &arguments->request;

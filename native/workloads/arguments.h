@@ -6,10 +6,10 @@
 
 struct arguments {
     struct workload_request request;
-    long parent_pid;      /* 0, or the process to die with */
-    int ready_descriptor; /* -1, or where to write the block's path once the run is ready */
+    long parent_pid;      /* 0, or the process with which this one is to end */
+    int ready_descriptor; /* -1, or where to write the control block's path once the run is ready */
     const char *plan_path; /* NULL, or the replay plan */
-    char **program;       /* NULL, or a command to become instead, ended by NULL */
+    char **program;       /* NULL, or a command that this process becomes instead; its last word is NULL */
     bool wants_help, wants_list, wants_identity;
 };
 
@@ -31,7 +31,7 @@ struct arguments {
     "  --ready-descriptor   writes the path of the control block there once it can be opened\n"        \
     "  --exec               becomes another program, which dies with the parent too\n"
 
-/* 0, or -1 with one line in `error` (WORKLOAD_ERROR_BYTES). */
+/* Returns 0, or -1 with one line in `error` (WORKLOAD_ERROR_BYTES). */
 int arguments_parse(struct arguments *arguments, int count, char **words, char *error);
 
 #endif

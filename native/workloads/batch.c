@@ -1,6 +1,6 @@
-/* batch.c: many small blocks allocated, then all freed in random order. The bulk of "malloc_free_fast"
- * loops in allocator papers, e.g. the batches of Berger, McKinley, Blumofe and Wilson, "Hoard: A Scalable
- * Memory Allocator for Multithreaded Applications", ASPLOS 2000 (threadtest), here with mixed sizes. */
+/* batch.c: allocates many small blocks, and then frees all in random order. Papers on allocators have many such
+ * loops, e.g. threadtest of Berger, McKinley, Blumofe and Wilson, "Hoard: A Scalable
+ * Memory Allocator for Multithreaded Applications", ASPLOS 2000. Here the sizes are mixed. */
 #include "block_content.h"
 #include "catalogue.h"
 
@@ -14,7 +14,7 @@ static const struct workload_parameter parameters[] = {
 
 struct batch {
     struct content_sizes sizes;
-    uint32_t block_count, live; /* live: blocks[0..live) */
+    uint32_t block_count, live; /* blocks[0..live) are allocated */
     size_t mapped_bytes;
     void *blocks[];
 };

@@ -1,5 +1,5 @@
-/* block_content.h: what drivers write into their blocks, and the check that it is still there. An
- * allocator that hands out one block twice, or writes into a block in use, is found out here. */
+/* block_content.h: writes content into blocks, and checks later that it is still there. The check fails if an
+ * allocator hands out a block twice, or writes into a block in use. */
 #ifndef HAK_BLOCK_CONTENT_H
 #define HAK_BLOCK_CONTENT_H
 
@@ -8,13 +8,13 @@
 
 #define CONTENT_PAGE_BYTES 4096u
 
-/* A block at the user: size and tag are what was asked for and written. */
+/* A block at the user, with the requested size and the tag that was written. */
 struct content_block {
     void *address;
     uint32_t bytes, tag;
 };
 
-/* Writes the tag at both ends. */
+/* Writes the tag at both ends of the block. */
 static inline void content_write(const struct content_block *block)
 {
     char *start = block->address;
@@ -35,7 +35,7 @@ static inline bool content_is_intact(const struct content_block *block)
         memcpy(&last, start + block->bytes - sizeof last, sizeof last);
         return first == block->tag && last == block->tag;
     }
-    /* The two tags of a block this small overlap: the last byte is the last tag's. */
+    /* The two tags of such a small block overlap, and the last byte belongs to the second. */
     if (block->bytes >= sizeof block->tag)
         return start[block->bytes - 1] == (char)(block->tag >> 24);
     return block->bytes == 0 || start[0] == (char)block->tag;
@@ -50,7 +50,7 @@ static inline void content_touch_pages(const struct content_block *block, uint32
         start[at] = (char)block->tag;
 }
 
-/* Allocates and marks. False: failed and reported. */
+/* Allocates a block and writes its tag. If it fails, it reports that and returns false. */
 static inline bool content_allocate(struct workload_lane *lane, struct content_block *block, uint32_t bytes)
 {
     void *address = WORKLOAD_MALLOC(bytes);
@@ -58,7 +58,7 @@ static inline bool content_allocate(struct workload_lane *lane, struct content_b
         workload_fail(lane, "out of memory: malloc(%u) returned NULL", bytes);
         return false;
     }
-    /* Low bits of the address make neighbours differ; the lane makes threads differ. */
+    /* Tags of neighbouring blocks differ by the low bits of the address, and tags of threads by the lane. */
     block->tag = (uint32_t)((uintptr_t)address >> 3) * 2654435761u ^ lane->index;
     block->address = address;
     block->bytes = bytes;
@@ -67,7 +67,8 @@ static inline bool content_allocate(struct workload_lane *lane, struct content_b
     return true;
 }
 
-/* Checks and frees; `slot` is what the checksum notes. False: overwritten, reported. */
+/* Checks a block, frees it, and adds `slot` to the checksum. If the block was overwritten, it reports that and returns
+ * false. */
 static inline bool content_release(struct workload_lane *lane, struct content_block *block, uint32_t slot)
 {
     if (!content_is_intact(block)) {
@@ -81,9 +82,9 @@ static inline bool content_release(struct workload_lane *lane, struct content_bl
     return true;
 }
 
-/* --- for loops of a few instructions: one byte that says whose the block is ---------------------------- */
+/* --- for loops of a few instructions: one byte that identifies the owner of the block ----------------- */
 
-/* The compiler may not leave out an allocation that is not looked at. */
+/* Keeps the compiler from leaving out an allocation whose block is not used. */
 #define CONTENT_KEEP(address) __asm__ volatile("" : "+r"(address) : : "memory")
 
 static inline void content_mark(void *address, uint32_t owner)
@@ -96,7 +97,7 @@ static inline bool content_is_marked(const void *address, uint32_t owner)
     return *(const volatile unsigned char *)address == (unsigned char)owner;
 }
 
-/* Reports what content_is_marked found. */
+/* Reports a block for which content_is_marked returned false. */
 static inline enum workload_outcome content_fail_mark(struct workload_lane *lane, const void *address)
 {
     workload_fail(lane, "the block at %p was overwritten while in use", address);
@@ -109,7 +110,7 @@ static inline enum workload_outcome content_fail_memory(struct workload_lane *la
     return WORKLOAD_FAILED;
 }
 
-/* Bounds of sizes, as most drivers have them: the parameters, checked and taken apart. */
+/* The bounds of sizes that most drivers have as parameters. */
 struct content_sizes {
     uint32_t minimum, count;
 };
@@ -124,7 +125,7 @@ static inline uint32_t content_draw_size(const struct content_sizes *sizes, uint
     return sizes->minimum + workload_below(bits, sizes->count);
 }
 
-/* Frees every block that is there, unchecked: for the end of a lane, failed or not. */
+/* Frees all blocks without a check, at the end of a lane, whether it failed or not. */
 static inline void content_release_all(struct content_block *blocks, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

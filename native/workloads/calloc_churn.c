@@ -1,6 +1,6 @@
-/* calloc_churn.c: small zeroed blocks, one replaced at random. What tells an allocator that knows which
- * of its memory is zero from one that always clears. Slots as in Wolfram Gloger's
- * t-test1 (ptmalloc, 1996), which fills some of them by calloc; here it is all.
+/* calloc_churn.c: replaces small zeroed blocks at random. It distinguishes an allocator that knows which
+ * of its memory is zero from one that always clears. The slots are those of Wolfram Gloger's
+ * t-test1 (ptmalloc, 1996), which fills some of them by calloc; here all are.
  *
  * A block is checked to be zero at both ends and in the middle, and left dirty there. */
 #include "block_content.h"
@@ -39,7 +39,7 @@ static enum workload_outcome prepare(struct workload_lane *lane)
     return WORKLOAD_DONE;
 }
 
-/* Zero at three places; leaves other content there. */
+/* Checks that three bytes of the block are zero, and writes to them. */
 static bool use_zeros(void *address, uint32_t bytes, uint32_t owner)
 {
     volatile unsigned char *block = address;

@@ -1,10 +1,10 @@
-/* catalogue.h: the workloads there are. A new one is one file, and one row here. */
+/* catalogue.h: the list of all workloads. A new workload needs one file, and one row here. */
 #ifndef HAK_CATALOGUE_H
 #define HAK_CATALOGUE_H
 
 #include "workload.h"
 
-/* In the order people see. */
+/* The workloads in the order in which they are shown. */
 #define WORKLOAD_CATALOGUE(ROW) \
     ROW(larson)                 \
     ROW(random_mixed)           \
@@ -34,7 +34,7 @@
 #define WORKLOAD_DECLARE(name) extern const struct workload workload_##name;
 WORKLOAD_CATALOGUE(WORKLOAD_DECLARE)
 
-/* Index from 0; NULL beyond the last. */
+/* Indices begin at 0. Returns NULL beyond the last. */
 const struct workload *workload_at(uint32_t index);
 const struct workload *workload_find(const char *name);
 

@@ -43,7 +43,7 @@ static enum workload_outcome prepare_scratch(struct workload_lane *lane)
     return WORKLOAD_DONE;
 }
 
-/* Reads before it writes, as the published loop does: the line must be there. */
+/* Reads each byte before it writes it, as the published loop does, so that the cache line must be present. */
 static void write_object(void *object, size_t bytes, uint32_t writes)
 {
     volatile unsigned char *start = object;
@@ -72,7 +72,7 @@ static enum workload_outcome run(struct workload_lane *lane)
             return content_fail_mark(lane, object);
         WORKLOAD_FREE(object);
     } while (workload_continue(lane));
-    /* Every request is the same: their number says all. */
+    /* All requests are the same, so the checksum only needs their number. */
     workload_note(lane, bytes);
     workload_note(lane, lane->operations);
     return WORKLOAD_DONE;
@@ -81,7 +81,7 @@ static enum workload_outcome run(struct workload_lane *lane)
 static void finish(struct workload_lane *lane)
 {
     struct first_objects *first = lane->state;
-    WORKLOAD_FREE(first->of_lane[lane->index]); /* of a lane that did not run */
+    WORKLOAD_FREE(first->of_lane[lane->index]); /* not NULL only if the lane did not run */
 }
 
 const struct workload workload_cache_thrash = {

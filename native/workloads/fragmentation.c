@@ -1,8 +1,7 @@
-/* fragmentation.c: a steady state of one range of sizes, then of another, then of the next: what the
- * blocks that survive a shift keep from being used again is fragmentation, and is seen in the resident
- * memory while the live bytes stay the same. The change of a program's phases that Wilson, Johnstone,
- * Neely and Boles, "Dynamic Storage Allocation: A Survey and Critical Review", IWMM 1995, say synthetic
- * traces miss.
+/* fragmentation.c: a steady state with one range of sizes, then with another, and so on. Blocks that survive a
+ * change of the range keep memory from being used again. This fragmentation shows in the resident
+ * memory, while the live bytes stay the same. Wilson, Johnstone, Neely and Boles, "Dynamic Storage Allocation: A Survey
+ * and Critical Review", IWMM 1995, say that synthetic traces lack such changes between a program's phases.
  *
  * Live bytes stay just under a limit: before an allocation, blocks at random are freed until it fits. The
  * ranges rise by a factor from min_size; after the last the first comes again. */
@@ -20,11 +19,11 @@ static const struct workload_parameter parameters[] = {
 };
 
 struct fragmentation {
-    uint64_t live_bytes, limit_bytes, allocated_bytes; /* the last: in this range */
+    uint64_t live_bytes, limit_bytes, allocated_bytes; /* allocated_bytes counts since this range began */
     uint64_t turnover_bytes;
     uint32_t range, ranges, factor, min_size, block_count;
     size_t mapped_bytes;
-    struct content_block blocks[]; /* the live ones, in no order */
+    struct content_block blocks[]; /* the live blocks, in any order */
 };
 
 static uint64_t largest_size(const double *values)

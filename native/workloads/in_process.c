@@ -1,4 +1,4 @@
-/* in_process.c: gives a session a controller thread of its own, so that starting one returns. */
+/* in_process.c: runs a session in a thread of its own, so that the call that starts it returns. */
 #include "in_process.h"
 #include "catalogue.h"
 #include <pthread.h>
@@ -38,7 +38,7 @@ static void *control(void *unused)
 static void join_locked(void)
 {
     if (run.was_started && run.has_ended && !run.is_joined) {
-        pthread_join(run.controller, NULL); /* past its last lock: this cannot wait for us */
+        pthread_join(run.controller, NULL); /* it takes no lock any more, so this does not wait for ever */
         run.is_joined = true;
     }
 }

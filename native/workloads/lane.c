@@ -1,4 +1,4 @@
-/* lane.c: the threads of a run, and what they offer to the drivers. */
+/* lane.c: the threads of a run, and the functions that drivers call. */
 #include "lane.h"
 #include "latency.h"
 #include "processor.h"
@@ -67,7 +67,7 @@ void workload_fail(struct workload_lane *lane, const char *format, ...)
     pthread_mutex_unlock(&session.lock);
 }
 
-/* Parks the thread until the command is another than HOLD and PAUSE. */
+/* Blocks the thread until the command is neither HOLD nor PAUSE. */
 static void wait_for_run(void)
 {
     pthread_mutex_lock(&session.lock);
@@ -79,7 +79,8 @@ static void wait_for_run(void)
     pthread_mutex_unlock(&session.lock);
 }
 
-/* Sets what is due, and lets the grant end where the next is; false: a set was refused. */
+/* Makes the changes of settings that are due, and ends the grant where the next one is. Returns false if a set was
+ * refused. */
 static bool keep_schedule(struct workload_lane *lane, uint32_t *granted)
 {
     char error[WORKLOAD_ERROR_BYTES];
@@ -92,7 +93,7 @@ static bool keep_schedule(struct workload_lane *lane, uint32_t *granted)
     return true;
 }
 
-/* Lets the lane do its next few operations; false if there are none left, or the run stops. */
+/* Lets the lane do its next few operations. Returns false if there are none left, or if the run stops. */
 static bool grant_operations(struct lane_slot *slot)
 {
     if (current_command() == COMMAND_PAUSE)
@@ -101,7 +102,7 @@ static bool grant_operations(struct lane_slot *slot)
         return false;
     uint32_t interval = slot->lane.workload->checkpoint_operations;
     uint32_t granted = slot->quota < interval ? (uint32_t)slot->quota : interval;
-    if (slot->lane.index == 0 && !keep_schedule(&slot->lane, &granted)) /* also what is due at the very end */
+    if (slot->lane.index == 0 && !keep_schedule(&slot->lane, &granted)) /* also for changes at the end */
         return false;
     if (granted == 0)
         return false;
@@ -140,7 +141,7 @@ bool workload_rest(struct workload_lane *lane, uint32_t ms)
         pthread_cond_timedwait(&session.to_lanes, &session.lock, &until);
     pthread_mutex_unlock(&session.lock);
     if (current_command() == COMMAND_PAUSE)
-        wait_for_run(); /* a rest ends with a pause */
+        wait_for_run(); /* a pause ends the rest */
     return current_command() < COMMAND_STOP;
 }
 
@@ -161,8 +162,8 @@ static void join_predecessor(struct lane_slot *slot)
     slot->has_predecessor = false;
 }
 
-/* Starts the successor; false if the system refuses. A thread joins its own predecessor first, so
- * that at most two threads of a lane exist, and none is left over. */
+/* Starts the successor. Returns false if the system refuses. A thread first joins its own predecessor, so
+ * that at most two threads of a lane exist, and all are joined. */
 static bool hand_over(struct lane_slot *slot)
 {
     join_predecessor(slot);
@@ -210,9 +211,9 @@ void *lane_thread(void *argument)
     struct lane_slot *slot = argument;
     struct workload_lane *lane = &slot->lane;
     enum workload_outcome outcome = WORKLOAD_DONE;
-    char name[16]; /* the kernel's limit */
+    char name[16]; /* the kernel's limit for a thread's name */
     snprintf(name, sizeof name, "%.10s-%u", lane->workload->name, lane->index);
-    if (gettid() != getpid()) /* the main thread's name is the process's */
+    if (gettid() != getpid()) /* the main thread's name is also the name of the process, and stays */
         pthread_setname_np(pthread_self(), name);
     atomic_store_explicit(&session.data->rows[lane->index].thread_id, (uint64_t)gettid(), memory_order_relaxed);
     if (!slot->is_prepared) {
@@ -222,7 +223,7 @@ void *lane_thread(void *argument)
         if (outcome == WORKLOAD_DONE && grant_operations(slot))
             outcome = run_lane(lane);
     } else {
-        /* A single lane by operations is repeatable: the thread before it must have ended, caches and all. */
+        /* A run of a single lane by operations is repeatable, so the thread before must have given its caches back. */
         if (session.is_by_operations && lane->lane_count == 1)
             join_predecessor(slot);
         outcome = run_lane(lane);

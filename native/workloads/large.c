@@ -1,4 +1,4 @@
-/* large.c: large blocks, few of them alive, one replaced at random, e.g. images or buffers. After
+/* large.c: replaces large blocks, e.g. images or buffers, at random; few are live at a time. After
  * "malloc-large" of mimalloc-bench (Leijen, Zorn, de Moura: "Mimalloc: Free List Sharding in Action",
  * APLAS 2019), whose blocks are 5 to 25 MiB: min_size=5242880 max_size=26214400 live=20. */
 #include "block_content.h"

@@ -1,7 +1,7 @@
 /* larson.c: a server whose threads come and go while its data stays. After Larson and Krishnan,
  * "Memory Allocation for Long-Running Server Applications", ISMM 1998: each thread replaces blocks at
  * random in an array; after rounds * blocks replacements it ends, and its successor takes the array
- * over, so that most blocks are freed by another thread than allocated them.
+ * over, so that most blocks are freed by another thread than the one that allocated them.
  *
  * The words of the stock driver, seconds min_size max_size blocks rounds seed threads, are
  * --seconds, min_size, max_size, blocks, rounds, --seed and --threads. */
@@ -66,7 +66,7 @@ static enum workload_outcome prepare(struct workload_lane *lane)
     return WORKLOAD_DONE;
 }
 
-/* A function for each kind of free, so that the loop does not ask which. */
+/* It is inlined once for each kind of free, so that the loop has no branch for it. */
 static inline __attribute__((always_inline)) enum workload_outcome replace_blocks(struct workload_lane *lane,
                                                                                  bool has_sized_free)
 {

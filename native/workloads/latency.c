@@ -1,11 +1,11 @@
-/* latency.c: log-linear histograms of call times, one a lane and kind of call, merged at the end. Empty
- * unless built with WORKLOAD_LATENCY.
+/* latency.c: log-linear histograms of call times, one for each lane and kind of call, merged at the end. The file is
+ * empty unless built with WORKLOAD_LATENCY.
  *
  * A time of t ticks of the cycle counter is in bucket
  *     t                                          below 32 ticks: exact
  *     32 * (o - 4) + the 5 bits after the first  with o the place of the first bit: within 1/32
- * The report gives nanoseconds: ticks by the monotonic clock over the whole run. What two readings with
- * nothing between them take is subtracted from every time, and reported. */
+ * The report gives nanoseconds; the length of a tick comes from the monotonic clock over the whole run. The time of two
+ * readings with nothing between them is subtracted from every time, and reported. */
 #include "latency.h"
 
 #ifdef WORKLOAD_LATENCY
@@ -17,9 +17,9 @@
 
 #define LINEAR_BITS 5u
 #define LINEAR_BUCKETS (1u << LINEAR_BITS)
-#define HIGHEST_BIT 40u /* about 5 minutes; longer calls are counted there */
+#define HIGHEST_BIT 40u /* about 5 minutes; longer calls are counted in the last bucket */
 #define BUCKETS ((HIGHEST_BIT - LINEAR_BITS + 2u) * LINEAR_BUCKETS)
-#define REPORTED_TOGETHER 4u /* buckets of the report are as wide as so many */
+#define REPORTED_TOGETHER 4u /* so many buckets are reported as one */
 #define CALIBRATIONS 1000
 
 struct histogram {
@@ -52,7 +52,7 @@ int latency_prepare(uint32_t lane_count)
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return -1;
-    lanes = memory; /* to the end of the process: the report reads them */
+    lanes = memory; /* stays until the end of the process, because the report reads it */
     lanes_in_use = lane_count;
     overhead_ticks = UINT64_MAX;
     for (int i = 0; i < CALIBRATIONS; i++) {
@@ -66,7 +66,7 @@ int latency_prepare(uint32_t lane_count)
     return 0;
 }
 
-/* 1 to 2 * LATENCY_INTERVAL - 1, as likely each. */
+/* The interval is from 1 to 2 * LATENCY_INTERVAL - 1, each with the same probability. */
 void latency_rearm(void)
 {
     thread_lane->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -96,7 +96,7 @@ static uint32_t bucket_of(uint64_t ticks)
     return (highest - LINEAR_BITS + 1) * LINEAR_BUCKETS + linear;
 }
 
-/* The least time above the bucket. */
+/* The smallest time above the bucket. */
 static uint64_t ticks_above(uint32_t bucket)
 {
     if (bucket < LINEAR_BUCKETS)
@@ -130,7 +130,7 @@ static void merge(enum latency_call call, struct histogram *sum)
     }
 }
 
-/* The least upper end of a bucket that so large a share of the calls is below; the largest time bounds it. */
+/* The upper end of the first bucket such that at least this share of the calls is below it, but at most the largest time. */
 static uint64_t quantile_ticks(const struct histogram *histogram, double share)
 {
     double sought = share * (double)histogram->count;

@@ -1,8 +1,8 @@
-/* latency.h: how long single calls of the allocator take, in a runner built with WORKLOAD_LATENCY; in any
+/* latency.h: measures how long single calls of the allocator take, in a runner built with WORKLOAD_LATENCY. In any
  * other build nothing is measured and these functions are empty.
  *
- * One call in LATENCY_INTERVAL on average is timed by the processor's cycle counter. Which ones is drawn at random,
- * so that no pattern of a workload falls in step with it. */
+ * One call in LATENCY_INTERVAL on average is timed by the processor's counter. The calls are chosen at random,
+ * so that the choice does not follow a pattern of the workload. */
 #ifndef HAK_WORKLOAD_LATENCY_H
 #define HAK_WORKLOAD_LATENCY_H
 
@@ -18,13 +18,13 @@
 
 enum latency_call { LATENCY_MALLOC, LATENCY_REALLOC, LATENCY_FREE, LATENCY_CALL_COUNT };
 
-/* A lane's histograms (latency.c); one writer, the thread at work on the lane. */
+/* A lane's histograms (latency.c), which only the thread that works on the lane writes. */
 struct latency_lane;
 
-/* The thread's own countdown to its next timed call; 0 while nothing is measured. */
+/* The thread's countdown to its next timed call, or 0 while nothing is measured. */
 extern _Thread_local uint32_t latency_countdown;
 
-/* Draws the next interval. */
+/* Chooses the next interval at random. */
 void latency_rearm(void);
 void latency_note(enum latency_call call, uint64_t ticks);
 
@@ -88,12 +88,12 @@ static inline void latency_free_sized(void *block, size_t bytes)
     latency_note(LATENCY_FREE, processor_ticks_after() - start);
 }
 
-/* Before the lanes start. 0, or -1 if the system refuses the memory (errno). */
+/* Called before the lanes start. Returns 0, or -1 and sets errno if the system refuses the memory. */
 int latency_prepare(uint32_t lane_count);
-/* The calling thread works on that lane from here; up to the end, its calls are sampled. */
+/* The calling thread works on that lane. Its calls are sampled until latency_end. */
 void latency_begin(uint32_t lane);
 void latency_end(void);
-/* After the run: the "latency" member of the report, with a comma before it; passed on in pieces. */
+/* Called after the run: writes the "latency" member of the report, with a comma before it, in pieces. */
 void latency_report(void (*write_piece)(const char *text));
 
 #else

@@ -1,5 +1,5 @@
-/* mailbox.h: batches of blocks from one lane to another, in order. One thread puts, one takes; which
- * thread that is may differ from batch to batch, as long as both sides agree on it beforehand.
+/* mailbox.h: passes batches of blocks from one lane to another, in order. One thread puts a batch and one takes it. The
+ * threads may differ from batch to batch, as long as both sides know beforehand which they are.
  *
  * A mailbox has MAILBOX_DEPTH places for batches; batch n lies in place n % MAILBOX_DEPTH.
  *
@@ -8,7 +8,7 @@
  *     writes mailbox_batch(n)            reads mailbox_batch(n), leaves NULL in each it took
  *     mailbox_put(n)                     mailbox_took(n)
  *
- * What both waits lead to, for no lane to wait for ever: see workload_wait. */
+ * lane.h (workload_wait) says what a lane may wait for, so that no lane waits for ever. */
 #ifndef HAK_MAILBOX_H
 #define HAK_MAILBOX_H
 
@@ -18,16 +18,16 @@
 #define MAILBOX_DEPTH 4u
 
 struct mailbox {
-    _Alignas(128) _Atomic uint64_t put; /* batches */
+    _Alignas(128) _Atomic uint64_t put; /* number of batches put */
     struct {
-        _Alignas(128) _Atomic uint64_t taken; /* how often the place was emptied */
+        _Alignas(128) _Atomic uint64_t taken; /* number of batches taken from this place */
     } places[MAILBOX_DEPTH];
     uint32_t batch_blocks;
     size_t mapped_bytes;
     void *blocks[];
 };
 
-/* NULL: failed and reported. */
+/* If it fails, it reports that and returns NULL. */
 static inline struct mailbox *mailbox_create(struct workload_lane *lane, uint32_t batch_blocks)
 {
     size_t bytes = sizeof(struct mailbox) + (size_t)MAILBOX_DEPTH * batch_blocks * sizeof(void *);
@@ -44,7 +44,7 @@ static inline void **mailbox_batch(struct mailbox *mailbox, uint64_t number)
     return mailbox->blocks + number % MAILBOX_DEPTH * mailbox->batch_blocks;
 }
 
-/* False: the run is over. */
+/* Both waits return false if the run is over. */
 static inline bool mailbox_await_room(struct workload_lane *lane, struct mailbox *mailbox, uint64_t number)
 {
     _Atomic uint64_t *taken = &mailbox->places[number % MAILBOX_DEPTH].taken;
@@ -73,7 +73,7 @@ static inline void mailbox_took(struct mailbox *mailbox, uint64_t number)
                           memory_order_release);
 }
 
-/* Frees what nobody took. For finish, by the lane that made it. */
+/* Frees the blocks that were not taken, and the mailbox. The lane that made it calls this in finish. */
 static inline void mailbox_destroy(struct mailbox *mailbox)
 {
     if (mailbox == NULL)
@@ -83,7 +83,7 @@ static inline void mailbox_destroy(struct mailbox *mailbox)
     workload_unmap(mailbox, mailbox->mapped_bytes);
 }
 
-/* What all lanes see: each one's mailbox. */
+/* The mailbox of each lane, shared by all lanes. */
 struct mailboxes {
     _Atomic(struct mailbox *) of_lane[WORKLOAD_MAX_THREADS];
 };

@@ -1,4 +1,4 @@
-/* mid_churn.c: blocks of 16 KiB to 1 MiB from many threads, a slot at random freed or filled. Sizes
+/* mid_churn.c: many threads free or fill random slots with blocks of 16 KiB to 1 MiB. Sizes
  * are log-uniform: each doubling between the bounds is as likely as any other. */
 #include "block_content.h"
 #include "catalogue.h"

@@ -1,10 +1,10 @@
 /* mstress.c: objects migrate between threads, and threads die and are born. After the stress test of
  * mimalloc (Leijen, Zorn, de Moura: "Mimalloc: Free List Sharding in Action", APLAS 2019): a thread
  * replaces objects in its own table and exchanges some with a table of transfers that all threads see.
- * When it has lived its operations, its successor takes its table over.
+ * After a number of operations it ends, and its successor takes its table over.
  *
- * Which object an exchange brings depends on the other threads' timing; what is asked for, and where it is
- * put, does not. An object knows its own size, so that whoever frees it can check it. */
+ * The object that an exchange brings depends on the timing of other threads; the requested sizes and the places of
+ * exchanges do not. An object contains its own size, so that the thread that frees it can check it. */
 #include "block_content.h"
 #include "catalogue.h"
 #include <stdatomic.h>
@@ -23,7 +23,7 @@ static const struct workload_parameter parameters[] = {
 #define DOUBLINGS 7u /* sizes from 17 bytes to 1 KiB, each doubling as often as any other */
 
 struct object {
-    uint32_t bytes, cookie; /* the cookie stands at the end, too */
+    uint32_t bytes, cookie; /* the cookie also stands at the object's end */
 };
 
 struct mstress {

@@ -1,4 +1,4 @@
-/* pair.c: one block allocated and freed at once, again and again: the least an allocator can do. The
+/* pair.c: allocates one block and frees it at once, again and again: the least that an allocator can do. It is the
  * simplest of the loops in Lever and Boreham, "malloc() Performance in a Multithreaded Linux Environment",
  * USENIX Annual Technical Conference (FREENIX) 2000. */
 #include "block_content.h"
@@ -10,7 +10,7 @@ static const struct workload_parameter parameters[] = {
     [SIZE] = {"size", "bytes", "Size of the block.", 1, 1073741824, 64},
 };
 
-/* It keeps nothing between two operations. */
+/* The workload has no state. */
 static enum workload_outcome prepare(struct workload_lane *lane)
 {
     (void)lane;
@@ -27,7 +27,7 @@ static enum workload_outcome run(struct workload_lane *lane)
             return content_fail_memory(lane, bytes);
         WORKLOAD_FREE(block);
     } while (workload_continue(lane));
-    /* Every request is the same: their number says all. */
+    /* All requests are the same, so the checksum only needs their number. */
     workload_note(lane, bytes);
     workload_note(lane, lane->operations);
     return WORKLOAD_DONE;

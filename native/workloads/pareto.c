@@ -1,6 +1,6 @@
 /* pareto.c: sizes and lifetimes with heavy tails. After alloc-test (Ignatchenko, "Testing Memory Allocators:
  * ptmalloc2 vs tcmalloc vs hoard vs jemalloc While Trying to Simulate Real-World Loads", Overload 2018):
- * of a table of slots a few are used most of the time, 80 % of the accesses go to 20 % of them and so on
+ * a few slots of a table are used most of the time. 80 % of the accesses go to 20 % of the slots, and the same holds
  * within these, so that most blocks live briefly and some for long. Sizes follow a Pareto law, too: a
  * block is at least k times the smallest with probability 1/k.
  *
@@ -18,9 +18,9 @@ static const struct workload_parameter parameters[] = {
 
 #define STEP_BITS 12u
 #define STEPS (1u << STEP_BITS)
-#define NESTINGS 4u /* of the 20 % in the 20 % */
+#define NESTINGS 4u /* how often the rule is applied within the 20 % */
 
-/* Part of the slots. */
+/* A part of the slots. */
 struct span {
     uint32_t start, count;
 };
@@ -38,7 +38,7 @@ static const char *check(const double *values)
     return values[MIN_SIZE] > values[MAX_SIZE] ? "min_size must not be above max_size" : NULL;
 }
 
-/* The steps [first, last) are shared out over the span: four fifths of them go to its first fifth. */
+/* Distributes the steps [first, last) over the span: four fifths of them go to its first fifth. */
 static void share_out(struct pareto *pareto, uint32_t first, uint32_t last, struct span span, uint32_t nestings)
 {
     uint32_t favourite_steps = (last - first) * 4 / 5, favourite_count = (span.count + 4) / 5;

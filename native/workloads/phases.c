@@ -1,6 +1,6 @@
-/* phases.c: skewed sizes whose favourite moves. The hot size is allocated in bursts of several hundred
- * blocks that are then freed, so the fill of its cache swings by as many; the others see a trickle of
- * a few blocks. Every phase_ms another size is hot: its cache should grow, the last one's shrink. */
+/* phases.c: one size is hot, and another one in each phase. The hot size is allocated in bursts of several hundred
+ * blocks that are then freed, so the fill of its cache swings by as many. The other sizes get a few blocks now and
+ * then. Every phase_ms another size becomes hot: its cache should grow, and that of the last one shrink. */
 #include "block_content.h"
 #include "catalogue.h"
 
@@ -15,11 +15,11 @@ static const struct workload_parameter parameters[] = {
                        1, 1000000, 64},
 };
 
-/* One size a group C0..C7, and the order in which they are hot: neighbours in time are far apart. */
+/* One size for each group C0..C7, and the order in which they are hot: sizes that follow each other are far apart. */
 static const uint32_t sizes[] = {8, 16, 32, 64, 128, 256, 512, 1024};
 static const uint32_t hot_order[] = {4, 1, 6, 3, 0, 5, 2, 7};
 #define SIZE_COUNT 8u
-#define COLD_BLOCKS 4u /* kept of each size */
+#define COLD_BLOCKS 4u /* so many blocks of each size are kept */
 
 struct phases {
     uint32_t burst, depth, hot, until_cold, cold_interval;
@@ -47,7 +47,7 @@ static enum workload_outcome prepare(struct workload_lane *lane)
     return WORKLOAD_DONE;
 }
 
-/* One step up or down the burst; at the bottom, look which size is hot now. */
+/* Allocates or frees one block of the burst. When all are freed, chooses the size that is hot now. */
 static bool step_hot(struct workload_lane *lane, struct phases *phases)
 {
     if (phases->is_filling) {

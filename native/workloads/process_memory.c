@@ -1,5 +1,5 @@
-/* process_memory.c: VmHWM of /proc/self/status. Not getrusage: its maximum survives exec, so that it
- * may be that of the interpreter which started us. */
+/* process_memory.c: reads VmHWM of /proc/self/status. The maximum of getrusage survives exec, so it could be that
+ * of the interpreter that started this process. */
 #include "process_memory.h"
 #include <fcntl.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ uint64_t process_peak_resident_bytes(void)
     return line == NULL ? 0 : strtoull(line + sizeof key - 1, NULL, 10) * 1024;
 }
 
-/* Fields 2 and 3 of statm, pages; a tenth of the work of status. */
+/* Reads fields 2 and 3 of statm, in pages, which takes a tenth of the time that status takes. */
 uint64_t process_anonymous_bytes(void)
 {
     char text[256], *at = text;

@@ -1,12 +1,12 @@
-/* process_memory.h: what this process took of memory, without allocating any. */
+/* process_memory.h: the memory of this process, measured without allocating any. */
 #ifndef HAK_PROCESS_MEMORY_H
 #define HAK_PROCESS_MEMORY_H
 
 #include <stdint.h>
 
-/* Most resident memory so far. 0: unknown. */
+/* The largest resident memory so far, or 0 if it is not known. */
 uint64_t process_peak_resident_bytes(void);
-/* What is resident now and no file's or shared memory's. */
+/* The resident memory without pages of files and shared memory. */
 uint64_t process_anonymous_bytes(void);
 
 #endif

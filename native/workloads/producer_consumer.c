@@ -29,7 +29,7 @@ enum role { PRODUCER, CONSUMER, BOTH };
 
 struct producer_consumer {
     struct mailboxes *all;
-    struct mailbox *own; /* of a producer */
+    struct mailbox *own; /* only for a producer */
     enum role role;
     uint32_t producers, size_count;
 };
@@ -51,7 +51,7 @@ static enum workload_outcome prepare(struct workload_lane *lane)
     return state->own == NULL ? WORKLOAD_FAILED : WORKLOAD_DONE;
 }
 
-/* Puts a batch, shorter if the run ends meanwhile. False: it did. */
+/* Puts a batch, which is shorter if the run ends meanwhile. Returns false in that case. */
 static bool produce(struct workload_lane *lane, struct producer_consumer *state, uint64_t number,
                     enum workload_outcome *outcome)
 {
@@ -76,7 +76,7 @@ static bool produce(struct workload_lane *lane, struct producer_consumer *state,
     return goes_on;
 }
 
-/* Frees a batch. False: the run ended meanwhile, or the batch, its producer's last, did. */
+/* Frees a batch. Returns false if the run ended meanwhile, or if the batch was its producer's last, which is shorter. */
 static bool consume(struct workload_lane *lane, struct mailbox *mailbox, uint64_t number,
                     enum workload_outcome *outcome)
 {

@@ -1,4 +1,4 @@
-/* random_mixed.c: a slot at random; free its block if it has one, else allocate one of random size. With
+/* random_mixed.c: chooses a slot at random, and frees its block if it has one, or else allocates one of random size. With
  * few slots everything is served from the thread's caches; with many, little is. After
  * Wolfram Gloger's t-test1, "a multi-thread test for malloc performance" that comes with ptmalloc (1996),
  * which keeps pools of slots, each empty or with a block of random size. */

@@ -1,8 +1,8 @@
 /* realloc_growth.c: vectors that grow as a program appends to them. Each starts small and is reallocated
  * by a constant factor until it is at its largest; then it is freed and starts anew. Several grow at a
- * time, in random order, so that one's end is often another's start. Growth by a factor as in
- * "Dynamic tables" in Cormen, Leiserson, Rivest, Stein: "Introduction to Algorithms", 2009, and as every
- * vector of a standard library does it. */
+ * time, in random order, so that the end of one often is the start of another. They grow by a factor as in
+ * "Dynamic tables" in Cormen, Leiserson, Rivest, Stein: "Introduction to Algorithms", 2009, and as the
+ * vectors of standard libraries do. */
 #include "block_content.h"
 #include "catalogue.h"
 
@@ -46,7 +46,7 @@ static bool grow(struct workload_lane *lane, const struct growth *growth, struct
     uint64_t grown = (uint64_t)vector->bytes * growth->factor_percent / 100;
     uint32_t bytes = grown > growth->max_size ? growth->max_size : (uint32_t)grown;
     if (bytes == vector->bytes)
-        bytes++; /* a small one whose share is less than a byte */
+        bytes++; /* a small vector, for which the factor adds less than a byte */
     void *address = WORKLOAD_REALLOC(vector->address, bytes);
     if (address == NULL) {
         workload_fail(lane, "out of memory: realloc(%u) returned NULL", bytes);

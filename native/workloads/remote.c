@@ -1,9 +1,9 @@
-/* remote.c: one thread allocates, another frees: every free is of another thread's block, and no thread
- * gets back what it gave. The pattern that Berger, McKinley, Blumofe and Wilson call producer-consumer in
- * "Hoard: A Scalable Memory Allocator for Multithreaded Applications", ASPLOS 2000, one to one.
+/* remote.c: one thread allocates and another frees, so that every block is freed by another thread, and no thread
+ * frees blocks that it could reuse. Berger, McKinley, Blumofe and Wilson call this pattern producer-consumer in
+ * "Hoard: A Scalable Memory Allocator for Multithreaded Applications", ASPLOS 2000; here it is one to one.
  *
- * Threads 0 and 1 are a pair, 2 and 3, and so on: the even one allocates. Blocks lie in a ring; the
- * numbers of blocks put and taken are published a batch at a time.
+ * Threads 0 and 1 are a pair, 2 and 3, and so on; the even one allocates. Blocks lie in a ring. The
+ * numbers of blocks put and taken are published once in a batch.
  *
  *      taken          put                 a pair's ring of RING_BATCHES * batch places
  *        v             v
@@ -24,22 +24,22 @@ static const struct workload_parameter parameters[] = {
 };
 
 struct ring {
-    _Alignas(128) _Atomic uint64_t put; /* written by the one who allocates */
-    _Alignas(128) _Atomic uint64_t taken; /* written by the one who frees */
+    _Alignas(128) _Atomic uint64_t put; /* written by the thread that allocates */
+    _Alignas(128) _Atomic uint64_t taken; /* written by the thread that frees */
     _Alignas(128) size_t mapped_bytes;
     uint32_t place_count;
     void *places[];
 };
 
-/* What all threads see: the ring of each pair. */
+/* The ring of each pair, shared by all threads. */
 struct meeting {
     _Atomic(struct ring *) rings[WORKLOAD_MAX_THREADS / 2 + 1];
 };
 
 struct remote {
     struct meeting *meeting;
-    struct ring *ring; /* once the partner is known to have made it */
-    uint64_t position; /* blocks put, or taken, by this lane */
+    struct ring *ring; /* set once the partner has made it */
+    uint64_t position; /* number of blocks that this lane has put, or taken */
 };
 
 static bool has_partner(const struct workload_lane *lane)
@@ -75,7 +75,7 @@ static enum workload_outcome prepare(struct workload_lane *lane)
     return WORKLOAD_DONE;
 }
 
-/* Puts up to a batch from `position` on. False: the run is over; what was put is published. */
+/* Puts up to a batch from `position` on, and publishes it. Returns false if the run is over. */
 static bool put_batch(struct workload_lane *lane, struct remote *remote, enum workload_outcome *outcome)
 {
     const size_t bytes = (size_t)lane->parameters[SIZE];
@@ -103,7 +103,7 @@ static bool put_batch(struct workload_lane *lane, struct remote *remote, enum wo
     return goes_on;
 }
 
-/* Frees what was put up to `end`, which is in the same batch. False: the run is over. */
+/* Frees the blocks up to `end`, which is in the same batch. Returns false if the run is over. */
 static bool take_batch(struct workload_lane *lane, struct remote *remote, uint64_t end,
                        enum workload_outcome *outcome)
 {
@@ -158,7 +158,7 @@ static enum workload_outcome run_freeing(struct workload_lane *lane, struct remo
     }
 }
 
-/* Both parts by one thread; the position is put back for the second. */
+/* One thread does both parts; the position is set back for the second. */
 static enum workload_outcome run_alone(struct workload_lane *lane, struct remote *remote)
 {
     enum workload_outcome outcome = WORKLOAD_DONE;
@@ -184,7 +184,7 @@ static enum workload_outcome run(struct workload_lane *lane)
     return remote->ring == NULL ? WORKLOAD_DONE /* the partner failed to prepare */ : run_freeing(lane, remote);
 }
 
-/* The one who allocates made the ring, and clears it up, with what is in it. */
+/* The thread that allocates made the ring; it frees the ring and the blocks in it. */
 static void finish(struct workload_lane *lane)
 {
     struct remote *remote = lane->state;

@@ -1,8 +1,8 @@
-/* replay.c: a recorded program's allocations again, on another allocator. Lanes work through a plan
- * (replay_plan.h); what orders them against each other stands in it.
+/* replay.c: makes the allocation calls of a recorded program again, under any allocator. Lanes work through a plan
+ * (replay_plan.h), which also contains the order between them.
  *
- * The replayer's own memory is the table of slots and a segment a lane, all of it touched before the
- * run and told to the session, so that it is not taken for the allocator's. */
+ * The replayer's own memory is the table of slots and a segment for each lane. It is touched before the
+ * run and reported to the session, so that it does not count as the allocator's. */
 #include "replay.h"
 #include "catalogue.h"
 #include "lane.h"
@@ -31,26 +31,26 @@ static const struct workload_parameter parameters[] = {
 
 #define PAGE_BYTES 4096u
 #define PREFETCH_OPERATIONS 12u
-#define SPINS 1000u           /* looks at a word before a lane sleeps between them */
+#define SPINS 1000u           /* a lane looks at a word so often before it sleeps between looks */
 #define LATE_US 20000u        /* a lane later than this, as after a pause, does not hurry to make up for it */
-#define LONGEST_SLEEP_US 5000 /* between two looks at pause and stop */
-#define SLOT_BLOCK 64u        /* slots that a lane clears in a row */
+#define LONGEST_SLEEP_US 5000 /* so that a lane looks at pause and stop in between */
+#define SLOT_BLOCK 64u        /* a lane clears so many slots in a row */
 
 struct slot {
     void *block;
-    _Atomic uint32_t sequence; /* operations on it; odd: occupied. Whoever is next waits for it, acquire */
-    uint32_t bytes;            /* UINT32_MAX stands for more */
+    _Atomic uint32_t sequence; /* number of operations on it; odd if occupied. Another lane waits for it (acquire) */
+    uint32_t bytes;            /* UINT32_MAX means that or more */
 };
 
 _Static_assert(sizeof(struct slot) == 16, "four a cache line");
 
 struct replay_lane {
-    uint32_t at; /* next operation of the segment */
+    uint32_t at; /* index of the next operation in the segment */
     uint32_t speed_percent, touch, meetings, loops_left;
-    uint64_t first_us, recorded_us; /* when it began; how far it is in the trace */
-    _Atomic uint64_t live_bytes, position_us; /* for the controller; the lane's own, relaxed */
+    uint64_t first_us, recorded_us; /* when the lane began, and how far it is in the trace */
+    _Atomic uint64_t live_bytes, position_us; /* written by the lane, read by the controller; relaxed */
     struct replay_segment segment;
-    struct replay_operation beyond[PREFETCH_OPERATIONS]; /* read ahead of the segment's end, zero */
+    struct replay_operation beyond[PREFETCH_OPERATIONS]; /* zeros, which a prefetch at the segment's end reads */
 };
 
 static struct {
@@ -63,7 +63,7 @@ static struct {
     _Atomic(struct replay_lane *) lanes[REPLAY_MAX_LANES];
     struct {
         _Alignas(64) _Atomic uint32_t count;
-    } starts[REPLAY_MAX_LANES]; /* threads that lane was told to start */
+    } starts[REPLAY_MAX_LANES]; /* how many threads each lane was told to start */
     _Alignas(64) _Atomic uint32_t arrived;
 } replay;
 
@@ -83,7 +83,7 @@ int replay_open(const char *path, uint32_t *lane_count, char *error)
         return -1;
     }
     replay.slot_bytes = replay.header.slot_count * sizeof(struct slot);
-    /* Touched now: not while it is measured, and wholly there whenever memory is looked at. */
+    /* The pages are touched now, not while the run is measured, so that all of them are resident in every sample. */
     replay.slots =
         mmap(NULL, replay.slot_bytes + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (replay.slots == MAP_FAILED) {
@@ -114,7 +114,7 @@ static void sleep_us(uint64_t us)
     nanosleep(&span, NULL);
 }
 
-/* One more look in vain, the `turn`th: gives way ever longer. False: the run is over. */
+/* Called after each look in vain; waits longer the higher *turn is. Returns false if the run is over. */
 static bool give_way(struct workload_lane *lane, uint32_t *turn)
 {
     if (++*turn > SPINS)
@@ -140,14 +140,14 @@ static bool await_count(struct workload_lane *lane, _Atomic uint32_t *count, uin
     return true;
 }
 
-/* Until every lane is here. */
+/* Waits until every lane has called this. */
 static bool meet(struct workload_lane *lane, struct replay_lane *state)
 {
     atomic_fetch_add_explicit(&replay.arrived, 1, memory_order_acq_rel);
     return await_count(lane, &replay.arrived, ++state->meetings * replay.header.lane_count);
 }
 
-/* Until the recorded time, scaled, has come. */
+/* Waits until the recorded time, scaled by the speed, has come. */
 static bool await_time(struct workload_lane *lane, struct replay_lane *state)
 {
     uint64_t due_us = state->first_us + state->recorded_us * 100 / state->speed_percent;
@@ -170,7 +170,7 @@ static bool await_time(struct workload_lane *lane, struct replay_lane *state)
 
 /* --- operations ------------------------------------------------------------------------------------- */
 
-/* Writes to what is new of a block that held `kept` bytes before. */
+/* Writes to the new part of a block that had `kept` bytes before. */
 static inline void touch_block(char *block, uint64_t kept, uint64_t bytes, uint32_t touch)
 {
     if (touch == TOUCH_NONE || bytes <= kept)
@@ -187,7 +187,7 @@ static inline void touch_block(char *block, uint64_t kept, uint64_t bytes, uint3
     start[bytes - 1] = 0x5a;
 }
 
-/* memalign takes any size; what stands for it elsewhere may want a multiple of the alignment. */
+/* memalign takes any size; the functions used instead in other builds may require a multiple of the alignment. */
 static inline void *allocate_aligned(size_t alignment, size_t bytes)
 {
 #if defined(HAKMEM_WORKLOADS_IN_PROCESS) || defined(WORKLOAD_LATENCY)
@@ -217,7 +217,7 @@ static inline void add_live(struct replay_lane *state, int64_t bytes)
     atomic_store_explicit(&state->live_bytes, live, memory_order_relaxed);
 }
 
-/* The slot goes on to its next operation, with what was done to it. */
+/* Advances the slot's sequence, with release, after operations on it. */
 static inline void advance(struct slot *slot, uint32_t steps)
 {
     uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
@@ -232,7 +232,7 @@ static bool fail_memory(struct workload_lane *lane, const struct replay_operatio
     return false;
 }
 
-/* One event of the trace. False: failed and reported. */
+/* Does one event of the trace. If it fails, it reports that and returns false. */
 static inline bool do_event(struct workload_lane *lane, struct replay_lane *state,
                             const struct replay_operation *operation)
 {
@@ -264,7 +264,7 @@ static inline bool do_event(struct workload_lane *lane, struct replay_lane *stat
     return true;
 }
 
-/* What keeps lanes in order. False: the run is over. */
+/* Does an operation that keeps lanes in order. Returns false if the run is over. */
 static bool do_order(struct workload_lane *lane, struct replay_lane *state, const struct replay_operation *operation)
 {
     switch (operation->kind) {
@@ -295,7 +295,7 @@ static bool enter_segment(struct workload_lane *lane, struct replay_lane *state,
     return fault == NULL;
 }
 
-/* Frees what the trace left, each lane its blocks of slots. */
+/* Frees the blocks that the trace leaves; each lane does so for its share of the slots. */
 static void clear_slots(const struct workload_lane *lane)
 {
     uint64_t step = (uint64_t)lane->lane_count * SLOT_BLOCK, count = replay.header.slot_count;
@@ -314,13 +314,13 @@ static void begin_loop(struct replay_lane *state)
     state->recorded_us = 0;
 }
 
-/* What the trace leaves is freed between two replays of it, as the end of the program would; only then
- * may any lane begin again. DONE: it was the last one. */
+/* Between two replays of the trace, the blocks that it leaves are freed, as at the end of the program. Only then
+ * any lane begins again. Returns DONE after the last replay. */
 static enum workload_outcome end_loop(struct workload_lane *lane, struct replay_lane *state, bool *is_over)
 {
     *is_over = true;
     if (state->loops_left == 1) {
-        workload_checkpoint(lane); /* publishes the last operations */
+        workload_checkpoint(lane); /* publishes the count of the last operations */
         return WORKLOAD_DONE;
     }
     if (!meet(lane, state))
@@ -356,7 +356,7 @@ static enum workload_outcome prepare(struct workload_lane *lane)
     return WORKLOAD_DONE;
 }
 
-/* The rest of the segment. DONE with *is_over unset: it is worked through. */
+/* Does the rest of the segment. At the segment's end it returns DONE and leaves *is_over false. */
 static inline enum workload_outcome run_segment(struct workload_lane *lane, struct replay_lane *state, bool *is_over)
 {
     const struct replay_operation *operations = state->segment.operations;
@@ -407,13 +407,13 @@ static enum workload_outcome run(struct workload_lane *lane)
     }
 }
 
-/* All lanes have ended: nobody touches a slot any more. */
+/* All lanes have ended, so no other lane accesses a slot. */
 static void finish(struct workload_lane *lane)
 {
     clear_slots(lane);
 }
 
-/* --- what the session asks -------------------------------------------------------------------------- */
+/* --- functions that the session calls --------------------------------------------------------------- */
 
 static uint64_t count_operations(const double *values)
 {
@@ -433,7 +433,7 @@ static void measure(struct workload_measurement *measurement)
         if (position_ms > measurement->position_ms)
             measurement->position_ms = position_ms;
     }
-    if ((int64_t)measurement->live_bytes < 0) /* lanes are read one after the other */
+    if ((int64_t)measurement->live_bytes < 0) /* possible because lanes are read one after the other */
         measurement->live_bytes = 0;
 }
 

@@ -1,4 +1,4 @@
-/* replay_compile.c: one pass over the events. Decides lanes, slots and waits; see replay_plan.h. */
+/* replay_compile.c: assigns lanes, slots and waits in one pass over the events; see replay_plan.h. */
 #include "replay_compile.h"
 #include "replay_table.h"
 #include <errno.h>
@@ -6,35 +6,35 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Slots are handed to lanes by as many, so that lanes do not share cache lines: 1 KiB of the table. */
+/* Lanes get so many slots at a time (1 KiB of the table), so that they do not share cache lines. */
 #define SLOT_BLOCK 64u
 #define NO_LANE UINT16_MAX
 
-/* A slot that another lane emptied is used again only once so many others wait for it, or so many
- * bytes: else a lane would wait for the other at every allocation. It also bounds how far one may be
- * ahead, and so the memory that lives in a replay and did not in the program. */
+/* A slot that another lane emptied is only used again once so many emptied slots, or so many bytes, are queued: otherwise
+ * a lane would wait for the other at every allocation. The limits also bound how far one lane may be ahead of another,
+ * and thereby the memory that is live in a replay but was not in the program. */
 #define FOREIGN_SLOTS 4096u
 #define FOREIGN_BYTES (UINT64_C(1) << 20)
 
 struct slot {
-    uint32_t sequence;         /* operations so far */
-    uint32_t next_free;        /* slot + 1, while it is in a list of its lane */
-    uint16_t owner, last_lane; /* of the list it goes back to; that touched it last */
-    uint64_t last_position;    /* in that lane */
-    uint64_t bytes;            /* of what it holds or held last */
+    uint32_t sequence;         /* number of operations so far */
+    uint32_t next_free;        /* next slot of the list + 1, while the slot is in a list of its lane */
+    uint16_t owner, last_lane; /* the lane to whose list it goes back, and the lane that used it last */
+    uint64_t last_position;    /* position of the last use in that lane */
+    uint64_t bytes;            /* size of the block that it holds or held last */
 };
 
 struct lane {
     struct replay_segment *segment;
     uint64_t segment_index;
-    uint32_t first_free; /* slot + 1; of those it emptied itself, the last one first */
-    uint32_t first_foreign, last_foreign, foreign_count; /* emptied by others, the first one first */
+    uint32_t first_free; /* slot + 1; a stack of slots that the lane emptied itself */
+    uint32_t first_foreign, last_foreign, foreign_count; /* a queue of its slots that other lanes emptied */
     uint64_t foreign_bytes;
-    uint64_t position;                 /* events so far */
-    uint64_t seen[REPLAY_MAX_LANES]; /* up to which position other lanes are known to be done */
-    uint32_t starts;     /* signals told to it so far */
+    uint64_t position;                 /* number of events so far */
+    uint64_t seen[REPLAY_MAX_LANES]; /* the position that each other lane is known to have reached */
+    uint32_t starts;     /* number of signals to it so far */
     int64_t time_us;
-    bool is_taken; /* by a thread that lives */
+    bool is_taken; /* a live thread has the lane */
 };
 
 struct replay_compiler {
@@ -46,7 +46,7 @@ struct replay_compiler {
     uint64_t slot_capacity;
     uint16_t *lane_of_thread;
     uint64_t thread_capacity;
-    uint16_t last_lane; /* of the event before */
+    uint16_t last_lane; /* lane of the event before */
     char *error;
 };
 
@@ -116,7 +116,7 @@ static int open_lane(struct replay_compiler *compiler, uint16_t index)
     return 0;
 }
 
-/* Brings the lane's clock to `time_us`; what is too long for the next operation's delta is an operation. */
+/* Brings the lane's clock to `time_us`. A time that is too long for the next operation's delta becomes a REPLAY_GAP. */
 static int advance_clock(struct replay_compiler *compiler, uint16_t index, int64_t time_us, uint16_t *delta_us)
 {
     struct lane *lane = &compiler->lanes[index];
@@ -132,7 +132,7 @@ static int advance_clock(struct replay_compiler *compiler, uint16_t index, int64
     return append(compiler, index, (struct replay_operation){.kind = REPLAY_GAP, .size = (uint64_t)passed_us});
 }
 
-/* A thread does not begin before what stands before its start: usually what its creator did last. */
+/* A thread must not begin before the event that precedes its start, which usually is its creator's last. */
 static int await_start(struct replay_compiler *compiler, uint16_t index)
 {
     if (compiler->last_lane == NO_LANE || compiler->last_lane == index)
@@ -177,8 +177,7 @@ static int start_thread(struct replay_compiler *compiler, uint32_t thread)
     return await_start(compiler, index);
 }
 
-/* The thread's end hands over at once, so that the allocator sees it die now and not when the lane's
- * next thread is due. */
+/* Hands the lane over at the thread's end, so that the thread ends now and not when the lane's next thread begins. */
 static int end_thread(struct replay_compiler *compiler, uint32_t thread, uint16_t delta_us)
 {
     uint16_t index = compiler->lane_of_thread[thread];
@@ -202,7 +201,7 @@ static int add_slots(struct replay_compiler *compiler, uint16_t lane)
         compiler->slots = larger;
         compiler->slot_capacity = capacity;
     }
-    for (uint32_t i = SLOT_BLOCK; i-- > 0;) { /* the lowest is taken first */
+    for (uint32_t i = SLOT_BLOCK; i-- > 0;) { /* so that the lowest slot is taken first */
         compiler->slots[first + i] =
             (struct slot){.owner = lane, .last_lane = lane, .next_free = compiler->lanes[lane].first_free};
         compiler->lanes[lane].first_free = (uint32_t)(first + i) + 1;
@@ -229,7 +228,7 @@ static void give_back(struct replay_compiler *compiler, uint32_t index, uint16_t
     lane->foreign_bytes += slot->bytes;
 }
 
-/* An empty slot for the lane, into *index. */
+/* Takes an empty slot for the lane and stores its number in *index. */
 static int take_slot(struct replay_compiler *compiler, uint16_t by, uint32_t *index)
 {
     struct lane *lane = &compiler->lanes[by];
@@ -247,8 +246,8 @@ static int take_slot(struct replay_compiler *compiler, uint16_t by, uint32_t *in
     return 0;
 }
 
-/* Appends an event on a slot, behind a wait if another lane touched it last and is not known to have
- * gone on since: a lane that was waited for once has done all that stands before, too. */
+/* Appends an event on a slot. Before it comes a wait if another lane used the slot last and is not yet known to have
+ * done so: once a lane has waited for another, it knows that the other has done all its earlier operations, too. */
 static int append_event(struct replay_compiler *compiler, uint16_t lane, struct replay_operation operation)
 {
     struct slot *slot = &compiler->slots[operation.slot];
@@ -311,7 +310,7 @@ static int add_object_event(struct replay_compiler *compiler, uint16_t lane, con
     }
     if (operation.kind == REPLAY_REALLOC) {
         const struct replay_table_entry *entry = replay_table_find(&compiler->objects, object);
-        if (entry->key == 0) { /* what it was before is not in the trace */
+        if (entry->key == 0) { /* the object's allocation is not in the trace */
             operation.kind = REPLAY_MALLOC;
             return allocate(compiler, lane, object, operation);
         }
@@ -347,7 +346,7 @@ static int add_event(struct replay_compiler *compiler, const struct replay_event
     if (time_us > (int64_t)compiler->header.duration_us)
         compiler->header.duration_us = (uint64_t)time_us;
     int outcome = 0;
-    if (kind != TRACE_THREAD_START) /* the next event has its time */
+    if (kind != TRACE_THREAD_START) /* the time counts for the next event */
         outcome = advance_clock(compiler, lane, time_us, &delta_us);
     if (outcome == 0 && kind == TRACE_THREAD_END)
         outcome = end_thread(compiler, thread, delta_us);

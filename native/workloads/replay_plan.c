@@ -1,6 +1,6 @@
-/* replay_plan.c: reads a replay plan and believes nothing it says before it is checked. By pread into
- * memory of the reader's own: what was checked stays as it was, a file cut short is an error and not a
- * SIGBUS, and a plan larger than memory costs one segment a lane. */
+/* replay_plan.c: reads a replay plan and checks everything before use. It uses pread into
+ * memory of its own, so that checked data cannot change, a file that was cut short is an error and not a
+ * SIGBUS, and a plan larger than memory needs only one segment for each lane. */
 #include "replay_plan.h"
 #include <errno.h>
 #include <stdio.h>
@@ -72,7 +72,7 @@ int replay_check_plan(int descriptor, char *error)
     return outcome;
 }
 
-/* No branch in the loop: this runs for every operation of a replay. */
+/* The loop has no branch, because it runs for every operation of a replay. */
 static bool has_sound_operations(const struct replay_header *header, const struct replay_segment *segment)
 {
     uint32_t highest_slot = 0, highest_lane = 0, highest_kind = 0, highest_alignment = 0;

@@ -1,13 +1,13 @@
-/* replay_table.h: the live objects of a trace while it is compiled: object number to slot. Open
- * addressing with linear probing, at most half full; a removal moves what follows back, so that no
- * tombstones gather in a trace of billions of short lives. */
+/* replay_table.h: the slots of a trace's live objects, by object number, while the trace is compiled. It is a hash table
+ * with open addressing and linear probing, at most half full. A removal moves the entries behind it back, so that no
+ * tombstones gather in a trace with billions of short-lived objects. */
 #ifndef HAK_REPLAY_TABLE_H
 #define HAK_REPLAY_TABLE_H
 
 #include "workload.h"
 
 struct replay_table_entry {
-    uint64_t key; /* object number + 1; 0: empty */
+    uint64_t key; /* object number + 1, or 0 if the entry is empty */
     uint32_t slot;
 };
 
@@ -24,16 +24,16 @@ static inline bool replay_table_init(struct replay_table *table)
     return table->entries != NULL;
 }
 
-/* Four consecutive numbers share a cache line, as objects that are born together are looked for together;
- * the fours are scattered. Numbers in a row would make one long run of taken entries of them all, and taking
- * one out looks through the run it is in. */
+/* Four consecutive numbers share a cache line, because objects that are allocated together are looked up together. The
+ * groups of four are scattered: consecutive groups would make one long run of taken entries, and a removal looks through
+ * the whole run. */
 static inline uint64_t replay_table_home(const struct replay_table *table, uint64_t key)
 {
     uint64_t scattered = (key >> 2) * UINT64_C(0x9e3779b97f4a7c15);
     return ((scattered ^ scattered >> 32) << 2 | (key & 3)) & table->mask;
 }
 
-/* Where `object` is, or where it would be put: then its key is 0. */
+/* Returns the entry of `object`, or the empty entry, with key 0, where it would be put. */
 static inline struct replay_table_entry *replay_table_find(const struct replay_table *table, uint64_t object)
 {
     uint64_t at = replay_table_home(table, object + 1);
@@ -56,7 +56,7 @@ static inline bool replay_table_grow(struct replay_table *table)
     return true;
 }
 
-/* False: out of memory. `object` must not be there yet. */
+/* Adds `object`, which must not be in the table. Returns false if there is no memory. */
 static inline bool replay_table_add(struct replay_table *table, uint64_t object, uint32_t slot)
 {
     if (table->count * 2 > table->mask && !replay_table_grow(table))
@@ -74,7 +74,7 @@ static inline void replay_table_remove(struct replay_table *table, struct replay
         uint64_t key = table->entries[at].key;
         if (key == 0)
             break;
-        /* It may move back only if its home is not between the hole and itself. */
+        /* The entry may move back to the hole unless its home lies behind the hole. */
         if (((at - replay_table_home(table, key)) & table->mask) >= ((at - hole) & table->mask)) {
             table->entries[hole] = table->entries[at];
             hole = at;

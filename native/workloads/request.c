@@ -1,4 +1,4 @@
-/* request.c: what to run, checked. */
+/* request.c: makes and checks requests. */
 #include "request.h"
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* rptest.c: random sizes to 16 KiB, small ones more often, and blocks that go to another thread now and
- * then. After rpmalloc-benchmark (Jansson, "Benchmarking memory allocators", 2017): threads replace blocks
- * of a table in loops, and after each loop pass some blocks on to be freed elsewhere.
+/* rptest.c: random sizes up to 16 KiB, small ones more often, and some blocks that another thread frees.
+ * After rpmalloc-benchmark (Jansson, "Benchmarking memory allocators", 2017): threads replace blocks
+ * of a table in loops, and after each loop pass some blocks on to another thread, which frees them.
  *
  * After loop n a thread puts batch n into its mailbox and frees its predecessor's batch n - 1. */
 #include "block_content.h"
@@ -52,7 +52,7 @@ static enum workload_outcome prepare(struct workload_lane *lane)
     return test->own == NULL ? WORKLOAD_FAILED : WORKLOAD_DONE;
 }
 
-/* The smaller of two uniform numbers: its density falls linearly. */
+/* The smaller of two uniform random numbers, whose density falls linearly. */
 static uint32_t draw_bytes(const struct rptest *test, uint64_t bits)
 {
     uint32_t one = (uint32_t)bits, other = (uint32_t)(bits >> 32);
@@ -68,7 +68,7 @@ static bool replace(struct workload_lane *lane, struct rptest *test)
     return content_allocate(lane, block, draw_bytes(test, workload_random(lane)));
 }
 
-/* Takes the blocks out of the table, from where it stopped the last time, and puts them into the mailbox. */
+/* Takes blocks out of the table, from the place where it stopped the last time, and puts them into the mailbox. */
 static bool pass_on(struct workload_lane *lane, struct rptest *test)
 {
     if (!mailbox_await_room(lane, test->own, test->loops))
@@ -83,7 +83,7 @@ static bool pass_on(struct workload_lane *lane, struct rptest *test)
     return true;
 }
 
-/* Frees what the predecessor passed on after the loop before. */
+/* Frees the blocks that the predecessor passed on after the loop before. */
 static bool take_over(struct workload_lane *lane, struct rptest *test)
 {
     if (test->loops == 0)

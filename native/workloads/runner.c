@@ -1,6 +1,6 @@
-/* runner.c: hakmem-run, a workload in a process of its own, on whatever malloc is loaded. Prints one
- * line of JSON at the end. Exit status: 0 completed or stopped, 1 the workload failed, 2 wrong words.
- * Built with WORKLOAD_LATENCY it is hakmem-run-latency, which samples how long calls take. */
+/* runner.c: hakmem-run, which runs a workload in a process of its own, with whatever malloc is loaded. It prints one
+ * line of JSON at the end. Exit status: 0 completed or stopped, 1 the workload failed, 2 wrong arguments.
+ * Built with WORKLOAD_LATENCY, it is hakmem-run-latency, which samples how long calls take. */
 #include "allocator_identity.h"
 #include "arguments.h"
 #include "catalogue.h"
@@ -17,14 +17,14 @@ enum { EXIT_WORKLOAD_FAILED = 1, EXIT_WRONG_WORDS = 2 };
 
 static struct arguments arguments;
 
-/* Plain system calls: stdio would allocate its buffers from the allocator under test. */
+/* Writes by plain system calls, because stdio would allocate its buffers from the allocator under test. */
 static void write_text(int descriptor, const char *text)
 {
     size_t left = strlen(text);
     while (left != 0) {
         ssize_t written = write(descriptor, text, left);
         if (written < 0 && errno != EINTR)
-            return; /* nobody reads any more */
+            return; /* the reader has closed its end */
         if (written > 0) {
             text += written;
             left -= (size_t)written;
@@ -58,14 +58,15 @@ static void print_list(void)
     }
 }
 
-/* An allocator that starts with its first call starts here, before anybody looks for its block. */
+/* Starts an allocator that starts with its first call, before any process looks for its control block. */
 static void start_allocator(void)
 {
     void *volatile first = malloc(1);
     free(first);
 }
 
-/* Stays until its input ends, so that the allocator's control block can be read meanwhile. */
+/* Prints which allocator is loaded. The process then stays until its input ends, so that the allocator's control block can
+ * be read. */
 static void print_identity(void)
 {
     struct allocator_identity identity;
@@ -112,7 +113,7 @@ static void announce_block(const char *path)
     close(arguments.ready_descriptor);
 }
 
-/* The kernel kills this process when the thread that started it ends; it may have ended already. */
+/* Asks the kernel to kill this process when the thread that started it ends. That thread may have ended already. */
 static void die_with_parent(long parent_pid)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);

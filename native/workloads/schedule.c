@@ -26,7 +26,7 @@ int schedule_open(const struct workload_change *changes, uint32_t count, uint32_
     schedule.is_open = false;
     if (count == 0)
         return 0;
-    /* <pid>.<start>.workload; the allocator's has another ending. */
+    /* The name is <pid>.<start>.workload; that of the allocator's control block has another ending. */
     const char *dot = strrchr(session_path, '.');
     if (dot == NULL) {
         snprintf(error, WORKLOAD_ERROR_BYTES, "--change needs control blocks, and /dev/shm has no room for one");
@@ -56,7 +56,7 @@ uint64_t schedule_next(void)
     return schedule.changes[schedule.next].at_operations / schedule.lanes;
 }
 
-/* Index of a tunable, or -1. */
+/* Returns the index of a tunable, or -1. */
 static int find_tunable(const char *name, char *reason)
 {
     struct hak_tunable tunable;
@@ -67,7 +67,7 @@ static int find_tunable(const char *name, char *reason)
     return -1;
 }
 
-/* Sets the changes of the next set as a whole. */
+/* Makes all changes of the next set, or none. */
 static int apply_set(char *reason)
 {
     uint32_t index[MOST_TUNABLES], count = 0, set = schedule.changes[schedule.next].set;

@@ -13,9 +13,9 @@
 enum { OBJECTS, BUFFER, OPEN, SESSIONS, BURST, IDLE_MS, EXPIRING, PARAMETER_COUNT };
 
 #define SESSION_OBJECTS 16u
-#define SESSION_INTERVAL 4u /* one request in so many adds to a session */
+#define SESSION_INTERVAL 4u /* one request in so many adds an object to a session */
 #define SMALL_DOUBLINGS 7u  /* objects of 16 bytes to 2 KiB, each doubling as often as any other */
-#define QUIET_REQUESTS 20u  /* of a quiet time, evenly spread */
+#define QUIET_REQUESTS 20u  /* number of requests in a quiet time, evenly spread */
 
 static const struct workload_parameter parameters[] = {
     [OBJECTS] = {"objects", "objects", "Most objects of a request; 1 to so many.", 1, 1000, 40},
@@ -32,7 +32,7 @@ struct session {
     struct content_block objects[SESSION_OBJECTS];
 };
 
-/* An open request's blocks are a row of `blocks`: the buffer, then its objects, then places without. */
+/* An open request's blocks are a row of `blocks`: the buffer, then the objects, then empty places. */
 struct service {
     uint32_t session_count, open_count, row_blocks;
     uint32_t until_quiet, quiet_left, until_session;
@@ -77,7 +77,7 @@ static bool end_session(struct workload_lane *lane, struct session *session)
     return true;
 }
 
-/* A full session ends and starts anew. */
+/* Adds an object to a session. A full session first ends and starts anew. */
 static bool add_to_session(struct workload_lane *lane, struct service *service)
 {
     uint32_t chosen = workload_below((uint32_t)(workload_random(lane) >> 32), service->session_count);
@@ -95,7 +95,7 @@ static struct content_block *request_row(const struct service *service, uint32_t
     return &service->blocks[(size_t)place * service->row_blocks];
 }
 
-/* Nothing to do if none is open there. */
+/* Does nothing if no request is open at this place. */
 static bool answer_request(struct workload_lane *lane, struct service *service, uint32_t place)
 {
     struct content_block *row = request_row(service, place);
@@ -136,7 +136,7 @@ static bool expire_sessions(struct workload_lane *lane, struct service *service)
     return true;
 }
 
-/* The burst is over. */
+/* Called at the end of a burst: answers all requests and expires sessions. */
 static bool get_quiet(struct workload_lane *lane, struct service *service)
 {
     for (uint32_t place = 0; place < service->open_count; place++)

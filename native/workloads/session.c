@@ -1,7 +1,7 @@
 /* session.c: threads, clock and control of a run. A controller thread looks at run.state and the clock
  * every few milliseconds and passes one command word on to the lanes, which load it (relaxed) at every
- * checkpoint. Nothing here allocates memory, but the C library does for every thread that is created:
- * so the calling thread, which creates them, works as lane 0 itself, and no idle thread has caches in
+ * checkpoint. No function here allocates memory, but the C library does for every thread that is created.
+ * So the calling thread, which creates the threads, works as lane 0 itself, and no idle thread has caches in
  * the allocator under test. */
 #include "session.h"
 #include "lane.h"
@@ -32,7 +32,7 @@ static void send_command(enum command command)
     pthread_mutex_unlock(&session.lock);
 }
 
-/* Waits for a lane to report, at most a tick. Returns how many lanes have ended. */
+/* Waits for a lane to report, but at most for a tick. Returns how many lanes have ended. */
 static uint32_t wait_for_tick(bool *has_failed)
 {
     struct timespec until = timespec_of(now_ns() + TICK_NS);
@@ -44,7 +44,7 @@ static uint32_t wait_for_tick(bool *has_failed)
     return ended;
 }
 
-/* Time at work up to `at_ns`. */
+/* The time until `at_ns` without pauses. */
 static uint64_t running_ns(uint64_t at_ns)
 {
     uint64_t paused_ns = session.paused_ns;
@@ -72,7 +72,7 @@ static void publish_progress(uint64_t elapsed_ns)
     atomic_store_explicit(&data->done, done < goal ? done : goal, memory_order_relaxed);
 }
 
-/* What a replay shows besides; its own memory is not the allocator's. */
+/* Publishes the additional metrics of a replay. The replayer's own memory is subtracted. */
 static void publish_measurement(void)
 {
     const struct workload_script *script = session.request->workload->script;
@@ -99,7 +99,7 @@ static void adopt_state(void)
     if (hak_block_generation(&session.block) == session.generation || current_command() == COMMAND_STOP)
         return;
     if (hak_block_copy_requested(&session.block, session.settings, &generation) != 0)
-        return; /* a setter is at it; the next tick looks again */
+        return; /* a setter is changing it, and the next tick looks again */
     session.generation = generation;
     double state = session.settings[0];
     if (state == RUN_STATE_STOPPING) {
@@ -115,10 +115,10 @@ static void adopt_state(void)
     }
 }
 
-/* Says that the state is in force: a pause is once every lane stands still. */
+/* Publishes that the state is in force; a pause is in force once every lane waits. */
 static void publish_state(void)
 {
-    pthread_mutex_lock(&session.lock); /* a lane that waits stays there, now that the command is sent */
+    pthread_mutex_lock(&session.lock); /* the command is sent already, so a lane that waits goes on waiting */
     bool is_still = session.waiting + session.ended >= session.request->threads;
     pthread_mutex_unlock(&session.lock);
     double state = RUN_STATE_RUNNING;
@@ -169,7 +169,7 @@ static int prepare_session(const struct workload_request *request, struct worklo
         snprintf(result->error, sizeof result->error, "the system refused memory for the run: %s", strerror(errno));
         return -1;
     }
-    if (request->starts_paused && !session.block.path[0]) { /* nobody could let it go on */
+    if (request->starts_paused && !session.block.path[0]) { /* no process could resume it */
         int used = snprintf(result->error, sizeof result->error, "no control block: ");
         hak_block_explain(&session.block, result->error + used, sizeof result->error - (size_t)used);
         hak_block_retire(&session.block);
@@ -204,11 +204,11 @@ static void prepare_lane(uint32_t index)
     slot->lane.parameters = request->parameters;
     slot->lane.index = index;
     slot->lane.lane_count = request->threads;
-    /* Far apart on the generator's circle, however close the seeds are. */
+    /* The start states of lanes lie far apart in the generator's period, even if the seeds are close. */
     slot->lane.random = workload_mix(workload_mix(request->seed) + index + 1);
 }
 
-/* Starts all lanes but the caller's. Those that cannot start count as ended. */
+/* Starts all lanes except the caller's. Lanes that cannot start count as ended. */
 static void create_lanes(void)
 {
     uint32_t lane_count = session.request->threads;
@@ -219,7 +219,7 @@ static void create_lanes(void)
             continue;
         workload_fail(&slot->lane, "the system refused a thread: %s", strerror(refusal));
         for (uint32_t k = i; k < lane_count; k++)
-            session.slots[k].thread = session.caller; /* nothing to join */
+            session.slots[k].thread = session.caller; /* means that there is no thread to join */
         pthread_mutex_lock(&session.lock);
         session.ended += lane_count - i;
         session.finished += lane_count - i;
@@ -228,7 +228,7 @@ static void create_lanes(void)
     }
 }
 
-/* Waits until every lane is prepared, and lets them go. */
+/* Waits until every lane is prepared, and starts them. */
 static void start_lanes(void)
 {
     pthread_mutex_lock(&session.lock);
@@ -292,7 +292,7 @@ void workload_session_run(const struct workload_request *request, struct workloa
     int refusal = pthread_create(&controller, NULL, controller_thread, NULL);
     if (refusal == 0) {
         create_lanes();
-        lane_thread(&session.slots[0]); /* to its end, or until a successor takes it over */
+        lane_thread(&session.slots[0]); /* returns when the lane ends or a successor takes it over */
         pthread_join(controller, NULL);
     } else {
         snprintf(result->error, sizeof result->error, "the system refused a thread: %s", strerror(refusal));

@@ -8,13 +8,13 @@
 #define BUILD "hakmem-run, " HAK_COMPILER
 
 enum { METRIC_DONE, METRIC_GOAL, METRIC_COUNT = 6 };
-/* A replay has these besides. */
+/* A replay has these metrics in addition. */
 enum { METRIC_LIVE = METRIC_COUNT, METRIC_RESIDENT, REPLAY_METRIC_COUNT = 11 };
 #define THREAD_AXIS 0
 
 enum { TUNABLE_STATE, TUNABLE_WORKLOAD, TUNABLE_THREADS, TUNABLE_SEED, TUNABLE_PARAMETERS };
 
-/* What the run does is fixed: tunables that take effect at start. A text is the only choice there is. */
+/* What the run does is described by tunables that take effect at start. A text is a tunable with a single choice. */
 static const struct hak_tunable tunables[TUNABLE_PARAMETERS] = {
     [TUNABLE_STATE] = {.name = "run.state",
                        .group = "Run",
@@ -112,7 +112,7 @@ static const struct hak_metric metrics[REPLAY_METRIC_COUNT] = {
                          .offset = offsetof(struct session_data, resident_bytes)},
     {.name = "replay.fragmentation",
      .group = "Replay",
-     .help = "Resident bytes a live byte.", /* not drawn: without bound where little lives */
+     .help = "Resident bytes a live byte.", /* not drawn, because it has no bound when there are few live bytes */
      .kind = HAK_METRIC_QUOTIENT,
      .axis = NO_AXES,
      .operand_a = METRIC_RESIDENT,
@@ -135,7 +135,7 @@ static const struct hak_metric metrics[REPLAY_METRIC_COUNT] = {
      .offset = offsetof(struct session_data, position_ms)},
 };
 
-/* Fills in what the request says; returns how many tunables there are. */
+/* Describes the request by tunables and values. Returns how many tunables there are. */
 static uint32_t describe_work(const struct workload_request *request, struct hak_tunable *list, double *values)
 {
     const struct workload *workload = request->workload;

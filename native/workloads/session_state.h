@@ -1,4 +1,4 @@
-/* session_state.h: what the lanes (lane.c) and the controller (session.c) of a run share. */
+/* session_state.h: the state that the lanes (lane.c) and the controller (session.c) of a run share. */
 #ifndef HAK_WORKLOAD_SESSION_STATE_H
 #define HAK_WORKLOAD_SESSION_STATE_H
 
@@ -13,7 +13,7 @@
 enum command { COMMAND_HOLD, COMMAND_RUN, COMMAND_PAUSE, COMMAND_STOP, COMMAND_FINISH };
 
 struct lane_slot {
-    struct workload_lane lane; /* first: a lane is found in its slot */
+    struct workload_lane lane; /* the first member, because a pointer to the lane is converted to its slot */
     uint64_t quota;            /* operations still to do; UINT64_MAX in a run by seconds */
     pthread_t thread, predecessor;
     bool is_prepared, has_predecessor;
@@ -26,25 +26,25 @@ struct workload_session {
     bool is_by_operations;
     struct session_data *data;
 
-    _Alignas(128) pthread_mutex_t lock; /* guards what follows */
+    _Alignas(128) pthread_mutex_t lock; /* guards the members below, up to `error` */
     pthread_cond_t to_controller, to_lanes;
-    uint32_t waiting, ended, finished; /* lanes that prepared or paused; that ran to the end; that cleared up */
+    uint32_t waiting, ended, finished; /* lanes that are prepared or paused; that ran to the end; that have finished */
     uint64_t last_end_ns;
     void *shared; /* workload_share's, and its size */
     size_t shared_bytes;
     char error[WORKLOAD_ERROR_BYTES];
 
     const struct workload_request *request;
-    pthread_t caller; /* works as lane 0; nobody may join it */
+    pthread_t caller; /* works as lane 0; no thread may join it */
 
-    /* The controller's own. */
+    /* The controller writes the members below. */
     struct workload_result *result;
     void (*on_ready)(const char *path);
     struct hak_block block;
-    double settings[SESSION_MOST_TUNABLES]; /* of the block: run.state, and what runs */
+    double settings[SESSION_MOST_TUNABLES]; /* values of the control block's tunables */
     uint64_t generation, start_ns, pause_start_ns, paused_ns;
-    bool is_stopped, counts_operations; /* what progress is measured in */
-    uint64_t own_bytes; /* resident memory that is the workload's */
+    bool is_stopped, counts_operations; /* counts_operations: progress is measured in operations, not in time */
+    uint64_t own_bytes; /* resident memory that belongs to the workload */
     struct lane_slot *slots;
 };
 

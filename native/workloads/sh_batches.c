@@ -1,12 +1,12 @@
-/* sh_batches.c: sh6 and sh8: batches of blocks, freed in mixed order. After the benchmarks sh6bench and
- * sh8bench of MicroQuill (SmartHeap, 1998 and 2003), from what is told of them: sizes up to 1000 bytes, small
- * ones the more often, allocated by the batch; some blocks are freed in the order they were made, some
- * in reverse, some here and there, and a part of each batch outlives the next ones.
+/* sh_batches.c: sh6 and sh8, batches of blocks that are freed in mixed order. After descriptions of the benchmarks sh6bench
+ * and sh8bench of MicroQuill (SmartHeap, 1998 and 2003): sizes up to 1000 bytes, small ones more often, are
+ * allocated in batches. Some blocks are freed in the order of their allocation, some
+ * in reverse order, some in neither, and a part of each batch outlives the next batches.
  *
  * sh6: the sizes of a batch are equal. They rise by half from 1 to max_size, each followed by its half,
  * quarter and so on, so that small ones are more frequent.
- * sh8: the sizes of a batch are random, and each batch is of one of three ranges; its survivors are freed
- * by another thread: threads pass them on in turn. */
+ * sh8: the sizes of a batch are random in one of three ranges; its survivors are freed
+ * by another thread: each thread passes them on to the next. */
 #include "block_content.h"
 #include "catalogue.h"
 #include "mailbox.h"
@@ -19,19 +19,19 @@ static const struct workload_parameter parameters[] = {
     [SURVIVORS] = {"survivors", "%", "Share of a batch that outlives it.", 0, 100, 25},
 };
 
-#define KEPT_BATCHES 8u /* whose survivors are alive, in sh6 */
+#define KEPT_BATCHES 8u /* in sh6, the survivors of so many batches are live */
 
 enum free_order { FORWARDS, BACKWARDS, EVERY_SECOND, FREE_ORDERS };
 
 struct sh_batches {
-    struct mailboxes *all; /* of sh8, and what follows */
+    struct mailboxes *all; /* only for sh8, like the next members up to the sizes */
     struct mailbox *own;
     uint32_t batch, max_size, survivors;
-    uint32_t base_size, size; /* of sh6: the size at hand is base_size, or a half of it, and so on */
+    uint32_t base_size, size; /* for sh6: the current size is base_size, or a half of it, and so on */
     uint64_t batches;
     size_t mapped_bytes;
-    void **kept;    /* KEPT_BATCHES times the survivors of a batch */
-    void *blocks[]; /* the batch at hand */
+    void **kept;    /* the survivors of KEPT_BATCHES batches */
+    void *blocks[]; /* the current batch */
 };
 
 static enum workload_outcome prepare(struct workload_lane *lane)
@@ -75,7 +75,7 @@ static void next_size(struct sh_batches *state)
     state->size = state->base_size;
 }
 
-/* A block of the batch at hand; NULL: failed and reported. */
+/* Allocates a block of the current batch. If it fails, it reports that and returns NULL. */
 static void *allocate(struct workload_lane *lane, uint32_t index, uint32_t bytes)
 {
     void *block = WORKLOAD_MALLOC(bytes);
@@ -88,11 +88,11 @@ static void *allocate(struct workload_lane *lane, uint32_t index, uint32_t bytes
     return block;
 }
 
-/* Counts every block as an operation. */
+/* Allocates the batch, and counts every block as an operation. */
 static enum workload_outcome fill(struct workload_lane *lane, struct sh_batches *state, bool has_random_sizes,
                                   bool *is_over)
 {
-    static const uint32_t range_shifts[] = {3, 1, 0}; /* up to an eighth of the largest, to half of it, to all */
+    static const uint32_t range_shifts[] = {3, 1, 0}; /* sizes up to an eighth, a half, or all of the largest */
     uint32_t range = state->max_size >> range_shifts[state->batches % 3];
     for (uint32_t i = 0; i < state->batch; i++) {
         uint32_t bytes = state->size;
@@ -127,7 +127,7 @@ static bool empty(struct workload_lane *lane, struct sh_batches *state, enum fre
 {
     uint32_t freed = state->batch - state->survivors, before = freed / 2;
     for (uint32_t i = 0; i < freed; i++) {
-        uint32_t place = i; /* among those to free */
+        uint32_t place = i; /* index among the blocks to free */
         if (order == BACKWARDS)
             place = freed - 1 - i;
         else if (order == EVERY_SECOND)
@@ -149,7 +149,7 @@ static void exchange_kept(struct sh_batches *state)
     }
 }
 
-/* Puts the survivors into the mailbox, and frees those that the predecessor put one batch before. False:
+/* Puts the survivors into the mailbox, and frees those that the predecessor put one batch before. Returns false if
  * the run is over. */
 static bool pass_on(struct workload_lane *lane, struct sh_batches *state)
 {
@@ -199,7 +199,7 @@ static void finish(struct workload_lane *lane)
 {
     struct sh_batches *state = lane->state;
     for (size_t i = 0; i < state->batch + (size_t)KEPT_BATCHES * state->survivors; i++)
-        WORKLOAD_FREE(state->blocks[i]); /* the kept ones lie behind */
+        WORKLOAD_FREE(state->blocks[i]); /* `kept` lies behind the batch */
     mailbox_destroy(state->own);
     workload_unmap(state, state->mapped_bytes);
 }

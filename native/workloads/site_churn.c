@@ -1,8 +1,8 @@
 /* site_churn.c: big blocks from many call sites. Every site is a function of its own, so that an
- * allocator which looks at its return address sees as many; a site always asks for the same size.
- * The number of blocks moves like a tide: all are filled, a share is freed, and filled again from
- * other sites. The share grows from a third to all of them, a third each phase_ms, then starts anew,
- * so that more and more freed blocks are in the allocator's hands at low tide. */
+ * allocator that looks at its return address finds that many sites. A site always requests the same size.
+ * All slots are filled, then a share of the blocks is freed, and the slots are filled again from
+ * other sites, and so on. The share grows by a third each phase_ms, from a third to all, and then starts anew,
+ * so that the allocator has more and more freed blocks at a time. */
 #include "block_content.h"
 #include "catalogue.h"
 
@@ -10,7 +10,7 @@ enum { SITES, BLOCKS, MIN_SIZE, MAX_SIZE, TOUCHED, PHASE_MS, PARAMETER_COUNT };
 
 #define SITE_COUNT 1024u
 #define TIDES 3u
-/* Few sizes, so that a block which serves one site after another is not touched at ever new ends. */
+/* There are few sizes, so that a block that serves one site after another is not touched at a new end each time. */
 #define SIZE_STEPS 16u
 
 static const struct workload_parameter parameters[] = {
@@ -23,7 +23,7 @@ static const struct workload_parameter parameters[] = {
                   1, 600000, 3000},
 };
 
-/* A function a site. The empty asm keeps the call from becoming a jump, which would leave the caller's
+/* One function for each site. The empty asm keeps the call from becoming a jump, which would leave the caller's
  * return address, and its constant keeps the compiler from merging equal functions. */
 #define SITE(n)                                                                                          \
     static __attribute__((noinline)) void *allocate_at_##n(size_t bytes)                                 \
@@ -80,7 +80,7 @@ static enum workload_outcome prepare(struct workload_lane *lane)
     return WORKLOAD_DONE;
 }
 
-/* The square of a uniform number: the first quarter of the sites makes half of the calls. */
+/* Squares a uniform random number, so that the first quarter of the sites makes half of the calls. */
 static uint32_t draw_site(struct workload_lane *lane, const struct site_churn *churn)
 {
     uint64_t uniform = workload_random(lane) >> 32;

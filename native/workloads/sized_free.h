@@ -1,10 +1,10 @@
-/* sized_free.h: free with the size the caller knows (C23), where the loaded allocator has it. */
+/* sized_free.h: free with the size that the caller knows (C23), if the loaded allocator has it. */
 #ifndef HAK_SIZED_FREE_H
 #define HAK_SIZED_FREE_H
 
 #include <stdlib.h>
 
-/* Weak: NULL if neither the C library nor what is preloaded has it. */
+/* It is weak, and so NULL if neither the C library nor a preloaded library defines it. */
 extern void free_sized(void *block, size_t bytes) __attribute__((weak));
 
 static inline void sized_free(void *block, size_t bytes)

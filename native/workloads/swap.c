@@ -1,10 +1,10 @@
-/* swap.c: all threads replace blocks of one table, so that who frees a block is mostly another thread
- * than the one that allocated it, and nobody knows who in advance. The table of transfers in the
- * stress test of mimalloc (Leijen, Zorn, de Moura: "Mimalloc: Free List Sharding in Action", APLAS 2019),
- * alone: threads stay, blocks wander.
+/* swap.c: all threads replace blocks of one table, so that a block is mostly freed by another thread
+ * than the one that allocated it, and the thread is not known in advance. This is only the table of transfers of the
+ * stress test of mimalloc (Leijen, Zorn, de Moura: "Mimalloc: Free List Sharding in Action", APLAS 2019):
+ * threads stay, and blocks wander.
  *
- * Which block a thread finds depends on the others' timing; which slot it asks for, and which size it
- * puts there, does not: that is what the checksum is of. */
+ * The block that a thread finds in a slot depends on the timing of other threads. The slot that it chooses and the size
+ * that it puts there do not, and only they enter the checksum. */
 #include "block_content.h"
 #include "catalogue.h"
 #include <stdatomic.h>
@@ -22,7 +22,7 @@ static const char *check(const double *values)
     return values[MIN_SIZE] > values[MAX_SIZE] ? "min_size must not be above max_size" : NULL;
 }
 
-/* The shared table is the state; each lane clears up its share of the slots. */
+/* The shared table is the state; each lane frees the blocks in its share of the slots. */
 static enum workload_outcome prepare(struct workload_lane *lane)
 {
     lane->state = workload_share(lane, (size_t)lane->parameters[SLOTS] * sizeof(_Atomic(void *)));

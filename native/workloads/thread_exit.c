@@ -1,7 +1,7 @@
 /* thread_exit.c: threads end while their blocks live on. Each thread allocates its blocks, frees a share
- * of them, and ends; what it leaves is freed by a later thread, or by none before the end of the run. As
- * the leaks at exit of "mleak" in mimalloc-bench (Leijen, Zorn, de Moura: "Mimalloc: Free List Sharding
- * in Action", APLAS 2019), whose threads end with blocks in use, with the leak bounded.
+ * of them, and ends. A later thread frees the blocks that it leaves, or the end of the run does. After "mleak" in
+ * mimalloc-bench (Leijen, Zorn, de Moura: "Mimalloc: Free List Sharding in Action", APLAS 2019), whose threads
+ * also end with blocks in use; but here their number is bounded.
  *
  *     thread     n           n + 1         n + 2 ...   n + generations
  *     leaves   row n % g                               frees what thread n left, fills the row anew */
@@ -21,9 +21,9 @@ static const struct workload_parameter parameters[] = {
 struct thread_exit {
     struct content_sizes sizes;
     uint32_t block_count, left_percent, generations;
-    uint32_t generation; /* row of the thread at work */
+    uint32_t generation; /* row of the current thread */
     size_t mapped_bytes;
-    struct content_block blocks[]; /* a row a generation */
+    struct content_block blocks[]; /* one row for each generation */
 };
 
 static const char *check(const double *values)

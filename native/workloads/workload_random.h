@@ -1,4 +1,4 @@
-/* workload_random.h: random numbers without state of their own. */
+/* workload_random.h: random numbers whose state the caller keeps. */
 #ifndef HAK_WORKLOAD_RANDOM_H
 #define HAK_WORKLOAD_RANDOM_H
 
@@ -12,15 +12,15 @@ static inline uint64_t workload_mix(uint64_t word)
     return word ^ (word >> 31);
 }
 
-/* 32 random bits made a number below `bound`, without a division. */
+/* Turns 32 random bits into a number below `bound`, without a division. */
 static inline uint32_t workload_below(uint32_t bits, uint32_t bound)
 {
     return (uint32_t)(((uint64_t)bits * bound) >> 32);
 }
 
-/* For loops of a few instructions: a generator of one multiplication, whose state the loop keeps in a
- * register (Knuth's MMIX; L'Ecuyer: Tables of Linear Congruential Generators, 1999). Good in its high
- * bits, which are what it returns. */
+/* For loops of a few instructions: a generator that needs one multiplication, and whose state the loop keeps in a
+ * register (Knuth's MMIX; L'Ecuyer: Tables of Linear Congruential Generators, 1999). It returns the high
+ * bits of the state, which are more random than the low ones. */
 static inline uint32_t workload_draw(uint64_t *state)
 {
     *state = *state * UINT64_C(6364136223846793005) + 1;
