@@ -1,5 +1,5 @@
 /* site_churn.c: big blocks from many call sites. Every site is a function of its own, so that an
- * allocator that looks at its return address finds that many sites. A site always requests the same size.
+ * allocator that looks at its return address sees many call sites. A site always requests the same size.
  * All slots are filled, then a share of the blocks is freed, and the slots are filled again from
  * other sites, and so on. The share grows by a third each phase_ms, from a third to all, and then starts anew,
  * so that the allocator has more and more freed blocks at a time. */
