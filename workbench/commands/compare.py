@@ -44,6 +44,46 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
     metavar="NAME:TUNABLE=VALUE,...",
     help="Also compare an allocator with these settings: the first that has them; repeatable.",
 )
+@click.option(
+    "--command",
+    "commands",
+    multiple=True,
+    metavar="COMMAND",
+    help="Also compare on a program of yours, run to its end in this folder; repeatable.",
+)
+@click.option(
+    "--command-name",
+    "command_names",
+    multiple=True,
+    metavar="NAME",
+    help="What a --command is called, in their order; otherwise as its program is. Repeatable.",
+)
+@click.option("--shell", is_flag=True, default=None, help="Have /bin/sh run --command and --prepare.")
+@click.option("--prepare", metavar="COMMAND", help="Run this before each run of a --command; not measured.")
+@click.option("--warmup", type=int, metavar="N", help="Runs of each before the first round; not measured.")
+@click.option(
+    "--timeout", "timeout_s", type=float, metavar="S", help="Kill a --command after this; 900 s by default."
+)
+@click.option(
+    "--figure",
+    "figures",
+    multiple=True,
+    metavar="NAME:UNIT,higher=SOURCE",
+    help="Also compare a number from the output of --command. SOURCE: regex:PATTERN or json:PATH; "
+    "higher (or lower, the default) is better. Repeatable.",
+)
+@click.option(
+    "--ignore-failure",
+    is_flag=True,
+    default=None,
+    help="Measure a --command whatever its exit code, and go on after a crash.",
+)
+@click.option(
+    "--any-output",
+    is_flag=True,
+    default=None,
+    help="Let a --command write something else in each run; otherwise that is a failure.",
+)
 @set_option
 @settings_option
 @click.option(

@@ -3,16 +3,10 @@
 from workbench.experiments.cluster import check_address
 from workbench.experiments.comparison import (
     ALL_WORKS,
-    MEASURES,
-    PEAK_RESIDENT,
-    PROCESSOR_TIME,
-    THROUGHPUT,
     Comparison,
     Finding,
-    Measure,
     conclude,
     describe_verdict,
-    find_measure,
     format_ratio,
     run_comparison,
 )
@@ -20,6 +14,14 @@ from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant,
 from workbench.experiments.execution import Measurer, run_sweep
 from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
 from workbench.experiments.measurement import measure_run
+from workbench.experiments.measures import (
+    MEASURES,
+    PEAK_RESIDENT,
+    PROCESSOR_TIME,
+    THROUGHPUT,
+    Measure,
+    find_measure,
+)
 from workbench.experiments.plan import Plan, Span
 from workbench.experiments.plan_file import read_comparison_plan, read_sweep_plan
 from workbench.experiments.result import Result

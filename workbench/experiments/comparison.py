@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,67 +13,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 from workbench.display import Displayed
-from workbench.errors import BadParameter, MixedResults, describe_unknown
-from workbench.experiments.comparison_plan import ComparisonPlan
+from workbench.errors import MixedResults
+from workbench.experiments.comparison_plan import Cell, ComparisonPlan
 from workbench.experiments.execution import Measurements, Measurer, ResultListener
 from workbench.experiments.inference import FloatArray, Ratio, judge_log_ratios, spend_risk
 from workbench.experiments.measurement import measure_run
+from workbench.experiments.measures import ELAPSED_TIME, THROUGHPUT, Measure
 from workbench.experiments.result import Result
 from workbench.experiments.result_set import Results
 from workbench.table import Table
 from workbench.units import format_rough
-
-
-@dataclass(frozen=True)
-class Measure:
-    """Something that is compared: a column of the results.
-
-    Parameters
-    ----------
-    name : str
-        For people.
-    column : str
-        Field of `Result`, or a name of its `latency_ns`.
-    unit : str
-    is_higher_better : bool
-    is_latency : bool
-        Whether it comes from the runs that sample latency.
-    """
-
-    name: str
-    column: str
-    unit: str
-    is_higher_better: bool = False
-    is_latency: bool = False
-
-    def read(self, result: Result) -> float:
-        """Its value in a result; NaN if there is none, or if the run failed."""
-        value = result.latency_ns.get(self.column) if self.is_latency else getattr(result, self.column)
-        return float(value) if value is not None and result.is_measured else np.nan
-
-    def benefit(self, ratio: float) -> float:
-        """A ratio turned such that more than 1 is better."""
-        return ratio if self.is_higher_better else 1 / ratio
-
-
-#: Operations of all threads in a second.
-THROUGHPUT = Measure("throughput", "operations_per_s", "operations/s", is_higher_better=True)
-#: The most memory that the process had resident.
-PEAK_RESIDENT = Measure("peak resident", "peak_resident_bytes", "bytes")
-#: Of commands only; what else runs on the machine lengthens their elapsed time more than this.
-PROCESSOR_TIME = Measure("processor time", "processor_s", "s")
-#: In the order in which they are told.
-MEASURES = (
-    THROUGHPUT,
-    PROCESSOR_TIME,
-    PEAK_RESIDENT,
-    Measure("mean resident", "mean_resident_bytes", "bytes"),
-    Measure("cached", "mean_cached_bytes", "bytes"),
-    Measure("malloc p99", "malloc_p99", "ns", is_latency=True),
-    Measure("malloc p99.9", "malloc_p99_9", "ns", is_latency=True),
-    Measure("free p99", "free_p99", "ns", is_latency=True),
-    Measure("free p99.9", "free_p99_9", "ns", is_latency=True),
-)
 
 
 @dataclass(frozen=True)
@@ -166,7 +115,10 @@ class Comparison(Displayed):
         baseline = self.plan.variants[0].name
         rows = []
         work = variant = ""
+        timed = {one.work for one in self.findings if one.measure is ELAPSED_TIME}
         for finding in self.findings:
+            if finding.measure is THROUGHPUT and finding.work in timed:
+                continue
             if finding.work != work:
                 variant = ""
             rows.append(
@@ -247,11 +199,24 @@ def run_comparison(
     with results.writing():
         results.declare(plan.to_dict())
         measurements = Measurements(results, measure)
+        outputs: dict[str, str] = {}
         for number in range(plan.rounds):
-            for cell in plan.list_round(number):
+            cells = plan.list_round(number)
+            if (
+                number == 0
+                and plan.warmup
+                and any(cell.run.resolve().id not in results.ids for cell in plan.list_cells())
+            ):
+                for cell in cells * plan.warmup:
+                    measure(cell.run)
+            for cell in cells:
                 result = measurements.take(cell.run)
                 if on_result is not None:
                     on_result(result)
+                is_other = plan.compares_output and _is_other_output(outputs, cell, result)
+                if plan.ends_on_failure and (is_other or not result.is_measured):
+                    results.compact()
+                    return conclude(plan, results)
             if number + 1 in looks[:-1]:
                 comparison = conclude(plan, results)
                 if all(
@@ -264,6 +229,7 @@ def run_comparison(
     return conclude(plan, results)
 
 
+_OTHER_OUTPUT = "its output is not that of the first run; if that may be, give --any-output"
 # A result by work, variant, round, and whether it samples latency.
 _Found = dict[tuple[str, str, int, bool], Result]
 
@@ -277,6 +243,7 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
         If they are of several machines, or of several builds of one allocator.
     """
     found: _Found = {}
+    outputs: dict[str, str] = {}
     complete = 0
     for number in range(plan.rounds):
         cells = plan.list_round(number)
@@ -284,6 +251,8 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
         for cell in cells:
             result = results.get(cell.run.resolve().id)
             if result is not None:
+                if plan.compares_output and _is_other_output(outputs, cell, result):
+                    result = replace(result, status="failed", reason=_OTHER_OUTPUT)
                 found[cell.work, cell.variant, number, cell.run.samples_latency] = result
         complete += len(found) == before + len(cells)
     _refuse_mixture(found.values())
@@ -293,7 +262,7 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
     findings = [
         finding
         for variant in plan.variants[1:]
-        for measure in MEASURES
+        for measure in plan.measures
         for finding in _compare_works(plan, found, variant.name, measure, risk)
     ]
     order = [work.name for work in plan.works] + [ALL_WORKS]
@@ -316,6 +285,13 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
     )
 
 
+def _is_other_output(outputs: dict[str, str], cell: Cell, result: Result) -> bool:
+    """Whether a command wrote something else than the first run of its work, which `outputs` remembers."""
+    if not cell.run.command or not result.is_measured:
+        return False
+    return outputs.setdefault(cell.work, result.checksum) != result.checksum
+
+
 def describe_verdict(ratio: Ratio) -> str:
     """Word a verdict: "better", "worse", "cannot tell: about 30 rounds would"."""
     if ratio.verdict != "cannot tell":
@@ -336,14 +312,6 @@ def format_ratio(ratio: Ratio) -> str:
     if ratio.low == 0:
         return f"{ratio.estimate:.3f} (too few rounds)"
     return f"{ratio.estimate:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
-
-
-def find_measure(name: str) -> Measure:
-    """A measure by its name; BadParameter if there is none."""
-    known = {measure.name: measure for measure in MEASURES}
-    if name not in known:
-        raise BadParameter(describe_unknown("measure", name, known))
-    return known[name]
 
 
 def _refuse_mixture(results: Iterable[Result]) -> None:

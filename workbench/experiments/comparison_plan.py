@@ -13,9 +13,12 @@ from msgspec.structs import replace
 from workbench.allocators import DEFAULT_ALLOCATOR, is_tunable
 from workbench.control import Value
 from workbench.errors import OutOfRange, WrongPlan
+from workbench.experiments.measures import MEASURES, Measure
 from workbench.processes.runs import Run
 
 _MOST_ROUNDS = 10_000
+#: Entries of a declaration that may lack.
+OPTIONS = ("warmup", "ends_on_failure", "compares_output")
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,12 @@ class ComparisonPlan:
         Seed of the order; the work of round k has its own seed + k.
     samples_latency : bool
         Whether each round also has runs that time single calls.
+    warmup : int
+        Runs of each work under each variant, before the first round, that are not measured.
+    ends_on_failure : bool
+        Whether the first run that fails ends it; else the others go on.
+    compares_output : bool
+        Whether a command fails that writes something else than before, or than under another variant.
     """
 
     works: tuple[Work, ...]
@@ -85,6 +94,9 @@ class ComparisonPlan:
     looks: int = 1
     seed: int = 1
     samples_latency: bool = False
+    warmup: int = 0
+    ends_on_failure: bool = False
+    compares_output: bool = False
 
     def check(self) -> None:
         """See whether it can be run here.
@@ -106,12 +118,28 @@ class ComparisonPlan:
             raise OutOfRange(f"rounds: {self.rounds} is not within 1 to {_MOST_ROUNDS}")
         if not 1 <= self.looks <= self.rounds:
             raise OutOfRange(f"looks: {self.looks} is not within 1 to the {self.rounds} rounds")
+        if not 0 <= self.warmup <= _MOST_ROUNDS:
+            raise OutOfRange(f"warmup: {self.warmup} is not within 0 to {_MOST_ROUNDS}")
+        names = [measure.name for measure in self.measures]
+        for name in names:
+            if names.count(name) > 1:
+                raise WrongPlan(f"figure {name}: another figure or a measure has this name; give another one")
         for work in self.works:
             for variant in self.variants:
                 # Before a round is made up: that needs values that make sense.
                 work.make_run(variant).check()
         for cell in self.list_round(0):
             cell.run.check()
+
+    @property
+    def measures(self) -> list[Measure]:
+        """What is compared: `MEASURES`, and the figures of its commands."""
+        figures = [
+            Measure(one.name, one.name, one.unit, one.better == "higher", is_figure=True)
+            for work in self.works
+            for one in work.run.figures
+        ]
+        return list(dict.fromkeys((*MEASURES, *figures)))
 
     def list_round(self, number: int) -> list[Cell]:
         """The runs of a round in their random order: works shuffled, and variants within each."""
@@ -144,6 +172,8 @@ class ComparisonPlan:
             "looks": self.looks,
             "seed": self.seed,
             "samples_latency": self.samples_latency,
+            # As a declaration was before there were these: they stand in it only if they are given.
+            **{name: value for name in OPTIONS if (value := getattr(self, name))},
         }
 
     def _make_run(self, work: Work, variant: Variant, number: int, is_latency: bool) -> Run:

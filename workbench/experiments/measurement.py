@@ -15,14 +15,14 @@ from pathlib import Path
 
 import msgspec
 
-from workbench.errors import NoProcess, WorkbenchError
+from workbench.errors import BadParameter, NoProcess, WorkbenchError
 from workbench.experiments.host import choose_warm_bytes, hold_host, touch_memory
-from workbench.experiments.result import COMPLETED, Result
+from workbench.experiments.result import COMPLETED, ELAPSED, PAGE_FAULTS, Result
 from workbench.experiments.samples import Samples
 from workbench.processes import Worker
 from workbench.processes.machine import describe_machine, describe_software, find_c_library
 from workbench.processes.private_folder import open_private_folder
-from workbench.processes.program import run_command
+from workbench.processes.program import prepare_command, run_command
 from workbench.processes.runs import Run
 
 # A run is killed when it takes this much longer than it should.
@@ -157,19 +157,33 @@ def _follow(worker: Worker, run: Run, limit_s: float, observe: Observer | None) 
 
 def _measure_command(result: Result, limit_s: float) -> Result:
     run = result.run
-    with open_private_folder("workbench-run-") as private:
-        folder = private / "work"
-        folder.mkdir()
-        for path in run.inputs:
-            (folder / path.name).symlink_to(path.resolve())
+    with contextlib.ExitStack() as stack:
+        folder = run.folder
+        if folder is None:
+            folder = stack.enter_context(open_private_folder("workbench-run-")) / "work"
+            folder.mkdir()
+            for path in run.inputs:
+                (folder / path.name).symlink_to(path.resolve())
         try:
+            if run.prepare:
+                prepare_command(run.prepare, folder, limit_s)
             outcome = run_command(
                 run.command, run.allocator, run.tunables, folder, limit_s, c_library=find_c_library()
             )
         except (WorkbenchError, OSError) as error:
             return _end(result, "failed", str(error))
+    status, reason = outcome.status, outcome.message
+    if run.ignores_failure and outcome.exit_code:
+        status, reason = COMPLETED, ""
+    figures = {ELAPSED: outcome.elapsed_s, PAGE_FAULTS: float(outcome.page_faults)}
+    if status == COMPLETED:
+        try:
+            figures |= {figure.name: figure.read(outcome.output_tail) for figure in run.figures}
+        except BadParameter as error:
+            status, reason = "failed", str(error)
     return replace(
-        _end(result, outcome.status, outcome.message),
+        _end(result, status, reason),
+        figures=figures,
         operations=1,
         elapsed_s=outcome.elapsed_s,
         operations_per_s=1 / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0,
@@ -187,7 +201,7 @@ def _mean(values: list[float]) -> float | None:
 
 def _expect_s(run: Run) -> float:
     if run.command or _is_open_ended(run):
-        return _OPEN_END_TIMEOUT_S
+        return run.timeout_s or _OPEN_END_TIMEOUT_S
     operations = run.operations or 0
     return _STRETCH * (run.length_s + operations / _SLOWEST_OPERATIONS_PER_S) + _GRACE_S
 

@@ -34,6 +34,7 @@ from workbench.errors import BadParameter, WorkbenchError, WrongPlan, describe_u
 from workbench.experiments.comparison_plan import ComparisonPlan, Variant, Work
 from workbench.experiments.plan import Axis, Plan, Span
 from workbench.plain_values import read_value, show
+from workbench.processes.program import split_command
 from workbench.processes.runs import Run
 from workbench.workloads import REPLAY
 
@@ -42,7 +43,8 @@ Kind = TypeVar("Kind")
 _MAXIMUM_BYTES = 1 << 20
 _WORK = (
     "name", "workload", "parameters", "threads", "seed", "seconds", "operations", "tunables",
-    "schedule", "command", "inputs", "trace",
+    "schedule", "command", "inputs", "trace", "shell", "prepare", "folder", "timeout_s", "ignores_failure",
+    "figures",
 )  # fmt: skip
 
 
@@ -97,6 +99,9 @@ class _Comparison(WorkEntries):
     variants: tuple[Variant, ...] = ()
     looks: int = 1
     samples_latency: bool = False
+    warmup: int = 0
+    ends_on_failure: bool = False
+    compares_output: bool = False
 
 
 def read_sweep_plan(path: str | os.PathLike[str]) -> Plan:
@@ -133,6 +138,9 @@ def read_comparison_plan(path: str | os.PathLike[str]) -> ComparisonPlan:
         rounds=content.rounds,
         looks=content.looks,
         samples_latency=content.samples_latency,
+        warmup=content.warmup,
+        ends_on_failure=content.ends_on_failure,
+        compares_output=content.compares_output,
     )
 
 
@@ -198,6 +206,12 @@ def read_works(entries: WorkEntries, path: Path, seed: int | None = None) -> lis
             kept.pop("operations", None)
         if isinstance(table.get("inputs"), list):
             table["inputs"] = [str(path.parent / str(file)) for file in table["inputs"]]
+        shell = table.pop("shell", False)
+        for entry in ("command", "prepare"):
+            if isinstance(table.get(entry), str):
+                table[entry] = split_command(table[entry], shell=shell is True)
+        if isinstance(table.get("folder"), str):
+            table["folder"] = str((path.parent / table["folder"]).resolve())
         if isinstance(table.get("trace"), str) and Path(table["trace"]).suffix:
             table["trace"] = str(path.parent / table["trace"])
         try:

@@ -16,6 +16,8 @@ from workbench.processes.runs import Run
 
 #: The only status of a run that was measured; every other one is a failure with its reason.
 COMPLETED = "completed"
+#: Figures that every command has.
+ELAPSED, PAGE_FAULTS = "elapsed", "page faults"
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,10 @@ class Result:
     telemetry : mapping of str to float
         By name of the allocator's metrics, folded to one number: counters and what is derived as they
         were at the end, of gauges the highest sample; empty without a control block.
+    figures : mapping of str to float
+        What a command has, by name: elapsed time in s, page faults, and the figures that it tells.
     checksum : str
-        Checksum of the requests that the workload made, or of the last 16 KiB that a command wrote.
+        Checksum of the requests that the workload made, or of the last 16 MiB that a command wrote.
     sample_count : int
         Samples that the means are of.
     warmed_bytes : int
@@ -87,6 +91,7 @@ class Result:
     started_s: float = 0.0
     ended_s: float = 0.0
     telemetry: Mapping[str, float] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_measured(self) -> bool:
@@ -120,8 +125,8 @@ class Result:
         WrongResults
             If a column is missing or of another type.
         """
-        # Results of before there was telemetry are results, too.
-        for name in ROW_TYPES.keys() - row.keys() - {"telemetry"}:
+        # Results of before there was telemetry, or there were figures, are results, too.
+        for name in ROW_TYPES.keys() - row.keys() - {"telemetry", "figures"}:
             raise WrongResults(f"a result has no column '{name}'; it is of another version")
         content: dict[str, Any] = {}
         try:
@@ -139,7 +144,7 @@ class Result:
 # Column of the run; it keeps the name that it had when the first results were written.
 _RUN = "trial"
 # Columns of JSON, and their fields.
-_JSON = {_RUN: "run", "latency_ns": "latency_ns", "telemetry": "telemetry"}
+_JSON = {_RUN: "run", "latency_ns": "latency_ns", "telemetry": "telemetry", "figures": "figures"}
 
 
 def _list_types(kind: Any, prefix: str = "") -> dict[str, type]:

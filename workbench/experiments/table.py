@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.allocators import tunables_of
 from workbench.experiments.plan import PARAMETER
-from workbench.experiments.result import Result
+from workbench.experiments.result import ELAPSED, Result
 from workbench.processes.runs import Run
 from workbench.table import Table
 from workbench.units import format_rough, name_column
@@ -107,8 +107,12 @@ def _describe_settings(run: Run) -> dict[str, Any]:
 
 def _describe_result(result: Result) -> dict[str, Any]:
     # Telemetry would be most of the columns; `Result.telemetry` has it.
-    left_out = ("trial", "latency_ns", "telemetry")
+    left_out = ("trial", "latency_ns", "telemetry", "figures")
     row = {name: value for name, value in result.to_row().items() if name not in left_out}
     for name, value in result.latency_ns.items():
         row[name if name.endswith("_count") else f"{name}_ns"] = value
+    units = {figure.name: figure.unit for figure in result.run.figures}
+    for name, value in result.figures.items():
+        if name != ELAPSED:
+            row[name_column(name, units.get(name, ""))] = value
     return row

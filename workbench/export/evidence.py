@@ -18,7 +18,6 @@ from workbench.datasets import find_trace
 from workbench.display import Displayed
 from workbench.errors import BadParameter, DamagedEvidence, WorkbenchError, WrongResults, describe_unknown
 from workbench.experiments import (
-    MEASURES,
     Comparison,
     ComparisonPlan,
     Finding,
@@ -29,6 +28,7 @@ from workbench.experiments import (
     Variant,
     Work,
 )
+from workbench.experiments.comparison_plan import OPTIONS
 from workbench.plain_values import read_value
 from workbench.processes.machine import checksum_file, date_now
 from workbench.processes.runs import Run
@@ -216,9 +216,7 @@ class Evidence(Displayed):
         measured = [result for row in found.values() for result in row]
         allocator = get_allocator(chosen.allocator)
         first = next(result for result in measured if result.run.allocator == allocator.name)
-        kept = ComparisonPlan(
-            plan.works, (baseline, chosen), plan.rounds, plan.looks, plan.seed, plan.samples_latency
-        )
+        kept = replace(plan, variants=(baseline, chosen))
         return cls(
             version=VERSION,
             date=date_now(),
@@ -233,7 +231,7 @@ class Evidence(Displayed):
                 for finding in comparison.findings
                 if finding.variant == chosen.name and finding.ratio.pairs > 0
             ),
-            trials=tuple(_gather_series(found)),
+            trials=tuple(_gather_series(kept, found)),
             files=checksum_files(kept),
             machine=first.machine,
             workbench_version=first.software.workbench_version,
@@ -270,7 +268,8 @@ class Evidence(Displayed):
         try:
             works = tuple(Work(work["name"], Run.from_dict(work["trial"])) for work in plan["works"])
             variants = tuple(Variant(**one) for one in plan["variants"])
-            return ComparisonPlan(works, variants, *(plan[name] for name in _OF_PLANS))
+            options = {name: plan[name] for name in OPTIONS if name in plan}
+            return ComparisonPlan(works, variants, *(plan[name] for name in _OF_PLANS), **options)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedEvidence(f"evidence.plan cannot be understood: {error!r}") from None
         except WorkbenchError as error:
@@ -394,10 +393,10 @@ def _find_results(
     return found
 
 
-def _gather_series(found: Mapping[tuple[str, str, bool], list[Result]]) -> list[Series]:
+def _gather_series(plan: ComparisonPlan, found: Mapping[tuple[str, str, bool], list[Result]]) -> list[Series]:
     gathered = []
     for (work, variant, is_latency), row in sorted(found.items()):
-        measures = [measure for measure in MEASURES if measure.is_latency == is_latency]
+        measures = [measure for measure in plan.measures if measure.is_latency == is_latency]
         values = {
             measure.name: tuple(
                 finite_or_none(measure.read(result)) if result.is_measured else None for result in row

@@ -53,9 +53,9 @@ class Outcome(Displayed):
         in ns without "clock_overhead", the time that it takes to read the clock.
     latency_histograms : mapping of str to tuple of (float, int)
         By call: pairs of a bucket's upper end in ns and its count, ascending.
-    processor_s, mean_resident_bytes, sample_count, output_tail
-        For a command only: user and system time of it and of the children it waited for; mean memory; how
-        often that was sampled; the last of what it wrote.
+    processor_s, page_faults, mean_resident_bytes, sample_count, output_tail
+        For a command only: user and system time and page faults of it and of the children it waited for;
+        mean memory; how often that was sampled; the last of what it wrote.
     """
 
     status: str
@@ -73,6 +73,7 @@ class Outcome(Displayed):
     latency_ns: Mapping[str, float] = field(default_factory=dict)
     latency_histograms: Mapping[str, tuple[tuple[float, int], ...]] = field(default_factory=dict)
     processor_s: float = 0.0
+    page_faults: int = 0
     mean_resident_bytes: int = 0
     sample_count: int = 0
     output_tail: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -13,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from workbench.allocators import DEFAULT_ALLOCATOR, RUNNER, get_allocator
+from workbench.allocators import DEFAULT_ALLOCATOR, RUNNER, get_allocator, run_environment
 from workbench.control import ControlBlock, Value, explain_no_block
-from workbench.errors import NoProcess, WorkerFailed
+from workbench.errors import BadParameter, NoProcess, WorkerFailed
+from workbench.plain_values import show
 from workbench.processes.launcher import spawn
 from workbench.processes.memory import peak_resident_bytes, resident_bytes
 from workbench.processes.outcome import Outcome, name_signal
@@ -23,7 +25,7 @@ from workbench.processes.preload import check_preloadable, preload_environment
 
 _POLL_S = 0.01
 _BLOCK_TIMEOUT_S = 30.0
-_TAIL_BYTES = 16384
+_TAIL_BYTES = 16 << 20
 
 
 class Program:
@@ -165,13 +167,15 @@ class Program:
         process = self._process
         ended = threading.Event()
         ended_s = processor_s = 0.0
+        page_faults = 0
 
         def reap() -> None:
-            nonlocal ended_s, processor_s
+            nonlocal ended_s, processor_s, page_faults
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             # Not ru_maxrss: across fork and exec it keeps the peak of this process.
             ended_s, processor_s = time.monotonic(), usage.ru_utime + usage.ru_stime
+            page_faults = usage.ru_minflt + usage.ru_majflt
             ended.set()
 
         waiter = threading.Thread(target=reap, name=f"workbench-command-{process.pid}", daemon=True)
@@ -201,14 +205,33 @@ class Program:
         return Outcome(
             status,
             message,
+            exit_code=process.returncode if process.returncode >= 0 else None,
             operations=1,
             elapsed_s=ended_s - started_s,
             processor_s=processor_s,
+            page_faults=page_faults,
             mean_resident_bytes=sum(samples) // len(samples) if samples else 0,
             peak_resident_bytes=peak_bytes,
             sample_count=len(samples),
             output_tail=tail,
         )
+
+
+def split_command(text: str, *, shell: bool = False) -> tuple[str, ...]:
+    """Words of a command as a shell splits them; with `shell`, what has /bin/sh run it.
+
+    Raises
+    ------
+    BadParameter
+        If it is empty, or a quotation has no end.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise BadParameter(f"command {show(text)}: {str(error).lower()}") from None
+    if not words:
+        raise BadParameter("a command is empty; name a program")
+    return ("/bin/sh", "-c", text) if shell else tuple(words)
 
 
 def run_command(
@@ -247,6 +270,21 @@ def run_command(
     started_s = time.monotonic()
     with Program(command, environment, folder=folder) as program:
         return program._measure(started_s, timeout_s)
+
+
+def prepare_command(command: Sequence[str], folder: Path, timeout_s: float) -> None:
+    """Run what prepares a command, in this process's environment without settings of any allocator.
+
+    Raises
+    ------
+    WorkerFailed
+        If it does not come to a good end, with its last words.
+    """
+    started_s = time.monotonic()
+    with Program(command, run_environment(), folder=folder) as program:
+        outcome = program._measure(started_s, timeout_s)
+    if outcome.message:
+        raise WorkerFailed(f"{' '.join(command)}, which prepares: {outcome.message}")
 
 
 def quote_last_line(output: str) -> str:

@@ -15,6 +15,7 @@ from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, ha
 from workbench.control import Value
 from workbench.errors import BadParameter, OutOfRange, StartOnly, WorkbenchError
 from workbench.plain_values import canonical_json, read_value
+from workbench.processes.figures import Figure, check_figures
 from workbench.processes.machine import checksum_file
 from workbench.processes.preload import check_preloadable
 from workbench.workloads import MAXIMUM_THREADS, REPLAY, get_workload
@@ -27,6 +28,8 @@ MAXIMUM_SECONDS = 1e7
 # As native/workloads/schedule.h has it.
 MAXIMUM_VALUES = 4096
 _ID_CHARACTERS = 32
+# What only a command has, and the content has only if it is given; and what no command has.
+_OF_COMMANDS = ("prepare", "folder", "timeout_s", "ignores_failure", "figures")
 _OF_WORKLOADS = ("parameters", "threads", "seconds", "operations", "schedule", "samples_latency", "trace")
 
 
@@ -74,6 +77,16 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         A program to run to its end instead of a workload, in a folder with the `inputs`.
     inputs : tuple of Path
         Files the command reads by their name; they are known by their content.
+    prepare : tuple of str
+        A command that runs before it, under no allocator of ours, and is not measured.
+    folder : Path or None
+        Where the command runs; a new private folder by default.
+    timeout_s : float or None
+        After so long the command is killed; 900 s by default.
+    ignores_failure : bool
+        Whether the command is measured whatever its exit code.
+    figures : tuple of Figure
+        What else is measured: numbers in the command's output.
     round : int
         Number of the repeat: two rounds of one content are two runs.
     samples_latency : bool
@@ -97,6 +110,11 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     round: int = 0
     samples_latency: bool = False
     trace: str | None = None
+    prepare: tuple[str, ...] = ()
+    folder: Path | None = None
+    timeout_s: float | None = None
+    ignores_failure: bool = False
+    figures: tuple[Figure, ...] = ()
 
     @property
     def title(self) -> str:
@@ -128,7 +146,10 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         resolved = self.resolve()
         get_allocator(self.allocator)
         if self.command:
-            check_preloadable(self.command)
+            program, *words = self.command
+            if self.folder is not None and "/" in program:
+                program = str(self.folder / program)
+            check_preloadable((program, *words))
         return resolved
 
     def resolve(self) -> ResolvedRun:
@@ -158,7 +179,20 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     raise BadParameter(f"{self.workload} is a command, which has no {name}; leave it out")
             content["command"] = list(self.command)
             content["inputs"] = {path.name: checksum_file(path) for path in self.inputs}
+            if any(getattr(self, name) for name in _OF_COMMANDS):
+                plain = self.to_dict()
+                content |= {name: plain[name] for name in _OF_COMMANDS if name in plain}
+            if self.timeout_s is not None and not 0 < self.timeout_s <= MAXIMUM_SECONDS:
+                raise OutOfRange(
+                    f"timeout_s: {self.timeout_s:g} is not above 0 and at most {MAXIMUM_SECONDS:.0f}"
+                )
+            if self.folder is not None and not self.folder.is_dir():
+                raise BadParameter(f"folder: {self.folder} is no folder")
+            check_figures(self.figures)
         else:
+            for name in _OF_COMMANDS:
+                if getattr(self, name):
+                    raise BadParameter(f"{self.workload} is no command, so it has no {name}; leave it out")
             workload = get_workload(self.workload)
             parameters = workload.complete_parameters(self.parameters)
             plan = self._find_plan()
