@@ -127,7 +127,11 @@ def test_the_front_is_what_nothing_beats(points: list[tuple[float, float]]) -> N
         assert is_dominated(point, front, BOTH)  # at the least by itself
 
 
-@given(st.lists(st.tuples(st.floats(-0.3, 0.3), st.floats(-0.3, 0.3)), min_size=1, max_size=ROUNDS), POINTS)
+# In thousandths: with less between two values, rounding would decide.
+THOUSANDTHS = st.integers(-300, 300).map(lambda thousandths: thousandths / 1000)
+
+
+@given(st.lists(st.tuples(THOUSANDTHS, THOUSANDTHS), min_size=1, max_size=ROUNDS), POINTS)
 @settings(max_examples=200, deadline=None)
 def test_a_pareto_candidate_stops_when_its_good_corner_is_reached_by_another(
     logs: list[tuple[float, float]], front: list[tuple[float, float]]

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from workbench.commands.arguments import path_option
-from workbench.commands.output import Answer, answering
-from workbench.errors import BadParameter
+from workbench.commands.output import STATUS_WRONG_INPUT, Answer, answering
+from workbench.errors import BadParameter, WorkbenchError
 from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
 
 
@@ -92,6 +92,10 @@ def tune(
             status = STATUS_INTERRUPTED
     answer = study_report.answer_study(study, status)
     if export_path is not None and status == 0:
-        export_settings(study, export_path)
-        click.echo(f"wrote {export_path} with the winner's settings and their evidence", err=True)
+        try:
+            export_settings(study, export_path)
+            said = f"wrote {export_path} with the winner's settings and their evidence"
+        except WorkbenchError as error:  # what the study found is shown in any case
+            said, answer.status = f"workbench: {error}", STATUS_WRONG_INPUT
+        answer.notes = [*answer.notes, said]
     return answer
