@@ -39,7 +39,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     Parameters
     ----------
     settings : mapping of str to Value
-        By tunable name.
+        By tunable name; an action of the allocator has the value "do".
     at_operations : int or None
         Operations of all threads together; with one thread exactly then (`workbench.processes.schedule`).
     at_s : float or None
