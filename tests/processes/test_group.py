@@ -83,7 +83,7 @@ def test_a_set_reaches_a_parent_and_its_children_and_they_pass_it_on() -> None:
         assert group.pids() == sorted([server.pid, *workers])
         answers = group.set({"tls.grow_percent": "61 %"})
         assert {answer.info.pid for answer in answers} == {server.pid, *workers}
-        assert all(answer.generation and not answer.reason for answer in answers)
+        assert all(answer.value and not answer.reason for answer in answers)
         for pid in [server.pid, *workers, fork_worker(server)]:
             await_value(pid, "tls.grow_percent", 61)
 
@@ -134,7 +134,7 @@ def test_who_does_not_take_a_value_is_named_and_nothing_of_it_is_changed() -> No
         (answer,) = parse_group(f"parent:{server.pid}").set(
             {"tls.grow_percent": 61, "tls.shrink_percent": 90}
         )
-        assert answer.generation is None
+        assert answer.value is None
         assert "tls.shrink_percent" in answer.reason
         await_value(server.pid, "tls.grow_percent", 80)
         with pytest.raises(NoProcess, match="no process of it can be tuned"):

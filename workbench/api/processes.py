@@ -1,28 +1,46 @@
-"""Live processes: which there are, and their control blocks."""
+"""Live processes and groups of them: which there are, and their control blocks."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from workbench.control import BlockInfo, ControlBlock, find_blocks, find_path
 from workbench.display import Listing
-from workbench.errors import NoProcess
+from workbench.errors import NoProcess, WorkbenchError
 from workbench.table import Table
+
+if TYPE_CHECKING:
+    from workbench.processes.group import Group
 
 
 def list_processes() -> Listing[BlockInfo]:
-    """List the processes that can be tuned, one for each control block."""
+    """List the processes that can be tuned, one for each control block; children follow their parents."""
     # Loading the native parts gave this process an allocator too, which is gone before it can be tuned.
-    blocks = [info for info in find_blocks() if info.pid != os.getpid()]
-    names = ["pid", "where", "kind", "access", "build", "command"]
+    found = [info for info in find_blocks() if info.pid != os.getpid()]
+    lines = {info.pid: _find_line(info.pid, {info.pid for info in found}) for info in found}
+    blocks = sorted(found, key=lambda info: (lines[info.pid], info.kind))
+    columns: dict[str, Callable[[BlockInfo], object]] = {
+        name: attrgetter(name) for name in ("pid", "where", "kind", "access", "build")
+    }
+    columns["command"] = lambda info: "  " * (len(lines[info.pid]) - 1) + info.command
     if not any(info.where for info in blocks):  # else in containers, or in other namespaces of processes
-        names.remove("where")
-    columns = {name: attrgetter(name) for name in names}
+        del columns["where"]
     dropped = ("build", "access", "kind")
     return Listing(blocks, Table.of(blocks, columns, right=("pid",), shortened=("command",), dropped=dropped))
+
+
+def _find_line(pid: int, among: set[int]) -> list[int]:
+    """A process behind those of its ancestors that are among some, the oldest first."""
+    import psutil  # slow to import
+
+    ancestors: list[int] = []
+    with contextlib.suppress(psutil.Error):
+        ancestors = [one.pid for one in psutil.Process(pid).parents() if one.pid in among]
+    return [*reversed(ancestors), pid]
 
 
 def attach(pid: int, kind: str | None = None, *, names: Iterable[str] = ()) -> ControlBlock:
@@ -75,3 +93,26 @@ def find_process_blocks(pid: int, kind: str | None = None) -> list[BlockInfo]:
     with contextlib.suppress(*([NoProcess] if blocks else [])):
         allocator = find_path(pid, kind)
     return sorted(blocks, key=lambda info: (info.path != allocator, info.kind))
+
+
+def find_target_blocks(target: int | Group, kind: str | None = None) -> list[BlockInfo]:
+    """Find the live blocks of a process or group; the errors are those of `attach` and `Group.blocks`."""
+    return find_process_blocks(target, kind) if isinstance(target, int) else target.blocks(kind)
+
+
+@contextlib.contextmanager
+def open_blocks(
+    target: int | Group, kind: str | None = None, *, names: Iterable[str] = ()
+) -> Iterator[list[ControlBlock]]:
+    """Open the block that `attach` opens, or for a group those of all its processes."""
+    with contextlib.ExitStack() as stack:
+        if isinstance(target, int):
+            yield [stack.enter_context(attach(target, kind, names=names))]
+            return
+        blocks: list[ControlBlock] = []
+        for info in target.blocks(kind):
+            with contextlib.suppress(WorkbenchError):  # it may end meanwhile
+                blocks.append(stack.enter_context(ControlBlock.open(info.path)))
+        if not blocks:
+            raise NoProcess(f"group {target}: its processes have ended")
+        yield blocks

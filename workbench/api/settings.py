@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.allocators import Allocator, allocator_of
 from workbench.api.processes import attach
-from workbench.control import ControlBlock, Value
+from workbench.control import ControlBlock, Value, describe_counts
 from workbench.errors import BadParameter
 from workbench.export import (
     Provenance,
@@ -122,6 +123,29 @@ def describe_block(block: ControlBlock) -> tuple[Mapping[str, Value], Provenance
         process=f"{info.pid}, {info.command}",
     )
     return values, provenance, allocator
+
+
+def describe_blocks(
+    blocks: Sequence[ControlBlock], whose: str
+) -> tuple[Mapping[str, Value], Provenance, Allocator]:
+    """As `describe_block`, for processes whose requested values are the same; BadParameter if they differ."""
+    values, provenance, allocator = describe_block(blocks[0])
+    if len(blocks) == 1:
+        return values, provenance, allocator
+    texts: dict[str, Counter[str]] = defaultdict(Counter)
+    for block in blocks:
+        if allocator_of(block).name != allocator.name:
+            raise BadParameter(f"{whose}: its processes have several allocators; choose one with --kind")
+        for name, value in allocator.choose_given(block.requested().values).items():
+            texts[name][block.tunables[name].format_bare(value)] += 1
+    differing = {name: counts for name, counts in texts.items() if len(counts) > 1}
+    if differing:
+        told = "; ".join(f"{name} is {describe_counts(counts)}" for name, counts in differing.items())
+        raise BadParameter(
+            f"{whose}: its {len(blocks)} processes differ: {told}; "
+            f"`workbench set {whose} NAME=VALUE` makes them alike"
+        )
+    return values, {**provenance, "process": f"{whose}, {len(blocks)} processes"}, allocator
 
 
 def _read_work(path: Path) -> Mapping[str, Value]:

@@ -6,9 +6,10 @@ import time
 
 import click
 
-from workbench.api.processes import attach
-from workbench.commands.arguments import kind_option, pid_argument
+from workbench.api.processes import open_blocks
+from workbench.commands.arguments import kind_option
 from workbench.commands.output import Answer, answering, pick
+from workbench.commands.targets import Target, answer_each, target_argument
 from workbench.control import ControlBlock, Event
 from workbench.errors import NoProcess
 from workbench.units import format_rough
@@ -18,24 +19,27 @@ _LOOK_S = 0.02
 
 
 @click.command("do")
-@pid_argument
+@target_argument
 @click.argument("name", metavar="[NAME]", required=False)
 @kind_option
 @answering
-def do_action(pid: int, name: str | None, kind: str | None) -> Answer:
-    """Have a running process do something, such as give memory back; without NAME, list what it can do."""
-    with attach(pid, kind) as block:
-        if name is None:
-            actions = [pick(action, "name help") for action in block.actions.values()]
-            lines = [f"{action['name']}: {action['help']}" for action in actions]
-            return Answer(actions, *(lines or [f"{block.info.kind} has no actions"]))
-        event = _act(block, name)
+def do_action(target: Target, name: str | None, kind: str | None) -> Answer:
+    """Have a process or group do something, such as give memory back; without NAME, list what it can do."""
+    if name is not None:
+        return answer_each(target, kind, lambda block: _describe(_act(block, name)))
+    with open_blocks(target, kind) as blocks:
+        known = {action.name: action for block in blocks for action in block.actions.values()}
+        kinds = ", ".join({block.info.kind for block in blocks})
+    actions = [pick(action, "name help") for action in known.values()]
+    lines = [f"{action['name']}: {action['help']}" for action in actions]
+    return Answer(actions, *(lines or [f"{kinds} has no actions"]))
+
+
+def _describe(event: Event) -> tuple[dict[str, object], list[str]]:
     unit = event.kind_info.unit
     before, after = format_rough(event.old_value, unit), format_rough(event.new_value, unit)
-    return Answer(
-        {"pid": pid, "action": name, "before": event.old_value, "after": event.new_value, "unit": unit},
-        f"{name}: {before} -> {after} resident",
-    )
+    report = {"action": event.item, "before": event.old_value, "after": event.new_value, "unit": unit}
+    return report, [f"{event.item}: {before} -> {after} resident"]
 
 
 def _act(block: ControlBlock, name: str) -> Event:

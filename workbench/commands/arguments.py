@@ -14,7 +14,7 @@ import click
 from click.decorators import FC
 
 from workbench.allocators import DEFAULT_ALLOCATOR, Allocator
-from workbench.commands.completion import complete_allocator, complete_pid, complete_tunable
+from workbench.commands.completion import complete_allocator, complete_tunable
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, describe_unknown
 
@@ -24,9 +24,6 @@ def path_option(*names: str, help: str, metavar: str = "FILE") -> Callable[[FC],
     return click.option(*names, metavar=metavar, type=click.Path(path_type=Path), help=help)
 
 
-optional_pid_argument = click.argument(
-    "pid", metavar="[PID]", type=click.IntRange(min=1), required=False, shell_complete=complete_pid
-)
 allocator_option = click.option(
     "--allocator",
     "allocator_name",
@@ -36,7 +33,6 @@ allocator_option = click.option(
     shell_complete=complete_allocator,
     help="See `workbench allocators`.",
 )
-pid_argument = click.argument("pid", metavar="PID", type=click.IntRange(min=1), shell_complete=complete_pid)
 kind_option = click.option(
     "--kind",
     metavar="KIND",

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 
 import click
 
 from workbench.allocators import get_allocator
-from workbench.api.processes import attach, find_process_blocks, list_processes
+from workbench.api.processes import find_target_blocks, list_processes, open_blocks
 from workbench.commands.arguments import (
     allocator_option,
     kind_option,
-    optional_pid_argument,
     parse_assignments,
-    pid_argument,
     split_assignments,
 )
 from workbench.commands.completion import complete_tunable
 from workbench.commands.output import Answer, answering, pick
+from workbench.commands.targets import (
+    Target,
+    answer_each,
+    describe_foreign,
+    name_target,
+    optional_target_argument,
+    target_argument,
+)
+from workbench.control import ControlBlock, Reading, merge_readings, tabulate_readings, tabulate_tunables
 
 _TUNABLE = "name group unit type choices scale effect minimum maximum default environment help"
 
@@ -31,54 +37,68 @@ def ps() -> Answer:
 
 
 @click.command()
-@optional_pid_argument
+@optional_target_argument
 @kind_option
 @allocator_option
 @answering
-def tunables(pid: int | None, kind: str | None, allocator_name: str) -> Answer:
-    """List the tunables of a process; without PID, the tunables and defaults of the allocator itself."""
-    own = contextlib.nullcontext(get_allocator(allocator_name).block) if pid is None else attach(pid, kind)
-    with own as block:
-        known, info, table = block.tunables, block.info, block.to_table()
-        requested, effective, adoption = block.requested(), block.effective(), block.adoption()
-    entries = {name: pick(tunable, _TUNABLE) for name, tunable in known.items()}
-    if pid is None:
+def tunables(target: Target | None, kind: str | None, allocator_name: str) -> Answer:
+    """List the tunables of a process or group; without one, those and the defaults of the allocator."""
+    if target is None:
+        block = get_allocator(allocator_name).block
+        table = tabulate_tunables([block])
         value = table.columns.index("value")
         rows = [(*row[:value], *row[value + 1 :]) for row in table.rows]
         columns = [name for name in table.columns if name != "value"]
-        table = dataclasses.replace(table, columns=columns, rows=rows, caption="", notes=())
-        return Answer({"build": info.build, "tunables": list(entries.values())}, table)
-    for name, entry in entries.items():
-        entry |= {"requested": requested.values[name], "effective": effective.values[name]}
+        entries = [pick(tunable, _TUNABLE) for tunable in block.tunables.values()]
+        table = dataclasses.replace(table, columns=columns, rows=rows)
+        return Answer({"build": block.info.build, "tunables": entries}, table)
+    with open_blocks(target, kind) as blocks:
+        if isinstance(target, int):
+            return Answer(_report_tunables(blocks[0]), blocks[0].to_table())
+        caption = f"{target}: {len(blocks)} processes"
+        table = dataclasses.replace(tabulate_tunables(blocks), caption=caption)
+        report = name_target(target) | {"processes": [_report_tunables(block) for block in blocks]}
+        return Answer(report, table, notes=describe_foreign(target))
+
+
+def _report_tunables(block: ControlBlock) -> dict[str, object]:
+    info, requested, effective, adoption = block.info, block.requested(), block.effective(), block.adoption()
+    entries = [
+        pick(tunable, _TUNABLE) | {"requested": requested.values[name], "effective": effective.values[name]}
+        for name, tunable in block.tunables.items()
+    ]
     facts = pick(info, "pid kind") | {"generation": requested.generation}
     facts |= {"effective_generation": effective.generation} | pick(adoption, "threads adopted")
-    return Answer(facts | {"build": info.build, "tunables": list(entries.values())}, table)
+    return facts | {"build": info.build, "tunables": entries}
 
 
 @click.command("set")
-@pid_argument
+@target_argument
 @click.argument(
     "assignments", metavar="NAME=VALUE...", nargs=-1, required=True, shell_complete=complete_tunable
 )
 @kind_option
 @answering
-def set_tunables(pid: int, assignments: tuple[str, ...], kind: str | None) -> Answer:
-    """Change tunables of a running process. If one value is refused, none is changed."""
-    with attach(pid, kind, names=split_assignments(assignments)) as block:
+def set_tunables(target: Target, assignments: tuple[str, ...], kind: str | None) -> Answer:
+    """Change tunables of a process or group. If a process refuses one value, it keeps all it had."""
+
+    def change(block: ControlBlock) -> tuple[dict[str, object], list[str]]:
         known, before = block.tunables, block.requested().values
         values = parse_assignments(assignments, known)
-        generation = block.set(values)
-    effects = {name: known[name].effect for name in values}
-    lines = [
-        f"{name}: {known[name].format(before[name])} -> {known[name].format(value)}"
-        + ("" if effects[name] == "live" else f" ({effects[name]})")
-        for name, value in values.items()
-    ]
-    return Answer({"pid": pid, "generation": generation, "values": values, "effect": effects}, *lines)
+        generation = block.set(values) if isinstance(target, int) else target.set_one(block, values)
+        effects = {name: known[name].effect for name in values}
+        lines = [
+            f"{name}: {known[name].format(before[name])} -> {known[name].format(value)}"
+            + ("" if effects[name] == "live" else f" ({effects[name]})")
+            for name, value in values.items()
+        ]
+        return {"generation": generation, "values": values, "effect": effects}, lines
+
+    return answer_each(target, kind, change, names=split_assignments(assignments))
 
 
 @click.command()
-@pid_argument
+@target_argument
 @kind_option
 @click.option(
     "--format",
@@ -88,21 +108,26 @@ def set_tunables(pid: int, assignments: tuple[str, ...], kind: str | None) -> An
     help="openmetrics: also the settings and what the system tells of the process, for Prometheus.",
 )
 @answering
-def metrics(pid: int, kind: str | None, text_format: str) -> Answer:
-    """Print every metric of a process once."""
+def metrics(target: Target, kind: str | None, text_format: str) -> Answer:
+    """Print every metric of a process or group once; those of a group are summed, or a spread."""
+    notes = describe_foreign(target)
     if text_format == "openmetrics":
         from prometheus_client.openmetrics.exposition import generate_latest
 
         from workbench.api.openmetrics import make_registry
 
-        infos = find_process_blocks(pid, kind)
+        infos = find_target_blocks(target, kind)
         text: bytes = generate_latest(make_registry(lambda: infos))  # type: ignore[no-untyped-call]
-        return Answer(text.decode(), text.decode().rstrip())
-    with attach(pid, kind) as block:
-        snapshot, info = block.snapshot(), block.info
-    entries = [
-        pick(reading.metric, "name group unit kind axes help")
-        | {"value": reading.value, "by_group": reading.groups}
-        for reading in snapshot.readings()
-    ]
-    return Answer(pick(info, "pid kind build") | {"metrics": entries}, snapshot.to_table())
+        return Answer(text.decode(), text.decode().rstrip(), notes=notes)
+    with open_blocks(target, kind) as blocks:
+        readings = merge_readings([block.snapshot().readings() for block in blocks])
+        facts = [pick(block.info, "pid kind build") for block in blocks]
+    whose = facts[0] if isinstance(target, int) else name_target(target) | {"processes": facts}
+    report = whose | {"metrics": [_report_reading(reading) for reading in readings]}
+    return Answer(report, tabulate_readings(readings), notes=notes)
+
+
+def _report_reading(reading: Reading) -> dict[str, object]:
+    report = pick(reading.metric, "name group unit kind axes help")
+    report |= {"value": reading.value, "by_group": reading.groups}
+    return report if reading.lowest is None else report | {"lowest": reading.lowest}

@@ -83,13 +83,14 @@ def complete_allocator(_: click.Context) -> Iterable[tuple[str, str]]:
 def complete_tunable(ctx: click.Context) -> Iterable[tuple[str, str]]:
     """NAME= of the tunables: of the process or the allocator that the command line names."""
     from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
-    from workbench.control import ControlBlock, find_blocks
+    from workbench.api.processes import find_target_blocks
+    from workbench.control import ControlBlock
 
-    pid = ctx.params.get("pid")
-    paths = [] if pid is None else [info.path for info in find_blocks(pid=pid)]
+    target = ctx.params.get("target")
+    paths = [] if target is None else [info.path for info in find_target_blocks(target)]
     allocator = ctx.params.get("allocator_name") or DEFAULT_ALLOCATOR
     blocks = [ControlBlock.open(path) for path in paths] or [get_allocator(allocator).block]
-    return [(f"{one.name}=", one.help) for block in blocks for one in block.tunables.values()]
+    return {f"{one.name}=": one.help for block in blocks for one in block.tunables.values()}.items()
 
 
 @_completer

@@ -25,6 +25,7 @@ from workbench.control import explain_no_block
 from workbench.errors import BadParameter
 from workbench.inherited import was_ignoring_children
 from workbench.processes import check_preloadable, preload_environment
+from workbench.processes.group import GROUP_VARIABLE, group_path
 
 _PYTHONMALLOC = "PYTHONMALLOC"
 
@@ -43,6 +44,11 @@ _PYTHONMALLOC = "PYTHONMALLOC"
     "--agent=on-demand, also with --allocator: the agent makes neither block nor thread until "
     "`workbench inject` asks it to.",
 )
+@click.option(
+    "--group",
+    metavar="NAME",
+    help="Start it in a named group: `workbench set group:NAME` reaches it, and what starts there later.",
+)
 @keep_pythonmalloc_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the command and its environment as JSON on standard error."
@@ -53,6 +59,7 @@ def execute(
     assignments: tuple[str, ...],
     settings_path: Path | None,
     agent: str | None,
+    group: str | None,
     keep_pythonmalloc: bool,
     as_json: bool,
     command: tuple[str, ...],
@@ -84,6 +91,8 @@ def execute(
             environment.setdefault(_PYTHONMALLOC, "malloc")
     if agent is not None:
         environment["HAKMEM_AGENT"] = agent
+    if group is not None:
+        environment[GROUP_VARIABLE] = str(group_path(group))
     problem = _find_problem() if agent != "on-demand" and (allocator is None or allocator.kind) else ""
     if problem:
         click.echo(f"workbench: {command[0]} runs without a control block: {problem}", err=True)

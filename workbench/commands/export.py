@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from workbench.api.processes import attach
-from workbench.api.settings import describe_block
-from workbench.commands.arguments import kind_option, optional_pid_argument, path_option
+from workbench.api.processes import open_blocks
+from workbench.api.settings import describe_blocks
+from workbench.commands.arguments import kind_option, path_option
 from workbench.commands.output import Answer, answering
+from workbench.commands.targets import Target, optional_target_argument
 from workbench.errors import BadParameter
 from workbench.export import FORMATS, read_defaults, render_defaults, write_defaults
 from workbench.interrupt import ending_at_once
@@ -18,7 +19,7 @@ _FORMAT_HELP = "; ".join(f"{form.name}: {form.help}" for form in FORMATS.values(
 
 
 @click.command()
-@optional_pid_argument
+@optional_target_argument
 @path_option("--settings", "settings_path", help="Convert this file instead of reading a process.")
 @click.option(
     "--format", "format_name", type=click.Choice(list(FORMATS)), required=True, help=_FORMAT_HELP + "."
@@ -27,11 +28,17 @@ _FORMAT_HELP = "; ".join(f"{form.name}: {form.help}" for form in FORMATS.values(
 @kind_option
 @answering
 def export(
-    pid: int | None, settings_path: Path | None, format_name: str, output: Path | None, kind: str | None
+    target: Target | None,
+    settings_path: Path | None,
+    format_name: str,
+    output: Path | None,
+    kind: str | None,
 ) -> Answer:
-    """Write the tunables of a running process or of an exported file to a file, with their origin."""
-    if (pid is None) == (settings_path is None):
-        raise BadParameter("export needs either a PID or --settings FILE; `workbench ps` lists the processes")
+    """Write the tunables of a process, a group or an exported file to a file, with their origin."""
+    if (target is None) == (settings_path is None):
+        raise BadParameter(
+            "export needs either a PID or group, or --settings FILE; `workbench ps` lists the processes"
+        )
     evidence = None
     if settings_path is not None:
         # What evidence rests on is slow to import, and the settings of a process have none.
@@ -41,9 +48,9 @@ def export(
         defaults = read_defaults(settings_path)
         values, provenance, allocator = defaults.values, defaults.provenance, defaults.allocator
         evidence = read_evidence(settings_path)
-    elif pid is not None:
-        with attach(pid, kind) as block:
-            values, provenance, allocator = describe_block(block)
+    elif target is not None:
+        with open_blocks(target, kind) as blocks:
+            values, provenance, allocator = describe_blocks(blocks, str(target))
     text = render_defaults(format_name, values, provenance, allocator, evidence)
     if output is not None:
         write_defaults(output, format_name, values, provenance, allocator=allocator, evidence=evidence)

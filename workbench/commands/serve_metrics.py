@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from pathlib import Path
 
 import click
 
+from workbench.api.processes import find_target_blocks
 from workbench.commands.arguments import path_option, probe_option
 from workbench.commands.output import Answer, json_option
-from workbench.control import find_blocks
-from workbench.errors import BadParameter
+from workbench.commands.targets import Target, targets_argument
+from workbench.control import BlockInfo, find_blocks
+from workbench.errors import BadParameter, WorkbenchError
 
 
 @click.command("serve-metrics")
+@targets_argument
 @click.option(
     "--port", default=9709, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
 )
@@ -28,9 +32,17 @@ from workbench.errors import BadParameter
 @path_option("--dashboard", "dashboard_path", help="Write the dashboard for Grafana to this file, and end.")
 @json_option
 def serve_metrics(
-    port: int, address: str, probes: tuple[str, ...], dashboard_path: Path | None, as_json: bool
+    targets: tuple[Target, ...],
+    port: int,
+    address: str,
+    probes: tuple[str, ...],
+    dashboard_path: Path | None,
+    as_json: bool,
 ) -> None:
-    """Serve metrics and settings of all processes that can be tuned, in Prometheus's format, until Ctrl-C."""
+    """Serve metrics and settings in Prometheus's format, until Ctrl-C.
+
+    Those of the processes and groups that are named; without any, of all that can be tuned.
+    """
     if dashboard_path is not None:
         from workbench.api.dashboard import make_dashboard
 
@@ -43,9 +55,20 @@ def serve_metrics(
     from workbench.api.openmetrics import make_registry
     from workbench.probes import ProbeReader, parse_probe
 
+    def find() -> list[BlockInfo]:
+        if not targets:
+            return find_blocks()
+        found: dict[Path, BlockInfo] = {}
+        for target in targets:
+            with contextlib.suppress(WorkbenchError):  # none of it runs now
+                found |= {info.path: info for info in find_target_blocks(target)}
+        return list(found.values())
+
+    for target in targets:
+        find_target_blocks(target)  # says what is wrong with it
     with ProbeReader(map(parse_probe, probes)) as reader:
         try:
-            server, _ = start_http_server(port, address, make_registry(find_blocks, reader))
+            server, _ = start_http_server(port, address, make_registry(find, reader))
         except OSError as error:
             raise BadParameter(
                 f"{address}, port {port}: {error.strerror}; choose another with --port"

@@ -1,4 +1,4 @@
-"""watch: the metrics of a running process, live in the terminal or as lines of JSON."""
+"""watch: the metrics of a running process or group, live in the terminal or as lines of JSON."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ import itertools
 import os
 import select
 import sys
+import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from workbench.api.processes import find_process_blocks
-from workbench.commands.arguments import FiniteRange, kind_option, pid_argument
+from workbench.api.processes import find_target_blocks
+from workbench.commands.arguments import FiniteRange, kind_option, probe_option
 from workbench.commands.output import json_option, pick, print_json
-from workbench.control import Adoption, ControlBlock, Event, Reading, Snapshot
+from workbench.commands.targets import Target, describe_foreign, name_target, target_argument
+from workbench.control import Adoption, BlockInfo, ControlBlock, Event, Reading, Snapshot, merge_readings
+from workbench.errors import WorkbenchError
+from workbench.probes import ProbeReader, ProbeValue, parse_probe, process_probes
 from workbench.table import Table, lay_out, shorten
 from workbench.units import format_rough
 
@@ -29,41 +34,82 @@ _EVENTS_SHOWN = 8
 # A busy process writes more than anybody reads; all are counted.
 _EVENTS_TOLD = 100
 _EVENT = "time_s thread operation kind item old_value new_value cause"
+_FIRST_PROBES_S = 1.0
 
 
 @dataclass(frozen=True)
 class BlockSample:
-    """What one block of the process showed at one moment; its events are those since the sample before."""
+    """What blocks of a kind showed at one moment; their events are those since the sample before."""
 
     kind: str
-    snapshot: Snapshot
+    time_s: float
     readings: list[Reading]
     adoption: Adoption
     events: list[Event]
     event_counts: Counter[str]
 
 
-def _follow(block: ControlBlock) -> Iterator[BlockSample]:
+@dataclass(frozen=True)
+class Sample:
+    """What a process or group showed at one moment; `began` and `ended` are since the sample before."""
+
+    infos: list[BlockInfo]
+    began: list[int]
+    ended: list[int]
+    blocks: list[BlockSample]
+    probes: Mapping[str, ProbeValue]
+
+    @property
+    def time_s(self) -> float:
+        """When it was taken."""
+        return self.blocks[0].time_s
+
+    def describe_changes(self) -> list[str]:
+        """Which processes came and went."""
+        changes = {"began": self.began, "ended": self.ended}
+        return [f"{what}: {', '.join(map(str, pids))}" for what, pids in changes.items() if pids]
+
+
+def _follow(path: Path) -> Iterator[BlockSample]:
     """Sample a block again and again; the first time with a few events from before, and without counts."""
     before: Snapshot | None = None
     cursor = 0
-    while True:
-        batch = block.events(cursor)
-        cursor = batch.cursor
-        counts: Counter[str] = Counter()
-        if before is not None:
-            counts.update(batch.counts())
-            counts.update({"lost": batch.lost} if batch.lost else {})
-        told = _EVENTS_SHOWN if before is None else _EVENTS_TOLD
-        events = list(dataclasses.replace(batch, records=batch.records[-told:]))
-        snapshot = block.snapshot()
-        readings = snapshot.readings(before)
-        yield BlockSample(block.info.kind, snapshot, readings, block.adoption(), events, counts)
-        before = snapshot
+    with ControlBlock.open(path) as block:
+        while True:
+            batch = block.events(cursor)
+            cursor = batch.cursor
+            counts: Counter[str] = Counter()
+            if before is not None:
+                counts.update(batch.counts())
+                counts.update({"lost": batch.lost} if batch.lost else {})
+            told = _EVENTS_SHOWN if before is None else _EVENTS_TOLD
+            events = list(dataclasses.replace(batch, records=batch.records[-told:]))
+            snapshot = block.snapshot()
+            readings = snapshot.readings(before)
+            yield BlockSample(block.info.kind, snapshot.time_s, readings, block.adoption(), events, counts)
+            before = snapshot
+
+
+def _merge(parts: list[BlockSample]) -> BlockSample:
+    """Make one sample of those of several blocks."""
+    adoptions = [part.adoption for part in parts]
+    events = sorted((event for part in parts for event in part.events), key=lambda event: event.time_s)
+    return BlockSample(
+        parts[0].kind,
+        parts[-1].time_s,
+        merge_readings([part.readings for part in parts]),
+        Adoption(
+            max(one.generation for one in adoptions),
+            sum(one.threads for one in adoptions),
+            sum(one.adopted for one in adoptions),
+        ),
+        events[-_EVENTS_TOLD:],
+        sum((part.event_counts for part in parts), Counter()),
+    )
 
 
 @click.command()
-@pid_argument
+@target_argument
 @kind_option
 @click.option(
     "--interval",
@@ -75,84 +121,151 @@ def _follow(block: ControlBlock) -> Iterator[BlockSample]:
     help="Time between two samples.",
 )
 @click.option("--count", metavar="N", type=click.IntRange(min=1), help="Stop after this many samples.")
-@click.option("--all", "show_all", is_flag=True, help="Show every metric, not only those that have a chart.")
+@click.option(
+    "--all",
+    "show_all",
+    is_flag=True,
+    help="Show every metric, not only those that have a chart, and what the system tells of the process.",
+)
+@probe_option
 @json_option
 def watch(
-    pid: int, kind: str | None, interval_s: float, count: int | None, show_all: bool, as_json: bool
+    target: Target,
+    kind: str | None,
+    interval_s: float,
+    count: int | None,
+    show_all: bool,
+    probes: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Show the metrics and latest events of a process, live, until it ends or Ctrl-C.
+    """Show the metrics and latest events of a process or group, live, until it ends or Ctrl-C.
 
-    With --json, each sample is one line: `events` holds the latest since the sample before, `event_counts`
-    counts all of them.
+    Those of a group are summed, or a spread; its processes may come and go. With --json, each sample is one
+    line: `events` holds the latest since the sample before, `event_counts` counts all of them.
     """
-    with contextlib.ExitStack() as stack:
-        infos = find_process_blocks(pid, kind)
-        blocks = [stack.enter_context(ControlBlock.open(info.path)) for info in infos]
-        title = (str(pid), infos[0].command)
-        samples = _sample(pid, blocks, interval_s, count)
+    infos = find_target_blocks(target, kind)
+    for line in describe_foreign(target):
+        click.echo(line, err=True)
+    pids = {info.pid for info in infos}
+    built_in = process_probes(lambda: sorted(pids)).values() if show_all else ()
+    with ProbeReader([*built_in, *map(parse_probe, probes)]) as reader:
+        reader.await_first(_FIRST_PROBES_S)
+        samples = _sample(target, kind, pids, reader, interval_s, count)
         try:
             if as_json:
                 for sample in samples:
-                    _print_json(pid, sample)
+                    _print_json(target, sample)
             elif sys.stdout.isatty():
-                _show_live(title, samples, show_all)
+                _show_live(target, samples, show_all)
             else:
                 for sample in samples:
                     click.echo(_format_line(sample, show_all))
         except KeyboardInterrupt:
             return
     if not as_json and sys.stdout.isatty() and count is None:
-        click.echo(f"process {pid} ended")
+        whose = f"process {target}" if isinstance(target, int) else f"group {target}"
+        click.echo(f"{whose} ended")
 
 
 def _sample(
-    pid: int, blocks: list[ControlBlock], interval_s: float, count: int | None
-) -> Iterator[list[BlockSample]]:
-    """Sample all blocks until the process ends or there are `count`."""
-    samples = zip(*map(_follow, blocks), strict=True)
+    target: Target,
+    kind: str | None,
+    pids: set[int],
+    reader: ProbeReader,
+    interval_s: float,
+    count: int | None,
+) -> Iterator[Sample]:
+    """Sample until no process is left or there are `count`; `pids` become those of the latest sample."""
+    followers: dict[Path, Iterator[BlockSample]] = {}
+    for taken in itertools.count(1):
+        infos: list[BlockInfo] = []
+        with contextlib.suppress(WorkbenchError):
+            infos = find_target_blocks(target, kind)
+        followers = {info.path: followers.get(info.path) or _follow(info.path) for info in infos}
+        parts: dict[str, list[BlockSample]] = {}
+        for info in list(infos):
+            try:
+                parts.setdefault(info.kind, []).append(next(followers[info.path]))
+            except (WorkbenchError, StopIteration):
+                if isinstance(target, int):
+                    raise
+                infos.remove(info)  # it ended meanwhile
+        before, now = set(pids), {info.pid for info in infos}
+        if not infos:
+            return
+        pids.clear()
+        pids.update(now)
+        blocks = [_merge(alike) for alike in parts.values() if alike]
+        yield Sample(infos, sorted(now - before), sorted(before - now), blocks, reader.latest())
+        if taken == count:
+            return
+        _wait(now, interval_s)
+
+
+def _wait(pids: Iterable[int], most_s: float) -> None:
+    """Wait until all processes have ended, but not longer."""
+    end_s = time.monotonic() + most_s
+    poll = select.poll()
+    running = set(pids)
     with contextlib.ExitStack() as stack:
-        ends = []
-        with contextlib.suppress(OSError):  # where the kernel cannot tell that a process ends
-            ends.append(os.pidfd_open(pid))
-            stack.callback(os.close, ends[0])
-        for taken in itertools.count(1):
-            if not all(block.alive() for block in blocks):
-                return
-            yield list(next(samples))
-            if taken == count:
-                return
-            select.select(ends, [], [], interval_s)
+        for pid in pids:
+            with contextlib.suppress(OSError):  # where the kernel cannot tell that a process ends
+                descriptor = os.pidfd_open(pid)
+                stack.callback(os.close, descriptor)
+                poll.register(descriptor, select.POLLIN)
+                running = running - {pid} | {descriptor}
+        while running and (left_s := end_s - time.monotonic()) > 0:
+            for descriptor, _ in poll.poll(left_s * 1000):
+                poll.unregister(descriptor)
+                running.discard(descriptor)
 
 
-def _print_json(pid: int, sample: list[BlockSample]) -> None:
+def _print_json(target: Target, sample: Sample) -> None:
     blocks = {
         part.kind: {
             **pick(part.adoption, "generation threads adopted"),
             "metrics": {
                 reading.metric.name: {"value": reading.value, "rate_per_s": reading.rate}
                 | ({"by_group": reading.groups} if reading.groups else {})
+                | ({"lowest": reading.lowest} if reading.lowest is not None else {})
                 for reading in part.readings
             },
             "events": [pick(event, _EVENT) for event in part.events],
             "event_counts": part.event_counts,
         }
-        for part in sample
+        for part in sample.blocks
     }
-    print_json({"pid": pid, "time_s": sample[0].snapshot.time_s, "blocks": blocks})
+    report = name_target(target) | {"time_s": sample.time_s, "blocks": blocks}
+    if not isinstance(target, int):
+        report |= {"pids": sorted({info.pid for info in sample.infos})} | pick(sample, "began ended")
+    if sample.probes:
+        report["probes"] = {
+            name: {
+                "unit": one.probe.metric.unit,
+                "value": one.value,
+                "rate_per_s": one.rate,
+                "reason": one.reason,
+            }
+            for name, one in sample.probes.items()
+        }
+    print_json(report)
     sys.stdout.flush()
 
 
-def _show_live(title: tuple[str, str], samples: Iterator[list[BlockSample]], show_all: bool) -> None:
+def _show_live(target: Target, samples: Iterator[Sample], show_all: bool) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     started_s: float | None = None
-    latest: deque[Event] = deque(maxlen=_EVENTS_SHOWN)
+    latest: deque[tuple[float, str]] = deque(maxlen=_EVENTS_SHOWN)
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         for sample in samples:
-            now_s = sample[0].snapshot.time_s
+            now_s = sample.time_s
             started_s = now_s if started_s is None else started_s
-            latest.extend(event for part in sample for event in part.events)
+            latest.extend((event.time_s, str(event)) for part in sample.blocks for event in part.events)
+            latest.extend((now_s, text) for text in sample.describe_changes())
             width, height = console.size
-            head = f"{title[0]}  {now_s - started_s:.1f} s  (Ctrl-C ends)  {title[1]}"
+            pids = {info.pid for info in sample.infos}
+            what = sample.infos[0].command if isinstance(target, int) else f"{len(pids)} processes"
+            head = f"{target}  {now_s - started_s:.1f} s  (Ctrl-C ends)  {what}"
             lines = [Text(shorten(head, width), style="bold"), *_draw_metrics(sample, width, show_all)]
             lines = fit_height(lines, _draw_events(latest, now_s, width), height)
             live.update(Text("\n", no_wrap=True).join(lines), refresh=True)
@@ -168,33 +281,54 @@ def fit_height(metrics: list[Text], events: list[Text], height: int) -> list[Tex
     return [*lines[: max(1, room - 1)], Text(f"(a higher terminal shows {hidden} more lines)", style="dim")]
 
 
-def _draw_events(latest: Iterable[Event], now_s: float, width: int) -> list[Text]:
+def _draw_events(latest: Iterable[tuple[float, str]], now_s: float, width: int) -> list[Text]:
     lines = []
-    for event in reversed(list(latest)):
-        age = format_rough(max(0.0, now_s - event.time_s), "s")
-        lines.append(Text(shorten(f"{age:>8} ago  {event}", width)))
+    for time_s, text in reversed(list(latest)):
+        age = format_rough(max(0.0, now_s - time_s), "s")
+        lines.append(Text(shorten(f"{age:>8} ago  {text}", width)))
     return [Text("latest events", style="italic"), *lines] if lines else [Text("no events yet")]
 
 
-def _draw_metrics(sample: list[BlockSample], width: int, show_all: bool) -> list[Text]:
+def _draw_metrics(sample: Sample, width: int, show_all: bool) -> list[Text]:
     lines: list[Text] = []
-    for part in sample:
+    for part in sample.blocks:
         adoption = part.adoption
         status = f"{part.kind}: generation {adoption.generation}"
         if adoption.threads:
             status += f", adopted by {adoption.adopted} of {adoption.threads} threads"
         lines.append(Text(shorten(status, width), style="italic"))
-        layout = lay_out(_tabulate(_choose(part.readings, show_all)), width)
-        lines += [Text(line) for line in layout.lines]
-        if not layout.is_stacked:
-            lines[-len(layout.lines)].stylize("bold")
+        lines += _draw_table(_tabulate(_choose(part.readings, show_all)), width)
+    return lines + (_draw_table(_tabulate_probes(sample.probes.values()), width) if sample.probes else [])
+
+
+def _draw_table(table: Table, width: int) -> list[Text]:
+    layout = lay_out(table, width)
+    lines = [Text(line) for line in layout.lines]
+    if not layout.is_stacked:
+        lines[0].stylize("bold")
     return lines
+
+
+def _tabulate_probes(values: Iterable[ProbeValue]) -> Table:
+    columns: dict[str, Callable[[ProbeValue], str]] = {
+        "probe": lambda one: one.probe.name,
+        "value": lambda one: "" if one.reason else format_rough(one.value, one.probe.metric.unit),
+        "per second": lambda one: "" if one.rate is None else format_rough(one.rate, one.shown_unit),
+        "why there is none": lambda one: one.reason,
+    }
+    return Table.of(
+        values,
+        columns,
+        right=("value", "per second"),
+        shortened=("why there is none",),
+        dropped=("why there is none", "per second"),
+    )
 
 
 def _tabulate(readings: list[Reading]) -> Table:
     columns: dict[str, Callable[[Reading], str]] = {
         "metric": lambda one: one.metric.name,
-        "value": lambda one: format_rough(one.value, one.metric.unit),
+        "value": Reading.describe,
         "per second": lambda one: "" if one.rate is None else format_rough(one.rate, f"{one.metric.unit}/s"),
         "by group": _format_groups,
     }
@@ -217,13 +351,15 @@ def _format_groups(reading: Reading) -> str:
     return "  ".join(f"{label} {format_rough(value)}" for label, value in shown)
 
 
-def _format_line(sample: list[BlockSample], show_all: bool) -> str:
-    words = [f"{sample[0].snapshot.time_s:.3f}"]
-    for part in sample:
+def _format_line(sample: Sample, show_all: bool) -> str:
+    words = [f"{sample.time_s:.3f}", *sample.describe_changes()]
+    for part in sample.blocks:
         for reading in _choose(part.readings, show_all):
-            value, unit = reading.value, reading.metric.unit
-            if reading.metric.kind == "counter" and reading.rate is not None:
-                value, unit = reading.rate, f"{unit}/s"
-            words.append(f"{reading.metric.name}={format_rough(value, unit)}")
+            rate, unit = reading.rate, reading.metric.unit
+            text = reading.describe() if rate is None else format_rough(rate, f"{unit}/s")
+            words.append(f"{reading.metric.name}={text}")
         words += [f"{kind}+{count}" for kind, count in sorted(part.event_counts.items())]
+    for name, one in sample.probes.items():
+        text = f"none ({one.reason})" if one.reason else format_rough(one.shown, one.shown_unit)
+        words.append(f"{name}={text}")
     return "  ".join(words)

@@ -2,7 +2,7 @@
 
 from workbench.bindings import native_directory
 from workbench.bindings.allocator import explain_no_block
-from workbench.control.block import Adoption, ControlBlock, Settings
+from workbench.control.block import Adoption, ControlBlock, Settings, describe_counts, tabulate_tunables
 from workbench.control.discovery import (
     WORKLOAD_KIND,
     BlockInfo,
@@ -13,7 +13,7 @@ from workbench.control.discovery import (
 )
 from workbench.control.event import Event, EventBatch, EventKind
 from workbench.control.metric import Axis, Metric
-from workbench.control.snapshot import Reading, Snapshot
+from workbench.control.snapshot import Reading, Snapshot, merge_readings, tabulate_readings
 from workbench.control.tunable import DO, Action, Constraint, Tunable, Value
 
 __all__ = [
@@ -35,9 +35,13 @@ __all__ = [
     "Tunable",
     "Value",
     "block_directory",
+    "describe_counts",
     "explain_no_block",
     "find_blocks",
     "find_path",
+    "merge_readings",
     "native_directory",
     "sweep_dead_blocks",
+    "tabulate_readings",
+    "tabulate_tunables",
 ]

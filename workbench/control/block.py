@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -282,23 +283,12 @@ class ControlBlock(Displayed):
 
     def to_table(self) -> Table:
         """A row a tunable: its value now, and what its descriptor says."""
-        requested, effective, info = self.requested(), self.effective().values, self.info
-        adoption = self.adoption()
-        rows = []
-        for name, tunable in self.tunables.items():
-            value, default = tunable.format_bare(requested.values[name]), tunable.format_bare(tunable.default)
-            if effective[name] != requested.values[name]:
-                value += f" (still {tunable.format_bare(effective[name])})"
-            rows.append((name, value, default, tunable.describe_range(), tunable.effect, tunable.help))
-        return Table(
-            ("tunable", "value", "default", "range", "takes effect", "what it does"),
-            rows,
-            right=("value", "default"),
-            wrapped=("what it does",),
-            dropped=("what it does", "takes effect", "range", "default"),
+        info, adoption = self.info, self.adoption()
+        return replace(
+            tabulate_tunables([self]),
             caption=f"{info.kind} of process {info.pid}: {info.command}",
             notes=[
-                f"generation {requested.generation}, adopted by {adoption.adopted} of "
+                f"generation {adoption.generation}, adopted by {adoption.adopted} of "
                 f"{adoption.threads} threads"
             ],
         )
@@ -328,3 +318,38 @@ class ControlBlock(Displayed):
             name: tunable.from_word(words[self._index[name]]) for name, tunable in self.tunables.items()
         }
         return Settings(values, generation)
+
+
+def tabulate_tunables(blocks: Iterable[ControlBlock]) -> Table:
+    """A row a tunable of one process or several; where their values differ, how many have which."""
+    known: dict[str, Tunable] = {}
+    texts: dict[str, Counter[str]] = defaultdict(Counter)
+    for block in blocks:
+        requested, effective = block.requested().values, block.effective().values
+        for name, tunable in block.tunables.items():
+            known.setdefault(name, tunable)
+            text = tunable.format_bare(requested[name])
+            if effective[name] != requested[name]:
+                text += f" (still {tunable.format_bare(effective[name])})"
+            texts[name][text] += 1
+    return Table.of(
+        known.values(),
+        {
+            "tunable": lambda one: one.name,
+            "value": lambda one: describe_counts(texts[one.name]),
+            "default": lambda one: one.format_bare(one.default),
+            "range": Tunable.describe_range,
+            "takes effect": lambda one: one.effect,
+            "what it does": lambda one: one.help,
+        },
+        right=("value", "default"),
+        wrapped=("what it does",),
+        dropped=("what it does", "takes effect", "range", "default"),
+    )
+
+
+def describe_counts(texts: Mapping[str, int]) -> str:
+    """One text as it is; of several, in how many processes each is."""
+    if len(texts) == 1:
+        return next(iter(texts))
+    return ", ".join(f"{text} in {count}" for text, count in texts.items())

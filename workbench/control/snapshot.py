@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -38,18 +39,79 @@ class Reading:
         A counter's increase per second since the sample before.
     groups : mapping of str to float
         Values along its axis, threads folded; empty if it has none.
+    lowest : float or None
+        Of several processes whose values are not summed, the lowest; `value` is the highest.
     """
 
     metric: Metric
     value: float
     rate: float | None
     groups: Mapping[str, float]
+    lowest: float | None = None
 
     def describe(self) -> str:
         """The value with its unit, for people."""
         # A number that names something is no quantity to be rounded.
         is_name = self.metric.role in ("thread id", "adopted")
-        return format_quantity(self.value) if is_name else format_rough(self.value, self.metric.unit)
+        text = format_quantity(self.value) if is_name else format_rough(self.value, self.metric.unit)
+        if self.lowest is None or self.lowest == self.value:
+            return text
+        return f"{format_quantity(self.lowest) if is_name else format_rough(self.lowest)}..{text}"
+
+
+def merge_readings(parts: Sequence[Sequence[Reading]]) -> list[Reading]:
+    """Make one list of the readings of several processes.
+
+    Sums stay sums, a maximum becomes a spread, and what is derived is computed anew from its operands.
+    """
+    found: dict[str, list[Reading]] = {}
+    for reading in itertools.chain(*parts):
+        found.setdefault(reading.metric.name, []).append(reading)
+    merged: dict[str, Reading] = {}
+
+    def level(name: str) -> float:
+        reading = merged.get(name) or merge(found[name])
+        return reading.value if reading.rate is None else reading.rate
+
+    def merge(alike: list[Reading]) -> Reading:
+        metric = alike[0].metric
+        if len(alike) == 1:
+            return alike[0]
+        if metric.kind == "quotient":
+            first, second = map(level, metric.operands)
+            return Reading(metric, first / second if second else math.nan, None, {})
+        fold = max if metric.fold == "max" else math.fsum
+        values = [reading.value for reading in alike]
+        rates = [reading.rate for reading in alike if reading.rate is not None]
+        labels = dict.fromkeys(itertools.chain(*(reading.groups for reading in alike)))
+        groups = {
+            label: fold([reading.groups[label] for reading in alike if label in reading.groups])
+            for label in labels
+        }
+        lowest = min(values) if metric.fold == "max" else None
+        return Reading(metric, fold(values), math.fsum(rates) if rates else None, groups, lowest)
+
+    for name, alike in found.items():
+        merged[name] = merge(alike)
+    return list(merged.values())
+
+
+def tabulate_readings(readings: Iterable[Reading]) -> Table:
+    """A row a metric, threads and classes folded."""
+    return Table.of(
+        readings,
+        {
+            "metric": lambda reading: reading.metric.name,
+            "value": Reading.describe,
+            "what it is": lambda reading: reading.metric.help,
+            "by group": lambda reading: " ".join(
+                f"{label}:{format_rough(value)}" for label, value in reading.groups.items() if value
+            ),
+        },
+        right=("value",),
+        wrapped=("what it is", "by group"),
+        dropped=("by group", "what it is"),
+    )
 
 
 class Layout:
@@ -222,24 +284,7 @@ class Snapshot(Displayed):
 
     def to_table(self) -> Table:
         """A row a metric, threads and classes folded."""
-        rows = [
-            (
-                reading.metric.name,
-                reading.describe(),
-                reading.metric.help,
-                " ".join(
-                    f"{label}:{format_rough(value)}" for label, value in reading.groups.items() if value
-                ),
-            )
-            for reading in self.readings()
-        ]
-        return Table(
-            ("metric", "value", "what it is", "by group"),
-            rows,
-            right=("value",),
-            wrapped=("what it is", "by group"),
-            dropped=("by group", "what it is"),
-        )
+        return tabulate_readings(self.readings())
 
     def __repr__(self) -> str:
         return f"<Snapshot of {len(self._layout.metrics)} metrics at {self.time_s:.3f} s>"

@@ -14,6 +14,7 @@ from workbench.probes.probe import Probe, to_figure
 #: A probe that has been silent for so many of its periods, and at least so long, is a gap.
 _PATIENCE_PERIODS = 3
 _PATIENCE_S = 2.0
+_UNREAD = "it has not been read yet"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ProbeValue:
     time_s: float = float("nan")
     value: float = float("nan")
     rate: float | None = None
-    reason: str = "it has not been read yet"
+    reason: str = _UNREAD
 
     @property
     def shown(self) -> float:
@@ -111,6 +112,12 @@ class ProbeReader:
         """Read nothing any more. A reading that hangs is left to itself."""
         for name in list(self._ends):
             self.remove(name)
+
+    def await_first(self, most_s: float) -> None:
+        """Wait until each probe was read once, at most so long."""
+        end_s = self._clock() + most_s
+        while any(one.reason == _UNREAD for one in self.latest().values()) and self._clock() < end_s:
+            time.sleep(0.01)
 
     def latest(self) -> Mapping[str, ProbeValue]:
         """What each probe showed last; one that has been silent for too long is a gap."""

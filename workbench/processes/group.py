@@ -6,19 +6,26 @@ import fcntl
 import os
 import pwd
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import psutil
 
 from workbench.control import WORKLOAD_KIND, BlockInfo, ControlBlock, Value, block_directory, find_blocks
-from workbench.errors import BadParameter, NoProcess, WorkbenchError, describe_unknown
+from workbench.errors import BadParameter, NoProcess, NotPermitted, WorkbenchError, describe_unknown
 from workbench.units import format_number
 
 #: Names the group that a program was started in, and is inherited by its children.
 GROUP_VARIABLE = "WORKBENCH_GROUP"
+
+T = TypeVar("T")
+_MOST_PROCESSES = 1000
+_MOST_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -40,20 +47,65 @@ class Group:
         return f"{self.selector}:{self.value}"
 
     def pids(self) -> list[int]:
-        """Processes that belong to it now, in ascending order; never this one."""
-        return sorted(set(_SELECT[self.selector](self.value)) - {os.getpid()})
+        """Processes that belong to it now, in ascending order; never this one.
+
+        Raises
+        ------
+        BadParameter
+            If there are more than anybody means to tune.
+        """
+        pids = sorted(set(_SELECT[self.selector](self.value)) - {os.getpid()})
+        if len(pids) > _MOST_PROCESSES:
+            raise BadParameter(
+                f"group {self} has {len(pids)} processes, more than {_MOST_PROCESSES}: choose fewer"
+            )
+        return pids
 
     def blocks(self, kind: str | None = None) -> list[BlockInfo]:
-        """Control blocks of its processes that can be tuned now, in the order of their pids."""
+        """Control blocks of its processes that can be tuned now, in the order of their pids.
+
+        Parameters
+        ----------
+        kind : str, optional
+            Only of this kind; without it, those of allocators.
+
+        Raises
+        ------
+        NoProcess, NotPermitted
+            If there is none.
+        """
         pids = set(self.pids())
-        return [info for info in find_blocks(kind=kind) if info.pid in pids]
+        found = [
+            info
+            for info in find_blocks(kind=kind)
+            if info.pid in pids and (kind is not None or info.kind != WORKLOAD_KIND)
+        ]
+        if not found:
+            if foreign := self.describe_foreign():
+                raise NotPermitted(foreign)
+            what = "no process of it can be tuned" if pids else "there is no such process"
+            raise NoProcess(f"group {self}: {what}; `workbench ps` lists those that can be tuned")
+        return found
+
+    def describe_foreign(self) -> str:
+        """One line about its processes that only another user can tune; empty if there are none."""
+        users: Counter[str] = Counter()
+        for pid in set(self.pids()) - {info.pid for info in find_blocks()}:
+            with suppress(psutil.Error):
+                process = psutil.Process(pid)
+                if process.uids().effective != os.geteuid():
+                    users[process.username()] += 1
+        if not users:
+            return ""
+        told = ", ".join(f"{count} belong to the user {name}" for name, count in users.items())
+        return f"group {self}: of its processes {told}; run the workbench as that user to tune them"
 
     @property
     def path(self) -> Path | None:
         """File with the settings that a process of a named group begins with; None for another selector."""
         return group_path(self.value) if self.selector == "group" else None
 
-    def set(self, values: Mapping[str, Value], kind: str | None = None) -> list[GroupAnswer]:
+    def set(self, values: Mapping[str, Value], kind: str | None = None) -> list[GroupAnswer[int]]:
         """Set tunables in every process that has them; what starts later in a named group begins with them.
 
         Parameters
@@ -61,58 +113,62 @@ class Group:
         values : mapping of str to Value
             By name; a str is read as a person types it.
         kind : str, optional
-            Only control blocks of this kind.
+            As for `blocks`, which tells what is raised.
 
         Returns
         -------
         list of GroupAnswer
-            One a control block, the workload runner's left out.
-
-        Raises
-        ------
-        NoProcess
-            If no process of the group can be tuned.
+            One a control block, with the generation of its settings.
         """
-        answers: dict[Path, GroupAnswer] = {}
-        for _ in range(2):  # the second finds what began with the former file while the first went on
-            for info in self.blocks(kind):
-                if info.path not in answers and info.kind != WORKLOAD_KIND:
-                    answers[info.path] = self._set_one(info, values)
-        if not answers:
-            raise NoProcess(
-                f"group {self}: no process of it can be tuned; `workbench ps` lists those that can"
-            )
-        return list(answers.values())
+        return self.each(lambda block: self.set_one(block, values), kind)
 
-    def _set_one(self, info: BlockInfo, values: Mapping[str, Value]) -> GroupAnswer:
-        try:
-            with ControlBlock.open(info.path) as block:
-                block.check(values)
-                if self.path is not None:
-                    _keep(
-                        self.path,
-                        {name: block.tunables[name].to_word(value) for name, value in values.items()},
-                    )
-                return GroupAnswer(info, block.set(values))
-        except WorkbenchError as error:
-            return GroupAnswer(info, None, str(error))
+    def set_one(self, block: ControlBlock, values: Mapping[str, Value]) -> int:
+        """Set tunables in one process of it, as `ControlBlock.set` does; a named group keeps them."""
+        block.check(values)
+        if self.path is not None:
+            _keep(self.path, {name: block.tunables[name].to_word(value) for name, value in values.items()})
+        return block.set(values)
+
+    def each(self, act: Callable[[ControlBlock], T], kind: str | None = None) -> list[GroupAnswer[T]]:
+        """Do something with every control block of `blocks`, several at a time, and tell what came of it."""
+
+        def try_one(info: BlockInfo) -> GroupAnswer[T] | None:
+            try:
+                with ControlBlock.open(info.path) as block:
+                    return GroupAnswer(info, act(block))
+            except WorkbenchError as error:
+                has_ended = all(info.path != one.path for one in find_blocks(info.pid))
+                return None if has_ended else GroupAnswer(info, None, str(error))
+
+        answers: dict[Path, GroupAnswer[T]] = {}
+        found = self.blocks(kind)
+        with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
+            # The second pass finds what was forked from a process that the first had not yet reached.
+            for _ in range(2):
+                rest = [info for info in found if info.path not in answers]
+                answers |= {one.info.path: one for one in pool.map(try_one, rest) if one is not None}
+                with suppress(NoProcess):
+                    found = self.blocks(kind)
+        if not answers:
+            raise NoProcess(f"group {self}: its processes have ended")
+        return list(answers.values())
 
 
 @dataclass(frozen=True)
-class GroupAnswer:
-    """What came of a set in one process of a group.
+class GroupAnswer(Generic[T]):
+    """What came of an attempt in one process of a group.
 
     Attributes
     ----------
     info : BlockInfo
-    generation : int or None
-        The generation of its settings; None if it did not take the values.
+    value : object
+        What was returned; None if it failed.
     reason : str
-        Why it did not; empty if it did.
+        Why it failed; empty if it did not.
     """
 
     info: BlockInfo
-    generation: int | None
+    value: T | None
     reason: str = ""
 
 
@@ -226,11 +282,14 @@ def _select_container(value: str) -> Iterator[int]:
 
 
 def _select_group(value: str) -> Iterator[int]:
-    """Select processes that were started in a named group."""
+    """Select processes that were started in a named group, and all that descend from them.
+
+    A child may have written its title over the environment that it inherited, as those of PostgreSQL do.
+    """
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if Path(process.environ().get(GROUP_VARIABLE, "")).name == value:
-                yield process.pid
+                yield from _select_parent(str(process.pid))
 
 
 _SELECT: dict[str, Callable[[str], Iterator[int]]] = {
