@@ -199,25 +199,31 @@ def _sample(
         yield Sample(infos, sorted(now - before), sorted(before - now), blocks, reader.latest())
         if taken == count:
             return
-        _wait(now, interval_s)
+        _wait(infos, interval_s)
 
 
-def _wait(pids: Iterable[int], most_s: float) -> None:
+def _wait(infos: Iterable[BlockInfo], most_s: float) -> None:
     """Wait until all processes have ended, but not longer."""
     end_s = time.monotonic() + most_s
     poll = select.poll()
-    running = set(pids)
+    unknown = {info.pid for info in infos}
     with contextlib.ExitStack() as stack:
-        for pid in pids:
-            with contextlib.suppress(OSError):  # where the kernel cannot tell that a process ends
-                descriptor = os.pidfd_open(pid)
-                stack.callback(os.close, descriptor)
-                poll.register(descriptor, select.POLLIN)
-                running = running - {pid} | {descriptor}
-        while running and (left_s := end_s - time.monotonic()) > 0:
+        ends: set[int] = set()
+        for info in infos:
+            try:
+                descriptor = os.pidfd_open(info.pid)
+            except OSError as error:  # the kernel may not be able to tell that a process ends
+                if isinstance(error, ProcessLookupError) and not info.where:
+                    unknown.discard(info.pid)
+                continue
+            unknown.discard(info.pid)
+            ends.add(descriptor)
+            stack.callback(os.close, descriptor)
+            poll.register(descriptor, select.POLLIN)
+        while (unknown or ends) and (left_s := end_s - time.monotonic()) > 0:
             for descriptor, _ in poll.poll(left_s * 1000):
                 poll.unregister(descriptor)
-                running.discard(descriptor)
+                ends.discard(descriptor)
 
 
 def _print_json(target: Target, sample: Sample) -> None:
