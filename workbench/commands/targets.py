@@ -72,7 +72,7 @@ def answer_each(
     ----------
     target : int or Group
     kind : str, optional
-        Of which kind the control block is.
+        Kind of its control block.
     act : callable
         Does it, and returns what --json prints and the lines that people read.
     names : iterable of str
@@ -81,7 +81,7 @@ def answer_each(
     Returns
     -------
     Answer
-        Of a group it has a row a process; its status says whether some or all of them refused.
+        For a group it has a row a process; its status says whether some or all of them refused.
     """
     if isinstance(target, int):
         with attach(target, kind, names=names) as block:

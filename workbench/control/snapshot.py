@@ -40,7 +40,7 @@ class Reading:
     groups : mapping of str to float
         Values along its axis, threads folded; empty if it has none.
     lowest : float or None
-        Of several processes whose values are not summed, the lowest; `value` is the highest.
+        The lowest value of several processes whose values are not summed; `value` is the highest.
     """
 
     metric: Metric
