@@ -54,6 +54,7 @@ need_test() {
     need g++ has_command g++
     need gdb has_command gdb
     need git has_command git
+    need libcap2-bin has_command capsh
     need redis-server has_command redis-server
     need redis-tools has_command redis-benchmark
     need sqlite3 has_command sqlite3

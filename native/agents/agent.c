@@ -256,25 +256,27 @@ static void start_agents(void)
              find_is_stripped() ? ", which was stripped of the names of its functions" : "");
 }
 
-static pid_t process; /* that was started; 0: none yet. Its children have blocks to make, and no helpers yet. */
+/* That was started; 0: none yet. Its children have blocks to make, and no helpers yet. Relaxed: it changes before the
+ * program has threads, or by the thread that asks for the agent. */
+static _Atomic pid_t process;
 
 const char *agent_start(void)
 {
-    pid_t own = (pid_t)SYSTEM_CALL(SYS_getpid);
-    if (own == process)
+    pid_t own = (pid_t)SYSTEM_CALL(SYS_getpid), former = atomic_load_explicit(&process, memory_order_relaxed);
+    if (own == former)
         return told;
-    if (process == 0)
+    if (former == 0)
         start_agents();
     else
         helper_forget();
     for (int i = 0; i < agent_count; i++) {
-        agents[i].is_child = process != 0;
-        if (!helper_start(&agents[i]) && process == 0) {
+        agents[i].is_child = former != 0;
+        if (!helper_start(&agents[i]) && former == 0) {
             hak_block_retire(&agents[i].block);
             TELL("no control block: the system gives no thread to serve it");
         }
     }
-    process = own;
+    atomic_store_explicit(&process, own, memory_order_relaxed);
     return told;
 }
 
@@ -285,8 +287,13 @@ AGENT_EXPORT const char *hak_agent_start(void)
 
 void agent_after_fork(void)
 {
-    if (process != 0)
+    if (atomic_load_explicit(&process, memory_order_relaxed) != 0)
         agent_start();
+}
+
+bool agent_pause(void)
+{
+    return atomic_load_explicit(&process, memory_order_relaxed) == (pid_t)SYSTEM_CALL(SYS_getpid) && helpers_stop();
 }
 
 __attribute__((destructor)) static void end(void)

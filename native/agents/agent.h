@@ -81,7 +81,8 @@ struct agent {
     bool is_action[AGENT_MOST_SETTINGS];
     double effective[AGENT_MOST_SETTINGS]; /* as they were read, or set, last; helper's */
     uint64_t generation;                   /* that was given to the allocator; helper's */
-    bool is_child;       /* of a fork, and without a block of its own yet; set before the helper starts */
+    uint64_t former_busy_ns;               /* of its helpers that have ended; helper's */
+    bool is_child; /* of a fork, and without a block of its own yet; set before the helper starts, cleared by it */
 };
 
 /* What agent_append_event tells. */
@@ -104,12 +105,20 @@ AGENT_EXPORT const char *hak_agent_start(void);
 const char *agent_start(void);
 /* In a child of fork: starts what was started in its parent. */
 void agent_after_fork(void);
+/* Around a call that changes the rights of the process's threads: helpers_stop, except in a child that shares our memory
+ * (vfork), whose helper is its parent's. */
+bool agent_pause(void);
 /* HAKMEM_CONTROL. */
 enum hak_access agent_read_access(void);
 
 /* Starts the agent's thread. In a child of fork (is_child) the thread makes the child's block first. False: the system
  * gives no thread. */
 bool helper_start(struct agent *agent);
+/* Ends our threads, and holds back new ones until helpers_resume starts them again (an agent whose thread the system
+ * refuses has its block retired). False: there are none, or the caller is one; then helpers_resume is not to be called.
+ * Both keep errno. */
+bool helpers_stop(void);
+void helpers_resume(void);
 /* In a child of fork, which has no helper yet. */
 void helper_forget(void);
 

@@ -10,6 +10,11 @@
  * thread would. It shares the program's descriptors, for what the C library writes then. If another thread than the
  * main one started the agent, nobody says when the main one leaves: then the watcher looks once a second from the start.
  *
+ * A thread's user, groups and capabilities are its own. The C library changes user and groups in every thread, and
+ * aborts the process if the system allows that to one thread and refuses it to another. A program that means to have one
+ * thread changes capabilities in that one alone (libcap), so the helper's would differ. Hence our threads end before
+ * such a call, and new ones begin after it: a new thread has all of its maker's rights, and no others.
+ *
  * A child of fork has no helper. Its own is started once fork has returned there, not by a fork handler, and waits a
  * moment before it makes the child's block: a child that ends or becomes another program costs a thread and no file. */
 #include "agent.h"
@@ -21,6 +26,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,40 +37,85 @@
 
 enum {
     STACK_BYTES = 256 * 1024,
+    MOST_THREADS = 16,
     LONG_SAMPLE_NS = 1000 * 1000, /* of processor time; such a one has at most 1 % of a core */
     REST_FACTOR = 99
 };
 
-static pthread_key_t main_key;   /* its destructor runs when the main thread leaves by pthread_exit */
-static bool main_key_is_made;    /* by who starts helpers */
-static _Atomic int thread_count; /* of ours; relaxed: written by who starts them */
+static pthread_key_t main_key; /* its destructor runs when the main thread leaves by pthread_exit */
+static bool main_key_is_made;  /* by who starts helpers */
 
-static bool start_thread(void *(*run)(void *), void *argument)
+/* Our threads. `life` is held while one is made, and from helpers_stop to helpers_resume. */
+static pthread_mutex_t life = PTHREAD_MUTEX_INITIALIZER;
+static struct own_thread {
+    void *(*run)(void *argument);
+    void *argument;
+    pthread_t id;
+    _Atomic bool has_ended; /* release: its last act; acquire: who joins it */
+} threads[MOST_THREADS];      /* under `life` */
+static _Atomic int thread_count; /* relaxed: written under `life`; the watcher reads it */
+static _Atomic uint32_t is_to_end; /* relaxed, a futex: whether our threads shall end */
+static __thread bool is_own;
+
+static int count_threads(void)
+{
+    return atomic_load_explicit(&thread_count, memory_order_relaxed);
+}
+
+static void *run_thread(void *argument)
+{
+    struct own_thread *own = argument;
+    is_own = true;
+    own->run(own->argument);
+    atomic_store_explicit(&own->has_ended, true, memory_order_release);
+    return NULL;
+}
+
+static bool create_thread(struct own_thread *own)
 {
     pthread_attr_t attributes;
-    pthread_t thread;
     sigset_t all, former;
     bool is_made = false;
     if (pthread_attr_init(&attributes) != 0)
         return false;
     sigfillset(&all);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_BYTES); /* refused where thread data is larger: the default */
+    atomic_store_explicit(&own->has_ended, false, memory_order_relaxed);
     if (pthread_sigmask(SIG_BLOCK, &all, &former) == 0) {
-        is_made = pthread_create(&thread, &attributes, run, argument) == 0;
-        atomic_fetch_add_explicit(&thread_count, is_made, memory_order_relaxed);
+        is_made = pthread_create(&own->id, &attributes, run_thread, own) == 0;
         pthread_sigmask(SIG_SETMASK, &former, NULL);
     }
     pthread_attr_destroy(&attributes);
     return is_made;
 }
 
+static bool start_thread(void *(*run)(void *), void *argument)
+{
+    bool is_made = false;
+    pthread_mutex_lock(&life);
+    int count = count_threads();
+    if (count < MOST_THREADS) {
+        threads[count].run = run;
+        threads[count].argument = argument;
+        is_made = create_thread(&threads[count]);
+        atomic_store_explicit(&thread_count, count + is_made, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&life);
+    return is_made;
+}
+
 static struct timespec child_delay = {.tv_nsec = 20 * 1000 * 1000};
 static struct timespec lonely_period = {.tv_nsec = 100 * 1000 * 1000}, untold_period = {.tv_sec = 1};
 
+static bool shall_end(void)
+{
+    return atomic_load_explicit(&is_to_end, memory_order_relaxed) != 0;
+}
+
+/* Returns early if our threads shall end. */
 static void wait(const struct timespec *time)
 {
-    SYSTEM_CALL(SYS_nanosleep, time, NULL);
+    SYSTEM_CALL(SYS_futex, &is_to_end, FUTEX_WAIT_PRIVATE, 0, time);
 }
 
 /* A field of /proc/self/stat, after the name of the program; "" if it cannot be read. */
@@ -95,15 +146,16 @@ static bool is_alone(void)
 {
     char line[STAT_LINE_BYTES];
     return *read_stat(line, STAT_STATE) == 'Z' &&
-           atoi(read_stat(line, STAT_THREADS)) == 1 + atomic_load_explicit(&thread_count, memory_order_relaxed);
+           atoi(read_stat(line, STAT_THREADS)) == 1 + count_threads();
 }
 
 static void *watch(void *period)
 {
     SYSTEM_CALL(SYS_prctl, PR_SET_NAME, "workbench-watch");
-    while (!is_alone())
-        wait(period);
-    exit(0); /* as the C library does when its last thread has ended */
+    for (; !shall_end(); wait(period))
+        if (is_alone())
+            exit(0); /* as the C library does when its last thread has ended */
+    return NULL;
 }
 
 static void note_end_of_main(void *unused)
@@ -159,14 +211,14 @@ static void answer(struct agent *agent, bool may_measure)
     if (may_measure)
         agent->allocator->measure(words->own);
     store(&words->adopted, agent->generation);
-    store(&words->busy_ns, system_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+    store(&words->busy_ns, agent->former_busy_ns + system_clock_ns(CLOCK_THREAD_CPUTIME_ID));
     hak_block_answer(&agent->block);
 }
 
 static void serve(struct agent *agent)
 {
     uint64_t next_ns = 0;
-    for (;;) {
+    while (!shall_end()) {
         adopt(agent);
         uint64_t now_ns = system_clock_ns(CLOCK_MONOTONIC), busy_ns = system_clock_ns(CLOCK_THREAD_CPUTIME_ID);
         bool may_measure = now_ns >= next_ns;
@@ -174,8 +226,10 @@ static void serve(struct agent *agent)
         busy_ns = system_clock_ns(CLOCK_THREAD_CPUTIME_ID) - busy_ns;
         if (may_measure)
             next_ns = busy_ns > LONG_SAMPLE_NS ? now_ns + busy_ns * REST_FACTOR : 0;
-        hak_block_wait(&agent->block, agent->generation);
+        if (!shall_end())
+            hak_block_wait(&agent->block, agent->generation);
     }
+    agent->former_busy_ns += system_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static void *run(void *argument)
@@ -185,8 +239,11 @@ static void *run(void *argument)
     SYSTEM_CALL(SYS_prctl, PR_SET_NAME, "workbench-agent");
     if (agent->is_child) {
         wait(&child_delay);
+        if (shall_end())
+            return NULL;
         const struct hak_range used = {0, agent_data_bytes(agent)};
         hak_block_after_fork(&agent->block, &used, 1, 1);
+        agent->is_child = false;
     }
     store(&((struct agent_words *)(void *)agent->block.data)->thread_id, (uint64_t)SYSTEM_CALL(SYS_gettid));
     serve(agent);
@@ -195,7 +252,7 @@ static void *run(void *argument)
 
 bool helper_start(struct agent *agent)
 {
-    if (atomic_load_explicit(&thread_count, memory_order_relaxed) == 0) {
+    if (count_threads() == 0) {
         if (!main_key_is_made)
             main_key_is_made = pthread_key_create(&main_key, note_end_of_main) == 0;
         bool is_main = SYSTEM_CALL(SYS_gettid) == SYSTEM_CALL(SYS_getpid);
@@ -205,7 +262,57 @@ bool helper_start(struct agent *agent)
     return start_thread(run, agent);
 }
 
+/* A thread that was about to sleep may miss the first call that would wake it. */
+static void join_thread(struct own_thread *own)
+{
+    static const struct timespec pause = {.tv_nsec = 50 * 1000};
+    for (;;) {
+        SYSTEM_CALL(SYS_futex, &is_to_end, FUTEX_WAKE_PRIVATE, INT_MAX);
+        if (own->run == run)
+            hak_block_wake(&((struct agent *)own->argument)->block);
+        if (atomic_load_explicit(&own->has_ended, memory_order_acquire))
+            break;
+        SYSTEM_CALL(SYS_nanosleep, &pause, NULL);
+    }
+    pthread_join(own->id, NULL);
+}
+
+bool helpers_stop(void)
+{
+    int errno_before = errno, cancel_state;
+    if (is_own || count_threads() == 0)
+        return false;
+    pthread_mutex_lock(&life);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state); /* the program's call is no cancellation point */
+    atomic_store_explicit(&is_to_end, 1, memory_order_relaxed);
+    for (int i = 0; i < count_threads(); i++)
+        join_thread(&threads[i]);
+    atomic_store_explicit(&is_to_end, 0, memory_order_relaxed);
+    pthread_setcancelstate(cancel_state, NULL);
+    errno = errno_before;
+    return true;
+}
+
+void helpers_resume(void)
+{
+    int errno_before = errno, kept = 0;
+    for (int i = 0; i < count_threads(); i++) {
+        struct own_thread *own = &threads[kept];
+        own->run = threads[i].run;
+        own->argument = threads[i].argument;
+        if (create_thread(own))
+            kept++;
+        else if (own->run == run)
+            hak_block_retire(&((struct agent *)own->argument)->block);
+    }
+    atomic_store_explicit(&thread_count, kept, memory_order_relaxed);
+    pthread_mutex_unlock(&life);
+    errno = errno_before;
+}
+
 void helper_forget(void)
 {
+    life = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    atomic_store_explicit(&is_to_end, 0, memory_order_relaxed);
     atomic_store_explicit(&thread_count, 0, memory_order_relaxed);
 }

@@ -1,9 +1,10 @@
-/* agent_process.c: the calls of the C library that go by: by them a preloaded agent starts before main, and in the
- * children of fork. */
+/* agent_process.c: the calls of the C library that go by: by them a preloaded agent starts before main and in the
+ * children of fork, and has no thread while the program changes its user, groups or capabilities (agent_helper.c). */
 #include "agent.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <grp.h>
 #include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,26 @@ static pid_t (*next_fork)(void);
 static int (*next_daemon)(int keeps_folder, int keeps_output);
 static int (*next_forkpty)(int *terminal, char *name, const struct termios *mode, const struct winsize *size);
 
+/* Calls that change the rights of a thread, or of each: name, parameters, arguments. */
+#define FOR_EACH_RIGHTS_CALL(X)                                                                                       \
+    X(setuid, (uid_t user), (user))                                                                                    \
+    X(seteuid, (uid_t user), (user))                                                                                   \
+    X(setreuid, (uid_t real, uid_t effective), (real, effective))                                                      \
+    X(setresuid, (uid_t real, uid_t effective, uid_t saved), (real, effective, saved))                                 \
+    X(setgid, (gid_t group), (group))                                                                                  \
+    X(setegid, (gid_t group), (group))                                                                                 \
+    X(setregid, (gid_t real, gid_t effective), (real, effective))                                                      \
+    X(setresgid, (gid_t real, gid_t effective, gid_t saved), (real, effective, saved))                                 \
+    X(setgroups, (size_t count, const gid_t *groups), (count, groups))                                                 \
+    X(initgroups, (const char *user, gid_t group), (user, group))                                                      \
+    X(capset, (void *header, const void *data), (header, data))
+
+#define DECLARE_NEXT(name, parameters, arguments) static int(*next_##name) parameters;
+FOR_EACH_RIGHTS_CALL(DECLARE_NEXT)
+
+/* glibc has it, for libcap and libcap-ng; its headers do not declare it. */
+AGENT_EXPORT int capset(void *header, const void *data);
+
 /* POSIX says dlsym's result is a function; ISO C has no such cast. */
 #define FIND_NEXT(function)                                                                                          \
     do {                                                                                                              \
@@ -33,6 +54,8 @@ __attribute__((constructor)) static void find_next(void)
     FIND_NEXT(fork);
     FIND_NEXT(daemon);
     FIND_NEXT(forkpty);
+#define FIND_RIGHTS_CALL(name, parameters, arguments) FIND_NEXT(name);
+    FOR_EACH_RIGHTS_CALL(FIND_RIGHTS_CALL)
 }
 
 static int start_main(int count, char **words, char **environment)
@@ -89,3 +112,16 @@ AGENT_EXPORT int forkpty(int *terminal, char *name, const struct termios *mode, 
         find_next();
     return note_fork(next_forkpty(terminal, name, mode, size));
 }
+
+#define DEFINE_RIGHTS_CALL(name, parameters, arguments)                                                               \
+    AGENT_EXPORT int name parameters                                                                                   \
+    {                                                                                                                  \
+        if (!next_##name)                                                                                              \
+            find_next();                                                                                               \
+        bool is_paused = agent_pause();                                                                                \
+        int result = next_##name arguments;                                                                            \
+        if (is_paused)                                                                                                 \
+            helpers_resume();                                                                                          \
+        return result;                                                                                                 \
+    }
+FOR_EACH_RIGHTS_CALL(DEFINE_RIGHTS_CALL)

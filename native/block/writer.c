@@ -336,6 +336,11 @@ void hak_block_wait(const struct hak_block *block, uint64_t seen)
     SYSTEM_CALL(SYS_futex, &block->header->generation, FUTEX_WAIT, (uint32_t)seen, NULL);
 }
 
+void hak_block_wake(const struct hak_block *block)
+{
+    SYSTEM_CALL(SYS_futex, &block->header->generation, FUTEX_WAKE, INT_MAX);
+}
+
 void hak_block_answer(struct hak_block *block)
 {
     atomic_fetch_add_explicit(&block->header->samples, 1, memory_order_release);

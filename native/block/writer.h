@@ -68,6 +68,8 @@ void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t c
 /* For a publisher that measures on demand. Sleeps until a reader looks or sets, unless the generation is no
  * longer `seen`. It may also return without a reason. */
 void hak_block_wait(const struct hak_block *block, uint64_t seen);
+/* Wakes a thread that sleeps there, as a reader does. */
+void hak_block_wake(const struct hak_block *block);
 /* Called when the measured values are in the block: lets readers that wait for them go on. */
 void hak_block_answer(struct hak_block *block);
 

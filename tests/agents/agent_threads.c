@@ -55,6 +55,8 @@ static void *use(void *unused)
         CHECK(pthread_mutex_lock(&lock) == 0);
         allocated++;
         CHECK(pthread_mutex_unlock(&lock) == 0);
+        if (i % ROUNDS == 0 && agent_pause()) /* as around setuid */
+            helpers_resume();
     }
     return unused;
 }

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <grp.h>
 #include <pthread.h>
 #include <pty.h>
 #include <sched.h>
@@ -66,6 +67,11 @@ int main(int count, char **words)
     if (strcmp(what, "fork") == 0) {
         if (fork() != 0)
             _exit(0);
+    } else if (strcmp(what, "worker") == 0) {
+        if (fork() != 0)
+            _exit(0);
+        if (setgroups(0, NULL) != 0 || setgid(65534) != 0 || setuid(65534) != 0)
+            abort();
     } else if (strcmp(what, "daemon") == 0) {
         if (daemon(1, 1) != 0)
             abort();
@@ -84,6 +90,8 @@ int main(int count, char **words)
         abort();
     } else if (strcmp(what, "vfork") == 0) {
         if (vfork() == 0) {
+            if (setgid(getgid()) != 0) /* many do, before they exec */
+                _exit(1);
             execl(words[0], words[0], "stay", NULL);
             _exit(1);
         }

@@ -186,7 +186,10 @@ def find_path(pid: int, kind: str | None) -> Path:
         if is_meant(match["kind"]) and not match["new"] and _may_be(pid, match, _Pids()):
             Reader(path).close()  # says what is wrong with one that cannot be read
     what = f"control block of kind '{kind}'" if kind else "allocator's control block"
-    raise NoProcess(f"process {pid} has no {what}: start it under `workbench exec`")
+    raise NoProcess(
+        f"process {pid} has no {what} of this user's: start it under `workbench exec`; "
+        "if it was started by another user, run the workbench as that user"
+    )
 
 
 def sweep_dead_blocks() -> list[Path]:
