@@ -8,7 +8,7 @@ import pytest
 
 from tests.agents.conftest import Evaluator, resident_bytes, run_evaluator
 from workbench.control import ControlBlock
-from workbench.errors import OutOfRange, UnknownTunable
+from workbench.errors import BadParameter, OutOfRange, UnknownTunable
 
 NAMES = ("M_TRIM_THRESHOLD", "M_TOP_PAD", "M_MMAP_THRESHOLD", "M_MMAP_MAX", "M_MXFAST")
 # mallinfo2 of <malloc.h>: ten words.
@@ -139,7 +139,7 @@ def test_a_trim_gives_memory_back_and_says_how_much(program: Evaluator, block: C
 
 def test_an_action_is_no_tunable(block: ControlBlock) -> None:
     assert "trim" not in block.tunables
-    with pytest.raises(UnknownTunable, match="unknown tunable 'trim'"):
+    with pytest.raises(BadParameter, match="trim = 1: it is an action, which is asked for by trim=do"):
         block.set({"trim": 1})
     with pytest.raises(UnknownTunable, match="unknown action 'purge': there is trim"):
         block.act("purge")
