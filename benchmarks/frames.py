@@ -63,12 +63,11 @@ DRAW_SYNTHETIC = """async ([count, rows, from]) => {
     const chart = charts[number % charts.length];
     const keys = chart.description.traces.map((trace) => trace.key);
     const now = 3600 + number;
-    const numbers = new Float64Array(rows * (keys.length + 1));
-    for (let row = 0; row < rows; row += 1) numbers[row] = now * row / rows;
-    for (let index = rows; index < numbers.length; index += 1) numbers[index] = Math.random() * 1000;
-    const part = { title: chart.title, keys, rows, offset: 0 };
-    chart.visible = true;
-    await grid.drawFrame([{ part, numbers, now }]);
+    const x = Float64Array.from({ length: rows }, (_, row) => now * row / rows);
+    const line = () => Float64Array.from({ length: rows }, () => Math.random() * 1000);
+    chart.isVisible = true;
+    const lines = new Map(keys.map((key) => [key, line()]));
+    await grid.drawFrame(new Map([[chart.title, { x, lines, now }]]));
     if (number % 10 === 0) await new Promise((resolve) => setTimeout(resolve));
   }
 }"""
@@ -114,17 +113,14 @@ def run(lab: Lab, seconds: float, workload: str, memory_frames: int) -> None:
         # Still charts are drawn as well, with what they had: the cost of six drawn charts a frame.
         page.evaluate(
             """() => {
-              const cards = [...document.querySelectorAll('.hak-chart')].slice(0, 6);
-              const charts = cards.map((card) => card.hakChart);
               const grid = document.querySelector('.hak-charts').hakGrid;
+              const charts = [...grid.charts.values()].slice(0, 6);
               const original = grid.drawFrame.bind(grid);
-              grid.drawFrame = async (parts) => {
-                const drawn = new Set(parts.map(({ part }) => part.title));
-                const count = await original(parts);
+              grid.drawFrame = async (frame) => {
+                await original(frame);
                 for (const chart of charts) {
-                  if (!drawn.has(chart.title)) { await grid.draw(chart); grid.chartsDrawn += 1; }
+                  if (!frame.has(chart.title)) { await chart.draw(); grid.chartsDrawn += 1; }
                 }
-                return count;
               };
             }"""
         )
