@@ -14,6 +14,7 @@ from tests.cli.terminal import (
     WORKBENCH,
     Finished,
     assert_refused,
+    run_workbench,
     start,
     wait_until,
 )
@@ -186,3 +187,19 @@ def test_a_command_without_the_new_fields_is_what_it_was() -> None:
     assert run.to_dict() == {"workload": "sort", "command": ["sort", "--version"], "allocator": "glibc"}
     assert run.resolve().content.keys() == {"workload", "seed", "allocator", "round", "command", "inputs"}
     assert run.resolve().id == "b7466a7101a65cdd6d04521c84922eb9"
+
+
+def test_a_claim_about_a_program_is_tried_only_if_its_file_is_trusted(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    slow = 'case "$LD_PRELOAD" in *hakmem*) ;; *) sleep 0.05;; esac'
+    command = script(tmp_path, f"{slow}; echo run >> {mark}")
+    words = ("compare", "--command", command, "--allocators", "glibc,hakmem", "--rounds", 10, "--json")
+    made = run_workbench(*words, "--export", "tuned.toml", cwd=tmp_path)
+    assert made.status == 0, made.stderr
+    ran = count(mark)
+    refused = run_workbench("verify", "tuned.toml", "--rounds", 1, cwd=tmp_path)
+    assert refused.status == 2
+    assert f"it runs `{command}`" in refused.stderr
+    assert count(mark) == ran
+    assert run_workbench("verify", "tuned.toml", "--rounds", 1, "--run-commands", cwd=tmp_path).status != 2
+    assert count(mark) > ran

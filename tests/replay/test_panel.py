@@ -46,7 +46,8 @@ def test_a_replay_runs_until_stop_and_has_charts(session: LiveSession, pipeline:
     session.step()
     charts = session.charts
     titles = [chart.title for chart in charts]
-    assert titles[:3] == ["Throughput", "Memory", "Replayed program"]
+    assert titles[:2] == ["Throughput", "Memory"]
+    assert "Replayed program" in titles
     assert charts[titles.index("Trace time")].unit == "s"
     step_until(session, lambda: "ops/s" in session.write_status())
     assert session.charts == charts  # rates are known later, and move no chart

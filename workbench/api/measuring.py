@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -241,6 +242,7 @@ def verify(
     full: bool = False,
     same_seeds: bool = False,
     output: str | os.PathLike[str] | None = None,
+    run_commands: bool = False,
 ) -> Verification:
     """Run the claim of an exported settings file again, and say what is left of it.
 
@@ -255,6 +257,8 @@ def verify(
         Whether to use the seeds of the claim; by default seeds that it has not seen.
     output : path, optional
         Folder that keeps the results; the same call goes on where it was interrupted.
+    run_commands : bool
+        Whether the commands of a claim about programs may run. The file names them, so it must be trusted.
 
     Raises
     ------
@@ -263,7 +267,7 @@ def verify(
     DamagedEvidence
         If the file was changed.
     """
-    evidence, obstacles, differences = read_claim(path)
+    evidence, obstacles, differences = read_claim(path, run_commands=run_commands)
     if obstacles:
         raise BadParameter(f"{path}: the claim cannot be tried here: {'; '.join(obstacles)}")
     plan = plan_verification(evidence, "full" if full else "quick", rounds=rounds, keeps_seeds=same_seeds)
@@ -272,7 +276,9 @@ def verify(
     return judge_claims(evidence, comparison, tuple(differences))
 
 
-def read_claim(path: str | os.PathLike[str]) -> tuple[Evidence, list[str], list[str]]:
+def read_claim(
+    path: str | os.PathLike[str], *, run_commands: bool = False
+) -> tuple[Evidence, list[str], list[str]]:
     """The evidence of an exported file, checked; all for which it cannot be tried here; what differs here.
 
     Raises
@@ -288,6 +294,15 @@ def read_claim(path: str | os.PathLike[str]) -> tuple[Evidence, list[str], list[
             f"{path}: it carries no evidence; `workbench compare ... --export FILE` writes files that do"
         )
     obstacles = find_obstacles(evidence)
+    if not obstacles and not run_commands:
+        runs = [work.run for work in evidence.comparison_plan.works]
+        commands = dict.fromkeys(
+            shlex.join(words) for run in runs for words in (run.prepare, run.command) if words
+        )
+        if commands:
+            obstacles = [
+                f"it runs `{'`, `'.join(commands)}`; if you trust the file, allow it (--run-commands)"
+            ]
     if not obstacles:
         try:
             evidence.check_settings(read_defaults(path).values)

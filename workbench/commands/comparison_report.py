@@ -58,12 +58,12 @@ def make_plan(
     base = Run(
         "",
         folder=Path.cwd(),
-        prepare=split_command(prepare, shell=bool(shell)) if prepare is not None else (),
+        prepare=split_command(prepare, by_shell=bool(shell)) if prepare is not None else (),
         timeout_s=timeout_s,
         ignores_failure=bool(ignore_failure),
         figures=tuple(map(Figure.parse, figures)),
     )
-    programs = _make_command_works(commands, command_names, base, shell=bool(shell))
+    programs = _make_command_works(commands, command_names, base, bool(shell))
     return ComparisonPlan(
         (*works, *map(make_replay, datasets), *programs),
         variants,
@@ -75,7 +75,7 @@ def make_plan(
 
 
 def _make_command_works(
-    texts: Sequence[str], names: Sequence[str], base: Run, *, shell: bool
+    texts: Sequence[str], names: Sequence[str], base: Run, by_shell: bool
 ) -> Iterator[Work]:
     """Works of commands; without a name of its own, each has its program's, or all of its text."""
     programs = [Path(split_command(text)[0]).name for text in texts]
@@ -83,7 +83,7 @@ def _make_command_works(
         raise BadParameter(f"there are {len(names)} names for {len(texts)} commands; give one for each")
     for number, (text, program) in enumerate(zip(texts, programs, strict=True)):
         name = names[number] if number < len(names) else text if programs.count(program) > 1 else program
-        yield Work(name, replace(base, workload=name, command=split_command(text, shell=shell)))
+        yield Work(name, replace(base, workload=name, command=split_command(text, by_shell=by_shell)))
 
 
 def run_rounds(plan: ComparisonPlan, results: Results, title: str = "") -> tuple[Comparison, bool]:

@@ -45,10 +45,21 @@ _STATUSES: Mapping[str, int] = {"confirmed": 0, "refuted": 1, "weaker": 3, "cann
     is_flag=True,
     help="Check the file and whether it can run here, but run nothing.",
 )
+@click.option(
+    "--run-commands",
+    is_flag=True,
+    help="Run the commands that a claim about programs names; give it only if you trust the file.",
+)
 @keep_results_option
 @answering
 def verify(
-    path: str, is_quick: bool, rounds: int | None, same_seeds: bool, checks_only: bool, output: Path | None
+    path: str,
+    is_quick: bool,
+    rounds: int | None,
+    same_seeds: bool,
+    checks_only: bool,
+    run_commands: bool,
+    output: Path | None,
 ) -> Answer:
     """Repeat the comparison behind an exported settings file and say whether its claims still hold.
 
@@ -62,7 +73,7 @@ def verify(
         from workbench.commands.comparison_report import list_failures, run_rounds
         from workbench.export.verification import judge_claims, plan_verification
 
-    evidence, obstacles, differences = read_claim(path)
+    evidence, obstacles, differences = read_claim(path, run_commands=run_commands)
     facts: dict[str, object] = {"file": path, "status": "not tried", "differences": differences}
     notes = [f"note: {text}" for text in differences]
     if obstacles:

@@ -209,7 +209,7 @@ def read_works(entries: WorkEntries, path: Path, seed: int | None = None) -> lis
         shell = table.pop("shell", False)
         for entry in ("command", "prepare"):
             if isinstance(table.get(entry), str):
-                table[entry] = split_command(table[entry], shell=shell is True)
+                table[entry] = split_command(table[entry], by_shell=shell is True)
         if isinstance(table.get("folder"), str):
             table["folder"] = str((path.parent / table["folder"]).resolve())
         if isinstance(table.get("trace"), str) and Path(table["trace"]).suffix:

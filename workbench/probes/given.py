@@ -117,8 +117,7 @@ class _Command:
 
     def __call__(self) -> float:
         with subprocess.Popen(
-            self._command,
-            shell=True,
+            ["/bin/sh", "-c", self._command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -217,8 +217,8 @@ class Program:
         )
 
 
-def split_command(text: str, *, shell: bool = False) -> tuple[str, ...]:
-    """Words of a command as a shell splits them; with `shell`, what has /bin/sh run it.
+def split_command(text: str, *, by_shell: bool = False) -> tuple[str, ...]:
+    """Words of a command as a shell splits them; with `by_shell`, what has /bin/sh run it.
 
     Raises
     ------
@@ -231,7 +231,7 @@ def split_command(text: str, *, shell: bool = False) -> tuple[str, ...]:
         raise BadParameter(f"command {show(text)}: {str(error).lower()}") from None
     if not words:
         raise BadParameter("a command is empty; name a program")
-    return ("/bin/sh", "-c", text) if shell else tuple(words)
+    return ("/bin/sh", "-c", text) if by_shell else tuple(words)
 
 
 def run_command(
