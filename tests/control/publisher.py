@@ -45,7 +45,7 @@ def keep_file(path: Path) -> Iterator[None]:
         thread = threading.Thread(target=fcntl.flock, args=(file, fcntl.LOCK_SH), daemon=True)
         thread.start()
         yield
-    thread.join(60)
+        thread.join(60)  # it has the lock then: the publisher is dead
 
 
 def sweep_until_gone(*paths: Path) -> None:
