@@ -200,6 +200,7 @@ def test_a_claim_about_a_program_is_tried_only_if_its_file_is_trusted(tmp_path: 
     refused = run_workbench("verify", "tuned.toml", "--rounds", 1, cwd=tmp_path)
     assert refused.status == 2
     assert f"it runs `{command}`" in refused.stderr
+    assert run_workbench("verify", "tuned.toml", "--check", cwd=tmp_path).status == 0
     assert count(mark) == ran
     assert run_workbench("verify", "tuned.toml", "--rounds", 1, "--run-commands", cwd=tmp_path).status != 2
     assert count(mark) > ran

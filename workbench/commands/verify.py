@@ -73,7 +73,7 @@ def verify(
         from workbench.commands.comparison_report import list_failures, run_rounds
         from workbench.export.verification import judge_claims, plan_verification
 
-    evidence, obstacles, differences = read_claim(path, run_commands=run_commands)
+    evidence, obstacles, differences = read_claim(path, run_commands=run_commands or checks_only)
     facts: dict[str, object] = {"file": path, "status": "not tried", "differences": differences}
     notes = [f"note: {text}" for text in differences]
     if obstacles:

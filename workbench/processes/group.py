@@ -35,7 +35,7 @@ class Group:
     Attributes
     ----------
     selector : str
-        What they have in common: one of `SELECTORS`.
+        What they have in common, such as "parent" or "command".
     value : str
         Such as a pid, a pattern, a name.
     """
@@ -193,9 +193,11 @@ def _keep(path: Path, words: Mapping[str, float]) -> None:
         fcntl.flock(folder, fcntl.LOCK_EX)
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         kept = dict(line.split("=", 1) for line in text.splitlines())
-        kept |= {name: format_number(word) for name, word in words.items()}
+        wanted = kept | {name: format_number(word) for name, word in words.items()}
+        if wanted == kept:  # for another process of the group
+            return
         new = path.with_name(f".{path.name}")
-        new.write_text("".join(f"{name}={word}\n" for name, word in kept.items()), encoding="utf-8")
+        new.write_text("".join(f"{name}={word}\n" for name, word in wanted.items()), encoding="utf-8")
         new.chmod(0o600)  # who starts trusts no file that others may write
         new.replace(path)
     finally:
@@ -286,10 +288,18 @@ def _select_group(value: str) -> Iterator[int]:
 
     A child may have written its title over the environment that it inherited, as those of PostgreSQL do.
     """
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if Path(process.environ().get(GROUP_VARIABLE, "")).name == value:
-                yield from _select_parent(str(process.pid))
+    parents: dict[int, int] = {}
+    started: set[int] = set()
+    for process in psutil.process_iter(["ppid", "environ"]):
+        parents[process.pid] = process.info["ppid"] or 0
+        if Path((process.info["environ"] or {}).get(GROUP_VARIABLE, "")).name == value:
+            started.add(process.pid)
+    for pid in parents:
+        ancestor = pid
+        while ancestor and ancestor not in started:
+            ancestor = parents.get(ancestor, 0)
+        if ancestor:
+            yield pid
 
 
 _SELECT: dict[str, Callable[[str], Iterator[int]]] = {
