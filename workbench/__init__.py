@@ -53,7 +53,7 @@ if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PL
     from workbench.sessions import repeat_session as repeat_session
     from workbench.sessions import save_notebook as save_notebook
     from workbench.traces.analysis import profile_trace as profile_trace
-    from workbench.traces.analysis_advice import suggest_tunables as suggest_tunables
+    from workbench.traces.analysis import suggest_tunables as suggest_tunables
     from workbench.tuning import Bounds as Bounds
 
     __version__: str
@@ -72,8 +72,7 @@ _PLACES = {
     "panel": "tuning_panel",
     "processes": "Program",
     "sessions": "compare_sessions repeat_session save_notebook",
-    "traces.analysis": "profile_trace",
-    "traces.analysis_advice": "suggest_tunables",
+    "traces.analysis": "profile_trace suggest_tunables",
     "tuning": "Bounds",
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names.split()}

@@ -11,14 +11,14 @@ import pytest
 from tests.datasets.made_up import count_slowly, make_events, open_made_up, write_trace
 from workbench.traces import CallKind, Trace
 from workbench.traces.analysis import profile_trace
-from workbench.traces.analysis_bins import (
+from workbench.traces.analysis_course import difference_bits, find_phases
+from workbench.traces.analysis_tallies import (
     LEAST_LIFETIME,
     MOST_LIFETIME,
     SIZE_BOUNDS_BYTES,
     find_lifetime_bin,
     find_size_class,
 )
-from workbench.traces.analysis_course import difference_bits, find_phases
 
 
 @pytest.mark.parametrize("chunk_events", [1, 37, 1000, 100_000])

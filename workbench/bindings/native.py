@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from workbench.errors import (
     ConstraintBroken,
@@ -17,6 +18,9 @@ from workbench.errors import (
     WorkbenchError,
     WrongAbi,
 )
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 try:
     import workbench._native._cffi as _cffi  # noqa: PLR0402, mypy knows only this form as untyped
@@ -72,6 +76,12 @@ def _read_field(value: Any) -> Any:
     if kind.item is _CHARACTER:
         return decode_text(value)
     return tuple(value) if kind.kind == "array" else value
+
+
+def point_at(structure: Any, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Let pointers in a C structure lead to the arrays of their names, which the caller keeps."""
+    for name, column in columns.items():
+        setattr(structure, name, ffi.cast(ffi.typeof(getattr(structure, name)), ffi.from_buffer(column)))
 
 
 def decode_text(field: Any) -> str:

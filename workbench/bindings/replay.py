@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
-from workbench.bindings.native import decode_text, ffi, lib, read_record
+from workbench.bindings.native import decode_text, ffi, lib, point_at, read_fields
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class ReplayHeader(NamedTuple):
-    """struct replay_header."""
-
-    lane_count: int
-    event_count: int
-    slot_count: int
-    duration_us: int
-    skipped_frees: int
-    trace_checksum: str
-    file_bytes: int
-
-
-def read_header(descriptor: int) -> ReplayHeader | None:
-    """Read what an open plan says; None if it is damaged or of another version."""
+def read_header(descriptor: int) -> dict[str, Any] | None:
+    """Read what an open plan says (struct replay_header); None if it is damaged or of another version."""
     header = ffi.new("struct replay_header *")
-    if lib.replay_read_header(descriptor, header, _new_error()) != 0:
-        return None
-    return read_record(header, ReplayHeader)
+    return None if lib.replay_read_header(descriptor, header, _new_error()) else read_fields(header)
 
 
 def is_plan_sound(descriptor: int) -> bool:
@@ -50,25 +37,10 @@ class Compiler:
             raise MemoryError
         self._error = _new_error()
 
-    def add(
-        self,
-        *,
-        kind: npt.NDArray[Any],
-        thread: npt.NDArray[Any],
-        object_id: npt.NDArray[Any],
-        size_bytes: npt.NDArray[Any],
-        alignment_bytes: npt.NDArray[Any],
-        time_ns: npt.NDArray[Any],
-    ) -> str:
+    def add(self, count: int, columns: Mapping[str, npt.NDArray[Any]]) -> str:
         """Add events, as contiguous arrays; returns what is wrong with them, empty if nothing is."""
-        events = ffi.new("struct replay_events *")
-        events.count = len(kind)
-        events.kind = ffi.cast("uint8_t *", ffi.from_buffer(kind))
-        events.thread = ffi.cast("uint32_t *", ffi.from_buffer(thread))
-        events.object_id = ffi.cast("uint64_t *", ffi.from_buffer(object_id))
-        events.size_bytes = ffi.cast("uint64_t *", ffi.from_buffer(size_bytes))
-        events.alignment_bytes = ffi.cast("uint64_t *", ffi.from_buffer(alignment_bytes))
-        events.time_ns = ffi.cast("int64_t *", ffi.from_buffer(time_ns))
+        events = ffi.new("struct replay_events *", {"count": count})
+        point_at(events, columns)
         return self._explain(lib.replay_compiler_add(self._compiler, events, self._error))
 
     def finish(self, trace_checksum: str) -> str:

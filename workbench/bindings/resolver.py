@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workbench.bindings.native import ffi, lib, read_record
+from workbench.bindings.native import ffi, lib, point_at, read_record
+from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 SEGMENT_RECORDS: int = lib.hak_spool_segment_records()
+_HEAD_BYTES = 4096
 
 
 class SpoolTotals(NamedTuple):
@@ -27,11 +29,30 @@ class SpoolTotals(NamedTuple):
     lost_records: int
 
 
-class StateRecord(NamedTuple):
-    """struct hak_spool_state, without the command."""
+class SpoolState(NamedTuple):
+    """What a process image says of itself: struct hak_spool_state.
+
+    Parameters
+    ----------
+    pid, parent_pid : int
+    program : str
+        Path of its file.
+    command : tuple of str
+        Program and arguments, as many as fit.
+    start_realtime_ns : int
+        When its recording began, since 1970.
+    next : int
+        Records it began to write.
+    stopped : int
+        The system's error number that ended the recording before the process; 0: none.
+    ended : int
+        Not 0 if it called exit or _exit.
+    """
 
     pid: int
     parent_pid: int
+    program: str
+    command: tuple[str, ...]
     start_realtime_ns: int
     next: int
     stopped: int
@@ -67,26 +88,32 @@ class Resolver:
 
     Parameters
     ----------
-    head : MappedFile
-        The first file of the spool. It stays open as long as the resolver.
+    head : Path
+        The first file of the spool.
 
     Raises
     ------
-    ValueError
+    WorkbenchError
         If it is no spool's head.
+    OSError
+        If it cannot be read.
     """
 
-    def __init__(self, head: MappedFile) -> None:
-        self._resolver = lib.hak_resolver_new(head.address)
+    def __init__(self, head: Path) -> None:
+        self._head = MappedFile(head, _HEAD_BYTES, is_writable=True)
+        self._resolver = lib.hak_resolver_new(self._head.address)
         if self._resolver == ffi.NULL:
-            raise ValueError("it is no head of a recorder's spool")
+            self._head.close()
+            raise WorkbenchError(f"{head}: it is no head of a recorder's spool")
 
-    def read_state(self) -> tuple[StateRecord, bytes, bytes]:
-        """Read what the process image says of itself now; its program and its command as bytes."""
+    def read_state(self) -> SpoolState:
+        """Read what the process image says of itself now."""
         state = ffi.new("struct hak_spool_state *")
         lib.hak_resolver_state(self._resolver, state)
-        command = bytes(ffi.buffer(state.command, state.command_bytes))
-        return read_record(state, StateRecord), ffi.string(state.program), command
+        program = ffi.string(state.program).decode("utf-8", "replace")
+        command = bytes(ffi.buffer(state.command, state.command_bytes)).decode("utf-8", "replace")
+        words = command.rstrip("\0").split("\0") if command else []
+        return read_record(state, SpoolState)._replace(program=program, command=tuple(words))
 
     def read_totals(self) -> SpoolTotals:
         """What the records read so far come to."""
@@ -133,9 +160,7 @@ class Resolver:
         sites.address = ffi.from_buffer("uint64_t[]", site_address)
         sites.map_copies = ffi.from_buffer("uint32_t[]", site_copies)
         target = ffi.new("struct hak_event_columns *")
-        for name, column in columns.items():
-            kind = ffi.typeof(getattr(target, name))
-            setattr(target, name, ffi.cast(kind, ffi.from_buffer(column)))
+        point_at(target, columns)
         taken = ffi.new("uint32_t *")
         events = lib.hak_resolver_run(
             self._resolver, segment.address, first, count, is_final, target, sites, taken
@@ -145,7 +170,8 @@ class Resolver:
         return int(events), int(sites.count), int(taken[0])
 
     def close(self) -> None:
-        """Free it; closing twice does nothing."""
+        """Free it, and let go of the file; closing twice does nothing."""
         if self._resolver != ffi.NULL:
             lib.hak_resolver_free(self._resolver)
             self._resolver = ffi.NULL
+            self._head.close()

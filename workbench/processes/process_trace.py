@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench import __version__
+from workbench.bindings.resolver import SpoolState
 from workbench.traces import Site, TraceMetadata, TraceWriter
-from workbench.traces.spool import Spool, SpoolState
+from workbench.traces.spool import Spool
 
 _GONE = ("Z", "X", "x")
 _START = 19  # of the fields of /proc/PID/stat behind the name

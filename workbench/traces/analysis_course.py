@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.spatial.distance import jensenshannon
 
-from workbench.traces.analysis_bins import SIZE_BOUNDS_BYTES, SIZE_CLASS_COUNT, find_size_class
+from workbench.traces.analysis_tallies import SIZE_BOUNDS_BYTES, SIZE_CLASS_COUNT, find_size_class
 from workbench.traces.objects import FollowedChunk
 
 #: Bins, of as many events each, in which the course is told.
@@ -26,11 +26,6 @@ LEAST_DIFFERENCE_BITS = 0.08
 #: A phase is no shorter than this share of all bins.
 LEAST_SHARE = 0.02
 MOST_PHASES = 12
-
-_PHASE_COLUMNS = (
-    "phase", "first_event", "event_count", "first_s", "duration_s", "allocations", "mean_bytes",
-    "commonest_bytes", "commonest_percent",
-)  # fmt: skip
 
 
 class CourseTally:
@@ -94,26 +89,25 @@ class CourseTally:
 
     def phase_frame(self) -> pd.DataFrame:
         """Stretches in which the mix stays the same."""
-        rows = []
-        for number, (first, end) in enumerate(find_phases(self._mix[: self._seen])):
-            mix = self._mix[first:end].sum(axis=0)
-            allocations = int(mix.sum())
-            begin_ns = int(self._end_ns[first - 1]) if first else 0
-            first_event = first * self._bin_events
-            rows.append(
-                (
-                    number,
-                    first_event,
-                    min(end * self._bin_events, self._event_count) - first_event,
-                    begin_ns / 1e9,
-                    (int(self._end_ns[end - 1]) - begin_ns) / 1e9,
-                    allocations,
-                    float(self._requested_bytes[first:end].sum()) / max(1, allocations),
-                    int(SIZE_BOUNDS_BYTES[mix.argmax()]),
-                    100.0 * float(mix.max()) / max(1, allocations),
-                )
-            )
-        return pd.DataFrame(rows, columns=_PHASE_COLUMNS)
+        seen = self._mix[: self._seen]
+        first, end = np.array(find_phases(seen), np.int64).reshape(-1, 2).T
+        mix = np.add.reduceat(seen, first)
+        allocations = mix.sum(axis=1)
+        first_event, end_ns = first * self._bin_events, self._end_ns[end - 1]
+        first_ns = np.where(first > 0, self._end_ns[first - 1], 0)
+        return pd.DataFrame(
+            {
+                "phase": np.arange(len(first)),
+                "first_event": first_event,
+                "event_count": np.minimum(end * self._bin_events, self._event_count) - first_event,
+                "first_s": first_ns / 1e9,
+                "duration_s": (end_ns - first_ns) / 1e9,
+                "allocations": allocations,
+                "mean_bytes": np.add.reduceat(self._requested_bytes, first) / np.maximum(1, allocations),
+                "commonest_bytes": SIZE_BOUNDS_BYTES[mix.argmax(axis=1)],
+                "commonest_percent": 100.0 * mix.max(axis=1) / np.maximum(1, allocations),
+            }
+        )
 
 
 def find_phases(mix: npt.NDArray[np.number], most_phases: int = MOST_PHASES) -> list[tuple[int, int]]:

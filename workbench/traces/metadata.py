@@ -6,11 +6,12 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 
 from workbench.plain_values import read_value
+from workbench.traces.format import Totals
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -73,6 +74,18 @@ class TraceMetadata:
     complete: bool = False
     end: str = ""
     checksum: str = ""
+
+    def sum_up(self, totals: Totals, **told: Any) -> Self:
+        """The same recording with what its events come to, and other fields as they are told."""
+        return dataclasses.replace(
+            self,
+            event_count=totals.events,
+            thread_count=totals.threads,
+            object_count=totals.objects,
+            duration_s=totals.time_units * self.time_resolution_ns / 1e9,
+            peak_live_bytes=totals.peak_live_bytes,
+            **told,
+        )
 
     def to_json(self) -> bytes:
         """As a trace's head and footer have it."""

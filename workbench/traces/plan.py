@@ -127,8 +127,8 @@ def read_replay_plan(path: Path) -> ReplayPlan | None:
         return None
     if header is None or not _is_sound(path, status.st_ino, status.st_mtime_ns, status.st_size):
         return None
-    fields = header._asdict()
-    return ReplayPlan(path, duration_s=fields.pop("duration_us") / 1e6, **fields)
+    told = {name: header[name] for name in header.keys() & ReplayPlan.__dataclass_fields__.keys()}
+    return ReplayPlan(path=path, duration_s=header["duration_us"] / 1e6, **told)
 
 
 @lru_cache(maxsize=64)
@@ -149,7 +149,8 @@ def _compile_plan(trace: Trace, checksum: str, place: Path) -> None:
     try:
         with os.fdopen(descriptor), Compiler(descriptor) as compiler:
             for chunk in trace.chunks():
-                if wrong := compiler.add(**{column: getattr(chunk, column) for column in _COLUMNS}):
+                columns = {name: getattr(chunk, name) for name in _COLUMNS}
+                if wrong := compiler.add(len(chunk), columns):
                     raise DamagedTrace(f"{name}: {wrong}")
             if wrong := compiler.finish(checksum):
                 raise BadParameter(f"{name}: {wrong}")

@@ -178,7 +178,7 @@ class Trace(Displayed):
         self._file.seek(section.end)
         if self._file.read(1):
             self.damage = f"at byte {section.end}: there are bytes behind the end"
-        return dataclasses.replace(metadata, time_resolution_ns=self._resolution_ns)
+        return metadata
 
     def _scan_section(self, offset: int, before: Totals) -> Section:
         self._file.seek(offset)
@@ -207,9 +207,10 @@ class Trace(Displayed):
 
     def _read_metadata(self, section: Section) -> TraceMetadata:
         try:
-            return TraceMetadata.from_json(self._read_payload(section))
+            metadata = TraceMetadata.from_json(self._read_payload(section))
         except (ValueError, RecursionError, BadParameter) as error:
             raise _Damage(section.payload_offset, f"no metadata is there: {error}") from None
+        return dataclasses.replace(metadata, time_resolution_ns=self._resolution_ns)
 
     def _summarise(self, start: TraceMetadata) -> TraceMetadata:
         totals = self._sections[-1][0].totals if self._sections else Totals()
@@ -217,18 +218,8 @@ class Trace(Displayed):
             checksum = self.compute_checksum()
         except DamagedTrace:
             checksum = ""
-        return dataclasses.replace(
-            start,
-            event_count=totals.events,
-            thread_count=totals.threads,
-            object_count=totals.objects,
-            site_count=len(self.sites),
-            duration_s=totals.time_units * self._resolution_ns / 1e9,
-            peak_live_bytes=totals.peak_live_bytes,
-            time_resolution_ns=self._resolution_ns,
-            complete=False,
-            end="damaged",
-            checksum=checksum,
+        return start.sum_up(
+            totals, site_count=len(self.sites), complete=False, end="damaged", checksum=checksum
         )
 
     # --- reading ------------------------------------------------------------------------------------

@@ -253,14 +253,9 @@ class TraceWriter:
             del self._new_sites[: len(sites)]
 
     def _write_footer(self, complete: bool, end: str, unknown_frees: int, lost_events: int) -> None:
-        self._metadata = dataclasses.replace(
-            self._metadata,
-            event_count=self._totals.events,
-            thread_count=self._totals.threads,
-            object_count=self._totals.objects,
+        self._metadata = self._metadata.sum_up(
+            self._totals,
             site_count=self.site_count - len(self._new_sites),
-            duration_s=self._totals.time_units * self._metadata.time_resolution_ns / 1e9,
-            peak_live_bytes=self._totals.peak_live_bytes,
             unknown_frees=unknown_frees,
             lost_events=lost_events,
             complete=complete,
