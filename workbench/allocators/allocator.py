@@ -57,6 +57,9 @@ _FOLDERS = (
 class Allocator(Row):
     """An allocator that programs can run under: a row of the table, and what it says of itself.
 
+    What takes settings raises BadParameter, UnknownTunable, OutOfRange or ConstraintBroken, as a set of a
+    running control block would, and NoProcess as `block`. Tunables that are left out have their defaults.
+
     Attributes
     ----------
     version : str or None
@@ -84,12 +87,8 @@ class Allocator(Row):
     def block(self) -> ControlBlock:
         """The control block that a process under it had without settings: it describes and checks values.
 
-        Raises
-        ------
-        BadParameter
-            If it has no tunables.
-        NoProcess
-            If processes under it get no control block here, with the reason.
+        BadParameter if it has no tunables; NoProcess, with the reason, if processes under it get no control
+        block here.
         """
         if not self.kind:
             others = ", ".join(row.name for row in rows() if row.is_tunable and not row.in_process)
@@ -101,18 +100,12 @@ class Allocator(Row):
 
     @property
     def tunables(self) -> Mapping[str, Tunable]:
-        """Its tunables by name; none if it publishes no control block.
-
-        Raises
-        ------
-        NoProcess
-            As `block`.
-        """
+        """Its tunables by name; none if it publishes no control block."""
         return self.block.tunables if self.kind else {}
 
     @property
     def actions(self) -> Mapping[str, Action]:
-        """What a process under it does when it is asked to; NoProcess as `block`."""
+        """What a process under it does when it is asked to."""
         return self.block.actions if self.kind else {}
 
     @property
@@ -130,24 +123,12 @@ class Allocator(Row):
         return {name: value for name, value in values.items() if defaults.get(name) != value}
 
     def check(self, settings: Mapping[str, Value]) -> None:
-        """See whether a process under it can start with these settings; the others have their defaults.
-
-        Raises
-        ------
-        BadParameter, UnknownTunable, OutOfRange, ConstraintBroken
-            As a set of a running block would.
-        """
+        """See whether a process under it can start with these settings."""
         if settings:
             self.block.check(settings)
 
     def normalize(self, settings: Mapping[str, Value]) -> dict[str, Value]:
-        """Check values and give them the form the block has them in: "60 %" becomes 60.
-
-        Raises
-        ------
-        BadParameter, UnknownTunable, OutOfRange
-            With the name, the value and the range.
-        """
+        """Check values and give them the form the block has them in: "60 %" becomes 60."""
         if not settings:
             return {}
         known = self.block.tunables
@@ -157,13 +138,7 @@ class Allocator(Row):
         return {name: known[name].from_word(known[name].to_word(value)) for name, value in settings.items()}
 
     def complete(self, settings: Mapping[str, Value]) -> dict[str, Value]:
-        """All tunables with these settings, the others at their defaults.
-
-        Raises
-        ------
-        BadParameter, UnknownTunable, OutOfRange, ConstraintBroken
-            As `check`; BadParameter also if it has no tunables.
-        """
+        """All tunables with these settings, checked."""
         self.block.check(complete := self.defaults | self.normalize(settings))
         return complete
 
@@ -172,16 +147,7 @@ class Allocator(Row):
     ) -> dict[str, str]:
         """Environment variables that start it with these settings.
 
-        Parameters
-        ----------
-        settings : mapping of str to Value
-        base : mapping of str to str, optional
-            An environment; of a variable that settings share, what it says already stays.
-
-        Raises
-        ------
-        BadParameter, UnknownTunable, OutOfRange, ConstraintBroken
-            As `check`.
+        What the environment `base` says in a variable that settings share stays before them.
         """
         if not settings:
             return {}
@@ -206,8 +172,8 @@ class Allocator(Row):
 
         Raises
         ------
-        BadParameter, UnknownTunable, OutOfRange, ConstraintBroken, CannotPreload
-            As `check`; and if the loader cannot take the library's path.
+        CannotPreload
+            If the loader cannot take the library's path.
         """
         if self.in_process:
             raise BadParameter(f"allocator {self.name} is in no other process; choose {self.in_process}")
@@ -218,10 +184,7 @@ class Allocator(Row):
 def run_environment(*libraries: Path | None) -> dict[str, str]:
     """Environment with libraries preloaded: this process's, without the settings of any allocator.
 
-    Raises
-    ------
-    CannotPreload
-        If the loader cannot take a library's path, and no link to it can be made.
+    CannotPreload if the loader cannot take a library's path, and no link to it can be made.
     """
     # A shell may carry settings. A run is what its specification says, so they go.
     prefixes = ("LD_PRELOAD", *(prefix for row in rows() for prefix in row.variables))
@@ -237,13 +200,7 @@ def allocators() -> list[Allocator]:
 
 
 def get_allocator(name: str) -> Allocator:
-    """Find one that can be used.
-
-    Raises
-    ------
-    MissingAllocator
-        If there is none of that name, or its library is missing.
-    """
+    """Find one that can be used; MissingAllocator if there is none of that name or its library is missing."""
     allocator = _find(get_row(name))
     if not allocator.available:
         what = "cannot be used" if _find_library(allocator) else "is missing"
@@ -303,10 +260,7 @@ def _find(row: Row) -> Allocator:
 def _probe(row: Row, library: Path | None, _changed_ns: int) -> Allocator:
     """Loads it as a run would, asks, and opens its control block. Asked once a library file.
 
-    Raises
-    ------
-    CannotPreload
-        If it cannot be loaded or something else answers, with what the loader said.
+    CannotPreload, with what the loader said, if it cannot be loaded or something else answers.
     """
     if row.in_process:
         return Allocator(**vars(row), version=_package_version(row), _block=ControlBlock.own())

@@ -24,22 +24,9 @@ _DIGEST_DIGITS = 16
 
 
 def loader_path(library: Path) -> str:
-    """Path of a library that LD_PRELOAD can take.
+    """Path of a library that LD_PRELOAD can take: its own, unless it has marks at which the loader cuts it.
 
-    Parameters
-    ----------
-    library : Path
-        Absolute.
-
-    Returns
-    -------
-    str
-        Its own path, unless that has marks at which the loader would cut it.
-
-    Raises
-    ------
-    CannotPreload
-        If no link to it can be made, with the folders that were tried.
+    CannotPreload tells the folders that were tried if no link to it can be made.
     """
     if not _UNSAFE.search(str(library)):
         return str(library)
@@ -57,13 +44,7 @@ def loader_path(library: Path) -> str:
 
 
 def put_first(library: Path, others: str) -> str:
-    """The value of LD_PRELOAD that loads a library once, before the others of a former value.
-
-    Raises
-    ------
-    CannotPreload
-        As `loader_path`.
-    """
+    """The value of LD_PRELOAD that loads a library once, before the others of a former value."""
     own = loader_path(library)
     return ":".join([own, *(other for other in others.replace(":", " ").split() if other != own)])
 
@@ -80,10 +61,7 @@ def _list_folders() -> Iterator[Path]:
 def _link(target: Path, folder: Path) -> Path:
     """Link to a folder from a safe one.
 
-    Raises
-    ------
-    OSError
-        If the link cannot be made, or somebody else could change where it leads.
+    OSError if the link cannot be made, or somebody else could change where it leads.
     """
     folder.parent.mkdir(mode=0o700, exist_ok=True)  # ~/.cache may be missing; a home that is missing stays so
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -100,13 +78,7 @@ def _link(target: Path, folder: Path) -> Path:
 
 
 def _check_owner(folder: Path) -> None:
-    """See that nobody but this user and root can change what a path in the folder means.
-
-    Raises
-    ------
-    PermissionError
-        If somebody can.
-    """
+    """See that only this user and root can change what a path in the folder means; else PermissionError."""
     for place in [folder, *folder.parents]:
         facts = place.lstat()
         is_sticky = place != folder and facts.st_mode & stat.S_ISVTX

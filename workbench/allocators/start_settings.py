@@ -41,13 +41,7 @@ class StartPlace:
 
 
 def find_place(tunable: Tunable) -> StartPlace:
-    """Read a descriptor.
-
-    Raises
-    ------
-    BadParameter
-        If the tunable cannot be set at start.
-    """
+    """Read a descriptor; BadParameter if the tunable cannot be set at start."""
     match = _PLACE.fullmatch(tunable.environment)
     if match is None:
         raise BadParameter(f"{tunable.name}: it cannot be given at start; set it while the program runs")
@@ -60,10 +54,7 @@ def write_variables(
 ) -> dict[str, str]:
     """Environment variables that give tunables values, after what a base says in those that are shared.
 
-    Raises
-    ------
-    BadParameter
-        As `find_place`; and if two tunables have one place and different values.
+    BadParameter as of `find_place`, or if two tunables have one place and different values.
     """
     given: dict[StartPlace, tuple[Tunable, str]] = {}
     for tunable, value in values:

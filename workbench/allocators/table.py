@@ -79,22 +79,13 @@ class Row:
 def rows() -> tuple[Row, ...]:
     """All rows, those that ship first.
 
-    Raises
-    ------
-    BadParameter
-        If the file that `WORKBENCH_ALLOCATORS` names cannot be read, or holds something else.
+    BadParameter if the file that `WORKBENCH_ALLOCATORS` names cannot be read, or holds something else.
     """
     return _read(_SHIPPED) + (_read(Path(own)) if (own := os.environ.get(TABLE_VARIABLE)) else ())
 
 
 def get_row(name: str) -> Row:
-    """Find a row, whether or not the allocator is at hand.
-
-    Raises
-    ------
-    MissingAllocator
-        If there is none of that name.
-    """
+    """Find a row, whether or not the allocator is at hand; MissingAllocator if there is none of that name."""
     found = {row.name: row for row in rows()}
     if name not in found:
         known = [row.name for row in found.values() if not row.in_process]

@@ -128,10 +128,7 @@ def make_works(
 ) -> tuple[Work, ...]:
     """Works by their names: workloads, all of the same length, and traces, each replayed once.
 
-    Raises
-    ------
-    UnknownDataset
-        If a trace is not there.
+    UnknownDataset if a trace is not there.
     """
     if operations is None and seconds is None:
         seconds = SECONDS
@@ -281,12 +278,7 @@ def read_claim(
 ) -> tuple[Evidence, list[str], list[str]]:
     """The evidence of an exported file, checked; all for which it cannot be tried here; what differs here.
 
-    Raises
-    ------
-    BadParameter
-        If the file has no evidence.
-    DamagedEvidence
-        If the file was changed.
+    BadParameter if the file has no evidence, DamagedEvidence if it was changed.
     """
     evidence = read_evidence(path)
     if evidence is None:

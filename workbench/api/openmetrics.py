@@ -22,12 +22,7 @@ _BASE_UNITS = {"ms": ("seconds", 1e3), "ns": ("seconds", 1e9), "s": ("seconds", 
 class ProcessCollector(Collector):
     """Collects the control blocks that there are at each scrape.
 
-    Parameters
-    ----------
-    find : callable
-        Returns the blocks to show.
-    probes : ProbeReader, optional
-        Probes to show beside them; a gap is left out.
+    `find` returns the blocks to show; beside them stand the probes, of which a gap is left out.
     """
 
     def __init__(self, find: Callable[[], Iterable[BlockInfo]], probes: ProbeReader | None = None) -> None:

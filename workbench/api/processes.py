@@ -82,10 +82,7 @@ def attach(pid: int, kind: str | None = None, *, names: Iterable[str] = ()) -> C
 def find_process_blocks(pid: int, kind: str | None = None) -> list[BlockInfo]:
     """Find the live blocks of a process, the allocator's first.
 
-    Raises
-    ------
-    WorkbenchError
-        What opening the block says is wrong, if there is none to read.
+    If there is none to read, the error says what opening one says is wrong.
     """
     blocks = find_blocks(pid=pid, kind=kind)
     allocator = None

@@ -34,15 +34,8 @@ _NOTEBOOK_COLUMNS = 90
 class Bar(Progress):
     """A bar that vanishes at its end from a terminal's standard error; a notebook keeps the last line.
 
-    Parameters
-    ----------
-    title : str
-        What stands before the bar.
-    *columns : str or ProgressColumn
-        What stands between the bar and the text that `move` puts behind it.
-    total, completed : float, optional
-    **options
-        As of `rich.progress.Progress`.
+    The title stands before it; the columns, and then the text of `move`, behind it. Options are those of
+    `rich.progress.Progress`.
     """
 
     def __init__(
@@ -97,14 +90,7 @@ class Bar(Progress):
 
 @contextlib.contextmanager
 def show_progress(title: str, total: int, done: int = 0) -> Iterator[Callable[[Result], None]]:
-    """A bar; call what it gives with each result.
-
-    Parameters
-    ----------
-    title : str
-    total, done : int
-        Runs in all, and those that are done before it begins.
-    """
+    """A bar for `total` runs, some of them done before it begins; call what it gives with each result."""
     columns = (MofNCompleteColumn(), TimeElapsedColumn(), "left", TimeRemainingColumn())
     with Bar(title, *columns, total=total, completed=done, speed_estimate_period=_REMEMBERED_S) as bar:
 

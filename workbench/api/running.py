@@ -75,10 +75,7 @@ def run(
 def find_replayed(work: str) -> Path | None:
     """The trace that a work's name means, of a dataset or by its path; None if it can only be a workload.
 
-    Raises
-    ------
-    UnknownDataset
-        If there is no such file.
+    UnknownDataset if there is no such file.
     """
     if work in known_workloads():
         return None
@@ -93,20 +90,10 @@ def find_replayed(work: str) -> Path | None:
 
 
 def run_to_end(spec: Run, title: str, describe: Callable[[Worker], str] | None = None) -> Outcome:
-    """Run a specification with a bar; an interrupt from the keyboard stops it.
+    """Run a specification with a bar behind a title; an interrupt from the keyboard stops it.
 
-    Parameters
-    ----------
-    spec : Run
-    title : str
-        What stands before the bar.
-    describe : callable, optional
-        Called ten times a second; its text stands behind the bar.
-
-    Raises
-    ------
-    WorkbenchError
-        As `Worker.start`.
+    `describe` is called ten times a second; its text stands behind the bar. Errors are those of
+    `Worker.start`.
     """
     with ending_at_once():
         import numpy as np  # noqa: F401, the worker reads events with it; Ctrl-C must not break off the import

@@ -84,12 +84,8 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Value]:
 def make_evidence(source: Comparison | Study, variant: str | None = None) -> Evidence:
     """The evidence for a variant of a comparison, or for what a study found to be better.
 
-    Raises
-    ------
-    BadParameter
-        If there is no such variant, or nothing beats the defaults.
-    WrongResults
-        If the comparison is not at its end.
+    BadParameter if there is no such variant, or nothing beats the defaults; WrongResults if the comparison is
+    not at its end.
     """
     with ending_at_once():
         from workbench.experiments import Comparison

@@ -31,13 +31,7 @@ class InjectedCall(NamedTuple):
 
 
 def make_code(call: InjectedCall, library: Path, function: str) -> bytes:
-    """Make the code for one call.
-
-    Raises
-    ------
-    ValueError
-        If the library's path is too long.
-    """
+    """Make the code for one call; ValueError if the library's path is too long."""
     out = ffi.new("uint8_t[]", _MAXIMUM_CODE_BYTES)
     fields = ffi.new("struct hak_injected_call *", call._asdict())
     count = lib.hak_injected_code(out, len(out), fields, os.fsencode(library), function.encode())

@@ -26,15 +26,7 @@ _ACCESS = {0: "off", 1: "read", 2: "write"}
 class Reader:
     """An open control block at the level of the C reader. All methods raise the C function's error.
 
-    Parameters
-    ----------
-    path : str or path
-        File of the control block.
-
-    Raises
-    ------
-    NoProcess, NotPermitted, WrongAbi, DamagedBlock
-        If there is no control block to read.
+    NoProcess, NotPermitted, WrongAbi or DamagedBlock if the file is no control block that can be read.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -121,14 +113,8 @@ class Reader:
     ) -> tuple[int | None, int, int]:
         """Read the rows in use of the axes, and all words.
 
-        Returns
-        -------
-        int or None
-            How many words; None if there is no room for them.
-        int
-            How many there are, if there is no room.
-        int
-            CLOCK_MONOTONIC in nanoseconds.
+        Returns how many words there are, or None and how many there would be if there is no room for them;
+        and CLOCK_MONOTONIC in nanoseconds.
         """
         needed, time_ns = ffi.new("uint64_t *"), ffi.new("uint64_t *")
         code, error = self._try(
@@ -147,10 +133,7 @@ class Reader:
     def events(self, cursor: int, records: npt.NDArray[np.void]) -> tuple[int, int, int]:
         """Read events from a cursor on into an array of struct hak_event.
 
-        Returns
-        -------
-        tuple of int
-            How many, the next cursor, and how many were overwritten before they were read.
+        Returns how many, the next cursor, and how many were overwritten before they were read.
         """
         position, lost = ffi.new("uint64_t *", cursor), ffi.new("uint64_t *", 0)
         array = ffi.cast("struct hak_event *", ffi.from_buffer(records, require_writable=True))

@@ -60,13 +60,7 @@ class SpoolState(NamedTuple):
 
 
 class MappedFile:
-    """The first bytes of a file in memory.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read; EBADMSG if it is shorter.
-    """
+    """The first bytes of a file in memory; OSError if it cannot be read, EBADMSG if it is shorter."""
 
     def __init__(self, path: Path, size_bytes: int, *, is_writable: bool) -> None:
         self._size_bytes = size_bytes
@@ -86,17 +80,7 @@ class MappedFile:
 class Resolver:
     """Objects that live, as far as the records of a spool were read.
 
-    Parameters
-    ----------
-    head : Path
-        The first file of the spool.
-
-    Raises
-    ------
-    WorkbenchError
-        If it is no spool's head.
-    OSError
-        If it cannot be read.
+    WorkbenchError if its first file is no spool's head, OSError if it cannot be read.
     """
 
     def __init__(self, head: Path) -> None:
@@ -146,15 +130,8 @@ class Resolver:
     ) -> tuple[int, int, int]:
         """Resolve records of a segment into columns with room for two events a record.
 
-        Returns
-        -------
-        tuple of int
-            Events, new call sites, and records that were read.
-
-        Raises
-        ------
-        MemoryError
-            If the objects do not fit into memory.
+        Returns the numbers of events, of new call sites, and of records that were read. MemoryError if the
+        objects do not fit into memory.
         """
         sites = ffi.new("struct hak_new_sites *", {"capacity": len(site_address)})
         sites.address = ffi.from_buffer("uint64_t[]", site_address)

@@ -108,10 +108,7 @@ def replay(
 def parse_speed(text: str) -> float:
     """Read a speed as the parameter of the workload: percent of the recorded one, 0 for max.
 
-    Raises
-    ------
-    BadParameter
-        If it is none, out of range, or finer than 1 %.
+    BadParameter if it is none, out of range, or finer than 1 %.
     """
     if text == "max":
         return 0.0

@@ -79,15 +79,8 @@ def run(
 def answer_outcome(outcome: Outcome, unit: str, facts: dict[str, object], head: str, *more: str) -> Answer:
     """What came of a run or replay.
 
-    Parameters
-    ----------
-    outcome : Outcome
-    unit : str
-        What its operations are.
-    facts : dict
-        What programs are told besides the outcome.
-    head, *more : str
-        The first line that people read, and the last ones.
+    `unit` is what its operations are, `facts` what programs are told besides the outcome; `head` and `more`
+    are the first line that people read and the last ones.
     """
     lines = (
         f"{outcome.operations} {unit} in {outcome.elapsed_s:.3f} s",

@@ -68,20 +68,9 @@ def answer_each(
 ) -> Answer:
     """Do something with a process, or with each of a group.
 
-    Parameters
-    ----------
-    target : int or Group
-    kind : str, optional
-        Kind of its control block.
-    act : callable
-        Does it, and returns what --json prints and the lines that people read.
-    names : iterable of str
-        Tunables by which the control block of a process is known.
-
-    Returns
-    -------
-    Answer
-        For a group it has a row a process; its status says whether some or all of them refused.
+    `act` returns what --json prints and the lines that people read. Where the kind does not tell which
+    control block of a process is meant, the names of its tunables do. The answer of a group has a row a
+    process; its status says whether some or all of them refused.
     """
     if isinstance(target, int):
         with attach(target, kind, names=names) as block:

@@ -124,10 +124,7 @@ class ControlBlock(Displayed):
     def own(cls) -> Self:
         """Open the block of the allocator that is linked into this process, whose names begin with ``hak_``.
 
-        Raises
-        ------
-        NoProcess
-            If that allocator publishes none.
+        NoProcess if that allocator publishes none.
         """
         path = control_path()
         if not path:
@@ -152,13 +149,7 @@ class ControlBlock(Displayed):
         return self._reader.setter(generation) or None
 
     def adoption(self, snapshot: Snapshot | None = None) -> Adoption:
-        """Tell how many threads act on the requested settings.
-
-        Parameters
-        ----------
-        snapshot : Snapshot, optional
-            To count in; by default one is taken.
-        """
+        """Tell how many threads act on the requested settings, in a snapshot that is given, or taken now."""
         generation = self.requested().generation
         threads, adopted = (snapshot or self.snapshot()).count_adopted(generation)
         return Adoption(generation, threads, adopted)
@@ -185,17 +176,7 @@ class ControlBlock(Displayed):
     def act(self, name: str) -> int:
         """Ask for one of `actions` once; an event tells when it was done and what came of it.
 
-        Returns
-        -------
-        int
-            Generation of the settings with this request.
-
-        Raises
-        ------
-        UnknownTunable
-            If there is no such action.
-        ReadOnlyBlock, NoProcess
-            If the process does not let itself be set, or has ended.
+        Returns the generation of the settings with this request. Errors are those of `set`.
         """
         if name not in self.actions:
             raise UnknownTunable(describe_unknown("action", name, self.actions))
@@ -220,12 +201,8 @@ class ControlBlock(Displayed):
     def check(self, values: Mapping[str, Value]) -> None:
         """Check values as `set` would, change nothing, and accept those that take effect at start.
 
-        Tunables that are left out count as requested now.
-
-        Raises
-        ------
-        UnknownTunable, BadParameter, OutOfRange, ConstraintBroken
-            If a process could not be started with them.
+        Tunables that are left out count as requested now. Errors are those of `set`, if a process could not
+        be started with these values.
         """
         self._reader.check(*self._encode(values))
 
@@ -247,14 +224,9 @@ class ControlBlock(Displayed):
         return Snapshot(time_ns / 1e9, words[:used], layout)
 
     def events(self, cursor: int = 0, limit: int = 65536) -> EventBatch:
-        """Read the events from a cursor on.
+        """Read the events from a cursor on, at most `limit`.
 
-        Parameters
-        ----------
-        cursor : int
-            0 for the oldest that are kept, else the `cursor` of the batch before.
-        limit : int
-            At most so many events.
+        The cursor is 0 for the oldest that are kept, else the `cursor` of the batch before.
         """
         import numpy as np
 

@@ -26,13 +26,7 @@ _Descriptor = TypeVar("_Descriptor", Tunable, Action, Metric, EventKind)
 
 
 def by_name(items: Sequence[_Named]) -> Mapping[str, _Named]:
-    """Descriptors by name, in the block's order.
-
-    Raises
-    ------
-    DamagedBlock
-        If two have the same name.
-    """
+    """Descriptors by name, in the block's order; DamagedBlock if two have the same name."""
     names = [item.name for item in items]
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
@@ -41,13 +35,7 @@ def by_name(items: Sequence[_Named]) -> Mapping[str, _Named]:
 
 
 def read_settable(reader: Reader) -> list[Tunable | Action]:
-    """Read tunables and actions, in the order of their values.
-
-    Raises
-    ------
-    DamagedBlock
-        If the choices of a tunable do not fit its range.
-    """
+    """Read tunables and actions, in the order of their values; DamagedBlock if choices do not fit a range."""
     return [_make_settable(record) for record in reader.describe("tunable")]
 
 
@@ -83,13 +71,7 @@ def read_event_kinds(reader: Reader, axes: Sequence[Axis]) -> tuple[EventKind, .
 
 
 def read_metrics(reader: Reader, axes: Sequence[Axis]) -> list[Metric]:
-    """Read the metrics.
-
-    Raises
-    ------
-    DamagedBlock
-        If one has the same axis twice, or is derived from itself.
-    """
+    """Read the metrics; DamagedBlock if one has the same axis twice, or is derived from itself."""
     records = reader.describe("metric")
     metrics: list[Metric] = []
     for record in records:

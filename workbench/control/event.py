@@ -144,10 +144,7 @@ class EventBatch:
     def select(self, *names: str, is_capacity: bool = False) -> EventBatch:
         """Keep the events of some kinds; with `is_capacity`, also of all that tell of a changed capacity.
 
-        Raises
-        ------
-        UnknownMetric
-            If the block has no such kind.
+        UnknownMetric if the block has no such kind.
         """
         import numpy as np
 

@@ -117,12 +117,7 @@ def tabulate_readings(readings: Iterable[Reading]) -> Table:
 class Layout:
     """Where each stored metric lies in the words of a snapshot, for given numbers of rows.
 
-    Parameters
-    ----------
-    metrics, axes : mapping
-        Descriptors, in the block's order.
-    counts : tuple of int
-        Rows in use of each axis.
+    Descriptors are in the block's order; `counts` has the rows in use of each axis.
     """
 
     def __init__(

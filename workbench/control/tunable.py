@@ -69,12 +69,7 @@ class Tunable:
     def parse(self, text: str) -> Value:
         """Read a value as a person types it: "60", "60 %", "512KiB", "on", "lfu".
 
-        Raises
-        ------
-        BadParameter
-            If the text is no such value.
-        OutOfRange
-            If the value is out of range, or no choice.
+        BadParameter if the text is no such value; OutOfRange if the value is out of range, or no choice.
         """
         stripped = text.strip()
         if self.type == "choice":
@@ -113,16 +108,9 @@ class Tunable:
         return f"{format_number(self.minimum)} to {format_number(self.maximum)} {self.unit}".rstrip()
 
     def to_word(self, value: Value) -> float:
-        """Turn a value into the number that the block stores.
+        """Turn a value into the number that the block stores; a str is read as by `parse`.
 
-        A str is read as by `parse`.
-
-        Raises
-        ------
-        BadParameter
-            If the value is of the wrong type.
-        OutOfRange
-            If the value is out of range, or no choice.
+        BadParameter if the value is of the wrong type; OutOfRange if it is out of range, or no choice.
         """
         if isinstance(value, str):
             if self.type == "choice":
@@ -167,13 +155,7 @@ class Tunable:
 
 @dataclass(frozen=True)
 class Action:
-    """Something that a process does when it is asked to, such as giving memory back.
-
-    Attributes
-    ----------
-    name, group, help : str
-        Such as "trim"; its component; and one line of text.
-    """
+    """Something that a process does when it is asked to, such as giving memory back ("trim")."""
 
     name: str
     group: str = ""

@@ -92,13 +92,7 @@ class Card:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a card.
-
-        Raises
-        ------
-        DamagedDataset
-            If it is no card.
-        """
+        """Read a card; DamagedDataset if it is none."""
         try:
             values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
             curve = values.pop("live_curve")
@@ -121,10 +115,7 @@ class Card:
 def measure_trace(path: Path) -> dict[str, Any]:
     """Read a recording and tell what its card has to say of it.
 
-    Raises
-    ------
-    DamagedTrace, WrongTraceVersion
-        If it is no sound trace.
+    DamagedTrace or WrongTraceVersion if it is no sound trace.
     """
     with Trace.open(path) as trace:
         if trace.damage is not None:

@@ -37,10 +37,7 @@ class DatasetCheck:
 def known_datasets() -> Mapping[str, Card]:
     """The cards of all datasets, by name.
 
-    Raises
-    ------
-    UnknownDataset, DamagedDataset
-        If there are no datasets here, or a card cannot be read.
+    UnknownDataset or DamagedDataset if there are no datasets here, or a card cannot be read.
     """
     return {path.stem: Card.read(path) for path in sorted(datasets_folder().glob(f"*{CARD_SUFFIX}"))}
 
@@ -83,10 +80,7 @@ def load(name: str) -> pd.DataFrame:
 def verify(name: str) -> DatasetCheck:
     """Recompute what a dataset's card says from its recording, checksums first.
 
-    Raises
-    ------
-    UnknownDataset, DamagedDataset
-        If there is none of that name, or its card cannot be read.
+    UnknownDataset or DamagedDataset if there is none of that name, or its card cannot be read.
     """
     path = find_card(name)
     return DatasetCheck(name, tuple(compare_with_trace(Card.read(path), path.with_suffix(SUFFIX))))

@@ -52,13 +52,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     folder: Path
 
     def check_programs(self) -> None:
-        """See whether its programs and files are there.
-
-        Raises
-        ------
-        MissingProgram
-            With what to install.
-        """
+        """See whether its programs and files are there; MissingProgram tells what to install."""
         missing = sorted(name for name in self.programs if shutil.which(name, path=PROGRAM_PATH) is None)
         missing += sorted(name for name in self.files if not Path(name).is_file())
         if missing:
@@ -84,23 +78,14 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 def scenarios() -> dict[str, Scenario]:
     """All scenarios by name.
 
-    Raises
-    ------
-    UnknownDataset, DamagedDataset
-        If there are no datasets, or a scenario's file is wrong.
+    UnknownDataset or DamagedDataset if there are no datasets, or a scenario's file is wrong.
     """
     folders = sorted(path.parent for path in (datasets_folder() / SCENARIOS).glob(f"*/{_FILE}"))
     return {folder.name: _read(folder) for folder in folders}
 
 
 def get_scenario(name: str) -> Scenario:
-    """Find one scenario.
-
-    Raises
-    ------
-    UnknownDataset, DamagedDataset
-        With the nearest name; or as `scenarios`.
-    """
+    """Find one scenario; UnknownDataset tells the nearest name. Other errors are those of `scenarios`."""
     known = scenarios()
     if name not in known:
         raise UnknownDataset(describe_unknown("dataset", name, known))

@@ -35,13 +35,7 @@ class ElfFile:
 
 
 def read_elf(path: Path) -> ElfFile | None:
-    """Read a program's header; None if it is no ELF file, or a broken one.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
+    """Read a program's header; None if it is no ELF file or a broken one, OSError if it cannot be read."""
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
         if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):

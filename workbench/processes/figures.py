@@ -46,10 +46,7 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     def parse(cls, text: str) -> Figure:
         """Read NAME:UNIT,higher=regex:PATTERN or NAME:UNIT=json:PATH; the unit and what is better may lack.
 
-        Raises
-        ------
-        BadParameter
-            If it has another form.
+        BadParameter if it has another form.
         """
         if (found := _FORM.fullmatch(text)) is None:
             raise BadParameter(
@@ -61,13 +58,7 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         return msgspec.structs.replace(figure, **{words["kind"]: words["where"]})
 
     def read(self, output: str) -> float:
-        """Find it in what a program wrote.
-
-        Raises
-        ------
-        BadParameter
-            If it is not there, or is no finite number.
-        """
+        """Find it in what a program wrote; BadParameter if it is not there, or is no finite number."""
         value = self._find(output)
         try:
             number = float(value)
@@ -93,13 +84,7 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 def check_figures(figures: Iterable[Figure]) -> None:
-    """See whether figures make sense together.
-
-    Raises
-    ------
-    BadParameter
-        With the figure and what is wrong.
-    """
+    """See whether figures make sense together; BadParameter names the one that does not."""
     names = set()
     for one in figures:
         if bool(one.regex) == bool(one.json):

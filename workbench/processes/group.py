@@ -49,10 +49,7 @@ class Group:
     def pids(self) -> list[int]:
         """Processes that belong to it now, in ascending order; never this one.
 
-        Raises
-        ------
-        BadParameter
-            If there are more than anybody means to tune.
+        BadParameter if there are more than anybody means to tune.
         """
         pids = sorted(set(_SELECT[self.selector](self.value)) - {os.getpid()})
         if len(pids) > _MOST_PROCESSES:
@@ -64,15 +61,8 @@ class Group:
     def blocks(self, kind: str | None = None) -> list[BlockInfo]:
         """Control blocks of its processes that can be tuned now, in the order of their pids.
 
-        Parameters
-        ----------
-        kind : str, optional
-            Only of this kind; without it, those of allocators.
-
-        Raises
-        ------
-        NoProcess, NotPermitted
-            If there is none.
+        They are of the given kind, or without one of any allocator. NoProcess or NotPermitted if there is
+        none.
         """
         pids = set(self.pids())
         found = [
@@ -108,17 +98,8 @@ class Group:
     def set(self, values: Mapping[str, Value], kind: str | None = None) -> list[GroupAnswer[int]]:
         """Set tunables in every process that has them; what starts later in a named group begins with them.
 
-        Parameters
-        ----------
-        values : mapping of str to Value
-            By name; a str is read as a person types it.
-        kind : str, optional
-            As for `blocks`, which tells what is raised.
-
-        Returns
-        -------
-        list of GroupAnswer
-            One a control block, with the generation of its settings.
+        Values are by name; a str is read as a person types it. There is an answer for each control block,
+        with the generation of its settings. Errors are those of `blocks`.
         """
         return self.each(lambda block: self.set_one(block, values), kind)
 
@@ -156,16 +137,7 @@ class Group:
 
 @dataclass(frozen=True)
 class GroupAnswer(Generic[T]):
-    """What came of an attempt in one process of a group.
-
-    Attributes
-    ----------
-    info : BlockInfo
-    value : object
-        What was returned; None if it failed.
-    reason : str
-        Why it failed; empty if it did not.
-    """
+    """What came of an attempt in one process of a group: the value, or None and the reason for a failure."""
 
     info: BlockInfo
     value: T | None
@@ -175,10 +147,7 @@ class GroupAnswer(Generic[T]):
 def group_path(name: str) -> Path:
     """File of a named group, in shared memory: the settings that its processes begin with.
 
-    Raises
-    ------
-    BadParameter
-        If the name is none.
+    BadParameter if no group can have the name.
     """
     if not re.fullmatch(r"[\w-]{1,64}", name, re.ASCII):
         raise BadParameter(f"group '{name}': a name has at most 64 letters, digits, _ and -")
@@ -205,13 +174,7 @@ def _keep(path: Path, words: Mapping[str, float]) -> None:
 
 
 def parse_group(text: str) -> Group:
-    """Read a group as it is given on a command line, such as "command:postgres".
-
-    Raises
-    ------
-    BadParameter
-        If the selector is unknown, or the value is none of its kind.
-    """
+    """Read a group as a command line gives it, such as "command:postgres"; BadParameter if it is none."""
     selector, sign, value = text.partition(":")
     if not sign or selector not in _SELECT:
         given = selector if sign else text

@@ -37,20 +37,9 @@ def spawn(
     folder: Path | None = None,
     runner: Path = RUNNER,
 ) -> subprocess.Popen[bytes]:
-    """Start the runner with these arguments, in a process group of its own.
+    """Start the runner with these arguments and no others of our environment, in a process group of its own.
 
-    Parameters
-    ----------
-    arguments : sequence of str
-        For hakmem-run, after `--die-with-parent`.
-    environment : mapping of str to str
-        All of it.
-    stdout, stderr, pass_fds
-        As subprocess takes them.
-    folder : Path, optional
-        Where it runs; where this process does by default.
-    runner : Path
-        Which build of the runner.
+    What it writes, descriptors and the folder are as for subprocess.Popen; by default it runs where we do.
     """
 
     def start() -> subprocess.Popen[bytes]:

@@ -117,10 +117,8 @@ def read_outcome(
         The last of what it wrote to standard output and error.
     code : int
         Its exit code; negative for a signal.
-    reason : str
-        Why this side ended it: "stopped" or "timed out".
-    failure : str
-        What went wrong on this side.
+    reason, failure : str
+        Why this side ended it, "stopped" or "timed out"; and what went wrong on this side.
     seen : Outcome, optional
         What was seen of it; stands in for the report that a crashed worker cannot make.
     """

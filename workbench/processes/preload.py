@@ -49,23 +49,18 @@ def preload_environment(
 
 
 def check_preloadable(command: Sequence[str]) -> Path:
-    """See whether a preloaded library would be loaded into a command.
+    """See whether a preloaded library would be loaded into a command, and find its program.
 
     Parameters
     ----------
     command : sequence of str
         Program, by path or as found on PATH, and its arguments.
 
-    Returns
-    -------
-    Path
-        The program.
-
     Raises
     ------
     CannotPreload
-        For what is missing, static, setuid, with file capabilities, of another architecture or
-        C library, or a script of such.
+        If the program is missing, static, setuid, has file capabilities or another architecture or C library,
+        or is a script for such a program.
     """
     if not command:
         raise CannotPreload("no command is given; name a program")
@@ -116,19 +111,9 @@ def _has_capabilities(program: Path) -> bool:
 
 
 def check_elf(elf: ElfFile, name: str) -> None:
-    """See whether a library of ours can be loaded into a program.
+    """See whether a library of ours can be loaded into a program; `name` is what messages call it.
 
-    Parameters
-    ----------
-    elf : ElfFile
-        The program's header.
-    name : str
-        What it is called in the message.
-
-    Raises
-    ------
-    CannotPreload
-        If it is static, or of another architecture or C library.
+    CannotPreload if it is static, or of another architecture or C library.
     """
     own = read_elf(Path(sys.executable))
     if own is None or own.interpreter is None:

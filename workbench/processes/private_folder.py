@@ -22,14 +22,8 @@ _LOCK_UNDER_WAY = "reader.new"
 def open_private_folder(prefix: str, parent: str | os.PathLike[str] | None = None) -> Iterator[Path]:
     """Make a new folder (mode 0700), and delete it with all it holds in the end.
 
-    Before that, what killed owners left beside it under that prefix goes.
-
-    Parameters
-    ----------
-    prefix : str
-        What its name begins with.
-    parent : path or None
-        Where; None is the system's place for temporary files.
+    Its name begins with the prefix; it is in the parent, or in the system's place for temporary files. What
+    killed owners left beside it under that prefix goes first.
     """
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent)).absolute()
     try:

@@ -43,18 +43,10 @@ class RecordedTrace:
 
 
 class ProcessTrace:
-    """Reads a spool and writes its trace, piece by piece.
+    """Reads a spool, of which `head` is the first file, and writes its trace, piece by piece.
 
-    Parameters
-    ----------
-    head : Path
-        The first file of the spool.
-    find_path : callable
-        Names the trace's file, by the program's name.
-    recording : str
-        Name of the recording, the same in all its traces.
-    level : int
-        Level of compression.
+    `find_path` names the trace's file, by the program's name; `recording` is the same in all traces of one
+    recording; `level` is that of compression.
     """
 
     def __init__(self, head: Path, find_path: Callable[[str], Path], recording: str, level: int) -> None:
@@ -113,14 +105,8 @@ class ProcessTrace:
     def finish(self, *, is_running: bool = False, end: str = "", is_replaced: bool = False) -> None:
         """Take the rest, and close the trace.
 
-        Parameters
-        ----------
-        is_running : bool
-            The process goes on, unrecorded.
-        end : str
-            How the process ended; empty if that is not known.
-        is_replaced : bool
-            It went on as another program (exec).
+        `end` says how the process ended, if that is known. One that `is_running` goes on unrecorded; one that
+        `is_replaced` went on as another program (exec).
         """
         if is_running:
             self._spool.stop()

@@ -104,10 +104,7 @@ class Program:
     def open_block(self, timeout_s: float = _BLOCK_TIMEOUT_S) -> ControlBlock:
         """Open the allocator's control block, once the program has one.
 
-        Raises
-        ------
-        WorkerFailed
-            If it ends, or `timeout_s` seconds pass, before that.
+        WorkerFailed if it ends, or `timeout_s` seconds pass, before that.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -220,10 +217,7 @@ class Program:
 def split_command(text: str, *, by_shell: bool = False) -> tuple[str, ...]:
     """Words of a command as a shell splits them; with `by_shell`, what has /bin/sh run it.
 
-    Raises
-    ------
-    BadParameter
-        If it is empty, or a quotation has no end.
+    BadParameter if it is empty, or a quotation has no end.
     """
     try:
         words = shlex.split(text)
@@ -242,27 +236,11 @@ def run_command(
     timeout_s: float,
     c_library: Path | None = None,
 ) -> Outcome:
-    """Run a command to its end; a crash or a timeout is an outcome, not an error.
+    """Run a command under an allocator to its end; a crash or a timeout is an outcome, not an error.
 
-    Parameters
-    ----------
-    command : sequence of str
-        Program and arguments.
-    allocator_name : str
-        What is preloaded.
-    settings : mapping of str to Value
-        Tunables to start with.
-    folder : Path
-        Where it runs.
-    timeout_s : float
-        Then it and all of its process group are killed.
-    c_library : Path, optional
-        What is preloaded for the C library's own allocator, for programs that link another one.
-
-    Raises
-    ------
-    CannotPreload, MissingAllocator, UnknownTunable, OutOfRange, ConstraintBroken
-        With the thing, the value and the remedy.
+    After `timeout_s` seconds it and all of its process group are killed. `c_library` is preloaded for the C
+    library's own allocator, for programs that link another one. CannotPreload, MissingAllocator,
+    UnknownTunable, OutOfRange or ConstraintBroken tells why it cannot be run.
     """
     check_preloadable(command)
     environment = get_allocator(allocator_name).run_environment(settings, c_library, has_block=False)
@@ -275,10 +253,7 @@ def run_command(
 def prepare_command(command: Sequence[str], folder: Path, timeout_s: float) -> None:
     """Run what prepares a command, in this process's environment without settings of any allocator.
 
-    Raises
-    ------
-    WorkerFailed
-        If it does not come to a good end, with its last words.
+    WorkerFailed tells its last words if it does not come to a good end.
     """
     started_s = time.monotonic()
     with Program(command, run_environment(), folder=folder) as program:

@@ -20,14 +20,10 @@ class RecordingFiles:
     Parameters
     ----------
     output : Path
-        The program's trace. A link stands for the file it leads to.
+        The program's trace. A link stands for the file it leads to. BadParameter if it is a folder, a pipe, a
+        device, or a file that is no trace, or cannot be written.
     is_forced : bool
         What is there may be something else than a trace.
-
-    Raises
-    ------
-    BadParameter
-        If the output is a folder, a pipe, a device, or a file that is no trace, or cannot be written.
     """
 
     def __init__(self, output: Path, *, is_forced: bool = False) -> None:
@@ -47,7 +43,7 @@ class RecordingFiles:
     def begin(self) -> None:
         """The program runs: what was recorded before under this name goes, and its children's traces with it.
 
-        If the file cannot be replaced, that is an OSError.
+        OSError if the file cannot be replaced.
         """
         if self._has_begun:
             return

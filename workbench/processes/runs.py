@@ -138,10 +138,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def check(self) -> ResolvedRun:
         """See whether it can be run here, and return what it comes to.
 
-        Raises
-        ------
-        WorkbenchError
-            As `resolve`; MissingAllocator or CannotPreload if this machine cannot run it.
+        Errors are those of `resolve`, and MissingAllocator or CannotPreload if this machine cannot run it.
         """
         resolved = self.resolve()
         get_allocator(self.allocator)
@@ -227,13 +224,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Make one from what `to_dict` gave.
-
-        Raises
-        ------
-        BadParameter
-            For a name or a type that no run has.
-        """
+        """Make one from what `to_dict` gave; BadParameter for a name or a type that no run has."""
         return read_value(cls, content, "a run")
 
     def to_json(self) -> str:
@@ -242,13 +233,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Make one from what `to_json` gave.
-
-        Raises
-        ------
-        BadParameter
-            If the text is no run.
-        """
+        """Make one from what `to_json` gave; BadParameter if the text is no run."""
         try:
             return cls.from_dict(msgspec.json.decode(text))
         except msgspec.DecodeError as error:

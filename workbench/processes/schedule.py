@@ -46,10 +46,7 @@ def set_between_operations(
 ) -> SetPoint:
     """Set tunables of a run while it stands still for it; a few milliseconds.
 
-    Raises
-    ------
-    WorkbenchError
-        As `ControlBlock.set`; the run goes on.
+    Errors are those of `ControlBlock.set`; the run goes on.
     """
     state = workload_block.requested().values["run.state"]
     if state == "running":

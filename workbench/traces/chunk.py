@@ -68,16 +68,8 @@ class TraceChunk:
     def of(cls, kind: ArrayLike, **others: ArrayLike) -> Self:
         """Make a chunk of anything array-like; a single value stands for a whole column.
 
-        Parameters
-        ----------
-        kind : array_like
-        **others : array_like
-            Further columns by name; 0 where they are not given.
-
-        Raises
-        ------
-        ValueError
-            If the columns differ in length, or a value does not fit its column.
+        Columns that are not given are 0. ValueError if they differ in length, or a value does not fit its
+        column.
         """
         given: dict[str, ArrayLike] = dict.fromkeys(COLUMN_TYPES, 0) | {"kind": kind} | others
         columns = {name: _as_column(name, values) for name, values in given.items()}

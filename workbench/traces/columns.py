@@ -121,29 +121,10 @@ def _encode_column(values: NDArray[Any]) -> tuple[int, int, bytes]:
 def decode_chunk(
     payload: bytes, count: int, before: Totals, *, resolution_ns: int
 ) -> tuple[TraceChunk, bytes]:
-    """Decode a chunk. Whatever the bytes are, it takes a bounded amount of memory.
+    """Decode `count` events from the payload that `encode_chunk` gave: the chunk, and the content.
 
-    Parameters
-    ----------
-    payload : bytes
-        As `encode_chunk` gave it.
-    count : int
-        Events in it.
-    before : Totals
-        What precedes this chunk.
-    resolution_ns : int
-        Resolution of its times.
-
-    Returns
-    -------
-    chunk : TraceChunk
-    content : bytes
-        What `encode_chunk` gave as the content.
-
-    Raises
-    ------
-    ValueError
-        If the bytes are no chunk of `count` events at this place.
+    Whatever the bytes are, it takes a bounded amount of memory. ValueError if they are no chunk of so many
+    events behind what was `before` it.
     """
     if not 0 < count <= MAXIMUM_CHUNK_EVENTS or len(payload) < _DATA_AT:
         raise ValueError("it is cut off")

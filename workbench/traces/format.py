@@ -86,17 +86,9 @@ def pack_header(time_resolution_ns: int = TIME_RESOLUTION_NS, version: int = VER
 
 
 def unpack_header(data: bytes, name: str) -> int:
-    """Read the file's first bytes.
+    """Read the file's first bytes: the resolution of times in nanoseconds.
 
-    Returns
-    -------
-    int
-        Resolution of times in nanoseconds.
-
-    Raises
-    ------
-    DamagedTrace, WrongTraceVersion
-        If `name` is no trace, a damaged one, or one of a later version.
+    DamagedTrace or WrongTraceVersion if `name` is no trace, a damaged one, or one of a later version.
     """
     if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
         raise DamagedTrace(f"{name}: it is no trace (it does not begin with {MAGIC.decode()})")
@@ -119,13 +111,7 @@ def pack_section(kind: bytes, payload: bytes, items: int, totals: Totals) -> byt
 
 
 def unpack_section(data: bytes, offset: int) -> Section:
-    """Read a section's header.
-
-    Raises
-    ------
-    ValueError
-        With what is wrong, if it is none.
-    """
+    """Read a section's header; ValueError says what is wrong if it is none."""
     if len(data) < SECTION_BYTES:
         raise ValueError("the file ends there, without its footer")
     if not _has_crc(data[:SECTION_BYTES]):

@@ -11,21 +11,11 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class GrowingFile:
-    """A new, empty file, in place of one of that name.
+    """A new, empty file, in place of one of that name; OSError if it cannot be made.
 
     A little room on the disk is kept ahead. A piece that does not fit gives it back: so there is room for
     a last short piece on a disk that is full. The file is opened for each piece, for a recorder of a
     thousand processes has fewer descriptors than that.
-
-    Parameters
-    ----------
-    path : Path
-        Where.
-
-    Raises
-    ------
-    OSError
-        If it cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,10 +28,7 @@ class GrowingFile:
     def append(self, piece: bytes, *, room_bytes: int = _ROOM_BYTES) -> None:
         """Write a piece at the end, and keep room ahead.
 
-        Raises
-        ------
-        OSError
-            If it cannot be written; the file then ends with the piece before it.
+        OSError if it cannot be written; the file then ends with the piece before it.
         """
         try:
             with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CLOEXEC), "wb", buffering=0) as file:

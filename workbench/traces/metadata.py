@@ -95,11 +95,6 @@ class TraceMetadata:
     def from_json(cls, text: bytes) -> Self:
         """Read what `to_json` gave; names of later releases are passed over.
 
-        Raises
-        ------
-        ValueError, RecursionError
-            If it is no JSON.
-        BadParameter
-            If a value is not of its type.
+        ValueError or RecursionError if it is no JSON, BadParameter if a value is not of its type.
         """
         return read_value(cls, json.loads(text), "the metadata")

@@ -64,10 +64,7 @@ class FollowedChunk:
     def check(self) -> None:
         """See that each event finds its object as it must be.
 
-        Raises
-        ------
-        ValueError
-            If an event names an object that does not live then, or an allocation one that was there.
+        ValueError if one names an object that does not live then, or allocates one that was there.
         """
         touches = self.chunk.kind <= CallKind.FREE
         wrong = np.flatnonzero(touches & (self.was_live == self.is_allocation))

@@ -17,12 +17,8 @@ CARD_SUFFIX = ".toml"
 def datasets_folder() -> Path:
     """Folder with the recordings, their cards and the scenarios.
 
-    The one that WORKBENCH_DATASETS names, else the repository's own.
-
-    Raises
-    ------
-    UnknownDataset
-        If there is none, with where to get it.
+    It is the one that WORKBENCH_DATASETS names, else the repository's own. UnknownDataset tells where to get
+    it.
     """
     named = os.environ.get(ENVIRONMENT)
     folder = Path(named) if named else _OWN_FOLDER
@@ -36,13 +32,7 @@ def datasets_folder() -> Path:
 
 
 def find(name: str) -> Path:
-    """Find the recording of a dataset.
-
-    Raises
-    ------
-    UnknownDataset
-        With the nearest name, or what is missing.
-    """
+    """Find the recording of a dataset; UnknownDataset tells the nearest name, or what is missing."""
     path = find_card(name).with_suffix(SUFFIX)
     if not path.is_file():
         raise UnknownDataset(
@@ -53,13 +43,7 @@ def find(name: str) -> Path:
 
 
 def find_trace(text: str) -> Path:
-    """Find a trace by its path, or a dataset's by its name.
-
-    Raises
-    ------
-    UnknownDataset
-        If it is neither.
-    """
+    """Find a trace by its path, or a dataset's by its name; UnknownDataset if it is neither."""
     path = Path(text)
     if path.is_file():
         return path
@@ -70,13 +54,7 @@ def find_trace(text: str) -> Path:
 
 
 def find_card(name: str) -> Path:
-    """Find the card of a dataset.
-
-    Raises
-    ------
-    UnknownDataset
-        With the nearest name.
-    """
+    """Find the card of a dataset; UnknownDataset tells the nearest name."""
     folder = datasets_folder()
     path = folder / f"{name}{CARD_SUFFIX}"
     if Path(name).name != name or not path.is_file():

@@ -75,14 +75,8 @@ def cache_folder() -> Path:
 def find_plan(trace_path: str | os.PathLike[str]) -> ReplayPlan:
     """Find the plan of a trace file in the cache; compile it if it is not there.
 
-    If the trace is damaged, what precedes the damage is compiled.
-
-    Raises
-    ------
-    BadParameter
-        If there is no such file, or nothing in it to replay.
-    DamagedTrace, WrongTraceVersion
-        If it cannot be read as a trace.
+    If the trace is damaged, what precedes the damage is compiled. BadParameter if there is no such file, or
+    nothing in it to replay; DamagedTrace or WrongTraceVersion if it cannot be read as a trace.
     """
     path = Path(trace_path)
     try:

@@ -85,13 +85,7 @@ class Trace(Displayed):
         return self.path.stat().st_size
 
     def chunks(self) -> Iterator[TraceChunk]:
-        """All events in their order, some at a time.
-
-        Raises
-        ------
-        DamagedTrace
-            If the file changed since it was opened.
-        """
+        """All events in their order, some at a time; DamagedTrace if the file changed since it was opened."""
         for section, before in self._sections:
             if section.kind == EVENTS:
                 yield self._decode(section, before)[0]
@@ -107,10 +101,7 @@ class Trace(Displayed):
     def compute_checksum(self) -> str:
         """Compute the checksum of events and sites as they are read; that of the metadata, if all is well.
 
-        Raises
-        ------
-        DamagedTrace
-            If the file changed since it was opened.
+        DamagedTrace if the file changed since it was opened.
         """
         digest = hashlib.sha256()
         for section, before in self._sections:
@@ -266,13 +257,7 @@ def _follows(section: Section, before: Totals) -> bool:
 
 
 def is_trace(path: Path) -> bool:
-    """Whether a file begins as a trace does, of whichever version.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
+    """Whether a file begins as a trace does, of whichever version; OSError if it cannot be read."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 
@@ -280,10 +265,7 @@ def is_trace(path: Path) -> bool:
 def read_recording_name(path: Path) -> str:
     """Read to which recording a trace belongs (`TraceMetadata.recording`); empty if that is not known.
 
-    Raises
-    ------
-    OSError
-        If it cannot be read.
+    OSError if the file cannot be read.
     """
     with path.open("rb") as file:
         try:

@@ -29,13 +29,7 @@ class Site:
 
 
 def encode_sites(sites: Sequence[Site]) -> bytes:
-    """Encode rows of the table of sites.
-
-    Raises
-    ------
-    ValueError
-        If an offset is negative or beyond 64 bits.
-    """
+    """Encode rows of the table of sites; ValueError if an offset is negative or beyond 64 bits."""
     modules = {module: index for index, module in enumerate(dict.fromkeys(site.module for site in sites))}
     parts = [_COUNT.pack(len(modules))]
     for module in modules:
@@ -49,13 +43,7 @@ def encode_sites(sites: Sequence[Site]) -> bytes:
 
 
 def decode_sites(payload: bytes, count: int) -> list[Site]:
-    """Decode what `encode_sites` gave.
-
-    Raises
-    ------
-    ValueError
-        If the bytes are not `count` sites.
-    """
+    """Decode what `encode_sites` gave; ValueError if the bytes are not `count` sites."""
     try:
         (module_count,) = _COUNT.unpack_from(payload)
         at = _COUNT.size

@@ -51,7 +51,7 @@ class Spool(Resolver):
         self._segment: MappedFile | None = None
 
     def read(self, *, is_final: bool = False) -> tuple[TraceChunk, list[tuple[int, int]]] | None:
-        """Read on, at most to the end of a segment.
+        """Read on, at most to the end of a segment; None if there is nothing to read now.
 
         Parameters
         ----------
@@ -65,14 +65,10 @@ class Spool(Resolver):
         new_sites : list of (int, int)
             Return address, and the number of copies of the maps that there were when it was first seen.
 
-        None if there is nothing to read now.
-
         Raises
         ------
-        MemoryError
-            If the objects do not fit into memory.
-        OSError
-            If a segment cannot be read.
+        MemoryError, OSError
+            If the objects do not fit into memory, or a segment cannot be read.
         """
         end = self.read_state().next
         segment = self._open_segment(end, is_final=is_final) if self.position < end else None

@@ -105,27 +105,20 @@ class TraceWriter:
         return self._file.path
 
     def add_sites(self, sites: Sequence[Site]) -> int:
-        """Add rows to the table of call sites, before events name them.
-
-        Returns
-        -------
-        int
-            The first one's number.
-        """
+        """Add rows to the table of call sites, before events name them; returns the first one's number."""
         first = self.site_count
         self._new_sites.extend(sites)
         self.site_count += len(sites)
         return first
 
     def append(self, chunk: TraceChunk, *, peak_live_bytes: int | None = None) -> None:
-        """Add events.
+        """Add events, any number of them.
 
         Sites that the table does not have become unknown ones. Times are kept in microseconds.
 
         Parameters
         ----------
         chunk : TraceChunk
-            Calls, any number of them.
         peak_live_bytes : int, optional
             Most bytes live so far, from a caller who follows the objects anyway; the writer then does
             not, in this call and those after it. Else it does, and checks that objects live.
@@ -164,22 +157,10 @@ class TraceWriter:
     def close(
         self, *, complete: bool = True, end: str = "", unknown_frees: int = 0, lost_events: int = 0
     ) -> TraceMetadata:
-        """Write what is left, and the footer. A second call does nothing.
+        """Write what is left, and the footer; returns what the footer says of the whole trace.
 
-        Parameters
-        ----------
-        complete, end, unknown_frees, lost_events
-            As in `TraceMetadata`.
-
-        Returns
-        -------
-        TraceMetadata
-            What the footer says of the whole trace.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written; `abandon` then makes the best of it.
+        What it is told is as in `TraceMetadata`. A second call does nothing. OSError if the file cannot be
+        written; `abandon` then makes the best of it.
         """
         if not self._is_closed:
             self.flush()
@@ -190,18 +171,8 @@ class TraceWriter:
     def abandon(self, end: str, *, unknown_frees: int = 0, lost_events: int = 0) -> TraceMetadata:
         """Close a trace that could not be written further: what was written is a sound trace, if possible.
 
-        As much of what waited in memory is added as there is still room for. Raises no OSError: a trace
-        without its footer can be read, too.
-
-        Parameters
-        ----------
-        end, unknown_frees, lost_events
-            As in `TraceMetadata`; `lost_events` without those that waited in memory.
-
-        Returns
-        -------
-        TraceMetadata
-            What the footer says of the part that is in the file.
+        As much of what waited in memory is added as there is still room for; the rest is added to
+        `lost_events`. Raises no OSError: a trace without its footer can be read, too.
         """
         if self._is_closed:
             return self._metadata
