@@ -2,32 +2,33 @@
 
 import { fillSelect, make, makeButton, makeField, makeQuestion, setText } from "./dom.js";
 
-/** @import { ActionState, ChangeHistory, ExportFormat, Presets, Request } from "messages" */
+/** @import { ExportFormat } from "messages" */
+/** @import { Send, Shows } from "./dom.js" */
 
 export class Actions {
-  /** @param {(message: Request) => void} send */
+  formats = /** @type {ExportFormat[]} */ ([]);
+  suggested = "";
+  asked = ""; // the preset that is to be deleted, if the question is answered with yes
+
+  /** @param {Send} send */
   constructor(send) {
     this.send = send;
-    /** @type {ExportFormat[]} */
-    this.formats = [];
-    this.suggested = "";
-    this.asked = ""; // the preset that is to be deleted, if the question is answered with yes
     this.preset = make("select", { "aria-label": "Preset", onchange: () => this.choosePreset() });
     this.undo = makeButton("Undo", "hak-small", () => send({ type: "undo" }));
     this.redo = makeButton("Redo", "hak-small", () => send({ type: "redo" }));
     this.reset = makeButton("Reset", "hak-small", () => send({ type: "reset_all" }), "Every tunable to its default");
     this.export = makeButton("Export", "hak-small", () => this.open(this.exportForm), "Write the values to a file");
     this.save = makeButton("Save preset", "hak-small", () => this.open(this.saveForm), "Keep the values under a name");
-    this.delete = makeButton("Delete", "hak-small", () => this.askDelete(true));
+    this.delete = makeButton("Delete", "hak-small", () => this.askDelete());
     this.delete.setAttribute("aria-label", "Delete preset");
     this.delete.hidden = true;
     this.questionText = make("span", {});
-    this.yes = makeButton("Delete", "hak-small", () => {
-      this.askDelete(false);
+    const yes = makeButton("Delete", "hak-small", () => {
+      this.open(null);
       send({ type: "delete_preset", name: this.asked });
     });
-    const no = makeButton("Cancel", "hak-small", () => this.askDelete(false));
-    this.question = makeQuestion("Delete preset", this.questionText, this.yes, no);
+    const no = makeButton("Cancel", "hak-small", () => this.open(null));
+    this.question = makeQuestion("Delete preset", this.questionText, yes, no);
     this.message = make("div", { class: "hak-message", role: "status" });
     this.acts = make("div", { class: "hak-acts", role: "group", "aria-label": "Actions" });
     this.saveName = make("input", { type: "text", "aria-label": "Preset name", placeholder: "name" });
@@ -72,30 +73,17 @@ export class Actions {
     return form;
   }
 
-  /** @param {HTMLFormElement} chosen */
+  /** @param {HTMLElement | null} chosen Shown alone, or closed if it is open. */
   open(chosen) {
-    const isOpening = chosen.hidden;
-    this.saveForm.hidden = this.exportForm.hidden = true;
-    this.askDelete(false);
-    chosen.hidden = !isOpening;
-    if (isOpening) chosen.querySelector("input")?.focus();
+    const isOpening = chosen?.hidden;
+    for (const one of [this.saveForm, this.exportForm, this.question]) one.hidden = one !== chosen || !isOpening;
+    if (isOpening) chosen?.querySelector(/** @type {"input"} */ ("input, button"))?.focus();
   }
 
-  /** @param {boolean} isOpen */
-  askDelete(isOpen) {
-    this.question.hidden = !isOpen;
-    if (!isOpen) return;
-    this.saveForm.hidden = this.exportForm.hidden = true;
+  askDelete() {
     this.asked = this.preset.value;
     setText(this.questionText, `Delete the saved preset “${this.asked}”? The values stay as they are.`);
-    this.yes.focus();
-  }
-
-  /** @param {ExportFormat[]} formats */
-  setFormats(formats) {
-    this.formats = formats;
-    fillSelect(this.format, formats.map(({ name, label }) => ({ value: name, label })));
-    this.suggestPath();
+    this.open(this.question);
   }
 
   // A name that somebody typed stays.
@@ -109,41 +97,42 @@ export class Actions {
     if (this.preset.value) this.send({ type: "choose_preset", name: this.preset.value });
   }
 
-  /** @param {Presets} presets Only a saved one can be deleted. */
-  setPresets(presets) {
-    const options = presets.names.map((preset) => ({ value: preset.name, label: preset.name, title: preset.help }));
-    fillSelect(this.preset, [{ value: "", label: "custom", disabled: true }, ...options], presets.current);
-    const isSaved = presets.names.some((preset) => preset.is_saved && preset.name === presets.current);
-    this.delete.hidden = !isSaved;
-    this.delete.title = isSaved ? `Delete the saved preset ${presets.current}` : "";
-    if (!isSaved || this.asked !== presets.current) this.askDelete(false);
-  }
-
-  /** @param {ActionState[]} states A button each, and what came of it last. */
-  setActs(states) {
-    const focused = this.acts.contains(document.activeElement) ? document.activeElement?.textContent : "";
-    this.acts.hidden = states.length === 0;
-    this.acts.replaceChildren(
-      ...states.flatMap(({ action: { name, help }, can_act, note }) => {
-        const button = makeButton(name, "hak-small", () => this.send({ type: "act", name }), help);
-        button.disabled = !can_act;
-        return [button, make("span", { class: "hak-hint" }, note || help)];
-      }),
-    );
-    const again = [...this.acts.querySelectorAll("button")].find((button) => button.textContent === focused);
-    again?.focus();
-  }
-
-  /** @param {ChangeHistory} history */
-  setHistory(history) {
-    this.undo.disabled = history.undo === "";
-    this.undo.title = history.undo ? `Take back: ${history.undo}` : "Nothing to take back";
-    this.redo.disabled = history.redo === "";
-    this.redo.title = history.redo ? `Make again: ${history.redo}` : "Nothing to make again";
-  }
-
-  /** @param {string} text */
-  setMessage(text) {
-    setText(this.message, text);
-  }
+  /** @type {Shows} */
+  shows = {
+    formats: (formats) => {
+      this.formats = formats;
+      fillSelect(this.format, formats.map(({ name, label }) => ({ value: name, label })));
+      this.suggestPath();
+    },
+    // A button each, and what came of it last.
+    actions: (states) => {
+      const focused = this.acts.contains(document.activeElement) ? document.activeElement?.textContent : "";
+      this.acts.hidden = states.length === 0;
+      this.acts.replaceChildren(
+        ...states.flatMap(({ action: { name, help }, can_act, note }) => {
+          const button = makeButton(name, "hak-small", () => this.send({ type: "act", name }), help);
+          button.disabled = !can_act;
+          return [button, make("span", { class: "hak-hint" }, note || help)];
+        }),
+      );
+      const again = [...this.acts.querySelectorAll("button")].find((button) => button.textContent === focused);
+      again?.focus();
+    },
+    // Only a saved one can be deleted.
+    presets: ({ names, current }) => {
+      const options = names.map(({ name, help }) => ({ value: name, label: name, title: help }));
+      fillSelect(this.preset, [{ value: "", label: "custom", disabled: true }, ...options], current);
+      const isSaved = names.some((preset) => preset.is_saved && preset.name === current);
+      this.delete.hidden = !isSaved;
+      this.delete.title = isSaved ? `Delete the saved preset ${current}` : "";
+      if (!isSaved || this.asked !== current) this.question.hidden = true;
+    },
+    history: ({ undo, redo }) => {
+      this.undo.disabled = undo === "";
+      this.undo.title = undo ? `Take back: ${undo}` : "Nothing to take back";
+      this.redo.disabled = redo === "";
+      this.redo.title = redo ? `Make again: ${redo}` : "Nothing to make again";
+    },
+    message: (text) => setText(this.message, text),
+  };
 }

@@ -2,27 +2,24 @@
 
 import { fillSelect, formatClock, make, makeButton, makeField, makeQuestion, setText } from "./dom.js";
 
-/** @import { Allocator, Choice, Clock, Request, Run, RunForm, ShownRun, Workload } from "messages" */
+/** @import { Allocator, Run, RunForm, ShownRun, Workload } from "messages" */
+/** @import { Send, Shows } from "./dom.js" */
 
 /** @type {["allocator", "trace", "threads", "seed", "seconds"]} */
 const FIELDS = ["allocator", "trace", "threads", "seed", "seconds"]; // of a run, besides its workload
 
 export class WorkloadBar {
   static count = 0;
+  workloads = /** @type {Workload[]} */ ([]);
+  allocators = /** @type {Allocator[]} */ ([]);
+  parameters = /** @type {Map<string, HTMLInputElement>} */ (new Map());
+  run = /** @type {Run} */ ({ state: "idle", is_pinned: false, can_pin: false, spec: null });
+  shown = ""; // the workload whose parameters are shown
+  shownNumber = 0; // the run that was shown last
 
-  /** @param {(message: Request) => void} send */
+  /** @param {Send} send */
   constructor(send) {
     this.send = send;
-    /** @type {Workload[]} */
-    this.workloads = [];
-    /** @type {Allocator[]} */
-    this.allocators = [];
-    /** @type {Map<string, HTMLInputElement>} */
-    this.parameters = new Map();
-    /** @type {Run} */
-    this.run = { state: "idle", is_pinned: false, can_pin: false, spec: null };
-    this.shown = ""; // the workload whose parameters are shown
-    this.shownNumber = 0; // the run that was shown last
     this.workload = make("select", { onchange: () => this.showParameters() });
     this.allocator = make("select", { onchange: () => this.chooseAllocator() });
     this.threads = make("input", { type: "number", min: "1", value: "2", class: "hak-short" });
@@ -86,35 +83,39 @@ export class WorkloadBar {
     this.send({ type: "detach", restore });
   }
 
-  /** @param {Workload[]} workloads */
-  setWorkloads(workloads) {
-    this.workloads = workloads;
-    const options = workloads.map(({ name, help }) => ({ value: name, label: name, title: help }));
-    fillSelect(this.workload, options, this.shown || workloads.find((entry) => entry.is_first_choice)?.name);
-    this.showParameters();
-  }
-
-  /** @param {Allocator[]} allocators */
-  setAllocators(allocators) {
-    fillSelect(
-      this.allocator,
-      allocators.map((entry) => ({ value: entry.name, label: entry.label, title: entry.remedy, disabled: !entry.available })),
-    );
-    this.allocators = allocators;
-    this.showHint();
-  }
-
-  /** @param {Choice[]} processes */
-  setProcesses(processes) {
-    fillSelect(this.process, processes.length ? processes : [{ value: "", label: "none found" }]);
-    this.showRun(this.run);
-  }
-
-  /** @param {Choice[]} traces The first of them stands there until another is chosen or typed. */
-  setTraces(traces) {
-    this.traces.replaceChildren(...traces.map((entry) => make("option", { value: entry.value }, entry.label)));
-    if (!this.trace.value && traces.length) this.trace.value = traces[0].value;
-  }
+  /** @type {Shows} */
+  shows = {
+    workloads: (workloads) => {
+      this.workloads = workloads;
+      const options = workloads.map(({ name, help }) => ({ value: name, label: name, title: help }));
+      fillSelect(this.workload, options, this.shown || workloads.find((entry) => entry.is_first_choice)?.name);
+      this.showParameters();
+    },
+    // The first of them stands there until another is chosen or typed.
+    traces: (traces) => {
+      this.traces.replaceChildren(...traces.map((entry) => make("option", { value: entry.value }, entry.label)));
+      if (!this.trace.value && traces.length) this.trace.value = traces[0].value;
+    },
+    allocators: (allocators) => {
+      this.allocators = allocators;
+      fillSelect(
+        this.allocator,
+        allocators.map(({ name, label, remedy, available }) => ({ value: name, label, title: remedy, disabled: !available })),
+      );
+      this.showHint();
+    },
+    processes: (processes) => {
+      fillSelect(this.process, processes.length ? processes : [{ value: "", label: "none found" }]);
+      this.showRun(this.run);
+    },
+    run: (run) => this.showRun(run),
+    clock: (clock) => {
+      setText(this.clock, formatClock(clock.elapsed_s) + (clock.total_s ? ` / ${formatClock(clock.total_s)}` : ""));
+      if (clock.progress === null) this.bar.removeAttribute("value");
+      else this.bar.value = clock.progress;
+      this.bar.classList.toggle("hak-idle", !clock.is_moving);
+    },
+  };
 
   chooseAllocator() {
     this.showHint();
@@ -193,13 +194,5 @@ export class WorkloadBar {
     this.attach.disabled = isOurs || !this.process.value;
     this.detach.hidden = !isAttached;
     if (!isAttached) this.question.hidden = true;
-  }
-
-  /** @param {Clock} clock */
-  setClock(clock) {
-    setText(this.clock, formatClock(clock.elapsed_s) + (clock.total_s ? ` / ${formatClock(clock.total_s)}` : ""));
-    if (clock.progress === null) this.bar.removeAttribute("value");
-    else this.bar.value = clock.progress;
-    this.bar.classList.toggle("hak-idle", !clock.is_moving);
   }
 }

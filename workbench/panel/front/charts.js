@@ -6,6 +6,7 @@ import { fillSelect, make } from "./dom.js";
 
 /** @import { Chart, ChartPart, Marker, Report } from "messages" */
 /** @import { Lines, Recent } from "./chart.js" */
+/** @import { Shows } from "./dom.js" */
 /** @import { Plotly } from "./plotly_loader.js" */
 
 /** @type {[number, string][]} */
@@ -40,12 +41,14 @@ export class ChartGrid {
   /** @param {() => void} report Called when what is in view, its width or zoom changed. */
   constructor(report) {
     this.report = report;
-    this.span = make("select", { "aria-label": "Time shown", onchange: () => this.changeSpan() });
+    this.span = make("select", { class: "hak-span", "aria-label": "Time shown", onchange: () => this.changeSpan() });
     fillSelect(this.span, SPANS_S.map(([value, label]) => ({ value: String(value), label })), "120");
     // Tests ask the element for its grid.
     this.grid = Object.assign(make("div", { class: "hak-charts" }), { hakGrid: this });
     this.empty = make("div", { class: "hak-empty" }, "Press Start, or attach to a running process, to see its charts.");
-    this.element = make("div", { class: "hak-chart-area" }, this.empty, this.grid);
+    const hint = make("span", { class: "hak-hint" }, "Drag over a chart to zoom, double-click to follow again.");
+    const shown = make("label", { class: "hak-field hak-inline" }, make("span", {}, "Shown"), this.span);
+    this.element = make("div", { class: "hak-right" }, this.empty, this.grid, make("div", { class: "hak-foot" }, hint, shown));
     this.seen = new IntersectionObserver((entries) => this.noteSeen(entries), { threshold: 0.05 });
     this.sized = new ResizeObserver((entries) => this.noteSized(entries));
     this.themed = new MutationObserver(() => this.restyle());
@@ -84,6 +87,15 @@ export class ChartGrid {
     for (const chart of this.charts.values()) chart.follow();
     this.report();
   }
+
+  /** @type {Shows} */
+  shows = {
+    charts: (charts) => this.setCharts(charts),
+    markers: (markers) => {
+      this.markers = markers;
+      this.restyle();
+    },
+  };
 
   /** @param {Chart[]} descriptions Cards are made, kept or removed, so that they are these, in this order. */
   setCharts(descriptions) {
@@ -125,12 +137,6 @@ export class ChartGrid {
   noteSized(entries) {
     for (const { target, contentRect } of entries) this.find(target)?.resize(contentRect);
     this.report();
-  }
-
-  /** @param {Marker[]} markers */
-  setMarkers(markers) {
-    this.markers = markers;
-    this.restyle();
   }
 
   /** @param {Map<string, Lines>} baseline */

@@ -1,4 +1,6 @@
-// dom.js: small helpers to build the panel's elements.
+// dom.js: small helpers to build the panel's elements, and what all its parts have in common.
+
+/** @import { Request, State } from "messages" */
 
 /**
  * Attributes and properties of an element, and what happens at its events.
@@ -13,6 +15,11 @@
  */
 
 /** @typedef {{ value: string, label: string, title?: string, disabled?: boolean }} Option */
+/** @typedef {(message: Request) => void} Send */
+/**
+ * How a part of the panel shows what it knows of the state, in the order in which it must be shown.
+ * @typedef {{ [Name in keyof State]?: (part: NonNullable<State[Name]>) => void }} Shows
+ */
 
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
@@ -33,12 +40,7 @@ export function make(tag, attributes = {}, ...children) {
   return node;
 }
 
-/**
- * @param {string} name
- * @param {string} style
- * @param {() => void} action
- * @param {string} [title]
- */
+/** @param {string} name @param {string} style @param {() => void} action @param {string} [title] */
 export function makeButton(name, style, action, title) {
   return make("button", { type: "button", class: `hak-button ${style}`, title, onclick: action }, name);
 }
@@ -55,18 +57,14 @@ export function setText(node, text) {
 
 /**
  * A select keeps its chosen value when its options are built anew, if that value is still there.
- * @param {HTMLSelectElement} select
- * @param {Option[]} options
- * @param {string} [chosen]
+ * @param {HTMLSelectElement} select @param {(Option | string)[]} choices @param {string} [wanted]
  */
-export function fillSelect(select, options, chosen) {
-  const wanted = chosen === undefined ? select.value : chosen;
+export function fillSelect(select, choices, wanted = select.value) {
+  const options = choices.map((choice) => (typeof choice === "string" ? { value: choice, label: choice } : choice));
   const known = JSON.stringify(options);
   if (select.dataset.options !== known) {
     select.dataset.options = known;
-    select.replaceChildren(
-      ...options.map(({ value, label, title, disabled }) => make("option", { value, title, disabled }, label)),
-    );
+    select.replaceChildren(...options.map(({ label, ...attributes }) => make("option", attributes, label)));
   }
   if ([...select.options].some((option) => option.value === wanted)) select.value = wanted;
 }

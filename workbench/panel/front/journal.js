@@ -2,12 +2,13 @@
 
 import { make, setText } from "./dom.js";
 
-/** @import { LogEntry, Request, Status } from "messages" */
+/** @import { Status } from "messages" */
+/** @import { Send, Shows } from "./dom.js" */
 
 const LOG_LINES = 300;
 
 export class Journal {
-  /** @param {(message: Request) => void} send */
+  /** @param {Send} send */
   constructor(send) {
     this.text = make("span", { class: "hak-status-text" }, "connecting to the kernel …");
     this.status = make("div", { class: "hak-status", role: "status" }, make("span", { class: "hak-dot" }), this.text);
@@ -40,23 +41,21 @@ export class Journal {
     setText(this.errorText, text);
   }
 
-  clearLog() {
-    this.lines.replaceChildren();
-  }
-
-  /** @param {LogEntry[]} entries Oldest first; one whose number is there already replaces that line. */
-  addEntries(entries) {
-    for (const entry of entries) {
-      const line = make(
-        "li",
-        { class: `hak-line hak-${entry.kind}`, "data-number": String(entry.number) },
-        make("time", {}, entry.time),
-        make("span", {}, entry.text),
-      );
-      const old = this.lines.querySelector(`[data-number="${entry.number}"]`);
-      if (old) old.replaceWith(line);
-      else this.lines.prepend(line);
-    }
-    while (this.lines.childElementCount > LOG_LINES) this.lines.lastElementChild?.remove();
-  }
+  /** @type {Shows} */
+  shows = {
+    status: (status) => this.setStatus(status),
+    error: (text) => this.setError(text),
+    log_restart: () => this.lines.replaceChildren(),
+    // Oldest first; one whose number is there already replaces that line.
+    log: (entries) => {
+      for (const { number, kind, time, text } of entries) {
+        const attributes = { class: `hak-line hak-${kind}`, "data-number": String(number) };
+        const line = make("li", attributes, make("time", {}, time), make("span", {}, text));
+        const old = this.lines.querySelector(`[data-number="${number}"]`);
+        if (old) old.replaceWith(line);
+        else this.lines.prepend(line);
+      }
+      while (this.lines.childElementCount > LOG_LINES) this.lines.lastElementChild?.remove();
+    },
+  };
 }

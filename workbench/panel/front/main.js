@@ -12,7 +12,7 @@ import { receivePlotly, requestPlotly } from "./plotly_loader.js";
 import { RecordStrip } from "./record.js";
 import { TunerCard } from "./tuner.js";
 
-/** @import { Control, Frame, FromKernel, Request, State } from "messages" */
+/** @import { Frame, FromKernel, Request, State } from "messages" */
 /** @import { Recent } from "./chart.js" */
 /** @import { Model } from "./model.js" */
 
@@ -23,33 +23,31 @@ const FIRST_LOOK_MS = 2000;
 const LAST_LOOK_MS = 30000;
 
 class PanelView {
+  id = Math.random().toString(36).slice(2, 10);
+  pending = /** @type {Map<string, Recent>} */ (new Map()); // newest data of each chart that waits to be drawn, by title
+  newest = 0; // number of the newest frame
+  stateNumber = 0;
+  plotlyAsked = 0;
+  reporting = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
+  isClosed = false;
+  isDrawing = false;
+  hasState = false; // whether all of the state came; a part of it may have been meant for another view
+  unanswered = 0;
+  hasFrame = false; // whether a frame came since the last look
+
   /** @param {Model} model @param {HTMLElement} root */
   constructor(model, root) {
     this.model = model;
-    this.id = Math.random().toString(36).slice(2, 10);
-    /** @type {Map<string, Recent>} */
-    this.pending = new Map(); // newest data of each chart that waits to be drawn, by title
-    this.newest = 0; // number of the newest frame
-    this.stateNumber = 0;
-    this.helpFor = "";
-    this.plotlyAsked = 0;
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.reporting = undefined;
-    this.isClosed = false;
-    this.isDrawing = false;
-    this.hasState = false; // whether all of the state came; a part of it may have been meant for another view
-    this.unanswered = 0;
-    this.hasFrame = false; // whether a frame came since the last look
     const send = (/** @type {Request} */ message) => this.send(message);
     this.bar = new WorkloadBar(send);
     this.journal = new Journal(send);
     this.record = new RecordStrip(send);
     this.tuner = new TunerCard(send, () => this.bar.readSpec());
     this.charts = new ChartGrid(() => this.reportSoon());
-    this.helpText = make("div", { class: "hak-help", id: `hak-help-${this.id}` });
-    this.controls = new ControlList(send, (control) => this.showHelp(control));
+    this.controls = new ControlList(send);
     this.actions = new Actions(send);
-    this.charts.span.classList.add("hak-span");
+    /** @type {{ shows: { [name: string]: any } }[]} */
+    this.parts = [this.bar, this.record, this.tuner, this.journal, this.controls, this.actions, this.charts];
     this.root = make(
       "div",
       { class: "hak-panel", "data-lm-suppress-shortcuts": "true" },
@@ -65,14 +63,9 @@ class PanelView {
           make("header", {}, make("h3", {}, "Tunables")),
           this.actions.element,
           this.controls.element,
-          this.helpText,
+          this.controls.help,
         ),
-        make(
-          "div",
-          { class: "hak-right" },
-          this.charts.element,
-          make("div", { class: "hak-foot" }, make("span", { class: "hak-hint" }, "Drag over a chart to zoom, double-click to follow again."), make("label", { class: "hak-field hak-inline" }, make("span", {}, "Shown"), this.charts.span)),
-        ),
+        this.charts.element,
       ),
       this.tuner.element,
       this.journal.log,
@@ -153,17 +146,6 @@ class PanelView {
     return lacksFrames || !this.hasState;
   }
 
-  /** @param {Control} control */
-  showHelp({ tunable, range_text, default_text, effect_text }) {
-    if (this.helpFor === tunable.name) return;
-    this.helpFor = tunable.name;
-    this.helpText.replaceChildren(
-      make("b", {}, tunable.name),
-      ` ${tunable.help} `,
-      make("span", { class: "hak-hint" }, `${range_text}, default ${default_text}, takes effect ${effect_text}.`),
-    );
-  }
-
   reportSoon() {
     this.reporting ??= setTimeout(() => this.report(), 50);
   }
@@ -202,34 +184,11 @@ class PanelView {
   /** @param {State} state */
   applyState(state) {
     this.noteNumber(state);
-    if (state.workloads) this.bar.setWorkloads(state.workloads);
-    if (state.traces) this.bar.setTraces(state.traces);
-    if (state.allocators) this.bar.setAllocators(state.allocators);
-    if (state.formats) this.actions.setFormats(state.formats);
-    if (state.processes) this.bar.setProcesses(state.processes);
-    if (state.run) {
-      this.bar.showRun(state.run);
-      this.root.dataset.state = state.run.state;
+    const told = /** @type {{ [name: string]: any }} */ (state);
+    for (const { shows } of this.parts) {
+      for (const [name, show] of Object.entries(shows)) if (told[name] !== undefined) show(told[name]);
     }
-    if (state.clock) this.bar.setClock(state.clock);
-    if (state.recording) this.record.setRecording(state.recording);
-    if (state.tuning) this.tuner.setTuning(state.tuning);
-    if (state.status) this.journal.setStatus(state.status);
-    if (state.error !== undefined) this.journal.setError(state.error);
-    if (state.controls) {
-      this.controls.setControls(state.controls);
-      this.helpFor = "";
-      this.helpText.replaceChildren();
-    }
-    if (state.actions) this.actions.setActs(state.actions);
-    if (state.values) this.controls.setValues(state.values);
-    if (state.presets) this.actions.setPresets(state.presets);
-    if (state.history) this.actions.setHistory(state.history);
-    if (state.message !== undefined) this.actions.setMessage(state.message);
-    if (state.charts) this.charts.setCharts(state.charts);
-    if (state.markers) this.charts.setMarkers(state.markers);
-    if (state.log_restart) this.journal.clearLog();
-    if (state.log) this.journal.addEntries(state.log);
+    if (state.run) this.root.dataset.state = state.run.state;
     if (state.closed) {
       this.root.classList.add("hak-closed");
       clearTimeout(this.watching);

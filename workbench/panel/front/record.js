@@ -2,13 +2,14 @@
 
 import { make, makeButton, setText } from "./dom.js";
 
-/** @import { Recording, Request } from "messages" */
+/** @import { Recording } from "messages" */
+/** @import { Send, Shows } from "./dom.js" */
 
 // What a person chose is shown until it is answered, or for so long: states that were on their way would turn it back.
 const ANSWER_MS = 5000;
 
 export class RecordStrip {
-  /** @param {(message: Request) => void} send */
+  /** @param {Send} send */
   constructor(send) {
     this.askedAt = -Infinity;
     this.switches = 0;
@@ -33,8 +34,11 @@ export class RecordStrip {
     this.element.hidden = true;
   }
 
+  /** @type {Shows} */
+  shows = { recording: (recording) => this.showRecording(recording) };
+
   /** @param {Recording} recording */
-  setRecording(recording) {
+  showRecording(recording) {
     this.element.hidden = !recording.is_possible;
     const isAnswered = recording.switches !== this.switches || performance.now() - this.askedAt > ANSWER_MS;
     this.switches = recording.switches;

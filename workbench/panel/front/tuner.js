@@ -2,14 +2,15 @@
 
 import { fillSelect, formatClock, make, makeButton, makeField, setText } from "./dom.js";
 
-/** @import { Request, RunForm, Tuning } from "messages" */
+/** @import { RunForm, Tuning } from "messages" */
+/** @import { Send, Shows } from "./dom.js" */
 
 /** @type {{ [outcome: string]: string }} */
 const TUNER_COLORS = { better: "var(--hak-good)", pruned: "var(--hak-warn)", dominated: "var(--hak-warn)", failed: "var(--hak-bad)" };
 
 export class TunerCard {
   /**
-   * @param {(message: Request) => void} send
+   * @param {Send} send
    * @param {() => RunForm} readSpec The run as the form above has it.
    */
   constructor(send, readSpec) {
@@ -66,10 +67,13 @@ export class TunerCard {
     );
   }
 
+  /** @type {Shows} */
+  shows = { tuning: (tuning) => this.showTuning(tuning) };
+
   /** @param {Tuning} tuning */
-  setTuning(tuning) {
-    fillSelect(this.goal, tuning.goals.map((goal) => ({ value: goal, label: goal })));
-    fillSelect(this.group, tuning.groups.map((group) => ({ value: group, label: group })));
+  showTuning(tuning) {
+    fillSelect(this.goal, tuning.goals);
+    fillSelect(this.group, tuning.groups);
     const goesOn = tuning.state === "running" || tuning.state === "stopping";
     for (const input of [this.goal, this.group, this.trials, this.seconds, this.start]) input.disabled = goesOn;
     this.stop.disabled = this.inject.disabled = tuning.state !== "running";
