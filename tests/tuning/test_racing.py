@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 
 from workbench.experiments import PEAK_RESIDENT, THROUGHPUT, Measure
 from workbench.experiments.inference import MARGIN
-from workbench.tuning.racing import (
-    LEAST_ROUNDS,
-    choose_front,
-    find_corner,
-    is_dominated,
-    judge_candidate,
-)
+from workbench.tuning.plan import LEAST_ROUNDS
+from workbench.tuning.racing import choose_front, find_corner, is_dominated, judge_candidate
 
 ROUNDS = 12
 LOGS = st.lists(st.floats(-0.5, 0.5, allow_nan=False), min_size=1, max_size=ROUNDS)

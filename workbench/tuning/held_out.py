@@ -20,7 +20,7 @@ class HeldOut:
     findings : tuple of Finding
         What decides: each winner in each objective, over all works together.
     seen : tuple of str
-        Works among them that the study has seen as they are, since they are the same whatever the seed.
+        Works that the study has seen as they are, since they are the same whatever the seed.
     """
 
     comparison: Comparison

@@ -12,12 +12,14 @@ from workbench.allocators import is_tunable
 from workbench.errors import OutOfRange, WorkbenchError, WrongPlan, describe_unknown
 from workbench.experiments import PEAK_RESIDENT, THROUGHPUT, ComparisonPlan, Measure, Variant, Work
 from workbench.experiments.comparison_plan import check_names
-from workbench.tuning.racing import LEAST_ROUNDS
+from workbench.experiments.inference import SHOWN_RISK, least_pairs
 from workbench.tuning.space import SearchSpace
 
 #: What settings are tuned for, by the name that a study file uses.
 OBJECTIVES: Mapping[str, Measure] = {"throughput": THROUGHPUT, "peak_memory": PEAK_RESIDENT}
 MOST_TRIALS = 100_000
+#: With fewer rounds nothing could ever be told better.
+LEAST_ROUNDS = least_pairs(SHOWN_RISK)
 MOST_ROUNDS = 10_000
 MOST_SEED = 2**64
 _HELD_OUT_SEED = 1001
@@ -33,7 +35,6 @@ class HeldOutPlan:
         Besides the study's own works, which take other seeds here.
     seed : int
         Seed of the first round; round k has seed + k.
-    rounds : int
     """
 
     works: tuple[Work, ...] = ()
@@ -51,7 +52,6 @@ class StudyPlan:
         By which a storage tells studies apart.
     works : tuple of Work
         A candidate is as good as the geometric mean of its ratios on all of them.
-    space : SearchSpace
     objectives : tuple of str
         Names from `OBJECTIVES`; with several it is a search for the Pareto front.
     seeds : tuple of int
@@ -62,7 +62,6 @@ class StudyPlan:
         Candidates in all; more can be asked for.
     sampler_seed : int
         Seed of the search and of the order within rounds.
-    held_out : HeldOutPlan
     storage : str or None
         URL of a database that Optuna knows; None: SQLite beside the file.
     """
@@ -96,11 +95,14 @@ class StudyPlan:
         WrongPlan, OutOfRange
             With the entry, the value and the remedy.
         """
+        if not self.works:
+            raise WrongPlan("a study needs a workload; give workloads, datasets or [[works]]")
+        held_out = self.held_out
         _check_works("", self.works)
-        others = {work.run.allocator for work in (*self.works, *self.held_out.works)} - {self.allocator}
+        _check_works("held_out: ", held_out.works)
+        others = {work.run.allocator for work in (*self.works, *held_out.works)} - {self.allocator}
         if others:
             raise WrongPlan(f"works: {self.allocator} and {others.pop()} cannot be tuned at once; choose one")
-        _check_works("held_out: ", self.held_out.works)
         if not self.objectives:
             raise WrongPlan(f"objectives: there are none; give {' or '.join(OBJECTIVES)}")
         for name in self.objectives:
@@ -108,16 +110,19 @@ class StudyPlan:
                 raise WrongPlan(f"objectives: {describe_unknown('objective', name, OBJECTIVES)}")
         if len(set(self.objectives)) < len(self.objectives):
             raise WrongPlan("objectives: one stands twice; give each once")
-        _check_range("rounds", self.rounds, LEAST_ROUNDS, MOST_ROUNDS, "fewer tell nothing")
-        _check_range("trials", self.trials, 1, MOST_TRIALS)
-        _check_range("sampler_seed", self.sampler_seed, 0, MOST_SEED - 1)
         if not self.seeds:
             raise WrongPlan("seeds: there are none; give at least one")
-        for seed in self.seeds:
-            _check_range("seeds", seed, 0, MOST_SEED - 1)
-        held_out = self.held_out
-        _check_range("held_out: rounds", held_out.rounds, 1, MOST_ROUNDS)
-        _check_range("held_out: seed", held_out.seed, 0, MOST_SEED - MOST_ROUNDS)
+        for name, value, least, most in (
+            ("rounds", self.rounds, LEAST_ROUNDS, MOST_ROUNDS),
+            ("trials", self.trials, 1, MOST_TRIALS),
+            ("sampler_seed", self.sampler_seed, 0, MOST_SEED - 1),
+            *(("seeds", seed, 0, MOST_SEED - 1) for seed in self.seeds),
+            ("held_out: rounds", held_out.rounds, 1, MOST_ROUNDS),
+            ("held_out: seed", held_out.seed, 0, MOST_SEED - MOST_ROUNDS),
+        ):
+            if not least <= value <= most:
+                reason = " (fewer tell nothing)" if name == "rounds" and value < least else ""
+                raise OutOfRange(f"{name}: {value} is not within {least} to {most}{reason}")
         seen = [seed for seed in self.seeds if held_out.seed <= seed < held_out.seed + held_out.rounds]
         if seen:
             raise WrongPlan(
@@ -150,7 +155,9 @@ class StudyPlan:
         named = {work.name for work in self.held_out.works}
         works = [work for work in fresh if work.name not in named] + list(self.held_out.works)
         return ComparisonPlan(
-            tuple(_reseed(work, self.held_out.seed) for work in works or self.works),
+            tuple(
+                Work(work.name, replace(work.run, seed=self.held_out.seed)) for work in works or self.works
+            ),
             (
                 Variant("defaults", self.allocator),
                 *(Variant(name, self.allocator, dict(settings)) for name, settings in winners.items()),
@@ -170,13 +177,7 @@ def _is_fixed(work: Work) -> bool:
     return work.run.trace is not None or bool(work.run.command)
 
 
-def _reseed(work: Work, seed: int) -> Work:
-    return Work(work.name, replace(work.run, seed=seed))
-
-
 def _check_works(where: str, works: tuple[Work, ...]) -> None:
-    if not works and not where:
-        raise WrongPlan("a study needs a workload; give workloads, datasets or [[works]]")
     check_names(f"{where}work", works)
     for work in works:
         if work.run.tunables or work.run.schedule:
@@ -186,9 +187,3 @@ def _check_works(where: str, works: tuple[Work, ...]) -> None:
         if not is_tunable(work.run.allocator):
             allocator = work.run.allocator
             raise WrongPlan(f"{where}{work.name}: {allocator} has no tunables; leave out allocator")
-
-
-def _check_range(name: str, value: int, least: int, most: int, why: str = "") -> None:
-    if not least <= value <= most:
-        reason = f" ({why})" if why and value < least else ""
-        raise OutOfRange(f"{name}: {value} is not within {least} to {most}{reason}")

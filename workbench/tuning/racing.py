@@ -1,4 +1,4 @@
-"""When a candidate is worth no more measurements, and when it is better: rules about paired log-ratios.
+"""A race: a candidate beside what it has to beat, pair after pair, until one of the rules here ends it.
 
 A candidate runs in pairs against the incumbent. After every pair an interval of low confidence is drawn
 (`PRUNE_RISK`): as soon as even its good end is no better than the margin of a verdict, the candidate cannot
@@ -10,30 +10,31 @@ winner rests on other measurements (`workbench.tuning.held_out`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from msgspec.structs import replace
 
-from workbench.experiments import Measure, Ratio
-from workbench.experiments.inference import (
-    MARGIN,
-    SHOWN_RISK,
-    FloatArray,
-    find_front,
-    judge_log_ratios,
-    least_pairs,
-)
+from workbench.control import Value
+from workbench.experiments import Measure, Ratio, Result
+from workbench.experiments.execution import Measurements
+from workbench.experiments.inference import MARGIN, SHOWN_RISK, FloatArray, find_front, judge_log_ratios
+from workbench.tuning.plan import MOST_ROUNDS, StudyPlan
 
 #: Of the interval that prunes: each side of it is 10 %.
 PRUNE_RISK = 0.2
-#: With fewer rounds nothing could ever be told better.
-LEAST_ROUNDS = least_pairs(SHOWN_RISK)
 
 Decision = Literal["go on", "pruned", "dominated", "better", "not better"]
 #: Ratios to the defaults, one an objective.
 Point = tuple[float, ...]
+
+
+class CandidateError(Exception):
+    """Says why a candidate has no ratio."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def judge_candidate(
     rounds : int
         How many a candidate gets at most.
     front : sequence of Point
-        With several objectives: what else has been reached. The defaults are always part of it.
+        With several objectives: what else has been reached, besides the defaults.
     """
     ratios = tuple(
         judge_log_ratios(log_ratios[:, index], is_higher_better=measure.is_higher_better, risk=SHOWN_RISK)
@@ -96,10 +97,7 @@ def is_dominated(point: Point, front: Sequence[Point], measures: Sequence[Measur
 
 
 def choose_front(points: Sequence[Point], measures: Sequence[Measure]) -> list[int]:
-    """Which points nothing else is better than in one objective and as good in all others.
-
-    Among equal points it is the first.
-    """
+    """Which points no other beats in one objective and equals in all others; equal points once."""
     on_front = find_front(find_gains(points, measures))
     return [index for index, point in enumerate(points) if on_front[index] and points.index(point) == index]
 
@@ -108,3 +106,44 @@ def find_gains(points: Sequence[Point], measures: Sequence[Measure]) -> FloatArr
     """Ratios turned such that more is better, a row a point."""
     ratios = np.reshape(np.asarray(points, dtype=float), (-1, len(measures)))
     return np.where([measure.is_higher_better for measure in measures], ratios, 1 / ratios)
+
+
+def measure_round(
+    plan: StudyPlan,
+    measurements: Measurements,
+    number: int,
+    index: int,
+    settings: Mapping[str, Value],
+    against: Mapping[str, Value],
+) -> list[float]:
+    """Mean log-ratio of a candidate over all works, an objective each; NaN if the round does not count.
+
+    Raises
+    ------
+    CandidateError
+        If a run of the candidate did.
+    """
+    order = random.Random(f"{plan.sampler_seed} {number} {index}")
+    logs = [0.0] * len(plan.measures)
+    for work in order.sample(plan.works, len(plan.works)):
+        found: dict[bool, Result] = {}
+        for is_candidate in order.sample((True, False), 2):
+            run = replace(
+                work.run,
+                seed=plan.seeds[index % len(plan.seeds)],
+                round=number * MOST_ROUNDS + index,
+                tunables=dict(settings if is_candidate else against),
+            )
+            result = found[is_candidate] = measurements.take(run)
+            if is_candidate and not result.is_measured:
+                raise CandidateError(f"{work.name}: {result.status}: {result.reason}")
+        for place, measure in enumerate(plan.measures):
+            ours, theirs = measure.read(found[True]), measure.read(found[False])
+            counts = _identify(found[True]) == _identify(found[False]) and ours > 0 and theirs > 0
+            logs[place] += math.log(ours / theirs) if counts else math.nan
+    return [total / len(plan.works) for total in logs]
+
+
+def _identify(result: Result) -> tuple[str, ...]:
+    """What two sides of a pair have in common: one machine, one build of the allocator and of the runner."""
+    return result.machine.id, result.software.allocator_checksum, result.software.runner_checksum

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import optuna
 
 from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
 from workbench.control import Tunable, Value
@@ -24,19 +25,10 @@ from workbench.errors import (
     describe_unknown,
 )
 
-if TYPE_CHECKING:
-    import optuna
-
 
 @dataclass(frozen=True)
 class Bounds:
-    """A narrower range than the descriptor's; None leaves a bound, or the scale, as it is there.
-
-    Parameters
-    ----------
-    low, high : float or None
-    is_log : bool or None
-    """
+    """A narrower range than the descriptor's; None leaves a bound, or the scale, as it is there."""
 
     low: float | None = None
     high: float | None = None
@@ -49,10 +41,8 @@ class Dimension:
 
     Parameters
     ----------
-    tunable : Tunable
     low, high : float
         Both included; of values that are listed, the least and the greatest.
-    is_log : bool
     values : tuple of Value
         The only ones, if they are listed; so are those of a choice and of on and off.
     """
@@ -77,13 +67,10 @@ class Dimension:
 
 
 class SearchSpace:
-    """Dimensions, and what has to stand in order.
+    """Dimensions, and the constraints of their control block.
 
     Parameters
     ----------
-    dimensions : sequence of Dimension
-    constraints : sequence of Constraint
-        The constraints of the control block.
     defaults : mapping of str to Value
         Values of all tunables: what is not searched has its default.
 
@@ -161,8 +148,7 @@ class SearchSpace:
                 chosen[name] = default if default in dimension.values else dimension.values[0]
             else:
                 low, high = self._narrow(chosen)[name]
-                nearest = min(max(float(default), low), high)
-                chosen[name] = dimension.tunable.from_word(nearest)
+                chosen[name] = dimension.tunable.from_word(min(max(float(default), low), high))
         return {name: chosen[name] for name in self._by_name}
 
     def _narrow(self, chosen: Mapping[str, Value]) -> dict[str, tuple[float, float]]:
@@ -230,13 +216,7 @@ class SearchSpace:
 def make_space(
     axes: Mapping[str, Bounds | Sequence[Value]], allocator: str = DEFAULT_ALLOCATOR
 ) -> SearchSpace:
-    """A space over the tunables of an allocator.
-
-    Parameters
-    ----------
-    axes : mapping of str to Bounds or sequence of Value
-        By tunable name; values that are listed are the only ones.
-    allocator : str
+    """A space over tunables of an allocator, by their names; values that are listed are the only ones.
 
     Raises
     ------

@@ -1,25 +1,119 @@
-"""Where a study is kept: any database that Optuna knows, SQLite beside the study file by default."""
+"""A study's candidates, and where they are kept: in any database that Optuna knows, SQLite by default."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import optuna
 import sqlalchemy
 import sqlalchemy.exc
 from sqlalchemy.engine import make_url
 
+from workbench.allocators import get_allocator
+from workbench.control import Value
 from workbench.errors import WrongResults
+from workbench.experiments import Ratio
 from workbench.plain_values import canonical_json
 from workbench.tuning.plan import StudyPlan
 
+#: Number of the defaults where that of a candidate stands.
+DEFAULTS = -1
+_FINISHED = ("better", "not better", "pruned", "dominated", "failed", "repeated")
 _PLAN = "plan"
 _MAXIMIZE, _MINIMIZE = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
 _SEED_BYTES = 4
 _PATIENCE_S = 60
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Settings that were tried, or are being tried.
+
+    Parameters
+    ----------
+    number : int
+        From 0 on, in the order in which they were asked for.
+    outcome : str
+        "queued", "running"; "better" (than what it ran against), "not better", "pruned" (cannot beat it),
+        "dominated" (stopped: cannot reach the front), "failed", "repeated" (tried before).
+    reason : str
+        Why it failed, or what it repeats.
+    against : int
+        Number of the candidate that it ran in pairs with; `DEFAULTS` for the defaults.
+    pairs : int
+        That count.
+    ratios : tuple of (float, float, float)
+        To that one: estimate and 95 % interval, an objective each.
+    values : tuple of float
+        To the defaults, an objective each, carried over from what it ran against; empty without pairs.
+    is_injected : bool
+        Whether somebody gave it.
+    """
+
+    number: int
+    settings: Mapping[str, Value]
+    outcome: str
+    reason: str = ""
+    against: int = DEFAULTS
+    pairs: int = 0
+    ratios: tuple[tuple[float, float, float], ...] = ()
+    values: tuple[float, ...] = ()
+    is_injected: bool = False
+    owner: str = field(default="", repr=False)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more is done about it."""
+        return self.outcome in _FINISHED
+
+    @property
+    def name(self) -> str:
+        """Write "trial 7"."""
+        return name_candidate(self.number)
+
+
+def name_candidate(number: int) -> str:
+    """Write "trial 7", or "defaults"."""
+    return "defaults" if number == DEFAULTS else f"trial {number}"
+
+
+def keep(trial: optuna.trial.Trial, **fields: object) -> None:
+    """Keep fields of a candidate, under their names, beside what Optuna keeps of its trial."""
+    for name, value in fields.items():
+        trial.set_user_attr(name, value)
+
+
+def keep_ratios(trial: optuna.trial.Trial, ratios: tuple[Ratio, ...]) -> None:
+    """Keep ratios; where an interval has no end, it is the largest number that JSON has."""
+    kept = [
+        {"estimate": one.estimate, "low": one.low, "high": min(one.high, 1e300), "pairs": one.pairs}
+        for one in ratios
+        if one.pairs
+    ]
+    keep(trial, ratios=kept)
+
+
+def read_candidate(frozen: optuna.trial.FrozenTrial) -> Candidate:
+    """The candidate that a trial of Optuna's is."""
+    kept: dict[str, Any] = {"settings": {}, "outcome": "failed"} | frozen.user_attrs
+    ratios = kept.pop("ratios", [])
+    told = kept | {
+        "outcome": {"WAITING": "queued", "RUNNING": "running"}.get(frozen.state.name, kept["outcome"]),
+        "values": tuple(kept.get("values", ())),
+        "ratios": tuple((one["estimate"], one["low"], one["high"]) for one in ratios),
+    }
+    return Candidate(frozen.number, pairs=max((one["pairs"] for one in ratios), default=0), **told)
+
+
+def format_settings(settings: Mapping[str, Value], allocator: str) -> str:
+    """Write settings of an allocator with their units: "NAME=60 %, NAME=512 slots"."""
+    known = get_allocator(allocator).tunables
+    return ", ".join(f"{name}={known[name].format(value)}" for name, value in settings.items())
 
 
 def sqlite_url(path: Path) -> str:

@@ -34,23 +34,20 @@ from workbench.experiments import (
 )
 from workbench.experiments.execution import Measurements, Measurer
 from workbench.table import Table
-from workbench.tuning.candidate import (
+from workbench.tuning.held_out import HeldOut
+from workbench.tuning.plan import MOST_TRIALS, StudyPlan
+from workbench.tuning.racing import CandidateError, Standing, choose_front, judge_candidate, measure_round
+from workbench.tuning.storage import (
     DEFAULTS,
     Candidate,
+    describe_url,
     format_settings,
     keep,
     keep_ratios,
-    name_candidate,
-    read_candidate,
-)
-from workbench.tuning.held_out import HeldOut
-from workbench.tuning.pairs import CandidateError, measure_round
-from workbench.tuning.plan import MOST_TRIALS, StudyPlan
-from workbench.tuning.racing import Standing, choose_front, judge_candidate
-from workbench.tuning.storage import (
-    describe_url,
     make_sampler,
+    name_candidate,
     open_study,
+    read_candidate,
     require_study,
     sqlite_url,
     tell_storage,
@@ -70,7 +67,6 @@ class StudyStep:
 
     Parameters
     ----------
-    result : Result
     number, round : int
         Number of the candidate, and the round of its pair.
     finished, goal : int
@@ -95,15 +91,7 @@ CandidateListener = Callable[[Candidate], object]
 
 
 class Study(Displayed):
-    """A search; made by `open`.
-
-    Attributes
-    ----------
-    plan : StudyPlan
-        As it was declared.
-    results : Results
-        Every run of the search.
-    """
+    """A search; made by `open`. Its `plan` is as it was declared, its `results` are every run of it."""
 
     def __init__(
         self, plan: StudyPlan, study: optuna.study.Study, url: str, folder: Path, measure: Measurer
@@ -137,8 +125,6 @@ class Study(Displayed):
 
         Parameters
         ----------
-        plan : StudyPlan
-            Checked.
         place : path
             Path of the study file. Beside it are NAME.db, unless the plan or `storage` names a database, and
             NAME.results with every run.
@@ -262,12 +248,7 @@ class Study(Displayed):
     # --- going on with it ---
 
     def inject(self, settings: Mapping[str, Value]) -> dict[str, Value]:
-        """Queue settings as the next candidate; searched tunables that are left out have their defaults.
-
-        Returns
-        -------
-        dict of str to Value
-            The whole settings.
+        """Queue settings as the next candidate, and return them whole: what is left out has its default.
 
         Raises
         ------
@@ -293,10 +274,6 @@ class Study(Displayed):
         ----------
         goal : int, optional
             Candidates in all; the plan's `trials` by default.
-        on_step : callable, optional
-            Told of each new run.
-        on_candidate : callable, optional
-            Told of each candidate that is finished.
 
         Raises
         ------
@@ -389,8 +366,7 @@ class Study(Displayed):
             settings = self.plan.space.suggest(trial)
             keep(trial, settings=settings)
             candidates = self.list_candidates()
-        repeated = self._find_same(settings, candidates, trial.number)
-        if repeated is not None:
+        if (repeated := self._find_same(settings, candidates, trial.number)) is not None:
             reason = f"has the settings of {name_candidate(repeated.number)}"
             return self._tell(trial, "repeated", reason, repeated.values)
         with tell_storage(self._url):
@@ -483,11 +459,8 @@ class Study(Displayed):
         """An earlier candidate with these settings that has come to an end, or the defaults."""
         if self.plan.space.is_default(settings):
             return self._defaults
-        for one in candidates:
-            is_told = one.is_finished and one.outcome != "repeated"
-            if one.number != number and is_told and one.settings == settings:
-                return one
-        return None
+        told = (one for one in candidates if one.is_finished and one.outcome != "repeated")
+        return next((one for one in told if one.number != number and one.settings == settings), None)
 
 
 def _name_owner(folder: Path) -> str:
