@@ -22,7 +22,8 @@ from workbench.allocators import AGENT, run_environment
 from workbench.control import ControlBlock, block_directory, find_blocks
 from workbench.errors import CannotInject, CannotPreload, NoProcess, NotPermitted, WorkbenchError
 from workbench.processes import check_injectable, inject, injection
-from workbench.processes.elf import ElfFile
+from workbench.processes.memory import read_status
+from workbench.processes.preload import ElfFile
 
 # `make soak` makes it 50: a hundred of each kind.
 COUNT = 2 * int(os.environ.get("SOAK_FACTOR", "1"))
@@ -324,9 +325,9 @@ def test_a_program_that_confines_itself() -> None:
 
 
 def test_a_thread_of_the_kernels(sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    status = injection._read_status(sleeper.pid)
+    status = read_status(sleeper.pid)
     del status["VmSize"]
-    monkeypatch.setattr(injection, "_read_status", lambda _: status)
+    monkeypatch.setattr(injection, "read_status", lambda _: status)
     assert "is a thread of the kernel's" in refuse(sleeper.pid, NoProcess)
 
 
@@ -358,11 +359,11 @@ def test_tracing_that_is_not_permitted(
 ) -> None:
     (tmp_path / "scope").write_text(f"{scope}\n")
     monkeypatch.setattr(injection, "_YAMA", tmp_path / "scope")
-    status = injection._read_status(sleeper.pid)
+    status = read_status(sleeper.pid)
     uid = 0 if is_root else 12345
     status["Uid"] = f"{uid} {uid} {uid} {uid}"
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    monkeypatch.setattr(injection, "_read_status", lambda _: status)
+    monkeypatch.setattr(injection, "read_status", lambda _: status)
     if said:
         assert said in refuse(sleeper.pid, NotPermitted)
     else:

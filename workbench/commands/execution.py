@@ -1,4 +1,4 @@
-"""exec: any program, with an allocator preloaded."""
+"""exec and inject: a control block for any program, with an allocator preloaded or as it runs already."""
 
 from __future__ import annotations
 
@@ -20,11 +20,17 @@ from workbench.commands.arguments import (
     set_option,
     settings_option,
 )
-from workbench.commands.output import print_json
+from workbench.commands.output import Answer, answering, print_json
 from workbench.control import explain_no_block
 from workbench.errors import BadParameter
 from workbench.inherited import was_ignoring_children
-from workbench.processes import check_preloadable, preload_environment
+from workbench.processes import (
+    check_injectable,
+    check_preloadable,
+    inject,
+    name_process,
+    preload_environment,
+)
 from workbench.processes.group import GROUP_VARIABLE, group_path
 
 _PYTHONMALLOC = "PYTHONMALLOC"
@@ -134,3 +140,30 @@ def _leave() -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     if was_ignoring_children():
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+@click.command("inject")
+@click.argument("pid", metavar="PID", type=click.IntRange(min=1))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@answering
+def inject_agent(pid: int, yes: bool) -> Answer:
+    """Load the agent into a program that runs already, so that its allocator can be tuned.
+
+    What it does is said first, and nothing happens before the answer. gdb must be installed, and the program
+    be this user's (root may take any). A program that runs under `workbench exec --agent=on-demand` has the
+    library already and gets only its thread. If it does not work, the program goes on.
+    """
+    check_injectable(pid)
+    if not yes:
+        question = (
+            f"gdb stops process {pid} ({name_process(pid)}) for some tenths of a second. Then one of its "
+            f"threads loads {AGENT}, which starts a thread of its own and stays until the program ends. "
+            "A call in which a thread waits may return early, as after a signal. Go on?"
+        )
+        click.confirm(question, abort=True, err=True)
+    kinds, told = inject(pid)
+    uid = Path(f"/proc/{pid}").stat().st_uid
+    if uid != os.geteuid():
+        told = [*told, f"it belongs to the user {uid}: tune it as that user"]
+    line = f"process {pid} has a control block: {', '.join(kinds)}"
+    return Answer({"pid": pid, "kinds": kinds, "told": told}, line, *told)

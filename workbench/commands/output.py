@@ -49,16 +49,16 @@ class Answer:
         self.notes = notes
         self.status = status
 
-    def show(self, as_json: bool) -> None:
-        """Print the answer."""
+    def show(self, as_json: bool, *, err: bool = False) -> None:
+        """Print the answer, with `err` all of it on standard error."""
         if as_json:
-            print_json(self.value)
+            print_json(self.value, err=err)
             return
         for part in self.shown:
             if isinstance(part, Table):
-                show_table(part)
+                _show_table(part, err=err)
             else:
-                click.echo(part)
+                click.echo(part, err=err)
         for note in self.notes:
             click.echo(note, err=True)
 
@@ -93,9 +93,9 @@ def print_json(value: object, *, err: bool = False) -> None:
     click.echo(json.dumps(_simplify(value), ensure_ascii=False, allow_nan=False), err=err)
 
 
-def show_table(table: Table, *, err: bool = False) -> None:
+def _show_table(table: Table, *, err: bool) -> None:
     """Print a table that fits the terminal, with caption and notes; into a file, as wide as its content."""
-    width = terminal_columns(sys.stderr if err else sys.stdout)
+    width = _terminal_columns(sys.stderr if err else sys.stdout)
     layout = lay_out(table, width)
     lines = list(layout.lines)
     if lines and not layout.is_stacked and width is not None:
@@ -107,7 +107,7 @@ def show_table(table: Table, *, err: bool = False) -> None:
         click.echo(line, err=err)
 
 
-def terminal_columns(stream: IO[str]) -> int | None:
+def _terminal_columns(stream: IO[str]) -> int | None:
     """Width of the terminal that a stream goes to; None if it goes to none."""
     if not stream.isatty():
         return None

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TimeElapsedColumn
 
+from workbench.api.progress import Bar
 from workbench.commands.arguments import BEFORE_A_COMMAND, command_argument, keep_pythonmalloc_option
-from workbench.commands.output import pick, print_json, show_table
+from workbench.commands.output import Answer, pick
 from workbench.processes import RecordedTrace, RecordingOutcome
 from workbench.processes import record as record_command
 from workbench.table import Table
@@ -97,15 +97,16 @@ def record(
     environment = dict(os.environ)
     if keep_pythonmalloc:
         environment.setdefault("PYTHONMALLOC", "")  # empty is CPython's default
-    with _shown_progress(command[0], progress) as show:
-        told = 0
+    numbers = itertools.count(1)
 
-        def warn(problem: str) -> None:
-            nonlocal told
-            told += 1
-            if told <= _MOST_WARNINGS:
-                click.echo(f"workbench: {problem}", err=True)
+    def warn(problem: str) -> None:
+        if next(numbers) <= _MOST_WARNINGS:
+            click.echo(f"workbench: {problem}", err=True)
 
+    if progress is None:
+        progress = not sys.stdout.isatty()
+    title = f"recording {Path(command[0]).name}"
+    with Bar(title, TimeElapsedColumn()) if progress else contextlib.nullcontext() as bar:
         outcome = record_command(
             command,
             output,
@@ -113,81 +114,39 @@ def record(
             environment=environment,
             spool_directory=spool,
             level=level,
-            progress=show,
+            progress=lambda events: bar.move(text=format_rough(events, "events")) if bar else None,
             warn=warn,
             force=force,
         )
+    traces = [
+        dataclasses.asdict(trace.metadata) | pick(trace, "path stored_bytes bytes_per_event")
+        for trace in outcome.traces
+    ]
+    answer = Answer(
+        pick(outcome, "exit_code problems") | {"traces": traces}, *_summarise(outcome, command[0])
+    )
     with contextlib.suppress(OSError):  # the status is the program's, whether or not anybody reads this
-        if as_json:
-            print_json(_describe(outcome), err=True)
-        else:
-            _print_summary(outcome)
-            if told > _MOST_WARNINGS:
-                more = told - _MOST_WARNINGS
-                click.echo(f"workbench: {more} more could not be recorded whole; --json lists all", err=True)
-            if not outcome.traces and not outcome.problems:
-                click.echo(
-                    f"workbench: {command[0]}: nothing was recorded: it ran no program that can be preloaded",
-                    err=True,
-                )
+        answer.show(as_json, err=True)
     sys.exit(outcome.exit_code if outcome.exit_code >= 0 else 128 - outcome.exit_code)
 
 
-@contextmanager
-def _shown_progress(program: str, is_wanted: bool | None) -> Iterator[Callable[[int], None] | None]:
-    console = Console(stderr=True)
-    if is_wanted is None:
-        is_wanted = console.is_terminal and not sys.stdout.isatty()
-    if not is_wanted:
-        yield None
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(f"recording {Path(program).name}", total=None)
-
-        def show(events: int) -> None:
-            text = f"recording {Path(program).name}: {format_rough(events, 'events')}"
-            progress.update(task, description=text)
-
-        yield show
-
-
-def _describe(outcome: RecordingOutcome) -> dict[str, object]:
-    return {
-        "exit_code": outcome.exit_code,
-        "problems": outcome.problems,
-        "traces": [
-            dataclasses.asdict(trace.metadata) | pick(trace, "path stored_bytes bytes_per_event")
-            for trace in outcome.traces
-        ],
-    }
-
-
-def _print_summary(outcome: RecordingOutcome) -> None:
+def _summarise(outcome: RecordingOutcome, program: str) -> Iterator[str | Table]:
     """The command's own trace, and of a shell's thousand children those that did most."""
-    shown = _choose(outcome.traces)
-    table = Table.of(shown, _COLUMNS, right=[*_COLUMNS][2:7], wrapped=("end",), dropped=_DROPPED)
-    show_table(table, err=True)
-    others = [trace for trace in outcome.traces if trace not in shown]
+    largest = sorted(outcome.traces[1:], key=lambda trace: -trace.metadata.event_count)[: _MOST_ROWS - 1]
+    shown = [trace for trace in outcome.traces if trace is outcome.traces[0] or trace in largest]
+    yield Table.of(shown, _COLUMNS, right=[*_COLUMNS][2:7], wrapped=("end",), dropped=_DROPPED)
+    others = [trace.metadata.event_count for trace in outcome.traces if trace not in shown]
     if others:
-        events = sum(trace.metadata.event_count for trace in others)
-        click.echo(f"and {len(others)} more with {events} events together; --json lists all", err=True)
+        yield f"and {len(others)} more with {sum(others)} events together; --json lists all"
     for trace in shown:
-        metadata = trace.metadata
-        if metadata.unknown_frees:
-            frees = "1 free" if metadata.unknown_frees == 1 else f"{metadata.unknown_frees} frees"
-            click.echo(f"{trace.path.name}: {frees} of blocks from before its recording, left out", err=True)
+        if number := trace.metadata.unknown_frees:
+            frees = "1 free" if number == 1 else f"{number} frees"
+            yield f"{trace.path.name}: {frees} of blocks from before its recording, left out"
     for trace in outcome.traces:
-        metadata = trace.metadata
-        if metadata.end.startswith("stopped"):
-            click.echo(
-                f"workbench: {trace.path.name}: the recording {metadata.end}; the program went on without"
-                + _REMEDIES.get(metadata.end, ""),
-                err=True,
-            )
-
-
-def _choose(traces: tuple[RecordedTrace, ...]) -> list[RecordedTrace]:
-    """The first, and those with most events, in their order."""
-    largest = sorted(traces[1:], key=lambda trace: -trace.metadata.event_count)[: _MOST_ROWS - 1]
-    return [trace for number, trace in enumerate(traces) if number == 0 or trace in largest]
+        if (end := trace.metadata.end).startswith("stopped"):
+            remedy = _REMEDIES.get(end, "")
+            yield f"workbench: {trace.path.name}: the recording {end}; the program went on without{remedy}"
+    if (more := len(outcome.problems) - _MOST_WARNINGS) > 0:
+        yield f"workbench: {more} more could not be recorded whole; --json lists all"
+    if not outcome.traces and not outcome.problems:
+        yield f"workbench: {program}: nothing was recorded: it ran no program that can be preloaded"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 import shlex
@@ -54,16 +53,15 @@ def summary(file: str, rows: int) -> Answer:
         profile = profile_trace(opened)
         metadata, damage = opened.metadata, opened.damage
     _warn(file, damage)
-    values = {field.name: getattr(profile, field.name) for field in dataclasses.fields(profile)}
-    del values["mix"]
-    for name, value in values.items():
-        if isinstance(value, pd.DataFrame):
-            values[name] = value.to_dict("records")
-    values |= pick(metadata, "program command date complete")
-    values |= {"damage": damage, "cross_thread_percent": profile.cross_thread_percent}
+    values = {
+        name: value.to_dict("records") if isinstance(value, pd.DataFrame) else value
+        for name, value in vars(profile).items()
+        if name != "mix"
+    }
+    values |= pick(metadata, "program command date complete") | pick(profile, "cross_thread_percent")
     threads = f"{profile.thread_count} thread{'' if profile.thread_count == 1 else 's'}"
     return Answer(
-        values,
+        values | {"damage": damage},
         f"{metadata.program}: {shlex.join(metadata.command)}",
         f"  {profile.event_count} events in {profile.duration_s:.3g} s, {profile.object_count} objects from "
         f"{profile.site_count} call sites in {threads}",

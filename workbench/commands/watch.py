@@ -203,27 +203,18 @@ def _sample(
 
 
 def _wait(infos: Iterable[BlockInfo], most_s: float) -> None:
-    """Wait until all processes have ended, but not longer."""
+    """Wait until all processes have ended, one after the other, but not longer."""
     end_s = time.monotonic() + most_s
-    poll = select.poll()
-    unknown = {info.pid for info in infos}
-    with contextlib.ExitStack() as stack:
-        ends: set[int] = set()
-        for info in infos:
-            try:
-                descriptor = os.pidfd_open(info.pid)
-            except OSError as error:  # the kernel may not be able to tell that a process ends
-                if isinstance(error, ProcessLookupError) and not info.where:
-                    unknown.discard(info.pid)
-                continue
-            unknown.discard(info.pid)
-            ends.add(descriptor)
-            stack.callback(os.close, descriptor)
-            poll.register(descriptor, select.POLLIN)
-        while (unknown or ends) and (left_s := end_s - time.monotonic()) > 0:
-            for descriptor, _ in poll.poll(left_s * 1000):
-                poll.unregister(descriptor)
-                ends.discard(descriptor)
+    for info in infos:
+        left_s = max(0.0, end_s - time.monotonic())
+        try:
+            with os.fdopen(os.pidfd_open(info.pid), "rb") as end:
+                poll = select.poll()
+                poll.register(end, select.POLLIN)
+                poll.poll(left_s * 1000)
+        except OSError as error:
+            if info.where or not isinstance(error, ProcessLookupError):  # the kernel cannot tell its end
+                time.sleep(left_s)
 
 
 def _print_json(target: Target, sample: Sample) -> None:

@@ -24,8 +24,8 @@ from workbench.allocators import AGENT
 from workbench.bindings import injection as injected
 from workbench.control import WORKLOAD_KIND, block_directory, find_blocks
 from workbench.errors import CannotInject, NoProcess, NotPermitted
-from workbench.processes.elf import read_elf
-from workbench.processes.preload import check_elf
+from workbench.processes.memory import read_start, read_status
+from workbench.processes.preload import check_elf, read_elf
 
 _FUNCTION = "hak_agent_start"
 
@@ -112,7 +112,7 @@ def check_injectable(pid: int) -> None:
         If it is stopped or traced, has a control block, other files or a seccomp filter, or gdb is missing.
     """
     try:
-        status = _read_status(pid)
+        status = read_status(pid)
         _check_status(pid, status)
         elf = read_elf(Path(f"/proc/{pid}/exe"))
     except FileNotFoundError:
@@ -199,15 +199,10 @@ def _check_status(pid: int, status: dict[str, str]) -> None:
         )
     if state in "Tt":
         raise CannotInject(f"process {pid} is stopped: continue it with `kill -CONT {pid}` first")
-    own = _read_status(os.getpid())
+    own = read_status(os.getpid())
     filters, own_filters = (int(each.get("Seccomp_filters", 0)) for each in (status, own))
     if status.get("Seccomp") == "1" or filters > own_filters:
         raise CannotInject(f"process {pid} has a seccomp filter, which may end it when it loads a library")
-
-
-def _read_status(pid: int) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
-    return {name: text.strip() for name, _, text in (line.partition(":") for line in lines)}
 
 
 def _find_kinds(pid: int) -> list[str]:
@@ -215,9 +210,8 @@ def _find_kinds(pid: int) -> list[str]:
     with contextlib.suppress(OSError):
         uid = Path(f"/proc/{pid}").stat().st_uid
         if uid != os.geteuid():
-            start_ticks = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
             folder = Path(f"/proc/{pid}/root{block_directory(uid)}")
-            return sorted(path.suffix.removeprefix(".") for path in folder.glob(f"{pid}.{start_ticks}.*"))
+            return sorted(path.suffix.removeprefix(".") for path in folder.glob(f"{pid}.{read_start(pid)}.*"))
     return sorted(info.kind for info in find_blocks(pid) if info.kind != WORKLOAD_KIND)
 
 

@@ -16,12 +16,9 @@ from typing import NamedTuple
 
 from workbench import __version__
 from workbench.bindings.resolver import SpoolState
+from workbench.processes.memory import read_start
 from workbench.traces import Site, TraceMetadata, TraceWriter
 from workbench.traces.spool import Spool
-
-_GONE = ("Z", "X", "x")
-_START = 19  # of the fields of /proc/PID/stat behind the name
-
 
 _LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (....) ([0-9a-f]+) \S+ \d+ *(.*)")
 _DELETED = " (deleted)"
@@ -57,7 +54,7 @@ class ProcessTrace:
             self.parent_pid = state.parent_pid
             self.program = _name_program(state)
             self.result: RecordedTrace | None = None
-            self._born = _start_of(state.pid)
+            self._born = read_start(state.pid)
             self._modules = _ModuleMaps(self._spool.stem.with_name(self._spool.stem.name + ".modules"))
             self._writer = TraceWriter.open(
                 find_path(self.program),
@@ -94,7 +91,7 @@ class ProcessTrace:
     def is_running(self) -> bool:
         """Whether its process is still there; it may run another program by now."""
         try:
-            return self._born is not None and _start_of(self.pid) == self._born
+            return self._born is not None and read_start(self.pid) == self._born
         except OSError:  # no descriptor is free to look with
             return True
 
@@ -169,16 +166,6 @@ def _name_program(state: SpoolState) -> str:
         if called is not None and Path(called).samefile(state.program):
             return Path(called).name
     return Path(state.program).name or "unknown"
-
-
-def _start_of(pid: int) -> int | None:
-    """When a process began; None if it is none any more, OSError if that cannot be known now."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, *fields = text.rpartition(") ")[2].split()
-    return None if state in _GONE else int(fields[_START - 1])
 
 
 def _describe_end(state: SpoolState, end: str, *, is_running: bool, is_replaced: bool) -> tuple[str, bool]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -162,25 +161,21 @@ class _EndWatch(threading.Thread):
 
     def __init__(self, pid: int) -> None:
         super().__init__(name="workbench-recorder-end", daemon=True)
+        self._pid = pid
         self._time_s: float | None = None
-        self._descriptor = -1
-        with contextlib.suppress(OSError, RuntimeError):  # no descriptor or thread to be had
-            self._descriptor = os.pidfd_open(pid)
+        with contextlib.suppress(RuntimeError):  # no thread to be had
             self.start()
 
     def run(self) -> None:
-        """Wait for the end."""
-        waiter = select.poll()
-        waiter.register(self._descriptor, select.POLLIN)
-        waiter.poll()
+        """Wait for the end, and leave the status to who reads the spool, or has taken it already."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
         self._time_s = time.monotonic()
 
     def find_s(self) -> float:
         """When it was; now, if nobody looked."""
         if self.ident is not None:
             self.join()
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
         return time.monotonic() if self._time_s is None else self._time_s
 
 
