@@ -12,6 +12,7 @@ from workbench.allocators.allocator import (
     allocator_of,
     allocators,
     get_allocator,
+    read_line,
     run_environment,
     tunables_of,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "is_tunable",
     "loader_path",
     "put_first",
+    "read_line",
     "read_variable",
     "rows",
     "run_environment",

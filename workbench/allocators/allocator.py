@@ -7,6 +7,7 @@ import os
 import selectors
 import subprocess
 import sysconfig
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -275,7 +276,7 @@ def _probe(row: Row, library: Path | None, _changed_ns: int) -> Allocator:
         ) as process:
             assert process.stdout is not None
             try:
-                answer = _read_line(process.stdout.fileno())
+                answer = read_line(process.stdout.fileno(), _PROBE_TIMEOUT_S)
                 block = _open_block(process.pid, row.kind)
                 said = " ".join(
                     process.communicate(timeout=_PROBE_TIMEOUT_S)[1].decode(errors="replace").split()
@@ -297,12 +298,12 @@ def _probe(row: Row, library: Path | None, _changed_ns: int) -> Allocator:
     return Allocator(**vars(row), version=version, library=library, _block=block, _found=found)
 
 
-def _read_line(descriptor: int) -> str:
-    """What the probe answers; as much as came, if it ends or takes too long."""
-    text = b""
+def read_line(descriptor: int, timeout_s: float) -> str:
+    """The line that a program which was started answers; as much as came, if it ends or takes too long."""
+    text, end_s = b"", time.monotonic() + timeout_s
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
-        while not text.endswith(b"\n") and selector.select(_PROBE_TIMEOUT_S):
+        while not text.endswith(b"\n") and selector.select(max(0.0, end_s - time.monotonic())):
             piece = os.read(descriptor, 4096)
             if not piece:
                 break

@@ -9,7 +9,7 @@ import click
 from workbench.api.listing import list_datasets
 from workbench.commands.arguments import path_option
 from workbench.commands.completion import complete_dataset
-from workbench.commands.output import STATUS_FAILED, Answer, answering, pick
+from workbench.commands.output import STATUS_FAILED, Answer, answering
 from workbench.datasets import Card, datasets_folder, known_datasets, verify
 from workbench.datasets import rebuild as rebuild_dataset
 from workbench.units import format_rough
@@ -28,11 +28,11 @@ def datasets() -> Answer:
 @answering
 def verify_datasets(names: tuple[str, ...]) -> Answer:
     """Check that the datasets still have the checksums and counts on their cards; all, or those named."""
-    found = [verify(name) for name in names or known_datasets()]
+    found = {name: verify(name) for name in names or known_datasets()}
     return Answer(
-        [pick(one, "name problems") for one in found],
-        *(f"{one.name}: {'sound' if one.is_sound else '; '.join(one.problems)}" for one in found),
-        status=0 if all(one.is_sound for one in found) else STATUS_FAILED,
+        [{"name": name, "problems": problems} for name, problems in found.items()],
+        *(f"{name}: {'; '.join(problems) or 'sound'}" for name, problems in found.items()),
+        status=STATUS_FAILED if any(found.values()) else 0,
     )
 
 

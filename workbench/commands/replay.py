@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import click
@@ -13,15 +14,31 @@ from workbench.commands.arguments import allocator_option, read_settings, set_op
 from workbench.commands.completion import complete_trace
 from workbench.commands.output import Answer, answering, pick
 from workbench.commands.run import answer_outcome
+from workbench.control import ControlBlock
 from workbench.datasets import find_trace
 from workbench.errors import BadParameter
 from workbench.processes import Run, Worker
-from workbench.processes.course import CoursePoint, list_course, read_course_point
 from workbench.traces import Trace
 from workbench.units import format_rough
 
 _TOUCH = ("none", "ends", "pages", "all")
 _MAXIMUM_PERCENT = 1_000_000
+
+
+@dataclass(frozen=True)
+class CoursePoint:
+    """A replay at one moment."""
+
+    position_s: float  # in the time of the trace; starts again with every loop
+    elapsed_s: float  # since the start of the run, without pauses
+    operations: int  # events replayed so far
+    live_bytes: int  # asked for and not freed
+    resident_bytes: int  # anonymous memory in RAM without the replayer's own
+
+    @property
+    def fragmentation(self) -> float:
+        """Resident bytes a live byte; NaN while nothing lives."""
+        return self.resident_bytes / self.live_bytes if self.live_bytes else float("nan")
 
 
 @click.command()
@@ -84,6 +101,7 @@ def replay(
     assert plan is not None
     points: list[CoursePoint] = []
     outcome = run_to_end(spec, f"{path.name} under {spec.allocator}", lambda worker: _follow(worker, points))
+    columns = (*(field.name for field in fields(CoursePoint)), "fragmentation")
     facts = {
         **pick(spec, "trace allocator tunables"),
         "parameters": resolved.parameters,
@@ -92,7 +110,7 @@ def replay(
         "trace_events": plan.event_count,
         "trace_duration_s": plan.duration_s,
         "skipped_frees": plan.skipped_frees,
-        "course": list_course(points),
+        "course": {name: [getattr(point, name) for point in points] for name in columns},
     }
     more = []
     fullest = max(points, key=lambda point: point.live_bytes, default=None)
@@ -122,6 +140,18 @@ def parse_speed(text: str) -> float:
     if not 1 <= percent <= _MAXIMUM_PERCENT or not math.isclose(percent, factor * 100):
         raise BadParameter(f"speed: {text} is not a factor of 0.01 to 10000 in steps of 0.01")
     return float(percent)
+
+
+def read_course_point(workload_block: ControlBlock) -> CoursePoint:
+    """Read where a replay is; WorkbenchError if the control block is not that of a replay."""
+    snapshot = workload_block.snapshot()
+    return CoursePoint(
+        position_s=snapshot.fold("replay.position_ms") / 1e3,
+        elapsed_s=snapshot.fold("workload.elapsed_ms") / 1e3,
+        operations=int(snapshot.fold("workload.operations")),
+        live_bytes=int(snapshot.fold("replay.live_bytes")),
+        resident_bytes=int(snapshot.fold("replay.resident_bytes")),
+    )
 
 
 def _tell_damage(path: Path) -> None:

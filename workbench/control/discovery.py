@@ -99,23 +99,12 @@ def describe_block(reader: Reader, path: Path, pids: _Pids | None = None) -> Blo
     )
 
 
-def find_blocks(
-    pid: int | None = None, kind: str | None = None, *, include_dead: bool = False
-) -> list[BlockInfo]:
-    """Find the control blocks of this user's processes, and of those in containers that can be looked into.
+def find_blocks(pid: int | None = None, kind: str | None = None) -> list[BlockInfo]:
+    """Find the live control blocks of this user, and in the containers that this user can look into.
 
-    Parameters
-    ----------
-    pid, kind : optional
-        Only those of this process, of this kind.
-    include_dead : bool
-        Blocks whose processes have ended, too.
-
-    Returns
-    -------
-    list of BlockInfo
-        In the order of pid and kind; of several live ones of a kind that a process made, the last. Files that
-        are no readable block are left out; opening one tells why.
+    With a pid only those of that process, with a kind only those of that kind, in the order of both; of
+    several of a kind that a process made, the last. Files that are no readable block are left out; opening
+    one tells why.
     """
     pids = _Pids()
     found: list[tuple[Reader, BlockInfo]] = []
@@ -133,11 +122,9 @@ def find_blocks(
         # A pid means a process here; one that only another namespace has is meant where no other is.
         here = [one for one in found if pids.translate(one[0].pid, one[0].pid_namespace) is not None]
         found = here or found
-    if not include_dead:
-        found.sort(key=lambda one: one[0].created_ns)
-        live = {(one.pid, one.pid_namespace, one.kind): (one, info) for one, info in found if info.alive}
-        found = list(live.values())
-    return sorted((info for _, info in found), key=lambda info: (info.pid, info.kind))
+    found.sort(key=lambda one: one[0].created_ns)
+    live = {(one.pid, one.pid_namespace, one.kind): info for one, info in found if info.alive}
+    return sorted(live.values(), key=lambda info: (info.pid, info.kind))
 
 
 def _may_be(pid: int | None, name: re.Match[str], pids: _Pids) -> bool:
@@ -149,16 +136,9 @@ def _may_be(pid: int | None, name: re.Match[str], pids: _Pids) -> bool:
 def find_path(pid: int, kind: str | None) -> Path:
     """Find the file of a process's control block; without a kind, that of who serves `malloc`.
 
-    If no block says that it does, it is the only one that is not a workload's.
-
-    Raises
-    ------
-    NoProcess
-        If the process does not run or has no such block.
-    NotPermitted
-        If the process belongs to another user.
-    WrongAbi, DamagedBlock
-        If its block cannot be read.
+    If no block says that it does, it is the only one that is not a workload's. NoProcess if the process does
+    not run or has no such block, NotPermitted if it belongs to another user, WrongAbi or DamagedBlock if its
+    block cannot be read.
     """
 
     def is_meant(found: str) -> bool:

@@ -1,19 +1,17 @@
 """Traces of real programs that ship with the workbench, and the scenarios that record them again."""
 
 from workbench.datasets.card import Card
-from workbench.datasets.catalogue import DatasetCheck, get_card, known_datasets, load, verify
+from workbench.datasets.catalogue import known_datasets, load, verify
 from workbench.datasets.rebuild import rebuild
 from workbench.datasets.scenario import Scenario, scenarios
 from workbench.traces.places import datasets_folder, find, find_trace
 
 __all__ = [
     "Card",
-    "DatasetCheck",
     "Scenario",
     "datasets_folder",
     "find",
     "find_trace",
-    "get_card",
     "known_datasets",
     "load",
     "rebuild",

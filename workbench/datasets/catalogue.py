@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -21,36 +20,12 @@ _HEADER = (
 )
 
 
-@dataclass(frozen=True)
-class DatasetCheck:
-    """What came of verifying a dataset: `problems` has a line for each thing that is wrong."""
-
-    name: str
-    problems: tuple[str, ...]
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether the recording is what its card says."""
-        return not self.problems
-
-
 def known_datasets() -> Mapping[str, Card]:
     """The cards of all datasets, by name.
 
     UnknownDataset or DamagedDataset if there are no datasets here, or a card cannot be read.
     """
     return {path.stem: Card.read(path) for path in sorted(datasets_folder().glob(f"*{CARD_SUFFIX}"))}
-
-
-def get_card(name: str) -> Card:
-    """Read the card of a dataset.
-
-    Raises
-    ------
-    UnknownDataset, DamagedDataset
-        With the nearest name; or as `known_datasets`.
-    """
-    return Card.read(find_card(name))
 
 
 def load(name: str) -> pd.DataFrame:
@@ -77,13 +52,13 @@ def load(name: str) -> pd.DataFrame:
         return trace.to_frame()
 
 
-def verify(name: str) -> DatasetCheck:
-    """Recompute what a dataset's card says from its recording, checksums first.
+def verify(name: str) -> list[str]:
+    """Recompute what a dataset's card says from its recording, checksums first: a line a thing that is wrong.
 
     UnknownDataset or DamagedDataset if there is none of that name, or its card cannot be read.
     """
     path = find_card(name)
-    return DatasetCheck(name, tuple(compare_with_trace(Card.read(path), path.with_suffix(SUFFIX))))
+    return compare_with_trace(Card.read(path), path.with_suffix(SUFFIX))
 
 
 def render_overview(cards: Iterable[Card]) -> str:

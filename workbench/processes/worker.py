@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from workbench.allocators import LATENCY_RUNNER, RUNNER, Allocator, get_allocator
+from workbench.allocators import LATENCY_RUNNER, RUNNER, Allocator, get_allocator, read_line
 from workbench.control import Action, ControlBlock, Tunable
 from workbench.errors import BadParameter, NoProcess, WorkerFailed
 from workbench.processes.launcher import spawn
@@ -28,7 +28,6 @@ _READY_S = 120.0  # to prepare the blocks of the largest parameters
 _STOP_GRACE_S = 5.0
 _TAIL_BYTES = 65536  # room for a report with histograms
 _READ_BYTES = 65536
-_PATH_BYTES = 4096
 
 
 class Worker(StartedRun):
@@ -93,10 +92,10 @@ class Worker(StartedRun):
                 )
             finally:
                 os.close(write_end)
-            path = _read_path(read_end)
-        if path is None:
+            path = read_line(read_end, _READY_S)
+        if not path.endswith("\n"):
             raise _explain_failed_start(spec, process)
-        workload_block, allocator_block = _open_blocks(process, path, allocator.kind)
+        workload_block, allocator_block = _open_blocks(process, Path(path.rstrip("\n")), allocator.kind)
         worker = cls(spec, process, workload_block, allocator_block)
         if not paused:
             worker.resume()
@@ -235,22 +234,6 @@ def _arguments(resolved: ResolvedRun, allocator: Allocator) -> list[str]:
             f"{step.at_operations}:{','.join(f'{name}={word:.17g}' for name, word in values)}",
         ]
     return words
-
-
-def _read_path(descriptor: int) -> Path | None:
-    """The path the runner writes when ready; None if it ends, or takes too long, before that."""
-    text = b""
-    deadline = time.monotonic() + _READY_S
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while not text.endswith(b"\n"):
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                return None
-            piece = os.read(descriptor, _PATH_BYTES)
-            if not piece:
-                return None
-            text += piece
-    return Path(text.decode().rstrip("\n"))
 
 
 def _explain_failed_start(spec: Run, process: subprocess.Popen[bytes]) -> WorkerFailed:
