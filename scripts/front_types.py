@@ -14,6 +14,7 @@ from typing import get_args
 from msgspec import inspect
 
 from workbench.panel.actions import Actions
+from workbench.panel.probes import ProbeDesk
 from workbench.panel.protocol import FromKernel
 from workbench.panel.pump import Pump
 from workbench.panel.requests import RequestTable
@@ -77,7 +78,7 @@ class Declarations:
 def write_declarations() -> str:
     """Both directions, as one module of TypeScript."""
     declarations = Declarations()
-    requests = RequestTable(Pump, LiveSession, SettingsDesk, Actions, Tuner)
+    requests = RequestTable(Pump, LiveSession, SettingsDesk, ProbeDesk, Actions, Tuner)
     declarations.add_union("Request", requests.types)
     declarations.add_union("FromKernel", get_args(FromKernel))
     return "\n".join(declarations.texts.values())

@@ -5,7 +5,7 @@ Everything that a session needs is here: ``import workbench as wb``, then ``wb.<
 ========================  =================================================================
 `list_processes`          which processes can be tuned; also `list_allocators`,
                           `list_workloads`, `list_datasets`, `list_sessions`
-`attach`                  the control block of a process: read metrics, set tunables
+`attach`                  the control block of a process or group: read metrics, set tunables
 `tuning_panel`            live charts and controls in a notebook
 `run`                     one run of a workload or trace
 `compare`                 allocators or settings, in interleaved rounds, with a verdict

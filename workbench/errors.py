@@ -32,6 +32,14 @@ class ReadOnlyBlock(WorkbenchError):
     """The process lets others read its control block, not change it."""
 
 
+class PartlySet(WorkbenchError):
+    """Some processes of a group did not take a value; `generation` is that of those that did."""
+
+    def __init__(self, text: str, generation: int = 0) -> None:
+        super().__init__(text)
+        self.generation = generation
+
+
 class NoProcess(WorkbenchError):
     """The process does not run, or has no control block."""
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from tests.sessions.conftest import OPERATIONS
 from workbench.errors import BadParameter, DamagedSession, UnknownWorkload, WorkbenchError
 from workbench.plots import draw_session
+from workbench.probes import parse_probe, probe_from_callable
 from workbench.processes import Run, Step
 from workbench.sessions import (
     Session,
@@ -178,3 +179,25 @@ def test_what_cannot_be_repeated_is_said(exact_session: Session, tmp_path: Path)
         repeat_session(folder)
     with pytest.raises(WorkbenchError, match="cannot be written"):
         save_notebook(exact_session, "/proc/no.ipynb")
+
+
+def test_probes_are_read_again_and_their_curves_compared(tmp_path: Path) -> None:
+    spec = Run("larson", threads=1, seconds=0.5)
+    level = probe_from_callable("level", lambda: 4.0, "m", period_s=0.02)
+    queue = dataclasses.replace(parse_probe("queue:jobs=echo 7"), period_s=0.02)
+    session = record_run(spec, tmp_path, probes=[level, queue, "process.processor_time", "words=echo seven"])
+    assert [one.name for one in session.facts.probes] == ["level", "queue", "process.processor_time", "words"]
+    told = compare_sessions(session, repeat_session(session, tmp_path))
+    assert [(one.name, one.original) for one in told.probes][0] == ("mean of probe.queue", 7.0)
+    assert told.probes[0].agrees
+    lines = told.describe().splitlines()
+    wanted = "probe level is not compared, the repetition has no value of it: its Python function was not given"
+    assert [line for line in lines if line.startswith(wanted)]
+    words = "probe words is not compared, the first session has no value of it: words: the command gave 'seven'"
+    assert [line for line in lines if line.startswith(words)]
+    higher = probe_from_callable("level", lambda: 40.0, "m", period_s=0.02)
+    told = compare_sessions(session, repeat_session(session, tmp_path, probes=[higher]))
+    (figure,) = (one for one in told.probes if one.name == "mean of probe.level")
+    assert (figure.repeated, figure.agrees) == (40.0, False)
+    assert "outside its interval: mean of probe.level 40 m" in told.describe()
+    assert "mean of probe.level" in told.to_frame().index

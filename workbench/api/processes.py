@@ -43,15 +43,15 @@ def _find_line(pid: int, among: set[int]) -> list[int]:
     return [*reversed(ancestors), pid]
 
 
-def attach(pid: int, kind: str | None = None, *, names: Iterable[str] = ()) -> ControlBlock:
-    """Open the control block of a running process.
+def attach(target: int | str | Group, kind: str | None = None, *, names: Iterable[str] = ()) -> ControlBlock:
+    """Open the control block of a running process, or those of a group as one.
 
     It is that of the allocator that serves `malloc`, unless `kind` or `names` tell another.
 
     Parameters
     ----------
-    pid : int
-        One of `list_processes`.
+    target : int or str
+        A pid of `list_processes`, or a group such as "command:postgres" or "parent:4242".
     kind : str, optional
         Which control block, if the process has several, such as "workload".
     names : iterable of str
@@ -60,7 +60,8 @@ def attach(pid: int, kind: str | None = None, *, names: Iterable[str] = ()) -> C
     Returns
     -------
     ControlBlock
-        A context manager; `set` changes tunables, `snapshot` reads the metrics.
+        A context manager; `set` changes tunables, `snapshot` reads the metrics. That of a group is a
+        `workbench.processes.group_block.GroupBlock`.
 
     Raises
     ------
@@ -68,15 +69,21 @@ def attach(pid: int, kind: str | None = None, *, names: Iterable[str] = ()) -> C
         If there is no such process, or it has several control blocks and nothing tells which.
     NotPermitted, WrongAbi, DamagedBlock
         If the control block cannot be read.
+    BadParameter
+        If a group is none, or has too many processes.
     """
-    infos = find_process_blocks(pid, kind)
+    if not isinstance(target, int):
+        from workbench.processes.group_block import GroupBlock  # slow to import, and most targets are pids
+
+        return GroupBlock(target, kind)
+    infos = find_process_blocks(target, kind)
     if names and len(infos) > 1:
         for info in infos:
             block = ControlBlock.open(info.path)
             if all(name in block.tunables for name in names):
                 return block
             block.close()
-    return ControlBlock.open(infos[0].path if len(infos) == 1 else find_path(pid, kind))
+    return ControlBlock.open(infos[0].path if len(infos) == 1 else find_path(target, kind))
 
 
 def find_process_blocks(pid: int, kind: str | None = None) -> list[BlockInfo]:

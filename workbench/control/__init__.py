@@ -12,6 +12,7 @@ from workbench.control.discovery import (
     sweep_dead_blocks,
 )
 from workbench.control.event import Event, EventBatch, EventKind
+from workbench.control.joining import SnapshotJoiner
 from workbench.control.metric import Axis, Metric
 from workbench.control.snapshot import Reading, Snapshot, merge_readings, tabulate_readings
 from workbench.control.tunable import DO, Action, Constraint, Tunable, Value
@@ -32,6 +33,7 @@ __all__ = [
     "Reading",
     "Settings",
     "Snapshot",
+    "SnapshotJoiner",
     "Tunable",
     "Value",
     "block_directory",

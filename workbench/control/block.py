@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -118,6 +119,21 @@ class ControlBlock(Displayed):
         except BaseException:
             reader.close()
             raise
+        return block
+
+    def open_alike(self, path: Path) -> ControlBlock:
+        """Open that of another process; one of the same build has the descriptors of this one, unread.
+
+        Raises
+        ------
+        NoProcess, NotPermitted, WrongAbi, DamagedBlock
+            If there is no block to read.
+        """
+        reader = Reader(path)
+        if (reader.kind, reader.build) != (self._reader.kind, self._reader.build):
+            return ControlBlock(reader, path)
+        block = copy.copy(self)
+        block._reader, block._path, block._layout = reader, path, None
         return block
 
     @classmethod

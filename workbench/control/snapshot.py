@@ -134,6 +134,7 @@ class Layout:
                 size = math.prod(shape)
                 self.places[metric.name] = (slice(start, start + size), shape)
                 start += size
+        self.size = start
         #: Axes whose rows are threads, and the metric that says which rows are free.
         self.thread_ids = {
             metric.axes[0]: metric.name
@@ -165,6 +166,11 @@ class Snapshot(Displayed):
         CLOCK_MONOTONIC when it was taken.
     values : mapping of str to ndarray of int64
         One array a stored metric, its dimensions the metric's axes (rows in use).
+    words : ndarray of int64
+        The same one behind the other, as `layout` says.
+    layout : Layout
+    parts : tuple of Snapshot
+        Those of several processes that it was joined from; of one process there are none.
 
     Notes
     -----
@@ -172,20 +178,23 @@ class Snapshot(Displayed):
     reading, not all at the same one.
     """
 
-    def __init__(self, time_s: float, words: WordArray, layout: Layout) -> None:
+    def __init__(
+        self, time_s: float, words: WordArray, layout: Layout, parts: tuple[Snapshot, ...] = ()
+    ) -> None:
         words.setflags(write=False)
         self.time_s = time_s
+        self.parts = parts
+        self.words, self.layout = words, layout
         self.values: Mapping[str, WordArray] = MappingProxyType(
             {name: words[place].reshape(shape) for name, (place, shape) in layout.places.items()}
         )
-        self._layout = layout
         self._folded: dict[str, float] = {}
 
     def metric(self, name: str) -> Metric:
         """Descriptor of a metric."""
-        metric = self._layout.metrics.get(name)
+        metric = self.layout.metrics.get(name)
         if metric is None:
-            raise UnknownMetric(describe_unknown("metric", name, self._layout.metrics))
+            raise UnknownMetric(describe_unknown("metric", name, self.layout.metrics))
         return metric
 
     def fold(self, name: str) -> float:
@@ -222,13 +231,13 @@ class Snapshot(Displayed):
         import numpy as np
 
         metric = self.metric(name)
-        kept = [axis for axis in metric.axes if axis not in self._layout.thread_axes]
+        kept = [axis for axis in metric.axes if axis not in self.layout.thread_axes]
         if not kept:
             return [""], np.array([self.fold(name)])
         axis = kept[-1]
         values = self._live_rows(metric)
         others = tuple(number for number, other in enumerate(metric.axes) if other != axis)
-        labels, numbers = self._layout.groups(axis)
+        labels, numbers = self.layout.groups(axis)
         grouped = np.zeros(len(labels))
         if metric.fold == "sum":
             np.add.at(grouped, numbers, values.sum(axis=others, dtype=np.float64))
@@ -267,14 +276,16 @@ class Snapshot(Displayed):
     def readings(self, since: Snapshot | None = None) -> list[Reading]:
         """Read all metrics, in the order of their descriptors; counters have a rate since an earlier one."""
         readings = []
-        for name, metric in self._layout.metrics.items():
+        for name, metric in self.layout.metrics.items():
             value = self.value(name, since) if metric.is_derived else self.fold(name)
             rate = self.value(name, since) if metric.kind == "counter" and since is not None else None
             groups: dict[str, float] = {}
             if metric.axes:
                 labels, values = self.by_group(name)
                 groups = dict(zip(labels, values.tolist(), strict=True)) if len(labels) > 1 else {}
-            readings.append(Reading(metric, value, rate, groups))
+            is_spread = len(self.parts) > 1 and metric.fold == "max" and not metric.is_derived
+            lowest = min(part.fold(name) for part in self.parts) if is_spread else None
+            readings.append(Reading(metric, value, rate, groups, lowest))
         return readings
 
     def to_table(self) -> Table:
@@ -282,7 +293,7 @@ class Snapshot(Displayed):
         return tabulate_readings(self.readings())
 
     def __repr__(self) -> str:
-        return f"<Snapshot of {len(self._layout.metrics)} metrics at {self.time_s:.3f} s>"
+        return f"<Snapshot of {len(self.layout.metrics)} metrics at {self.time_s:.3f} s>"
 
     def count_adopted(self, generation: int) -> tuple[int, int]:
         """Count the threads that live, and those of them that act on settings of a generation or later.
@@ -291,9 +302,9 @@ class Snapshot(Displayed):
         """
         import numpy as np
 
-        for metric in self._layout.metrics.values():
+        for metric in self.layout.metrics.values():
             if metric.role == "adopted" and len(metric.axes) == 1:
-                ids = self._layout.thread_ids.get(metric.axes[0])
+                ids = self.layout.thread_ids.get(metric.axes[0])
                 adopted = self.values[metric.name]
                 is_live = self.values[ids] != 0 if ids else np.ones(adopted.shape, dtype=bool)
                 return int(is_live.sum()), int((adopted[is_live] >= generation).sum())
@@ -321,7 +332,7 @@ class Snapshot(Displayed):
         """
         import pandas as pd
 
-        metrics = self._layout.metrics.values()
+        metrics = self.layout.metrics.values()
         if not axes:
             row = {"time_s": self.time_s}
             row |= {name_column(metric.name, metric.unit): self.fold(metric.name) for metric in metrics}
@@ -334,7 +345,7 @@ class Snapshot(Displayed):
         if not columns:
             known = sorted({", ".join(metric.axes) for metric in metrics if metric.axes})
             raise UnknownMetric(describe_unknown("axes", ", ".join(axes), known))
-        described = [(self._layout.axes[axis], range(self._layout.counts[axis])) for axis in axes]
+        described = [(self.layout.axes[axis], range(self.layout.counts[axis])) for axis in axes]
         labels = [[axis.label(row) for row in rows] if axis.labels else rows for axis, rows in described]
         index = pd.MultiIndex.from_product(labels, names=list(axes))
         return pd.DataFrame(columns, index=index.get_level_values(0) if len(axes) == 1 else index)
@@ -349,7 +360,7 @@ class Snapshot(Displayed):
 
     @cached_property
     def _live_threads(self) -> dict[str, npt.NDArray[np.bool_]]:
-        return {axis: self.values[name] != 0 for axis, name in self._layout.thread_ids.items()}
+        return {axis: self.values[name] != 0 for axis, name in self.layout.thread_ids.items()}
 
     def _live_rows(self, metric: Metric) -> WordArray:
         # A maximum must not see what an ended thread left behind; sums of counters must, or they would fall.

@@ -92,7 +92,7 @@ class Actions:
             parameters=run.parameters if run else None,
             threads=run.resolve().threads if run else None,
             seed=run.seed if run else None,
-            process=f"{target.pid} {block.info.command}" if target and block and not run else None,
+            process=target.process if target and block and not run else None,
         )
         path = path.strip()
         if not path:

@@ -113,12 +113,11 @@ class SessionKeeper:
         target = self._target
         if target is None or self.folder is None or not self.is_on or self._writer is not None:
             return
-        block = target.allocator_block or target.workload_block
         facts = gather_facts(
             target.subject,
             target.allocator_block,
             spec=target.spec,
-            process=f"{target.pid} {block.info.command if block else ''}".rstrip(),
+            process=target.process,
             is_exploratory=target.is_exploratory,
         )
         self._writer = SessionWriter(self.folder, facts, target.recorder.start_s)

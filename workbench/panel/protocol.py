@@ -232,6 +232,7 @@ class StateParts(TypedDict, total=False):
     formats: list[ExportFormat]
     controls: list[ControlGroup]
     charts: Sequence[Chart]
+    gaps: Mapping[str, str]
     processes: list[Choice]
     traces: list[Choice]
     values: dict[str, ControlState]

@@ -57,7 +57,7 @@ class Pump:
         self._states_sent = 0
         self._push = push
         self._state = state
-        self._table = RequestTable(self, session, session.settings, *others)
+        self._table = RequestTable(self, session, session.settings, session.probes, *others)
         self._maker = FrameMaker()
         self._waiting: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._wake = threading.Event()

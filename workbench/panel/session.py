@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator, get_row, rows
-from workbench.control import WORKLOAD_KIND, BlockInfo, EventBatch, find_blocks
+from workbench.control import WORKLOAD_KIND, EventBatch, find_blocks
 from workbench.errors import BadParameter, NoProcess, WorkbenchError
 from workbench.panel.controls import describe_change
 from workbench.panel.forms import describe_spec, read_form
 from workbench.panel.keeper import SessionKeeper
-from workbench.panel.protocol import ActionState, LogEntry, RunForm, RunState, ShownRun
+from workbench.panel.probes import ProbeDesk
+from workbench.panel.protocol import ActionState, Choice, LogEntry, RunForm, RunState, ShownRun
 from workbench.panel.requests import request
 from workbench.panel.settings import YOU, SettingsDesk
 from workbench.panel.target import Target, attach_target, start_target
 from workbench.plots import Chart, Marker, build_charts
 from workbench.processes import InProcessRun, Outcome, Worker
-from workbench.sessions import Change, HistoryView
+from workbench.processes.group import find_groups
+from workbench.sessions import Change, Column, HistoryView
 from workbench.units import format_rough
 
 LOG_ENTRIES = 500
@@ -74,7 +76,9 @@ class LiveSession:
         self.note = ""
         self.error = ""
         self.pinned: PinnedRun | None = None
+        self.probes = ProbeDesk(self.tell)
         self.charts: tuple[Chart, ...] = ()
+        self._columns: list[Column] = []
         self.is_process_alive = False
         # The latest run of ours, as forms show it; its number tells it from the same run started again.
         self.shown_spec: ShownRun | None = None
@@ -118,12 +122,12 @@ class LiveSession:
 
     @request()
     def attach(self, path: str) -> None:
-        """Attaches to the process that publishes the control block of that path."""
+        """Attaches to the process that publishes the control block of that path, or to a group."""
         self._check_idle()
         if not path:
             raise NoProcess("there is no running process to attach to; start one with 'workbench exec'")
         self._leave()
-        self._enter(target := attach_target(Path(path)))
+        self._enter(target := attach_target(path))
         self.tell(f"attached to {target.subject}")
 
     @request()
@@ -195,7 +199,8 @@ class LiveSession:
         self.state = "running" if target.run is not None else "attached"
         self.note = self.error = ""
         self.is_process_alive = True
-        self.charts = ()
+        self.charts, self._columns = (), []
+        self.probes.read_for(target)
         self._done.clear()
         self._results.clear()
         self.settings.bind(target)
@@ -206,6 +211,7 @@ class LiveSession:
             if self.is_process_alive:
                 self.keeper.end(note="the panel let go of it")
             self.settings.unbind()
+            self.probes.read_for(None)
             self.target.close()
             self.target = None
         # Nothing of what was there is said of what comes, nor if that does not come about.
@@ -221,6 +227,7 @@ class LiveSession:
         self.state = state
         self.note = note
         self.settings.unbind()
+        self.probes.read_for(None)
         self.target.close()
         self.tell(note, kind)
 
@@ -240,10 +247,13 @@ class LiveSession:
                 self._note_events(target, events)
             if outcome is None:
                 sample = target.recorder.sample()
+        for line in target.group.take_news() if target.group is not None else ():
+            self.tell(line)
+        self.probes.note_gaps()
         columns = target.recorder.columns
         self.keeper.keep(sample, columns, events, self._take_steps(target))
-        if sum(len(chart.traces) for chart in self.charts) != len(columns):
-            self.charts = build_charts(columns)
+        if self._columns != columns:
+            self._columns, self.charts = columns, build_charts(columns)
         if outcome is not None:
             self._note_outcome(target, outcome)
 
@@ -444,11 +454,11 @@ class LiveSession:
         threads = "thread" if adoption.threads == 1 else "threads"
         return f"{text} adopted by {adoption.adopted} of {adoption.threads} {threads}"
 
-    def find_processes(self) -> list[BlockInfo]:
-        """Processes one may attach to: of this user, alive, neither this one nor our run."""
+    def find_processes(self) -> list[Choice]:
+        """Processes and groups one may attach to: of this user, alive, neither this one nor our run."""
         ours = self.target.pid if self.target is not None and self.target.run is not None else -1
         own_kinds = [row.kind for row in rows() if row.in_process]
-        return [
+        found = [
             info
             for info in find_blocks()
             # A runner's block of kind "workload" has nothing to tune; its allocator's is beside it.
@@ -457,3 +467,11 @@ class LiveSession:
             and info.pid != ours
             and not (info.pid == os.getpid() and info.kind in own_kinds)
         ]
+        choices = [
+            Choice(
+                str(group), f"{group}: {count} processes", "Their metrics summed; a set reaches all of them."
+            )
+            for group, count in find_groups(found).items()
+        ]
+        choices += [Choice(str(info.path), f"{info.pid} {info.command[:40]}", info.command) for info in found]
+        return choices

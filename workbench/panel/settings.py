@@ -19,12 +19,13 @@ from typing import Literal
 
 from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, Preset, get_allocator
 from workbench.control import DO, Action, ControlBlock, Settings, Tunable, Value
-from workbench.errors import NoProcess, WorkbenchError
+from workbench.errors import NoProcess, PartlySet, WorkbenchError
 from workbench.panel import protocol
 from workbench.panel.controls import describe_change, describe_state
 from workbench.panel.requests import request
 from workbench.panel.target import Target
 from workbench.processes import SetPoint, count_operations, name_process, set_between_operations
+from workbench.processes.group_block import GroupBlock
 from workbench.sessions import Change, ChangeLog
 
 YOU = "you"
@@ -196,6 +197,7 @@ class SettingsDesk:
             requested = self.requested()
             block = self._binding.block
             effective = block.effective() if block is not None else None
+            differing = block.differing() if isinstance(block, GroupBlock) else {}
             is_adopted = bool(block and effective and effective.generation == block.requested().generation)
             states: dict[str, protocol.ControlState] = {}
             for name, tunable in self.tunables.items():
@@ -205,7 +207,7 @@ class SettingsDesk:
                 )
                 states[name] = {
                     "requested": value,
-                    "note": note,
+                    "note": f"{note}; {differing[name]}" if name in differing else note,
                     "is_pending": is_pending,
                     "is_default": value == tunable.default,
                     "problem": problems.get(name, ""),
@@ -236,9 +238,9 @@ class SettingsDesk:
         if name not in self.tunables:
             self.error = f"this process has no tunable {name}"
             return
+        self._problems.pop(name, None)
         try:
             self._ask(name, value, gesture)
-            self._problems.pop(name, None)
             self.error = ""
         except WorkbenchError as error:
             self._problems[name] = str(error)
@@ -289,7 +291,7 @@ class SettingsDesk:
                 binding.block.check(asked.values)
                 return "waits"
             with contextlib.nullcontext() if binding.is_foreign else contextlib.suppress(NoProcess):
-                asked.point = SetPoint(None, False, binding.block.set(asked.values))
+                asked.point = SetPoint(None, False, self._set_block(binding.block, asked.values))
                 return "set"
         self.allocator.check({**self._wanted(), **asked.values})
         return "staged"
@@ -387,7 +389,15 @@ class SettingsDesk:
         assert binding.block is not None
         if binding.workload_block is not None and binding.is_repeatable:
             return set_between_operations(binding.workload_block, binding.block, values)
-        return SetPoint(self._count_operations(), False, binding.block.set(values))
+        return SetPoint(self._count_operations(), False, self._set_block(binding.block, values))
+
+    def _set_block(self, block: ControlBlock, values: Mapping[str, Value]) -> int:
+        """Sets them in a process, or a group; who of it did not take them is named at the control."""
+        try:
+            return block.set(values)
+        except PartlySet as error:
+            self._problems.update(dict.fromkeys(values, str(error)))
+            return error.generation
 
     # --- changes of several values, by the pump or a notebook ---
 
@@ -401,6 +411,8 @@ class SettingsDesk:
                 return None
             if not binding.is_foreign:
                 self.allocator.check({**self._staged, **values})  # refuses what could not be started
+            for name in values:
+                self._problems.pop(name, None)
             one = _Asked(binding, values, cause, gesture, stand="staged")
             live = values if binding.is_foreign else self._live_only(values)
             if binding.block is not None and live:
@@ -408,8 +420,6 @@ class SettingsDesk:
                     one.point = self._set(binding, live)
                     one.stand = "set"
             self._asked.append(one)
-            for name in values:
-                self._problems.pop(name, None)
             self.settle()
             return one.change
 

@@ -56,7 +56,7 @@ class StateBook:
         self._controls: list[protocol.ControlGroup] = []
         # What is slow to find is kept as long as the number of the interval is the same.
         self._traces = functools.lru_cache(maxsize=1)(lambda _: find_traces())
-        self._processes = functools.lru_cache(maxsize=1)(lambda _: self._find_processes())
+        self._processes = functools.lru_cache(maxsize=1)(lambda _: session.find_processes())
 
     def forget(self) -> None:
         """A view came: everything is sent again."""
@@ -93,6 +93,7 @@ class StateBook:
             "formats": _describe_formats(settings.allocator),
             "controls": self._controls,
             "charts": session.charts,
+            "gaps": session.probes.gaps,
             "processes": self._processes(time.monotonic() // PROCESSES_INTERVAL_S),
             "traces": self._traces(time.monotonic() // TRACES_INTERVAL_S),
             "history": settings.describe_history(),
@@ -117,12 +118,6 @@ class StateBook:
             parts["actions"] = session.describe_actions()
             parts["presets"] = self._actions.describe_presets()
         return parts
-
-    def _find_processes(self) -> list[protocol.Choice]:
-        return [
-            protocol.Choice(str(info.path), f"{info.pid} {info.command[:40]}", info.command)
-            for info in self._session.find_processes()
-        ]
 
 
 def _describe_clock(session: LiveSession) -> protocol.Clock:

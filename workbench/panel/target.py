@@ -1,4 +1,4 @@
-"""What a session looks at and tunes: a worker, a run in this process, or a process attached to."""
+"""What a session looks at and tunes: a worker, a run in this process, a process or group attached to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 
 from workbench.allocators import Row, get_row, rows
 from workbench.control import WORKLOAD_KIND, ControlBlock, Value
+from workbench.errors import NoProcess
+from workbench.probes import ProbeReader
 from workbench.processes import InProcessRun, Outcome, Run, Worker, name_process, resident_bytes
+from workbench.processes.group_block import GroupBlock
 from workbench.sessions import Recorder
 
 # "Until Stop", for a runner that wants a length.
@@ -20,13 +23,14 @@ ENDLESS_OPERATIONS = 2**52
 
 @dataclass
 class Target:
-    """One process and the recording of it.
+    """One process, or a group of them, and the recording of it.
 
     Parameters
     ----------
-    subject : str
-        What the status line calls it.
+    name : str
+        What the status line calls it; a group says by itself how many processes it has.
     pid : int
+        The first one's in a group.
     allocator_block, workload_block : ControlBlock or None
         What it publishes.
     is_from_start : bool
@@ -41,7 +45,7 @@ class Target:
         Values a process had when it was attached to.
     """
 
-    subject: str
+    name: str
     pid: int
     allocator_block: ControlBlock | None
     workload_block: ControlBlock | None
@@ -52,12 +56,43 @@ class Target:
     before: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.probes = ProbeReader()
         self.recorder = Recorder(
             self.allocator_block,
             self.workload_block,
-            lambda: resident_bytes(self.pid),
+            self._read_resident_bytes,
+            self.probes,
             is_from_start=self.is_from_start,
         )
+
+    @property
+    def group(self) -> GroupBlock | None:
+        """What it attached to, if that is a group."""
+        return self.allocator_block if isinstance(self.allocator_block, GroupBlock) else None
+
+    @property
+    def subject(self) -> str:
+        """What the status line calls it now."""
+        return str(self.group or self.name)
+
+    @property
+    def process(self) -> str:
+        """Pid and command line, or the group."""
+        block = self.allocator_block or self.workload_block
+        return str(self.group or f"{self.pid} {block.info.command if block else ''}".rstrip())
+
+    def pids(self) -> list[int]:
+        """Its processes now."""
+        return self.group.pids if self.group is not None else [self.pid]
+
+    def _read_resident_bytes(self) -> int:
+        if self.group is None:
+            return resident_bytes(self.pid)
+        total = 0
+        for pid in self.pids():
+            with contextlib.suppress(NoProcess):  # it ended just now
+                total += resident_bytes(pid)
+        return total
 
     @property
     def is_endless(self) -> bool:
@@ -86,7 +121,7 @@ class Target:
         if self.run is not None:
             return self.run.poll()
         if self.allocator_block is not None and not self.allocator_block.alive():
-            return Outcome(status="ended", message=f"process {self.pid} has ended")
+            return Outcome(status="ended", message=f"{self.subject} has ended")
         return None
 
     def elapsed_s(self) -> float:
@@ -96,7 +131,8 @@ class Target:
         return self.recorder.time_s
 
     def close(self) -> None:
-        """Ends our own process, lets go of another's."""
+        """Ends our own process, lets go of others."""
+        self.probes.close()
         for opened in (self.run,) if self.run else (self.allocator_block, self.workload_block):
             if opened is not None:
                 opened.close()
@@ -123,11 +159,15 @@ def name_allocator(spec: Run, *, in_process: bool) -> str:
     return next(names, spec.allocator)
 
 
-def attach_target(path: Path) -> Target:
-    """Attaches to the process that publishes a control block; a WorkbenchError says why it cannot be read."""
+def attach_target(place: str) -> Target:
+    """Attaches to the process that publishes a control block, or to a group such as "command:postgres".
+
+    A WorkbenchError says why it cannot be read.
+    """
+    path = Path(place)
     beside = path.with_suffix(f".{WORKLOAD_KIND}")
     with contextlib.ExitStack() as opened:
-        block = opened.enter_context(ControlBlock.open(path))
+        block = opened.enter_context(ControlBlock.open(path) if path.is_absolute() else GroupBlock(place))
         # A workload of ours has a block of its own in the same process.
         workload_block = opened.enter_context(ControlBlock.open(beside)) if beside.exists() else None
         # Not the first word of its command: the program's path may have blanks.

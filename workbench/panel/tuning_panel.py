@@ -7,10 +7,10 @@ import contextlib
 import os
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack, cast
+from typing import Any, Literal, Unpack, cast
 
 import msgspec
 import plotly.graph_objects as go
@@ -26,7 +26,9 @@ from workbench.panel.state import StateBook
 from workbench.panel.tuner import Tuner
 from workbench.panel.widget import PanelWidget
 from workbench.plots import draw_history
+from workbench.probes import Probe, ProbeValue, probe_from_callable, read_probe
 from workbench.processes import count_operations
+from workbench.processes.group import parse_group
 from workbench.sessions import Change, HistoryView, PresetStore, default_folder
 
 # How often a notebook that waits looks.
@@ -92,10 +94,63 @@ class TuningPanel:
         }
         self._pump.ask(partial(self._session.start, spec))
 
-    def attach(self, pid: int) -> None:
-        """Asks to attach to a running process."""
-        with ControlBlock.open(pid) as block:
+    def attach(self, target: int | str) -> None:
+        """Asks to attach to a running process by its pid, or to a group such as "command:postgres"."""
+        if isinstance(target, str):
+            self._pump.ask(partial(self._session.attach, str(parse_group(target))))
+            return
+        with ControlBlock.open(target) as block:
             self._pump.ask(partial(self._session.attach, str(block.info.path)))
+
+    def add_probe(
+        self,
+        probe: str | Probe | Callable[[], float],
+        name: str = "",
+        unit: str = "",
+        *,
+        kind: Literal["gauge", "counter"] = "gauge",
+        period_s: float = 1.0,
+    ) -> None:
+        """Asks for a chart of a figure that the allocator does not know; it is recorded, too.
+
+        A probe that fails or hangs is a gap in its chart, with the reason.
+
+        Parameters
+        ----------
+        probe : str, callable or Probe
+            A built-in one by its name, such as "process.resident" or "cgroup.memory"; NAME:UNIT=SOURCE, where
+            the source is a command that prints a number, `file:/a/path`, or an address of this machine with
+            a metric's name after "#"; or a function that returns a number, called on a thread of its own.
+        name, unit : str
+            What a function's figure is called, by default as the function, and its unit.
+        kind : {"gauge", "counter"}
+            A counter is shown as its rate.
+        period_s : float
+            Time between two calls of a function.
+
+        Raises
+        ------
+        BadParameter
+            With what is wrong and an example.
+        """
+        if isinstance(probe, str):
+            made = read_probe(probe, self._session.probes.list_pids)
+        elif isinstance(probe, Probe):
+            made = probe
+        else:
+            name = name or getattr(probe, "__name__", "")
+            made = probe_from_callable(name, probe, unit, kind=kind, period_s=period_s)
+        self._pump.ask(partial(self._session.probes.add, made))
+
+    def remove_probe(self, name: str) -> None:
+        """Asks to read a probe no longer."""
+        self._pump.ask(partial(self._session.probes.remove_probe, name))
+
+    @property
+    def probes(self) -> Mapping[str, ProbeValue]:
+        """What each probe showed last: its `value`, or the `reason` why there is none."""
+        target = self._session.target
+        return target.probes.latest() if target is not None else {}
 
     def detach(self, *, restore: bool = True) -> None:
         """Lets go of the attached process; with the values it had before, unless told otherwise."""
@@ -281,7 +336,13 @@ class TuningPanel:
         return self._widget._repr_mimebundle_(**options)
 
 
-def tuning_panel(name: str = "tuning", sessions: str | os.PathLike[str] | None = None) -> TuningPanel:
+def tuning_panel(
+    name: str = "tuning",
+    sessions: str | os.PathLike[str] | None = None,
+    *,
+    target: int | str | None = None,
+    probes: Iterable[str | Probe | Callable[[], float]] = (),
+) -> TuningPanel:
     """Opens the tuning panel.
 
     Running its cell again closes the panel of that name that was open, with what ran in it.
@@ -292,15 +353,23 @@ def tuning_panel(name: str = "tuning", sessions: str | os.PathLike[str] | None =
         Panels of different names can be open at the same time.
     sessions : path, optional
         Where sessions are recorded; by default WORKBENCH_SESSIONS, else `sessions` in the working folder.
+    target : int or str, optional
+        What to attach to at once: a pid, or a group such as "command:postgres".
+    probes : iterable
+        What `TuningPanel.add_probe` takes.
 
     Raises
     ------
     WorkbenchError
-        If the allocator in this process cannot be started.
+        If the allocator in this process cannot be started, or a target or probe is none.
     """
     if (earlier := _open_panels.get(name)) is not None:
         earlier.close()
     _open_panels[name] = panel = TuningPanel(sessions=sessions)
+    for probe in probes:
+        panel.add_probe(probe)
+    if target is not None:
+        panel.attach(target)
     return panel
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
-from workbench.sessions.recorder import Column
+from workbench.sessions.recorder import LOWEST, Column
 
 # Charts a reader looks for first; all others follow in the order of their descriptors.
 FIRST_CHARTS = (
@@ -112,11 +112,13 @@ def _choose_colors(columns: Sequence[Column]) -> dict[str, str]:
     """One colour a column: along a scale within a metric of many items, else one of few."""
     items: dict[str, list[str]] = {}
     for column in columns:
-        items.setdefault(column.metric, []).append(column.key)
+        if not column.item.endswith(LOWEST):
+            items.setdefault(column.metric, []).append(column.key)
     colors: dict[str, str] = {}
     categories = cycle(CATEGORY_COLORS)
     for keys in items.values():
         step = (len(ORDER_COLORS) - 1) / max(1, len(keys) - 1)
         scale = [ORDER_COLORS[round(position * step)] for position in range(len(keys))]
         colors |= zip(keys, scale if len(keys) >= len(CATEGORY_COLORS) else categories, strict=False)
-    return colors
+    # The lowest of several processes has the colour of the highest.
+    return {column.key: colors[column.key.removesuffix(LOWEST).rstrip()] for column in columns}

@@ -14,12 +14,14 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast
 
 from workbench.control import Metric
-from workbench.errors import BadParameter, ProbeFailed
+from workbench.errors import BadParameter, ProbeFailed, describe_unknown
 from workbench.probes.probe import Better, Probe, to_figure
+from workbench.probes.process import Pids, process_probes
 
 _TIMEOUT_S = 5.0
 _MOST_BYTES = 8 * 1024 * 1024
@@ -66,7 +68,30 @@ def parse_probe(text: str) -> Probe:
         read = _File(name, Path(source.removeprefix("file:")))
     else:
         read = _Command(name, source)
-    return _make(name, read, unit, "counter" if "counter" in words else "gauge", better, source)
+    probe = _make(name, read, unit, "counter" if "counter" in words else "gauge", better, source)
+    return replace(probe, source=text)
+
+
+def read_probe(text: str, pids: Pids | int) -> Probe:
+    """Read a built-in probe by its name, such as "process.resident", or one as `parse_probe` does.
+
+    Parameters
+    ----------
+    text : str
+    pids : int or callable
+        Whose figures the built-in ones are, as for `process_probes`.
+
+    Raises
+    ------
+    BadParameter
+        With what is wrong and an example.
+    """
+    built_in = process_probes(pids)
+    if text in built_in:
+        return replace(built_in[text], source=text)
+    if "=" not in text:
+        raise BadParameter(f"{describe_unknown('probe', text, built_in)}; or give NAME:UNIT=SOURCE")
+    return parse_probe(text)
 
 
 def probe_from_callable(

@@ -27,12 +27,15 @@ class Probe:
         Time between two readings.
     better : {"", "lower", "higher"}
         Which way is an improvement, where that is known.
+    source : str
+        How it is given on a command line; empty for a Python function.
     """
 
     metric: Metric
     read: Callable[[], float] = field(compare=False)
     period_s: float = 1.0
     better: Better = ""
+    source: str = ""
 
     @property
     def name(self) -> str:

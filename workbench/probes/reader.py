@@ -41,6 +41,11 @@ class ProbeValue:
     reason: str = _UNREAD
 
     @property
+    def is_read(self) -> bool:
+        """Whether it was read, or failed, at least once."""
+        return self.reason != _UNREAD
+
+    @property
     def shown(self) -> float:
         """What a chart draws: the rate of a counter, the value of a gauge; NaN for a gap."""
         if self.probe.metric.kind != "counter":
@@ -116,7 +121,7 @@ class ProbeReader:
     def await_first(self, most_s: float) -> None:
         """Wait until each probe was read once, at most so long."""
         end_s = self._clock() + most_s
-        while any(one.reason == _UNREAD for one in self.latest().values()) and self._clock() < end_s:
+        while not all(one.is_read for one in self.latest().values()) and self._clock() < end_s:
             time.sleep(0.01)
 
     def latest(self) -> Mapping[str, ProbeValue]:

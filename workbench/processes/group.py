@@ -7,7 +7,7 @@ import os
 import pwd
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -107,7 +107,14 @@ class Group:
         """Set tunables in one process of it, as `ControlBlock.set` does; a named group keeps them."""
         block.check(values)
         if self.path is not None:
-            _keep(self.path, {name: block.tunables[name].to_word(value) for name, value in values.items()})
+            _keep(
+                self.path,
+                {
+                    name: tunable.to_word(values[name])
+                    for name, tunable in block.tunables.items()
+                    if name in values
+                },
+            )
         return block.set(values)
 
     def each(self, act: Callable[[ControlBlock], T], kind: str | None = None) -> list[GroupAnswer[T]]:
@@ -195,6 +202,20 @@ def parse_group(text: str) -> Group:
     if selector == "group":
         group_path(value)
     return Group(selector, value)
+
+
+def find_groups(infos: Iterable[BlockInfo]) -> dict[Group, int]:
+    """Groups among some processes, and how many belong to each: all of a name, a parent with its children."""
+    pids = {info.pid for info in infos}
+    members: dict[Group, set[int]] = {}
+    for pid in sorted(pids):
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            members.setdefault(Group("command", f"^{re.escape(process.name())}$"), set()).add(pid)
+            for parent in process.parents():
+                if parent.pid in pids:
+                    members.setdefault(Group("parent", str(parent.pid)), {parent.pid}).add(pid)
+    return {group: len(found) for group, found in members.items() if len(found) > 1}
 
 
 def _find_uid(name: str) -> int | None:

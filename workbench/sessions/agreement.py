@@ -9,6 +9,8 @@ Otherwise within intervals, computed from the first session alone:
   times or divided by the 95 % spread of one further such mean (Student's t of the logarithms, for two
   means of ten), and never narrower than 10 %, which two runs on a shared machine differ by anyway. A
   session too short for ten spans gives half to double.
+- *probes*: the mean of its curve is compared with the lowest and highest mean of ten equal spans of the first
+  session's, and 10 % beyond. What it reads need not be of the run alone, so it is told and does not decide.
 - *capacities*: of each line of slots, buckets or shards the lowest to highest value over its last fifth,
   and one doubling or halving beyond: that is one decision.
 """
@@ -16,6 +18,7 @@ Otherwise within intervals, computed from the first session alone:
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.sessions.layout import name_sample_column
+from workbench.sessions.recorder import Column
 from workbench.sessions.repetition import explain_inexactness
 from workbench.sessions.session import Session
 
@@ -68,12 +72,18 @@ class Agreement:
         The first event that differs, in words; empty if none does.
     figures : tuple of Figure
         Throughput and final capacities.
+    probes : tuple of Figure
+        Means of the probes' curves.
+    unread : tuple of str
+        Probes that could not be compared, and why.
     """
 
     inexactness: tuple[str, ...]
     events: int
     difference: str
     figures: tuple[Figure, ...]
+    probes: tuple[Figure, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def is_exact(self) -> bool:
@@ -89,26 +99,31 @@ class Agreement:
 
     def describe(self) -> str:
         """The verdict in a few lines."""
-        if not self.inexactness:
-            if self.is_exact:
-                return f"the same, event for event: {self.events} events at the same counts of operations"
-            return f"NOT the same: {self.difference}"
-        outside = [
-            f"outside its interval: {figure.name} {figure.repeated:.4g} {figure.unit}, "
-            f"expected {figure.low:.4g} to {figure.high:.4g}"
-            for figure in self.figures
-            if not figure.agrees
-        ]
-        lines = outside or [f"all {len(self.figures)} figures are within their intervals"]
-        return "\n".join([f"not comparable event for event: {'; '.join(self.inexactness)}", *lines])
+        if self.inexactness:
+            lines = [f"not comparable event for event: {'; '.join(self.inexactness)}"]
+            lines += _list_outside(self.figures) or [f"all {len(self.figures)} figures are within their intervals"]
+        elif self.is_exact:
+            lines = [f"the same, event for event: {self.events} events at the same counts of operations"]
+        else:
+            lines = [f"NOT the same: {self.difference}"]
+        return "\n".join([*lines, *_list_outside(self.probes), *self.unread])
 
     def to_frame(self) -> pd.DataFrame:
         """The figures, one a row; values in the column `unit`'s unit."""
         import pandas as pd
 
-        rows = [(*astuple(figure), figure.agrees) for figure in self.figures]
+        rows = [(*astuple(figure), figure.agrees) for figure in (*self.figures, *self.probes)]
         names = ["figure", "unit", "original", "repeated", "low", "high", "agrees"]
         return pd.DataFrame(rows, columns=names).set_index("figure")
+
+
+def _list_outside(figures: Iterable[Figure]) -> list[str]:
+    return [
+        f"outside its interval: {figure.name} {figure.repeated:.4g} {figure.unit}, "
+        f"expected {figure.low:.4g} to {figure.high:.4g}"
+        for figure in figures
+        if not figure.agrees
+    ]
 
 
 def compare_sessions(original: Session, repeated: Session) -> Agreement:
@@ -118,6 +133,7 @@ def compare_sessions(original: Session, repeated: Session) -> Agreement:
         len(original.events),
         _find_difference(original, repeated),
         tuple(_compare_throughput(original, repeated) + _compare_capacities(original, repeated)),
+        *_compare_probes(original, repeated),
     )
 
 
@@ -198,3 +214,34 @@ def _compare_capacities(original: Session, repeated: Session) -> list[Figure]:
             Figure(f"final {column.key}", column.unit, float(values[-1]), float(now[-1]), low, high)
         )
     return figures
+
+
+def _compare_probes(original: Session, repeated: Session) -> tuple[tuple[Figure, ...], tuple[str, ...]]:
+    """What the curves are, and why some cannot be compared."""
+    figures, unread = [], []
+    known = {probe.name: probe for probe in repeated.facts.probes}
+    columns = {column.metric: column for column in original.columns}
+    for probe in original.facts.probes:
+        if (column := columns.get(f"probe.{probe.name}")) is None:
+            continue
+        first, second = (_read_curve(session, column) for session in (original, repeated))
+        if len(first) and len(second):
+            means = [float(part.mean()) for part in np.array_split(first, min(SPANS, len(first)))]
+            margin = LEAST_SPREAD * max(map(abs, means))
+            low, high = min(means) - margin, max(means) + margin
+            now, then = float(second.mean()), float(first.mean())
+            figures.append(Figure(f"mean of {column.key}", column.unit, then, now, low, high))
+            continue
+        missing = "its Python function was not given to repeat_session" if not probe.source else "it was not read"
+        whose = known.get(probe.name) if len(first) else probe
+        why = (whose.reason if whose else missing) or "it was not read in time"
+        which = "the repetition" if len(first) else "the first session"
+        unread.append(f"probe {probe.name} is not compared, {which} has no value of it: {why}")
+    return tuple(figures), tuple(unread)
+
+
+def _read_curve(session: Session, column: Column) -> npt.NDArray[np.float64]:
+    name = name_sample_column(column)
+    if name not in session.samples:
+        return np.empty(0)
+    return session.samples[name].dropna().to_numpy(float)

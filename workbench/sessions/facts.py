@@ -15,6 +15,7 @@ from workbench.output_file import replace_text
 from workbench.plain_values import read_value
 from workbench.processes import Run
 from workbench.sessions.layout import FACTS_FILE, VERSION, check_version
+from workbench.sessions.recorder import RecordedProbe
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class SessionFacts:
         Overwritten before they were read.
     is_exploratory : bool
         Whether it ran inside the process that recorded it.
+    probes : tuple of RecordedProbe
+        Figures that the allocator does not know, recorded beside its own.
     """
 
     subject: str
@@ -58,6 +61,7 @@ class SessionFacts:
     elapsed_s: float | None = None
     lost_events: int = 0
     is_exploratory: bool = False
+    probes: tuple[RecordedProbe, ...] = ()
 
     @property
     def is_complete(self) -> bool:

@@ -1,4 +1,4 @@
-"""Records what happens in one process: samples of its control blocks, resident memory, events.
+"""Records what happens in a process or group: samples of control blocks, resident memory, probes, events.
 
 Which lines a block's metrics become, their descriptors say; no metric is known by name here.
 """
@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 from workbench.control import ControlBlock, EventBatch, Metric, Snapshot
 from workbench.errors import WorkbenchError
+from workbench.probes import Probe, ProbeReader
 from workbench.sessions.history import History
 
 # A chart cannot show more lines than this of one metric; more rows become their fold.
 MAXIMUM_LINES = 16
+#: Of several processes whose values are not summed, the lowest has a line of its own.
+LOWEST = "lowest"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class _Sampler:
         """
         row: dict[str, float] = {}
         for metric in self._metrics:
-            for item, value in self._read(metric, snapshot).items():
+            values = self._read(metric, snapshot)
+            for item, value in {**values, **self._read_lowest(metric, snapshot, values)}.items():
                 key = self._declare(metric, item)
                 if value is not None:
                     row[key] = value
@@ -96,6 +100,24 @@ class _Sampler:
             for label, value in now.items()
         }
 
+    def _read_lowest(
+        self, metric: Metric, snapshot: Snapshot, highest: Mapping[str, float | None]
+    ) -> Mapping[str, float]:
+        """Lowest values of the processes of a group, from when they differ on."""
+        if metric.fold != "max" or metric.is_derived or len(snapshot.parts) < 2:
+            return {}
+        found: dict[str, float] = {}
+        for part in snapshot.parts:
+            labels, values = part.by_group(metric.name) if "" not in highest else ([""], [part.fold(metric.name)])
+            for label, value in zip(labels, values, strict=True):
+                found[label] = min(float(value), found.get(label, math.inf))
+        items = {label: f"{label} {LOWEST}".lstrip() for label in found}
+        return {
+            items[label]: value
+            for label, value in found.items()
+            if value != highest.get(label) or f"{metric.name} {items[label]}" in self.columns
+        }
+
     def _declare(self, metric: Metric, item: str) -> str:
         """Key of a column, which is there from now on."""
         key = f"{metric.name} {item}".rstrip()
@@ -121,12 +143,43 @@ RESIDENT = Column(
 
 
 @dataclass(frozen=True)
+class RecordedProbe:
+    """What is known of a probe in a recording.
+
+    Parameters
+    ----------
+    name : str
+    source : str
+        How it is given on a command line; empty for a Python function.
+    reason : str
+        Why there was a gap in it, if there was one: the first reason.
+    """
+
+    name: str
+    source: str = ""
+    reason: str = ""
+
+
+def describe_probe(probe: Probe) -> Column:
+    """The line of a probe; a counter is shown as its rate."""
+    metric = probe.metric
+    is_rate = metric.kind == "counter"
+    name = f"probe.{metric.name}"
+    unit = f"{metric.unit}/s" if is_rate else metric.unit
+    return Column(name, metric.chart, name, "", unit, is_rate, help=metric.help)
+
+
+@dataclass(frozen=True)
 class Sample:
-    """One row: seconds since recording began, operations done (None: nobody counts them), columns by key."""
+    """One row: seconds since recording began, operations done (None: nobody counts them), columns by key.
+
+    `probes` are those that are read now.
+    """
 
     time_s: float
     operations: int | None
     values: Mapping[str, float]
+    probes: tuple[RecordedProbe, ...] = ()
 
 
 class Recorder:
@@ -138,6 +191,8 @@ class Recorder:
         What there is to sample.
     read_resident_bytes : callable
         Resident memory of the process now, in bytes; may raise WorkbenchError once it is gone.
+    probes : ProbeReader, optional
+        What it shows is recorded as well; a gap is NaN.
     is_from_start : bool
         Whether events from before count, as they do for a process we started ourselves.
     """
@@ -147,6 +202,7 @@ class Recorder:
         allocator_block: ControlBlock | None,
         workload_block: ControlBlock | None,
         read_resident_bytes: Callable[[], int],
+        probes: ProbeReader | None = None,
         *,
         is_from_start: bool,
     ) -> None:
@@ -154,6 +210,8 @@ class Recorder:
         self.history = History()
         self._allocator_block = allocator_block
         self._read_resident_bytes = read_resident_bytes
+        self._probes = probes or ProbeReader()
+        self._reasons: dict[str, str] = {}
         blocks = [block for block in (workload_block, allocator_block) if block is not None]
         self._sources = [(block, _Sampler(block.metrics.values())) for block in blocks]
         counting = (
@@ -172,6 +230,7 @@ class Recorder:
     def columns(self) -> list[Column]:
         """Every line sampled so far."""
         columns = [column for _, sampler in self._sources for column in sampler.columns.values()]
+        columns += [describe_probe(value.probe) for value in self._probes.latest().values()]
         return [*columns, RESIDENT] if RESIDENT.key in self.history.names else columns
 
     @property
@@ -189,13 +248,21 @@ class Recorder:
             row.update(sampler.sample(snapshot))
             if block is self._counting_block:
                 operations = int(snapshot.fold(self._throughput))
+        shown = self._probes.latest()
+        for name, value in shown.items():
+            row[f"probe.{name}"] = value.shown
+            if value.reason and value.is_read:
+                self._reasons.setdefault(name, value.reason)
+        probes = tuple(
+            RecordedProbe(name, value.probe.source, self._reasons.get(name, "")) for name, value in shown.items()
+        )
         try:
             row[RESIDENT.key] = float(self._read_resident_bytes())
         except WorkbenchError:
             row[RESIDENT.key] = math.nan
         rates = [column.key for column in self.columns if column.is_rate]
         self.history.append(time_s, row, rates)
-        return Sample(time_s, operations, row)
+        return Sample(time_s, operations, row, probes)
 
     def drain_events(self) -> EventBatch | None:
         """Events of the allocator since the last call; None if it has none to tell."""

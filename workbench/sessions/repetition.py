@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from workbench.allocators import get_row, is_tunable, tunables_of
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, NoProcess
+from workbench.probes import Probe, ProbeReader, read_probe
 from workbench.processes import Outcome, Run, Step, Worker, resident_bytes
 from workbench.processes.machine import date_now, describe_origin
 from workbench.sessions.facts import SessionFacts
@@ -107,8 +108,11 @@ def repeat_session(
     session: Session | str | os.PathLike[str],
     folder: str | os.PathLike[str] | None = None,
     timeout_s: float | None = None,
+    probes: Iterable[Probe] = (),
 ) -> Session:
     """Run a recorded session again, and record that.
+
+    Its probes are read again, as far as they can be.
 
     Parameters
     ----------
@@ -117,6 +121,8 @@ def repeat_session(
         Where the new recording goes; by default beside the first.
     timeout_s : float, optional
         Ends the run after so long.
+    probes : iterable of Probe
+        In place of those of their names; nothing else can stand for a Python function.
 
     Raises
     ------
@@ -130,7 +136,10 @@ def repeat_session(
     opened = session if isinstance(session, Session) else Session.open(session)
     spec = plan_repetition(opened)
     target = Path(folder) if folder is not None else opened.path.parent
-    return record_run(spec, target, subject=f"{opened.facts.subject}, repeated", timeout_s=timeout_s)
+    subject = f"{opened.facts.subject}, repeated"
+    wanted: dict[str, Probe | str] = {one.name: one.source for one in opened.facts.probes if one.source}
+    wanted |= {probe.name: probe for probe in probes}
+    return record_run(spec, target, subject=subject, timeout_s=timeout_s, probes=wanted.values())
 
 
 def record_run(
@@ -140,6 +149,7 @@ def record_run(
     subject: str = "",
     name: str = "",
     timeout_s: float | None = None,
+    probes: Iterable[Probe | str] = (),
 ) -> Session:
     """Run a workload to its end and record it.
 
@@ -152,15 +162,19 @@ def record_run(
         What the recording says it is of, and its own name; made up if empty.
     timeout_s : float, optional
         Ends the run after so long.
+    probes : iterable of Probe or str
+        Recorded beside the metrics; a str is as for `read_probe`.
 
     Raises
     ------
     WorkbenchError
         If the run cannot be started, or the recording not be written.
     """
-    with Worker.start(spec, paused=True) as worker:
+    with Worker.start(spec, paused=True) as worker, ProbeReader() as reader:
+        for probe in probes:
+            reader.add(read_probe(probe, worker.pid) if isinstance(probe, str) else probe)
         blocks = worker.allocator_block, worker.workload_block
-        recorder = Recorder(*blocks, lambda: resident_bytes(worker.pid), is_from_start=True)
+        recorder = Recorder(*blocks, lambda: resident_bytes(worker.pid), reader, is_from_start=True)
         subject = subject or f"{spec.workload} under {spec.allocator}"
         facts = gather_facts(subject, worker.allocator_block, spec=spec, process=str(worker.pid))
         writer = SessionWriter(Path(folder), facts, recorder.start_s, name)

@@ -25,7 +25,7 @@ from workbench.sessions.layout import (
     make_samples_schema,
     name_sample_column,
 )
-from workbench.sessions.recorder import Column, Sample
+from workbench.sessions.recorder import Column, RecordedProbe, Sample
 from workbench.sessions.stream import StreamFile, join_batches, read_stream_schema, write_parquet
 
 FLUSH_INTERVAL_S = 1.0
@@ -82,6 +82,7 @@ class SessionWriter:
         self._changes: list[Change] = []
         self._events: list[EventBatch] = []
         self._columns: dict[str, Column] = {}
+        self._probes: dict[str, RecordedProbe] = {}
         self._streams: dict[str, StreamFile] = {}
         self._closed_bytes = 0
         self._segment_count = 0
@@ -107,6 +108,7 @@ class SessionWriter:
         """Adds a row; `columns` describes every line there is."""
         if self.is_recording:
             self._columns = {column.key: column for column in columns} | self._columns
+            self._probes |= {probe.name: probe for probe in sample.probes}
             self._samples.append(sample)
 
     def add_events(self, batch: EventBatch) -> None:
@@ -126,6 +128,9 @@ class SessionWriter:
             return
         self._next_flush_s = now_s + FLUSH_INTERVAL_S
         with self._guard():
+            if self.facts.probes != (probes := tuple(self._probes.values())):
+                self.facts = replace(self.facts, probes=probes)
+                write_facts(self.path, self.facts)
             self._write_samples()
             self._write_events()
             self._write_changes()

@@ -32,11 +32,13 @@ export class LiveChart {
     this.legend = make("div", { class: "hak-legend" });
     this.unit = make("span", { class: "hak-hint" });
     this.unitRight = make("span", { class: "hak-hint hak-unit-right" });
+    this.gap = make("div", { class: "hak-gap", role: "note" });
     this.element = make(
       "section",
       { class: "hak-card hak-chart", role: "figure", "aria-label": this.title },
       make("header", {}, make("h3", {}, this.title), this.unit, this.unitRight),
       this.legend,
+      this.gap,
       this.plot,
     );
   }
@@ -53,7 +55,12 @@ export class LiveChart {
     this.held = {};
     setText(this.unit, description.unit);
     setText(this.unitRight, description.unit_right);
+    this.showGap();
     this.legend.replaceChildren(...description.traces.map((trace) => this.makeKey(trace)));
+  }
+
+  showGap() {
+    setText(this.gap, this.grid.gaps[this.title] ?? "");
   }
 
   /** @param {ChartLine} trace */

@@ -33,6 +33,7 @@ export function readCharts(parts, buffer = new ArrayBuffer(0)) {
 export class ChartGrid {
   charts = /** @type {Map<string, LiveChart>} */ (new Map()); // by title
   markers = /** @type {Marker[]} */ ([]);
+  gaps = /** @type {{ [title: string]: string }} */ ({});
   baseline = /** @type {Map<string, Lines>} */ (new Map());
   plotly = /** @type {Plotly | null} */ (null);
   framesDrawn = 0;
@@ -94,6 +95,10 @@ export class ChartGrid {
     markers: (markers) => {
       this.markers = markers;
       this.restyle();
+    },
+    gaps: (gaps) => {
+      this.gaps = gaps;
+      for (const chart of this.charts.values()) chart.showGap();
     },
   };
 
