@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import FunctionType, ModuleType
@@ -13,24 +14,20 @@ from types import FunctionType, ModuleType
 from sphinx.pycode import ModuleAnalyzer
 
 PACKAGE = "workbench"
+_KINDS: dict[str, Callable[[object], bool]] = {
+    "class": inspect.isclass,
+    "module": inspect.ismodule,
+    "function": inspect.isroutine,
+}
 
 
 @dataclass(frozen=True)
 class PublicName:
-    """A name of a room's `__all__`.
+    """A name of a room's `__all__`; its kind is class, module, function or data.
 
-    Parameters
-    ----------
-    room : str
-        The module that offers it, such as ``workbench.control``.
-    name : str
-    home : str
-        The room that documents it: this one, unless this one only repeats the name of another room.
-    kind : {"class", "function", "data", "module"}
-    text : str
-        Its docstring; of data, the comment that begins with ``#:``. Empty if there is none.
-    undocumented : tuple of str
-        Public methods and properties without a docstring.
+    Its home is the room that documents it: this one, unless this one only repeats the name of another room.
+    Its text is the docstring, or the comment that begins with ``#:``. Public methods and properties without a
+    docstring are undocumented.
     """
 
     room: str
@@ -57,46 +54,28 @@ def list_public_names(room: ModuleType) -> list[PublicName]:
 def describe(room: ModuleType, name: str) -> PublicName:
     """Look at one name of a room."""
     value = getattr(room, name)
-    home = _find_home(room, name)
-    if inspect.isclass(value):
-        # A docstring that is inherited says nothing about the class.
-        text = inspect.cleandoc(vars(value)["__doc__"] or "")
-        members = tuple(f"{name}.{member}" for member in _list_undocumented(value))
-        return PublicName(room.__name__, name, home, "class", text, members)
-    if inspect.isroutine(value) or inspect.ismodule(value):
-        kind = "module" if inspect.ismodule(value) else "function"
-        return PublicName(room.__name__, name, home, kind, inspect.getdoc(value) or "")
-    return PublicName(room.__name__, name, home, "data", _find_comment(room, name))
+    home = ".".join(str(getattr(value, "__module__", "")).split(".")[:2])
+    if name not in getattr(sys.modules.get(home), "__all__", ()):
+        home = room.__name__
+    kind = next((kind for kind, is_kind in _KINDS.items() if is_kind(value)), "data")
+    text = _find_comment(room, name) if kind == "data" else inspect.cleandoc(value.__doc__ or "")
+    members = vars(value).items() if kind == "class" else ()
+    undocumented = tuple(f"{name}.{member}" for member, found in members if _lacks_text(member, found))
+    return PublicName(room.__name__, name, home, kind, text, undocumented)
 
 
-def _find_home(room: ModuleType, name: str) -> str:
-    value = getattr(room, name)
-    origin = str(getattr(value, "__module__", ""))
-    homes = (
-        other.__name__
-        for other in list_rooms()
-        if other.__name__ != PACKAGE and origin.startswith(f"{other.__name__}.")
-        if getattr(other, name, None) is value and name in other.__all__
-    )
-    return next(homes, room.__name__)
-
-
-def find_undocumented() -> list[str]:
+def find_undocumented() -> Iterator[str]:
     """Names of public things without a docstring, each with its room."""
-    found = []
     for room in list_rooms():
         for public in list_public_names(room):
-            found += [f"{public.room}.{public.name}"] if not public.text else []
-            found += [f"{public.room}.{member}" for member in public.undocumented]
-    return found
+            for name in (*([] if public.text else [public.name]), *public.undocumented):
+                yield f"{public.room}.{name}"
 
 
-def _list_undocumented(value: type) -> Iterator[str]:
-    for member, found in vars(value).items():
-        function = getattr(found, "__func__", found)
-        is_shown = not member.startswith("_") and isinstance(function, FunctionType | property)
-        if is_shown and not inspect.getdoc(function):
-            yield member
+def _lacks_text(member: str, found: object) -> bool:
+    function = getattr(found, "__func__", found)
+    is_shown = not member.startswith("_") and isinstance(function, FunctionType | property)
+    return is_shown and not inspect.getdoc(function)
 
 
 def _find_comment(room: ModuleType, name: str) -> str:

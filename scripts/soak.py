@@ -26,8 +26,7 @@ from typing import Any
 
 import psutil
 
-from scripts.soak_runs import BUILD, LOGS, REPOSITORY, NotKept, preloaded, run_logged
-from scripts.soak_suites import run_cpython, run_redis
+from scripts.soak_runs import BUILD, LOGS, REPOSITORY, NotKept, preloaded, run_cpython, run_logged, run_redis
 from workbench.allocators import RUNNER
 
 KEPT = REPOSITORY / "docs" / "soak.json"

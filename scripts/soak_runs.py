@@ -1,10 +1,20 @@
-"""What the rows of `make soak` have in common: commands with a log and a time limit, the preload."""
+"""What the rows of `make soak` have in common, and those that run other programs' own tests.
+
+CPython's tests are a package of Debian's. Redis's are in its source package alone: that of the very version
+that is installed comes once from where this machine has its packages from, and stays in build/suites. Each
+must end as it does without the preload.
+"""
 
 from __future__ import annotations
 
 import os
+import platform
+import re
+import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +24,31 @@ from workbench.processes import preload_environment
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "build"
 LOGS = BUILD / "soak"
+SUITES = BUILD / "suites"
+CPYTHON = "/usr/bin/python3"
+CPYTHON_MODULES = {
+    "short": "test_fork1 test_thread test_mmap test_ctypes test_threading test_subprocess",
+    "full": "test_array test_asyncio test_bigmem test_buffer test_bytes test_codecs "
+    "test_concurrent_futures test_ctypes test_deque test_dict test_exceptions test_faulthandler "
+    "test_fork1 test_gc test_io test_itertools test_json test_list test_memoryview test_mmap "
+    "test_multiprocessing_fork test_multiprocessing_spawn test_os test_pickle test_posix "
+    "test_re test_set test_signal test_socket test_sort test_sqlite3 test_struct "
+    "test_subprocess test_thread test_threading test_unicode test_weakref test_xml_etree "
+    "test_zlib",
+}
+
+REDIS_UNITS = {
+    "short": "unit/type/incr unit/type/hash unit/type/list-2 unit/keyspace unit/scan unit/sort unit/protocol",
+    # The long ones first: each client takes the next unit.
+    "full": "integration/aof unit/scripting unit/functions unit/type/list-3 unit/type/stream unit/multi "
+    "unit/expire integration/rdb unit/dump unit/keyspace unit/scan unit/protocol unit/info "
+    "unit/type/string unit/type/incr unit/type/list unit/type/list-2 unit/type/set unit/type/zset "
+    "unit/type/hash unit/type/stream-cgroups unit/sort unit/other unit/quit unit/pubsub "
+    "unit/slowlog unit/limits unit/bitops unit/bitfield unit/geo unit/hyperloglog unit/lazyfree",
+}
+# Judged by the sizes of jemalloc's classes, not by what Redis does.
+REDIS_ASIDE = {"trim on SET with big value"}  # a string of 33000 bytes may hold 42000, here it holds 64 KiB
+REDIS_TRIES = 3  # many cases are measured in milliseconds and fail by chance on a busy machine
 
 
 class NotKept(Exception):  # noqa: N818 (a word like those of workbench.errors)
@@ -65,3 +100,126 @@ def run_logged(
 def preloaded(settings: Mapping[str, Any] | None = None) -> dict[str, str]:
     """The environment of a program under the allocator."""
     return dict(preload_environment(dict(settings or {}), run_environment(None)))
+
+
+def run_cpython(size: str) -> str:
+    """CPython's own tests, as Debian packages them: each module must end as it does without the preload."""
+    modules = CPYTHON_MODULES[size].split()
+    verdicts = []
+    for environment in ({}, preloaded()):
+        # On some virtual machines a test of test_socket waits for its host for ever.
+        command = [CPYTHON, "-m", "test", "-j2", "--timeout", "1200", "--ignore", "*VSOCK*", *modules]
+        given = environment | {"PYTHONMALLOC": "malloc"}
+        # A module may fail here for reasons of the machine: then it does so both ways.
+        said = run_logged("cpython", command, 7200, given, may_fail=True)
+        verdicts.append(dict(re.findall(r"\] (test_\w+) (passed|failed|skipped|crashed|timed out)", said)))
+    without, under = verdicts
+    different = {name for name in modules if without.get(name) != under.get(name)}
+    if different:
+        raise NotKept(f"another verdict: {', '.join(sorted(different))}")
+    passed = sum(verdict == "passed" for verdict in under.values())
+    return f"{len(under)} modules, same verdict with and without ({passed} passed)"
+
+
+def fetch_source(row: str, package: str) -> Path:
+    """Folder of the unpacked source of an installed package, of the same version.
+
+    Raises
+    ------
+    NotKept
+        If it is not installed, or its source cannot be had.
+    """
+    fields = "${source:Package} ${source:Version}"
+    name, version = run_logged(row, ["dpkg-query", "-W", "-f", fields, package], 60).split()
+    folder = SUITES / f"{name}_{version.rpartition(':')[2]}"
+    whole = folder / "unpacked"
+    if not whole.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "lists" / "partial").mkdir(parents=True)
+        origin = f"Origin: {platform.freedesktop_os_release()['NAME'].split()[0]}"
+        entry = "deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)"
+        command = ["apt-get", "indextargets", "--format", entry, "Created-By: Packages", origin]
+        entries = sorted(set(run_logged(row, command, 60).splitlines()))
+        (folder / "sources.list").write_text("".join(f"{line}\n" for line in entries), encoding="utf-8")
+        apt = ["apt-get", "-q", "-o", f"Dir::Etc::sourcelist={folder / 'sources.list'}"]
+        apt += ["-o", "Dir::Etc::sourceparts=/dev/null", "-o", f"Dir::State::lists={folder / 'lists'}"]
+        run_logged(row, [*apt, "update"], 600)
+        run_logged(row, [*apt, "--only-source", "source", f"{name}={version}"], 900, folder=folder)
+        unpacked = next(path for path in folder.iterdir() if (path / "debian").is_dir())
+        unpacked.rename(whole)
+    return whole
+
+
+class RedisRun:
+    """One way to run the tests; `port` is the first of 3000 that its servers take."""
+
+    def __init__(self, name: str, environment: dict[str, str], port: int, source: Path) -> None:
+        self.name = name
+        self.environment = environment
+        self.port = port
+        self.cases: Counter[str]
+        self.failed: set[tuple[str, str]]  # unit, case
+        # A copy of the tests, with the installed programs where they look for built ones.
+        self.folder = SUITES / f"redis_{name}"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(source, self.folder, symlinks=True)
+        for program in ("server", "cli", "benchmark", "check-aof", "check-rdb", "sentinel"):
+            if found := shutil.which(f"redis-{program}"):
+                (self.folder / "src" / f"redis-{program}").symlink_to(found)
+
+    def run(self, units: Iterable[str]) -> tuple[Counter[str], set[tuple[str, str]]]:
+        """How often each case was seen, and those that failed.
+
+        Raises
+        ------
+        NotKept
+            If the tests did not come to their end.
+        """
+        words = ["./runtest", "--clients", "6", "--baseport", str(self.port), "--portcount", "3000"]
+        words += [word for unit in units for word in ("--single", unit)]
+        said = run_logged(
+            f"redis_{self.name}", words, 7200, self.environment, folder=self.folder, may_fail=True
+        )
+        said = re.sub(r"\x1b\[[\d;]*m", "", said)
+        if "The End" not in said:
+            raise NotKept(f"the tests {self.name} the preload ended early, see redis_{self.name}.log")
+        ended = re.findall(r"^\[ok\]: (.*?)(?: \(\d+ ms\))?$", said, flags=re.MULTILINE)
+        failed = re.findall(r"^\[err\]: (.*) in tests/(\S+)\.tcl$", said, flags=re.MULTILINE)
+        return Counter([*ended, *(case for case, _ in failed)]), {(unit, case) for case, unit in failed}
+
+    def run_again(self, cases: set[tuple[str, str]]) -> None:
+        """The units of these, as far as they failed: a case that passes now has passed."""
+        if units := sorted({unit for unit, _ in cases & self.failed}):
+            _, failed = self.run(units)
+            self.failed -= {(unit, case) for unit, case in self.failed - failed if unit in units}
+
+
+def run_redis(size: str) -> str:
+    """Redis's own tests on the installed server: each case must end as it does without the preload."""
+    source = fetch_source("redis", "redis-tools")
+    units = REDIS_UNITS[size].split()
+    without, under = RedisRun("without", {}, 21000, source), RedisRun("with", preloaded(), 25000, source)
+    runs = (without, under)
+    # Both at once: most of their time they wait.
+    with ThreadPoolExecutor() as pool:
+        (without.cases, without.failed), (under.cases, under.failed) = pool.map(
+            lambda run: run.run(units), runs
+        )
+    if without.cases != under.cases:
+        other = sorted((without.cases - under.cases) + (under.cases - without.cases))
+        raise NotKept(f"{len(other)} cases were run in one way only, as {other[0]!r}")
+    first = [len(run.failed) for run in runs]
+    for _ in range(REDIS_TRIES - 1):
+        different = {case for case in without.failed ^ under.failed if case[1] not in REDIS_ASIDE}
+        for run in runs:
+            run.run_again(different)
+    different = {case for case in without.failed ^ under.failed if case[1] not in REDIS_ASIDE}
+    if different:
+        raise NotKept(f"another verdict: {', '.join(f'{unit}: {case}' for unit, case in sorted(different))}")
+    both = len(without.failed & under.failed)
+    aside = len({case for _, case in under.failed} & REDIS_ASIDE)
+    return (
+        f"{under.cases.total()} test cases of {len(units)} units, same verdict with and without ({both} fail "
+        f"both ways; before other tries {first[1]} with and {first[0]} without); "
+        f"{aside} aside that judges jemalloc's sizes"
+    )

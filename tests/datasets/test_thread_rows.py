@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from workbench.plots.trace_rows import choose_threads
+from workbench.plots.trace_figures import choose_threads
 
 
 def make_threads(events: list[int]) -> pd.DataFrame:

@@ -47,4 +47,4 @@ def compare(folder: Path, **fields: Any) -> tuple[Comparison, Results]:
 
 def make_evidence(folder: Path, **fields: Any) -> Evidence:
     """Evidence for the variant 'tuned'."""
-    return Evidence.from_comparison(*compare(folder, **fields), "tuned")
+    return Evidence.from_comparison(compare(folder, **fields)[0], "tuned")

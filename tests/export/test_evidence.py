@@ -128,7 +128,7 @@ def test_gaps_of_failed_rounds_survive(tmp_path: Path) -> None:
     broken = next(result for result in results if result.run.tunables and result.run.workload == "phases")
     with results.writing():
         results.add(replace(broken, status="crashed", reason="SIGSEGV", operations_per_s=0.0))
-    evidence = Evidence.from_comparison(conclude(comparison.plan, results), results, "tuned")
+    evidence = Evidence.from_comparison(conclude(comparison.plan, results), "tuned")
     for form in FORMATS:
         assert read_evidence(write(tmp_path, evidence, form)) == expect(evidence, form)
     claim = next(one for one in evidence.claims if one.work == "phases")
@@ -143,7 +143,7 @@ def test_a_comparison_that_ended_at_a_look_keeps_its_risk(tmp_path: Path) -> Non
         for result in fill_results(plan, tmp_path / "all"):
             if result.run.round < ROUNDS // 2:
                 results.add(result)
-    evidence = Evidence.from_comparison(conclude(plan, results), results, "tuned")
+    evidence = Evidence.from_comparison(conclude(plan, results), "tuned")
     assert evidence.rounds == ROUNDS // 2
     whole = make_evidence(tmp_path / "whole", rounds=ROUNDS // 2)
     # Two looks share the risk: the interval of the verdict is wider than that of one.
@@ -200,15 +200,15 @@ def test_a_file_without_evidence_has_none(tmp_path: Path) -> None:
 def test_only_a_whole_comparison_of_settings_gives_evidence(tmp_path: Path) -> None:
     comparison, results = compare(tmp_path / "results", rounds=3)
     with pytest.raises(BadParameter, match="did you mean 'tuned'"):
-        Evidence.from_comparison(comparison, results, "tuner")
+        Evidence.from_comparison(comparison, "tuner")
     with pytest.raises(BadParameter, match="glibc, which has no settings"):
-        Evidence.from_comparison(comparison, results, "glibc")
-    assert Evidence.from_comparison(comparison, results).variant == "tuned"
+        Evidence.from_comparison(comparison, "glibc")
+    assert Evidence.from_comparison(comparison).variant == "tuned"
     longer = ComparisonPlan(comparison.plan.works, comparison.plan.variants, 4)
     with pytest.raises(WrongResults, match="3 of 4 rounds"):
-        Evidence.from_comparison(conclude(longer, results), results, "tuned")
+        Evidence.from_comparison(conclude(longer, results), "tuned")
     with pytest.raises(WrongResults, match="no results of this comparison"):
-        Evidence.from_comparison(comparison, Results.open(tmp_path / "none"), "tuned")
+        Evidence.from_comparison(replace(comparison, results=Results.open(tmp_path / "none")), "tuned")
 
 
 def test_other_settings_are_refused_when_written(tmp_path: Path, evidence: Evidence) -> None:

@@ -11,7 +11,7 @@ import pytest
 from workbench.experiments import MEASURES, PEAK_RESIDENT, THROUGHPUT, Finding, Measure
 from workbench.experiments.inference import judge_log_ratios
 from workbench.export.evidence import Claim
-from workbench.export.judgement import judge_claim
+from workbench.export.verification import judge_claim
 
 ROUNDS = 20
 

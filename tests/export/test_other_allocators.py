@@ -12,7 +12,7 @@ from tests.cli.terminal import run_workbench
 from workbench.allocators import allocators, get_allocator
 from workbench.control import Value
 from workbench.export import FORMATS, read_defaults, render_defaults, write_defaults
-from workbench.export.judgement import STATUSES
+from workbench.export.verification import STATUSES
 
 yaml: Any = import_module("yaml")
 ROWS = [allocator.name for allocator in allocators() if allocator.has_agent]

@@ -19,7 +19,7 @@ from workbench.experiments import ComparisonPlan, Results, Run, Variant, Work, c
 from workbench.export import FORMATS, read_defaults, write_defaults
 from workbench.export.evidence import Evidence
 from workbench.export.evidence_files import read_evidence, write_evidence
-from workbench.export.evidence_text import render_evidence
+from workbench.export.toml import render_evidence
 
 LARGE = {"tls.adaptive": False, "tls.initial_slots": 1024}
 SMALL = {"tls.adaptive": False, "tls.initial_slots": 16}
@@ -37,7 +37,7 @@ def claim_cached(folder: Path, settings: dict[str, Any], baseline: dict[str, Any
         for cell in plan.list_cells():
             cached = 1e6 * (factor if cell.variant == "tuned" else 1.0) * (1 + cell.round / 1000)
             results.add(make_result(cell.run, mean_cached_bytes=cached))
-    whole = Evidence.from_comparison(conclude(plan, results), results)
+    whole = Evidence.from_comparison(conclude(plan, results))
     return dataclasses.replace(
         whole, claims=tuple(claim for claim in whole.claims if claim.measure == "cached")
     )

@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from workbench.panel.front_end import join_modules, read_script
+from workbench.panel.front_end import join_modules, read_front
 
 
 def join(**files: str) -> str:
@@ -15,7 +15,7 @@ def join(**files: str) -> str:
 
 
 def test_every_module_is_part_of_the_script_once() -> None:
-    script = read_script()
+    script = join_modules(read_front)
     assert re.findall(r"^(?:import|export)\b.*", script, flags=re.MULTILINE) == ["export default {"]
     folder = resources.files("workbench.panel") / "front"
     modules = [path for path in folder.iterdir() if path.name.endswith(".js")]
@@ -51,15 +51,11 @@ def test_what_is_imported_comes_first() -> None:
             },
             "make is defined in a.js and in main.js",
         ),
-        (
-            {"main": 'import { a, c } from "./a.js";\n', "a": "export const a = 1;\nconst c = 2;\n"},
-            "main.js imports c, which a.js does not export",
-        ),
         ({"main": 'import * as a from "./a.js";\n'}, 'main.js: .* import * as a from "./a.js";'),
         ({"main": "const a = 1;\nexport { a };\n"}, "main.js: .* export { a };"),
         (
             {"main": 'import { a } from "./a.js";\n', "a": "export const a = 1;\nexport default a;\n"},
-            "a.js: only main.js has a default export",
+            "a.js: .* export default a;",
         ),
     ],
 )

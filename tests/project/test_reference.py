@@ -14,7 +14,7 @@ from scripts.public_names import describe, find_undocumented, list_rooms
 
 def test_every_public_name_is_documented() -> None:
     assert len(list_rooms()) > 5
-    assert find_undocumented() == []
+    assert list(find_undocumented()) == []
 
 
 def test_what_lacks_a_docstring_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

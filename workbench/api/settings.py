@@ -97,7 +97,7 @@ def make_evidence(source: Comparison | Study, variant: str | None = None) -> Evi
         if held_out is None or not names:
             raise BadParameter("nothing was exported, since nothing beats the defaults")
         source, variant = held_out.comparison, variant or names[0]
-    return Evidence.from_comparison(source, source.results, variant)
+    return Evidence.from_comparison(source, variant)
 
 
 def describe_block(block: ControlBlock) -> tuple[Mapping[str, Value], Provenance, Allocator]:

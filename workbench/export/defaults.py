@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,11 +13,10 @@ from workbench.allocators import Allocator, allocators, get_allocator
 from workbench.control import Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, WorkbenchError, describe_unknown
 from workbench.export.environment import DEPLOYMENTS, ENVIRONMENT
-from workbench.export.evidence_text import render_comments, render_evidence
 from workbench.export.format import Format, read_text, read_title, write_title
 from workbench.export.header import HEADER
 from workbench.export.provenance import Provenance, parse_provenance, render_provenance
-from workbench.export.toml import TOML
+from workbench.export.toml import TOML, render_comments, render_evidence
 from workbench.output_file import write_output
 
 if TYPE_CHECKING:  # evidence rests on experiments, which are slow to import
@@ -36,8 +36,6 @@ class Defaults:
         Checked values by the tunable's name, in the order of the file.
     provenance : mapping of str to str
         Where they come from, as far as the file says.
-    allocator : Allocator
-        Whose tunables they are.
     """
 
     values: Mapping[str, Value]
@@ -46,13 +44,7 @@ class Defaults:
 
 
 def choose_format(path: str | os.PathLike[str]) -> str:
-    """Tell the format of a file that is going to be written by its ending.
-
-    Raises
-    ------
-    BadParameter
-        If there is no format with that ending.
-    """
+    """Tell by its ending the format of a file that is to be written; BadParameter if that tells none."""
     for form in FORMATS.values():
         if os.fspath(path).endswith(form.suffix):
             return form.name
@@ -106,13 +98,9 @@ def write_defaults(
     Parameters
     ----------
     path : path
-        File to write; an existing one is replaced.
-    format : str
-        One of `FORMATS`.
+        An existing file is replaced.
     values : mapping of str to Value
         Values by tunable name, as `ControlBlock.requested().values`.
-    provenance : mapping of str to str
-        Facts, from `describe_provenance`.
     allocator : Allocator, optional
         Whose values they are; by default that of the evidence, or the one that knows most of them.
     evidence : Evidence, optional
@@ -129,23 +117,20 @@ def write_defaults(
     """
     text = render_defaults(format, values, provenance, allocator, evidence)
     target = Path(path)
-    write_output(
-        target,
-        text,
-        "a settings file",
-        lambda found: bool(read_title(found)) or _is_readable(target, allocator),
-    )
+
+    def is_ours(found: str) -> bool:
+        with contextlib.suppress(WorkbenchError):
+            return bool(read_title(found) or read_defaults(target, allocator=allocator).values)
+        return False
+
+    write_output(target, text, "a settings file", is_ours)
 
 
 def read_defaults(path: str | os.PathLike[str], *, allocator: Allocator | None = None) -> Defaults:
     """Read a file that `write_defaults` or a person wrote, in whichever of the formats it is.
 
-    Parameters
-    ----------
-    path : path
-        The file. Its ending tells the format; with another ending, its content does.
-    allocator : Allocator, optional
-        Whose values it holds; by default the one that knows most of them, and that the file names.
+    Its ending tells the format, or else its content. Without an allocator, the values are of the one that
+    knows most of them, and that the file names.
 
     Raises
     ------
@@ -162,12 +147,15 @@ def read_defaults(path: str | os.PathLike[str], *, allocator: Allocator | None =
     except BadParameter as error:
         raise BadParameter(f"{os.fspath(path)}: {error}") from error
 
+    def find_places(some: Allocator) -> dict[str, Tunable]:
+        return {form.identify(one, some): one for one in some.tunables.values()}
+
     def count(some: Allocator) -> int:
-        known = _find_places(form, some)
+        known = find_places(some)
         return sum(one.identifier in known for one in form.expand(assignments, some))
 
     allocator = allocator or _choose_allocator(count, read_title(text))
-    by_identifier = _find_places(form, allocator)
+    by_identifier = find_places(allocator)
     for one in form.expand(assignments, allocator):
         tunable = by_identifier.get(one.identifier)
         try:
@@ -186,21 +174,8 @@ def read_defaults(path: str | os.PathLike[str], *, allocator: Allocator | None =
     return Defaults(values, kept, allocator)
 
 
-def _is_readable(path: Path, allocator: Allocator | None) -> bool:
-    try:
-        return bool(read_defaults(path, allocator=allocator).values)
-    except WorkbenchError:
-        return False
-
-
 def recognise_format(path: str, text: str) -> Format:
-    """Tell the format of a text by the ending of its path, else by itself.
-
-    Raises
-    ------
-    BadParameter
-        If it is none.
-    """
+    """Tell the format of a text by the ending of its path, else by itself; BadParameter if it is none."""
     for form in FORMATS.values():
         if path.endswith(form.suffix):
             return form
@@ -216,7 +191,3 @@ def _choose_allocator(count: Callable[[Allocator], int], title: str | None = Non
     """That which most are found with; of several, the one that the file names."""
     known = [one for one in allocators() if one.available and one.is_tunable]
     return max(known, key=lambda one: (count(one), one.name == title))
-
-
-def _find_places(form: Format, allocator: Allocator) -> dict[str, Tunable]:
-    return {form.identify(one, allocator): one for one in allocator.tunables.values()}

@@ -24,16 +24,8 @@ _NAME = r"([A-Za-z_][A-Za-z0-9_]*)"
 class Environment(Format):
     """A way to write environment variables.
 
-    Attributes
-    ----------
-    head : str
-        Lines before the assignments.
-    line : str
-        An assignment, of `name` and `value`.
-    pattern : str
-        What an assignment looks like: its groups are the two.
-    form : str
-        The same for people.
+    The head stands before the assignments; each of them is a line, which the pattern matches, with groups for
+    name and value, and which people know by the form.
     """
 
     head: str = ""

@@ -24,7 +24,6 @@ from workbench.experiments import (
     Machine,
     Ratio,
     Result,
-    Results,
     Variant,
     Work,
 )
@@ -46,8 +45,6 @@ class Claim:
 
     Parameters
     ----------
-    work, measure, unit : str
-    is_higher_better : bool
     value, baseline_value : float or None
         Medians in the unit; None for the mean of all works.
     ratio, low, high : float or None
@@ -56,8 +53,7 @@ class Claim:
         The wider interval that the verdict is about.
     pairs, failed : int
         Rounds that count, and that do not because a run failed.
-    verdict : str
-        "better", "worse", "the same" or "cannot tell".
+    verdict : {"better", "worse", "the same", "cannot tell"}
     """
 
     work: str
@@ -75,6 +71,11 @@ class Claim:
     failed: int
     verdict: str
 
+    @property
+    def text(self) -> str:
+        """Write "1.043 (1.031 to 1.055)"."""
+        return f"{self.ratio:.3f} ({self.low or 0:.3f} to {self.high or 0:.3f})"
+
 
 @dataclass(frozen=True)
 class Series:
@@ -82,11 +83,8 @@ class Series:
 
     Parameters
     ----------
-    work, variant : str
-    samples_latency : bool
     ids : tuple of str
         Hashes of the runs' contents.
-    seeds : tuple of int
     values : mapping of str to tuple of (float or None)
         By measure; None where a run failed or has no such value.
     """
@@ -130,13 +128,8 @@ class Evidence(Displayed):
         The comparison as it was declared, of these two sides (`comparison_plan` makes one of it).
     rounds : int
         That were complete.
-    claims : tuple of Claim
-    trials : tuple of Series
     files : mapping of str to str
         Checksums of the datasets, traces and input files of the works.
-    machine : Machine
-    workbench_version, python_version, source_revision, runner_build, runner_checksum : str
-    allocators : mapping of str to AllocatorBuild
     toml, toml_sha256 : str or None
         Name and hash of the TOML file that holds the whole evidence.
     """
@@ -164,19 +157,9 @@ class Evidence(Displayed):
 
     def to_table(self) -> Table:
         """A row a claim."""
-        rows = [
-            (
-                claim.work,
-                claim.measure,
-                f"{claim.ratio:.3f} ({claim.low or 0:.3f} to {claim.high or 0:.3f})",
-                str(claim.pairs),
-                claim.verdict,
-            )
-            for claim in self.claims
-        ]
         return Table(
             ("workload", "measure", "ratio, 95 % interval", "pairs", "verdict"),
-            rows,
+            [(one.work, one.measure, one.text, str(one.pairs), one.verdict) for one in self.claims],
             right=("pairs",),
             caption=f"{self.variant} against {self.baseline}, {self.rounds} rounds, {self.date}",
         )
@@ -185,23 +168,15 @@ class Evidence(Displayed):
         return f"<Evidence of {len(self.claims)} claims: {self.variant} against {self.baseline}, {self.date}>"
 
     @classmethod
-    def from_comparison(cls, comparison: Comparison, results: Results, variant: str | None = None) -> Self:
-        """Take the evidence for one variant out of a comparison that has come to its end.
-
-        Parameters
-        ----------
-        comparison : Comparison
-        results : Results
-            Those it was concluded from.
-        variant : str, optional
-            Name of the variant whose settings are exported; needed if there are several.
+    def from_comparison(cls, comparison: Comparison, variant: str | None = None) -> Self:
+        """Take the evidence for one variant out of a comparison; with several, the variant must be named.
 
         Raises
         ------
         BadParameter
             If there is no such variant, or it is another allocator's.
         WrongResults
-            If the comparison is not at a declared end, or these are not its results.
+            If the comparison is not at a declared end, or its results are gone.
         """
         plan = comparison.plan
         chosen = choose_variant(plan, variant)
@@ -211,12 +186,12 @@ class Evidence(Displayed):
                 "only after the declared ones; run the comparison to its end"
             )
         baseline = plan.variants[0]
-        sides = (baseline.name, chosen.name)
-        found = _find_results(comparison, results, sides)
+        kept = replace(plan, variants=(baseline, chosen))
+        found = _find_results(comparison, (baseline.name, chosen.name))
         measured = [result for row in found.values() for result in row]
         allocator = get_allocator(chosen.allocator)
         first = next(result for result in measured if result.run.allocator == allocator.name)
-        kept = replace(plan, variants=(baseline, chosen))
+        software = first.software
         return cls(
             version=VERSION,
             date=date_now(),
@@ -234,11 +209,11 @@ class Evidence(Displayed):
             trials=tuple(_gather_series(kept, found)),
             files=checksum_files(kept),
             machine=first.machine,
-            workbench_version=first.software.workbench_version,
-            python_version=first.software.python_version,
-            source_revision=first.software.source_revision,
+            workbench_version=software.workbench_version,
+            python_version=software.python_version,
+            source_revision=software.source_revision,
             runner_build=first.runner_build,
-            runner_checksum=first.software.runner_checksum,
+            runner_checksum=software.runner_checksum,
             allocators={
                 result.run.allocator: AllocatorBuild(
                     result.software.allocator_version,
@@ -339,13 +314,7 @@ class Evidence(Displayed):
 
 
 def checksum_files(plan: ComparisonPlan) -> dict[str, str]:
-    """Checksums of what the works of a plan read: a trace's events, an input file's bytes.
-
-    Raises
-    ------
-    WorkbenchError
-        If one of them is not there.
-    """
+    """Checksums of what the works of a plan read: a trace's events, an input file's bytes."""
     return {name: compute() for work in plan.works for name, compute in list_inputs(work.run).items()}
 
 
@@ -358,13 +327,7 @@ def list_inputs(run: Run) -> dict[str, Callable[[], str]]:
 
 
 def choose_variant(plan: ComparisonPlan, name: str | None) -> Variant:
-    """The variant whose settings are exported.
-
-    Raises
-    ------
-    BadParameter
-        If there is no such variant, it is another allocator's, or there are several and none is named.
-    """
+    """The variant whose settings are exported; BadParameter if it has none, or if it is not clear which."""
     variants = {variant.name: variant for variant in plan.variants[1:]}
     if name is None:
         chosen = [one for one in variants.values() if one.tunables]
@@ -380,39 +343,30 @@ def choose_variant(plan: ComparisonPlan, name: str | None) -> Variant:
 
 
 def _find_results(
-    comparison: Comparison, results: Results, sides: tuple[str, str]
+    comparison: Comparison, sides: tuple[str, str]
 ) -> Mapping[tuple[str, str, bool], list[Result]]:
     """By work, variant and whether single calls are timed; round by round."""
     found: dict[tuple[str, str, bool], list[Result]] = {}
-    for cell in sorted(comparison.plan.list_cells(), key=lambda cell: cell.round):
+    for cell in comparison.plan.list_cells():
         is_of_this = cell.round < comparison.rounds and cell.variant in sides
-        if is_of_this and (result := results.get(cell.run.resolve().id)) is not None:
+        if is_of_this and (result := comparison.results.get(cell.run.resolve().id)) is not None:
             found.setdefault((cell.work, cell.variant, cell.run.samples_latency), []).append(result)
     if not found:
-        raise WrongResults(f"{results.path}: it holds no results of this comparison")
+        raise WrongResults(f"{comparison.results.path}: it holds no results of this comparison")
     return found
 
 
 def _gather_series(plan: ComparisonPlan, found: Mapping[tuple[str, str, bool], list[Result]]) -> list[Series]:
     gathered = []
     for (work, variant, is_latency), row in sorted(found.items()):
-        measures = [measure for measure in plan.measures if measure.is_latency == is_latency]
         values = {
-            measure.name: tuple(
-                finite_or_none(measure.read(result)) if result.is_measured else None for result in row
-            )
-            for measure in measures
+            measure.name: tuple(finite_or_none(measure.read(result)) for result in row)
+            for measure in plan.measures
+            if measure.is_latency == is_latency
         }
-        gathered.append(
-            Series(
-                work,
-                variant,
-                is_latency,
-                tuple(result.id for result in row),
-                tuple(result.run.seed for result in row),
-                {name: series for name, series in values.items() if any(one is not None for one in series)},
-            )
-        )
+        known = {name: series for name, series in values.items() if any(one is not None for one in series)}
+        ids, seeds = zip(*((result.id, result.run.seed) for result in row), strict=True)
+        gathered.append(Series(work, variant, is_latency, ids, seeds, known))
     return gathered
 
 

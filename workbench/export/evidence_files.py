@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,8 @@ from workbench.experiments import ALL_WORKS
 from workbench.experiments.inference import FloatArray, judge_log_ratios, spend_risk
 from workbench.export.defaults import choose_format, recognise_format, write_defaults
 from workbench.export.evidence import Evidence, describe_ratio, finite_or_none
-from workbench.export.evidence_text import read_comments, read_table
 from workbench.export.format import read_text
-from workbench.export.toml import TOML
+from workbench.export.toml import TOML, read_comments, read_table
 
 # Figures are written in full: what differs by more was not computed from them.
 _TOLERANCE = 1e-9
@@ -43,14 +42,9 @@ def write_evidence(path: str | os.PathLike[str], evidence: Evidence) -> None:
 
 
 def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
-    """Read the evidence of an exported file, and see that it agrees with itself.
+    """Read the evidence of an exported file, if it carries any, and see that it agrees with itself.
 
     Whether it agrees with the file's settings `check_settings` tells: their names may be unknown here.
-
-    Returns
-    -------
-    Evidence or None
-        None if the file carries none.
 
     Raises
     ------
@@ -87,13 +81,7 @@ def _hash(path: Path) -> str:
 
 
 def check_figures(evidence: Evidence) -> None:
-    """Compute every claim again from the figures of the runs, if there are any.
-
-    Raises
-    ------
-    DamagedEvidence
-        If a claim does not follow from them, with what does.
-    """
+    """Compute every claim again from the figures of the runs, if there are any; else DamagedEvidence."""
     plan = evidence.comparison_plan
     looks = plan.list_looks()
     if evidence.rounds not in looks:
@@ -111,22 +99,16 @@ def check_figures(evidence: Evidence) -> None:
                 for variant in (evidence.variant, evidence.baseline)
             ]
         )
-        ratio = judge_log_ratios(
-            (np.log(sides[0]) - np.log(sides[1])).mean(axis=0),
-            is_higher_better=claim.is_higher_better,
-            risk=risk,
+        log_ratios = (np.log(sides[0]) - np.log(sides[1])).mean(axis=0)
+        right = describe_ratio(
+            judge_log_ratios(log_ratios, is_higher_better=claim.is_higher_better, risk=risk)
         )
-        right = describe_ratio(ratio)
         if claim.work != ALL_WORKS:
             right["value"], right["baseline_value"] = (_find_median(side) for side in sides)
         for name, value in right.items():
-            given = asdict(claim)[name]
-            is_right = given == value or (
-                isinstance(given, float)
-                and isinstance(value, float)
-                and math.isclose(given, value, rel_tol=_TOLERANCE)
-            )
-            if not is_right:
+            given = getattr(claim, name)
+            are_numbers = isinstance(given, float) and isinstance(value, float)
+            if not (math.isclose(given, value, rel_tol=_TOLERANCE) if are_numbers else given == value):
                 raise DamagedEvidence(
                     f"the claim about {claim.measure} of {claim.work} does not follow from its runs: "
                     f"{name} {given} stands there, {value} is right"

@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from workbench.allocators import Allocator, spell
@@ -35,8 +36,6 @@ class Assignment:
     ----------
     identifier : str
         The tunable as the file calls it: environment variable, name, or macro.
-    text : str
-        The value as text that `Format.decode` understands.
     line : int
         Line of the file, from 1; 0 if the format does not tell.
     """
@@ -48,13 +47,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Format(ABC):
-    """One format: how values become text and text becomes values.
-
-    Attributes
-    ----------
-    name, title, suffix, help : str
-        Name on the command line, name for people, ending of such files, and one line for people.
-    """
+    """One format: how values become text and text becomes values; its title and help are for people."""
 
     name: str
     title: str
@@ -76,13 +69,7 @@ class Format(ABC):
 
     @abstractmethod
     def scan(self, text: str) -> list[Assignment]:
-        """The assignments of a text.
-
-        Raises
-        ------
-        BadParameter
-            With the line that it cannot read.
-        """
+        """The assignments of a text; BadParameter with the line that it cannot read."""
 
     def expand(self, found: list[Assignment], allocator: Allocator) -> list[Assignment]:
         """The assignments with those of tunables that share an identifier taken apart."""
@@ -99,12 +86,8 @@ class Format(ABC):
 
     def list_comments(self, text: str) -> list[str]:
         """The texts of a file's leading comment lines, without the comment signs."""
-        found = []
-        for line in text.split("\n"):
-            if not line.startswith("#"):
-                break
-            found.append(line[1:].strip())
-        return found
+        leading = takewhile(lambda line: line.startswith("#"), text.split("\n"))
+        return [line[1:].strip() for line in leading]
 
 
 def describe_value(tunable: Tunable, value: Value) -> str:
@@ -120,23 +103,16 @@ def group_values(
 ) -> list[tuple[str, list[tuple[Tunable, Value]]]]:
     """Values by component, in the order of the descriptors."""
     groups: dict[str, list[tuple[Tunable, Value]]] = {}
-    for name, tunable in tunables.items():
-        if name in values:
-            groups.setdefault(tunable.group, []).append((tunable, values[name]))
+    for tunable in tunables.values():
+        if tunable.name in values:
+            groups.setdefault(tunable.group, []).append((tunable, values[tunable.name]))
     return list(groups.items())
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """Read a file's text, without the byte order mark that some editors write before it.
-
-    Raises
-    ------
-    BadParameter
-        If it cannot be read, or is not UTF-8 text.
-    """
+    """A file's text, without the byte order mark that some editors write before it; else BadParameter."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadParameter(f"{os.fspath(path)}: {error.strerror}; name a settings file") from error
-    except UnicodeDecodeError as error:
-        raise BadParameter(f"{os.fspath(path)}: not a text file; name a settings file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise BadParameter(f"{os.fspath(path)}: {reason}; name a settings file") from error

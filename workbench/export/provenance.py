@@ -32,8 +32,6 @@ def describe_provenance(
 
     Parameters
     ----------
-    values, allocator
-        The values to be exported, and whose they are.
     workload, parameters, threads, seed
         The work they were tuned on, as far as it was one of the workbench.
     process : str, optional

@@ -1,9 +1,15 @@
-"""TOML files: a table `tunables`, with the names as everywhere else, and perhaps a table `evidence`."""
+"""TOML files: a table `tunables`, with the names as everywhere else, and perhaps a table `evidence`.
+
+Other formats have the lines of that table, as far as they tell the claim, in their comments.
+"""
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import tomllib
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,9 +17,14 @@ import tomlkit
 
 from workbench.allocators import Allocator, spell
 from workbench.control import Value
-from workbench.errors import BadParameter
-from workbench.export.evidence_text import TABLE
+from workbench.errors import BadParameter, DamagedEvidence
 from workbench.export.format import Assignment, Format, describe_value, group_values
+from workbench.export.provenance import UNSAFE_PAIRS, parse_provenance
+
+TABLE = "evidence"
+# Until version 2, comments held the evidence as compressed JSON in base64.
+_PACKED = re.compile(r"evidence [0-9]+ of [0-9]+")
+_MOST_BYTES = 16 << 20
 
 
 class Toml(Format):
@@ -66,3 +77,74 @@ def _flatten(table: Mapping[str, Any], prefix: str) -> Iterator[Assignment]:
 
 
 TOML = Toml("toml", "TOML", ".toml", "TOML, for people and other programs")
+
+
+def render_evidence(content: Mapping[str, Any]) -> list[str]:
+    """Lines of TOML: a list of tables has a line for each entry."""
+    return list(_render_table(TABLE, content))
+
+
+def render_comments(content: Mapping[str, Any]) -> list[str]:
+    """The same lines, safe in any comment: TOML reads an escaped character as the character itself."""
+    lines = [line for line in render_evidence(content) if line]
+    for pair, replacement in UNSAFE_PAIRS.items():
+        lines = [line.replace(pair, replacement) for line in lines]
+    return lines
+
+
+def read_table(text: str) -> Any | None:
+    """Read the evidence in the text of a TOML file; None if there is none.
+
+    Raises
+    ------
+    DamagedEvidence
+        If it is not TOML.
+    """
+    try:
+        return tomllib.loads(text).get(TABLE)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DamagedEvidence(f"{TABLE}: not TOML: {error}") from None
+
+
+def read_comments(comments: Sequence[str]) -> Any | None:
+    """Read the evidence in comments, also as earlier versions wrote it; None if there is none.
+
+    Raises
+    ------
+    DamagedEvidence
+        If it cannot be read.
+    """
+    if f"[{TABLE}]" in comments:
+        return read_table("\n".join(comments[comments.index(f"[{TABLE}]") :]))
+    packed = [text for name, text in parse_provenance(comments).items() if _PACKED.fullmatch(name)]
+    if not packed:
+        return None
+    try:
+        return json.loads(zlib.decompressobj().decompress(base64.b64decode("".join(packed)), _MOST_BYTES))
+    except (ValueError, zlib.error, RecursionError) as error:
+        raise DamagedEvidence(f"{TABLE}: a line of it is missing or was changed ({error})") from None
+
+
+def _render_table(path: str, content: Mapping[str, Any]) -> Iterator[str]:
+    yield f"[{path}]"
+    # TOML has no null: a field without a value is left out.
+    known = {tomlkit.key(name).as_string(): value for name, value in content.items() if value is not None}
+    for key, value in known.items():
+        if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+            yield from (f"{key} = [", *(f"  {_spell(entry)}," for entry in value), "]")
+        elif not isinstance(value, Mapping):
+            yield f"{key} = {_spell(value)}"
+    for key, value in known.items():
+        if isinstance(value, Mapping):
+            yield ""
+            yield from _render_table(f"{path}.{key}", value)
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        known = {name: item for name, item in value.items() if item is not None}
+        pairs = (f"{tomlkit.key(name).as_string()} = {_spell(item)}" for name, item in known.items())
+        return f"{{ {', '.join(pairs)} }}" if known else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_spell, value))}]"
+    return str(tomlkit.item(float("nan") if value is None else value).as_string())

@@ -13,10 +13,10 @@ from typing import Any, cast
 from workbench.errors import WorkbenchError
 from workbench.panel import protocol
 from workbench.panel.frames import FrameMaker, ViewBook, make_baseline
+from workbench.panel.front_end import pack_plotly
 from workbench.panel.requests import RequestTable, request
 from workbench.panel.session import LiveSession, PinnedRun
 from workbench.panel.state import StateBook
-from workbench.panel.widget import pack_plotly
 from workbench.sessions import HistoryView
 
 SAMPLE_INTERVAL_S = 0.08

@@ -20,11 +20,11 @@ from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, WorkbenchError
 from workbench.panel import protocol
 from workbench.panel.actions import Actions
+from workbench.panel.front_end import PanelWidget
 from workbench.panel.pump import Pump
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
 from workbench.panel.tuner import Tuner
-from workbench.panel.widget import PanelWidget
 from workbench.plots import draw_history
 from workbench.probes import Probe, ProbeValue, probe_from_callable, read_probe
 from workbench.processes import count_operations

@@ -1,12 +1,21 @@
 """Results as tables, and tables as Plotly figures."""
 
 from workbench.plots.charts import Chart, ChartLine, build_charts
-from workbench.plots.figures import Marker, draw_history
-from workbench.plots.result_figures import draw_effects, draw_front, draw_heat_map, draw_parallel, draw_ratios
-from workbench.plots.results import find_effects, find_heat_map, join_rounds, list_settings
+from workbench.plots.figures import Marker, draw_history, draw_session
+from workbench.plots.result_figures import (
+    draw_effects,
+    draw_front,
+    draw_heat_map,
+    draw_parallel,
+    draw_ratios,
+    draw_study,
+    find_effects,
+    find_heat_map,
+    follow_study,
+    join_rounds,
+    list_settings,
+)
 from workbench.plots.rows import select_rows
-from workbench.plots.sessions import draw_session
-from workbench.plots.study_figures import draw_study, follow_study
 from workbench.plots.trace_figures import (
     draw_lifetimes,
     draw_lifetimes_by_size,

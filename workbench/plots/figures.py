@@ -1,4 +1,4 @@
-"""A recording as a static Plotly figure, for a notebook to keep."""
+"""A recorded session as the charts that were live, in a static Plotly figure for a notebook to keep."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from workbench.plots.charts import Chart
+from workbench.errors import BadParameter
+from workbench.plots.charts import Chart, build_charts
 from workbench.plots.rows import select_rows
-from workbench.sessions.history import HistoryView
+from workbench.sessions import HistoryView, Session
 
+OPERATIONS_UNIT = 1e6
 FIGURE_WIDTH_PX = 900
 
 
@@ -31,26 +33,7 @@ def draw_history(
     baseline: HistoryView | None = None,
     title: str = "",
 ) -> go.Figure:
-    """Draws all charts below one another in two columns.
-
-    Parameters
-    ----------
-    charts : sequence of Chart
-        What to draw.
-    history : HistoryView
-        The run; time in seconds since it began.
-    markers : sequence of Marker
-        Changes of tunables.
-    baseline : HistoryView, optional
-        An earlier run, drawn pale behind it.
-    title : str
-        Heading of the figure.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        A usual Plotly figure; nothing in it is live.
-    """
+    """Draw the charts of a run in two columns, with its markers, and a baseline, if any, pale behind it."""
     if not charts:
         title = title or "Nothing was recorded yet"
         return go.Figure(layout={"title": {"text": title}, "height": 160})
@@ -116,3 +99,63 @@ def _add_traces(
             col=col,
             secondary_y=trace.axis == 2,
         )
+
+
+def draw_session(session: Session, behind: Session | None = None, *, along: str = "time") -> go.Figure:
+    """All charts of a recording, with its changes of tunables; another one of the same work pale behind it.
+
+    The horizontal axis is seconds since recording began, or millions of operations done: along these, two
+    runs of the same work lie on one another however fast each was.
+
+    Raises
+    ------
+    BadParameter
+        If `along` is something else, or operations were not counted.
+    DamagedSession
+        If its samples cannot be read.
+    """
+    if along not in ("time", "operations"):
+        raise BadParameter(f"along: '{along}' is neither time nor operations")
+    title = session.facts.subject
+    if behind is not None:
+        title += f"; pale: {behind.facts.subject}, {behind.facts.started}"
+    figure = draw_history(
+        build_charts(session.columns),
+        _place(session, along),
+        _find_markers(session, along),
+        _place(behind, along) if behind is not None else None,
+        title=title,
+    )
+    if along == "operations":
+        figure.update_xaxes(title_text="million operations")
+    return figure
+
+
+def _place(session: Session, along: str) -> HistoryView:
+    history = session.history()
+    if along == "time":
+        return history
+    counts = session.samples["operations"].to_numpy(float)
+    known = np.isfinite(counts)
+    if not known.any():
+        raise BadParameter(f"{session.name}: operations were not counted; draw it along time")
+    return HistoryView(counts[known] / OPERATIONS_UNIT, history.values[known], history.names)
+
+
+def _find_markers(session: Session, along: str) -> list[Marker]:
+    counts = session.samples["operations"].dropna()
+    times_s, done = counts.index.to_numpy(float), counts.to_numpy(float)
+    changes = [(change.time_s, change.operations, change.after) for change in session.steps()]
+    for step in session.spec.schedule if session.spec is not None else ():
+        count = step.at_operations or 0
+        # When it came is told by the count of operations only.
+        time_s = float(np.interp(count, done, times_s)) if len(done) else 0.0
+        changes.append((time_s, count, step.settings))
+    return [
+        Marker(
+            time_s if along == "time" else (count or 0) / OPERATIONS_UNIT,
+            ", ".join(f"{name} → {value}" for name, value in values.items()),
+        )
+        for time_s, count, values in changes
+        if along == "time" or count is not None
+    ]

@@ -1,21 +1,39 @@
-"""Charts of runs and comparisons as Plotly figures."""
+"""Charts of runs, comparisons and studies as Plotly figures, and at the end their tables.
+
+A measure is a column of `Results.to_frame`; its unit stands in its name. BadParameter if there is no such
+column.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from workbench.errors import BadParameter, describe_unknown
 from workbench.experiments import THROUGHPUT, Comparison, Measure, find_measure
 from workbench.experiments.inference import find_front
 from workbench.plots.charts import CATEGORY_COLORS
-from workbench.plots.results import find_effects, find_heat_map, join_rounds, keep_measured, list_settings
 
+#: What varies among runs and is no setting of theirs.
+_REPEATS = ("seed", "round")
+_FIRST_MEASURED = "status"
 _COLUMNS = 3
 _ROW_PX = 22
 _VERDICT_COLORS = {"better": "#2a9d8f", "worse": "#c9506a", "cannot tell": "#7d8b99"}
+#: Colour of each outcome, in the order of the legend.
+OUTCOME_COLORS = {
+    "better": "#2a9d8f",
+    "not better": "#7d8b99",
+    "pruned": "#d8a657",
+    "dominated": "#d8a657",
+    "repeated": "#b8c1c9",
+}
 _SCALE = "Viridis"
+_ONE = {"color": "#444444", "width": 1}  # where two sides are the same
 _LEGEND = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"}
 _LAYOUT = {"template": "plotly_white", "legend": _LEGEND, "margin": {"l": 20, "r": 20, "t": 40, "b": 40}}
 # An axis with so few values has a tick at each of them, and none between.
@@ -56,7 +74,7 @@ def draw_ratios(comparison: Comparison, measure: Measure | str = THROUGHPUT, tit
             name=verdict,
             hovertemplate="%{y}: %{x:.3f}<extra></extra>",
         )
-    figure.add_vline(x=1.0, line={"color": "#444444", "width": 1})
+    figure.add_vline(x=1.0, line=_ONE)
     direction = "higher" if measure.is_higher_better else "lower"
     figure.update_yaxes(
         categoryorder="array",
@@ -164,5 +182,131 @@ def draw_front(
     return figure.update_layout(_LAYOUT, height=420)
 
 
+def follow_study(frame: pd.DataFrame, objective: str, *, is_higher_better: bool = True) -> pd.DataFrame:
+    """Take the course out of a study's frame (`workbench.tuning.Study.to_frame`).
+
+    Returns
+    -------
+    DataFrame
+        A row a trial that has a ratio: number, outcome, ratio to the defaults, and best, the ratio of what
+        has taken the defaults' place by then.
+    """
+    course: pd.DataFrame = frame.reindex(columns=["number", "outcome", f"{objective}_ratio"])
+    course = course.set_axis(["number", "outcome", "ratio"], axis=1).astype({"ratio": float})
+    course = course[np.isfinite(course["ratio"])]
+    taken = course["ratio"].where(course["outcome"] == "better", 1.0)
+    best = taken.cummax().clip(lower=1.0) if is_higher_better else taken.cummin().clip(upper=1.0)
+    return course.assign(best=best)
+
+
+def draw_study(
+    frame: pd.DataFrame, objectives: Sequence[str] = ("throughput",), title: str = ""
+) -> go.Figure:
+    """Ratios to the defaults, trial by trial, with the best so far; of two objectives one over the other."""
+    figure = go.Figure()
+    if len(objectives) > 1:
+        _add_plane(figure, frame, objectives[0], objectives[1])
+    else:
+        _add_course(figure, frame, objectives[0])
+    figure.update_layout(title_text=title, template="plotly_white", height=380, margin={"t": 48, "b": 48})
+    return figure
+
+
+def _add_course(figure: go.Figure, frame: pd.DataFrame, objective: str) -> None:
+    course = follow_study(frame, objective, is_higher_better=objective != "peak_memory")
+    figure.add_scatter(
+        x=course["number"],
+        y=course["best"],
+        mode="lines",
+        line={"shape": "hv", "color": OUTCOME_COLORS["better"]},
+        name="best so far",
+    )
+    _add_outcomes(figure, course, "number", "ratio", "%{y:.3f}")
+    figure.update_xaxes(title_text="trial")
+    figure.update_yaxes(title_text=_name_ratio(objective))
+
+
+def _add_plane(figure: go.Figure, frame: pd.DataFrame, vertical: str, horizontal: str) -> None:
+    if len(frame):
+        _add_outcomes(figure, frame, f"{horizontal}_ratio", f"{vertical}_ratio", "%{x:.3f}, %{y:.3f}")
+    figure.add_vline(x=1.0, line=_ONE)
+    figure.update_xaxes(title_text=_name_ratio(horizontal))
+    figure.update_yaxes(title_text=_name_ratio(vertical))
+
+
+def _add_outcomes(figure: go.Figure, frame: pd.DataFrame, x: str, y: str, hover: str) -> None:
+    for outcome, color in OUTCOME_COLORS.items():
+        chosen = frame[frame["outcome"] == outcome]
+        if len(chosen):
+            figure.add_scatter(
+                x=chosen[x],
+                y=chosen[y],
+                mode="markers",
+                marker={"color": color, "size": 8},
+                name=outcome,
+                text=[f"trial {number}" for number in chosen["number"]],
+                hovertemplate=f"%{{text}}: {hover}<extra></extra>",
+            )
+    figure.add_hline(y=1.0, line=_ONE)
+
+
+def _name_ratio(objective: str) -> str:
+    return f"{objective.replace('_', ' ')} / that of the defaults"
+
+
 def _draw_nothing(words: str) -> go.Figure:
     return go.Figure().update_layout(title={"text": words}, height=160, template="plotly_white")
+
+
+def keep_measured(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of runs that were measured to the end."""
+    return frame[frame[_FIRST_MEASURED] == "completed"] if len(frame) else frame
+
+
+def list_settings(frame: pd.DataFrame) -> list[str]:
+    """Columns of settings that differ among the runs; seed and round aside."""
+    columns = list(frame.columns)
+    settings = columns[1 : columns.index(_FIRST_MEASURED)] if _FIRST_MEASURED in columns else []
+    return [name for name in settings if name not in _REPEATS and frame[name].nunique(dropna=False) > 1]
+
+
+def find_effects(frame: pd.DataFrame, measure: str, settings: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """Main effects: for each setting, the measure at each of its levels, whatever the others were.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        By the setting's name; a row a level (its index), with median, low and high: the quartiles.
+    """
+    _check_columns(frame, [measure, *settings])
+    measured = keep_measured(frame)
+    effects = {}
+    for name in settings or list_settings(measured):
+        quartiles = (
+            measured.groupby(name)[measure].quantile(np.array([0.5, 0.25, 0.75])).unstack().astype(float)
+        )
+        effects[str(name)] = quartiles.set_axis(["median", "low", "high"], axis=1)
+    return effects
+
+
+def find_heat_map(frame: pd.DataFrame, column: str, row: str, measure: str) -> pd.DataFrame:
+    """Medians of a measure at each pair of levels of two settings; NaN where there is no run."""
+    _check_columns(frame, [column, row, measure])
+    table = keep_measured(frame).pivot_table(index=row, columns=column, values=measure, aggfunc="median")
+    return table.astype(float)
+
+
+def join_rounds(frame: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
+    """One row for each combination of settings: medians of the measures over seeds and rounds."""
+    _check_columns(frame, measures)
+    measured = keep_measured(frame)
+    settings = list_settings(measured)
+    if not settings:
+        return measured[list(measures)].median().to_frame().T
+    return measured.groupby(settings, dropna=False, sort=True)[list(measures)].median().reset_index()
+
+
+def _check_columns(frame: pd.DataFrame, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in frame.columns:
+            raise BadParameter(describe_unknown("column", name, [str(column) for column in frame.columns]))

@@ -58,15 +58,7 @@ def select_rows(time_s: FloatArray, values: FloatArray, width_px: int) -> RowArr
 def select_rows_in_windows(
     time_s: FloatArray, values: FloatArray, width_px: int, windows_s: list[tuple[float, float]]
 ) -> RowArray:
-    """Rows for several views of one chart: each window at full resolution, and the whole coarsely.
-
-    Parameters
-    ----------
-    time_s, values, width_px
-        As in `select_rows`.
-    windows_s : list of (first, last)
-        Spans of time in view, in seconds.
-    """
+    """As `select_rows`, for several views: windows (first and last second) in full, the whole coarsely."""
     parts = [select_rows(time_s, values, 120)]
     for first_s, last_s in windows_s:
         low = max(0, int(np.searchsorted(time_s, first_s, side="right")) - 1)

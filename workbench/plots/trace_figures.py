@@ -1,35 +1,33 @@
-"""What a trace tells as Plotly figures; the tables come from `workbench.traces.analysis`."""
+"""What a trace tells as Plotly figures; the tables come from `workbench.traces.analysis`.
+
+At the end stands what turns a table into what a figure shows: names of bins, grids, shares.
+"""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from workbench.output_file import write_output
 from workbench.plots.charts import CATEGORY_COLORS, ORDER_COLORS
-from workbench.plots.trace_rows import (
-    CLOCK_UNITS,
-    choose_threads,
-    describe_profile,
-    group_mix,
-    name_bytes,
-    name_lifetimes,
-    name_sites,
-    spread_lifetimes,
-)
 from workbench.traces.analysis import TraceProfile
+from workbench.units import MIB, format_rough
 
 ROUTE_COLORS = dict(zip(("tiny", "mid", "L2.5", "big"), CATEGORY_COLORS, strict=False))
 _BLUE, _ORANGE, _GREEN, _RED = CATEGORY_COLORS[:4]
 _HEIGHT_PX = 340
 _LEAST_BYTES_PERCENT = 0.5  # less would lie on the axis
 _LEAST_SITE_PERCENT = 0.3  # less makes no visible bar
-_MIB = float(1 << 20)
+#: Units of the clocks that lifetimes are told by.
+CLOCK_UNITS = {"bytes": "bytes asked for meanwhile", "events": "events", "us": "time"}
+_LEAST_THREAD_SHARE = 0.005  # of all events; less makes no visible bar
+_COARSE_BOUNDS_BYTES = (16, 32, 64, 128, 256, 512, 1024, 4096, 32768, 1 << 20)
 
 
 def draw_sizes(profile: TraceProfile) -> go.Figure:
@@ -58,31 +56,23 @@ def draw_sizes(profile: TraceProfile) -> go.Figure:
 
 
 def draw_lifetimes(profile: TraceProfile, clock: str = "bytes") -> go.Figure:
-    """How long objects live; what is never freed stands at the right.
-
-    Parameters
-    ----------
-    profile : TraceProfile
-    clock : str
-        "bytes" asked for meanwhile, "events", or "us".
-    """
+    """How long objects live by a clock of `CLOCK_UNITS`; what is never freed stands at the right."""
     rows = profile.lifetimes[profile.lifetimes["clock"] == clock]
     names = name_lifetimes(rows["most"], clock)
-    never = profile.object_count - int(rows["objects"].sum())
-    shares = rows["objects"] * (100.0 / max(1, profile.object_count))
-    never_percent = 100.0 * never / max(1, profile.object_count)
+    objects = np.array([*rows["objects"], profile.object_count - rows["objects"].sum()])
+    shares = objects * (100.0 / max(1, profile.object_count))
     figure = go.Figure()
     figure.add_bar(
         x=[*names, "never freed"],
-        y=[*shares, never_percent],
+        y=shares,
         marker_color=[*[_BLUE] * len(rows), _RED],
-        customdata=[*rows["objects"], never],
+        customdata=objects,
         hovertemplate="up to %{x}: %{y:.2f} % of objects (%{customdata:,})<extra></extra>",
         name="objects",
     )
     figure.add_scatter(
         x=names,
-        y=np.cumsum(shares),
+        y=np.cumsum(shares[:-1]),
         name="freed by then",
         mode="lines",
         line={"color": _ORANGE, "width": 2, "shape": "hv"},
@@ -121,7 +111,7 @@ def draw_live(profile: TraceProfile) -> go.Figure:
     figure = go.Figure()
     figure.add_scatter(
         x=live["event"],
-        y=live["highest_bytes"] / _MIB,
+        y=live["highest_bytes"] / MIB,
         name="highest in the stretch",
         mode="lines",
         line={"color": "#b9cdea", "width": 1},
@@ -129,7 +119,7 @@ def draw_live(profile: TraceProfile) -> go.Figure:
     )
     figure.add_scatter(
         x=live["event"],
-        y=live["live_bytes"] / _MIB,
+        y=live["live_bytes"] / MIB,
         name="live bytes",
         mode="lines",
         line={"color": _BLUE, "width": 2},
@@ -244,15 +234,7 @@ FIGURES: Mapping[str, Callable[[TraceProfile], go.Figure]] = {
 def write_page(profile: TraceProfile, title: str, path: Path, note: str = "") -> None:
     """Write all figures as one HTML page that needs nothing else, no network either.
 
-    Parameters
-    ----------
-    profile : TraceProfile
-    title : str
-        Heading of the page.
-    path : Path
-        Where to.
-    note : str, optional
-        What else the reader has to know, as that the trace is damaged.
+    The note is what else the reader has to know, as that the trace is damaged.
     """
     left_out = {"threads": profile.thread_count < 2, "reallocs": profile.reallocs.empty}
     parts: list[str] = []
@@ -290,3 +272,82 @@ def _finish(
 def _mark_phases(figure: go.Figure, profile: TraceProfile, color: str) -> None:
     for first_event in profile.phases["first_event"][1:]:
         figure.add_vline(x=first_event, line={"color": color, "width": 1, "dash": "dot"})
+
+
+def describe_profile(profile: TraceProfile) -> str:
+    """What a trace comes to, in one line."""
+    threads = "1 thread" if profile.thread_count == 1 else f"{profile.thread_count} threads"
+    return (
+        f"{profile.event_count:,} events in {profile.duration_s:.3g} s, {profile.object_count:,} objects, "
+        f"{threads}, {name_bytes(profile.peak_live_bytes)} live at most"
+    )
+
+
+def name_bytes(size_bytes: float) -> str:
+    """A size for an axis: 48 B, 1 KiB, 2.5 MiB."""
+    return f"{int(size_bytes)} B" if size_bytes < 1024 else format_rough(float(size_bytes), "bytes")
+
+
+def name_lifetimes(upper_bounds: Iterable[int], clock: str) -> list[str]:
+    """Upper bounds of bins of lifetimes for an axis; `clock` is bytes, events or us."""
+    name: Callable[[float], str] = {"bytes": name_bytes, "us": _name_time}.get(clock, format_rough)
+    return [name(float(bound + 1 if bound else 0)) for bound in upper_bounds]
+
+
+def _name_time(time_us: float) -> str:
+    unit, size = ("s", 1e6) if time_us >= 1e6 else ("ms", 1e3)
+    return f"{time_us / size:.3g} {unit}" if time_us >= 1e3 else f"{time_us:.0f} µs"
+
+
+def name_sites(sites: pd.DataFrame) -> list[str]:
+    """Call sites as module+offset, each once."""
+    places = sites[["module", "offset"]].itertuples(index=False)
+    return [f"{module or '?'}+{offset:#x}" for module, offset in places]
+
+
+def spread_lifetimes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Objects by lifetime (rows) and size class (columns), each named by its upper bound in bytes.
+
+    All size classes and lifetimes that occurred have a place, and the lifetimes between them.
+    """
+    grid = frame.pivot_table(
+        index="most_lifetime_bytes", columns="upto_bytes", values="objects", aggfunc="sum", fill_value=0
+    )
+    if len(grid):
+        bounds = (1 << np.arange(63)) - 1
+        bounds = bounds[(grid.index[0] <= bounds) & (bounds <= grid.index[-1])]
+        grid = grid.reindex(bounds, fill_value=0)
+    return grid.set_axis([bound + 1 if bound else 0 for bound in grid.index], axis=0)
+
+
+def group_mix(mix: pd.DataFrame) -> pd.DataFrame:
+    """The mix of sizes in few groups and percent; stretches without allocations show the one before."""
+    names = [f"to {name_bytes(bound)}" for bound in _COARSE_BOUNDS_BYTES]
+    names.append(f"above {name_bytes(_COARSE_BOUNDS_BYTES[-1])}")
+    groups = pd.cut(mix.columns.to_numpy(float), [0, *_COARSE_BOUNDS_BYTES, np.inf], labels=names)
+    grouped: pd.DataFrame = (
+        mix.T.groupby(pd.CategoricalIndex(groups), observed=True).sum().T.rename(columns=str)
+    )
+    total = grouped.sum(axis=1)
+    return (grouped.div(total.where(total > 0), axis=0) * 100.0).ffill().fillna(0.0)
+
+
+def choose_threads(threads: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Rows for a chart from the bottom up: the busiest threads by number, below them all others as one.
+
+    Threads with less than 0.5 % of all events never have a row of their own. The columns are name, events,
+    allocations, frees and frees_of_others.
+    """
+    columns = ["events", "allocations", "frees", "frees_of_others"]
+    ranked = threads.sort_values("events", ascending=False, kind="stable")
+    is_busy = ranked["events"] >= _LEAST_THREAD_SHARE * ranked["events"].sum()
+    own = ranked[is_busy].head(most)
+    if len(ranked) - len(own) == 1:
+        own = ranked
+    chosen = own.sort_values("thread", ascending=False)
+    rows = chosen[columns].assign(name=[f"thread {thread}" for thread in chosen["thread"]])
+    others = ranked.drop(own.index)
+    if not others.empty:
+        rest = others[columns].sum().to_frame().T.assign(name=f"{len(others)} others")
+        rows = pd.concat([rest, rows], ignore_index=True)
+    return rows[["name", *columns]]

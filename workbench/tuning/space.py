@@ -28,7 +28,13 @@ from workbench.errors import (
 
 @dataclass(frozen=True)
 class Bounds:
-    """A narrower range than the descriptor's; None leaves a bound, or the scale, as it is there."""
+    """A narrower range than the descriptor's; None leaves a bound, or the scale, as it is there.
+
+    Parameters
+    ----------
+    low, high : float or None
+        Both included.
+    """
 
     low: float | None = None
     high: float | None = None
