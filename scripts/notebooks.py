@@ -6,7 +6,6 @@ instead. What it measures is kept in its folder: run again, it goes on where it 
 
 from __future__ import annotations
 
-import json
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 import papermill
 from papermill.exceptions import PapermillExecutionError
+from plotly.io import to_html
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 SMOKE = NOTEBOOKS / "smoke.toml"
@@ -57,20 +57,11 @@ def replace_outputs(notebook: Any) -> int:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if _PLOTLY in data:
-                output["data"] = {"text/html": _render_chart(data[_PLOTLY], f"chart-{count}")}
+                options = {"full_html": False, "include_plotlyjs": False, "default_height": 450}
+                shown = {"config": {"responsive": True, "displaylogo": False}, "div_id": f"chart-{count}"}
+                output["data"] = {"text/html": to_html(data[_PLOTLY], validate=False, **options, **shown)}
                 count += 1
             elif _WIDGET in data:
                 words = "A panel with live charts stands here in JupyterLab."
                 output["data"] = {"text/html": f'<p class="small">{words}</p>'}
     return count
-
-
-def _render_chart(figure: Mapping[str, Any], name: str) -> str:
-    # "</script>" in a text would end the script.
-    data, layout = (json.dumps(figure.get(part, {})).replace("</", "<\\/") for part in ("data", "layout"))
-    height = figure.get("layout", {}).get("height", 450)
-    options = "{responsive: true, displaylogo: false}"
-    return (
-        f'<div class="chart" id="{name}" style="height:{float(height):.0f}px"></div>'
-        f'<script>Plotly.newPlot("{name}", {data}, {layout}, {options});</script>'
-    )

@@ -60,14 +60,14 @@ def test_pages_open_and_draw_without_a_network(context: BrowserContext, tmp_path
     try:
         page.goto((site / "index.html").as_uri())
         page.get_by_role("link", name="Charts").first.click()
-        page.wait_for_function("document.querySelectorAll('.chart > .plot-container').length == 4")
+        page.wait_for_function("document.querySelectorAll('.plotly-graph-div > .plot-container').length == 4")
         page.wait_for_selector("text=Pareto front")
         drawn = page.evaluate(
-            "[...document.querySelectorAll('.chart')].map(chart => "
+            "[...document.querySelectorAll('.plotly-graph-div')].map(chart => "
             "chart.querySelector('.main-svg').getBoundingClientRect().height)"
         )
         assert all(height > 150 for height in drawn)
-        assert page.locator(".chart .parcoords").count() >= 1
+        assert page.locator(".plotly-graph-div .parcoords").count() >= 1
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     finally:
         page.close()

@@ -144,13 +144,12 @@ export class WorkloadBar {
       this.parameters.clear();
       this.parameterBox.replaceChildren(
         ...workload.parameters.map((parameter) => {
-          const input = make("input", { type: "number", class: "hak-short", value: String(parameter.default), step: "any" });
-          input.min = String(parameter.minimum);
-          input.max = String(parameter.maximum);
-          this.parameters.set(parameter.name, input);
+          const { name, minimum, maximum, help } = parameter;
+          const limits = { min: String(minimum), max: String(maximum), value: String(parameter.default), step: "any" };
+          const input = make("input", { type: "number", class: "hak-short", ...limits });
+          this.parameters.set(name, input);
           const unit = parameter.unit ? `, ${parameter.unit}` : "";
-          const label = parameter.unit === parameter.name ? parameter.name : `${parameter.name}${unit}`;
-          return makeField(label, input, `${parameter.help} ${parameter.minimum} to ${parameter.maximum}${unit}.`);
+          return makeField(parameter.unit === name ? name : name + unit, input, `${help} ${minimum} to ${maximum}${unit}.`);
         }),
       );
     }
