@@ -35,6 +35,7 @@ def execute_notebook(path: Path, work: Path, parameters: Mapping[str, Any]) -> s
     work.mkdir(parents=True, exist_ok=True)
     for module in path.parent.glob("*.py"):  # what a notebook imports from beside it
         shutil.copy(module, work)
+    shutil.copytree(path.parent / "programs", work / "programs", dirs_exist_ok=True)  # what it measures
     unfinished, failure = work / f"unfinished-{path.name}", ""
     with warnings.catch_warnings():
         # The client's own event loop and kernel connection, not the notebook's code.

@@ -27,6 +27,11 @@ SAID = {
         "workbench compare",
         "cannot tell",
     ],
+    "09_tune_the_allocator_you_have.ipynb": [
+        "Python service: python3 web_service.py",
+        "keep the defaults",
+        "0 of 8 questions end with a setting to ship",
+    ],
 }
 
 
