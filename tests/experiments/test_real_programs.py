@@ -34,7 +34,7 @@ def answer_with(
     here: Mapping[int, tuple[float, float]] = HERE,
     there: Mapping[int, tuple[float, float]] = HERE,
 ) -> Answer:
-    def measure(run: Run, warm_bytes: int = 0) -> Result:
+    def measure(run: Run, *, warm_bytes: int | None = None) -> Result:
         ratios = {"here": here, "there": there}[run.workload]
         memory, time = ratios.get(int(run.tunables.get("M_TOP_PAD", 0)), (1.0, 1.0))
         wobble = 1 + run.round % 3 * 1e-4
