@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processes.program import run_command
+from workbench.processes.command import run_command
+from workbench.processes.runs import Run
 
 CAP_S = 180.0
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(0.3)'])"
@@ -27,6 +28,8 @@ def test_a_child_that_ends_while_its_folder_is_listed_is_no_failure(
         return list_folder(self, pattern)
 
     monkeypatch.setattr(Path, "glob", vanish)
-    outcome = run_command((sys.executable, "-c", PARENT), "glibc", {}, tmp_path, CAP_S)
+    outcome = run_command(
+        Run("sleep", command=(sys.executable, "-c", PARENT), allocator="glibc"), tmp_path, CAP_S
+    )
     assert outcome.status == "completed"
     assert vanished

@@ -188,11 +188,15 @@ def run_environment(*libraries: Path | None) -> dict[str, str]:
     CannotPreload if the loader cannot take a library's path, and no link to it can be made.
     """
     # A shell may carry settings. A run is what its specification says, so they go.
-    prefixes = ("LD_PRELOAD", *(prefix for row in rows() for prefix in row.variables))
-    environment = {name: text for name, text in os.environ.items() if not name.startswith(prefixes)}
+    environment = {name: text for name, text in os.environ.items() if not is_allocator_variable(name)}
     if preloads := ":".join(loader_path(library) for library in libraries if library is not None):
         environment["LD_PRELOAD"] = preloads
     return environment
+
+
+def is_allocator_variable(name: str) -> bool:
+    """Whether a variable of the environment preloads an allocator, or sets one."""
+    return name.startswith(("LD_PRELOAD", *(prefix for row in rows() for prefix in row.variables)))
 
 
 def allocators() -> list[Allocator]:

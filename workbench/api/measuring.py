@@ -26,6 +26,7 @@ from workbench.experiments import (
     run_comparison,
     run_sweep,
 )
+from workbench.experiments.programs import make_programs
 from workbench.export import read_defaults
 from workbench.export.evidence import Evidence
 from workbench.export.evidence_files import find_other_toml, read_evidence
@@ -36,6 +37,7 @@ from workbench.export.verification import (
     judge_claims,
     plan_verification,
 )
+from workbench.processes.figures import Figure
 from workbench.workloads import REPLAY
 
 #: Rounds of a comparison, and seconds of a run, unless somebody says otherwise.
@@ -59,8 +61,23 @@ def compare(
     latency: bool = False,
     order_seed: int = 1,
     output: str | os.PathLike[str] | None = None,
+    command: str | Sequence[str] = (),
+    command_name: str | Sequence[str] = (),
+    shell: bool = False,
+    prepare: str | None = None,
+    warmup: int = 0,
+    timeout_s: float | None = None,
+    figures: Sequence[str | Figure] = (),
+    ignore_failure: bool = False,
+    any_output: bool = False,
+    environment: Mapping[str, str] | None = None,
+    server: str | None = None,
+    ready: str | None = None,
+    stop: str | None = None,
+    ready_timeout_s: float | None = None,
+    preload_client: bool = False,
 ) -> Comparison:
-    """Compare allocators, or settings of one, on workloads and traces.
+    """Compare allocators, or settings of one, on workloads, traces and programs of yours.
 
     Every round runs each variant once on each work, in random order; ratios are of pairs of one round. A
     verdict requires that the 99 % confidence interval of the ratio lies entirely outside ±1 %.
@@ -90,6 +107,16 @@ def compare(
         Seed of the random order.
     output : path, optional
         Folder that keeps the results; the same call goes on where it was interrupted.
+    command, command_name : str or sequence of str
+        Programs to run in this folder, and what they are called.
+    shell, prepare, warmup, timeout_s, ignore_failure, any_output : optional
+        As the options of `workbench compare --command`.
+    figures : sequence of str or Figure
+        Numbers in a command's output, "NAME:UNIT,higher=regex:PATTERN" for instance.
+    environment : mapping of str to str, optional
+        Variables for the commands and the server.
+    server, ready, stop, ready_timeout_s, preload_client : optional
+        As the options of `workbench compare --server`: what the commands are clients of.
 
     Raises
     ------
@@ -101,16 +128,37 @@ def compare(
     Examples
     --------
     >>> wb.compare(["glibc", "hakmem"], works=["random_mixed"], rounds=20)
+    >>> wb.compare(["glibc", "hakmem"], command="./build.sh", warmup=1)
     """
     if variants is None:
         variants = [allocator.name for allocator in allocators() if allocator.available]
+    commands = [command] if isinstance(command, str) else command
+    programs = make_programs(
+        commands,
+        [command_name] if isinstance(command_name, str) else command_name,
+        shell=shell,
+        prepare=prepare,
+        timeout_s=timeout_s,
+        figures=figures,
+        ignore_failure=ignore_failure,
+        environment=environment,
+        server=server,
+        ready=ready,
+        stop=stop,
+        ready_timeout_s=ready_timeout_s,
+        preload_client=preload_client or None,
+    )
+    made = make_works(works, parameters, threads=threads, seconds=seconds, operations=operations, seed=seed)
     plan = ComparisonPlan(
-        make_works(works, parameters, threads=threads, seconds=seconds, operations=operations, seed=seed),
+        (*made, *programs),
         tuple(Variant(one, one) if isinstance(one, str) else one for one in variants),
         rounds,
         looks,
         order_seed,
         latency,
+        warmup,
+        ends_on_failure=bool(commands) and not ignore_failure,
+        compares_output=bool(commands) and not any_output and server is None,
     )
     plan.check()
     with open_results(output) as results:
@@ -287,9 +335,10 @@ def read_claim(
         )
     obstacles = find_obstacles(evidence)
     if not obstacles and not run_commands:
-        runs = [work.run for work in evidence.comparison_plan.works]
         commands = dict.fromkeys(
-            shlex.join(words) for run in runs for words in (run.prepare, run.command) if words
+            shlex.join([*(f"{name}={text}" for name, text in work.run.environment.items()), *words])
+            for work in evidence.comparison_plan.works
+            for words in work.run.list_commands()
         )
         if commands:
             obstacles = [

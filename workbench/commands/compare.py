@@ -58,7 +58,7 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
     metavar="NAME",
     help="What a --command is called, in their order; otherwise as its program is. Repeatable.",
 )
-@click.option("--shell", is_flag=True, default=None, help="Have /bin/sh run --command and --prepare.")
+@click.option("--shell", is_flag=True, default=None, help="Have /bin/sh run these commands.")
 @click.option("--prepare", metavar="COMMAND", help="Run this before each run of a --command; not measured.")
 @click.option("--warmup", type=int, metavar="N", help="Runs of each before the first round; not measured.")
 @click.option(
@@ -71,6 +71,31 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
     metavar="NAME:UNIT,higher=SOURCE",
     help="Also compare a number from the output of --command. SOURCE: regex:PATTERN or json:PATH; "
     "higher (or lower, the default) is better. Repeatable.",
+)
+@click.option(
+    "--server",
+    metavar="COMMAND",
+    help="A server that runs, under the allocators, while --command, its client, does: memory, processor "
+    "time and faults are the server's.",
+)
+@click.option(
+    "--ready",
+    metavar="WHEN",
+    help="When the client may start: once something listens at a port (WHEN is its number), the server "
+    "writes a line (line:PATTERN), or a command ends well.",
+)
+@click.option("--stop", metavar="HOW", help="A signal or a command that ends the server; SIGTERM by default.")
+@click.option(
+    "--ready-timeout", "ready_timeout_s", type=float, metavar="S", help="It has so long; 30 s by default."
+)
+@click.option(
+    "--preload-client", is_flag=True, default=None, help="Run the client under the allocators, too."
+)
+@click.option(
+    "--environment",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A variable for --command and --server; repeatable.",
 )
 @click.option(
     "--ignore-failure",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
-
-from msgspec.structs import replace
 
 from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, is_tunable, tunables_of
 from workbench.allocators import allocators as list_allocators
@@ -20,11 +18,10 @@ from workbench.commands.arguments import (
 )
 from workbench.commands.output import pick
 from workbench.errors import BadParameter, UnknownTunable, describe_unknown
-from workbench.experiments import Comparison, ComparisonPlan, Results, Run, Variant, Work, conclude
+from workbench.experiments import Comparison, ComparisonPlan, Results, Variant, conclude
+from workbench.experiments.programs import make_programs
 from workbench.export import choose_format, read_defaults
 from workbench.export.evidence import choose_variant
-from workbench.processes.figures import Figure
-from workbench.processes.program import split_command
 
 
 def make_plan(
@@ -40,50 +37,28 @@ def make_plan(
     command_names: Sequence[str] = (),
     warmup: int | None = None,
     any_output: bool | None = None,
-    ignore_failure: bool | None = None,
-    shell: bool | None = None,
-    prepare: str | None = None,
-    timeout_s: float | None = None,
-    figures: Sequence[str] = (),
-    **length: Any,
+    environment: Sequence[str] = (),
+    seconds: float | None = None,
+    operations: int | None = None,
+    threads: int | None = None,
+    **programs: Any,
 ) -> ComparisonPlan:
     """A plan of workloads by name, all with the same length, of replays, each once, and of commands."""
-    if not commands and any((command_names, any_output, ignore_failure, shell, prepare, timeout_s, figures)):
-        raise BadParameter(
-            "--command-name, --shell, --prepare, --timeout, --figure, --any-output and --ignore-failure "
-            "are about a --command; give one"
-        )
+    if any_output and not commands:
+        raise BadParameter("--any-output is about a --command; give one")
     variants = _read_variants(allocators, variant_texts, settings_path, assignments)
-    works = make_works(workload_names, parse_parameters(parameters), **length)
-    base = Run(
-        "",
-        folder=Path.cwd(),
-        prepare=split_command(prepare, by_shell=bool(shell)) if prepare is not None else (),
-        timeout_s=timeout_s,
-        ignores_failure=bool(ignore_failure),
-        figures=tuple(map(Figure.parse, figures)),
+    works = make_works(
+        workload_names, parse_parameters(parameters), seconds=seconds, operations=operations, threads=threads
     )
-    programs = _make_command_works(commands, command_names, base, bool(shell))
+    made = make_programs(commands, command_names, environment=split_assignments(environment), **programs)
     return ComparisonPlan(
-        (*works, *map(make_replay, datasets), *programs),
+        (*works, *map(make_replay, datasets), *made),
         variants,
         ROUNDS,
         warmup=warmup or 0,
-        ends_on_failure=bool(commands) and not ignore_failure,
-        compares_output=bool(commands) and not any_output,
+        ends_on_failure=bool(commands) and not programs.get("ignore_failure"),
+        compares_output=bool(commands) and not any_output and programs.get("server") is None,
     )
-
-
-def _make_command_works(
-    texts: Sequence[str], names: Sequence[str], base: Run, by_shell: bool
-) -> Iterator[Work]:
-    """Works of commands; without a name of its own, each has its program's, or all of its text."""
-    programs = [Path(split_command(text)[0]).name for text in texts]
-    if len(names) > len(texts):
-        raise BadParameter(f"there are {len(names)} names for {len(texts)} commands; give one for each")
-    for number, (text, program) in enumerate(zip(texts, programs, strict=True)):
-        name = names[number] if number < len(names) else text if programs.count(program) > 1 else program
-        yield Work(name, replace(base, workload=name, command=split_command(text, by_shell=by_shell)))
 
 
 def run_rounds(plan: ComparisonPlan, results: Results, title: str = "") -> tuple[Comparison, bool]:

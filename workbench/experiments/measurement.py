@@ -20,9 +20,9 @@ from workbench.experiments.host import choose_warm_bytes, hold_host, touch_memor
 from workbench.experiments.result import COMPLETED, ELAPSED, PAGE_FAULTS, Result
 from workbench.experiments.samples import Samples
 from workbench.processes import Worker
+from workbench.processes.command import run_command
 from workbench.processes.machine import describe_machine, describe_software, find_c_library
 from workbench.processes.private_folder import open_private_folder
-from workbench.processes.program import prepare_command, run_command
 from workbench.processes.runs import Run
 
 # A run is killed when it takes this much longer than it should.
@@ -165,11 +165,7 @@ def _measure_command(result: Result, limit_s: float) -> Result:
             for path in run.inputs:
                 (folder / path.name).symlink_to(path.resolve())
         try:
-            if run.prepare:
-                prepare_command(run.prepare, folder, limit_s)
-            outcome = run_command(
-                run.command, run.allocator, run.tunables, folder, limit_s, c_library=find_c_library()
-            )
+            outcome = run_command(run, folder, limit_s, find_c_library())
         except (WorkbenchError, OSError) as error:
             return _end(result, "failed", str(error))
     status, reason = outcome.status, outcome.message

@@ -36,6 +36,7 @@ from workbench.experiments.plan import Axis, Plan, Span
 from workbench.plain_values import read_value, show
 from workbench.processes.program import split_command
 from workbench.processes.runs import Run
+from workbench.processes.server import Server, parse_ready, parse_stop
 from workbench.workloads import REPLAY
 
 Kind = TypeVar("Kind")
@@ -44,7 +45,8 @@ _MAXIMUM_BYTES = 1 << 20
 _WORK = (
     "name", "workload", "parameters", "threads", "seed", "seconds", "operations", "tunables",
     "schedule", "command", "inputs", "trace", "shell", "prepare", "folder", "timeout_s", "ignores_failure",
-    "figures",
+    "figures", "environment", "client", "server", "ready", "stop", "ready_timeout_s", "grace_s",
+    "preloads_client",
 )  # fmt: skip
 
 
@@ -198,7 +200,7 @@ def read_works(entries: WorkEntries, path: Path, seed: int | None = None) -> lis
             raise WrongPlan(f"name: {show(name)} is not a name; a work needs a workload")
         table.setdefault("workload", name)
         # A command and a replay have a length and threads of their own.
-        own_length = "command" in table or "trace" in table
+        own_length = bool({"command", "client", "trace"} & table.keys())
         kept = {} if own_length else {key: value for key, value in common.items() if key not in table}
         if "operations" in table:
             kept.pop("seconds", None)
@@ -207,6 +209,8 @@ def read_works(entries: WorkEntries, path: Path, seed: int | None = None) -> lis
         if isinstance(table.get("inputs"), list):
             table["inputs"] = [str(path.parent / str(file)) for file in table["inputs"]]
         shell = table.pop("shell", False)
+        if "server" in table or "client" in table:
+            _gather_server(name, table, by_shell=shell is True)
         for entry in ("command", "prepare"):
             if isinstance(table.get(entry), str):
                 table[entry] = split_command(table[entry], by_shell=shell is True)
@@ -221,3 +225,15 @@ def read_works(entries: WorkEntries, path: Path, seed: int | None = None) -> lis
     if not works:
         raise WrongPlan(f"{path}: it names no workload; give workloads = [...] or [[works]]")
     return works
+
+
+def _gather_server(name: str, table: dict[str, Any], *, by_shell: bool) -> None:
+    """Put what is said of a server beside its client into one table, and name the client as a command is."""
+    if not {"server", "client", "ready"} <= table.keys() or "command" in table:
+        raise WrongPlan(f"{name}: a server needs server, ready and client; a program alone is a command")
+    server = {key: table.pop(key) for key in Server.__struct_fields__ if key in table}
+    server["command"], table["command"] = table.pop("server"), table.pop("client")
+    for key, read in {"command": split_command, "ready": parse_ready, "stop": parse_stop}.items():
+        if isinstance(server.get(key), str):
+            server[key] = read(server[key], by_shell=by_shell)
+    table["server"] = server

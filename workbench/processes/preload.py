@@ -8,13 +8,14 @@ import shutil
 import stat
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, put_first
+from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator, is_allocator_variable, put_first
 from workbench.control import Value
-from workbench.errors import CannotPreload
+from workbench.errors import BadParameter, CannotPreload
+from workbench.plain_values import show
 
 _MAXIMUM_SCRIPT_DEPTH = 4  # an interpreter may be a script itself; the kernel's limit
 _SCRIPT_LINE_BYTES = 256  # the kernel's limit
@@ -92,12 +93,14 @@ def check_preloadable(command: Sequence[str]) -> Path:
     """
     if not command:
         raise CannotPreload("no command is given; name a program")
-    program = _find_program(command[0], command[0])
+    program = find_program(command[0])
     _check_program(program, command[0], depth=0)
     return program
 
 
-def _find_program(command: str, name: str) -> Path:
+def find_program(command: str, name: str = "") -> Path:
+    """Path of a program, which may be found on PATH; CannotPreload, with what `name` says it is, without."""
+    name = name or command
     found = shutil.which(command)
     if found is not None:
         return Path(found)
@@ -108,6 +111,19 @@ def _find_program(command: str, name: str) -> Path:
         raise CannotPreload(f"{name}: no such file; check the path")
     what = "a folder" if path.is_dir() else "not executable"
     raise CannotPreload(f"{name}: it is {what}; name a program")
+
+
+def check_environment(variables: Iterable[str]) -> None:
+    """See whether variables leave alone what preloads an allocator and sets it.
+
+    Raises
+    ------
+    BadParameter
+        With the variable.
+    """
+    for name in variables:
+        if not name or "=" in name or is_allocator_variable(name):
+            raise BadParameter(f"environment: {show(name)} cannot be set here; a run sets allocators itself")
 
 
 def _check_program(program: Path, name: str, depth: int) -> None:
@@ -190,7 +206,7 @@ def _check_script(program: Path, name: str, depth: int) -> None:
     if Path(interpreter).name == "env" and words:
         interpreter = _skip_options(shlex.split(words[0])) or interpreter
     described = f"{name}: its interpreter {interpreter}"
-    _check_program(_find_program(interpreter, described), described, depth + 1)
+    _check_program(find_program(interpreter, described), described, depth + 1)
 
 
 def _skip_options(words: Sequence[str]) -> str | None:

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import select
 import shlex
 import signal
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from workbench.allocators import DEFAULT_ALLOCATOR, RUNNER, get_allocator, run_environment
+from workbench.allocators import DEFAULT_ALLOCATOR, RUNNER, get_allocator
 from workbench.control import ControlBlock, Value, explain_no_block
 from workbench.errors import BadParameter, NoProcess, WorkerFailed
 from workbench.plain_values import show
 from workbench.processes.launcher import spawn
-from workbench.processes.memory import peak_resident_bytes, resident_bytes
+from workbench.processes.memory import Usage, peak_resident_bytes, read_usage, resident_bytes
 from workbench.processes.outcome import Outcome, name_signal
 from workbench.processes.preload import check_preloadable, preload_environment
 
 _POLL_S = 0.01
 _BLOCK_TIMEOUT_S = 30.0
 _TAIL_BYTES = 16 << 20
+_KILL_TIMEOUT_S = 5.0
+_LAST_WORDS_S = 0.2
+_numbers = itertools.count()
 
 
 class Program:
-    """A running program, in a process group of its own; a context manager that ends it.
+    """A running program, in a process group of its own; a context manager that ends it and all it started.
 
     `start` makes one with an allocator preloaded. It is killed when this process ends.
 
@@ -55,9 +60,17 @@ class Program:
         self._command = tuple(command)
         self._kind = kind
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the program)
+        # All that it starts inherits this, also what leaves its process group and its parent.
+        self._mark = f"WORKBENCH_PROGRAM_{os.getpid()}_{next(_numbers):06}"
+        self._is_killed = False
+        self._started_s = time.monotonic()
         try:
             self._process = spawn(
-                ["--exec", *command], environment, stdout=self._output, stderr=self._output, folder=folder
+                ["--exec", *command],
+                {**environment, self._mark: "1"},
+                stdout=self._output,
+                stderr=self._output,
+                folder=folder,
             )
         except BaseException:
             self._output.close()
@@ -140,13 +153,51 @@ class Program:
         except subprocess.TimeoutExpired:
             return None
 
-    def stop(self, grace_s: float = 5.0) -> int:
-        """Ask the program and its children to end, and kill them after `grace_s` seconds."""
+    def stop(self, grace_s: float = 5.0, number: int = signal.SIGTERM) -> int:
+        """Ask its process group to end, by a signal; after `grace_s` seconds, kill all that it started."""
         if self.poll() is None:
-            os.killpg(self.pid, signal.SIGTERM)
-            if self.wait(grace_s) is None:
-                os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self.pid, number)
+            self.wait(grace_s)
+        if not self._is_killed:
+            self.kill()
         return self._process.wait()
+
+    def kill(self) -> None:
+        """Kill it and all that it started, wherever they are now; returns when they are gone."""
+        with contextlib.ExitStack() as stack:
+            members: dict[int, int] = {}
+            # They are stopped before they are killed, so that none starts another one meanwhile.
+            while new := {*self._list_members(members)} - members.keys():
+                for pid in new:
+                    with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+                        members[pid] = os.pidfd_open(pid)
+                        stack.callback(os.close, members[pid])
+                        signal.pidfd_send_signal(members[pid], signal.SIGSTOP)
+                if not new & members.keys():
+                    break
+            for descriptor in members.values():
+                with contextlib.suppress(OSError):
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            deadline = time.monotonic() + _KILL_TIMEOUT_S
+            for descriptor in members.values():
+                end = select.poll()
+                end.register(descriptor, select.POLLIN)
+                end.poll(1e3 * max(0.0, deadline - time.monotonic()))
+        self._is_killed = True
+
+    def usage(self) -> Usage:
+        """Processor time and page faults of it and its family, as far as they are alive or waited for."""
+        return sum((read_usage(pid) for pid in _list_family(self.pid)), Usage())
+
+    def _list_members(self, known: Mapping[int, int]) -> Iterator[int]:
+        for pid in (*known, *([self.pid] if self._process.returncode is None else [])):
+            yield from _list_family(pid)
+        mark = f"{self._mark}=".encode()
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            pid = int(path.parent.name)
+            with contextlib.suppress(OSError):
+                if os.getpgid(pid) == self.pid or mark in path.read_bytes():
+                    yield pid
 
     def close(self) -> None:
         """Stop it, and forget what it wrote."""
@@ -159,20 +210,29 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _measure(self, started_s: float, timeout_s: float) -> Outcome:
-        """Sample memory until the end, for which a thread waits: it is known at once, and with its usage."""
+    def measure(self, timeout_s: float, server: Program | None = None) -> Outcome:
+        """Run it to its end, then kill what it left; a crash or a timeout is an outcome, not an error.
+
+        Parameters
+        ----------
+        timeout_s : float
+            Then it is killed.
+        server : Program, optional
+            Whose memory, processor time and faults count instead; if it ends first, that is the outcome.
+        """
         process = self._process
         ended = threading.Event()
-        ended_s = processor_s = 0.0
-        page_faults = 0
+        ended_s = 0.0
+        usage = Usage()
+        before = None if server is None else server.usage()
 
-        def reap() -> None:
-            nonlocal ended_s, processor_s, page_faults
-            _, status, usage = os.wait4(process.pid, 0)
+        def reap() -> None:  # on a thread that waits: the end is known at once, and with its usage
+            nonlocal ended_s, usage
+            _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             # Not ru_maxrss: across fork and exec it keeps the peak of this process.
-            ended_s, processor_s = time.monotonic(), usage.ru_utime + usage.ru_stime
-            page_faults = usage.ru_minflt + usage.ru_majflt
+            ended_s = time.monotonic()
+            usage = Usage(used.ru_utime + used.ru_stime, used.ru_minflt + used.ru_majflt)
             ended.set()
 
         waiter = threading.Thread(target=reap, name=f"workbench-command-{process.pid}", daemon=True)
@@ -180,38 +240,56 @@ class Program:
         samples: list[int] = []
         peak_bytes = 0
         is_overdue = False
+        code: int | None = None  # of the server
         try:
-            while not ended.wait(_POLL_S):
+            while not ended.wait(_POLL_S) and not is_overdue and not code:
                 total_bytes = 0
-                for pid in _list_family(process.pid):
+                for pid in _list_family((server or self).pid):
                     with contextlib.suppress(NoProcess):
                         total_bytes += resident_bytes(pid)
                         peak_bytes = max(peak_bytes, peak_resident_bytes(pid))
                 if total_bytes > 0:
                     samples.append(total_bytes)
                 peak_bytes = max(peak_bytes, total_bytes)
-                if time.monotonic() >= started_s + timeout_s:
-                    is_overdue = True
-                    break
+                is_overdue = time.monotonic() >= self._started_s + timeout_s
+                code = None if server is None else server.poll()
+            if server is not None and before is not None:
+                usage = server.usage() - before
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # children that it left behind, too
+            self.kill()
             waiter.join()
-        tail = self.output_tail()
-        status, message = _judge(process.returncode, quote_last_line(tail), is_overdue=is_overdue)
+        status, message = self.judge("it" if server is None else "the client", is_overdue=is_overdue)
+        if server is not None:
+            # A client notices a server's end before the server can be waited for.
+            code = server.wait(_LAST_WORDS_S if message else 0.0)
+            if code or (code is not None and message):
+                status, message = server.judge("the server")
+                if not code:
+                    status, message = "failed", "the server ended before its client did"
         return Outcome(
             status,
             message,
             exit_code=process.returncode if process.returncode >= 0 else None,
             operations=1,
-            elapsed_s=ended_s - started_s,
-            processor_s=processor_s,
-            page_faults=page_faults,
+            elapsed_s=ended_s - self._started_s,
+            processor_s=usage.processor_s,
+            page_faults=usage.page_faults,
             mean_resident_bytes=sum(samples) // len(samples) if samples else 0,
             peak_resident_bytes=peak_bytes,
             sample_count=len(samples),
-            output_tail=tail,
+            output_tail=self.output_tail(),
         )
+
+    def judge(self, name: str, *, is_overdue: bool = False) -> tuple[str, str]:
+        """What came of it, once it has ended: a status, and a sentence about `name` unless it completed."""
+        code, last = self._process.wait(), quote_last_line(self.output_tail())
+        if is_overdue:
+            return "timed out", f"{name} did not end in time and was killed"
+        if code < 0:
+            return "crashed", f"{name} was ended by {name_signal(-code)}{last}"
+        if code > 0:
+            return "failed", f"{name} ended with exit code {code}{last}"
+        return "completed", ""
 
 
 def split_command(text: str, *, by_shell: bool = False) -> tuple[str, ...]:
@@ -226,40 +304,6 @@ def split_command(text: str, *, by_shell: bool = False) -> tuple[str, ...]:
     if not words:
         raise BadParameter("a command is empty; name a program")
     return ("/bin/sh", "-c", text) if by_shell else tuple(words)
-
-
-def run_command(
-    command: Sequence[str],
-    allocator_name: str,
-    settings: Mapping[str, Value],
-    folder: Path,
-    timeout_s: float,
-    c_library: Path | None = None,
-) -> Outcome:
-    """Run a command under an allocator to its end; a crash or a timeout is an outcome, not an error.
-
-    After `timeout_s` seconds it and all of its process group are killed. `c_library` is preloaded for the C
-    library's own allocator, for programs that link another one. CannotPreload, MissingAllocator,
-    UnknownTunable, OutOfRange or ConstraintBroken tells why it cannot be run.
-    """
-    check_preloadable(command)
-    environment = get_allocator(allocator_name).run_environment(settings, c_library, has_block=False)
-    environment["PYTHONMALLOC"] = "malloc"  # CPython serves small objects itself otherwise
-    started_s = time.monotonic()
-    with Program(command, environment, folder=folder) as program:
-        return program._measure(started_s, timeout_s)
-
-
-def prepare_command(command: Sequence[str], folder: Path, timeout_s: float) -> None:
-    """Run what prepares a command, in this process's environment without settings of any allocator.
-
-    WorkerFailed tells its last words if it does not come to a good end.
-    """
-    started_s = time.monotonic()
-    with Program(command, run_environment(), folder=folder) as program:
-        outcome = program._measure(started_s, timeout_s)
-    if outcome.message:
-        raise WorkerFailed(f"{' '.join(command)}, which prepares: {outcome.message}")
 
 
 def quote_last_line(output: str) -> str:
@@ -278,13 +322,3 @@ def _list_family(pid: int) -> list[int]:
                 with contextlib.suppress(OSError):
                     family += [int(word) for word in path.read_text(encoding="ascii").split()]
     return family
-
-
-def _judge(code: int, last: str, *, is_overdue: bool) -> tuple[str, str]:
-    if is_overdue:
-        return "timed out", "it did not end in time and was killed"
-    if code < 0:
-        return "crashed", f"it was ended by {name_signal(-code)}{last}"
-    if code > 0:
-        return "failed", f"it ended with exit code {code}{last}"
-    return "completed", ""

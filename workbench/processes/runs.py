@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +17,8 @@ from workbench.errors import BadParameter, OutOfRange, StartOnly, WorkbenchError
 from workbench.plain_values import canonical_json, read_value
 from workbench.processes.figures import Figure, check_figures
 from workbench.processes.machine import checksum_file
-from workbench.processes.preload import check_preloadable
+from workbench.processes.preload import check_environment, check_preloadable, find_program
+from workbench.processes.server import Server
 from workbench.workloads import MAXIMUM_THREADS, REPLAY, get_workload
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ MAXIMUM_SECONDS = 1e7
 MAXIMUM_VALUES = 4096
 _ID_CHARACTERS = 32
 # What only a command has, and the content has only if it is given; and what no command has.
-_OF_COMMANDS = ("prepare", "folder", "timeout_s", "ignores_failure", "figures")
+_OF_COMMANDS = ("prepare", "folder", "timeout_s", "ignores_failure", "figures", "server", "environment")
 _OF_WORKLOADS = ("parameters", "threads", "seconds", "operations", "schedule", "samples_latency", "trace")
 
 
@@ -87,6 +88,11 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Whether the command is measured whatever its exit code.
     figures : tuple of Figure
         What else is measured: numbers in the command's output.
+    server : Server or None
+        What the command is the client of. The server runs under the allocator, and its are memory, processor
+        time and faults; elapsed time and figures are the client's.
+    environment : mapping of str to str
+        What the command, and its server, have in their environment besides this process's.
     round : int
         Number of the repeat: two rounds of one content are two runs.
     samples_latency : bool
@@ -115,6 +121,8 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: float | None = None
     ignores_failure: bool = False
     figures: tuple[Figure, ...] = ()
+    server: Server | None = None
+    environment: Mapping[str, str] = {}
 
     @property
     def title(self) -> str:
@@ -142,12 +150,25 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         resolved = self.resolve()
         get_allocator(self.allocator)
-        if self.command:
-            program, *words = self.command
-            if self.folder is not None and "/" in program:
+        server = self.server
+        tested = [] if server is None else [server.command]
+        if server is None or server.preloads_client:
+            tested.append(self.command)
+        for command in self.list_commands():
+            program, *words = command
+            if "/" in program and self.folder is not None:
                 program = str(self.folder / program)
-            check_preloadable((program, *words))
+            if command in tested:
+                check_preloadable((program, *words))
+            elif "/" not in program or self.folder is not None:
+                find_program(program)
         return resolved
+
+    def list_commands(self) -> Iterator[tuple[str, ...]]:
+        """All commands that it runs, in no order; none for a workload."""
+        if self.server is not None:
+            yield from self.server.list_commands()
+        yield from filter(None, (self.prepare, self.command))
 
     def resolve(self) -> ResolvedRun:
         """Check the content, and fill in what this build and this machine add: defaults, threads, files.
@@ -186,6 +207,9 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if self.folder is not None and not self.folder.is_dir():
                 raise BadParameter(f"folder: {self.folder} is no folder")
             check_figures(self.figures)
+            check_environment(self.environment)
+            if self.server is not None:
+                self.server.check()
         else:
             for name in _OF_COMMANDS:
                 if getattr(self, name):
