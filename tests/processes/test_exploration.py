@@ -19,7 +19,6 @@ ENDLESS_S = 3600.0
 def test_it_makes_the_same_requests_as_a_worker(workload: str) -> None:
     spec = make_brief(workload, threads=2)
     with InProcessRun.start(spec) as exploration:
-        assert exploration.exploratory
         assert exploration.pid == os.getpid()
         outcome = exploration.wait(CAP_S)
     assert (outcome.status, outcome.message) == ("completed", "")

@@ -20,24 +20,12 @@ _PLACE = re.compile(r"(?P<name>\w+)(?:(?P<separator>\W)(?P<key>.*?))?(?:(?P<off>
 
 @dataclass(frozen=True)
 class StartPlace:
-    """Where an environment says what a tunable is at start.
+    """Where an environment says what a tunable is at start."""
 
-    Attributes
-    ----------
-    name : str
-        Variable.
-    separator : str
-        What stands between tunables that share it; empty if the variable is this one's alone.
-    key : str
-        What stands before the value.
-    words : tuple of str
-        How a boolean is written, off and on.
-    """
-
-    name: str
-    separator: str = ""
-    key: str = ""
-    words: tuple[str, str] = ("0", "1")
+    name: str  # of the variable
+    separator: str = ""  # between tunables that share it; empty if the variable is this one's alone
+    key: str = ""  # before the value
+    words: tuple[str, str] = ("0", "1")  # a boolean, off and on
 
 
 def find_place(tunable: Tunable) -> StartPlace:

@@ -12,14 +12,9 @@ def control_path() -> bytes:
 
 
 def explain_no_block() -> tuple[str, bool]:
-    """Say why a process like this one gets no control block.
+    """Why a process like this one gets no control block, and whether that is wanted (`HAKMEM_CONTROL=off`).
 
-    Returns
-    -------
-    str
-        The folder, the reason and the remedy; empty if it gets one.
-    bool
-        Whether that is wanted: `HAKMEM_CONTROL=off`.
+    It is the folder, the reason and the remedy; empty if it gets one.
     """
     text = ffi.new("char[]", lib.HAK_ERROR_TEXT_BYTES)
     is_wanted = lib.hak_control_problem(text, lib.HAK_ERROR_TEXT_BYTES) != 0

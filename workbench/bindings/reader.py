@@ -54,18 +54,10 @@ class Reader:
         self.access = _ACCESS.get(int(header.access), "off")
 
     def describe(self, what: str) -> list[dict[str, Any]]:
-        """Read all descriptors of a kind, in the control block's order.
+        """Read all descriptors of a kind, in the control block's order, by the fields of their structure.
 
-        Parameters
-        ----------
-        what : str
-            Name of a structure of `hak_block.h` without ``hak_``: "tunable", "constraint", "metric", "axis",
-            "axis_item", "event_kind" or "event_cause".
-
-        Returns
-        -------
-        list of dict
-            By the structure's fields: text as str, numbers as int and float, arrays as tuples.
+        The kind is the name of a structure of `hak_block.h` without ``hak_``, such as "tunable". Text is read
+        as str, arrays as tuples.
         """
         function = getattr(lib, f"hak_reader_{what}")
         record = ffi.new(f"struct hak_{what} *")

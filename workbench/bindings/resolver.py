@@ -30,33 +30,16 @@ class SpoolTotals(NamedTuple):
 
 
 class SpoolState(NamedTuple):
-    """What a process image says of itself: struct hak_spool_state.
-
-    Parameters
-    ----------
-    pid, parent_pid : int
-    program : str
-        Path of its file.
-    command : tuple of str
-        Program and arguments, as many as fit.
-    start_realtime_ns : int
-        When its recording began, since 1970.
-    next : int
-        Records it began to write.
-    stopped : int
-        The system's error number that ended the recording before the process; 0: none.
-    ended : int
-        Not 0 if it called exit or _exit.
-    """
+    """What a process image says of itself: struct hak_spool_state."""
 
     pid: int
     parent_pid: int
-    program: str
-    command: tuple[str, ...]
-    start_realtime_ns: int
-    next: int
-    stopped: int
-    ended: int
+    program: str  # path of its file
+    command: tuple[str, ...]  # program and arguments, as many as fit
+    start_realtime_ns: int  # when its recording began, since 1970
+    next: int  # records it began to write
+    stopped: int  # the system's error number that ended the recording before the process; 0: none
+    ended: int  # not 0 if it called exit or _exit
 
 
 class MappedFile:

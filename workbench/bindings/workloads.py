@@ -56,9 +56,8 @@ def start_in_process(
     seed: int,
     seconds: float,
     operations: int,
-    starts_paused: bool,
 ) -> str:
-    """Start a workload; returns why that was refused, empty if it runs."""
+    """Start a workload, which pauses first; returns why that was refused, empty if it is there."""
     error = _new_error()
     refused = lib.hak_workload_start(
         name.encode(),
@@ -67,7 +66,7 @@ def start_in_process(
         seed,
         seconds,
         operations,
-        starts_paused,
+        True,
         error,
     )
     return decode_text(error) if refused else ""

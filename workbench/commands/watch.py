@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -294,11 +295,32 @@ def _draw_metrics(sample: Sample, width: int, show_all: bool) -> list[Text]:
         if adoption.threads:
             status += f", adopted by {adoption.adopted} of {adoption.threads} threads"
         lines.append(Text(shorten(status, width), style="italic"))
-        lines += _draw_table(_tabulate(_choose(part.readings, show_all)), width)
-    return lines + (_draw_table(_tabulate_probes(sample.probes.values()), width) if sample.probes else [])
+        lines += _draw_table(_choose(part.readings, show_all), _METRICS, width)
+    return lines + (_draw_table(sample.probes.values(), _PROBES, width) if sample.probes else [])
 
 
-def _draw_table(table: Table, width: int) -> list[Text]:
+def _format_groups(reading: Reading) -> str:
+    shown = [(label, value) for label, value in reading.groups.items() if value][:_GROUPS_SHOWN]
+    return "  ".join(f"{label} {format_rough(value)}" for label, value in shown)
+
+
+_METRICS: Mapping[str, Callable[[Reading], str]] = {
+    "metric": lambda one: one.metric.name,
+    "value": Reading.describe,
+    "per second": lambda one: "" if one.rate is None else format_rough(one.rate, f"{one.metric.unit}/s"),
+    "by group": _format_groups,
+}
+_PROBES: Mapping[str, Callable[[ProbeValue], str]] = {
+    "probe": lambda one: one.probe.name,
+    "value": lambda one: "" if one.reason else format_rough(one.value, one.probe.metric.unit),
+    "per second": lambda one: "" if one.rate is None else format_rough(one.rate, one.shown_unit),
+    "why there is none": lambda one: one.reason,
+}
+
+
+def _draw_table(items: Iterable[Any], columns: Mapping[str, Callable[[Any], str]], width: int) -> list[Text]:
+    numbers, last = ("value", "per second"), [*columns][-1]
+    table = Table.of(items, columns, right=numbers, shortened=(last,), dropped=(last, "per second"))
     layout = lay_out(table, width)
     lines = [Text(line) for line in layout.lines]
     if not layout.is_stacked:
@@ -306,46 +328,9 @@ def _draw_table(table: Table, width: int) -> list[Text]:
     return lines
 
 
-def _tabulate_probes(values: Iterable[ProbeValue]) -> Table:
-    columns: dict[str, Callable[[ProbeValue], str]] = {
-        "probe": lambda one: one.probe.name,
-        "value": lambda one: "" if one.reason else format_rough(one.value, one.probe.metric.unit),
-        "per second": lambda one: "" if one.rate is None else format_rough(one.rate, one.shown_unit),
-        "why there is none": lambda one: one.reason,
-    }
-    return Table.of(
-        values,
-        columns,
-        right=("value", "per second"),
-        shortened=("why there is none",),
-        dropped=("why there is none", "per second"),
-    )
-
-
-def _tabulate(readings: list[Reading]) -> Table:
-    columns: dict[str, Callable[[Reading], str]] = {
-        "metric": lambda one: one.metric.name,
-        "value": Reading.describe,
-        "per second": lambda one: "" if one.rate is None else format_rough(one.rate, f"{one.metric.unit}/s"),
-        "by group": _format_groups,
-    }
-    return Table.of(
-        readings,
-        columns,
-        right=("value", "per second"),
-        shortened=("by group",),
-        dropped=("by group", "per second"),
-    )
-
-
 def _choose(readings: list[Reading], show_all: bool) -> list[Reading]:
     charted = [reading for reading in readings if reading.metric.chart]
     return readings if show_all or not charted else charted
-
-
-def _format_groups(reading: Reading) -> str:
-    shown = [(label, value) for label, value in reading.groups.items() if value][:_GROUPS_SHOWN]
-    return "  ".join(f"{label} {format_rough(value)}" for label, value in shown)
 
 
 def _format_line(sample: Sample, show_all: bool) -> str:

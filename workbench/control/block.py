@@ -43,17 +43,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Adoption:
-    """How far the latest settings have been taken up.
-
-    Attributes
-    ----------
-    generation : int
-        Generation of the requested settings.
-    threads : int
-        Threads that live; 0 if the block does not tell.
-    adopted : int
-        Those of them that act on the requested settings.
-    """
+    """How many of the living threads act on the requested settings; there are 0 if the block tells none."""
 
     generation: int
     threads: int

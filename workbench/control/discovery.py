@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import re
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,8 +179,8 @@ def sweep_dead_blocks() -> list[Path]:
     namespace.
     """
     removed: list[Path] = []
-    for folder, _, path in _list_files(None):
-        if not folder.root and _remove_if_dead(path):
+    for root, _, path in _list_files(None):
+        if not root and _remove_if_dead(path):
             removed.append(path)
     return removed
 
@@ -205,35 +205,21 @@ def _remove_if_dead(path: Path) -> bool:
     return True
 
 
-def _list_files(pid: int | None) -> Iterator[tuple[_Folder, re.Match[str], Path]]:
-    for folder in _list_folders(pid):
-        for name in folder.names:
-            match = _NAME.fullmatch(name)
-            if match:
-                yield folder, match, folder.path / name
+def _list_files(pid: int | None) -> Iterator[tuple[str, re.Match[str], Path]]:
+    """Files of blocks: the root of their file system, name and path; with a pid, of its container alone.
 
-
-@dataclass(frozen=True)
-class _Folder:
-    """A folder of control blocks, the names of its files, and where its container's file system is seen."""
-
-    path: Path
-    root: str  # such as "/proc/4242/root"; empty for our own
-    names: list[str]
+    The root is empty for our own file system, whose files come first, else such as "/proc/4242/root".
+    """
+    seen: set[tuple[int, int]] = set()
+    for root in itertools.chain([""], _other_roots(pid)):
+        for folder, name in _read_folders(root, seen):
+            if match := _NAME.fullmatch(name):
+                yield root, match, folder / name
 
 
 def block_directory(uid: int | None = None) -> Path:
     """Folder in shared memory where the blocks of a user's processes are; by default, of this user's."""
     return Path(f"/dev/shm/hakmem-{os.geteuid() if uid is None else uid}")
-
-
-def _list_folders(pid: int | None = None) -> Iterator[_Folder]:
-    """Folders of blocks: our own, then those of containers; with a pid, of that process's container alone."""
-    seen: set[tuple[int, int]] = set()
-    own = block_directory()
-    yield from _read_folders("", lambda name: name == own.name, seen)
-    for root in _other_roots(pid):
-        yield from _read_folders(root, lambda name: _FOLDER.fullmatch(name) is not None, seen)
 
 
 class _Pids:
@@ -295,9 +281,9 @@ def _root_key(process: str) -> tuple[str, int, int] | None:
         return None
 
 
-def _read_folders(
-    root: str, is_wanted: Callable[[str], bool], seen: set[tuple[int, int]]
-) -> Iterator[_Folder]:
+def _read_folders(root: str, seen: set[tuple[int, int]]) -> Iterator[tuple[Path, str]]:
+    """Folders of blocks that were not seen yet, and the names of their files."""
+    wanted = _FOLDER if root else re.compile(block_directory().name)
     with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
 
         def enter(name: str, directory: int | None, flags: int = _DIRECTORY) -> int:
@@ -309,7 +295,7 @@ def _read_folders(
         for step in _SHARED_MEMORY:
             shared_memory = enter(step, shared_memory)
         for name in _list_names(shared_memory):
-            if not is_wanted(name):
+            if not wanted.fullmatch(name):
                 continue
             with contextlib.suppress(OSError):
                 folder = enter(name, shared_memory)
@@ -318,7 +304,7 @@ def _read_folders(
                 if key not in seen and _is_private(status, bool(root)):
                     seen.add(key)
                     path = Path(root or "/", *_SHARED_MEMORY, name)
-                    yield _Folder(path, root, _list_names(folder))
+                    yield from [(path, file) for file in _list_names(folder)]
 
 
 def _list_names(directory: int) -> list[str]:
@@ -329,4 +315,4 @@ def _list_names(directory: int) -> list[str]:
 def _is_private(status: os.stat_result, is_in_container: bool) -> bool:
     """Whether only its owner could put anything there, who is us (for root, in a container: anybody)."""
     is_ours = status.st_uid == os.geteuid() or (is_in_container and os.geteuid() == 0)
-    return is_ours and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
+    return is_ours and not status.st_mode & 0o077

@@ -172,15 +172,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Constraint:
-    """Two tunables that must stand in order: lower <= upper, or lower < upper if strict.
-
-    Attributes
-    ----------
-    lower, upper : str
-        Names of the tunables.
-    is_strict : bool
-        Whether equal values are refused.
-    """
+    """Two tunables that must stand in order: lower <= upper, or lower < upper if strict."""
 
     lower: str
     upper: str

@@ -25,7 +25,7 @@ _PRIVATE_VERSIONS = ("kernel",)
 
 
 def rebuild(name: str, output: Path | None = None) -> Path:
-    """Run a dataset's scenario under the recorder and write its recording and card.
+    """Run a dataset's scenario under the recorder, and write its recording, whose path it returns, and card.
 
     Everything happens in a new temporary folder, under a plain environment, on loopback.
 
@@ -37,19 +37,10 @@ def rebuild(name: str, output: Path | None = None) -> Path:
         Write there, and the card beside it; by default the dataset is replaced, and its row in the
         folder's README.
 
-    Returns
-    -------
-    Path
-        Path of the new trace.
-
     Raises
     ------
-    UnknownDataset, DamagedDataset
-        If there is no such scenario.
-    MissingProgram
-        If a program is not installed, with what to install.
-    BadParameter
-        If `output` cannot be.
+    UnknownDataset, DamagedDataset, MissingProgram, BadParameter
+        If there is no such scenario, a program is not installed, or `output` cannot be.
     WorkerFailed
         If the scenario fails, or its program was not recorded whole.
     """

@@ -30,7 +30,6 @@ _POLL_S = 0.01
 class InProcessRun(StartedRun):
     """One run in this process, one at a time. Made by `start`."""
 
-    exploratory = True
     allocator_block: ControlBlock  # there always is one
 
     @classmethod
@@ -38,13 +37,8 @@ class InProcessRun(StartedRun):
         """Start a run; returns once its control blocks are open.
 
         Live tunables get the values of `spec.tunables`, else those of the table's row, else their defaults.
-
-        Raises
-        ------
-        UnknownWorkload, BadParameter, OutOfRange, UnknownTunable, ConstraintBroken, StartOnly
-            If the specification cannot be run in a process that runs already.
-        WorkerFailed
-            If another run goes on in this process.
+        Errors are those of `Worker.start`, BadParameter or StartOnly for what cannot be run in a process that
+        runs already, and WorkerFailed if another run goes on in it.
         """
         resolved = spec.resolve()
         own = next(row for row in rows() if row.in_process)
@@ -65,6 +59,7 @@ class InProcessRun(StartedRun):
                 if tunable.effect != "start"
             }
             allocator_block.set({**defaults, **own.settings, **spec.tunables})
+            # It is paused, so that even the shortest run is still there when its block is opened.
             refusal = start_in_process(
                 spec.workload,
                 list(resolved.parameters.values()),
@@ -72,7 +67,6 @@ class InProcessRun(StartedRun):
                 seed=spec.seed,
                 seconds=spec.length_s,
                 operations=spec.operations or 0,
-                starts_paused=True,  # so that even the shortest run is still there when its block is opened
             )
             if refusal:
                 raise WorkerFailed(refusal)

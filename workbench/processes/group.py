@@ -30,15 +30,7 @@ _MOST_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Group:
-    """Processes that have something in common.
-
-    Attributes
-    ----------
-    selector : str
-        What they have in common, such as "parent" or "command".
-    value : str
-        Such as a pid, a pattern, a name.
-    """
+    """Processes that have something in common: a selector such as "parent" or "command", and its value."""
 
     selector: str
     value: str
@@ -250,20 +242,19 @@ def _select_user(value: str) -> Iterator[int]:
 
 def _select_cgroup(value: str) -> Iterator[int]:
     """Select processes of a cgroup and those below it."""
-    below = value.rstrip("/") + "/"
-    for pid in psutil.pids():
-        with suppress(OSError):
-            lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
-            if any(f"{line.split(':', 2)[2]}/".startswith(below) for line in lines):
-                yield pid
+    return _match_cgroups(rf"^\d+:[^:]*:{re.escape(value.rstrip('/'))}(/|$)")
 
 
 def _select_container(value: str) -> Iterator[int]:
     """Select processes in whose cgroup's path a folder's name holds the container's identifier."""
-    pattern = re.compile(rf"[/:-]{re.escape(value)}[0-9a-f]*(\.scope)?(/|$)", re.MULTILINE)
+    return _match_cgroups(rf"[/:-]{re.escape(value)}[0-9a-f]*(\.scope)?(/|$)")
+
+
+def _match_cgroups(pattern: str) -> Iterator[int]:
     for pid in psutil.pids():
         with suppress(OSError):
-            if pattern.search(Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")):
+            text = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
+            if re.search(pattern, text, re.MULTILINE):
                 yield pid
 
 

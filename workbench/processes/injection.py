@@ -76,14 +76,9 @@ class _NotTold(CannotInject):
 
 
 class InjectedAgent(NamedTuple):
-    """What came of an injection.
+    """What came of an injection: the kinds of the process's control blocks, and what people are told.
 
-    Parameters
-    ----------
-    kinds : list of str
-        Which control blocks the process has now.
-    told : list of str
-        Lines that a person should read, such as that an allocator's version is not known. Mostly none.
+    That is mostly nothing; else, for example, that an allocator's version is not known.
     """
 
     kinds: list[str]
@@ -100,16 +95,9 @@ class _Mapping(NamedTuple):
 def check_injectable(pid: int) -> None:
     """See whether a program can be made to load the agent. Nothing is stopped or changed.
 
-    Raises
-    ------
-    NoProcess
-        If there is none, or it is a thread of the kernel's or has ended.
-    NotPermitted
-        If this user may not.
-    CannotPreload
-        If it is static, or of another architecture or C library.
-    CannotInject
-        If it is stopped or traced, has a control block, other files or a seccomp filter, or gdb is missing.
+    NoProcess if there is none, or it is a thread of the kernel's or has ended; NotPermitted if this user may
+    not; CannotPreload if it is static, or of another architecture or C library; CannotInject if it is stopped
+    or traced, has a control block, other files or a seccomp filter, or gdb is missing.
     """
     try:
         status = read_status(pid)
@@ -137,23 +125,9 @@ def check_injectable(pid: int) -> None:
 def inject(pid: int) -> InjectedAgent:
     """Have a program that runs load the agent, which publishes a control block for its allocator.
 
-    Parameters
-    ----------
-    pid : int
-        The process; of this user, unless this user is root.
-
-    Returns
-    -------
-    InjectedAgent
-        What came of it.
-
-    Raises
-    ------
-    NoProcess, NotPermitted, CannotPreload
-        As `check_injectable`.
-    CannotInject
-        Likewise; or if no thread is at a safe place for 20 s, or the library cannot be loaded or cannot serve
-        there. The program goes on.
+    The process is one of this user, unless this user is root. Errors are those of `check_injectable`;
+    CannotInject also if no thread is at a safe place for 20 s, or the library cannot be loaded or cannot
+    serve there. The program goes on.
     """
     check_injectable(pid)
     start_s = time.monotonic()
@@ -318,10 +292,7 @@ class _Debugger:
     def begin_call(self) -> int | None:
         """Stop the program, and point a thread at the code if one is at a safe place; let the program go.
 
-        Returns
-        -------
-        int or None
-            Where the result will be; None if no thread was at such a place, and nothing was changed.
+        Returns where the result will be; None if no thread was at such a place, and nothing was changed.
         """
         self._is_attached = True
         self._ask(f"-target-attach {self._pid}")

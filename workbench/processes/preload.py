@@ -32,21 +32,11 @@ _HEADER_BYTES = 64
 
 @dataclass(frozen=True)
 class ElfFile:
-    """As much of an ELF file as says whether the dynamic loader, and so a preload, has a part in it.
-
-    Parameters
-    ----------
-    bits : int
-        32 or 64.
-    machine : int
-        Architecture number; 0 for a 32-bit file, which is not read further.
-    interpreter : str or None
-        The dynamic loader it asks for; None: it is static.
-    """
+    """As much of an ELF file as says whether the dynamic loader, and so a preload, has a part in it."""
 
     bits: int
-    machine: int
-    interpreter: str | None
+    machine: int  # number of the architecture; 0 for a 32-bit file, which is not read further
+    interpreter: str | None  # the dynamic loader it asks for; None: it is static
 
 
 def preload_environment(
@@ -54,21 +44,11 @@ def preload_environment(
     base_environment: Mapping[str, str] | None = None,
     allocator: Allocator | None = None,
 ) -> dict[str, str]:
-    """Environment that starts a program under an allocator with these settings.
+    """Environment that starts a program with these settings under an allocator, by default the table's first.
 
-    Parameters
-    ----------
-    settings : mapping of str to Value
-        By tunable name.
-    base_environment : mapping of str to str, optional
-        What to add to; this process's by default. Its preloads are kept, after the allocator and its agent.
-    allocator : Allocator, optional
-        The first of the table by default.
-
-    Raises
-    ------
-    MissingAllocator, CannotPreload, UnknownTunable, OutOfRange, ConstraintBroken
-        With the thing, the value and the remedy.
+    It is added to a base, by default to this process's environment, whose preloads are kept after the
+    allocator and its agent. MissingAllocator, CannotPreload, UnknownTunable, OutOfRange or ConstraintBroken
+    tells what cannot be.
     """
     environment = dict(os.environ if base_environment is None else base_environment)
     allocator = allocator or get_allocator(DEFAULT_ALLOCATOR)

@@ -95,10 +95,6 @@ class ProcessTrace:
         except OSError:  # no descriptor is free to look with
             return True
 
-    def read_on(self) -> bool:
-        """Take what can be taken now, at most a segment; False if there is nothing."""
-        return self._take()
-
     def finish(self, *, is_running: bool = False, end: str = "", is_replaced: bool = False) -> None:
         """Take the rest, and close the trace.
 
@@ -110,7 +106,7 @@ class ProcessTrace:
         goal = self._spool.read_state().next
         while self._spool.position < goal:
             before = self._spool.position
-            self._take(is_final=not is_running)
+            self.read_on(is_final=not is_running)
             if self._spool.position == before:
                 break
         state = self._spool.read_state()
@@ -148,7 +144,8 @@ class ProcessTrace:
         if self.result is not None:
             self.result = replace(self.result, path=path)
 
-    def _take(self, *, is_final: bool = False) -> bool:
+    def read_on(self, *, is_final: bool = False) -> bool:
+        """Take what can be taken now, at most a segment; False if there is nothing."""
         found = self._spool.read(is_final=is_final)
         if found is None:
             return False

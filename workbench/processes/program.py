@@ -36,18 +36,9 @@ _numbers = itertools.count()
 class Program:
     """A running program, in a process group of its own; a context manager that ends it and all it started.
 
-    `start` makes one with an allocator preloaded. It is killed when this process ends.
-
-    Parameters
-    ----------
-    command : sequence of str
-        Program and arguments.
-    environment : mapping of str to str
-        All of it.
-    kind : str
-        Kind of the control block that its allocator publishes.
-    folder : Path, optional
-        Where it runs; where this process does by default.
+    `start` makes one with an allocator preloaded. It runs in a folder, by default where this process does,
+    and is killed when this process ends. The environment is all of it; the kind is that of the allocator's
+    control block.
     """
 
     def __init__(

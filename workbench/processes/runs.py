@@ -173,13 +173,9 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def resolve(self) -> ResolvedRun:
         """Check the content, and fill in what this build and this machine add: defaults, threads, files.
 
-        For a replay, the trace is compiled if that was not done yet.
-
-        Raises
-        ------
-        UnknownWorkload, BadParameter, OutOfRange, UnknownDataset, DamagedTrace, WrongTraceVersion,
-        UnknownTunable, ConstraintBroken, StartOnly
-            With the thing, the value and the remedy.
+        For a replay, the trace is compiled if that was not done yet. UnknownWorkload, BadParameter,
+        OutOfRange, UnknownDataset, DamagedTrace, WrongTraceVersion, UnknownTunable, ConstraintBroken or
+        StartOnly names the thing, the value and the remedy.
         """
         _check_range("round", self.round, 0, 2**63 - 1)
         _check_range("seed", self.seed, 0, 2**64 - 1)

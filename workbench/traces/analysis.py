@@ -109,11 +109,6 @@ def profile_trace(trace: Trace) -> TraceProfile:
 
     Memory is bounded by the objects that are live at once, and by threads and call sites; a trace that
     is damaged is told as far as it can be read.
-
-    Parameters
-    ----------
-    trace : Trace
-        An opened trace.
     """
     follower = ObjectFollower()
     course = CourseTally(trace.metadata.event_count)

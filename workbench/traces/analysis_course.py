@@ -111,14 +111,9 @@ class CourseTally:
 
 
 def find_phases(mix: npt.NDArray[np.number], most_phases: int = MOST_PHASES) -> list[tuple[int, int]]:
-    """First bin, and the bin after the last, of every phase.
+    """First bin, and the bin after the last, of every phase of a mix: bins of allocations by size class.
 
-    Parameters
-    ----------
-    mix : array, shape (bins, classes)
-        Allocations in each bin, by size class.
-    most_phases : int
-        The most alike are merged until there are no more.
+    The most alike are merged until there are no more than `most_phases`.
     """
     counts = list(np.asarray(mix, np.float64))
     bounds = [(index, index + 1) for index in range(len(counts))]

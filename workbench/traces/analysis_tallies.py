@@ -156,12 +156,7 @@ def _share_percent(part: IntArray) -> npt.NDArray[np.floating]:
 def _find_swings(values: IntArray, starts: IntArray) -> IntArray:
     """By how much the values of each group fall and rise: the smaller of the largest fall and rise.
 
-    Parameters
-    ----------
-    values : array
-        Below 2^31; groups one after another.
-    starts : array
-        Where each group begins.
+    The groups of values, all below 2^31, stand one after another; each begins where `starts` says.
     """
     lengths = np.diff(np.append(starts, len(values)))
     # Each group is lifted above the one before, so that its highest so far is its own.

@@ -35,19 +35,11 @@ def _codec(level: int) -> Any:
 def encode_chunk(
     chunk: TraceChunk, before: Totals, *, resolution_ns: int, level: int
 ) -> tuple[bytes, bytes, Totals]:
-    """Encode a chunk that is not empty.
+    """Encode a chunk that is not empty: its payload, the same without compression, and the new totals.
 
-    Returns
-    -------
-    payload, content : bytes
-        What is stored, and the same without compression, for the checksum.
-    totals : Totals
-        As `before`, with this chunk; the peak of live bytes stays as it was.
-
-    Raises
-    ------
-    ValueError
-        If the chunk cannot be one of a trace; the event is named by its place in it.
+    The content without compression is for the checksum; the totals are those `before` with this chunk, except
+    for the peak of live bytes. ValueError if the chunk cannot be one of a trace; the event is named by its
+    place in it.
     """
     kinds, number = chunk.kind, chunk.object_id
     is_new, is_old = kinds < CallKind.REALLOC, _find_old(kinds)

@@ -46,28 +46,14 @@ class Totals:
 
 @dataclass(frozen=True)
 class Section:
-    """Header of a section.
+    """Header of a section; the payload follows it."""
 
-    Parameters
-    ----------
-    kind : bytes
-        HEAD, SITES, EVENTS or FOOTER.
-    payload_bytes, payload_crc : int
-        Size and checksum of what follows the header.
-    items : int
-        Events or sites of the payload; bytes of the JSON text of the other two.
-    totals : Totals
-        Up to its end.
-    offset : int
-        Where the header is in the file.
-    """
-
-    kind: bytes
+    kind: bytes  # HEAD, SITES, EVENTS or FOOTER
     payload_bytes: int
     payload_crc: int
-    items: int
-    totals: Totals
-    offset: int
+    items: int  # events or sites of the payload; bytes of the JSON text of the other two
+    totals: Totals  # up to its end
+    offset: int  # where the header is in the file
 
     @property
     def payload_offset(self) -> int:

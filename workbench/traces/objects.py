@@ -26,39 +26,20 @@ _UNKNOWN: npt.NDArray[Any] = np.array((0, 0, -1, -1, -1, -1, -1), _OBJECT)
 
 @dataclass(frozen=True)
 class FollowedChunk:
-    """A chunk with what its events did. All arrays have one row an event.
-
-    Parameters
-    ----------
-    chunk : TraceChunk
-        As it was recorded.
-    first_event : int
-        Number of its first event, counted over the trace.
-    is_allocation, is_realloc, is_free : array of bool
-        malloc, calloc and aligned requests; reallocs of an object; frees.
-    was_live : array of bool
-        Whether the event's object was live before it.
-    size_bytes, previous_bytes : array of int
-        Size of the object after and before the event; 0 where it is not live.
-    clock_bytes : array of int
-        Bytes that the program had asked for, this event included; a realloc counts by its growth.
-    live_bytes : array of int
-        Bytes of all live objects after the event, as requested.
-    birth : dict of str to array of int
-        About the allocation of the event's object: its event, bytes (`clock_bytes` there), ns (its
-        time), thread and site; -1 where it is not known.
-    """
+    """A chunk with what its events did. All arrays have one row an event."""
 
     chunk: TraceChunk
-    first_event: int
-    is_allocation: BoolArray
+    first_event: int  # its number, counted over the trace
+    is_allocation: BoolArray  # malloc, calloc and aligned requests
     is_realloc: BoolArray
     is_free: BoolArray
-    was_live: BoolArray
-    size_bytes: IntArray
-    previous_bytes: IntArray
-    clock_bytes: IntArray
-    live_bytes: IntArray
+    was_live: BoolArray  # whether the event's object was live before it
+    size_bytes: IntArray  # of the object after the event; 0 where it is not live
+    previous_bytes: IntArray  # the same before the event
+    clock_bytes: IntArray  # asked for up to the event, which is included; a realloc counts by its growth
+    live_bytes: IntArray  # of all live objects after the event, as requested
+    #: About the allocation of the event's object: its event, bytes (`clock_bytes` there), ns (its time),
+    #: thread and site; -1 where it is not known.
     birth: dict[str, IntArray]
 
     def check(self) -> None:

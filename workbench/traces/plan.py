@@ -35,33 +35,15 @@ MAXIMUM_CACHE_BYTES = 4 * GIB
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """A plan in the cache, as its header tells.
-
-    Parameters
-    ----------
-    path : Path
-    lane_count : int
-        Threads of the replay.
-    event_count : int
-        Allocations, reallocs and frees of one replay.
-    slot_count : int
-        Entries of the table of live objects, 16 bytes each in the replayer.
-    duration_s : float
-        Length of the recording.
-    skipped_frees : int
-        Frees of objects whose allocation is not in the trace; they are left out.
-    trace_checksum : str
-        Checksum of the trace it was compiled from.
-    file_bytes : int
-    """
+    """A plan in the cache, as its header tells."""
 
     path: Path
-    lane_count: int
-    event_count: int
-    slot_count: int
-    duration_s: float
-    skipped_frees: int
-    trace_checksum: str
+    lane_count: int  # threads of the replay
+    event_count: int  # allocations, reallocs and frees of one replay
+    slot_count: int  # entries of the table of live objects, 16 bytes each in the replayer
+    duration_s: float  # of the recording
+    skipped_frees: int  # of objects whose allocation is not in the trace; they are left out
+    trace_checksum: str  # of the trace it was compiled from
     file_bytes: int
 
 
