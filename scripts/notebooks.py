@@ -23,14 +23,9 @@ _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def execute_notebook(path: Path, work: Path, parameters: Mapping[str, Any]) -> str:
-    """Execute a notebook in a folder, which keeps it with its outputs, as far as it came.
+    """Execute a notebook in a folder; returns why it failed, in one line, or nothing.
 
-    An execution that is interrupted leaves no notebook there.
-
-    Returns
-    -------
-    str
-        Why it failed, in one line; empty if it ran to its end.
+    The folder keeps it with its outputs, as far as it came; one that was interrupted leaves nothing there.
     """
     work.mkdir(parents=True, exist_ok=True)
     for module in path.parent.glob("*.py"):  # what a notebook imports from beside it

@@ -34,17 +34,23 @@ PAGE = REPOSITORY / "docs" / "reliability.md"
 BEGINS, ENDS = "<!-- the table of the last soak begins -->", "<!-- and ends -->"
 
 SANITIZERS = {"asan": "address", "ubsan": "undefined", "tsan": "thread"}
+CLANG = ("-DCMAKE_C_COMPILER=clang",)
+BUILDS = {
+    "tests": ("-DHAKMEM_TESTS=ON",),
+    "fuzz": (*CLANG, "-DHAKMEM_FUZZERS=ON", "-DHAKMEM_SANITIZER=address"),
+    **{one: (*CLANG, "-DHAKMEM_TESTS=ON", f"-DHAKMEM_SANITIZER={kind}") for one, kind in SANITIZERS.items()},
+}
 LARSON = {"min_size": 8, "max_size": 128, "blocks": 1024, "rounds": 1}
 
 
 # ---- running ----------------------------------------------------------------------------------------
 
 
-def build(folder: str, *options: str, target: str = "all") -> Path:
+def build(name: str, target: str = "all") -> Path:
     """Folder of a build of the native parts that is up to date."""
-    path = BUILD / folder
-    configure = ["cmake", "-S", "native", "-B", str(path), "-G", "Ninja", "-DHAKMEM_PYTHON=OFF", *options]
-    run_logged("build", configure, 600)
+    path = BUILD / name
+    configure = ["cmake", "-S", "native", "-B", str(path), "-G", "Ninja", "-DHAKMEM_PYTHON=OFF"]
+    run_logged("build", [*configure, *BUILDS[name]], 600)
     run_logged("build", ["cmake", "--build", str(path), "--target", target], 1800)
     return path
 
@@ -73,13 +79,9 @@ def run_pytest(row: str, *words: str, cap_s: int, environment: Mapping[str, str]
 
 def run_stress(size: str, name: str = "stress") -> str:
     """The stress test with assertions; under a sanitizer, if the row is one's."""
-    full_s, short_s, options = 3600, 60, ["-DHAKMEM_TESTS=ON"]
-    if name in SANITIZERS:
-        full_s, short_s = 600, 25
-        options += ["-DCMAKE_C_COMPILER=clang", f"-DHAKMEM_SANITIZER={SANITIZERS[name]}"]
+    full_s, short_s, seed = (600, 25, 12) if name in SANITIZERS else (3600, 60, 11)
     seconds = full_s if size == "full" else short_s
-    program = build(name if name in SANITIZERS else "tests", *options) / "stress"
-    seed = 12 if name in SANITIZERS else 11
+    program = build(name if name in SANITIZERS else "tests") / "stress"
     said = run_logged(name, [program, "--seconds", str(seconds), "--seed", str(seed)], seconds + 900)
     found = re.search(r"stress: ok, (\d+) operations in ([\d.]+) s, .*?(\d+) sets", said)
     if not found:
@@ -92,7 +94,7 @@ def run_stress(size: str, name: str = "stress") -> str:
 def run_memcheck(size: str) -> str:
     """The stress test under Valgrind, which must find nothing."""
     operations = 400_000 if size == "full" else 20_000
-    program = build("tests", "-DHAKMEM_TESTS=ON") / "stress"
+    program = build("tests") / "stress"
     command = ["valgrind", "--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=definite"]
     said = run_logged("memcheck", [*command, program, "--operations", str(operations)], 7200)
     if "ERROR SUMMARY: 0 errors" not in said:
@@ -103,7 +105,7 @@ def run_memcheck(size: str) -> str:
 
 def run_metadata(size: str) -> str:
     """Rounds of threads, settings and children, without growth."""
-    program = build("tests", "-DHAKMEM_TESTS=ON") / "metadata"
+    program = build("tests") / "metadata"
     said = run_logged("metadata", [program, "6000" if size == "full" else "600"], 3600)
     return said.strip().removeprefix("metadata: ok, ")
 
@@ -189,9 +191,8 @@ INTEGRITY = {"HAKMEM_CHECK_LEVEL": "3", "HAKMEM_SS_PURGE_DELAY_MS": "0"}
 
 def run_faults(size: str) -> str:
     """Every system call fails at every moment; with and without a range, integrity checks, sanitizers."""
-    sanitized = ("-DCMAKE_C_COMPILER=clang", "-DHAKMEM_TESTS=ON", "-DHAKMEM_SANITIZER=address")
     step, moments, refused = "1" if size == "full" else "9", 0, 0
-    for folder in (build("tests", "-DHAKMEM_TESTS=ON"), build("asan", *sanitized, target="faults")):
+    for folder in (build("tests"), build("asan", "faults")):
         for settings in ({}, INTEGRITY):
             for kind in FAULTS:
                 if kind == "limit" and folder.name == "asan":
@@ -222,8 +223,7 @@ run_injections = partial(run_more, name="inject", path="tests/agents/test_inject
 
 def run_fuzzers(size: str) -> str:
     """All fuzz targets, from the kept corpus."""
-    options = ("-DCMAKE_C_COMPILER=clang", "-DHAKMEM_FUZZERS=ON", "-DHAKMEM_SANITIZER=address")
-    build("fuzz", *options, target="fuzzers")
+    build("fuzz", "fuzzers")
     seconds = 600 if size == "full" else 30
     said = run_logged("fuzz", [sys.executable, "tests/fuzz/run.py", str(seconds)], 4 * seconds + 1800)
     counts = re.findall(r"^fuzz_(\w+): (\d+) inputs", said, flags=re.MULTILINE)

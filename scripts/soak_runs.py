@@ -64,13 +64,7 @@ def run_logged(
     folder: Path = REPOSITORY,
     may_fail: bool = False,
 ) -> str:
-    """What a command printed, run in the folder, also kept in the row's log.
-
-    Raises
-    ------
-    NotKept
-        If its status is not 0 (unless it may fail), or it took too long.
-    """
+    """What a command printed, also kept in the row's log; NotKept if it failed and may not, or took long."""
     base = {key: value for key, value in os.environ.items() if not key.startswith("HAKMEM_")}
     words = [str(word) for word in command]
     with (LOGS / f"{name}.log").open("a", encoding="utf-8") as log:
@@ -122,13 +116,7 @@ def run_cpython(size: str) -> str:
 
 
 def fetch_source(row: str, package: str) -> Path:
-    """Folder of the unpacked source of an installed package, of the same version.
-
-    Raises
-    ------
-    NotKept
-        If it is not installed, or its source cannot be had.
-    """
+    """Folder of the unpacked source of an installed package, of the same version."""
     fields = "${source:Package} ${source:Version}"
     name, version = run_logged(row, ["dpkg-query", "-W", "-f", fields, package], 60).split()
     folder = SUITES / f"{name}_{version.rpartition(':')[2]}"
@@ -168,13 +156,7 @@ class RedisRun:
                 (self.folder / "src" / f"redis-{program}").symlink_to(found)
 
     def run(self, units: Iterable[str]) -> tuple[Counter[str], set[tuple[str, str]]]:
-        """How often each case was seen, and those that failed.
-
-        Raises
-        ------
-        NotKept
-            If the tests did not come to their end.
-        """
+        """How often each case was seen, and those that failed; NotKept if the tests ended early."""
         words = ["./runtest", "--clients", "6", "--baseport", str(self.port), "--portcount", "3000"]
         words += [word for unit in units for word in ("--single", unit)]
         said = run_logged(

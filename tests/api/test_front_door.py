@@ -83,7 +83,7 @@ def test_a_way_round_the_front_door_is_seen() -> None:
     assert list_strays("import workbench as wb; wb.run; wb.plots.draw_live") == []
     for code in ("from workbench.api import running", "import workbench.plots", "import workbench"):
         assert list_strays(code)
-    for code in ("wb.experiments", "wb.plots.rows", "wb.api.running.run"):
+    for code in ("wb.experiments", "wb.plots.charts", "wb.api.running.run"):
         assert list_strays(code)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.plots.rows import select_rows, select_rows_in_windows
+from workbench.plots.charts import select_rows, select_rows_in_windows
 
 
 def test_few_rows_are_all_kept() -> None:

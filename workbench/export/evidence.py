@@ -202,9 +202,9 @@ class Evidence(Displayed):
             plan=kept.to_dict(),
             rounds=comparison.rounds,
             claims=tuple(
-                _make_claim(finding)
-                for finding in comparison.findings
-                if finding.variant == chosen.name and finding.ratio.pairs > 0
+                _make_claim(one)
+                for one in comparison.findings
+                if one.variant == chosen.name and one.ratio.pairs > 0
             ),
             trials=tuple(_gather_series(kept, found)),
             files=checksum_files(kept),
@@ -232,13 +232,7 @@ class Evidence(Displayed):
 
     @property
     def comparison_plan(self) -> ComparisonPlan:
-        """The comparison to run again.
-
-        Raises
-        ------
-        DamagedEvidence
-            If the plan cannot be understood.
-        """
+        """The comparison to run again; DamagedEvidence if the plan cannot be understood."""
         plan = self.plan
         try:
             works = tuple(Work(work["name"], Run.from_dict(work["trial"])) for work in plan["works"])
@@ -260,13 +254,7 @@ class Evidence(Displayed):
 
     @classmethod
     def from_dict(cls, content: object) -> Self:
-        """Make it of what `to_dict` gave.
-
-        Raises
-        ------
-        DamagedEvidence
-            With the field that is missing or wrong.
-        """
+        """Make it of what `to_dict` gave; DamagedEvidence with the field that is missing or wrong."""
         if not isinstance(content, Mapping):
             raise DamagedEvidence(f"evidence: {str(content)[:40]!r} is not a table")
         version = content.get("version")
@@ -283,13 +271,7 @@ class Evidence(Displayed):
             raise DamagedEvidence(f"evidence: {error}") from None
 
     def check_settings(self, values: Mapping[str, Value]) -> None:
-        """See whether the settings of a file are those the evidence is about.
-
-        Raises
-        ------
-        DamagedEvidence
-            With every setting that is not.
-        """
+        """DamagedEvidence, with every such setting, if those of a file are not what the evidence is about."""
         wrong = [
             f"{name} is {spell(values[name]) if name in values else 'left out'} in the file, "
             f"{spell(value)} in its evidence"
@@ -307,10 +289,8 @@ class Evidence(Displayed):
 
     def _starts_alike(self, values: Mapping[str, Value]) -> bool:
         """Whether a file gives a start what was measured, by other names: a variable may have two."""
-        allocator = get_allocator(self.allocator)
-        return allocator.has_agent and allocator.environment_of(values) == allocator.environment_of(
-            self.settings
-        )
+        whose = get_allocator(self.allocator)
+        return whose.has_agent and whose.environment_of(values) == whose.environment_of(self.settings)
 
 
 def checksum_files(plan: ComparisonPlan) -> dict[str, str]:

@@ -26,12 +26,8 @@ def write_evidence(path: str | os.PathLike[str], evidence: Evidence) -> None:
     """Write the settings that evidence is about, with it; the ending of the path tells the format.
 
     TOML holds all of the evidence. Another format holds the claim and names the TOML with its hash; where
-    there is none yet, it is written beside the file, as `tuned.env.toml` beside `tuned.env`.
-
-    Raises
-    ------
-    BadParameter
-        If the format is unknown, or a file cannot be written.
+    there is none yet, it is written beside the file, as `tuned.env.toml` beside `tuned.env`. BadParameter if
+    the format is unknown, or a file cannot be written.
     """
     form = choose_format(path)
     if form != TOML.name and evidence.toml is None:
@@ -45,13 +41,7 @@ def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
     """Read the evidence of an exported file, if it carries any, and see that it agrees with itself.
 
     Whether it agrees with the file's settings `check_settings` tells: their names may be unknown here.
-
-    Raises
-    ------
-    DamagedEvidence
-        With what is missing or wrong.
-    BadParameter
-        If the file cannot be read.
+    DamagedEvidence with what is missing or wrong, BadParameter if the file cannot be read.
     """
     text = read_text(path)
     form = recognise_format(os.fspath(path), text)

@@ -93,13 +93,7 @@ def render_comments(content: Mapping[str, Any]) -> list[str]:
 
 
 def read_table(text: str) -> Any | None:
-    """Read the evidence in the text of a TOML file; None if there is none.
-
-    Raises
-    ------
-    DamagedEvidence
-        If it is not TOML.
-    """
+    """The evidence in the text of a TOML file; None if there is none, DamagedEvidence if it is not TOML."""
     try:
         return tomllib.loads(text).get(TABLE)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -107,13 +101,7 @@ def read_table(text: str) -> Any | None:
 
 
 def read_comments(comments: Sequence[str]) -> Any | None:
-    """Read the evidence in comments, also as earlier versions wrote it; None if there is none.
-
-    Raises
-    ------
-    DamagedEvidence
-        If it cannot be read.
-    """
+    """The evidence in comments, also as earlier versions wrote it; DamagedEvidence if it cannot be read."""
     if f"[{TABLE}]" in comments:
         return read_table("\n".join(comments[comments.index(f"[{TABLE}]") :]))
     packed = [text for name, text in parse_provenance(comments).items() if _PACKED.fullmatch(name)]

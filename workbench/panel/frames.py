@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from workbench.panel.protocol import Baseline, ChartPart, Frame
-from workbench.plots.charts import Chart
-from workbench.plots.rows import select_rows_in_windows
+from workbench.plots.charts import Chart, select_rows_in_windows
 from workbench.sessions import History, HistoryView
 
 MAXIMUM_IN_FLIGHT = 2

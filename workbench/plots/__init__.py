@@ -1,6 +1,6 @@
 """Results as tables, and tables as Plotly figures."""
 
-from workbench.plots.charts import Chart, ChartLine, build_charts
+from workbench.plots.charts import Chart, ChartLine, build_charts, select_rows
 from workbench.plots.figures import Marker, draw_history, draw_session
 from workbench.plots.result_figures import (
     draw_effects,
@@ -15,7 +15,6 @@ from workbench.plots.result_figures import (
     join_rounds,
     list_settings,
 )
-from workbench.plots.rows import select_rows
 from workbench.plots.trace_figures import (
     draw_lifetimes,
     draw_lifetimes_by_size,

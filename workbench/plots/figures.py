@@ -10,8 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from workbench.errors import BadParameter
-from workbench.plots.charts import Chart, build_charts
-from workbench.plots.rows import select_rows
+from workbench.plots.charts import Chart, build_charts, select_rows
 from workbench.sessions import HistoryView, Session
 
 OPERATIONS_UNIT = 1e6

@@ -118,10 +118,7 @@ def measure_round(
 ) -> list[float]:
     """Mean log-ratio of a candidate over all works, an objective each; NaN if the round does not count.
 
-    Raises
-    ------
-    CandidateError
-        If a run of the candidate did.
+    CandidateError if a run of the candidate failed.
     """
     order = random.Random(f"{plan.sampler_seed} {number} {index}")
     logs = [0.0] * len(plan.measures)

@@ -158,13 +158,7 @@ class SearchSpace:
         return {name: chosen[name] for name in self._by_name}
 
     def _narrow(self, chosen: Mapping[str, Value]) -> dict[str, tuple[float, float]]:
-        """Range of each tunable, once these values are chosen.
-
-        Raises
-        ------
-        ConstraintBroken
-            If there is nothing left of one.
-        """
+        """Range of each tunable, once these values are chosen; ConstraintBroken if nothing is left of one."""
         low = {name: _number(value) for name, value in {**self._defaults, **chosen}.items()}
         high = dict(low)
         for name, dimension in self._by_name.items():

@@ -225,14 +225,11 @@ class Study(Displayed):
         With one objective, the incumbent, if anything took the defaults' place; with several, up to three on
         the front, of which the search told that they are better than the defaults in something.
         """
+        measures = self.plan.measures
         better = [one for one in self.list_candidates() if one.outcome == "better"]
-        if len(self.plan.measures) == 1:
-            return sorted(better, key=self._gain)[-1:]
-        members = [
-            better[index] for index in choose_front([one.values for one in better], self.plan.measures)
-        ]
+        members = [better[index] for index in choose_front([one.values for one in better], measures)]
         chosen = {one.number: one for one in sorted(members, key=self._gain)[-1:]}
-        for index, measure in enumerate(self.plan.measures):
+        for index, measure in enumerate(measures):
             best = sorted(members, key=lambda one: measure.benefit(one.values[index]))[-1:]
             chosen |= {one.number: one for one in best}
         return list(chosen.values())[:_SHOWN_WINNERS]

@@ -14,8 +14,7 @@ const SPANS_S = [[30, "30 s"], [120, "2 min"], [600, "10 min"], [0, "all"]];
 
 /**
  * Numbers of a message, by chart. A buffer may begin anywhere in its message; numbers of 8 bytes must not.
- * @param {ChartPart[]} parts
- * @param {ArrayBuffer | ArrayBufferView | undefined} buffer
+ * @param {ChartPart[]} parts @param {ArrayBuffer | ArrayBufferView | undefined} buffer
  */
 export function readCharts(parts, buffer = new ArrayBuffer(0)) {
   const isWhole = buffer instanceof ArrayBuffer;
@@ -69,10 +68,7 @@ export class ChartGrid {
     return Number(this.span.value);
   }
 
-  /**
-   * What the kernel needs to choose rows: charts in view, their width in pixels, zoomed spans.
-   * @returns {Report}
-   */
+  /** @returns {Report} What the kernel needs to choose rows: charts in view, their width in pixels, zoomed spans. */
   describe() {
     const visible = document.hidden ? [] : [...this.charts.values()].filter((chart) => chart.isVisible);
     return {
@@ -154,10 +150,7 @@ export class ChartGrid {
     for (const chart of this.charts.values()) if (chart.isDrawn && chart.isVisible) chart.draw();
   }
 
-  /**
-   * Draws charts; resolves when they are on the screen.
-   * @param {Map<string, Recent>} frame By title.
-   */
+  /** @param {Map<string, Recent>} frame Lines of charts by title; resolves when they are on the screen. */
   async drawFrame(frame) {
     if (!this.plotly) return;
     let count = 0;

@@ -2,18 +2,7 @@
 
 /** @import { Request, State } from "messages" */
 
-/**
- * Attributes and properties of an element, and what happens at its events.
- * @typedef {{
- *   onclick?: (event: MouseEvent) => void,
- *   onchange?: (event: Event) => void,
- *   oninput?: (event: Event) => void,
- *   onsubmit?: (event: SubmitEvent) => void,
- *   onkeydown?: (event: KeyboardEvent) => void,
- *   [name: string]: unknown,
- * }} Attributes
- */
-
+/** @typedef {{ [name: string]: unknown } & Partial<GlobalEventHandlers>} Attributes Properties and events, too. */
 /** @typedef {{ value: string, label: string, title?: string, disabled?: boolean }} Option */
 /** @typedef {(message: Request) => void} Send */
 /**

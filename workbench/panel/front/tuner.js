@@ -9,10 +9,7 @@ import { fillSelect, formatClock, make, makeButton, makeField, setText } from ".
 const TUNER_COLORS = { better: "var(--hak-good)", pruned: "var(--hak-warn)", dominated: "var(--hak-warn)", failed: "var(--hak-bad)" };
 
 export class TunerCard {
-  /**
-   * @param {Send} send
-   * @param {() => RunForm} readSpec The run as the form above has it.
-   */
+  /** @param {Send} send @param {() => RunForm} readSpec The run as the form above has it. */
   constructor(send, readSpec) {
     this.path = "";
     this.known = ""; // what is drawn
