@@ -13,27 +13,29 @@ from typing import TypeVar
 
 import click
 
-from scripts.public_names import PublicName, list_public_names
+from scripts.public_names import list_public_names
 from workbench.cli import cli
 from workbench.control import ControlBlock, Metric, Tunable
 
-_DIRECTIVES = {"class": "autoclass", "function": "autofunction"}
+_ENTRIES = {
+    "class": ".. autoclass:: {name}\n   :members:",
+    "function": ".. autofunction:: {name}",
+    "data": ".. py:data:: {name}\n\n{text}",
+}
 _HELP_COLUMNS = 96
 _Described = TypeVar("_Described", Tunable, Metric)
 
 
 def write_rooms(rooms: Sequence[ModuleType]) -> str:
     """Write the list of the modules that have public names."""
-    rows = [(f"[{room.__name__}]({room.__name__}.md)", _summarize(room)) for room in rooms]
-    contents = "\n".join(room.__name__ for room in rooms)
+    names = [room.__name__ for room in rooms]
+    told = [" ".join((room.__doc__ or "").strip().split("\n\n")[0].split()) for room in rooms]
+    rows = [(f"[{name}]({name}.md)", text) for name, text in zip(names, told, strict=True)]
+    contents = "\n".join(names)
     return (
         "# Python\n\nThese modules have public names; every other module may change without notice.\n\n"
         f"{_write_table(('module', 'what it is for'), rows)}\n\n```{{toctree}}\n:hidden:\n\n{contents}\n```\n"
     )
-
-
-def _summarize(room: ModuleType) -> str:
-    return " ".join((room.__doc__ or "").strip().split("\n\n")[0].split())
 
 
 def write_room(room: ModuleType) -> str:
@@ -42,23 +44,15 @@ def write_room(room: ModuleType) -> str:
     lines = [f".. module:: {room.__name__}", "", (room.__doc__ or "").strip(), ""]
     lines += [f".. currentmodule:: {room.__name__}", "", ".. autosummary::", "   :nosignatures:", ""]
     for name in names:
-        if name.kind in _DIRECTIVES:
+        if name.kind in ("class", "function"):
             path = f"{name.home}.{name.name}".removeprefix(f"{room.__name__}.")
             lines.append(f"   ~{path}" if "." in path else f"   {path}")
     for name in names:
-        if name.home == room.__name__:
-            lines += ["", *_write_entry(name)]
+        if name.home == room.__name__ and name.kind in _ENTRIES:
+            text = textwrap.indent(name.text, "   ")
+            lines += ["", _ENTRIES[name.kind].format(name=name.name, text=text)]
     body = "\n".join(lines)
     return f"# {room.__name__}\n\n```{{eval-rst}}\n{body}\n```\n"
-
-
-def _write_entry(name: PublicName) -> list[str]:
-    if name.kind == "module":
-        return []
-    if name.kind == "data":
-        return [f".. py:data:: {name.name}", "", textwrap.indent(name.text, "   ")]
-    members = ["   :members:"] if name.kind == "class" else []
-    return [f".. {_DIRECTIVES[name.kind]}:: {name.name}", *members]
 
 
 def write_tunables(blocks: Sequence[ControlBlock]) -> str:

@@ -16,8 +16,7 @@ let gestures = 0;
 class Control {
   answers = 0;
   isMoving = false;
-  isTyping = false;
-  typed = /** @type {string | null} */ (null); // stays until it is answered
+  entering = /** @type {"" | "typed" | "sent"} */ (""); // what was sent stays until it is answered
   gesture = "";
   slider = /** @type {HTMLInputElement | null} */ (null);
   entry = /** @type {HTMLInputElement | null} */ (null);
@@ -87,7 +86,7 @@ class Control {
       "aria-label": `${name}, exact value`,
       spellcheck: "false",
       autocomplete: "off",
-      oninput: () => (this.isTyping = true),
+      oninput: () => (this.entering = "typed"),
       onchange: () => this.enterText(),
       onkeydown: (event) => {
         if (event.key === "Enter") this.enterText();
@@ -109,16 +108,14 @@ class Control {
 
   // What was typed stays until it is answered, and if it is refused until it is changed or dropped.
   enterText() {
-    if (!this.isTyping || !this.entry) return;
-    this.isTyping = false;
-    this.typed = this.entry.value;
-    this.set(this.typed);
+    if (this.entering !== "typed" || !this.entry) return;
+    this.entering = "sent";
+    this.set(this.entry.value);
   }
 
   dropText() {
     const isRefused = this.problem.textContent !== "";
-    this.isTyping = false;
-    this.typed = null;
+    this.entering = "";
     this.showValue();
     if (isRefused) this.set(this.value);
   }
@@ -126,12 +123,9 @@ class Control {
   // Every step of a drag is sent as it happens; its gesture makes them one entry of the log.
   moveSlider() {
     clearTimeout(this.settling);
-    this.isTyping = false;
-    this.typed = null;
-    if (!this.isMoving) {
-      this.isMoving = true;
-      gestures += 1;
-    }
+    this.entering = "";
+    if (!this.isMoving) gestures += 1;
+    this.isMoving = true;
     this.gesture = `${PAGE}.${gestures}`;
     this.showNumber(this.sliderValue());
     this.waiting ??= setTimeout(() => this.sendSlider(), SEND_MS);
@@ -178,7 +172,7 @@ class Control {
     const { tunable, slider, entry } = this;
     if (!slider || !entry) return;
     const text = tunable.type === "real" ? String(Number(value.toPrecision(6))) : String(value);
-    if (!this.isTyping && this.typed === null) entry.value = text;
+    if (!this.entering) entry.value = text;
     slider.setAttribute("aria-valuetext", tunable.unit ? `${text} ${tunable.unit}` : text);
     slider.style.setProperty("--hak-fill", String(this.shareOf(slider, Number(slider.value))));
   }
@@ -188,7 +182,7 @@ class Control {
     this.value = state.requested;
     const isAnswered = state.answers !== this.answers || this.problem.textContent !== "";
     this.answers = state.answers;
-    if (isAnswered && state.problem === "") this.typed = null;
+    if (isAnswered && state.problem === "" && this.entering === "sent") this.entering = "";
     if (!this.isMoving) this.showValue();
     setText(this.effective, state.note);
     this.effective.classList.toggle("hak-pending", state.is_pending);
