@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from workbench.bindings.native import ffi, lib
 
-#: What the code needs at `InjectedCall.area`, and where in it a thread begins.
-AREA_BYTES: int = lib.HAK_INJECTED_AREA_BYTES
+#: Where in the code a thread begins.
 ENTRY: int = lib.HAK_INJECTED_ENTRY
 #: States of a result: the library was not loaded, or the function was called.
 NOT_LOADED: int = lib.HAK_INJECTED_NOT_LOADED

@@ -75,18 +75,6 @@ class TraceMetadata:
     end: str = ""
     checksum: str = ""
 
-    def sum_up(self, totals: Totals, **told: Any) -> Self:
-        """The same recording with what its events come to, and other fields as they are told."""
-        return dataclasses.replace(
-            self,
-            event_count=totals.events,
-            thread_count=totals.threads,
-            object_count=totals.objects,
-            duration_s=totals.time_units * self.time_resolution_ns / 1e9,
-            peak_live_bytes=totals.peak_live_bytes,
-            **told,
-        )
-
     def to_json(self) -> bytes:
         """As a trace's head and footer have it."""
         return json.dumps(dataclasses.asdict(self), separators=(",", ":")).encode()
@@ -98,3 +86,16 @@ class TraceMetadata:
         ValueError or RecursionError if it is no JSON, BadParameter if a value is not of its type.
         """
         return read_value(cls, json.loads(text), "the metadata")
+
+
+def sum_up(metadata: TraceMetadata, totals: Totals, **told: Any) -> TraceMetadata:
+    """The same recording with what its events come to, and other fields as they are told."""
+    return dataclasses.replace(
+        metadata,
+        event_count=totals.events,
+        thread_count=totals.threads,
+        object_count=totals.objects,
+        duration_s=totals.time_units * metadata.time_resolution_ns / 1e9,
+        peak_live_bytes=totals.peak_live_bytes,
+        **told,
+    )

@@ -32,7 +32,7 @@ from workbench.traces.format import (
     unpack_header,
     unpack_section,
 )
-from workbench.traces.metadata import TraceMetadata
+from workbench.traces.metadata import TraceMetadata, sum_up
 from workbench.traces.sites import Site, decode_sites
 from workbench.units import format_rough
 
@@ -209,8 +209,8 @@ class Trace(Displayed):
             checksum = self.compute_checksum()
         except DamagedTrace:
             checksum = ""
-        return start.sum_up(
-            totals, site_count=len(self.sites), complete=False, end="damaged", checksum=checksum
+        return sum_up(
+            start, totals, site_count=len(self.sites), complete=False, end="damaged", checksum=checksum
         )
 
     # --- reading ------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from workbench.traces.format import (
     pack_section,
 )
 from workbench.traces.growing_file import GrowingFile
-from workbench.traces.metadata import TraceMetadata
+from workbench.traces.metadata import TraceMetadata, sum_up
 from workbench.traces.objects import ObjectFollower
 from workbench.traces.sites import Site, encode_sites
 
@@ -224,7 +224,8 @@ class TraceWriter:
             del self._new_sites[: len(sites)]
 
     def _write_footer(self, complete: bool, end: str, unknown_frees: int, lost_events: int) -> None:
-        self._metadata = self._metadata.sum_up(
+        self._metadata = sum_up(
+            self._metadata,
             self._totals,
             site_count=self.site_count - len(self._new_sites),
             unknown_frees=unknown_frees,
