@@ -24,10 +24,6 @@ class Observer {
     this.targets.add(target);
   }
 
-  unobserve(target) {
-    this.targets.delete(target);
-  }
-
   disconnect() {
     this.targets.clear();
   }
@@ -113,10 +109,12 @@ export class Page {
 
   // The charts of these titles are in view, and no others.
   async show(...titles) {
-    const [seen, sized] = Observer.all.slice(-2);
-    const isShown = (target) => titles.includes(target.closest("section").getAttribute("aria-label"));
-    seen.note([...seen.targets].map((target) => ({ target, isIntersecting: isShown(target) })));
-    sized.note([...sized.targets].map((target) => ({ target, contentRect: { width: 300, height: 150 } })));
+    for (const { note, targets } of Observer.all) {
+      for (const target of targets) {
+        const isIntersecting = titles.includes(target.closest("section").getAttribute("aria-label"));
+        note([{ isIntersecting, contentRect: { width: 300, height: 150 } }]);
+      }
+    }
     await pass(60);
   }
 

@@ -41,9 +41,15 @@ export class LiveChart {
       this.gap,
       this.plot,
     );
+    this.seen = new IntersectionObserver((entries) => this.noteSeen(entries[entries.length - 1]), { threshold: 0.05 });
+    this.seen.observe(this.element);
+    this.sized = new ResizeObserver((entries) => this.resize(entries[entries.length - 1].contentRect));
+    this.sized.observe(this.plot);
   }
 
   close() {
+    this.seen.disconnect();
+    this.sized.disconnect();
     if (this.isDrawn) this.grid.plotly?.purge(this.plot);
     this.element.remove();
   }
@@ -89,6 +95,13 @@ export class LiveChart {
     this.width = Math.round(width);
     this.height = Math.round(height);
     if (this.isDrawn && this.width > 0) this.draw();
+    this.grid.report();
+  }
+
+  /** @param {IntersectionObserverEntry} entry */
+  noteSeen({ isIntersecting }) {
+    this.isVisible = isIntersecting;
+    this.grid.report();
   }
 
   async draw() {

@@ -4,7 +4,7 @@
 import { LiveChart } from "./chart.js";
 import { fillSelect, make } from "./dom.js";
 
-/** @import { Chart, ChartPart, Marker, Report } from "messages" */
+/** @import { ChartPart, Marker, Report } from "messages" */
 /** @import { Lines, Recent } from "./chart.js" */
 /** @import { Shows } from "./dom.js" */
 /** @import { Plotly } from "./plotly_loader.js" */
@@ -49,8 +49,6 @@ export class ChartGrid {
     const hint = make("span", { class: "hak-hint" }, "Drag over a chart to zoom, double-click to follow again.");
     const shown = make("label", { class: "hak-field hak-inline" }, make("span", {}, "Shown"), this.span);
     this.element = make("div", { class: "hak-right" }, this.empty, this.grid, make("div", { class: "hak-foot" }, hint, shown));
-    this.seen = new IntersectionObserver((entries) => this.noteSeen(entries), { threshold: 0.05 });
-    this.sized = new ResizeObserver((entries) => this.noteSized(entries));
     this.themed = new MutationObserver(() => this.restyle());
     this.themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "class"] });
     this.onHidden = () => this.report();
@@ -58,7 +56,7 @@ export class ChartGrid {
   }
 
   close() {
-    for (const observer of [this.seen, this.sized, this.themed]) observer.disconnect();
+    this.themed.disconnect();
     document.removeEventListener("visibilitychange", this.onHidden);
     for (const chart of this.charts.values()) chart.close();
     this.charts.clear();
@@ -87,7 +85,23 @@ export class ChartGrid {
 
   /** @type {Shows} */
   shows = {
-    charts: (charts) => this.setCharts(charts),
+    // Cards are made, kept or removed, so that they are these, in this order.
+    charts: (descriptions) => {
+      const titles = new Set(descriptions.map(({ title }) => title));
+      for (const [title, chart] of this.charts) {
+        if (titles.has(title)) continue;
+        chart.close();
+        this.charts.delete(title);
+      }
+      for (const description of descriptions) {
+        const chart = this.charts.get(description.title) ?? new LiveChart(this, description);
+        this.charts.set(chart.title, chart);
+        chart.describe(description);
+        this.grid.append(chart.element);
+      }
+      this.empty.hidden = descriptions.length > 0;
+      this.report();
+    },
     markers: (markers) => {
       this.markers = markers;
       this.restyle();
@@ -97,48 +111,6 @@ export class ChartGrid {
       for (const chart of this.charts.values()) chart.showGap();
     },
   };
-
-  /** @param {Chart[]} descriptions Cards are made, kept or removed, so that they are these, in this order. */
-  setCharts(descriptions) {
-    const titles = new Set(descriptions.map(({ title }) => title));
-    for (const [title, chart] of this.charts) {
-      if (titles.has(title)) continue;
-      this.seen.unobserve(chart.element);
-      this.sized.unobserve(chart.plot);
-      chart.close();
-      this.charts.delete(title);
-    }
-    for (const description of descriptions) {
-      const chart = this.charts.get(description.title) ?? new LiveChart(this, description);
-      this.charts.set(chart.title, chart);
-      chart.describe(description);
-      this.grid.append(chart.element);
-      this.seen.observe(chart.element);
-      this.sized.observe(chart.plot);
-    }
-    this.empty.hidden = descriptions.length > 0;
-    this.report();
-  }
-
-  /** @param {Element} target The chart of that element. */
-  find(target) {
-    return [...this.charts.values()].find((chart) => chart.element === target || chart.plot === target);
-  }
-
-  /** @param {IntersectionObserverEntry[]} entries */
-  noteSeen(entries) {
-    for (const { target, isIntersecting } of entries) {
-      const chart = this.find(target);
-      if (chart) chart.isVisible = isIntersecting;
-    }
-    this.report();
-  }
-
-  /** @param {ResizeObserverEntry[]} entries */
-  noteSized(entries) {
-    for (const { target, contentRect } of entries) this.find(target)?.resize(contentRect);
-    this.report();
-  }
 
   /** @param {Map<string, Lines>} baseline */
   setBaseline(baseline) {
