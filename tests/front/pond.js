@@ -33,7 +33,7 @@ export function values(changes = {}) {
 
 /** @type {Tuning} */
 export const tuning = {
-  ...{ state: "idle", text: "", path: "", objectives: [], is_less_better: false, done: 0, left: 0, left_s: 0 },
+  ...{ state: "idle", text: "", path: "", objectives: [], done: 0, left: 0, left_s: 0 },
   ...{ points: [], rows: [], best: "", lines: [], has_best: false, groups: ["Water"], goals: ["throughput", "both"] },
 };
 

@@ -205,17 +205,16 @@ class TrialRow:
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
-    """How the study stands. A point is a trial's number, its ratio to the defaults, and its outcome."""
+    """A study. A point is a trial's number, outcome and ratio to the defaults, and the best ratio by then."""
 
     state: Literal["idle", "running", "stopping", "stopped", "failed", "done"] = "idle"
     text: str = ""
     path: str = ""
     objectives: Sequence[str] = ()
-    is_less_better: bool = False
     done: int = 0
     left: int = 0
     left_s: float = 0.0
-    points: Sequence[tuple[int, float, str]] = ()
+    points: Sequence[tuple[int, str, float, float]] = ()
     rows: Sequence[TrialRow] = ()
     best: str = ""
     lines: Sequence[str] = ()

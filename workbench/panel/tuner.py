@@ -26,6 +26,7 @@ from workbench.panel.forms import name_trace, read_form, read_seconds, read_whol
 from workbench.panel.protocol import Number, RunForm, TrialRow, Tuning
 from workbench.panel.requests import request
 from workbench.panel.session import LiveSession
+from workbench.plots import follow_study
 from workbench.processes import Run
 
 if TYPE_CHECKING:
@@ -215,13 +216,11 @@ class Tuner:
 
     def _search(self, path: Path) -> None:
         from workbench.experiments import measure_run
-        from workbench.tuning import OBJECTIVES as MEASURES
         from workbench.tuning import Study, read_study
 
         measure = self._measure or functools.partial(measure_run, observe=lambda _: self._check())
         study = Study.open(read_study(path), path, measure=measure)
-        objectives = study.plan.objectives
-        self._tell(objectives=objectives, is_less_better=not MEASURES[objectives[0]].is_higher_better)
+        self._tell(objectives=study.plan.objectives)
 
         def tell_step(step: StudyStep) -> None:
             left_s = (time.monotonic() - self._started_s) / step.runs * step.runs_left
@@ -275,7 +274,9 @@ class Tuner:
             )
 
         finished = [one for one in study.list_candidates() if one.is_finished]
-        points = [(one.number, one.values[0], one.outcome) for one in finished if one.values]
+        objective, is_higher_better = study.plan.objectives[0], study.plan.measures[0].is_higher_better
+        course = follow_study(study.to_frame(), objective, is_higher_better=is_higher_better)
+        points = list(course.tail(_MOST_POINTS).itertuples(index=False, name=None))
         rows = [
             TrialRow(
                 one.number,
@@ -292,7 +293,7 @@ class Tuner:
             place = "on the front, " if len(study.plan.objectives) > 1 else ""
             best = f"{place}{winner.name}: {told}; {write(winner.settings)}"
         self.best = study.best_settings()
-        self._tell(points=points[-_MOST_POINTS:], rows=rows[::-1], best=best, has_best=bool(self.best))
+        self._tell(points=points, rows=rows[::-1], best=best, has_best=bool(self.best))
 
     def _tell(self, **parts: Any) -> None:
         with self._lock:

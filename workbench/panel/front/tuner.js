@@ -113,23 +113,17 @@ export class TunerCard {
   }
 
   /** @param {Tuning} tuning Drawn is the ratio to the defaults, trial by trial, and as a line the best so far. */
-  draw({ points, is_less_better }) {
+  draw({ points }) {
     const width = 330, height = 170, left = 44, right = 10, top = 10, bottom = 26;
-    const ratios = points.map(([, ratio]) => ratio);
+    const ratios = points.map(([, , ratio]) => ratio);
     const low = Math.min(1, ...ratios), high = Math.max(1, ...ratios);
     const room = Math.max((high - low) * 0.1, 0.01);
     const last = Math.max(1, ...points.map(([number]) => number));
     const x = (/** @type {number} */ number) => left + (number / last) * (width - left - right);
     const y = (/** @type {number} */ ratio) => top + ((high + room - ratio) / (high - low + 2 * room)) * (height - top - bottom);
     const scale = [1, ...[high, low].filter((ratio) => Math.abs(y(ratio) - y(1)) >= 12)];
-    let best = 1;
-    let path = `M ${x(0)} ${y(1)}`;
-    for (const [number, ratio, outcome] of points) {
-      if (outcome !== "better" || (is_less_better ? ratio >= best : ratio <= best)) continue;
-      path += ` L ${x(number)} ${y(best)} L ${x(number)} ${y(ratio)}`;
-      best = ratio;
-    }
-    const dots = points.map(([number, ratio, outcome]) => {
+    const steps = points.map(([number, , , best]) => ` H ${x(number)} V ${y(best)}`);
+    const dots = points.map(([number, outcome, ratio]) => {
       const color = TUNER_COLORS[outcome] || "var(--hak-ink-soft)";
       return `<circle cx="${x(number)}" cy="${y(ratio)}" r="3.2" style="fill: ${color}">
         <title>trial ${number}: ${ratio.toFixed(3)}, ${outcome}</title></circle>`;
@@ -139,7 +133,7 @@ export class TunerCard {
       ${scale.map((ratio) => `<text x="${left - 6}" y="${y(ratio) + 4}" text-anchor="end">${ratio.toFixed(2)}</text>`).join("")}
       <text x="${left}" y="${height - 8}">0</text>
       <text x="${width - right}" y="${height - 8}" text-anchor="end">trial ${last}</text>
-      <path class="hak-tuner-line" d="${path} L ${x(last)} ${y(best)}" />
+      <path class="hak-tuner-line" d="M ${x(0)} ${y(1)}${steps.join("")} H ${x(last)}" />
       ${dots.join("")}
     </svg>`;
   }
