@@ -96,3 +96,51 @@ test("a chart that is gone is taken away", () => {
   page().tell({ charts: [] });
   assert.equal(page().find(".hak-empty").hidden, false);
 });
+
+const order = () => [...page().root.querySelectorAll(".hak-chart:not([hidden]) h3")].map((title) => title.textContent);
+const use = (name, title) => page().named(`${name}: ${title}`).click();
+
+test("charts are moved, hidden and enlarged, and a page that is loaded again has them so", () => {
+  assert.deepEqual(order(), ["Catch", "Stock"]);
+  use("Stock", "move back");
+  use("Stock", "large or small");
+  assert.deepEqual(order(), ["Stock", "Catch"]);
+  use("Catch", "hide");
+  assert.deepEqual(order(), ["Stock"]);
+  page().tell({ charts: [chart("Depth", "depth"), chart("Catch", "caught"), chart("Stock", "young", "old")] });
+  assert.deepEqual(order(), ["Depth", "Stock"]);
+  const again = page().open();
+  again.tell(whole);
+  assert.deepEqual([...again.root.querySelectorAll(".hak-chart:not([hidden]) h3")].map((one) => one.textContent), ["Stock"]);
+  assert.ok(again.named("Stock").classList.contains("hak-large"));
+  again.close();
+  page().enter(page().named("Hidden charts"), "Catch", "change");
+  assert.deepEqual(order(), ["Depth", "Stock", "Catch"]);
+  assert.equal(page().named("Hidden charts").hidden, true);
+});
+
+test("a probe is asked for, its gap is told, and its chart can be taken away", async () => {
+  page().enter(page().named("Probe"), "queue:jobs=echo 1");
+  page().press(page().named("Probe"), "Enter");
+  assert.deepEqual(page().take("add_probe"), [{ type: "add_probe", probe: "queue:jobs=echo 1" }]);
+  page().tell({ charts: [chart("queue", "probe.queue")], gaps: { queue: "it has not answered for 5 s" } });
+  assert.equal(page().named("queue").querySelector(".hak-gap").textContent, "it has not answered for 5 s");
+  await page().show("queue");
+  page().deliver({ type: "frame", number: 1, now: 1, charts: [{ title: "queue", keys: ["probe.queue"], rows: 1, offset: 0 }] }, pack([1, NaN]));
+  await pass(16);
+  assert.ok(page().named("queue").classList.contains("hak-folded"));
+  page().deliver({ type: "frame", number: 2, now: 2, charts: [{ title: "queue", keys: ["probe.queue"], rows: 1, offset: 0 }] }, pack([2, 7]));
+  await pass(16);
+  assert.ok(!page().named("queue").classList.contains("hak-folded"));
+  use("queue", "remove the probe");
+  assert.deepEqual(page().take("remove_probe"), [{ type: "remove_probe", name: "queue" }]);
+});
+
+test("a note is put at Enter, and nothing without a text", () => {
+  const note = page().named("Note");
+  page().press(note, "Enter");
+  page().enter(note, " load doubled ");
+  page().press(note, "Enter");
+  assert.deepEqual(page().take("add_note"), [{ type: "add_note", text: "load doubled" }]);
+  assert.equal(note.value, "");
+});

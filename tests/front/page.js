@@ -8,6 +8,7 @@ const NAMES = ["document", "HTMLInputElement", "MutationObserver", "getComputedS
 const window = new Window();
 for (const name of NAMES) globalThis[name] = window[name];
 globalThis.window = globalThis;
+Object.defineProperty(globalThis, "localStorage", { value: window.localStorage });
 globalThis.requestAnimationFrame = (draw) => setTimeout(draw, 16);
 
 // Nothing is in view or has a size until a test says so.
@@ -118,6 +119,11 @@ export class Page {
     await pass(60);
   }
 
+  // Another view of the same panel in the same browser.
+  open() {
+    return new Page();
+  }
+
   // The charts' script has come.
   async load() {
     globalThis.__hakmemPlotly.resolve(this.plotly);
@@ -155,6 +161,7 @@ export function useFreshPages() {
   afterEach(() => {
     current.close();
     mock.timers.reset();
+    globalThis.localStorage.clear();
     document.body.replaceChildren();
   });
   return () => current;

@@ -89,6 +89,8 @@ export const whole = {
   clock: { elapsed_s: 0, total_s: 0, progress: 0, is_moving: false },
   status: { text: "ready", state: "idle" },
   error: "",
+  gaps: {},
+  probes: [],
   markers: [],
   message: "",
 };

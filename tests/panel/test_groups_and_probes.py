@@ -109,7 +109,7 @@ def test_a_probe_is_a_chart_with_its_unit_and_a_failing_one_a_gap(desk: Desk, po
         time.sleep(0.01)
     units = {chart["title"]: chart["unit"] for chart in desk.state("charts")}
     assert (units["queue"], units["length"]) == ("jobs", "m")
-    assert desk.state("gaps") == {"words": "words: the command gave 'seven'; a number is wanted"}
+    assert desk.state("gaps") == {"words": "the command gave 'seven'; a number is wanted"}
     assert any("probe words: the command gave 'seven'" in entry.text for entry in desk.session.all_entries())
     assert desk.session.target is not None
     while desk.session.target.probes.latest()["queue"].reason:
@@ -196,3 +196,23 @@ def test_probes_are_recorded_and_shown_again(session: LiveSession, pond: MadeUpB
     assert "ended with status 3" in none.reason
     assert recording.samples["probe.length_m"].iloc[-1] == 2.5
     assert {"length", "none"} <= {title.text for title in draw_session(recording).layout.annotations}
+
+
+def test_a_note_is_marked_told_and_recorded(session: LiveSession, pond: MadeUpBlock, tmp_path: Path) -> None:
+    with pytest.raises(WorkbenchError, match="nothing runs here"):
+        session.add_note("too early")
+    session.attach(str(pond.path))
+    session.step()
+    session.add_note(" load doubled ")
+    session.step()
+    (marker,) = session.markers()
+    assert marker.text == "note: load doubled"
+    assert "note: load doubled" in list_log(session)
+    session.detach(restore=False)
+    recording = Session.open(next(tmp_path.glob("*.session")))
+    (note,) = recording.facts.notes
+    assert note.text == "load doubled"
+    assert note.time_s == pytest.approx(marker.time_s)
+    assert "load doubled" in str(recording.to_table().notes)
+    shapes = draw_session(recording).layout.shapes
+    assert {shape.x0 for shape in shapes} == {note.time_s}

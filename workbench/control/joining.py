@@ -65,7 +65,10 @@ class SnapshotJoiner:
                     sums[place] = self._totals[place]
                 elif metric.fold == "max":
                     sums[place] = highest[place]
-        return Snapshot(time.monotonic(), sums, self._layout, tuple(parts.values()))
+        # When they were taken on the average: joining takes time, too.
+        times_s = [part.time_s for part in parts.values()]
+        time_s = float(np.mean(times_s)) if times_s else time.monotonic()
+        return Snapshot(time_s, sums, self._layout, tuple(parts.values()))
 
     def _make_room(self, parts: Iterable[Snapshot]) -> None:
         """Lengthen axes to the rows that are in use anywhere; threads are one row."""

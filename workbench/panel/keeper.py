@@ -74,6 +74,11 @@ class SessionKeeper:
         writer.flush()
         self._tell_problem()
 
+    def note(self, time_s: float, text: str) -> None:
+        """Keeps a note, `time_s` seconds after recording began."""
+        if self._writer is not None:
+            self._writer.add_note(time_s, text)
+
     def end(self, outcome: Outcome | None = None, note: str = "") -> None:
         """The session is over."""
         self._close(outcome.status if outcome else "ended", note, outcome)

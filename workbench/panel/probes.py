@@ -72,9 +72,9 @@ class ProbeDesk:
         for name, value in self._target.probes.latest().items() if self._target is not None else ():
             title = value.probe.metric.chart
             if value.reason and value.is_read:
-                gaps[title] = value.reason
+                gaps[title] = value.reason.removeprefix(f"{name}: ")
                 if title not in self.gaps:
-                    self._tell(f"probe {name}: {value.reason.removeprefix(f'{name}: ')}", "failure")
+                    self._tell(f"probe {name}: {gaps[title]}", "failure")
             elif title in self.gaps:
                 self._tell(f"probe {name}: it shows a value again", "note")
         self.gaps = gaps

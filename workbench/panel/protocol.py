@@ -232,6 +232,7 @@ class StateParts(TypedDict, total=False):
     controls: list[ControlGroup]
     charts: Sequence[Chart]
     gaps: Mapping[str, str]
+    probes: list[Choice]
     processes: list[Choice]
     traces: list[Choice]
     values: dict[str, ControlState]

@@ -91,6 +91,7 @@ class LiveSession:
         self._ended_elapsed_s = 0.0
         # What came of the actions of this process: when, and what it says; the latest by name.
         self._done: list[Marker] = []
+        self._notes: deque[Marker] = deque(maxlen=MAXIMUM_MARKERS)
         self._results: dict[str, str] = {}
 
     # --- what runs ---
@@ -177,6 +178,16 @@ class LiveSession:
     def dismiss(self) -> None:
         """The error that shows was read: the pump clears it after everything that succeeds."""
 
+    @request()
+    def add_note(self, text: str) -> None:
+        """Marks this moment with a text, in the charts, the log and the recording."""
+        if self.target is None or not self.is_process_alive:
+            raise NoProcess("nothing runs here: a note is put at a moment of a run")
+        note = Marker(self.target.recorder.time_s, f"note: {text.strip()}")
+        self._notes.append(note)
+        self.keeper.note(note.time_s, text.strip())
+        self.tell(note.text, "change")
+
     @request("record")
     def switch_recording(self, *, on: bool) -> None:
         """Recording is switched on or off."""
@@ -202,6 +213,7 @@ class LiveSession:
         self.charts, self._columns = (), []
         self.probes.read_for(target)
         self._done.clear()
+        self._notes.clear()
         self._results.clear()
         self.settings.bind(target)
         self.keeper.begin(target)
@@ -336,7 +348,7 @@ class LiveSession:
         return list(self._log.values())
 
     def markers(self) -> list[Marker]:
-        """Changes of tunables during the recording, and actions where they were done."""
+        """Changes of tunables during the recording, notes, and actions where they were done."""
         if self.target is None:
             return []
         start_s, tunables = self.target.recorder.start_s, self.settings.tunables
@@ -345,7 +357,9 @@ class LiveSession:
             for change in self.settings.changes.entries(start_s)[-MAXIMUM_MARKERS:]
             if not change.after.keys().isdisjoint(tunables)
         ]
-        return sorted([*changes, *self._done[-MAXIMUM_MARKERS:]], key=lambda marker: marker.time_s)
+        return sorted(
+            [*changes, *self._notes, *self._done[-MAXIMUM_MARKERS:]], key=lambda marker: marker.time_s
+        )
 
     def describe_actions(self) -> list[ActionState]:
         """What the process can be asked to do, and what came of it last."""

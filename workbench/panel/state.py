@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,6 +22,7 @@ from workbench.panel.controls import describe_controls
 from workbench.panel.session import LiveSession
 from workbench.panel.target import ENDLESS_S
 from workbench.panel.tuner import Tuner
+from workbench.probes import process_probes
 from workbench.traces import SUFFIX
 from workbench.workloads import REPLAY, get_workload, known_workloads
 
@@ -80,6 +82,10 @@ class StateBook:
         return {
             "workloads": _describe_workloads(),
             "allocators": _describe_allocators(),
+            "probes": [
+                protocol.Choice(name, name, probe.metric.help)
+                for name, probe in process_probes(os.getpid()).items()
+            ],
         }
 
     def _describe(self) -> protocol.StateParts:

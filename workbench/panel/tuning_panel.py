@@ -146,6 +146,10 @@ class TuningPanel:
         """Asks to read a probe no longer."""
         self._pump.ask(partial(self._session.probes.remove_probe, name))
 
+    def note(self, text: str) -> None:
+        """Asks for a mark with a text at this moment: in the charts, the log and the recording."""
+        self._pump.ask(partial(self._session.add_note, text))
+
     @property
     def probes(self) -> Mapping[str, ProbeValue]:
         """What each probe showed last: its `value`, or the `reason` why there is none."""

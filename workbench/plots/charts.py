@@ -92,14 +92,14 @@ def _rank(chart: Chart) -> int:
 
 
 def _build_chart(title: str, own: Sequence[Column], joined: Sequence[Column]) -> Chart:
-    first_unit, _ = _show_unit(own[0].unit)
+    first_unit, _ = _show_unit(own[0])
     units: dict[int, list[str]] = {1: [first_unit], 2: []}
     members = [*own, *joined]
     colors = _choose_colors(members)
     is_one_metric = len({column.metric for column in members if column.item}) == 1
     lines = []
     for column in members:
-        unit, divisor = _show_unit(column.unit)
+        unit, divisor = _show_unit(column)
         axis = 2 if column in joined or (not joined and unit != first_unit) else 1
         if unit not in units[axis]:
             units[axis].append(unit)
@@ -109,9 +109,11 @@ def _build_chart(title: str, own: Sequence[Column], joined: Sequence[Column]) ->
     return Chart(title, ", ".join(units[1]), ", ".join(units[2]), tuple(lines))
 
 
-def _show_unit(unit: str) -> tuple[str, float]:
+def _show_unit(column: Column) -> tuple[str, float]:
     """The unit on a chart, and what to divide values by."""
-    return {"bytes": ("MiB", 2.0**20), "ms": ("s", 1e3), "": ("share", 1.0)}.get(unit, (unit, 1.0))
+    if column.is_quotient and not column.unit:
+        return "share", 1.0
+    return {"bytes": ("MiB", 2.0**20), "ms": ("s", 1e3)}.get(column.unit, (column.unit, 1.0))
 
 
 def _choose_colors(columns: Sequence[Column]) -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from workbench.control import Value
 from workbench.errors import BadParameter
 from workbench.plots.charts import Chart, build_charts, select_rows
 from workbench.sessions import HistoryView, Session
@@ -144,17 +145,24 @@ def _place(session: Session, along: str) -> HistoryView:
 def _find_markers(session: Session, along: str) -> list[Marker]:
     counts = session.samples["operations"].dropna()
     times_s, done = counts.index.to_numpy(float), counts.to_numpy(float)
-    changes = [(change.time_s, change.operations, change.after) for change in session.steps()]
+    moments: list[tuple[float, float | None, str]] = [
+        (change.time_s, change.operations, _tell(change.after)) for change in session.steps()
+    ]
+    for note in session.facts.notes:
+        # How far the work was then is told by the time only.
+        count = float(np.interp(note.time_s, times_s, done)) if len(done) else None
+        moments.append((note.time_s, count, f"note: {note.text}"))
     for step in session.spec.schedule if session.spec is not None else ():
-        count = step.at_operations or 0
+        at = step.at_operations or 0
         # When it came is told by the count of operations only.
-        time_s = float(np.interp(count, done, times_s)) if len(done) else 0.0
-        changes.append((time_s, count, step.settings))
+        time_s = float(np.interp(at, done, times_s)) if len(done) else 0.0
+        moments.append((time_s, at, _tell(step.settings)))
     return [
-        Marker(
-            time_s if along == "time" else (count or 0) / OPERATIONS_UNIT,
-            ", ".join(f"{name} → {value}" for name, value in values.items()),
-        )
-        for time_s, count, values in changes
+        Marker(time_s if along == "time" else (count or 0) / OPERATIONS_UNIT, text)
+        for time_s, count, text in moments
         if along == "time" or count is not None
     ]
+
+
+def _tell(values: Mapping[str, Value]) -> str:
+    return ", ".join(f"{name} → {value}" for name, value in values.items())

@@ -86,7 +86,7 @@ class GroupBlock(ControlBlock):
 
     @property
     def info(self) -> BlockInfo:
-        """Of the first process; the command is the group's name."""
+        """The first process, under the name of the group."""
         return dataclasses.replace(super().info, command=str(self), alive=self.alive())
 
     def alive(self) -> bool:

@@ -19,6 +19,14 @@ from workbench.sessions.recorder import RecordedProbe
 
 
 @dataclass(frozen=True)
+class Note:
+    """What a person noted, `time_s` seconds after recording began."""
+
+    time_s: float
+    text: str
+
+
+@dataclass(frozen=True)
 class SessionFacts:
     """The facts of one session.
 
@@ -46,6 +54,8 @@ class SessionFacts:
         Whether it ran inside the process that recorded it.
     probes : tuple of RecordedProbe
         Figures that the allocator does not know, recorded beside its own.
+    notes : tuple of Note
+        What a person wrote down meanwhile.
     """
 
     subject: str
@@ -62,6 +72,7 @@ class SessionFacts:
     lost_events: int = 0
     is_exploratory: bool = False
     probes: tuple[RecordedProbe, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def is_complete(self) -> bool:

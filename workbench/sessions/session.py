@@ -174,6 +174,7 @@ class Session(Displayed):
             wrapped=("set",),
             caption=f"{facts.subject}, {facts.started}, {facts.status or 'unfinished'}: {len(self.samples)} samples, "
             f"{len(self.events)} events, {len(rows)} changes",
+            notes=[f"{note.time_s:.1f} s: {note.text}" for note in facts.notes],
         )
 
     def _read(self, table: str) -> pa.Table:

@@ -18,7 +18,7 @@ from workbench.control import EventBatch
 from workbench.errors import WorkbenchError
 from workbench.processes import Outcome
 from workbench.sessions.changes import Change
-from workbench.sessions.facts import SessionFacts, write_facts
+from workbench.sessions.facts import Note, SessionFacts, write_facts
 from workbench.sessions.layout import (
     SUFFIX,
     SCHEMAS,
@@ -83,6 +83,7 @@ class SessionWriter:
         self._events: list[EventBatch] = []
         self._columns: dict[str, Column] = {}
         self._probes: dict[str, RecordedProbe] = {}
+        self._notes: list[Note] = []
         self._streams: dict[str, StreamFile] = {}
         self._closed_bytes = 0
         self._segment_count = 0
@@ -111,6 +112,10 @@ class SessionWriter:
             self._probes |= {probe.name: probe for probe in sample.probes}
             self._samples.append(sample)
 
+    def add_note(self, time_s: float, text: str) -> None:
+        """Adds a note of a person."""
+        self._notes.append(Note(time_s, text))
+
     def add_events(self, batch: EventBatch) -> None:
         """Adds what the allocator's control block told."""
         if self.is_recording and (len(batch) or batch.lost):
@@ -128,9 +133,10 @@ class SessionWriter:
             return
         self._next_flush_s = now_s + FLUSH_INTERVAL_S
         with self._guard():
-            if self.facts.probes != (probes := tuple(self._probes.values())):
-                self.facts = replace(self.facts, probes=probes)
-                write_facts(self.path, self.facts)
+            facts = replace(self.facts, probes=tuple(self._probes.values()), notes=tuple(self._notes))
+            if facts != self.facts:
+                self.facts = facts
+                write_facts(self.path, facts)
             self._write_samples()
             self._write_events()
             self._write_changes()

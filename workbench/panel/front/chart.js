@@ -7,6 +7,8 @@ import { make, setText } from "./dom.js";
 /** @import { ChartGrid } from "./charts.js" */
 /** @import { Plot } from "./plotly_loader.js" */
 
+const PROBE = "probe."; // begins the names of its lines
+
 /** @typedef {[number, number]} Range */
 /** @typedef {{ x: Float64Array, lines: Map<string, Float64Array> }} Lines */
 /** @typedef {Lines & { now: number }} Recent Lines up to a second of the run. */
@@ -36,7 +38,7 @@ export class LiveChart {
     this.element = make(
       "section",
       { class: "hak-card hak-chart", role: "figure", "aria-label": this.title },
-      make("header", {}, make("h3", {}, this.title), this.unit, this.unitRight),
+      make("header", {}, make("h3", {}, this.title), this.unit, this.unitRight, this.makeTools()),
       this.legend,
       this.gap,
       this.plot,
@@ -45,6 +47,31 @@ export class LiveChart {
     this.seen.observe(this.element);
     this.sized = new ResizeObserver((entries) => this.resize(entries[entries.length - 1].contentRect));
     this.sized.observe(this.plot);
+  }
+
+  makeTools() {
+    const { layout, send } = this.grid;
+    const tool = (/** @type {string} */ sign, /** @type {string} */ title, /** @type {() => void} */ onclick) =>
+      make("button", { type: "button", class: "hak-icon", title, "aria-label": `${this.title}: ${title}`, onclick }, sign);
+    const probes = this.description.traces.filter(({ key }) => key.startsWith(PROBE));
+    const remove = () => {
+      for (const { key } of probes) send({ type: "remove_probe", name: key.slice(PROBE.length) });
+    };
+    const isProbe = probes.length === this.description.traces.length;
+    return make(
+      "span",
+      { class: "hak-tools" },
+      tool("‹", "move back", () => layout.move(this.title, -1, this.grid.titles)),
+      tool("›", "move on", () => layout.move(this.title, 1, this.grid.titles)),
+      tool("⤢", "large or small", () => layout.toggle(layout.large, this.title)),
+      isProbe ? tool("✕", "remove the probe", remove) : tool("✕", "hide", () => layout.toggle(layout.hidden, this.title)),
+    );
+  }
+
+  // A chart without any value is its title only, with the reason if there is one.
+  fold() {
+    const lines = [...(this.frame?.lines.values() ?? [])];
+    this.element.classList.toggle("hak-folded", lines.every((line) => line.every(Number.isNaN)));
   }
 
   close() {

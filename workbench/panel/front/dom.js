@@ -65,6 +65,19 @@ export function makeField(label, input, hint) {
   return make("label", { class: "hak-field", title: hint }, make("span", {}, label), input);
 }
 
+/** @param {string} label @param {string} placeholder @param {(text: string) => void} act Called at Enter. */
+export function makeEntry(label, placeholder, act) {
+  const input = make("input", {
+    ...{ type: "text", placeholder, "aria-label": label },
+    onkeydown: ({ key }) => {
+      if (key !== "Enter" || !input.value.trim()) return;
+      act(input.value.trim());
+      input.value = "";
+    },
+  });
+  return input;
+}
+
 /** @param {number} seconds */
 export function formatClock(seconds) {
   const whole = Math.max(0, Math.floor(seconds));

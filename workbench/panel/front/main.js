@@ -43,7 +43,7 @@ class PanelView {
     this.journal = new Journal(send);
     this.record = new RecordStrip(send);
     this.tuner = new TunerCard(send, () => this.bar.readSpec());
-    this.charts = new ChartGrid(() => this.reportSoon());
+    this.charts = new ChartGrid(() => this.reportSoon(), send);
     this.controls = new ControlList(send);
     this.actions = new Actions(send);
     /** @type {{ shows: { [name: string]: any } }[]} */
