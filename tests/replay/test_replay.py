@@ -13,7 +13,7 @@ import pytest
 from tests.replay import programs
 from tests.replay.conftest import count_events
 from workbench.allocators import RUNNER, allocators
-from workbench.commands.replay import CoursePoint, read_course_point
+from workbench.commands.run import CoursePoint, read_course_point
 from workbench.control import ControlBlock
 from workbench.errors import BadParameter, DamagedTrace, UnknownDataset, WorkbenchError
 from workbench.processes import InProcessRun, Run, Worker, run

@@ -30,24 +30,9 @@ class Preset:
 
 @dataclass(frozen=True, eq=False)  # each row is read once
 class Row:
-    """A row of the table; `table.toml` says what stands in it.
+    """A row of the table; `table.toml` explains its fields, and what it has not is empty.
 
-    Attributes
-    ----------
-    name, kind, package, remedy : str
-    file, distribution : str
-        The library to preload, and the Python package that it is in; empty if there is none.
-    is_built : bool
-        Whether the library is a part of the workbench.
-    has_agent : bool
-        Whether the agent, preloaded beside the library, publishes its control block.
-    in_process : str
-        For the allocator that is linked into this process, its name in other processes; else empty.
-    variables : tuple of str
-    macros : str
-    settings, steady : mapping of str to Value
-    suggestions : mapping of str to str
-    presets : tuple of Preset
+    `file`, `is_built` and `has_agent` are called `library`, `built` and `agent` there.
     """
 
     name: str

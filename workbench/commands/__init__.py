@@ -47,7 +47,7 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "export": CommandPlace("export", "Write the tunables of a process to a file."),
     "sessions": CommandPlace("sessions", "List, show and repeat recorded sessions."),
     "record": CommandPlace("record", "Run a program and record every allocation call it makes."),
-    "replay": CommandPlace("replay", "Replay a recorded trace under an allocator."),
+    "replay": CommandPlace("run", "Replay a recorded trace under an allocator."),
     "trace": CommandPlace("trace", "Show what a trace holds, as tables or charts."),
     "compare": CommandPlace("compare", "Compare allocators, or settings of one, on workloads."),
     "sweep": CommandPlace("sweep", "Run everything a plan lists; resumes after an interruption."),

@@ -1,9 +1,7 @@
 """Traces of real programs that ship with the workbench, and the scenarios that record them again."""
 
-from workbench.datasets.card import Card
-from workbench.datasets.catalogue import known_datasets, load, verify
-from workbench.datasets.rebuild import rebuild
-from workbench.datasets.scenario import Scenario, scenarios
+from workbench.datasets.catalogue import Card, known_datasets, load, verify
+from workbench.datasets.rebuild import Scenario, rebuild, scenarios
 from workbench.traces.places import datasets_folder, find, find_trace
 
 __all__ = [

@@ -53,22 +53,10 @@ class Spool(Resolver):
     def read(self, *, is_final: bool = False) -> tuple[TraceChunk, list[tuple[int, int]]] | None:
         """Read on, at most to the end of a segment; None if there is nothing to read now.
 
-        Parameters
-        ----------
-        is_final : bool
-            Nobody writes any more: records that are not whole are lost, and passed over.
-
-        Returns
-        -------
-        chunk : TraceChunk
-            Call sites are numbered in the order of `new_sites` over all calls.
-        new_sites : list of (int, int)
-            Return address, and the number of copies of the maps that there were when it was first seen.
-
-        Raises
-        ------
-        MemoryError, OSError
-            If the objects do not fit into memory, or a segment cannot be read.
+        Returns events, whose call sites are numbered in the order of the new sites over all calls; and the
+        new sites, each its return address and the number of copies of the maps that there were when it was
+        first seen. With `is_final` nobody writes any more: records that are not whole are lost, and passed
+        over. MemoryError if the objects do not fit into memory, OSError if a segment cannot be read.
         """
         end = self.read_state().next
         segment = self._open_segment(end, is_final=is_final) if self.position < end else None
