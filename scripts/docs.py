@@ -4,8 +4,9 @@
 
 OUTPUT/source holds what Sphinx reads: copies of the project's pages, at the same places so that their links
 hold; the notebooks, executed; and the pages of the reference, made from the code. `make report` is the same
-with the notebooks at full size. A broken link, a public name without a docstring and a page that would load
-something from the network are errors.
+with the notebooks at full size. A notebook runs with the values of its cell of parameters, at smoke size with
+those of notebooks/smoke.toml; what it measures is kept, so that it goes on where it was. A broken link, a
+public name without a docstring and a page that would load something from the network are errors.
 """
 
 from __future__ import annotations
@@ -14,23 +15,30 @@ import argparse
 import contextlib
 import json
 import re
+import shutil
 import sys
 import tomllib
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 from sphinx.cmd.build import main as build
 
-from scripts import notebooks, reference_pages
+from scripts import reference_pages
 from scripts.public_names import find_undocumented, list_rooms
 from workbench.allocators import allocators
 from workbench.control import ControlBlock
 from workbench.processes import Run, Worker
 
 _ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = _ROOT / "notebooks"
+SMOKE = NOTEBOOKS / "smoke.toml"
 _PAGES = (
     "*.md",
     "LICENSE",
@@ -122,16 +130,16 @@ def execute_notebooks(
 
     Those that are not chosen, all at the size "none", are as they were executed last, or have no outputs.
     """
-    smoke = tomllib.loads(notebooks.SMOKE.read_text(encoding="utf-8")) if size == "smoke" else {}
-    newest = max(path.stat().st_mtime for path in notebooks.NOTEBOOKS.iterdir() if path.suffix != ".ipynb")
+    smoke = tomllib.loads(SMOKE.read_text(encoding="utf-8")) if size == "smoke" else {}
+    newest = max(path.stat().st_mtime for path in NOTEBOOKS.iterdir() if path.suffix != ".ipynb")
     pages = {}
-    for path in sorted(notebooks.NOTEBOOKS.glob("[0-9]*.ipynb")):
+    for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
         executed = folder / path.stem / path.name
         is_old = not executed.exists() or executed.stat().st_mtime < max(path.stat().st_mtime, newest)
         failure = ""
         if is_old and size != "none" and path.name.startswith(chosen or ("",)):
             print(f"executing {path.name} at {size} size", flush=True)
-            failure = notebooks.execute_notebook(path, executed.parent, smoke.get(path.stem, {}))
+            failure = execute_notebook(path, executed.parent, smoke.get(path.stem, {}))
         pages[f"notebooks/{path.name}"] = show_outputs(executed if executed.exists() else path).encode()
         if failure:  # shown as far as it came, and executed again the next time
             problems.append(f"{path.name}: {failure}")
@@ -139,14 +147,50 @@ def execute_notebooks(
     return pages
 
 
+def execute_notebook(path: Path, work: Path, parameters: Mapping[str, Any]) -> str:
+    """Execute a notebook in a folder; returns why it failed, in one line, or nothing.
+
+    The folder keeps it with its outputs, as far as it came; one that was interrupted leaves nothing there.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    for module in path.parent.glob("*.py"):  # what a notebook imports from beside it
+        shutil.copy(module, work)
+    for folder in path.parent.glob("programs"):  # what it measures
+        shutil.copytree(folder, work / folder.name, dirs_exist_ok=True)
+    unfinished, failure = work / f"unfinished-{path.name}", ""
+    with warnings.catch_warnings():
+        # The client's own event loop and kernel connection, not the notebook's code.
+        warnings.simplefilter("ignore")
+        try:
+            papermill.execute_notebook(
+                str(path), str(unfinished), parameters=dict(parameters), progress_bar=False, cwd=str(work)
+            )
+        except PapermillExecutionError as error:
+            failure = f"{error.ename}: {' '.join(str(error.evalue).split())[:300]}"
+    unfinished.replace(work / path.name)
+    return failure
+
+
 def show_outputs(executed: Path) -> str:
-    """Turn the outputs of a notebook into what a page can show by itself."""
+    """Turn the outputs of a notebook into what a page can show by itself; charts are data, widgets words."""
     read: Any = nbformat.read  # published without types
     notebook = read(executed, as_version=4)
+    notebook.metadata.pop("widgets", None)
     notebook.cells = [
         cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])
     ]
-    if notebooks.replace_outputs(notebook):
+    count = 0
+    for output in [output for cell in notebook.cells for output in cell.get("outputs", [])]:
+        data = output.get("data", {})
+        if chart := data.get("application/vnd.plotly.v1+json"):
+            options = {"full_html": False, "include_plotlyjs": False, "default_height": 450}
+            shown = {"config": {"responsive": True, "displaylogo": False}, "div_id": f"chart-{count}"}
+            output["data"] = {"text/html": to_html(chart, validate=False, **options, **shown)}
+            count += 1
+        elif "application/vnd.jupyter.widget-view+json" in data:
+            words = "A panel with live charts stands here in JupyterLab."
+            output["data"] = {"text/html": f'<p class="small">{words}</p>'}
+    if count:
         first = next(cell for cell in notebook.cells if cell.cell_type == "markdown")
         first.source += f"\n\n{_CHARTS}"
     return json.dumps(notebook)

@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 from playwright.sync_api import BrowserContext, Route
 
-from scripts import docs, notebooks
+from scripts import docs
 
 v4: Any = nbformat.v4  # published without types
 FIGURES = """
@@ -36,7 +36,7 @@ def test_pages_open_and_draw_without_a_network(context: BrowserContext, tmp_path
     path = tmp_path / "99_charts.ipynb"
     write: Any = nbformat.write
     write(notebook, path)
-    assert notebooks.execute_notebook(path, tmp_path / "work", {}) == ""
+    assert docs.execute_notebook(path, tmp_path / "work", {}) == ""
     pages = {name: docs.list_pages()[name] for name in ("conf.py", "docs/site.css")}
     pages["index.md"] = b"# Gallery\n```{toctree}\nnotebooks/99_charts\n```\n"
     pages["notebooks/99_charts.ipynb"] = docs.show_outputs(tmp_path / "work" / path.name).encode()

@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from scripts.notebooks import SMOKE, execute_notebook
+from scripts.docs import SMOKE, execute_notebook
 
 PARAMETERS = tomllib.loads(SMOKE.read_text(encoding="utf-8"))
 # What the outputs of each must say at that size.

@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from scripts import docs, notebooks
+from scripts import docs
 
 v4: Any = nbformat.v4  # published without types
 read: Any = nbformat.read
@@ -37,8 +37,8 @@ def make_notebook(folder: Path, *cells: str) -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "beside.py").write_text("FACTOR = 21\n")
     (tmp_path / "smoke.toml").write_text("[99_made_up]\nCOUNT = 2\n")
-    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(notebooks, "SMOKE", tmp_path / "smoke.toml")
+    monkeypatch.setattr(docs, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(docs, "SMOKE", tmp_path / "smoke.toml")
     return tmp_path
 
 
@@ -71,7 +71,7 @@ def test_what_fails_is_told_shown_as_far_as_it_came_and_tried_again(folder: Path
 
 
 def test_every_smoke_value_is_a_parameter_of_its_notebook() -> None:
-    for stem, values in tomllib.loads(notebooks.SMOKE.read_text()).items():
-        notebook = read(notebooks.NOTEBOOKS / f"{stem}.ipynb", as_version=4)
+    for stem, values in tomllib.loads(docs.SMOKE.read_text()).items():
+        notebook = read(docs.NOTEBOOKS / f"{stem}.ipynb", as_version=4)
         cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
         assert set(values) <= set(re.findall(r"(?m)^(\w+) =", cell.source)), stem

@@ -1,11 +1,10 @@
 """Studies: search for better settings, and judge the winner on held-out works."""
 
 from workbench.tuning.held_out import HeldOut
-from workbench.tuning.plan import OBJECTIVES, HeldOutPlan, StudyPlan
+from workbench.tuning.plan import OBJECTIVES, HeldOutPlan, StudyPlan, read_study
 from workbench.tuning.space import Bounds, Dimension, SearchSpace, make_space
 from workbench.tuning.storage import Candidate, format_settings
 from workbench.tuning.study import Study, StudyStep
-from workbench.tuning.study_file import read_study
 
 __all__ = [
     "OBJECTIVES",
