@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.agents.conftest import run_evaluator
-from workbench.processes.group import GROUP_VARIABLE, group_path, parse_group
+from workbench.processes.group import GROUP_VARIABLE, group_path
+from workbench.processes.group_block import GroupBlock
 
 
 @pytest.fixture
@@ -21,8 +22,9 @@ def named() -> Iterator[Path]:
 
 def test_it_begins_with_the_settings_of_its_group(named: Path) -> None:
     with run_evaluator("jemalloc", "jemalloc", **{GROUP_VARIABLE: str(named)}) as first:
-        answers = parse_group(f"group:{named.name}").set({"arenas.dirty_decay_ms": 1234})
-        assert [(answer.info.pid, answer.reason) for answer in answers] == [(first.pid, "")]
+        with GroupBlock(f"group:{named.name}") as group:
+            assert group.pids == [first.pid]
+            group.set({"arenas.dirty_decay_ms": 1234})
         with (
             run_evaluator("jemalloc", "jemalloc", **{GROUP_VARIABLE: str(named)}) as second,
             second.open() as block,

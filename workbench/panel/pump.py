@@ -17,9 +17,9 @@ from workbench.panel.front_end import pack_plotly
 from workbench.panel.requests import RequestTable, request
 from workbench.panel.session import LiveSession, PinnedRun
 from workbench.panel.state import StateBook
+from workbench.panel.target import SAMPLE_INTERVAL_S
 from workbench.sessions import HistoryView
 
-SAMPLE_INTERVAL_S = 0.08
 STATE_INTERVAL_S = 0.2
 # Plotly's script is more than a megabyte, and goes to all views.
 PLOTLY_INTERVAL_S = 1.0
@@ -142,7 +142,9 @@ class Pump:
             self._guard(call)
         self._is_acting = False
         if now_s >= self._next_sample_s:
-            self._next_sample_s = max(self._next_sample_s + SAMPLE_INTERVAL_S, now_s)
+            target = self.session.target
+            interval_s = target.sample_interval_s if target is not None else SAMPLE_INTERVAL_S
+            self._next_sample_s = max(self._next_sample_s + interval_s, now_s)
             self._guard(self.session.step)
         if now_s >= self._next_state_s:
             self._next_state_s = now_s + STATE_INTERVAL_S

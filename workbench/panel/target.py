@@ -15,6 +15,10 @@ from workbench.processes import InProcessRun, Outcome, Run, Worker, name_process
 from workbench.processes.group_block import GroupBlock
 from workbench.sessions import Recorder
 
+SAMPLE_INTERVAL_S = 0.08
+# A group of more processes than these is sampled less often, up to so many times.
+UNPROLONGED_PROCESSES = 8
+MOST_PROLONGED = 25
 # "Until Stop", for a runner that wants a length.
 ENDLESS_S = 7 * 86400.0
 # The same for a run whose clock counts operations: it has to be one by operations to be repeatable.
@@ -84,6 +88,11 @@ class Target:
     def pids(self) -> list[int]:
         """Its processes now."""
         return self.group.pids if self.group is not None else [self.pid]
+
+    @property
+    def sample_interval_s(self) -> float:
+        """Time between two samples; many processes are sampled less often."""
+        return SAMPLE_INTERVAL_S * max(1.0, min(MOST_PROLONGED, len(self.pids()) / UNPROLONGED_PROCESSES))
 
     def _read_resident_bytes(self) -> int:
         if self.group is None:

@@ -87,14 +87,6 @@ class Group:
         """File with the settings that a process of a named group begins with; None for another selector."""
         return group_path(self.value) if self.selector == "group" else None
 
-    def set(self, values: Mapping[str, Value], kind: str | None = None) -> list[GroupAnswer[int]]:
-        """Set tunables in every process that has them; what starts later in a named group begins with them.
-
-        Values are by name; a str is read as a person types it. There is an answer for each control block,
-        with the generation of its settings. Errors are those of `blocks`.
-        """
-        return self.each(lambda block: self.set_one(block, values), kind)
-
     def set_one(self, block: ControlBlock, values: Mapping[str, Value]) -> int:
         """Set tunables in one process of it, as `ControlBlock.set` does; a named group keeps them."""
         block.check(values)
@@ -200,13 +192,18 @@ def find_groups(infos: Iterable[BlockInfo]) -> dict[Group, int]:
     """Groups among some processes, and how many belong to each: all of a name, a parent with its children."""
     pids = {info.pid for info in infos}
     members: dict[Group, set[int]] = {}
+    parents: dict[int, int] = {}
     for pid in sorted(pids):
         with suppress(psutil.Error):
-            process = psutil.Process(pid)
-            members.setdefault(Group("command", f"^{re.escape(process.name())}$"), set()).add(pid)
-            for parent in process.parents():
-                if parent.pid in pids:
-                    members.setdefault(Group("parent", str(parent.pid)), {parent.pid}).add(pid)
+            name = psutil.Process(pid).name()
+            members.setdefault(Group("command", f"^{re.escape(name)}$"), set()).add(pid)
+            ancestor = pid
+            while ancestor > 1:
+                if ancestor not in parents:
+                    parents[ancestor] = psutil.Process(ancestor).ppid()
+                ancestor = parents[ancestor]
+                if ancestor in pids:
+                    members.setdefault(Group("parent", str(ancestor)), {ancestor}).add(pid)
     return {group: len(found) for group, found in members.items() if len(found) > 1}
 
 

@@ -33,7 +33,7 @@ _LOOK_INTERVAL_S = 1.0
 #: A server that is started again has no process for a while.
 _EMPTY_S = 5.0
 #: Values are read again after so long: a panel asks for them several times in a row.
-_FRESH_S = 0.05
+_FRESH_S = 0.2
 _PIDS_TOLD = 8
 
 
@@ -67,6 +67,7 @@ class GroupBlock(ControlBlock):
         self._lock = threading.RLock()
         self._joiner = SnapshotJoiner(self.metrics, self.axes)
         self._members: Mapping[Path, ControlBlock] = {}  # replaced as a whole
+        self._pids: dict[Path, int] = {}
         self._left_out: dict[Path, BlockInfo] = {}
         self._cursors: dict[Path, int] = {}
         self._lasting: dict[str, Value] = {}  # what a process that comes later gets
@@ -82,7 +83,7 @@ class GroupBlock(ControlBlock):
     @property
     def pids(self) -> list[int]:
         """Its processes now, in ascending order."""
-        return sorted(self._each(lambda block: block.info.pid))
+        return sorted(self._pids.values())
 
     @property
     def info(self) -> BlockInfo:
@@ -91,8 +92,9 @@ class GroupBlock(ControlBlock):
 
     def alive(self) -> bool:
         """Whether it has a process, or had one a moment ago: a server may be started again."""
-        if any(self._each(ControlBlock.alive)):
-            self._seen_s = time.monotonic()
+        with self._lock:
+            if any(block.alive() for block in self._members.values()):
+                self._seen_s = time.monotonic()
         return time.monotonic() - self._seen_s < _EMPTY_S
 
     def _each(self, act: Callable[[ControlBlock], T]) -> list[T]:
@@ -216,8 +218,7 @@ class GroupBlock(ControlBlock):
     def snapshot(self) -> Snapshot:
         """Read all metrics of all processes, as one snapshot."""
         with self._lock:
-            living = {path: block for path, block in self._members.items() if block.alive()}
-            return self._joiner.join({path: block.snapshot() for path, block in living.items()})
+            return self._joiner.join({path: block.snapshot() for path, block in self._members.items()})
 
     def events(self, cursor: int = 0, limit: int = 65536) -> EventBatch:
         """Read the events of all processes since the last call, in the order of time.
@@ -284,8 +285,9 @@ class GroupBlock(ControlBlock):
                     self._catch_up(block)
             self._left_out |= {info.path: info for info in found if info.kind != self.kind}
             began, ended = members.keys() - before.keys(), before.keys() - members.keys()
-            pids = {path: block.info.pid for path, block in {**before, **members}.items()}
+            pids = self._pids | {path: info.pid for path, info in alike.items() if path in members}
             self._members = members
+            self._pids = {path: pids[path] for path in members}
             for path in ended:
                 self._cursors.pop(path, None)
                 before[path].close()
