@@ -25,13 +25,12 @@ class Environment(Format):
     """A way to write environment variables.
 
     The head stands before the assignments; each of them is a line, which the pattern matches, with groups for
-    name and value, and which people know by the form.
+    name and value.
     """
 
     head: str = ""
     line: str = "{name}={value}"
     pattern: str = rf"(?:export\s+)?{_NAME}=(.*)"
-    form: str = "NAME=value"
 
     def identify(self, tunable: Tunable, allocator: Allocator) -> str:
         """Its variable; one that nobody reads has the name of the tunable, for a program that does."""
@@ -88,9 +87,8 @@ class Environment(Format):
             except ValueError:
                 match, words = None, []
             if match is None or len(words) > 1:
-                raise BadParameter(
-                    f"line {number}: '{stripped}' is not {self.form}; quote a value with spaces"
-                )
+                form = self.line.format(name="NAME", value="value").replace('"', "").strip()
+                raise BadParameter(f"line {number}: '{stripped}' is not {form}; quote a value with spaces")
             found.append(Assignment(match[1], words[0] if words else "", number))
         return found
 
@@ -115,7 +113,6 @@ DEPLOYMENTS = (
         "\n[Service]",
         'Environment="{name}={value}"',
         rf'Environment="?{_NAME}=([^"]*)"?',
-        "Environment=NAME=value",
     ),
     Environment(
         "docker",
@@ -125,7 +122,6 @@ DEPLOYMENTS = (
         "",
         'ENV {name}="{value}"',
         rf"ENV[ \t]+{_NAME}[= ](.*)",
-        "ENV NAME=value",
     ),
     Environment(
         "compose",
@@ -135,7 +131,6 @@ DEPLOYMENTS = (
         "\nservices:\n  app:\n    environment:",
         '      {name}: "{value}"',
         rf"{_NAME}:[ \t]+(.*)",
-        "NAME: value",
     ),
     Environment(
         "kubernetes",
@@ -145,6 +140,5 @@ DEPLOYMENTS = (
         "\nenv:",
         '  - {{name: {name}, value: "{value}"}}',
         rf"- \{{name: {_NAME}, value: (.*)\}}",
-        "- {name: NAME, value: value}",
     ),
 )

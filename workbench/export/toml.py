@@ -115,8 +115,7 @@ def read_comments(comments: Sequence[str]) -> Any | None:
 
 def _render_table(path: str, content: Mapping[str, Any]) -> Iterator[str]:
     yield f"[{path}]"
-    # TOML has no null: a field without a value is left out.
-    known = {tomlkit.key(name).as_string(): value for name, value in content.items() if value is not None}
+    known = _known(content)
     for key, value in known.items():
         if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
             yield from (f"{key} = [", *(f"  {_spell(entry)}," for entry in value), "]")
@@ -128,11 +127,15 @@ def _render_table(path: str, content: Mapping[str, Any]) -> Iterator[str]:
             yield from _render_table(f"{path}.{key}", value)
 
 
+def _known(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields by their keys; TOML has no null: those without a value are left out."""
+    return {tomlkit.key(name).as_string(): value for name, value in content.items() if value is not None}
+
+
 def _spell(value: Any) -> str:
     if isinstance(value, Mapping):
-        known = {name: item for name, item in value.items() if item is not None}
-        pairs = (f"{tomlkit.key(name).as_string()} = {_spell(item)}" for name, item in known.items())
-        return f"{{ {', '.join(pairs)} }}" if known else "{}"
+        pairs = ", ".join(f"{key} = {_spell(item)}" for key, item in _known(value).items())
+        return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_spell, value))}]"
     return str(tomlkit.item(float("nan") if value is None else value).as_string())

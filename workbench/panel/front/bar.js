@@ -9,7 +9,6 @@ import { fillSelect, formatClock, make, makeButton, makeField, makeQuestion, set
 const FIELDS = ["allocator", "trace", "threads", "seed", "seconds"]; // of a run, besides its workload
 
 export class WorkloadBar {
-  static count = 0;
   workloads = /** @type {Workload[]} */ ([]);
   allocators = /** @type {Allocator[]} */ ([]);
   parameters = /** @type {Map<string, HTMLInputElement>} */ (new Map());
@@ -25,8 +24,7 @@ export class WorkloadBar {
     this.threads = make("input", { type: "number", min: "1", value: "2", class: "hak-short" });
     this.seed = make("input", { type: "number", min: "0", value: "1", class: "hak-short" });
     this.seconds = make("input", { type: "number", min: "0", value: "0", class: "hak-short" });
-    WorkloadBar.count += 1;
-    this.traces = make("datalist", { id: `hak-traces-${WorkloadBar.count}` });
+    this.traces = make("datalist", { id: `hak-traces-${Math.random().toString(36).slice(2)}` });
     this.trace = make("input", { type: "text", list: this.traces.id, class: "hak-trace", placeholder: "dataset, or a file's path" });
     this.traceField = makeField("Trace", this.trace, "What is replayed: the name of a dataset, or the path of a recorded trace");
     this.threadsField = makeField("Threads", this.threads);

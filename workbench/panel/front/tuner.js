@@ -35,9 +35,7 @@ export class TunerCard {
     this.text = make("span", { class: "hak-tuner-text", role: "status" });
     this.chart = make("div", { class: "hak-tuner-chart", role: "figure", "aria-label": "Best so far" });
     this.best = make("div", { class: "hak-tuner-best" });
-    this.body = make("tbody", {});
-    this.heads = make("tr", {});
-    this.table = make("table", { class: "hak-tuner-table", "aria-label": "Latest trials" }, make("thead", {}, this.heads), this.body);
+    this.table = make("table", { class: "hak-tuner-table", "aria-label": "Latest trials" });
     this.lines = make("div", { class: "hak-tuner-lines" });
     this.found = make(
       "div",
@@ -96,19 +94,13 @@ export class TunerCard {
     setText(this.best, tuning.best ? `Best so far: ${tuning.best}` : "Nothing beats the defaults so far.");
     this.lines.replaceChildren(...tuning.lines.map((line) => make("div", {}, line)));
     const names = tuning.objectives.map((name) => `${name.replace("_", " ")} ×`);
-    this.heads.replaceChildren(...["trial", "outcome", ...names, "settings that are not the default"].map((name) => make("th", { scope: "col" }, name)));
-    this.body.replaceChildren(
-      ...tuning.rows.map((row) =>
-        make(
-          "tr",
-          { "data-outcome": row.outcome },
-          make("td", {}, String(row.number)),
-          make("td", {}, row.outcome),
-          ...names.map((_, index) => make("td", {}, row.ratios.length ? row.ratios[index].toFixed(3) : "")),
-          make("td", { class: "hak-tuner-settings", title: row.settings }, row.settings),
-        ),
-      ),
-    );
+    const heads = ["trial", "outcome", ...names, "settings that are not the default"].map((name) => make("th", { scope: "col" }, name));
+    const rows = tuning.rows.map(({ number, outcome, ratios, settings }) => {
+      const cells = [String(number), outcome, ...names.map((_, index) => ratios[index]?.toFixed(3) ?? "")];
+      const last = make("td", { class: "hak-tuner-settings", title: settings }, settings);
+      return make("tr", { "data-outcome": outcome }, ...cells.map((cell) => make("td", {}, cell)), last);
+    });
+    this.table.replaceChildren(make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
     this.chart.innerHTML = this.draw(tuning);
   }
 
