@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
@@ -69,18 +68,14 @@ class Declarations:
             lines.append(f"  {field.encode_name}{mark}: {self.name(field.type)};\n")
         self.texts[name] = f"export interface {name} {{\n{''.join(lines)}}}\n"
 
-    def add_union(self, name: str, members: Iterable[type]) -> None:
-        """Declares a union of messages."""
-        names = [self.name(inspect.type_info(member)) for member in members]
-        self.texts[name] = f"export type {name} = {' | '.join(names)};\n"
-
 
 def write_declarations() -> str:
     """Both directions, as one module of TypeScript."""
     declarations = Declarations()
     requests = RequestTable(Pump, LiveSession, SettingsDesk, ProbeDesk, Actions, Tuner)
-    declarations.add_union("Request", requests.types)
-    declarations.add_union("FromKernel", get_args(FromKernel))
+    for name, members in (("Request", requests.types), ("FromKernel", get_args(FromKernel))):
+        names = [declarations.name(inspect.type_info(member)) for member in members]
+        declarations.texts[name] = f"export type {name} = {' | '.join(names)};\n"
     return "\n".join(declarations.texts.values())
 
 

@@ -16,18 +16,12 @@ from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from tests.browser.conftest import CHROMIUM_FLAGS, Lab, run_lab
+from tests.browser.conftest import CHROMIUM_FLAGS, run_lab
 from tests.browser.panel_page import PanelPage
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # The whole panel is in view, in one column of cards as well.
 HEIGHT_PX = 2900
-
-
-def choose_theme(lab: Lab, theme: str) -> None:
-    """JupyterLab's theme, for pages opened from now on."""
-    path = lab.settings / "@jupyterlab" / "apputils-extension" / "themes.jupyterlab-settings"
-    path.write_text(json.dumps({"theme": theme}))
 
 
 def tune(panel: PanelPage) -> None:
@@ -72,7 +66,8 @@ def main() -> None:
     ):
         shutil.copytree(REPOSITORY / "notebooks", lab.folder, dirs_exist_ok=True)
         if arguments.dark:
-            choose_theme(lab, "JupyterLab Dark")
+            theme = lab.settings / "@jupyterlab" / "apputils-extension" / "themes.jupyterlab-settings"
+            theme.write_text(json.dumps({"theme": "JupyterLab Dark"}))
         path = shutil.which("chromium") or "/usr/bin/chromium"
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": arguments.width, "height": HEIGHT_PX})

@@ -84,14 +84,18 @@ def draw_lifetimes(profile: TraceProfile, clock: str = "bytes") -> go.Figure:
 
 def draw_lifetimes_by_size(profile: TraceProfile) -> go.Figure:
     """Which sizes live how long: a cell a size class and lifetime, its colour the number of objects."""
-    grid = spread_lifetimes(profile.lifetimes_by_size)
+    lifetime, size = "most_lifetime_bytes", "upto_bytes"
+    grid = profile.lifetimes_by_size.pivot_table("objects", lifetime, size, aggfunc="sum", fill_value=0)
+    if len(grid):  # also lifetimes between those that occurred have a place
+        bounds = (1 << np.arange(63)) - 1
+        grid = grid.reindex(bounds[(grid.index[0] <= bounds) & (bounds <= grid.index[-1])], fill_value=0)
     objects = grid.to_numpy()
     figure = go.Figure()
     with np.errstate(divide="ignore"):
         logs = np.where(objects > 0, np.log10(objects.astype(float)), np.nan)
     figure.add_heatmap(
         x=[name_bytes(float(size)) for size in grid.columns],
-        y=[name_bytes(most) for most in grid.index],
+        y=[name_bytes(bound + 1 if bound else 0) for bound in grid.index],
         z=logs,
         customdata=objects,
         colorscale="Viridis",
@@ -132,7 +136,14 @@ def draw_live(profile: TraceProfile) -> go.Figure:
 
 def draw_phases(profile: TraceProfile) -> go.Figure:
     """The mix of sizes over the trace's course, with the begin of every phase."""
-    mix = group_mix(profile.mix)
+    labels = [f"to {name_bytes(bound)}" for bound in _COARSE_BOUNDS_BYTES]
+    labels.append(f"above {name_bytes(_COARSE_BOUNDS_BYTES[-1])}")
+    classes = profile.mix.columns.to_numpy(float)
+    groups = pd.CategoricalIndex(pd.cut(classes, [0, *_COARSE_BOUNDS_BYTES, np.inf], labels=labels))
+    counts = profile.mix.T.groupby(groups, observed=True).sum().T
+    total = counts.sum(axis=1)
+    # Stretches without allocations show the mix of the one before.
+    mix = (counts.div(total.where(total > 0), axis=0) * 100.0).ffill().fillna(0.0)
     figure = go.Figure()
     for index, name in enumerate(mix.columns):
         figure.add_scatter(
@@ -162,7 +173,9 @@ def draw_sites(profile: TraceProfile, most: int = 15) -> go.Figure:
     is_seen = profile.sites["share_percent"] >= _LEAST_SITE_PERCENT
     rows = profile.sites[is_seen].head(most).iloc[::-1]
     scale = 100.0 / max(1, profile.object_count)
-    names = name_sites(rows)
+    names = [
+        f"{module or '?'}+{offset:#x}" for module, offset in zip(rows["module"], rows["offset"], strict=True)
+    ]
     figure = go.Figure()
     for column, label, color in (("freed", "freed", _BLUE), ("never_freed", "never freed", _RED)):
         figure.add_bar(
@@ -243,7 +256,11 @@ def write_page(profile: TraceProfile, title: str, path: Path, note: str = "") ->
             options = {"full_html": False, "div_id": name, "config": {"displaylogo": False}}
             parts.append(draw(profile).to_html(include_plotlyjs=not parts, **options))
     heading, warning = html.escape(title), html.escape(note)
-    facts = describe_profile(profile) + (f"<br><strong>{warning}</strong>" if note else "")
+    threads = "1 thread" if profile.thread_count == 1 else f"{profile.thread_count} threads"
+    facts = (
+        f"{profile.event_count:,} events in {profile.duration_s:.3g} s, {profile.object_count:,} objects, "
+        f"{threads}, {name_bytes(profile.peak_live_bytes)} live at most"
+    ) + (f"<br><strong>{warning}</strong>" if note else "")
     page = (
         f"<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>{_GENERATOR}<title>{heading}</title>"
         "<style>body{font-family:sans-serif;max-width:1100px;margin:1em auto;padding:0 1em}</style></head>"
@@ -274,15 +291,6 @@ def _mark_phases(figure: go.Figure, profile: TraceProfile, color: str) -> None:
         figure.add_vline(x=first_event, line={"color": color, "width": 1, "dash": "dot"})
 
 
-def describe_profile(profile: TraceProfile) -> str:
-    """What a trace comes to, in one line."""
-    threads = "1 thread" if profile.thread_count == 1 else f"{profile.thread_count} threads"
-    return (
-        f"{profile.event_count:,} events in {profile.duration_s:.3g} s, {profile.object_count:,} objects, "
-        f"{threads}, {name_bytes(profile.peak_live_bytes)} live at most"
-    )
-
-
 def name_bytes(size_bytes: float) -> str:
     """A size for an axis: 48 B, 1 KiB, 2.5 MiB."""
     return f"{int(size_bytes)} B" if size_bytes < 1024 else format_rough(float(size_bytes), "bytes")
@@ -297,39 +305,6 @@ def name_lifetimes(upper_bounds: Iterable[int], clock: str) -> list[str]:
 def _name_time(time_us: float) -> str:
     unit, size = ("s", 1e6) if time_us >= 1e6 else ("ms", 1e3)
     return f"{time_us / size:.3g} {unit}" if time_us >= 1e3 else f"{time_us:.0f} µs"
-
-
-def name_sites(sites: pd.DataFrame) -> list[str]:
-    """Call sites as module+offset, each once."""
-    places = sites[["module", "offset"]].itertuples(index=False)
-    return [f"{module or '?'}+{offset:#x}" for module, offset in places]
-
-
-def spread_lifetimes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Objects by lifetime (rows) and size class (columns), each named by its upper bound in bytes.
-
-    All size classes and lifetimes that occurred have a place, and the lifetimes between them.
-    """
-    grid = frame.pivot_table(
-        index="most_lifetime_bytes", columns="upto_bytes", values="objects", aggfunc="sum", fill_value=0
-    )
-    if len(grid):
-        bounds = (1 << np.arange(63)) - 1
-        bounds = bounds[(grid.index[0] <= bounds) & (bounds <= grid.index[-1])]
-        grid = grid.reindex(bounds, fill_value=0)
-    return grid.set_axis([bound + 1 if bound else 0 for bound in grid.index], axis=0)
-
-
-def group_mix(mix: pd.DataFrame) -> pd.DataFrame:
-    """The mix of sizes in few groups and percent; stretches without allocations show the one before."""
-    names = [f"to {name_bytes(bound)}" for bound in _COARSE_BOUNDS_BYTES]
-    names.append(f"above {name_bytes(_COARSE_BOUNDS_BYTES[-1])}")
-    groups = pd.cut(mix.columns.to_numpy(float), [0, *_COARSE_BOUNDS_BYTES, np.inf], labels=names)
-    grouped: pd.DataFrame = (
-        mix.T.groupby(pd.CategoricalIndex(groups), observed=True).sum().T.rename(columns=str)
-    )
-    total = grouped.sum(axis=1)
-    return (grouped.div(total.where(total > 0), axis=0) * 100.0).ffill().fillna(0.0)
 
 
 def choose_threads(threads: pd.DataFrame, most: int) -> pd.DataFrame:

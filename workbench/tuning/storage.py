@@ -116,11 +116,6 @@ def format_settings(settings: Mapping[str, Value], allocator: str) -> str:
     return ", ".join(f"{name}={known[name].format(value)}" for name, value in settings.items())
 
 
-def sqlite_url(path: Path) -> str:
-    """URL of a SQLite file."""
-    return f"sqlite:///{path.absolute()}"
-
-
 def require_study(url: str, name: str) -> None:
     """See that a study is in a database, and make neither; WrongResults if it is not."""
     with tell_storage(url):

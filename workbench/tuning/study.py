@@ -49,7 +49,6 @@ from workbench.tuning.storage import (
     open_study,
     read_candidate,
     require_study,
-    sqlite_url,
     tell_storage,
 )
 
@@ -103,7 +102,9 @@ class Study(Displayed):
         self.results = Results.open(folder)
         self._measure = measure
         self._measurements = Measurements(self.results, measure, self._note)
-        self._owner = _name_owner(folder)
+        # Who goes on with a candidate: this machine, with these results.
+        owner = f"{describe_machine().id} {folder.resolve()}"
+        self._owner = hashlib.sha256(owner.encode()).hexdigest()[:_OWNER_CHARACTERS]
         self._defaults = Candidate(DEFAULTS, {}, "better", values=(1.0,) * len(plan.measures))
         self._listener: StepListener | None = None
         self._place = (0, 0)  # of the run: number of its candidate, and its round
@@ -143,7 +144,7 @@ class Study(Displayed):
             If the database or the folder cannot be used, or holds another study; or none, if it must.
         """
         base = Path(place)
-        url = storage or plan.storage or sqlite_url(base.with_suffix(".db"))
+        url = storage or plan.storage or f"sqlite:///{base.with_suffix('.db').absolute()}"
         folder = Path(results) if results is not None else base.with_suffix(".results")
         if must_exist:
             require_study(url, plan.name)
@@ -458,9 +459,3 @@ class Study(Displayed):
             return self._defaults
         told = (one for one in candidates if one.is_finished and one.outcome != "repeated")
         return next((one for one in told if one.number != number and one.settings == settings), None)
-
-
-def _name_owner(folder: Path) -> str:
-    """Who goes on with a candidate: this machine, with these results."""
-    text = f"{describe_machine().id} {folder.resolve()}"
-    return hashlib.sha256(text.encode()).hexdigest()[:_OWNER_CHARACTERS]

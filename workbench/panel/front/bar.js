@@ -66,7 +66,7 @@ export class WorkloadBar {
       ),
       make(
         "div",
-        { class: "hak-row hak-second" },
+        { class: "hak-row" },
         this.parameterBox,
         make("span", { class: "hak-attach" }, make("span", { class: "hak-or" }, "or a running process"), this.process, this.attach, this.detach),
       ),
