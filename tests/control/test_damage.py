@@ -37,7 +37,7 @@ def read_all(block):
     for name in block.metrics:
         snapshot.by_group(name) if not block.metrics[name].is_derived else None
         snapshot.value(name, snapshot)
-    block.adoption(snapshot)
+    block.adoption()
     for axes in {metric.axes for metric in block.metrics.values()}:
         snapshot.to_frame(*axes)
     batch = block.events(chance.choice((0, 1, 10, 2**64 - 1)))

@@ -104,7 +104,7 @@ def test_adoption_counts_the_threads_that_live(pond: MadeUpBlock, block: Control
     pond.write("thread.adopted", [0, generation, 0, generation - 1, 0, 0, 0, 0])
     assert block.adoption().adopted == 1
     pond.adopt()
-    assert block.adoption(block.snapshot()).adopted == 2
+    assert block.adoption().adopted == 2
 
 
 def test_a_block_that_tells_of_no_threads_has_no_adoption() -> None:

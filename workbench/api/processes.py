@@ -105,13 +105,11 @@ def find_target_blocks(target: int | Group, kind: str | None = None) -> list[Blo
 
 
 @contextlib.contextmanager
-def open_blocks(
-    target: int | Group, kind: str | None = None, *, names: Iterable[str] = ()
-) -> Iterator[list[ControlBlock]]:
+def open_blocks(target: int | Group, kind: str | None = None) -> Iterator[list[ControlBlock]]:
     """Open the block that `attach` opens, or for a group those of all its processes."""
     with contextlib.ExitStack() as stack:
         if isinstance(target, int):
-            yield [stack.enter_context(attach(target, kind, names=names))]
+            yield [stack.enter_context(attach(target, kind))]
             return
         blocks: list[ControlBlock] = []
         for info in target.blocks(kind):

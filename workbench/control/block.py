@@ -154,11 +154,10 @@ class ControlBlock(Displayed):
         """Pid of the process that set a generation, if no other was set since; None if that is not known."""
         return self._reader.setter(generation) or None
 
-    def adoption(self, snapshot: Snapshot | None = None) -> Adoption:
-        """Tell how many threads act on the requested settings, in a snapshot that is given, or taken now."""
+    def adoption(self) -> Adoption:
+        """Tell how many threads act on the requested settings."""
         generation = self.requested().generation
-        threads, adopted = (snapshot or self.snapshot()).count_adopted(generation)
-        return Adoption(generation, threads, adopted)
+        return Adoption(generation, *self.snapshot().count_adopted(generation))
 
     def set(self, values: Mapping[str, Value]) -> int:
         """Set tunables by name, all of them or none; a str is read as a person types it.

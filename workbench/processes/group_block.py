@@ -199,7 +199,7 @@ class GroupBlock(ControlBlock):
         """Check values as `set` would, and change nothing; the first error of a process is raised."""
         self._each(lambda block: block.check(values))
 
-    def adoption(self, snapshot: Snapshot | None = None) -> Adoption:  # noqa: ARG002
+    def adoption(self) -> Adoption:
         """Tell how many threads of all processes act on what was requested of theirs."""
         parts = self._each(ControlBlock.adoption)
         threads, adopted = sum(one.threads for one in parts), sum(one.adopted for one in parts)

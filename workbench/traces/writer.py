@@ -58,8 +58,7 @@ class TraceWriter:
         self._follower: ObjectFollower | None = ObjectFollower()
         self._peak_live_bytes = 0
         self._hash = hashlib.sha256()
-        file.append(pack_header(metadata.time_resolution_ns))
-        file.append(self._pack_metadata(HEAD))
+        file.append(pack_header(metadata.time_resolution_ns) + self._pack_metadata(HEAD))
 
     @classmethod
     def open(
@@ -168,10 +167,10 @@ class TraceWriter:
             self._write_footer(complete, end, unknown_frees, lost_events)
         return self._metadata
 
-    def abandon(self, end: str, *, unknown_frees: int = 0, lost_events: int = 0) -> TraceMetadata:
+    def abandon(self, end: str, *, unknown_frees: int = 0) -> TraceMetadata:
         """Close a trace that could not be written further: what was written is a sound trace, if possible.
 
-        As much of what waited in memory is added as there is still room for; the rest is added to
+        As much of what waited in memory is added as there is still room for; the rest are
         `lost_events`. Raises no OSError: a trace without its footer can be read, too.
         """
         if self._is_closed:
@@ -179,10 +178,9 @@ class TraceWriter:
         with contextlib.suppress(OSError, ValueError):
             while self._pending:
                 self._write_pending(len(self._pending[0][0]))
-        lost_events += self.pending_events
-        self._pending, self.pending_events = [], 0
         with contextlib.suppress(OSError):
-            self._write_footer(False, end, unknown_frees, lost_events)
+            self._write_footer(False, end, unknown_frees, lost_events=self.pending_events)
+        self._pending, self.pending_events = [], 0
         self._is_closed = True
         return self._metadata
 
