@@ -4,7 +4,6 @@ from workbench.sessions.agreement import Agreement, Figure, compare_sessions
 from workbench.sessions.changes import Change, ChangeLog
 from workbench.sessions.facts import SessionFacts
 from workbench.sessions.history import History, HistoryView
-from workbench.sessions.notebook import save_notebook
 from workbench.sessions.presets import PresetStore, shipped_presets
 from workbench.sessions.recorder import Column, Recorder, Sample
 from workbench.sessions.repetition import (
@@ -13,6 +12,7 @@ from workbench.sessions.repetition import (
     plan_repetition,
     record_run,
     repeat_session,
+    save_notebook,
 )
 from workbench.sessions.session import Session, find_sessions
 from workbench.sessions.store import SessionWriter, default_folder

@@ -23,10 +23,12 @@ from workbench.sessions.layout import (
     check_fields,
     name_sample_column,
     read_columns,
+    join_batches,
+    read_parquet,
+    read_stream_schema,
 )
 from workbench.sessions.recorder import Column
 from workbench.sessions.store import default_folder, list_streams
-from workbench.sessions.stream import join_batches, read_parquet, read_stream_schema
 from workbench.table import Table
 
 if TYPE_CHECKING:

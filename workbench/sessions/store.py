@@ -24,9 +24,12 @@ from workbench.sessions.layout import (
     SCHEMAS,
     make_samples_schema,
     name_sample_column,
+    StreamFile,
+    join_batches,
+    read_stream_schema,
+    write_parquet,
 )
 from workbench.sessions.recorder import Column, RecordedProbe, Sample
-from workbench.sessions.stream import StreamFile, join_batches, read_stream_schema, write_parquet
 
 FLUSH_INTERVAL_S = 1.0
 FOLDER_VARIABLE = "WORKBENCH_SESSIONS"
@@ -73,17 +76,15 @@ class SessionWriter:
         name: str = "",
         maximum_bytes: int = MAXIMUM_BYTES,
     ) -> None:
-        self.facts = facts
+        self.facts = self._written_facts = facts
         self.problem = ""
         self.path = folder / f"{name or _choose_name(facts)}{SUFFIX}"
         self._start_s = start_s
         self._maximum_bytes = maximum_bytes
         self._samples: list[Sample] = []
-        self._changes: list[Change] = []
-        self._events: list[EventBatch] = []
+        self._rows: dict[str, list[dict[str, Any]]] = {"events": [], "changes": []}
         self._columns: dict[str, Column] = {}
         self._probes: dict[str, RecordedProbe] = {}
-        self._notes: list[Note] = []
         self._streams: dict[str, StreamFile] = {}
         self._closed_bytes = 0
         self._segment_count = 0
@@ -92,7 +93,7 @@ class SessionWriter:
         with self._guard():
             self.path = _make_folder(self.path)
             write_facts(self.path, facts)
-            for table in ("events", "changes"):
+            for table in self._rows:
                 self._streams[table] = StreamFile(self.path / f"{table}.arrows", SCHEMAS[table])
 
     @property
@@ -114,17 +115,35 @@ class SessionWriter:
 
     def add_note(self, time_s: float, text: str) -> None:
         """Adds a note of a person."""
-        self._notes.append(Note(time_s, text))
+        self.facts = replace(self.facts, notes=(*self.facts.notes, Note(time_s, text)))
 
     def add_events(self, batch: EventBatch) -> None:
         """Adds what the allocator's control block told."""
-        if self.is_recording and (len(batch) or batch.lost):
-            self._events.append(batch)
+        if self.is_recording:
+            self.facts = replace(self.facts, lost_events=self.facts.lost_events + batch.lost)
+            self._rows["events"] += [
+                {name: getattr(event, name) for name in SCHEMAS["events"].names}
+                | {"time_s": event.time_s - self._start_s}
+                for event in batch
+            ]
 
     def add_changes(self, changes: Iterable[Change]) -> None:
         """Adds sets of tunables, each with every value that it changed."""
         if self.is_recording:
-            self._changes += changes
+            self._rows["changes"] += [
+                {
+                    "number": change.number,
+                    "time_s": change.time_s - self._start_s,
+                    "operations": change.operations,
+                    "is_exact": change.is_exact,
+                    "cause": change.cause,
+                    "tunable": name,
+                    "before": json.dumps(change.before.get(name)),
+                    "after": json.dumps(value),
+                }
+                for change in changes
+                for name, value in change.after.items()
+            ]
 
     def flush(self, *, is_now: bool = False) -> None:
         """Writes what came since, once a second; at once if told so."""
@@ -133,13 +152,15 @@ class SessionWriter:
             return
         self._next_flush_s = now_s + FLUSH_INTERVAL_S
         with self._guard():
-            facts = replace(self.facts, probes=tuple(self._probes.values()), notes=tuple(self._notes))
-            if facts != self.facts:
-                self.facts = facts
-                write_facts(self.path, facts)
+            self.facts = replace(self.facts, probes=tuple(self._probes.values()))
+            if self.facts != self._written_facts:
+                write_facts(self.path, self.facts)
+                self._written_facts = self.facts
             self._write_samples()
-            self._write_events()
-            self._write_changes()
+            for table, rows in self._rows.items():
+                if rows:
+                    self._streams[table].append(rows)
+                    rows.clear()
             if self.size_bytes > self._maximum_bytes:
                 self._stop(
                     f"it is {self.size_bytes >> 20} MiB large, its limit is {self._maximum_bytes >> 20}"
@@ -174,8 +195,6 @@ class SessionWriter:
             if was_recording:
                 finish_tables(self.path)
 
-    # --- one table each ---
-
     def _write_samples(self) -> None:
         samples, self._samples = self._samples, []
         if not samples:
@@ -197,38 +216,6 @@ class SessionWriter:
                 for sample in samples
             ]
         )
-
-    def _write_events(self) -> None:
-        batches, self._events = self._events, []
-        lost = sum(batch.lost for batch in batches)
-        if lost:
-            self.facts = replace(self.facts, lost_events=self.facts.lost_events + lost)
-            write_facts(self.path, self.facts)
-        for batch in batches:
-            rows = [{name: getattr(event, name) for name in SCHEMAS["events"].names} for event in batch]
-            for row in rows:
-                row["time_s"] -= self._start_s
-            if rows:
-                self._streams["events"].append(rows)
-
-    def _write_changes(self) -> None:
-        changes, self._changes = self._changes, []
-        rows = [
-            {
-                "number": change.number,
-                "time_s": change.time_s - self._start_s,
-                "operations": change.operations,
-                "is_exact": change.is_exact,
-                "cause": change.cause,
-                "tunable": name,
-                "before": json.dumps(change.before.get(name)),
-                "after": json.dumps(value),
-            }
-            for change in changes
-            for name, value in change.after.items()
-        ]
-        if rows:
-            self._streams["changes"].append(rows)
 
     # --- what goes wrong ---
 
