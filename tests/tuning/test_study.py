@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.experiments.results_fixture import make_result
-from tests.tuning.fakes import STUDY, FakeMeasurer, hidden_optimum, make_plan, same, trade
+from tests.tuning.fakes import STUDY, FakeMeasurer, hidden_optimum, make_plan, same, trade, write_study
 from workbench.control import Value
-from workbench.errors import BadParameter, OutOfRange, WrongResults
+from workbench.errors import BadParameter, OutOfRange, WrongPlan, WrongResults
 from workbench.experiments import Result, Run
-from workbench.tuning import Candidate, Study, StudyStep
+from workbench.tuning import Candidate, Study, StudyStep, read_study
 from workbench.tuning.racing import choose_front
 
 SMALL = STUDY.replace("trials = 12", "trials = 5")
@@ -46,6 +46,35 @@ def test_a_planted_better_setting_is_found_and_confirmed(tmp_path: Path) -> None
     frame = study.to_frame()
     assert {"number", "outcome", "throughput_ratio", "tls.grow_percent"} <= set(frame.columns)
     assert len(frame) == 12
+
+
+@pytest.mark.parametrize("objective", ["rate", "wait", "elapsed"])
+def test_a_program_is_tuned_for_a_figure_of_its_own_whichever_way_is_better(
+    tmp_path: Path, objective: str
+) -> None:
+    def measure(run: Run, *, warm_bytes: int | None = None) -> Result:
+        result = FakeMeasurer(hidden_optimum)(run)
+        rate = result.operations_per_s
+        return dataclasses.replace(result, figures={"rate": rate, "wait": 1 / rate, "elapsed": 1 / rate})
+
+    figures = """[
+        { name = "rate", unit = "1/s", better = "higher", regex = "rate (.*)" },
+        { name = "wait", unit = "s", regex = "wait (.*)" },
+    ]"""
+    work = f'[[works]]\nname = "mine"\ncommand = "true"\nfigures = {figures}\n'
+    search = '[search]\n"tls.grow_percent" = { from = 55, to = 90 }\n'
+    path = write_study(tmp_path, f"trials = 8\nrounds = 8\n{work}{search}")
+    plan = read_study(path, [objective])
+    study = Study.open(plan, path, measure=measure)
+    study.run()
+    assert abs(float(study.best_settings()["tls.grow_percent"]) - 60) <= 6
+    held_out = study.compare_held_out()
+    assert held_out is not None
+    assert held_out.confirmed == (study.find_winners()[0].name,)
+    assert {finding.measure.name for finding in held_out.findings} == {objective}
+    assert objective in study.to_table().columns
+    with pytest.raises(WrongPlan, match=f"unknown objective '{objective}s': did you mean '{objective}'"):
+        read_study(path, [f"{objective}s"])
 
 
 def test_where_nothing_makes_a_difference_nothing_is_found(tmp_path: Path) -> None:

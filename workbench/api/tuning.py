@@ -53,7 +53,8 @@ def plan_study(
     name : str
         By which a database tells studies apart.
     objectives : sequence of str
-        "throughput", "peak_memory", or both: then it is a search for the Pareto front.
+        "throughput", "peak_memory", or a figure that all works have; with several, it is a search for the
+        Pareto front. Of commands also "elapsed" and "processor_time".
     trials : int
         Candidates in all.
     rounds : int

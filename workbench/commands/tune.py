@@ -24,6 +24,14 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
     metavar="TUNABLE=VALUE,...",
     help="Try these settings next, with all others at their defaults; repeatable.",
 )
+@click.option(
+    "--objective",
+    "objectives",
+    multiple=True,
+    metavar="NAME",
+    help="Tune for this: throughput, peak_memory, or a figure that the file's works declare; instead of the "
+    "file's objectives. Repeatable.",
+)
 @click.option("--show", is_flag=True, help="Show the state of the study, but run nothing.")
 @click.option("--check", "checks_only", is_flag=True, help="Check the file, but run nothing.")
 @click.option(
@@ -49,6 +57,7 @@ def tune(
     study_path: str,
     trials: int | None,
     injected: tuple[str, ...],
+    objectives: tuple[str, ...],
     show: bool,
     checks_only: bool,
     no_held_out: bool,
@@ -68,7 +77,7 @@ def tune(
         from workbench.commands import study_report
         from workbench.tuning import Study, read_study
 
-    plan = read_study(study_path)
+    plan = read_study(study_path, objectives)
     if (show or checks_only) and (trials is not None or injected or export_path):
         raise BadParameter("--show and --check run nothing; leave out --trials, --inject and --export")
     if no_held_out and export_path is not None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from workbench.allocators import DEFAULT_ALLOCATOR, is_tunable
 from workbench.control import Value
 from workbench.errors import OutOfRange, WrongPlan
-from workbench.experiments.measures import MEASURES, Measure
+from workbench.experiments.measures import MEASURES, Measure, figure_measure
 from workbench.processes.runs import Run
 
 _MOST_ROUNDS = 10_000
@@ -134,11 +134,7 @@ class ComparisonPlan:
     @property
     def measures(self) -> list[Measure]:
         """What is compared: `MEASURES`, and the figures of its commands."""
-        figures = [
-            Measure(one.name, one.name, one.unit, one.better == "higher", is_figure=True)
-            for work in self.works
-            for one in work.run.figures
-        ]
+        figures = [figure_measure(one) for work in self.works for one in work.run.figures]
         return list(dict.fromkeys((*MEASURES, *figures)))
 
     def list_round(self, number: int) -> list[Cell]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from workbench.errors import BadParameter, describe_unknown
 from workbench.experiments.result import ELAPSED, PAGE_FAULTS, Result
+from workbench.processes.figures import Figure
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ MEASURES = (
     Measure("free p99", "free_p99", "ns", is_latency=True),
     Measure("free p99.9", "free_p99_9", "ns", is_latency=True),
 )
+
+
+def figure_measure(figure: Figure) -> Measure:
+    """What a figure of a command is when it is compared."""
+    return Measure(figure.name, figure.name, figure.unit, figure.better == "higher", is_figure=True)
 
 
 def find_measure(name: str) -> Measure:

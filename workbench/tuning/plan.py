@@ -5,7 +5,7 @@ datasets = ["jq"]                    # replayed, each once; or paths of traces
 seconds = 0.5                        # of a run; or operations
 threads = 2                          # the workload's own by default
 seeds = [1, 2, 3]                    # round k has the k-th, again and again
-objectives = ["throughput"]          # "peak_memory"; both: a Pareto front
+objectives = ["throughput"]          # "peak_memory", a figure of the works; several: a Pareto front
 rounds = 12                          # pairs that a candidate gets at most
 trials = 40                          # candidates
 sampler_seed = 1
@@ -37,14 +37,24 @@ from msgspec.structs import replace
 from workbench.allocators import DEFAULT_ALLOCATOR, is_tunable
 from workbench.control import Value
 from workbench.errors import OutOfRange, WorkbenchError, WrongPlan, describe_unknown
-from workbench.experiments import PEAK_RESIDENT, THROUGHPUT, ComparisonPlan, Measure, Variant, Work
+from workbench.experiments import (
+    PEAK_RESIDENT,
+    PROCESSOR_TIME,
+    THROUGHPUT,
+    ComparisonPlan,
+    Measure,
+    Variant,
+    Work,
+)
 from workbench.experiments.comparison_plan import check_names
 from workbench.experiments.inference import SHOWN_RISK, least_pairs
+from workbench.experiments.measures import ELAPSED_TIME, figure_measure
 from workbench.experiments.plan_file import RangeEntry, WorkEntries, read_entry, read_toml, read_works
 from workbench.tuning.space import Bounds, SearchSpace, make_space
 
 #: What settings are tuned for, by the name that a study file uses.
 OBJECTIVES: Mapping[str, Measure] = {"throughput": THROUGHPUT, "peak_memory": PEAK_RESIDENT}
+_OF_COMMANDS: Mapping[str, Measure] = {"elapsed": ELAPSED_TIME, "processor_time": PROCESSOR_TIME}
 MOST_TRIALS = 100_000
 #: With fewer rounds nothing could ever be told better.
 LEAST_ROUNDS = least_pairs(SHOWN_RISK)
@@ -83,7 +93,7 @@ class StudyPlan:
     works : tuple of Work
         A candidate is as good as the geometric mean of its ratios on all of them.
     objectives : tuple of str
-        Names from `OBJECTIVES`; with several it is a search for the Pareto front.
+        Names from `list_objectives`; with several it is a search for the Pareto front.
     seeds : tuple of int
         Round k has the k-th of them, again and again.
     rounds : int
@@ -115,7 +125,16 @@ class StudyPlan:
     @property
     def measures(self) -> tuple[Measure, ...]:
         """Measures of the objectives."""
-        return tuple(OBJECTIVES[name] for name in self.objectives)
+        known = self.list_objectives()
+        return tuple(known[name] for name in self.objectives)
+
+    def list_objectives(self) -> dict[str, Measure]:
+        """What its works can be tuned for: `OBJECTIVES`, and of commands their times and common figures."""
+        works = (*self.works, *self.held_out.works)
+        of_commands = dict(_OF_COMMANDS) if all(work.run.command for work in works) else {}
+        first, *others = ({figure_measure(one) for one in work.run.figures} for work in works)
+        common = {one.name: one for one in first.intersection(*others)}
+        return {**OBJECTIVES, **of_commands, **common}
 
     def check(self) -> None:
         """See whether it can be run here.
@@ -133,11 +152,12 @@ class StudyPlan:
         others = {work.run.allocator for work in (*self.works, *held_out.works)} - {self.allocator}
         if others:
             raise WrongPlan(f"works: {self.allocator} and {others.pop()} cannot be tuned at once; choose one")
+        known = self.list_objectives()
         if not self.objectives:
-            raise WrongPlan(f"objectives: there are none; give {' or '.join(OBJECTIVES)}")
+            raise WrongPlan(f"objectives: there are none; give {' or '.join(known)}")
         for name in self.objectives:
-            if name not in OBJECTIVES:
-                raise WrongPlan(f"objectives: {describe_unknown('objective', name, OBJECTIVES)}")
+            if name not in known:
+                raise WrongPlan(f"objectives: {describe_unknown('objective', name, known)}")
         if len(set(self.objectives)) < len(self.objectives):
             raise WrongPlan("objectives: one stands twice; give each once")
         if not self.seeds:
@@ -236,8 +256,8 @@ class _Study(WorkEntries):
     storage: str | None = None
 
 
-def read_study(path: str | os.PathLike[str]) -> StudyPlan:
-    """Read a study, every value of it checked.
+def read_study(path: str | os.PathLike[str], objectives: Sequence[str] = ()) -> StudyPlan:
+    """Read a study, every value of it checked; `objectives` take the place of those in the file.
 
     Raises
     ------
