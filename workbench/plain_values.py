@@ -122,8 +122,10 @@ def _explain(message: str, kind: type[Any], content: object, what: str) -> str:
         )
         if is_missing:
             return f"{path or what} needs {wrong[2]}"
-        for field, _ in parts:
-            kind = next(_list_structs(typing.get_type_hints(kind)[field])) if field else kind
+        for name, _ in filter(lambda part: part[0], parts):
+            both = (getattr(kind, f"__struct_{which}fields__", ()) for which in ("encode_", ""))
+            names = dict(zip(*both, strict=True))  # a field may have another name in a file
+            kind = next(_list_structs(typing.get_type_hints(kind)[names.get(name, name)]))
         known = next(_list_structs(kind)).__struct_encode_fields__
         return describe_unknown(f"field of {path or what}", wrong[2], known)
     if (wrong := _WRONG_TYPE.fullmatch(message)) is None:

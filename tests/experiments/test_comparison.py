@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.experiments.results_fixture import MACHINE, SOFTWARE, make_result
 from workbench.errors import MixedResults, OutOfRange, WorkbenchError, WrongPlan, WrongResults
@@ -27,6 +28,7 @@ from workbench.experiments import (
     conclude,
     run_comparison,
 )
+from workbench.experiments.comparison import list_warmup
 
 SMALL = Work("small", Run("random_mixed", operations=2000))
 LARGE = Work("large", Run("random_mixed", {"slots": 4096}, operations=2000))
@@ -68,7 +70,7 @@ def test_every_round_has_every_variant_of_every_work_once_in_an_order_of_its_own
 
 
 def test_another_seed_is_another_order() -> None:
-    assert list(PLAN.list_cells()) != list(dataclasses.replace(PLAN, seed=2).list_cells())
+    assert list(PLAN.list_cells()) != list(replace(PLAN, seed=2).list_cells())
 
 
 def test_a_difference_is_told_and_what_all_works_say() -> None:
@@ -87,7 +89,7 @@ def test_a_difference_is_told_and_what_all_works_say() -> None:
 @given(st.integers(0, 11))
 @settings(deadline=None, max_examples=12)
 def test_between_two_looks_nothing_is_judged(rounds: int) -> None:
-    plan = dataclasses.replace(PLAN, looks=3)
+    plan = replace(PLAN, looks=3)
     found = conclude(plan, fill(plan, favour_ours, rounds))
     assert found.rounds == rounds
     assert found.is_judged == (rounds in (4, 8))
@@ -173,7 +175,7 @@ WRONG: list[tuple[dict[str, object], type[WorkbenchError], str]] = [
 @pytest.mark.parametrize(("changed", "kind", "said"), WRONG)
 def test_a_wrong_plan_is_named(changed: dict[str, object], kind: type[WorkbenchError], said: str) -> None:
     with pytest.raises(kind, match=said):
-        dataclasses.replace(PLAN, **changed).check()  # type: ignore[arg-type]
+        replace(PLAN, **changed).check()
 
 
 def test_it_runs_and_is_resumed_where_it_was(tmp_path: Path) -> None:
@@ -199,7 +201,7 @@ def test_it_runs_and_is_resumed_where_it_was(tmp_path: Path) -> None:
     always = {measure for measure in MEASURES if measure.name not in others}
     assert {finding.measure for finding in found.findings} >= always
     with pytest.raises(WrongResults, match="another plan"):
-        run_comparison(dataclasses.replace(plan, rounds=4), Results.open(tmp_path))
+        run_comparison(replace(plan, rounds=4, seed=2), Results.open(tmp_path))
 
 
 def test_a_look_at_which_all_is_told_ends_it(tmp_path: Path) -> None:
@@ -214,3 +216,73 @@ def test_a_look_at_which_all_is_told_ends_it(tmp_path: Path) -> None:
     assert found.find("small", "hakmem").ratio.verdict == "better"
     assert len(Results.open(tmp_path)) == 40
     assert run_comparison(plan, Results.open(tmp_path)) == found
+
+
+class Counting:
+    """Measures at once, and keeps what it was asked to."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self.broken: set[str] = set()
+
+    def __call__(self, run: Run, *, warm_bytes: int | None = None) -> Result:
+        self.runs.append(run)
+        status = "failed" if run.allocator in self.broken else "completed"
+        rate = {"glibc": 1e6, "hakmem": 2e6}[run.allocator] * (1 + len(self.runs) % 3 / 100)
+        return make_result(run, rate, status=status)
+
+
+def test_a_kept_comparison_goes_on_with_more_rounds_at_half_the_risk(tmp_path: Path) -> None:
+    plan, measure = ComparisonPlan((SMALL,), (GLIBC, OURS), rounds=10), Counting()
+    first = run_comparison(plan, Results.open(tmp_path), measure=measure)
+    longer = replace(plan, rounds=18)
+    assert longer.find_risk(10) is None
+    found = run_comparison(longer, Results.open(tmp_path), measure=measure)
+    assert len(measure.runs) == 2 * 18
+    assert (found.rounds, found.is_judged, found.plan.looked) == (18, True, (10,))
+    risks = [one.plan.find_risk(one.rounds) or 0 for one in (first, found)]
+    assert risks[1] == risks[0] / 2
+    assert run_comparison(longer, Results.open(tmp_path), measure=measure) == found
+    more = run_comparison(replace(plan, rounds=20), Results.open(tmp_path), measure=measure)
+    assert more.plan.looked == (10, 18)
+    assert len(measure.runs) == 2 * 20
+    with pytest.raises(WrongResults, match="it has 20 rounds; give as many, or more"):
+        run_comparison(plan, Results.open(tmp_path), measure=measure)
+    assert ComparisonPlan.from_dict(Results.open(tmp_path).declared) == more.plan
+
+
+def test_one_that_was_interrupted_and_goes_on_longer_was_not_looked_at(tmp_path: Path) -> None:
+    plan, measure = ComparisonPlan((SMALL,), (GLIBC, OURS), rounds=10), Counting()
+
+    def interrupt(_: Result) -> None:
+        if len(measure.runs) == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_comparison(plan, Results.open(tmp_path), interrupt, measure=measure)
+    found = run_comparison(replace(plan, rounds=12), Results.open(tmp_path), measure=measure)
+    assert (found.rounds, found.plan.looked) == (12, ())
+    assert len(measure.runs) == 24
+
+
+def test_two_variants_that_are_the_same_cannot_go_on(tmp_path: Path) -> None:
+    plan = ComparisonPlan((SMALL,), (GLIBC, Variant("glibc again", "glibc")), rounds=2)
+    run_comparison(plan, Results.open(tmp_path), measure=Counting())
+    with pytest.raises(WrongResults, match="two variants are the same"):
+        run_comparison(replace(plan, rounds=3), Results.open(tmp_path), measure=Counting())
+
+
+def test_what_failed_is_tried_again_and_warm_up_is_told(tmp_path: Path) -> None:
+    plan, measure = ComparisonPlan((SMALL,), (GLIBC, OURS), rounds=3, warmup=2), Counting()
+    measure.broken = {"hakmem"}
+    told: list[Result] = []
+    assert len(list_warmup(plan, Results.open(tmp_path))) == 4
+    found = run_comparison(plan, Results.open(tmp_path), told.append, measure=measure)
+    assert len(told) == len(measure.runs) == 4 + 6
+    assert found.failures.keys() == {"small under hakmem: failed: "}
+    measure.broken = set()
+    found = run_comparison(plan, Results.open(tmp_path), told.append, measure=measure)
+    assert len(told) == len(measure.runs) == 10 + 4 + 3
+    assert found.failures == {}
+    assert found.rounds == 3
+    assert list_warmup(plan, Results.open(tmp_path)) == []

@@ -16,7 +16,6 @@ from workbench.experiments import (
     Comparison,
     ComparisonPlan,
     Plan,
-    Result,
     Results,
     Run,
     Span,
@@ -26,6 +25,7 @@ from workbench.experiments import (
     run_comparison,
     run_sweep,
 )
+from workbench.experiments.comparison import list_warmup
 from workbench.experiments.programs import make_programs
 from workbench.export import read_defaults
 from workbench.export.evidence import Evidence
@@ -201,15 +201,11 @@ def run_rounds(plan: ComparisonPlan, results: Results, title: str = "") -> Compa
     An interrupt leaves it with KeyboardInterrupt; `conclude` tells what the results so far say.
     """
     run_ids = {cell.run.resolve().id for cell in plan.list_cells()}
-    before = results.ids & run_ids
+    done = len(results.ids & run_ids)
+    total = len(run_ids) + len(list_warmup(plan, results))
     title = title or f"{len(plan.works)} workloads, {len(plan.variants)} variants, {plan.rounds} rounds"
-    with show_progress(title, len(run_ids), len(before)) as advance:
-
-        def take(result: Result) -> None:
-            if result.id not in before:  # the time left is reckoned from what runs now
-                advance(result)
-
-        return run_comparison(plan, results, take)
+    with show_progress(title, total, done) as advance:
+        return run_comparison(plan, results, advance)
 
 
 def plan_sweep(

@@ -156,7 +156,7 @@ def run_study(study: Study, more: int | None = None, *, compares: bool = True) -
         runs, total = itertools.count(1), study.count_held_out()
         with _StudyBar("held out") as bar:
 
-            def take(result: Result) -> None:  # also those that were there before
+            def take(result: Result) -> None:
                 run = next(runs)
                 bar.count(result, run, total - run, result.run.title)
 

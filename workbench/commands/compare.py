@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from workbench.commands.arguments import (
     keep_results_option,
@@ -169,7 +169,7 @@ def compare(
         raise BadParameter("--plan says what is compared; beside it go --rounds, --looks, --seed, --latency")
     else:
         plan = read_comparison_plan(plan_path)
-    plan = dataclasses.replace(
+    plan = replace(
         plan,
         rounds=plan.rounds if rounds is None else rounds,
         looks=plan.looks if looks is None else looks,

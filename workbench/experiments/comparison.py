@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     import pandas as pd
 
 from workbench.display import Displayed
-from workbench.errors import MixedResults
+from workbench.errors import BadParameter, MixedResults, WrongResults
 from workbench.experiments.comparison_plan import Cell, ComparisonPlan
 from workbench.experiments.execution import Measurements, Measurer, ResultListener
-from workbench.experiments.inference import FloatArray, Ratio, judge_log_ratios, spend_risk
+from workbench.experiments.inference import FloatArray, Ratio, judge_log_ratios
 from workbench.experiments.measurement import measure_run
 from workbench.experiments.measures import ELAPSED_TIME, THROUGHPUT, Measure
 from workbench.experiments.result import Result
@@ -183,9 +185,10 @@ def run_comparison(
     ----------
     plan : ComparisonPlan
     results : Results
-        Where they are kept; those that are there already are not run again.
+        Where they are kept. What was measured is not run again, what failed is. If they are of the same plan
+        with fewer rounds, it goes on.
     on_result : callable, optional
-        Told of each result, also of those that are there already.
+        Told of each new result, of those of the warm-up too.
     measure : callable, optional
         Measures a run.
 
@@ -195,29 +198,23 @@ def run_comparison(
         If it cannot be run, or not into these results.
     """
     plan.check()
-    looks = plan.list_looks()
     with results.writing():
+        plan = _go_on(plan, results)
         results.declare(plan.to_dict())
-        measurements = Measurements(results, measure)
+        for cell in list_warmup(plan, results):
+            result = measure(cell.run)
+            if on_result is not None:
+                on_result(result)
+        measurements = Measurements(results, measure, on_result)
         outputs: dict[str, str] = {}
         for number in range(plan.rounds):
-            cells = plan.list_round(number)
-            if (
-                number == 0
-                and plan.warmup
-                and any(cell.run.resolve().id not in results.ids for cell in plan.list_cells())
-            ):
-                for cell in cells * plan.warmup:
-                    measure(cell.run)
-            for cell in cells:
+            for cell in plan.list_round(number):
                 result = measurements.take(cell.run)
-                if on_result is not None:
-                    on_result(result)
                 is_other = plan.compares_output and _is_other_output(outputs, cell, result)
                 if plan.ends_on_failure and (is_other or not result.is_measured):
                     results.compact()
                     return conclude(plan, results)
-            if number + 1 in looks[:-1]:
+            if not plan.looked and number + 1 in plan.list_looks()[:-1]:
                 comparison = conclude(plan, results)
                 if all(
                     finding.ratio.verdict != "cannot tell"
@@ -227,6 +224,37 @@ def run_comparison(
                     break
         results.compact()
     return conclude(plan, results)
+
+
+def list_warmup(plan: ComparisonPlan, results: Results) -> list[Cell]:
+    """Runs that are made first and are not kept; none if there is nothing to measure."""
+    if not plan.warmup or all(cell.run.resolve().id in results.ids for cell in plan.list_cells()):
+        return []
+    return plan.list_round(0) * plan.warmup
+
+
+def _go_on(plan: ComparisonPlan, results: Results) -> ComparisonPlan:
+    """The plan, with what is known of when it was looked at, if it is the declared one with more rounds."""
+    if not (declared := results.declared):
+        return plan
+    try:
+        before = ComparisonPlan.from_dict(declared)
+    except BadParameter:
+        return plan  # not a comparison: `declare` says so
+    if replace(before, rounds=plan.rounds, looked=()).to_dict() != plan.to_dict():
+        return plan
+    if plan.rounds == before.rounds:
+        return before
+    if plan.rounds < before.rounds:
+        raise WrongResults(f"{results.path}: it has {before.rounds} rounds; give as many, or more")
+    if any(cell.run.round > cell.round for cell in plan.list_round(0)):  # told apart by the number of rounds
+        raise WrongResults(
+            f"{results.path}: two variants are the same, so it cannot go on; give another folder"
+        )
+    complete = conclude(before, results).rounds
+    longer = replace(plan, looked=tuple(look for look in before.list_looks() if look <= complete))
+    results.declare(longer.to_dict(), replaces=True)
+    return longer
 
 
 _OTHER_OUTPUT = "its output is not that of the first run; if that may be, give --any-output"
@@ -252,13 +280,11 @@ def conclude(plan: ComparisonPlan, results: Results) -> Comparison:
             result = results.get(cell.run.resolve().id)
             if result is not None:
                 if plan.compares_output and _is_other_output(outputs, cell, result):
-                    result = replace(result, status="failed", reason=_OTHER_OUTPUT)
+                    result = dataclasses.replace(result, status="failed", reason=_OTHER_OUTPUT)
                 found[cell.work, cell.variant, number, cell.run.samples_latency] = result
         complete += len(found) == before + len(cells)
     _refuse_mixture(found.values())
-    looks = plan.list_looks()
-    # Between two looks nobody may judge: who stops when the figures please decides what they say.
-    risk = spend_risk(looks.index(complete) + 1, plan.looks) if complete in looks else None
+    risk = plan.find_risk(complete)
     findings = [
         finding
         for variant in plan.variants[1:]

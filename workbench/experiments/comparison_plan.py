@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from msgspec.structs import replace
@@ -13,16 +13,17 @@ from msgspec.structs import replace
 from workbench.allocators import DEFAULT_ALLOCATOR, is_tunable
 from workbench.control import Value
 from workbench.errors import OutOfRange, WrongPlan
+from workbench.experiments.inference import VERDICT_RISK, spend_risk
 from workbench.experiments.measures import MEASURES, Measure, figure_measure
+from workbench.plain_values import read_value
 from workbench.processes.runs import Run
 
 _MOST_ROUNDS = 10_000
-#: Entries of a declaration that may lack.
-OPTIONS = ("warmup", "ends_on_failure", "compares_output")
+# A declaration is as it was before there were these: they stand in it only if they are given.
+_OPTIONS = ("warmup", "ends_on_failure", "compares_output", "looked")
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is done: a run whose allocator, settings, seed and round are filled in by the comparison.
 
     Parameters
@@ -33,7 +34,7 @@ class Work:
     """
 
     name: str
-    run: Run
+    run: Run = msgspec.field(name="trial")  # as it was called when the first results were written
 
     def make_run(self, variant: Variant) -> Run:
         """The work under a variant; a work's own settings are for the allocator that it names."""
@@ -63,8 +64,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tunables: Mapping[str, Value] = {}
 
 
-@dataclass(frozen=True)
-class ComparisonPlan:
+class ComparisonPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A comparison as it is declared before anything runs.
 
     Parameters
@@ -86,6 +86,8 @@ class ComparisonPlan:
         Whether the first run that fails ends it; else the others go on.
     compares_output : bool
         Whether a command fails that writes something else than before, or than under another variant.
+    looked : tuple of int
+        Rounds after which it was concluded, before it was declared to go on.
     """
 
     works: tuple[Work, ...]
@@ -97,6 +99,12 @@ class ComparisonPlan:
     warmup: int = 0
     ends_on_failure: bool = False
     compares_output: bool = False
+    looked: tuple[int, ...] = ()
+
+    @classmethod
+    def from_dict(cls, content: object) -> Self:
+        """Make one from what `to_dict` gave; BadParameter for what no comparison has."""
+        return read_value(cls, content, "a comparison")
 
     def check(self) -> None:
         """See whether it can be run here.
@@ -157,20 +165,28 @@ class ComparisonPlan:
 
     def list_looks(self) -> list[int]:
         """After how many rounds it is looked at; the last is the end."""
+        if self.looked:
+            return [*self.looked, self.rounds]
         return [-(-self.rounds * look // self.looks) for look in range(1, self.looks + 1)]
+
+    def find_risk(self, rounds: int) -> float | None:
+        """Risk of a wrong verdict after so many rounds; None where nobody is to look.
+
+        Between two looks nobody may judge: who stops when the figures please decides what they say. A look
+        that was not planned has half of the risk of the one before: all together never have twice the risk.
+        """
+        looks = self.list_looks()
+        if rounds not in looks:
+            return None
+        place = looks.index(rounds)
+        return VERDICT_RISK / 2**place if self.looked else spend_risk(place + 1, self.looks)
 
     def to_dict(self) -> dict[str, Any]:
         """The declaration as plain values."""
-        return {
-            "works": [{"name": work.name, "trial": work.run.to_dict()} for work in self.works],
-            "variants": [msgspec.structs.asdict(one) for one in self.variants],
-            "rounds": self.rounds,
-            "looks": self.looks,
-            "seed": self.seed,
-            "samples_latency": self.samples_latency,
-            # As a declaration was before there were these: they stand in it only if they are given.
-            **{name: value for name in OPTIONS if (value := getattr(self, name))},
-        }
+        plain: dict[str, Any] = msgspec.structs.asdict(self)
+        plain["works"] = [{"name": work.name, "trial": work.run.to_dict()} for work in self.works]
+        plain["variants"] = [msgspec.structs.asdict(one) for one in self.variants]
+        return {name: value for name, value in plain.items() if value or name not in _OPTIONS}
 
     def _make_run(self, work: Work, variant: Variant, number: int, is_latency: bool) -> Run:
         run = work.make_run(variant)

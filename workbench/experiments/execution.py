@@ -28,7 +28,7 @@ class Measurer(Protocol):
 
 
 class Measurements:
-    """Gives results of runs, measured now unless they are in the set; `on_new` is told of each new one."""
+    """Gives results of runs: those of the set, or new ones where it has none or a failure."""
 
     def __init__(
         self, results: Results, measure: Measurer = measure_run, on_new: ResultListener | None = None
@@ -41,7 +41,7 @@ class Measurements:
     def take(self, run: Run) -> Result:
         """The result of a run; it is on disk when this returns."""
         result = self._results.get(run.resolve().id)
-        if result is None:
+        if result is None or not result.is_measured:
             result = self._measure(run, warm_bytes=self._memory.choose(run))
             self._results.add(result)
             self._memory.learn(result)

@@ -63,8 +63,8 @@ class Results(Displayed):
 
     @property
     def ids(self) -> frozenset[str]:
-        """Ids of the runs that are done, failed ones too."""
-        return frozenset(self._by_id)
+        """Ids of the runs that are measured; those that failed may be tried again."""
+        return frozenset(run_id for run_id, result in self._by_id.items() if result.is_measured)
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -108,23 +108,30 @@ class Results(Displayed):
             self._read()  # what somebody added since it was opened
             yield
 
-    def declare(self, plan: Mapping[str, Any]) -> None:
-        """Say what is going to run; the same plan may be declared again, another one may not.
+    @property
+    def declared(self) -> dict[str, Any]:
+        """What was said to be going to run; empty if nothing was."""
+        path = self.path / _PLAN
+        try:
+            plan = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except (OSError, ValueError, RecursionError) as error:
+            raise WrongResults(f"{path}: it is no plan ({error})") from None
+        return plan if isinstance(plan, dict) else {}
 
-        Raises
-        ------
-        WrongResults
-            If results of another plan are there.
+    def declare(self, plan: Mapping[str, Any], *, replaces: bool = False) -> None:
+        """Say what is going to run; the same plan may be declared again.
+
+        WrongResults if results of another plan are there, unless it `replaces` that one.
         """
         text = canonical_json(plan)
         path = self.path / _PLAN
-        if path.exists():
+        if path.exists() and not replaces:
             if path.read_text(encoding="utf-8").strip() != text:
                 raise WrongResults(
                     f"{self.path}: it holds results of another plan; give another folder, or the same plan"
                 )
             return
-        if self._by_id:
+        if self._by_id and not path.exists():
             raise WrongResults(f"{self.path}: it holds results without a plan; give another folder")
         _write_whole(path, text)
 

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Self
 
+from msgspec import structs
+
 from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator, has_own_block, spell
 from workbench.control import Value
 from workbench.datasets import find_trace
@@ -25,9 +27,7 @@ from workbench.experiments import (
     Ratio,
     Result,
     Variant,
-    Work,
 )
-from workbench.experiments.comparison_plan import OPTIONS
 from workbench.plain_values import read_value
 from workbench.processes.machine import checksum_file, date_now
 from workbench.processes.runs import Run
@@ -36,7 +36,6 @@ from workbench.traces.plan import find_plan
 
 #: Version 1 had a checksum, and in comments the whole evidence as compressed JSON; it can still be read.
 VERSION = 2
-_OF_PLANS = ("rounds", "looks", "seed", "samples_latency")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +185,7 @@ class Evidence(Displayed):
                 "only after the declared ones; run the comparison to its end"
             )
         baseline = plan.variants[0]
-        kept = replace(plan, variants=(baseline, chosen))
+        kept = structs.replace(plan, variants=(baseline, chosen))
         found = _find_results(comparison, (baseline.name, chosen.name))
         measured = [result for row in found.values() for result in row]
         allocator = get_allocator(chosen.allocator)
@@ -233,16 +232,10 @@ class Evidence(Displayed):
     @property
     def comparison_plan(self) -> ComparisonPlan:
         """The comparison to run again; DamagedEvidence if the plan cannot be understood."""
-        plan = self.plan
         try:
-            works = tuple(Work(work["name"], Run.from_dict(work["trial"])) for work in plan["works"])
-            variants = tuple(Variant(**one) for one in plan["variants"])
-            options = {name: plan[name] for name in OPTIONS if name in plan}
-            return ComparisonPlan(works, variants, *(plan[name] for name in _OF_PLANS), **options)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DamagedEvidence(f"evidence.plan cannot be understood: {error!r}") from None
+            return ComparisonPlan.from_dict(self.plan)
         except WorkbenchError as error:
-            raise DamagedEvidence(f"evidence.plan: {error}") from None
+            raise DamagedEvidence(f"evidence.plan cannot be understood: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values."""

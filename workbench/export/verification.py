@@ -6,7 +6,6 @@ Each claim stands beside what was found: confirmed, weaker, refuted, or not to b
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import re
 from collections.abc import Mapping
@@ -152,7 +151,7 @@ def plan_verification(
             Work(work.name, replace(work.run, seed=_follow(work.run.seed, plan.rounds, rounds)))
             for work in works
         )
-    return dataclasses.replace(plan, works=works, rounds=rounds, looks=1, seed=plan.seed + 1)
+    return replace(plan, works=works, rounds=rounds, looks=1, seed=plan.seed + 1)
 
 
 def judge_claims(

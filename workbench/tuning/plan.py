@@ -266,6 +266,7 @@ def read_study(path: str | os.PathLike[str], objectives: Sequence[str] = ()) -> 
     """
     place = Path(path)
     content = read_toml(place, _Study)
+    content.objectives = tuple(objectives) or content.objectives
     if len(set(content.seeds)) < len(content.seeds):
         raise WrongPlan("seeds: one stands twice; give each once")
     held_out = _read_held_out(content, place)

@@ -323,9 +323,12 @@ class Study(Displayed):
         return HeldOut.of(self.plan, conclude(plan, Results.open(folder)))
 
     def count_held_out(self) -> int:
-        """How many runs the held-out comparison has, done or not; 0 if there is no winner."""
-        plan, _ = self._plan_held_out()
-        return 0 if plan is None else sum(1 for _ in plan.list_cells())
+        """How many runs the held-out comparison still has to make; 0 if there is no winner."""
+        plan, folder = self._plan_held_out()
+        if plan is None:
+            return 0
+        done = Results.open(folder).ids
+        return sum(cell.run.resolve().id not in done for cell in plan.list_cells())
 
     def _plan_held_out(self) -> tuple[ComparisonPlan | None, Path]:
         winners = {one.name: one.settings for one in self.find_winners()}
