@@ -112,9 +112,10 @@ def _await_ready(server: Server, service: Program, environment: Mapping[str, str
                 return None
         else:
             try:
-                return _run_helper(server.ready, "which asks", environment, folder, left_s)
+                return _run_helper(server.ready, "which asks for it", environment, folder, left_s)
             except WorkerFailed as error:
-                missing = str(error)
+                # The last time there may be too little left to hear an answer.
+                missing = missing if missing and time.monotonic() >= deadline else str(error)
         time.sleep(_POLL_S)
     last = quote_last_line(service.output_tail())
     raise WorkerFailed(f"the server was not ready within {server.ready_timeout_s:g} s: {missing}{last}")
