@@ -117,7 +117,7 @@ def test_the_client_can_run_under_the_allocator_too(tmp_path: Path, port: int) -
         ),
         (
             "work",
-            {"ready": "sh -c 'echo no; exit 9'", "ready_timeout": 1},
+            {"ready": "sh -c 'echo no; exit 9'", "ready_timeout": 2},
             "exit code 9; it said: no",
         ),
         (
