@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from workbench.allocators import run_environment
 from workbench.processes import preload_environment
@@ -91,9 +90,9 @@ def run_logged(
     return done.stdout
 
 
-def preloaded(settings: Mapping[str, Any] | None = None) -> dict[str, str]:
+def preloaded() -> dict[str, str]:
     """The environment of a program under the allocator."""
-    return dict(preload_environment(dict(settings or {}), run_environment(None)))
+    return dict(preload_environment({}, run_environment(None)))
 
 
 def run_cpython(size: str) -> str:

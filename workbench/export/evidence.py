@@ -22,7 +22,6 @@ from workbench.errors import BadParameter, DamagedEvidence, WorkbenchError, Wron
 from workbench.experiments import (
     Comparison,
     ComparisonPlan,
-    Finding,
     Machine,
     Ratio,
     Result,
@@ -201,7 +200,16 @@ class Evidence(Displayed):
             plan=kept.to_dict(),
             rounds=comparison.rounds,
             claims=tuple(
-                _make_claim(one)
+                Claim(
+                    work=one.work,
+                    measure=one.measure.name,
+                    unit=one.measure.unit,
+                    is_higher_better=one.measure.is_higher_better,
+                    value=finite_or_none(one.value),
+                    baseline_value=finite_or_none(one.baseline_value),
+                    failed=one.failed,
+                    **describe_ratio(one.ratio),
+                )
                 for one in comparison.findings
                 if one.variant == chosen.name and one.ratio.pairs > 0
             ),
@@ -341,20 +349,6 @@ def _gather_series(plan: ComparisonPlan, found: Mapping[tuple[str, str, bool], l
         ids, seeds = zip(*((result.id, result.run.seed) for result in row), strict=True)
         gathered.append(Series(work, variant, is_latency, ids, seeds, known))
     return gathered
-
-
-def _make_claim(finding: Finding) -> Claim:
-    measure = finding.measure
-    return Claim(
-        work=finding.work,
-        measure=measure.name,
-        unit=measure.unit,
-        is_higher_better=measure.is_higher_better,
-        value=finite_or_none(finding.value),
-        baseline_value=finite_or_none(finding.baseline_value),
-        failed=finding.failed,
-        **describe_ratio(finding.ratio),
-    )
 
 
 def describe_ratio(ratio: Ratio) -> dict[str, Any]:

@@ -84,11 +84,8 @@ def build_charts(columns: Iterable[Column]) -> tuple[Chart, ...]:
             joined[host] += members
             del joined[title]
     charts = [_build_chart(title, by_title[title], extra) for title, extra in joined.items()]
-    return tuple(sorted(charts, key=_rank))
-
-
-def _rank(chart: Chart) -> int:
-    return FIRST_CHARTS.index(chart.title) if chart.title in FIRST_CHARTS else len(FIRST_CHARTS)
+    rank = {title: place for place, title in enumerate(FIRST_CHARTS)}
+    return tuple(sorted(charts, key=lambda chart: rank.get(chart.title, len(rank))))
 
 
 def _build_chart(title: str, own: Sequence[Column], joined: Sequence[Column]) -> Chart:

@@ -204,34 +204,23 @@ def draw_study(
 ) -> go.Figure:
     """Ratios to the defaults, trial by trial, with the best so far; of two objectives one over the other."""
     figure = go.Figure()
+    names = [f"{objective.replace('_', ' ')} / that of the defaults" for objective in objectives]
     if len(objectives) > 1:
-        _add_plane(figure, frame, objectives[0], objectives[1])
+        if len(frame):
+            x, y = f"{objectives[1]}_ratio", f"{objectives[0]}_ratio"
+            _add_outcomes(figure, frame, x, y, "%{x:.3f}, %{y:.3f}")
+        figure.add_vline(x=1.0, line=_ONE)
+        figure.update_xaxes(title_text=names[1])
     else:
-        _add_course(figure, frame, objectives[0])
-    figure.update_layout(title_text=title, template="plotly_white", height=380, margin={"t": 48, "b": 48})
-    return figure
-
-
-def _add_course(figure: go.Figure, frame: pd.DataFrame, objective: str) -> None:
-    course = follow_study(frame, objective, is_higher_better=objective != "peak_memory")
-    figure.add_scatter(
-        x=course["number"],
-        y=course["best"],
-        mode="lines",
-        line={"shape": "hv", "color": OUTCOME_COLORS["better"]},
-        name="best so far",
+        course = follow_study(frame, objectives[0], is_higher_better=objectives[0] != "peak_memory")
+        line = {"shape": "hv", "color": OUTCOME_COLORS["better"]}
+        figure.add_scatter(x=course["number"], y=course["best"], mode="lines", line=line, name="best so far")
+        _add_outcomes(figure, course, "number", "ratio", "%{y:.3f}")
+        figure.update_xaxes(title_text="trial")
+    figure.update_yaxes(title_text=names[0])
+    return figure.update_layout(
+        title_text=title, template="plotly_white", height=380, margin={"t": 48, "b": 48}
     )
-    _add_outcomes(figure, course, "number", "ratio", "%{y:.3f}")
-    figure.update_xaxes(title_text="trial")
-    figure.update_yaxes(title_text=_name_ratio(objective))
-
-
-def _add_plane(figure: go.Figure, frame: pd.DataFrame, vertical: str, horizontal: str) -> None:
-    if len(frame):
-        _add_outcomes(figure, frame, f"{horizontal}_ratio", f"{vertical}_ratio", "%{x:.3f}, %{y:.3f}")
-    figure.add_vline(x=1.0, line=_ONE)
-    figure.update_xaxes(title_text=_name_ratio(horizontal))
-    figure.update_yaxes(title_text=_name_ratio(vertical))
 
 
 def _add_outcomes(figure: go.Figure, frame: pd.DataFrame, x: str, y: str, hover: str) -> None:
@@ -248,10 +237,6 @@ def _add_outcomes(figure: go.Figure, frame: pd.DataFrame, x: str, y: str, hover:
                 hovertemplate=f"%{{text}}: {hover}<extra></extra>",
             )
     figure.add_hline(y=1.0, line=_ONE)
-
-
-def _name_ratio(objective: str) -> str:
-    return f"{objective.replace('_', ' ')} / that of the defaults"
 
 
 def _draw_nothing(words: str) -> go.Figure:

@@ -60,7 +60,6 @@ MOST_TRIALS = 100_000
 LEAST_ROUNDS = least_pairs(SHOWN_RISK)
 MOST_ROUNDS = 10_000
 MOST_SEED = 2**64
-_HELD_OUT_SEED = 1001
 _SECONDS = 1.0  # of a run
 _AS_THEY_STAND = ("objectives", "seeds", "rounds", "trials", "sampler_seed", "storage")
 
@@ -78,7 +77,7 @@ class HeldOutPlan:
     """
 
     works: tuple[Work, ...] = ()
-    seed: int = _HELD_OUT_SEED
+    seed: int = 1001
     rounds: int = 20
 
 
