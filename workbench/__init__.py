@@ -91,7 +91,7 @@ if not TYPE_CHECKING:  # else every name would do for mypy
             return import_module("workbench.plots")
         if name not in _MODULES:
             raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-        import_module("workbench.api.pictures")  # from here on, results show themselves with their charts
+        import_module("workbench.api")  # from here on, results show themselves with their charts
         value = getattr(import_module(f"workbench.{_MODULES[name]}"), name)
         globals()[name] = value
         return value

@@ -109,18 +109,10 @@ def read_outcome(
     failure: str = "",
     seen: Outcome | None = None,
 ) -> Outcome:
-    """Say what came of a worker.
+    """Say what came of a worker, by the last of what it wrote and its exit code, negative for a signal.
 
-    Parameters
-    ----------
-    output, complaints : bytes
-        The last of what it wrote to standard output and error.
-    code : int
-        Its exit code; negative for a signal.
-    reason, failure : str
-        Why this side ended it, "stopped" or "timed out"; and what went wrong on this side.
-    seen : Outcome, optional
-        What was seen of it; stands in for the report that a crashed worker cannot make.
+    `reason` says why this side ended it ("stopped" or "timed out"), `failure` what went wrong on this side.
+    What was seen of it stands in for the report that a crashed worker cannot make.
     """
     seen = seen or Outcome("")
     told = _read_report(output)
