@@ -100,6 +100,7 @@ void agent_append_event(struct agent *agent, enum agent_event kind, uint32_t ind
 
 #define AGENT_EXPORT __attribute__((visibility("default")))
 
+/* `workbench inject` calls it with an argument (injected_call.h), which it does not read. */
 AGENT_EXPORT const char *hak_agent_start(void);
 /* The same of this copy of the library, whatever others are there. */
 const char *agent_start(void);

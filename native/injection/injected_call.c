@@ -1,6 +1,7 @@
 /* injected_call.c: injected_call.h. */
 #include "injected_call.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
 /* A template, read and never executed here. rbx: the thread's stack. r12: the area. r13, r14: errno's place and value.
@@ -36,11 +37,12 @@ __asm__(".pushsection .rodata\n"
         "  xor %edi, %edi\n  lea injected_names(%rip), %rsi\n  call *injected_dlsym(%rip)\n"
         "  test %rax, %rax\n  jnz 3f\n"
         "  lea injected_names(%rip), %rdi\n  add injected_library(%rip), %rdi\n"
-        "  mov $0x102, %esi\n  call *injected_dlopen(%rip)\n" /* RTLD_NOW | RTLD_GLOBAL */
+        "  mov injected_flags(%rip), %esi\n  call *injected_dlopen(%rip)\n"
         "  test %rax, %rax\n  jz 4f\n"
         "  mov %rax, %rdi\n  lea injected_names(%rip), %rsi\n  call *injected_dlsym(%rip)\n"
         "  test %rax, %rax\n  jz 4f\n"
-        "3:\n  mov $3, %ebp\n  call *%rax\n  jmp 5f\n"
+        "3:\n  lea injected_names(%rip), %rdi\n  add injected_argument(%rip), %rdi\n"
+        "  mov $3, %ebp\n  call *%rax\n  jmp 5f\n"
         "4:\n  mov $2, %ebp\n  call *injected_dlerror(%rip)\n"
         "5:\n  mov %rax, 8(%r12)\n"
         "  mov %r14d, (%r13)\n"
@@ -62,22 +64,24 @@ __asm__(".pushsection .rodata\n"
         "injected_dlerror: .quad 0\n"
         "injected_errno_location: .quad 0\n"
         "injected_library: .quad 0\n"
-        "injected_names:\n" /* the function's, then the library's */
+        "injected_argument: .quad 0\n"
+        "injected_flags: .quad 0\n"
+        "injected_names:\n" /* the function's, the library's, then the argument */
         ".popsection\n");
 
 struct slots {
-    uint64_t next, again, area, dlopen, dlsym, dlerror, errno_location, library;
+    uint64_t next, again, area, dlopen, dlsym, dlerror, errno_location, library, argument, flags;
 };
 _Static_assert(HAK_INJECTED_AREA_BYTES == 260 * 1024, "the code has the number");
 
 extern const uint8_t injected_code[], injected_slots[], injected_names[];
 
 size_t hak_injected_code(uint8_t *out, size_t capacity, const struct hak_injected_call *call, const char *library,
-                         const char *function)
+                         const char *function, const char *argument)
 {
     size_t code_bytes = (size_t)(injected_slots - injected_code), names_at = (size_t)(injected_names - injected_code);
     size_t function_bytes = strlen(function) + 1, library_bytes = strlen(library) + 1;
-    size_t bytes = names_at + function_bytes + library_bytes;
+    size_t argument_bytes = strlen(argument) + 1, bytes = names_at + function_bytes + library_bytes + argument_bytes;
     if (bytes > capacity)
         return bytes;
     const struct slots slots = {
@@ -89,10 +93,23 @@ size_t hak_injected_code(uint8_t *out, size_t capacity, const struct hak_injecte
         .dlerror = call->dlerror,
         .errno_location = call->errno_location,
         .library = function_bytes,
+        .argument = function_bytes + library_bytes,
+        .flags = RTLD_NOW | (call->is_global ? RTLD_GLOBAL : 0),
     };
     memcpy(out, injected_code, code_bytes);
     memcpy(out + code_bytes, &slots, sizeof slots);
     memcpy(out + names_at, function, function_bytes);
     memcpy(out + names_at + function_bytes, library, library_bytes);
+    memcpy(out + names_at + function_bytes + library_bytes, argument, argument_bytes);
     return bytes;
+}
+
+uint64_t hak_injected_area(const uint8_t *code, size_t bytes)
+{
+    size_t code_bytes = (size_t)(injected_slots - injected_code);
+    struct slots slots;
+    if (bytes < code_bytes + sizeof slots || memcmp(code, injected_code, code_bytes) != 0)
+        return 0;
+    memcpy(&slots, code + code_bytes, sizeof slots);
+    return slots.area;
 }

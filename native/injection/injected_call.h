@@ -18,6 +18,7 @@ struct hak_injected_call {
     uint64_t next;           /* the instruction at which the thread was stopped */
     uint64_t area;           /* HAK_INJECTED_AREA_BYTES that are free, aligned to a page: the code maps them */
     uint64_t dlopen, dlsym, dlerror, errno_location; /* functions of the C library */
+    int is_global;           /* whether libraries that are loaded later find the library's names */
 };
 
 /* What remains at `area`: one page that begins with this. The text is written before the state. */
@@ -32,10 +33,13 @@ enum hak_injected_state { HAK_INJECTED_BEGUN = 1, HAK_INJECTED_NOT_LOADED, HAK_I
  * then the thread comes in at the start, and the code repeats the call when it is done. */
 enum { HAK_INJECTED_AREA_BYTES = 260 * 1024, HAK_INJECTED_ENTRY = 2 };
 
-/* Writes the code: `library`, an absolute path, is loaded, and `function` of it called as const char *function(void);
- * if the process has a function of that name already, that one is called. Returns how many bytes it has; nothing is
- * written if that is more than `capacity`. */
+/* Writes the code: `library`, an absolute path, is loaded, and `function` of it is called as
+ * const char *function(const char *argument). If the process has a function of that name already, that one is called.
+ * Returns how many bytes the code has; nothing is written if that is more than `capacity`. */
 size_t hak_injected_code(uint8_t *out, size_t capacity, const struct hak_injected_call *call, const char *library,
-                         const char *function);
+                         const char *function, const char *argument);
+
+/* If a call's code begins here, the area of that call; else 0. So the place of a call that is over can be used again. */
+uint64_t hak_injected_area(const uint8_t *code, size_t bytes);
 
 #endif

@@ -35,7 +35,7 @@ static void *early_malloc(size_t bytes)
     return early + at + EARLY_ALIGNMENT;
 }
 
-static void *find(const char *name)
+static void *find_behind(const char *name)
 {
     return dlsym(RTLD_NEXT, name);
 }
@@ -47,10 +47,8 @@ static void *find(const char *name)
         memcpy(&next.member, &found, sizeof found);                                                               \
     } while (0)
 
-static bool search(void)
+bool next_allocator_take(void *(*find)(const char *name))
 {
-    if (atomic_exchange(&is_searching, true))
-        return false;
     struct next_allocator next;
     FIND(malloc);
     FIND(free);
@@ -65,6 +63,11 @@ static bool search(void)
         return false;
     next_allocator = next;
     return true;
+}
+
+static bool search(void)
+{
+    return !atomic_exchange(&is_searching, true) && next_allocator_take(find_behind);
 }
 
 static void *first_malloc(size_t bytes)

@@ -22,6 +22,10 @@ struct next_allocator {
  * search itself may allocate. */
 extern struct next_allocator next_allocator;
 
+/* Takes the functions that `find` finds by their names. Returns false, and takes none, if one of malloc, free, calloc and
+ * realloc is missing. */
+bool next_allocator_take(void *(*find)(const char *name));
+
 /* Whether a block lies in that buffer. Such a block must not be given to any allocator. */
 bool next_allocator_is_early(const void *block);
 

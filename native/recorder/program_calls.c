@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 enum { UNKNOWN, OWN, REPLACED };
-static _Atomic int operators; /* relaxed: every thread that looks finds the same */
+/* Relaxed: every thread that looks finds the same, or they are set before any looks. */
+static _Atomic int operators;
+static _Atomic bool is_attached;
 
 static int look(void)
 {
@@ -30,9 +32,15 @@ bool operators_are_replaced(void)
     return known == REPLACED;
 }
 
+void program_calls_set_attached(bool operators_replaced)
+{
+    atomic_store_explicit(&operators, operators_replaced ? REPLACED : OWN, memory_order_relaxed);
+    atomic_store_explicit(&is_attached, true, memory_order_relaxed);
+}
+
 bool reallocate_by_program(void **block, size_t bytes)
 {
-    if (is_own_symbol((void *)realloc))
+    if (atomic_load_explicit(&is_attached, memory_order_relaxed) || is_own_symbol((void *)realloc))
         return false;
     *block = realloc(*block, bytes);
     return true;

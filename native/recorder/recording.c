@@ -190,6 +190,13 @@ void recording_forget_modules(void)
 
 /* --- start and end ------------------------------------------------------------------------------------ */
 
+static struct recording *map_new_state(void)
+{
+    size_t bytes = sizeof *recording; /* the kernel rounds it up to whole pages */
+    void *state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return state == MAP_FAILED || madvise(state, bytes, MADV_WIPEONFORK) ? NULL : state;
+}
+
 /* Makes the mapping for the state. Forked children inherit it, but the kernel empties it in them. */
 static bool map_state(void)
 {
@@ -197,14 +204,23 @@ static bool map_state(void)
         return true;
     if (atomic_exchange(&is_mapping, true))
         return false;
-    size_t bytes = sizeof *recording; /* the kernel rounds it up to whole pages */
-    void *state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (state == MAP_FAILED || madvise(state, bytes, MADV_WIPEONFORK))
+    struct recording *state = map_new_state();
+    if (!state)
         return false;
     recording_choose_clock();
     has_key = !pthread_key_create(&thread_end_key, on_thread_end);
     recording = state;
     return true;
+}
+
+/* Makes the spool of a state that is starting. Returns 0, or the errno; a program that is not recorded has none. */
+static uint32_t begin(struct recording *state)
+{
+    uint32_t error = 0;
+    state->epoch = now_ns(CLOCK_MONOTONIC) | 1;
+    state->head = spool_files_create(state, &error);
+    atomic_store_explicit(&state->status, state->head ? RECORDING_ON : RECORDING_OFF, memory_order_release);
+    return error;
 }
 
 bool recording_start(void)
@@ -218,11 +234,8 @@ bool recording_start(void)
     uint32_t unstarted = RECORDING_UNSTARTED;
     if (!map_state()) {
     } else if (atomic_compare_exchange_strong(&recording->status, &unstarted, RECORDING_STARTING)) {
-        uint32_t reason = 0;
-        recording->epoch = now_ns(CLOCK_MONOTONIC) | 1;
-        recording->head = spool_files_create(recording, &reason);
+        begin(recording);
         is_on = recording->head != NULL;
-        atomic_store_explicit(&recording->status, is_on ? RECORDING_ON : RECORDING_OFF, memory_order_release);
     } else {
         /* Another thread is starting the recording, so a few calls of this thread may not be recorded. That cannot happen
          * before main or after a fork, because there is only one thread then. */
@@ -231,6 +244,34 @@ bool recording_start(void)
     errno = error;
     me->is_inside = false;
     return is_on;
+}
+
+int recording_start_in(const char *folder)
+{
+    struct recording_thread *me = &recording_thread;
+    struct recording *former = recording;
+    if (!former)
+        return ENOMEM; /* the constructor could not map it */
+    if (me->is_inside || atomic_load_explicit(&former->status, memory_order_acquire) != RECORDING_OFF)
+        return EBUSY;
+    me->is_inside = true;
+    /* The former state stays mapped: a thread may be in the middle of a record that goes there. */
+    uint32_t error = ENOMEM;
+    struct recording *state = map_new_state();
+    if (state) {
+        spool_files_set_folder(folder);
+        error = begin(state);
+        recording = state;
+    }
+    me->is_inside = false;
+    return (int)error;
+}
+
+void recording_stop(void)
+{
+    uint32_t on = RECORDING_ON;
+    if (recording)
+        atomic_compare_exchange_strong(&recording->status, &on, RECORDING_OFF);
 }
 
 void recording_end(void)

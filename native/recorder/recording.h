@@ -15,6 +15,13 @@ void recording_append(enum spool_kind kind, const void *block, size_t bytes, siz
 /* Starts the recording of this process image. Returns true if the recording is on. */
 bool recording_start(void);
 
+/* Starts one in a program that runs already, into this folder; a former one must be over. Returns 0 or an errno: EBUSY
+ * if it is recorded already. */
+int recording_start_in(const char *folder);
+
+/* Ends it while the program goes on. Threads that store a record just then store it. */
+void recording_stop(void);
+
 /* Notes that the process ends by itself, not by a signal. */
 void recording_end(void);
 

@@ -135,6 +135,12 @@ static void describe(struct spool_head *head)
     head->start_realtime_ns = read_clock(CLOCK_REALTIME);
 }
 
+void spool_files_set_folder(const char *path)
+{
+    atomic_store(&is_searched, true);
+    snprintf(folder, sizeof folder, "%s", path);
+}
+
 struct spool_head *spool_files_create(struct recording *state, uint32_t *error)
 {
     if (!atomic_exchange(&is_searched, true))

@@ -7,6 +7,8 @@
 
 /* Makes the head. If it returns NULL, *error is the errno, and stays as it was if the program is not recorded. */
 struct spool_head *spool_files_create(struct recording *state, uint32_t *error);
+/* Names the folder, in place of the one that the environment names. */
+void spool_files_set_folder(const char *path);
 bool spool_files_have_reader(void);
 /* If it returns NULL, *error is the errno. */
 struct spool_record *spool_files_add_segment(struct recording *state, uint64_t number, uint32_t *error);

@@ -235,7 +235,7 @@ def test_what_the_loader_says_is_told(busy: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(injection, "AGENT", tmp_path / "broken.so")
     with (
         running(busy) as program,
-        pytest.raises(CannotInject, match=r"cannot load the agent: .*file too short"),
+        pytest.raises(CannotInject, match=r"cannot load the library: .*file too short"),
     ):
         inject(program.pid)
 

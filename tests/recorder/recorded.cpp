@@ -10,8 +10,13 @@ struct alignas(128) wide {
 
 static void *volatile kept; // so that no call is optimised away
 
-int main()
+int main(int count, char **)
 {
+    if (count > 1) { // waits for a line
+        std::puts("ready");
+        std::fflush(stdout);
+        std::getchar();
+    }
     int *number = new int(1);
     kept = number;
     delete number;

@@ -220,10 +220,14 @@ int64_t hak_resolver_run(struct hak_resolver *resolver, const void *segment, uin
 """
 
 INJECTION = """
-struct hak_injected_call { uint64_t next, area, dlopen, dlsym, dlerror, errno_location; };
+struct hak_injected_call {
+    uint64_t next, area, dlopen, dlsym, dlerror, errno_location;
+    int is_global;
+};
 struct hak_injected_result { uint64_t state, text; };
 size_t hak_injected_code(uint8_t *out, size_t capacity, const struct hak_injected_call *call,
-                         const char *library, const char *function);
+                         const char *library, const char *function, const char *argument);
+uint64_t hak_injected_area(const uint8_t *code, size_t bytes);
 """
 
 # The reader's structure asks for the alignment of a cache line, which cffi's own memory need not have.

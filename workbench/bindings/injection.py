@@ -27,16 +27,25 @@ class InjectedCall(NamedTuple):
     dlsym: int
     dlerror: int
     errno_location: int
+    is_global: bool
 
 
-def make_code(call: InjectedCall, library: Path, function: str) -> bytes:
-    """Make the code for one call; ValueError if the library's path is too long."""
+def make_code(call: InjectedCall, library: Path, function: str, argument: str) -> bytes:
+    """Make the code for one call; ValueError if the library's path or the argument is too long."""
     out = ffi.new("uint8_t[]", _MAXIMUM_CODE_BYTES)
     fields = ffi.new("struct hak_injected_call *", call._asdict())
-    count = lib.hak_injected_code(out, len(out), fields, os.fsencode(library), function.encode())
+    count = lib.hak_injected_code(
+        out, len(out), fields, os.fsencode(library), function.encode(), os.fsencode(argument)
+    )
     if count > len(out):
-        raise ValueError("the library's path is too long")
+        raise ValueError("the library's path or the argument is too long")
     return bytes(ffi.buffer(out, count))
+
+
+def read_area(memory: bytes) -> int:
+    """The area of a call whose code begins here; 0 if none does."""
+    area: int = lib.hak_injected_area(memory, len(memory))
+    return area
 
 
 def read_result(memory: bytes) -> tuple[int, int]:

@@ -7,17 +7,27 @@ import dataclasses
 import errno
 import itertools
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.progress import TimeElapsedColumn
 
 from workbench.api.progress import Bar
-from workbench.commands.arguments import BEFORE_A_COMMAND, command_argument, keep_pythonmalloc_option
+from workbench.commands.arguments import BEFORE_A_COMMAND, FiniteRange, keep_pythonmalloc_option
 from workbench.commands.output import Answer, pick
-from workbench.processes import RecordedTrace, RecordingOutcome
+from workbench.errors import BadParameter
+from workbench.processes import (
+    RecordedTrace,
+    RecordingOutcome,
+    check_recordable,
+    name_process,
+    record_running,
+)
 from workbench.processes import record as record_command
 from workbench.table import Table
 from workbench.traces.writer import DEFAULT_LEVEL
@@ -34,6 +44,11 @@ _COLUMNS: Mapping[str, Callable[[RecordedTrace], object]] = {
     "end": lambda trace: trace.metadata.end,
 }
 _DROPPED = ("bytes/event", "stored", "threads", "peak live", "program")
+_QUESTION = (
+    "gdb stops process {pid} ({name}) for some tenths of a second. Then one of its threads loads the "
+    "recorder, whose functions take the place of malloc and free until the recording ends. The library stays "
+    "until the program ends. A call in which a thread waits may return early, as after a signal. Go on?"
+)
 _MOST_ROWS = 20
 _MOST_WARNINGS = 10
 _REMEDIES = {
@@ -52,6 +67,13 @@ _REMEDIES = {
     show_default=True,
     help="Also keep the traces of child processes, beside FILE.",
 )
+@click.option(
+    "--pid",
+    type=click.IntRange(min=1),
+    help="Record a program that runs already, in place of COMMAND, until Ctrl-C. The program goes on.",
+)
+@click.option("--seconds", type=FiniteRange(min=0, min_open=True), help="With --pid: record for so long.")
+@click.option("--yes", is_flag=True, help="With --pid: do not ask.")
 @keep_pythonmalloc_option
 @click.option(
     "--level",
@@ -73,10 +95,13 @@ _REMEDIES = {
 )
 @click.option("--force", is_flag=True, help="Replace FILE even if it is not a trace.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, on standard error.")
-@command_argument
+@click.argument("command", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 def record(
     output: str,
     children: bool,
+    pid: int | None,
+    seconds: float | None,
+    yes: bool,
     keep_pythonmalloc: bool,
     level: int,
     spool: str | None,
@@ -85,7 +110,7 @@ def record(
     as_json: bool,
     command: tuple[str, ...],
 ) -> None:
-    """Run a program and record every allocation call it makes.
+    """Run a program and record every allocation call it makes; or, with --pid, one that runs already.
 
     Standard input and output, signals and the exit status are the program's own; the summary goes to
     standard error. Each child process has a trace of its own beside FILE, and so has the program before
@@ -93,7 +118,14 @@ def record(
     its children's traces are replaced once the program runs. Static and setuid programs, and their scripts,
     cannot be preloaded and are refused. A program that changes its user is recorded up to that point. If
     the recording fails, a line says so and the program continues.
+
+    With --pid, gdb stops the program twice for some tenths of a second: at the start, when the recorder is
+    loaded, and at the end. What it will do is said first, and nothing happens before the answer.
     """
+    if bool(command) == (pid is not None):
+        raise BadParameter("give a command to run, or --pid of a program that runs; one of them")
+    if pid is None and (seconds is not None or yes):
+        raise BadParameter("--seconds and --yes belong to --pid; leave them out")
     environment = dict(os.environ)
     if keep_pythonmalloc:
         environment.setdefault("PYTHONMALLOC", "")  # empty is CPython's default
@@ -105,29 +137,47 @@ def record(
 
     if progress is None:
         progress = not sys.stdout.isatty()
-    title = f"recording {Path(command[0]).name}"
-    with Bar(title, TimeElapsedColumn()) if progress else contextlib.nullcontext() as bar:
-        outcome = record_command(
-            command,
-            output,
-            children=children,
-            environment=environment,
-            spool_directory=spool,
-            level=level,
-            progress=lambda events: bar.move(text=format_rough(events, "events")) if bar else None,
-            warn=warn,
-            force=force,
-        )
+    name = Path(command[0]).name if pid is None else name_process(pid)
+    if pid is not None:
+        check_recordable(pid)
+        if not yes:
+            click.confirm(_QUESTION.format(pid=pid, name=name), abort=True, err=True)
+    with Bar(f"recording {name}", TimeElapsedColumn()) if progress else contextlib.nullcontext() as bar:
+        options: dict[str, Any] = {
+            "children": children,
+            "spool_directory": spool,
+            "level": level,
+            "progress": lambda events: bar.move(text=format_rough(events, "events")) if bar else None,
+            "warn": warn,
+            "force": force,
+        }
+        if pid is None:
+            outcome = record_command(command, output, environment=environment, **options)
+        else:
+            with _ending_by_signal() as stop:
+                outcome = record_running(pid, output, seconds=seconds, stop=stop, **options)
     traces = [
         dataclasses.asdict(trace.metadata) | pick(trace, "path stored_bytes bytes_per_event")
         for trace in outcome.traces
     ]
-    answer = Answer(
-        pick(outcome, "exit_code problems") | {"traces": traces}, *_summarise(outcome, command[0])
-    )
+    answer = Answer(pick(outcome, "exit_code problems") | {"traces": traces}, *_summarise(outcome, name))
     with contextlib.suppress(OSError):  # the status is the program's, whether or not anybody reads this
         answer.show(as_json, err=True)
     sys.exit(outcome.exit_code if outcome.exit_code >= 0 else 128 - outcome.exit_code)
+
+
+@contextlib.contextmanager
+def _ending_by_signal() -> Iterator[threading.Event]:
+    """Let Ctrl-C and SIGTERM end the recording, and not this process."""
+    stop = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _summarise(outcome: RecordingOutcome, program: str) -> Iterator[str | Table]:

@@ -14,7 +14,7 @@ from workbench.processes.worker import Worker, run
 
 if TYPE_CHECKING:
     from workbench.processes.process_trace import RecordedTrace
-    from workbench.processes.trace_recorder import RecordingOutcome, record
+    from workbench.processes.trace_recorder import RecordingOutcome, check_recordable, record, record_running
 
 __all__ = [
     "InProcessRun",
@@ -30,12 +30,14 @@ __all__ = [
     "Worker",
     "check_injectable",
     "check_preloadable",
+    "check_recordable",
     "count_operations",
     "inject",
     "name_process",
     "peak_resident_bytes",
     "preload_environment",
     "record",
+    "record_running",
     "resident_bytes",
     "run",
     "set_between_operations",
@@ -44,7 +46,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     # The recorder takes NumPy, pandas and Arrow, slow to import; who only starts programs needs none.
-    if name not in ("RecordedTrace", "RecordingOutcome", "record"):
+    if name not in ("RecordedTrace", "RecordingOutcome", "check_recordable", "record", "record_running"):
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     from workbench.processes import trace_recorder
 

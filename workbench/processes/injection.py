@@ -1,4 +1,4 @@
-"""Has a program that runs already load the agent.
+"""Has a program that runs already load a library of ours: the agent, or the recorder.
 
 gdb stops the program, tells what each thread is in, and writes some hundred bytes of code into padding of
 the program's own pages (`native/injection`). It points one thread at them and lets go: the thread loads the
@@ -27,7 +27,7 @@ from workbench.errors import CannotInject, NoProcess, NotPermitted
 from workbench.processes.memory import read_start, read_status
 from workbench.processes.preload import check_elf, read_elf
 
-_FUNCTION = "hak_agent_start"
+_AGENT_FUNCTION = "hak_agent_start"
 
 _PATIENCE_S = 60.0  # for all of it
 _LOOKING_S = 20.0  # of them, for a thread at a safe place
@@ -65,6 +65,7 @@ _UNSAFE = re.compile(
     r"|^_*(v?fork|posix_spawnp?|pthread_(create|exit)|_?exit|quick_exit|at_quick_exit|atexit)$"
     r"|^_*(dl_|dlopen|dlsym|dlclose|dladdr|cxa_|libc_freeres)|signal handler called"
 )
+_OVER = (injected.DONE, injected.NOT_LOADED)
 _LOADER = re.compile(r"/ld[-.][^/]*\.so[.\d]*$")
 
 
@@ -85,6 +86,13 @@ class InjectedAgent(NamedTuple):
     told: list[str]
 
 
+class _Call(NamedTuple):
+    library: Path
+    function: str
+    argument: str
+    is_global: bool
+
+
 class _Mapping(NamedTuple):
     start: int
     end: int
@@ -92,12 +100,13 @@ class _Mapping(NamedTuple):
     path: str
 
 
-def check_injectable(pid: int) -> None:
-    """See whether a program can be made to load the agent. Nothing is stopped or changed.
+def check_injectable(pid: int, library: Path | None = None) -> None:
+    """See whether a program can be made to load a library, by default the agent. Nothing is changed.
 
     NoProcess if there is none, or it is a thread of the kernel's or has ended; NotPermitted if this user may
     not; CannotPreload if it is static, or of another architecture or C library; CannotInject if it is stopped
-    or traced, has a control block, other files or a seccomp filter, or gdb is missing.
+    or traced, has other files or a seccomp filter, or gdb is missing, or, for the agent, if it has a control
+    block.
     """
     try:
         status = read_status(pid)
@@ -111,12 +120,12 @@ def check_injectable(pid: int) -> None:
         ) from None
     if elf is not None:
         check_elf(elf, f"process {pid}")
-    if not _is_agent(Path(f"/proc/{pid}/root{AGENT}")):
+    path = AGENT if library is None else library
+    if not _is_same_file(Path(f"/proc/{pid}/root{path}"), path):
         raise CannotInject(
-            f"process {pid} is in another mount namespace, where {AGENT} is not: {_START_ANEW}, there"
+            f"process {pid} is in another mount namespace, where {path} is not: start it anew there"
         )
-    kinds = _find_kinds(pid)
-    if kinds:
+    if library is None and (kinds := _find_kinds(pid)):
         raise CannotInject(f"process {pid} has a control block already: {', '.join(kinds)}")
     if shutil.which("gdb") is None:
         raise CannotInject("gdb is not installed: apt-get install gdb")
@@ -130,21 +139,32 @@ def inject(pid: int) -> InjectedAgent:
     serve there. The program goes on.
     """
     check_injectable(pid)
-    start_s = time.monotonic()
+    text = call_in(pid, AGENT, _AGENT_FUNCTION, is_global=True)
+    kinds = _find_kinds(pid)
+    if not kinds:
+        raise CannotInject(f"process {pid} goes on without a control block: {text}")
+    return InjectedAgent(kinds, text.splitlines())
+
+
+def call_in(pid: int, library: Path, function: str, argument: str = "", *, is_global: bool = False) -> str:
+    """Have a program that runs load a library and call a function of it, which `check_injectable` allows.
+
+    The function takes the argument and returns a text. If the program has one of that name already, that one
+    is called. `is_global`: libraries that the program loads later find the library's names. NoProcess if it
+    has ended meanwhile; CannotInject if no thread is at a safe place for 20 s, or the library cannot be loaded.
+    The program goes on.
+    """
+    call, start_s = _Call(library, function, argument, is_global), time.monotonic()
     with contextlib.closing(_Debugger(pid, start_s + _PATIENCE_S)) as debugger:
         debugger.read_symbols()
-        while (area := debugger.begin_call()) is None:
+        while (area := debugger.begin_call(call)) is None:
             if time.monotonic() > start_s + _LOOKING_S:
                 raise CannotInject(
                     f"process {pid} was in its allocator or at another unsafe place at each look for "
                     f"{_LOOKING_S:.0f} s; nothing is changed: try again when it is less busy"
                 )
             time.sleep(_PAUSE_S)
-    text = _await_result(pid, area, start_s + _PATIENCE_S)
-    kinds = _find_kinds(pid)
-    if not kinds:
-        raise CannotInject(f"process {pid} goes on without a control block: {text}")
-    return InjectedAgent(kinds, text.splitlines())
+    return _await_result(pid, area, start_s + _PATIENCE_S)
 
 
 # ---- what stands in the way -------------------------------------------------------------------------
@@ -189,9 +209,9 @@ def _find_kinds(pid: int) -> list[str]:
     return sorted(info.kind for info in find_blocks(pid) if info.kind != WORKLOAD_KIND)
 
 
-def _is_agent(path: Path) -> bool:
+def _is_same_file(path: Path, other: Path) -> bool:
     try:
-        return path.samefile(AGENT)
+        return path.samefile(other)
     except OSError:
         return False
 
@@ -226,31 +246,52 @@ def _find_area(mappings: list[_Mapping]) -> int:
 
 
 def _find_room(pid: int, mappings: list[_Mapping], count: int) -> int | None:
-    """Where code fits: in the padding of the last page of a file's code, if no data follow there."""
+    """Where code fits: in the padding of the last page of a file's code, if no data follow there.
+
+    Not in the loader's: what is looked up from there is looked up nowhere. The code of a call that is over
+    makes room for the next.
+    """
     for mapping, after in itertools.pairwise(mappings):
         if mapping.access == "r-xp" and (after.path, after.access) == (mapping.path, "r--p"):
+            if _LOADER.search(mapping.path):
+                continue
             place = (mapping.end - count) & ~0xF
-            if not any(_read_memory(pid, place - 16, mapping.end - place + 16)):
+            before = _read_memory(pid, place - 16, mapping.end - place + 16)
+            if not any(before) or (not any(before[:16]) and _is_over(pid, mapping, place)):
                 return place
     return None
+
+
+def _is_over(pid: int, mapping: _Mapping, place: int) -> bool:
+    """Whether all that stands from here on is the code of a call that is over. The program is stopped."""
+    text = _read_memory(pid, place, mapping.end - place)
+    start = next((at for at in range(0, len(text), 16) if any(text[at : at + 16])), 0)
+    area = injected.read_area(text[start:])
+    with contextlib.suppress(OSError):
+        if not area or injected.read_result(_read_memory(pid, area, injected.RESULT_BYTES))[0] not in _OVER:
+            return False
+        tasks = Path(f"/proc/{pid}/task").iterdir()
+        counters = [int((task / "syscall").read_text().split()[-1], 16) for task in tasks]
+        return not any(mapping.end - len(text) <= counter < mapping.end for counter in counters)
+    return False
 
 
 def _await_result(pid: int, area: int, end_s: float) -> str:
     while time.monotonic() < end_s:
         try:
             state, place = injected.read_result(_read_memory(pid, area, injected.RESULT_BYTES))
-            if state in (injected.DONE, injected.NOT_LOADED):
+            if state in _OVER:
                 text = _read_memory(pid, place, _MOST_TEXT_BYTES).split(b"\0")[0].decode(errors="replace")
                 if state == injected.DONE:
                     return text
-                raise CannotInject(f"process {pid} goes on, and cannot load the agent: {text}")
+                raise CannotInject(f"process {pid} goes on, and cannot load the library: {text}")
         except FileNotFoundError:
             raise NoProcess(f"process {pid} has ended meanwhile") from None
         except OSError:  # the area is not mapped yet
             pass
         time.sleep(_POLL_S)
     raise CannotInject(
-        f"process {pid} has not loaded the agent within {_PATIENCE_S:.0f} s: it may be stopped or busy; it "
+        f"process {pid} has not loaded the library within {_PATIENCE_S:.0f} s: it may be stopped or busy; it "
         "goes on, and may load it later"
     )
 
@@ -289,7 +330,7 @@ class _Debugger:
             with contextlib.suppress(OSError):
                 os.kill(self._pid, signal.SIGCONT)
 
-    def begin_call(self) -> int | None:
+    def begin_call(self, call: _Call) -> int | None:
         """Stop the program, and point a thread at the code if one is at a safe place; let the program go.
 
         Returns where the result will be; None if no thread was at such a place, and nothing was changed.
@@ -297,12 +338,12 @@ class _Debugger:
         self._is_attached = True
         self._ask(f"-target-attach {self._pid}")
         try:
-            return self._begin_call(_read_mappings(self._pid))
+            return self._begin_call(_read_mappings(self._pid), call)
         finally:
             self._ask("-target-detach")
             self._is_attached = False
 
-    def _begin_call(self, mappings: list[_Mapping]) -> int | None:
+    def _begin_call(self, mappings: list[_Mapping], call: _Call) -> int | None:
         places = {name: self._find_function(name, mappings) for name in (*_CALLED, "malloc", _C_LIBRARY)}
         allocator, c_library = (_find_path(mappings, places[name]) for name in ("malloc", _C_LIBRARY))
         thread = self._find_thread(mappings, allocator, c_library)
@@ -310,8 +351,10 @@ class _Debugger:
             return None
         area = _find_area(mappings)
         called = {name.strip("_"): places[name] for name in _CALLED}
-        call = injected.InjectedCall(next=self._evaluate("(long)$rip", thread), area=area, **called)
-        code = injected.make_code(call, AGENT, _FUNCTION)
+        begun = injected.InjectedCall(
+            next=self._evaluate("(long)$rip", thread), area=area, is_global=call.is_global, **called
+        )
+        code = injected.make_code(begun, call.library, call.function, call.argument)
         room = _find_room(self._pid, mappings, len(code))
         if room is None:
             raise CannotInject(

@@ -1,9 +1,10 @@
-"""Runs a program under the recorder, and writes what it and its children allocate as traces."""
+"""Records a program, from its start or while it runs: what it and its children allocate becomes traces."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import shutil
 import signal
@@ -17,7 +18,9 @@ from typing import Any
 
 from workbench.allocators import put_first
 from workbench.control import native_directory
-from workbench.errors import BadParameter
+from workbench.errors import BadParameter, CannotInject, NotPermitted, WorkbenchError
+from workbench.processes.injection import call_in, check_injectable
+from workbench.processes.memory import read_start
 from workbench.processes.preload import check_preloadable
 from workbench.processes.private_folder import open_private_folder
 from workbench.processes.process_trace import ProcessTrace, RecordedTrace
@@ -114,23 +117,15 @@ def record(
     """
     check_preloadable(command)
     with contextlib.ExitStack() as cleanup:
-        files = RecordingFiles(Path(output), is_forced=force)
-        cleanup.callback(files.close)
-        try:
-            spool = cleanup.enter_context(open_private_folder("hakmem-spool-", spool_directory))
-            make_failures(spool)
-        except OSError as error:
-            where = error.filename or spool_directory or "the folder for temporary files"
-            raise BadParameter(f"{where}: {error.strerror}; name another --spool") from error
-        if len(os.fsencode(spool)) > _MAXIMUM_SPOOL_PATH_BYTES:
-            raise BadParameter(f"{spool}: its path is too long for a spool; name a shorter --spool")
-        recording = _Recording(files, spool, children=children, level=level, warn=warn)
+        recording = _open_recording(
+            cleanup, Path(output), spool_directory, is_forced=force, children=children, level=level, warn=warn
+        )
         signals = cleanup.enter_context(SignalRelay())
         start_s = time.monotonic()
         try:
             process = subprocess.Popen(
                 list(command),
-                env=_make_environment(environment, spool),
+                env=_make_environment(environment, recording.spool),
                 cwd=working_directory,
                 **streams,
                 close_fds=False,  # what this process was given is the program's
@@ -142,6 +137,121 @@ def record(
         end = _EndWatch(process.pid)
         recording.follow(process, progress or (lambda _: None))
         return recording.outcome(process.returncode, end.find_s() - start_s)
+
+
+def record_running(
+    pid: int,
+    output: str | os.PathLike[str],
+    *,
+    seconds: float | None = None,
+    stop: threading.Event | None = None,
+    children: bool = True,
+    spool_directory: str | os.PathLike[str] | None = None,
+    level: int = DEFAULT_LEVEL,
+    progress: Callable[[int], None] | None = None,
+    warn: Callable[[str], None] | None = None,
+    force: bool = False,
+) -> RecordingOutcome:
+    """Record a program that runs already, until something ends that; the program goes on.
+
+    Parameters
+    ----------
+    pid : int
+        The process; of this user.
+    seconds : float, optional
+        For so long; by default until the process ends, or `stop` is set.
+    stop : threading.Event, optional
+        Ends the recording when it is set.
+    children : bool
+        Whether children that are forked meanwhile are kept.
+    output, spool_directory, level, progress, warn, force
+        As in `record`.
+
+    Raises
+    ------
+    NoProcess, NotPermitted, CannotPreload, CannotInject
+        As `inject`.
+    BadParameter
+        As `record`.
+    """
+    check_recordable(pid)
+    with contextlib.ExitStack() as cleanup:
+        recording = _open_recording(
+            cleanup, Path(output), spool_directory, is_forced=force, children=children, level=level, warn=warn
+        )
+        if said := call_in(pid, RECORDER_LIBRARY, "hak_record_start", str(recording.spool)):
+            raise CannotInject(f"process {pid} is not recorded: {said}")
+        start_s = time.monotonic()
+        process = _RunningProcess(pid, seconds, stop or threading.Event())
+        recording.follow(process, progress or (lambda _: None))
+        if process.problem:
+            recording.add_problem(process.problem)
+        return recording.outcome(0, time.monotonic() - start_s)
+
+
+def check_recordable(pid: int) -> None:
+    """See whether `record_running` may begin; raises as it does."""
+    check_injectable(pid, RECORDER_LIBRARY)
+    if (owner := Path(f"/proc/{pid}").stat().st_uid) != os.geteuid():
+        raise NotPermitted(f"process {pid} belongs to another user (uid {owner}): record it as that user")
+
+
+class _RunningProcess:
+    """A process that somebody else started: what `_Recording.follow` needs of it."""
+
+    returncode = None
+
+    def __init__(self, pid: int, seconds: float | None, stop: threading.Event) -> None:
+        self.pid = pid
+        self.problem = ""
+        self._born = read_start(pid)
+        self._end_s = math.inf if seconds is None else time.monotonic() + seconds
+        self._stop = stop
+        self._is_over = False
+
+    def poll(self) -> int | None:
+        """None while it is to be recorded. At the end of that it gets its own functions back, if it runs."""
+        if self._is_over:
+            return 0
+        is_there = read_start(self.pid) == self._born
+        if is_there and not self._stop.is_set() and time.monotonic() < self._end_s:
+            return None
+        self._is_over = True
+        if is_there:
+            try:
+                call_in(self.pid, RECORDER_LIBRARY, "hak_record_stop")
+            except WorkbenchError as error:
+                self.problem = f"the recorder's functions stay, and do nothing any more: {error}"
+        return 0
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait a moment, or not at all: the process is not ours to wait for."""
+        if timeout is not None:
+            self._stop.wait(timeout)
+
+
+def _open_recording(
+    cleanup: contextlib.ExitStack,
+    output: Path,
+    spool_directory: str | os.PathLike[str] | None,
+    *,
+    is_forced: bool,
+    children: bool,
+    level: int,
+    warn: Callable[[str], None] | None,
+) -> _Recording:
+    """The files of a recording and the folder of its spools, as long as `cleanup` lasts."""
+    files = RecordingFiles(output, is_forced=is_forced)
+    cleanup.callback(files.close)
+    try:
+        spool = cleanup.enter_context(open_private_folder("hakmem-spool-", spool_directory))
+        make_failures(spool)
+    except OSError as error:
+        where = error.filename or spool_directory or "the folder for temporary files"
+        raise BadParameter(f"{where}: {error.strerror}; name another --spool") from error
+    if len(os.fsencode(spool)) > _MAXIMUM_SPOOL_PATH_BYTES:
+        raise BadParameter(f"{spool}: its path is too long for a spool; name a shorter --spool")
+    return _Recording(files, spool, children=children, level=level, warn=warn)
 
 
 def _ignore_children() -> None:
@@ -195,13 +305,15 @@ class _Recording:
     is_over: bool = False
     has_ended: bool = False
 
-    def follow(self, process: subprocess.Popen[bytes], progress: Callable[[int], None]) -> None:
+    def follow(
+        self, process: subprocess.Popen[bytes] | _RunningProcess, progress: Callable[[int], None]
+    ) -> None:
         """Read spools while the command runs, and to their ends after it."""
         try:
             self._follow(process, progress)
             self.has_ended = True
             self._find_new(process.pid)
-            self._finish(process.pid, process.returncode)
+            self._finish(process.pid, process.returncode, is_over=True)
             self._tell_failures()
             self._show(progress)
         except BaseException as error:
@@ -213,7 +325,9 @@ class _Recording:
             if not self.children:
                 self._drop_others()
 
-    def _follow(self, process: subprocess.Popen[bytes], progress: Callable[[int], None]) -> None:
+    def _follow(
+        self, process: subprocess.Popen[bytes] | _RunningProcess, progress: Callable[[int], None]
+    ) -> None:
         next_progress = 0.0
         while process.poll() is None:
             self._find_new(process.pid)
@@ -266,17 +380,18 @@ class _Recording:
 
     def _tell(self, where: Path | str, error: BaseException) -> None:
         goes_on = "" if self.has_ended else ", and the program goes on"
-        self._add_problem(f"{where}: {_word(error)}; it is recorded no further{goes_on}")
+        self.add_problem(f"{where}: {_word(error)}; it is recorded no further{goes_on}")
 
     def _tell_failures(self) -> None:
         count, error = read_failures(self.spool)
         if count:
             processes = "1 process" if count == 1 else f"{count} processes"
-            self._add_problem(
+            self.add_problem(
                 f"{processes} could not be recorded: {os.strerror(error)} in {self.spool.parent}"
             )
 
-    def _add_problem(self, problem: str) -> None:
+    def add_problem(self, problem: str) -> None:
+        """Tell it now, and in the outcome."""
         self.problems.append(problem)
         if self.warn is not None:
             with contextlib.suppress(Exception):  # there may be nobody to tell
@@ -326,21 +441,20 @@ class _Recording:
             total -= trace.pending_events
             self._try(trace, trace.flush)
 
-    def _finish(self, main_pid: int, exit_code: int | None = None) -> None:
-        """Close the traces of images that are gone; with the command's exit code, all traces."""
+    def _finish(self, main_pid: int, exit_code: int | None = None, *, is_over: bool = False) -> None:
+        """Close the traces of images that are gone; at the end, all traces."""
         gone = [trace for trace in self._list_open() if not trace.is_running()]
         self._find_new(main_pid)  # what a process that is gone became is among them
         latest = {trace.pid: trace for trace in self._list_open()}
         for trace in self._list_open():
             if latest[trace.pid] is not trace:
                 self._close(trace, is_replaced=True)
-            elif trace.pid == main_pid:
-                if exit_code is not None:
-                    end = f"exit {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
-                    self._close(trace, end=end)
+            elif trace.pid == main_pid and exit_code is not None:
+                end = f"exit {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
+                self._close(trace, end=end)
             elif trace in gone:
                 self._close(trace)
-            elif exit_code is not None:
+            elif is_over:
                 self._close(trace, is_running=True)
 
     def _close(self, trace: ProcessTrace, **how: Any) -> None:

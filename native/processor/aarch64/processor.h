@@ -11,6 +11,12 @@
 /* The C library's first version on this architecture, which names its oldest symbols. */
 #define PROCESSOR_FIRST_GLIBC "GLIBC_2.17"
 
+/* Entries of an object's linkage table (elf.h): of a function that is called, of one whose address is taken, and of a
+ * pointer among the object's data. */
+#define PROCESSOR_RELOCATION_SLOT R_AARCH64_JUMP_SLOT
+#define PROCESSOR_RELOCATION_TABLE R_AARCH64_GLOB_DAT
+#define PROCESSOR_RELOCATION_POINTER R_AARCH64_ABS64
+
 /* In a loop that waits for another thread. `isb` waits some 30 cycles, as `pause` does on x86-64; `yield` does nothing
  * on processors without several threads a core. */
 static inline void processor_pause(void)

@@ -11,6 +11,12 @@
 /* The C library's first version on this architecture, which names its oldest symbols. */
 #define PROCESSOR_FIRST_GLIBC "GLIBC_2.2.5"
 
+/* Entries of an object's linkage table (elf.h): of a function that is called, of one whose address is taken, and of a
+ * pointer among the object's data. */
+#define PROCESSOR_RELOCATION_SLOT R_X86_64_JUMP_SLOT
+#define PROCESSOR_RELOCATION_TABLE R_X86_64_GLOB_DAT
+#define PROCESSOR_RELOCATION_POINTER R_X86_64_64
+
 /* In a loop that waits for another thread. */
 static inline void processor_pause(void)
 {
