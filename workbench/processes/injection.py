@@ -151,7 +151,7 @@ def call_in(pid: int, library: Path, function: str, argument: str = "", *, is_gl
 
     The function takes the argument and returns a text. If the program has one of that name already, that one
     is called. `is_global`: libraries that the program loads later find the library's names. NoProcess if it
-    has ended meanwhile; CannotInject if no thread is at a safe place for 20 s, or the library cannot be loaded.
+    has ended meanwhile; CannotInject if no thread is at a safe place for 20 s, or nothing is loaded.
     The program goes on.
     """
     call, start_s = _Call(library, function, argument, is_global), time.monotonic()
