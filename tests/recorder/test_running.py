@@ -214,7 +214,15 @@ def test_redis_under_load_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_killed_reader_is_not_the_programs_end(recorded_program: Path, tmp_path: Path) -> None:
     with started(recorded_program, "when-told", "churn") as program:
-        command = [WORKBENCH, "record", "--pid", str(program.pid), "--yes", "-o", tmp_path / "a.haktrace"]
+        command: list[str | Path] = [
+            WORKBENCH,
+            "record",
+            "--pid",
+            str(program.pid),
+            "--yes",
+            "-o",
+            tmp_path / "a.haktrace",
+        ]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as reader:
             wait_for(lambda: b"libhakmem-record" in Path(f"/proc/{program.pid}/maps").read_bytes())
             wait_for((tmp_path / "a.haktrace").exists)
@@ -235,7 +243,7 @@ def test_in_the_terminal(recorded_program: Path, tmp_path: Path) -> None:
         assert said.status != 0
         assert f"gdb stops process {program.pid} (recorded)" in said.stderr
         assert not output.exists()
-        command = [WORKBENCH, "record", "--pid", str(program.pid), "--yes", "-o", output]
+        command: list[str | Path] = [WORKBENCH, "record", "--pid", str(program.pid), "--yes", "-o", output]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as reader:
             wait_for(output.exists)
             program.act()
