@@ -32,6 +32,9 @@ has_sanitizers() {
         clang -fsanitize=fuzzer -x c - -o "$scratch/fuzzer" 2>/dev/null
 }
 
+# Its programs are not on PATH.
+has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
+
 missing=()
 # need PACKAGE[|OTHER NAME] PROBE...: notes the package if the probe fails. The first name that this
 # release of the distribution knows is taken.
@@ -62,6 +65,9 @@ need_test() {
     need valgrind has_command valgrind
     need lua5.4 has_command lua5.4
     need perl has_command perl
+    need nginx has_command nginx
+    need apache2-utils has_command ab
+    need postgresql has_postgresql
     need libjemalloc2 has_library libjemalloc.so.2
     need 'libtcmalloc-minimal4t64|libtcmalloc-minimal4' has_library libtcmalloc_minimal.so.4
     need 'libmimalloc2.0|libmimalloc2|libmimalloc3' has_library libmimalloc.so
