@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import optuna
 
-from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
+from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator
 from workbench.control import Tunable, Value
-from workbench.control.tunable import Constraint
 from workbench.errors import (
     ConstraintBroken,
     OutOfRange,
@@ -73,12 +72,7 @@ class Dimension:
 
 
 class SearchSpace:
-    """Dimensions, and the constraints of their control block.
-
-    Parameters
-    ----------
-    defaults : mapping of str to Value
-        Values of all tunables: what is not searched has its default.
+    """Dimensions of an allocator, and its constraints; tunables that are not searched have their defaults.
 
     Raises
     ------
@@ -86,17 +80,11 @@ class SearchSpace:
         If no values keep a constraint, or listed ones may break it.
     """
 
-    def __init__(
-        self,
-        dimensions: Sequence[Dimension],
-        constraints: Sequence[Constraint],
-        defaults: Mapping[str, Value],
-    ) -> None:
+    def __init__(self, dimensions: Sequence[Dimension], allocator: Allocator) -> None:
         self.dimensions = tuple(dimensions)
         self._by_name = {dimension.tunable.name: dimension for dimension in dimensions}
         self.names = tuple(self._by_name)
-        self._constraints = constraints
-        self._defaults = defaults
+        self._constraints, self._defaults = allocator.block.constraints, allocator.defaults
         try:
             ranges = self._narrow({})
         except ConstraintBroken as error:
@@ -113,7 +101,7 @@ class SearchSpace:
 
     def is_default(self, settings: Mapping[str, Value]) -> bool:
         """Whether these settings are what a process has anyway."""
-        return all(value == self._defaults[name] for name, value in settings.items())
+        return settings.items() <= self._defaults.items()
 
     def suggest(self, trial: optuna.trial.Trial) -> dict[str, Value]:
         """Let Optuna choose; what the trial has already stays."""
@@ -235,7 +223,7 @@ def make_space(
             dimensions.append(_make_dimension(known[name], axis))
         except WorkbenchError as error:
             raise WrongPlan(f"search: {error}") from None
-    return SearchSpace(dimensions, found.block.constraints, found.defaults)
+    return SearchSpace(dimensions, found)
 
 
 def _make_dimension(tunable: Tunable, axis: Bounds | Sequence[Value]) -> Dimension:
