@@ -92,9 +92,12 @@ def test_a_group_that_is_none_is_refused_and_one_that_ends_is_said(
     with pytest.raises(WorkbenchError, match="there is no such process"):
         session.attach("command:^no such program$")
     assert session.state == "idle"
+    foreign = "group parent:1: of its processes 2 belong to the user nobody"
+    monkeypatch.setattr("workbench.processes.group.Group.describe_foreign", lambda _: foreign)
     with run_server() as server:
         session.attach(f"parent:{server.pid}")
         session.step()
+        assert foreign in list_log(session)
     step_until(session, lambda: session.state == "ended")
     assert session.write_status().startswith(f"parent:{server.pid} (")
     assert session.write_status().endswith(") has ended")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from workbench.allocators import Row, get_row, rows
 from workbench.control import WORKLOAD_KIND, ControlBlock, Value
@@ -173,12 +172,13 @@ def attach_target(place: str) -> Target:
 
     A WorkbenchError says why it cannot be read.
     """
-    path = Path(place)
-    beside = path.with_suffix(f".{WORKLOAD_KIND}")
     with contextlib.ExitStack() as opened:
-        block = opened.enter_context(ControlBlock.open(path) if path.is_absolute() else GroupBlock(place))
+        is_group = not place.startswith("/")
+        block = opened.enter_context(GroupBlock(place) if is_group else ControlBlock.open(place))
         # A workload of ours has a block of its own in the same process.
-        workload_block = opened.enter_context(ControlBlock.open(beside)) if beside.exists() else None
+        beside = block.info.path.with_suffix(f".{WORKLOAD_KIND}")
+        is_beside = not is_group and beside.exists()
+        workload_block = opened.enter_context(ControlBlock.open(beside)) if is_beside else None
         # Not the first word of its command: the program's path may have blanks.
         name = name_process(block.info.pid) or "a process"
         target = Target(
