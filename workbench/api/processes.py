@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from workbench.control import BlockInfo, ControlBlock, find_blocks, find_path
 from workbench.display import Listing
-from workbench.errors import NoProcess, WorkbenchError
+from workbench.errors import NoProcess
 from workbench.table import Table
 
 if TYPE_CHECKING:
@@ -106,15 +106,9 @@ def find_target_blocks(target: int | Group, kind: str | None = None) -> list[Blo
 
 @contextlib.contextmanager
 def open_blocks(target: int | Group, kind: str | None = None) -> Iterator[list[ControlBlock]]:
-    """Open the block that `attach` opens, or for a group those of all its processes."""
+    """Open the block that `attach` opens; for a group one for each kind that its processes have."""
+    kinds = [kind]
+    if not isinstance(target, int):
+        kinds = list(dict.fromkeys(info.kind for info in target.blocks(kind)))
     with contextlib.ExitStack() as stack:
-        if isinstance(target, int):
-            yield [stack.enter_context(attach(target, kind))]
-            return
-        blocks: list[ControlBlock] = []
-        for info in target.blocks(kind):
-            with contextlib.suppress(WorkbenchError):  # it may end meanwhile
-                blocks.append(stack.enter_context(ControlBlock.open(info.path)))
-        if not blocks:
-            raise NoProcess(f"group {target}: its processes have ended")
-        yield blocks
+        yield [stack.enter_context(attach(target, one)) for one in kinds]

@@ -29,7 +29,6 @@ from workbench.control import (
     ControlBlock,
     Event,
     Reading,
-    merge_readings,
     tabulate_readings,
     tabulate_tunables,
 )
@@ -67,9 +66,9 @@ def tunables(target: Target | None, kind: str | None, allocator_name: str) -> An
     with open_blocks(target, kind) as blocks:
         if isinstance(target, int):
             return Answer(_report_tunables(blocks[0]), blocks[0].to_table())
-        caption = f"{target}: {len(blocks)} processes"
-        table = dataclasses.replace(tabulate_tunables(blocks), caption=caption)
-        report = name_target(target) | {"processes": [_report_tunables(block) for block in blocks]}
+        members = [one for block in blocks for one in block.members]
+        table = dataclasses.replace(tabulate_tunables(members), caption=f"{target}: {len(members)} processes")
+        report = name_target(target) | {"processes": [_report_tunables(one) for one in members]}
         return Answer(report, table, notes=describe_foreign(target))
 
 
@@ -174,8 +173,8 @@ def metrics(target: Target, kind: str | None, text_format: str) -> Answer:
         text: bytes = generate_latest(make_registry(lambda: infos))  # type: ignore[no-untyped-call]
         return Answer(text.decode(), text.decode().rstrip(), notes=notes)
     with open_blocks(target, kind) as blocks:
-        readings = merge_readings([block.snapshot().readings() for block in blocks])
-        facts = [pick(block.info, "pid kind build") for block in blocks]
+        readings = [reading for block in blocks for reading in block.snapshot().readings()]
+        facts = [pick(one.info, "pid kind build") for block in blocks for one in block.members]
     whose = facts[0] if isinstance(target, int) else name_target(target) | {"processes": facts}
     report = whose | {"metrics": [_report_reading(reading) for reading in readings]}
     return Answer(report, tabulate_readings(readings), notes=notes)

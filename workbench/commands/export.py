@@ -50,7 +50,8 @@ def export(
         evidence = read_evidence(settings_path)
     elif target is not None:
         with open_blocks(target, kind) as blocks:
-            values, provenance, allocator = describe_blocks(blocks, str(target))
+            members = [one for block in blocks for one in block.members]
+            values, provenance, allocator = describe_blocks(members, str(target))
     text = render_defaults(format_name, values, provenance, allocator, evidence)
     if output is not None:
         write_defaults(output, format_name, values, provenance, allocator=allocator, evidence=evidence)

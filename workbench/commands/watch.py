@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from workbench.api.processes import find_target_blocks
+from workbench.api.processes import attach, find_target_blocks
 from workbench.commands.arguments import FiniteRange, kind_option, probe_option
 from workbench.commands.output import json_option, pick, print_json
 from workbench.commands.targets import Target, describe_foreign, name_target, target_argument
-from workbench.control import Adoption, BlockInfo, ControlBlock, Event, Reading, Snapshot, merge_readings
+from workbench.control import Adoption, BlockInfo, ControlBlock, Event, Reading, Snapshot
 from workbench.errors import WorkbenchError
 from workbench.probes import ProbeReader, ProbeValue, parse_probe, process_probes
 from workbench.table import Table, lay_out, shorten
@@ -71,11 +71,11 @@ class Sample:
         return [f"{what}: {', '.join(map(str, pids))}" for what, pids in changes.items() if pids]
 
 
-def _follow(path: Path) -> Iterator[BlockSample]:
+def _follow(block: ControlBlock) -> Iterator[BlockSample]:
     """Sample a block again and again; the first time with a few events from before, and without counts."""
     before: Snapshot | None = None
     cursor = 0
-    with ControlBlock.open(path) as block:
+    with block:
         while True:
             batch = block.events(cursor)
             cursor = batch.cursor
@@ -89,24 +89,6 @@ def _follow(path: Path) -> Iterator[BlockSample]:
             readings = snapshot.readings(before)
             yield BlockSample(block.info.kind, snapshot.time_s, readings, block.adoption(), events, counts)
             before = snapshot
-
-
-def _merge(parts: list[BlockSample]) -> BlockSample:
-    """Make one sample of those of several blocks."""
-    adoptions = [part.adoption for part in parts]
-    events = sorted((event for part in parts for event in part.events), key=lambda event: event.time_s)
-    return BlockSample(
-        parts[0].kind,
-        parts[-1].time_s,
-        merge_readings([part.readings for part in parts]),
-        Adoption(
-            max(one.generation for one in adoptions),
-            sum(one.threads for one in adoptions),
-            sum(one.adopted for one in adoptions),
-        ),
-        events[-_EVENTS_TOLD:],
-        sum((part.event_counts for part in parts), Counter()),
-    )
 
 
 @click.command()
@@ -177,30 +159,33 @@ def _sample(
     count: int | None,
 ) -> Iterator[Sample]:
     """Sample until no process is left or there are `count`; `pids` become those of the latest sample."""
-    followers: dict[Path, Iterator[BlockSample]] = {}
+    # One for each control block of a process, or for each kind of those of a group.
+    followers: dict[Path | str, Iterator[BlockSample]] = {}
     for taken in itertools.count(1):
         infos: list[BlockInfo] = []
         with contextlib.suppress(WorkbenchError):
             infos = find_target_blocks(target, kind)
-        followers = {info.path: followers.get(info.path) or _follow(info.path) for info in infos}
-        parts: dict[str, list[BlockSample]] = {}
-        for info in list(infos):
-            try:
-                parts.setdefault(info.kind, []).append(next(followers[info.path]))
-            except (WorkbenchError, StopIteration):
-                if isinstance(target, int):
-                    raise
-                infos.remove(info)  # it ended meanwhile
-        before, now = set(pids), {info.pid for info in infos}
         if not infos:
             return
+        blocks: list[BlockSample] = []
+        for key in dict.fromkeys(info.path if isinstance(target, int) else info.kind for info in infos):
+            try:
+                followers[key] = followers.get(key) or _follow(_open(target, key))
+                blocks.append(next(followers[key]))
+            except (WorkbenchError, StopIteration):  # it ended meanwhile
+                if isinstance(target, int):
+                    raise
+        before, now = set(pids), {info.pid for info in infos}
         pids.clear()
         pids.update(now)
-        blocks = [_merge(alike) for alike in parts.values() if alike]
         yield Sample(infos, sorted(now - before), sorted(before - now), blocks, reader.latest())
         if taken == count:
             return
         _wait(infos, interval_s)
+
+
+def _open(target: Target, key: Path | str) -> ControlBlock:
+    return ControlBlock.open(key) if isinstance(target, int) else attach(target, str(key))
 
 
 def _wait(infos: Iterable[BlockInfo], most_s: float) -> None:

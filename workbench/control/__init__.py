@@ -14,7 +14,7 @@ from workbench.control.discovery import (
 from workbench.control.event import Event, EventBatch, EventKind
 from workbench.control.joining import SnapshotJoiner
 from workbench.control.metric import Axis, Metric
-from workbench.control.snapshot import Reading, Snapshot, merge_readings, tabulate_readings
+from workbench.control.snapshot import Reading, Snapshot, tabulate_readings
 from workbench.control.tunable import DO, Action, Constraint, Tunable, Value
 
 __all__ = [
@@ -41,7 +41,6 @@ __all__ = [
     "explain_no_block",
     "find_blocks",
     "find_path",
-    "merge_readings",
     "native_directory",
     "sweep_dead_blocks",
     "tabulate_readings",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -136,6 +136,11 @@ class ControlBlock(Displayed):
         if not path:
             raise NoProcess(f"the allocator in this process has no control block: {explain_no_block()[0]}")
         return cls.open(Path(os.fsdecode(path)))
+
+    @property
+    def members(self) -> Sequence[ControlBlock]:
+        """Those of the single processes, where it stands for several."""
+        return (self,)
 
     @property
     def info(self) -> BlockInfo:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -57,43 +56,6 @@ class Reading:
         if self.lowest is None or self.lowest == self.value:
             return text
         return f"{format_quantity(self.lowest) if is_name else format_rough(self.lowest)}..{text}"
-
-
-def merge_readings(parts: Sequence[Sequence[Reading]]) -> list[Reading]:
-    """Make one list of the readings of several processes.
-
-    Sums stay sums, a maximum becomes a spread, and what is derived is computed anew from its operands.
-    """
-    found: dict[str, list[Reading]] = {}
-    for reading in itertools.chain(*parts):
-        found.setdefault(reading.metric.name, []).append(reading)
-    merged: dict[str, Reading] = {}
-
-    def level(name: str) -> float:
-        reading = merged.get(name) or merge(found[name])
-        return reading.value if reading.rate is None else reading.rate
-
-    def merge(alike: list[Reading]) -> Reading:
-        metric = alike[0].metric
-        if len(alike) == 1:
-            return alike[0]
-        if metric.kind == "quotient":
-            first, second = map(level, metric.operands)
-            return Reading(metric, first / second if second else math.nan, None, {})
-        fold = max if metric.fold == "max" else math.fsum
-        values = [reading.value for reading in alike]
-        rates = [reading.rate for reading in alike if reading.rate is not None]
-        labels = dict.fromkeys(itertools.chain(*(reading.groups for reading in alike)))
-        groups = {
-            label: fold([reading.groups[label] for reading in alike if label in reading.groups])
-            for label in labels
-        }
-        lowest = min(values) if metric.fold == "max" else None
-        return Reading(metric, fold(values), math.fsum(rates) if rates else None, groups, lowest)
-
-    for name, alike in found.items():
-        merged[name] = merge(alike)
-    return list(merged.values())
 
 
 def tabulate_readings(readings: Iterable[Reading]) -> Table:

@@ -7,7 +7,7 @@ import dataclasses
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -79,6 +79,12 @@ class GroupBlock(ControlBlock):
         self._news = list(filter(None, [self.group.describe_foreign(), self._describe_left_out()]))
         self._end = threading.Event()
         threading.Thread(target=self._look, name=f"group {group}", daemon=True).start()
+
+    @property
+    def members(self) -> Sequence[ControlBlock]:
+        """The control blocks of its processes now, in the order of their pids."""
+        with self._lock:
+            return [self._members[path] for path in sorted(self._pids, key=self._pids.__getitem__)]
 
     @property
     def pids(self) -> list[int]:
