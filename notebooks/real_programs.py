@@ -31,6 +31,7 @@ from workbench.experiments import (
     format_ratio,
     run_comparison,
 )
+from workbench.processes.server import Server
 from workbench.units import GIB, KIB, MIB
 
 AS_IT_IS = "as it is"
@@ -199,12 +200,8 @@ def draw_answer(answer: Answer) -> go.Figure:
 def list_questions() -> dict[str, Question]:
     """All of them by name, with candidates that the allocators' own documents name."""
     memory, small, large = "mean resident", 128 * KIB, GIB
-    service, perl, sqlite, git = (
-        "Python service",
-        "Perl jobs, 8 threads",
-        "SQLite in memory",
-        "git, 8 threads",
-    )
+    service, redis, perl = "Python service", "Redis", "Perl jobs, 8 threads"
+    sqlite, git = "SQLite in memory", "git, 8 threads"
     kept = {"M_TRIM_THRESHOLD": large, "M_TOP_PAD": 64 * MIB}
     return {
         "glibc arenas": Question(
@@ -239,7 +236,7 @@ def list_questions() -> dict[str, Question]:
             "jemalloc",
             memory,
             service,
-            perl,
+            redis,
             {f"decay of {ms} ms": _decay(ms) for ms in (0, 100, 1000)}
             | {"1000 ms, background threads": _decay(1000) | {"background_thread": True}},
         ),
@@ -270,7 +267,7 @@ def list_questions() -> dict[str, Question]:
             "mimalloc3",
             memory,
             service,
-            sqlite,
+            redis,
             {f"purge after {ms} ms": {"purge_delay": ms} for ms in (0, 10, 100)},
         ),
         "mimalloc speed": Question(
@@ -294,11 +291,20 @@ def list_works(folder: str, size: float = 1.0) -> dict[str, Work]:
     bursts, visitors = max(1, round(2 * size)), max(2, round(12 * size))
     entries, rows = round(6000 * size), round(250_000 * size)
 
-    def work(name: str, command: str, reads: str = "", folder: Path | None = None) -> Work:
+    def work(
+        name: str, command: str, reads: str = "", folder: Path | None = None, server: Server | None = None
+    ) -> Work:
         inputs = (_PROGRAMS / reads,) if reads else ()
-        return Work(name, Run(name, command=tuple(shlex.split(command)), inputs=inputs, folder=folder))
+        command_words = tuple(shlex.split(command))
+        return Work(name, Run(name, command=command_words, inputs=inputs, folder=folder, server=server))
 
+    redis = Server(
+        command=("redis-server", "--port", "0", "--unixsocket", "socket", "--save", ""),
+        ready=("redis-cli", "-s", "socket", "ping"),
+    )
+    load = f"sh redis_load.sh {bursts} {max(20, round(20_000 * size))}"
     works = (
+        work("Redis", load, "redis_load.sh", server=redis),
         work("Python service", f"python3 web_service.py {bursts} {visitors} 1", "web_service.py"),
         work("Perl jobs, 8 threads", f"perl jobs.pl {bursts} 8 {entries} 1", "jobs.pl"),
         work(
