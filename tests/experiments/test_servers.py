@@ -12,8 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+import workbench as wb
 from tests.cli.terminal import PATIENCE_S, WORKBENCH, assert_refused, start, wait_until
 from tests.experiments.test_programs import compare
+from workbench.errors import BadParameter
 from workbench.experiments import Results, Run, measure_run, read_comparison_plan, read_sweep_plan
 from workbench.processes.server import Server
 
@@ -232,3 +234,29 @@ def test_plans_have_the_same_fields(tmp_path: Path, port: int) -> None:
     assert (result.reason, result.figures["rate"]) == ("", 7.5)
     path.write_text(f'{works}\n[axes]\n"tls.grow_percent" = [60, 80]\n')
     assert len(read_sweep_plan(path)) == 2
+
+
+def test_python_has_the_arguments_of_the_terminal(tmp_path: Path, port: int) -> None:
+    found = wb.compare(
+        ["glibc", "hakmem"],
+        command=f"{sys.executable} client.py {port} work",
+        command_name="mine",
+        server=f"{sys.executable} server.py {port}",
+        ready=str(port),
+        stop="SIGINT",
+        prepare="touch prepared",
+        environment={"WORD": "told"},
+        figures=["rate:1/s,higher=regex:rate (.*)"],
+        warmup=1,
+        rounds=1,
+    )
+    assert found.failures == {}
+    assert {one.value for one in found.findings if one.measure.name == "rate"} == {7.5}
+    assert len((tmp_path / "pids").read_text().split()) == 2 * (2 + 2)
+    assert (tmp_path / "server").read_text().endswith("told")
+    (work,) = found.plan.works
+    assert work.name == "mine"
+    programs = [command[0] for command in work.run.list_commands()]
+    assert programs == [sys.executable, "touch", sys.executable]
+    with pytest.raises(BadParameter, match="needs --ready"):
+        wb.compare(["glibc", "hakmem"], command="true", server="true")
