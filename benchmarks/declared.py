@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import re
@@ -49,7 +48,7 @@ def cut_plan(
         works = tuple(work for work in works if work.name.startswith(wanted))
     if seconds is not None:
         works = tuple(_resize(work, seconds) for work in works)
-    return dataclasses.replace(plan, works=works, rounds=plan.rounds if rounds is None else rounds)
+    return replace(plan, works=works, rounds=plan.rounds if rounds is None else rounds)
 
 
 def open_results(plan: ComparisonPlan, name: str, folder: Path | None = None) -> Results:
@@ -78,7 +77,8 @@ def run_with_progress(plan: ComparisonPlan, results: Results, title: str) -> boo
     """
     run_ids = {cell.run.resolve().id for cell in plan.list_cells()}
     before = results.ids & run_ids
-    builds: dict[str, str] = {}
+    kept = [result for result in results if result.id in before]
+    builds = {one.run.allocator: one.software.allocator_checksum for one in kept}
 
     def take(result: Result) -> None:
         checksum = builds.setdefault(result.run.allocator, result.software.allocator_checksum)
@@ -86,9 +86,8 @@ def run_with_progress(plan: ComparisonPlan, results: Results, title: str) -> boo
             raise MixedResults(
                 f"{result.run.allocator} was built anew meanwhile; run the same command again to begin anew"
             )
-        if result.id not in before:
-            tell(result)
-            advance(result)
+        tell(result)
+        advance(result)
 
     if (load := os.getloadavg()[0]) > _QUIET_LOAD:
         print(f"the load average is {load:.1f}: intervals will be wide; stop other work", file=sys.stderr)
@@ -104,7 +103,7 @@ def run_with_progress(plan: ComparisonPlan, results: Results, title: str) -> boo
 def compare_two(plan: ComparisonPlan, results: Results, baseline: str, variant: str) -> Comparison:
     """Of the plan's results, one variant against another."""
     named = {one.name: one for one in plan.variants}
-    return conclude(dataclasses.replace(plan, variants=(named[baseline], named[variant])), results)
+    return conclude(replace(plan, variants=(named[baseline], named[variant])), results)
 
 
 def format_ratio(ratio: Ratio | None) -> str:

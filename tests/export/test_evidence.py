@@ -136,6 +136,18 @@ def test_gaps_of_failed_rounds_survive(tmp_path: Path) -> None:
     assert any(None in values for series in evidence.trials for values in series.values.values())
 
 
+def test_a_comparison_that_went_on_keeps_its_risk(tmp_path: Path) -> None:
+    plan = make_plan(looked=(8,))
+    evidence = Evidence.from_comparison(conclude(plan, fill_results(plan, tmp_path / "results")), "tuned")
+    whole = make_evidence(tmp_path / "whole")
+    assert [one.low for one in evidence.claims] == [one.low for one in whole.claims]
+    one, other = evidence.claims[0], whole.claims[0]
+    assert 0 < (one.verdict_low or 0) < (other.verdict_low or 0)
+    for form in FORMATS:
+        assert read_evidence(write(tmp_path, evidence, form)) == expect(evidence, form)
+    assert plan_verification(evidence).looked == ()
+
+
 def test_a_comparison_that_ended_at_a_look_keeps_its_risk(tmp_path: Path) -> None:
     plan = make_plan(looks=2)
     results = Results.open(tmp_path / "results")

@@ -47,20 +47,9 @@ def measure_on_cluster(
 
     The address is "tls://host:port", or "tcp://…" on this machine. Certificates are found where Dask's
     configuration says. `on_notice` is told, in one line, that no worker is connected, once it has waited
-    some seconds.
-
-    Raises
-    ------
-    BadParameter
-        If the address is none, or would carry runs over a network in the clear.
-    NoProcess
-        If no scheduler answers, or the package `distributed` is missing.
-    SchedulerLost
-        If the scheduler goes away.
-    WorkerFailed
-        If a worker cannot measure at all.
-    WrongResults
-        If a worker has another build of the workbench, to which the run means something else.
+    some seconds. Raised is BadParameter for the address, NoProcess if no scheduler answers there or the
+    package `distributed` is missing, SchedulerLost, WorkerFailed if a worker cannot measure at all, and
+    WrongResults if it has another build of the workbench, to which a run means something else.
     """
     check_address(address)
     distributed = _import_distributed()

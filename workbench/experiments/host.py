@@ -44,10 +44,7 @@ def host_lock_path() -> Path:
 def hold_host() -> Iterator[None]:
     """Wait until nobody of this user measures on this host, and keep others waiting meanwhile.
 
-    Raises
-    ------
-    NotPermitted
-        If the folder of the lock belongs to somebody else.
+    NotPermitted if the folder of the lock belongs to somebody else.
     """
     path = host_lock_path()
     path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -42,12 +42,10 @@ from workbench.workloads import REPLAY
 Kind = TypeVar("Kind")
 
 _MAXIMUM_BYTES = 1 << 20
-_WORK = (
-    "name", "workload", "parameters", "threads", "seed", "seconds", "operations", "tunables",
-    "schedule", "command", "inputs", "trace", "shell", "prepare", "folder", "timeout_s", "ignores_failure",
-    "figures", "environment", "client", "server", "ready", "stop", "ready_timeout_s", "grace_s",
-    "preloads_client",
-)  # fmt: skip
+# Of a work in a file: fields of a run, and what is put together from more than one entry.
+_WORK = {"name", "shell", "client", *Server.__struct_fields__, *Run.__struct_fields__} - {
+    "allocator", "round", "samples_latency"
+}  # fmt: skip
 
 
 class WorkEntries(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,11 +92,14 @@ class _Sweep(WorkEntries):
     random: _Random | None = None
 
 
+_AS_THEY_STAND = ("rounds", "looks", "samples_latency", "warmup", "ends_on_failure", "compares_output")
+
+
 class _Comparison(WorkEntries):
     seed: int | None = None
-    rounds: int = 10
     allocators: tuple[str, ...] = ()
     variants: tuple[Variant, ...] = ()
+    rounds: int = 10
     looks: int = 1
     samples_latency: bool = False
     warmup: int = 0
@@ -137,12 +138,7 @@ def read_comparison_plan(path: str | os.PathLike[str]) -> ComparisonPlan:
     return ComparisonPlan(
         works=tuple(read_works(content, Path(path), content.seed)),
         variants=(*(Variant(name, name) for name in content.allocators), *content.variants),
-        rounds=content.rounds,
-        looks=content.looks,
-        samples_latency=content.samples_latency,
-        warmup=content.warmup,
-        ends_on_failure=content.ends_on_failure,
-        compares_output=content.compares_output,
+        **{name: getattr(content, name) for name in _AS_THEY_STAND},
     )
 
 
@@ -190,8 +186,8 @@ def read_works(entries: WorkEntries, path: Path, seed: int | None = None) -> lis
     tables += [dict(table) for table in entries.works]
     works = []
     for table in tables:
-        for entry in table.keys() - set(_WORK):
-            raise WrongPlan(describe_unknown("field of a work", entry, _WORK))
+        for entry in table.keys() - _WORK:
+            raise WrongPlan(describe_unknown("field of a work", entry, sorted(_WORK)))
         if isinstance(table.get("trace"), str):
             table.setdefault("workload", REPLAY)
             table.setdefault("name", Path(table["trace"]).stem)

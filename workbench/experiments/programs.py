@@ -31,12 +31,8 @@ def make_programs(
 ) -> tuple[Work, ...]:
     """Works of commands that run in this folder, or are clients of a server.
 
-    Without a name of its own, each has its program's, or all of its text where another has that.
-
-    Raises
-    ------
-    BadParameter
-        If something cannot be read, or belongs to a command or a server that is not given.
+    Without a name of its own, each has its program's, or all of its text where another has that. BadParameter
+    if something cannot be read, or belongs to a command or a server that is not given.
     """
     if server is None and any(value is not None for value in of_server.values()):
         raise BadParameter(f"{_list_options(of_server)} are about a --server; give one")

@@ -120,10 +120,7 @@ class Result:
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Make one from what `to_row` gave.
 
-        Raises
-        ------
-        WrongResults
-            If a column is missing or of another type.
+        WrongResults if a column is missing or of another type.
         """
         # Results of before there was telemetry, or there were figures, are results, too.
         for name in ROW_TYPES.keys() - row.keys() - {"telemetry", "figures"}:

@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.errors import DamagedEvidence
 from workbench.experiments import ALL_WORKS
-from workbench.experiments.inference import FloatArray, judge_log_ratios, spend_risk
+from workbench.experiments.inference import FloatArray, judge_log_ratios
 from workbench.export.defaults import choose_format, recognise_format, write_defaults
 from workbench.export.evidence import Evidence, describe_ratio, finite_or_none
 from workbench.export.format import read_text
@@ -73,14 +73,12 @@ def _hash(path: Path) -> str:
 def check_figures(evidence: Evidence) -> None:
     """Compute every claim again from the figures of the runs, if there are any; else DamagedEvidence."""
     plan = evidence.comparison_plan
-    looks = plan.list_looks()
-    if evidence.rounds not in looks:
-        raise DamagedEvidence(
-            f"evidence.rounds: {evidence.rounds} is not a declared end: {', '.join(map(str, looks))}"
-        )
+    risk = plan.find_risk(evidence.rounds)
+    if risk is None:
+        looks = ", ".join(map(str, plan.list_looks()))
+        raise DamagedEvidence(f"evidence.rounds: {evidence.rounds} is not a declared end: {looks}")
     if not evidence.claims:
         raise DamagedEvidence("evidence.claims: there is none")
-    risk = spend_risk(looks.index(evidence.rounds) + 1, plan.looks)
     for claim in evidence.claims if evidence.trials else ():
         works = [work.name for work in plan.works] if claim.work == ALL_WORKS else [claim.work]
         sides = np.array(

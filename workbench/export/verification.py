@@ -151,7 +151,7 @@ def plan_verification(
             Work(work.name, replace(work.run, seed=_follow(work.run.seed, plan.rounds, rounds)))
             for work in works
         )
-    return replace(plan, works=works, rounds=rounds, looks=1, seed=plan.seed + 1)
+    return replace(plan, works=works, rounds=rounds, looks=1, looked=(), seed=plan.seed + 1)
 
 
 def judge_claims(

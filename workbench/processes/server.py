@@ -75,26 +75,14 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 def parse_ready(text: str, *, by_shell: bool = False) -> int | str | tuple[str, ...]:
-    """Read what says that a server is ready: a port, line:PATTERN, or a command.
-
-    Raises
-    ------
-    BadParameter
-        If it is empty.
-    """
+    """Read what says that a server is ready: a port, line:PATTERN, or a command."""
     if text.isdecimal():
         return int(text)
     return text.removeprefix(_LINE) if text.startswith(_LINE) else split_command(text, by_shell=by_shell)
 
 
 def parse_stop(text: str, *, by_shell: bool = False) -> str | tuple[str, ...]:
-    """Read how a server is stopped: the name of a signal, or a command.
-
-    Raises
-    ------
-    BadParameter
-        If it is empty.
-    """
+    """Read how a server is stopped: the name of a signal, or a command."""
     return text if text in signal.Signals.__members__ else split_command(text, by_shell=by_shell)
 
 
@@ -109,10 +97,7 @@ def make_server(
 ) -> Server:
     """A server as somebody types it; what is None has its default.
 
-    Raises
-    ------
-    BadParameter
-        If nothing says when it is ready, or something is empty.
+    BadParameter if nothing says when it is ready, or a command is empty.
     """
     if not ready:
         raise BadParameter("a --server needs --ready: a port, line:PATTERN of its output, or a command")
