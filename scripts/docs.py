@@ -148,7 +148,7 @@ def execute_notebooks(
 
 
 def execute_notebook(path: Path, work: Path, parameters: Mapping[str, Any]) -> str:
-    """Execute a notebook in a folder; returns why it failed, in one line, or nothing.
+    """Execute a notebook in a folder; returns why it failed, in one line, or an empty text.
 
     The folder keeps it with its outputs, as far as it came; one that was interrupted leaves nothing there.
     """

@@ -63,7 +63,7 @@ def run_logged(
     folder: Path = REPOSITORY,
     may_fail: bool = False,
 ) -> str:
-    """What a command printed, also kept in the row's log; NotKept if it failed and may not, or took long."""
+    """What a command printed, also for the row's log; NotKept if it takes too long, or fails and may not."""
     base = {key: value for key, value in os.environ.items() if not key.startswith("HAKMEM_")}
     words = [str(word) for word in command]
     with (LOGS / f"{name}.log").open("a", encoding="utf-8") as log:

@@ -272,7 +272,7 @@ class Evidence(Displayed):
             raise DamagedEvidence(f"evidence: {error}") from None
 
     def check_settings(self, values: Mapping[str, Value]) -> None:
-        """DamagedEvidence, with every such setting, if those of a file are not what the evidence is about."""
+        """Compare the settings of a file with those measured; DamagedEvidence names each that differs."""
         wrong = [
             f"{name} is {spell(values[name]) if name in values else 'left out'} in the file, "
             f"{spell(value)} in its evidence"

@@ -305,8 +305,8 @@ def judge_claim(claim: Claim, finding: Finding | None) -> Judgement:
 
     An improvement is *confirmed* if it is told again and reaches the interval that was claimed; *weaker*
     if it does not reach it; *refuted* if there is none, or the contrary. A cost that was admitted, and
-    that nothing changes, is refuted by a cost that lies beyond what was claimed. A claim of which nothing is
-    told is not to be judged.
+    that nothing changes, is refuted by a cost that lies beyond what was claimed. The claim must have a
+    verdict other than "cannot tell".
     """
     if finding is None or finding.ratio.pairs == 0:
         failed = 0 if finding is None else finding.failed

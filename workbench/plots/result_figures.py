@@ -1,7 +1,7 @@
 """Charts of runs, comparisons and studies as Plotly figures, and at the end their tables.
 
-A measure is a column of `Results.to_frame`; its unit stands in its name. BadParameter if there is no such
-column.
+A measure is a column of `Results.to_frame`; its unit stands in its name. A column that is not there is a
+BadParameter.
 """
 
 from __future__ import annotations

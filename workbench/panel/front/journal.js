@@ -10,7 +10,7 @@ const LOG_LINES = 300;
 export class Journal {
   /** @param {Send} send */
   constructor(send) {
-    this.text = make("span", { class: "hak-status-text" }, "connecting to the kernel …");
+    this.text = make("span", {}, "connecting to the kernel …");
     this.status = make("div", { class: "hak-status", role: "status" }, make("span", { class: "hak-dot" }), this.text);
     this.errorText = make("span", {});
     const dismiss = () => send({ type: "dismiss" });
