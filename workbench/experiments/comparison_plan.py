@@ -185,6 +185,7 @@ class ComparisonPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The declaration as plain values."""
         plain: dict[str, Any] = msgspec.structs.asdict(self)
         plain["works"] = [{"name": work.name, "trial": work.run.to_dict()} for work in self.works]
+        plain["looked"] = list(self.looked)
         plain["variants"] = [msgspec.structs.asdict(one) for one in self.variants]
         return {name: value for name, value in plain.items() if value or name not in _OPTIONS}
 
