@@ -12,15 +12,7 @@ from workbench.sessions import PresetStore, shipped_presets
 
 
 class Actions:
-    """Presets of the allocator whose values are shown, and exports of these values.
-
-    Parameters
-    ----------
-    session : LiveSession
-        Whose values.
-    store : PresetStore
-        Where saved presets are.
-    """
+    """Presets of the allocator whose values a session shows, and exports of these values."""
 
     def __init__(self, session: LiveSession, store: PresetStore) -> None:
         self._session = session

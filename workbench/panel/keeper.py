@@ -20,14 +20,8 @@ SHOWN_BYTES = 10 * 1024
 class SessionKeeper:
     """The recording of the session that goes on, and the path of the latest.
 
-    What cannot be done raises a WorkbenchError with the reason.
-
-    Parameters
-    ----------
-    folder : Path or None
-        Where sessions are kept; None: nothing is recorded.
-    tell : callable
-        Is told once if something goes wrong.
+    Nothing is recorded without a folder. What cannot be done raises a WorkbenchError with the reason; what
+    ends a recording is told once.
     """
 
     def __init__(self, folder: Path | None, tell: Callable[[str, str], object]) -> None:

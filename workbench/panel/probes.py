@@ -14,13 +14,7 @@ MAXIMUM_PROBES = 64
 
 
 class ProbeDesk:
-    """Probes stay from one process to the next, and are read while one runs.
-
-    Parameters
-    ----------
-    tell : callable
-        Takes lines of the log, with their kind.
-    """
+    """Probes stay from one process to the next and are read while one runs; `tell` takes lines of the log."""
 
     def __init__(self, tell: Callable[[str, str], object]) -> None:
         self._tell = tell

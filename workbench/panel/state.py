@@ -34,17 +34,7 @@ MAXIMUM_TRACE_FILES = 50
 
 
 class StateBook:
-    """Parts of the state, and what of them the views know.
-
-    Parameters
-    ----------
-    session : LiveSession
-        What runs.
-    actions : Actions
-        What is told of presets.
-    tuner : Tuner, optional
-        What is told of studies.
-    """
+    """Parts of the state, and what of them the views know; `actions` tells of presets, `tuner` of studies."""
 
     def __init__(self, session: LiveSession, actions: Actions, tuner: Tuner | None = None) -> None:
         self.message = ""

@@ -26,37 +26,17 @@ ENDLESS_OPERATIONS = 2**52
 
 @dataclass
 class Target:
-    """One process, or a group of them, and the recording of it.
+    """One process, or a group of them, and the recording of it."""
 
-    Parameters
-    ----------
-    name : str
-        What the status line calls it; a group says by itself how many processes it has.
-    pid : int
-        The first one's in a group.
-    allocator_block, workload_block : ControlBlock or None
-        What it publishes.
-    is_from_start : bool
-        Whether what happened before is recorded, too.
-    run : Worker or InProcessRun or None
-        None for a process that is not ours.
-    spec : Run or None
-        What our run was asked to do.
-    allocator : Row or None
-        What it runs under; None for a process whose allocator is not in the table.
-    before : mapping
-        Values a process had when it was attached to.
-    """
-
-    name: str
-    pid: int
+    name: str  # in the status line; a group says by itself how many processes it has
+    pid: int  # in a group, that of the first process
     allocator_block: ControlBlock | None
     workload_block: ControlBlock | None
-    is_from_start: bool = False
-    run: Worker | InProcessRun | None = None
-    spec: Run | None = None
-    allocator: Row | None = None
-    before: Mapping[str, Value] = field(default_factory=dict)
+    is_from_start: bool = False  # whether what happened before is recorded, too
+    run: Worker | InProcessRun | None = None  # None for a process that is not ours
+    spec: Run | None = None  # what our run was asked to do
+    allocator: Row | None = None  # None for a process whose allocator is not in the table
+    before: Mapping[str, Value] = field(default_factory=dict)  # values it had when it was attached to
 
     def __post_init__(self) -> None:
         self.probes = ProbeReader()

@@ -144,20 +144,11 @@ RESIDENT = Column(
 
 @dataclass(frozen=True)
 class RecordedProbe:
-    """What is known of a probe in a recording.
-
-    Parameters
-    ----------
-    name : str
-    source : str
-        How it is given on a command line; empty for a Python function.
-    reason : str
-        Why there was a gap in it, if there was one: the first reason.
-    """
+    """What is known of a probe in a recording."""
 
     name: str
-    source: str = ""
-    reason: str = ""
+    source: str = ""  # as it is given on a command line; empty for a Python function
+    reason: str = ""  # why there was a gap in it, if there was one: the first reason
 
 
 def describe_probe(probe: Probe) -> Column:
