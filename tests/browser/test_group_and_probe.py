@@ -83,7 +83,7 @@ def test_a_group_and_a_probe_in_the_panel(
     probe.press("Enter")
     panel.expect_log("probe words: words=echo seven")
     processes = panel.field("Running process")
-    expect(processes.locator(f'option[value="{group}"]')).to_have_text(f"{group}: 5 processes")
+    expect(processes.locator(f'option[value="{group}"]')).to_have_text(f"python {server.pid} with its children: 5 processes")
     processes.select_option(group)
     panel.button("Attach").click()
     panel.expect_status(rf"attached to {group} \(5 processes\), .*ops/s, .* MiB resident")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Lab
 from tests.browser.panel_page import PanelPage
-from workbench.allocators import get_allocator, get_row
+from tests.cli.terminal import WORKBENCH
+from workbench.allocators import get_allocator, get_row, run_environment
+from workbench.control import ControlBlock
 from workbench.errors import MissingAllocator
 from workbench.sessions import Session, plan_repetition
 
@@ -65,3 +69,44 @@ def test_it_is_tuned_like_ours(page: Page, lab: Lab) -> None:
     (folder,) = (lab.folder / "sessions").glob("*-jemalloc*.session")
     steps = plan_repetition(Session.open(folder)).schedule
     assert [dict(step.settings) for step in steps][:2] == [{decay: 500}, {"purge": "do"}]
+
+
+@pytest.fixture
+def program() -> Iterator[subprocess.Popen[str]]:
+    """A program that keeps its own allocator, with the agent beside it."""
+    keep = "kept = [bytes(1000) for _ in range(10000)]; print('ready', flush=True); input()"
+    command = [str(WORKBENCH), "exec", "--agent", "--", "/usr/bin/python3", "-c", keep]
+    with subprocess.Popen(
+        command, env=run_environment(None), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.kill()
+
+
+def test_a_program_under_the_agent_is_attached_to(
+    page: Page, lab: Lab, program: subprocess.Popen[str]
+) -> None:
+    panel = PanelPage(page, lab)
+    panel.open("01_live_tuning.ipynb", run_cells=1)
+    processes = panel.field("Running process")
+    offered = processes.locator(f'option[value*="/{program.pid}."]')
+    expect(offered).to_contain_text("python3")
+    processes.select_option(offered.get_attribute("value"))
+    panel.button("Attach").click()
+    panel.expect_status(rf"attached to python3 \(pid {program.pid}\), .*MiB resident")
+    entry = panel.control("M_TRIM_THRESHOLD").get_by_role("textbox")
+    entry.fill("1 MiB")
+    entry.press("Enter")
+    panel.expect_log("you: M_TRIM_THRESHOLD .* → 1 MiB")
+    expect(panel.control("M_TRIM_THRESHOLD")).to_contain_text("cannot be read back")
+    panel.button("trim").click()
+    panel.expect_log(r"trim done: .* → .* MiB resident")
+    panel.await_frames(3)
+    page.screenshot(path=str(lab.folder.parent / "agent.png"), full_page=True)
+    with ControlBlock.open(program.pid, "glibc") as block:
+        assert block.requested().values["M_TRIM_THRESHOLD"] == 1 << 20
+    panel.button("Detach").click()
+    panel.button("Restore values").click()
+    panel.expect_status("detached from python3")

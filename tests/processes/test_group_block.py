@@ -112,9 +112,12 @@ def test_groups_are_found_among_processes() -> None:
         worker = fork_worker(server)
         await_that(lambda: bool(find_blocks(pid=worker)))
         infos = [info for info in find_blocks() if info.pid in (server.pid, worker, other.pid)]
-        found = {str(group): count for group, count in find_groups(infos).items()}
+        found = {str(group): words for group, words in find_groups(infos).items()}
         name = Path(f"/proc/{server.pid}/comm").read_text(encoding="utf-8").strip()
-        assert found == {f"command:^{name}$": 3, f"parent:{server.pid}": 2}
+        assert found == {
+            f"command:^{name}$": f"{name}: 3 processes",
+            f"parent:{server.pid}": f"{name} {server.pid} with its children: 2 processes",
+        }
         assert {info.pid for info in parse_group(f"command:^{name}$").blocks()} >= {server.pid, worker}
 
 

@@ -482,10 +482,8 @@ class LiveSession:
             and not (info.pid == os.getpid() and info.kind in own_kinds)
         ]
         choices = [
-            Choice(
-                str(group), f"{group}: {count} processes", "Their metrics summed; a set reaches all of them."
-            )
-            for group, count in find_groups(found).items()
+            Choice(str(group), label, f"{group}. Their metrics are summed; a set reaches all of them.")
+            for group, label in find_groups(found).items()
         ]
         choices += [Choice(str(info.path), f"{info.pid} {info.command[:40]}", info.command) for info in found]
         return choices

@@ -188,23 +188,30 @@ def parse_group(text: str) -> Group:
     return Group(selector, value)
 
 
-def find_groups(infos: Iterable[BlockInfo]) -> dict[Group, int]:
-    """Groups among some processes, and how many belong to each: all of a name, a parent with its children."""
+def find_groups(infos: Iterable[BlockInfo]) -> dict[Group, str]:
+    """Groups among some processes, each in words: all of a name, a parent with its children."""
     pids = {info.pid for info in infos}
     members: dict[Group, set[int]] = {}
+    words: dict[Group, str] = {}
     parents: dict[int, int] = {}
     for pid in sorted(pids):
         with suppress(psutil.Error):
             name = psutil.Process(pid).name()
-            members.setdefault(Group("command", f"^{re.escape(name)}$"), set()).add(pid)
+            group = Group("command", f"^{re.escape(name)}$")
+            members.setdefault(group, set()).add(pid)
+            words[group] = name
             ancestor = pid
             while ancestor > 1:
                 if ancestor not in parents:
                     parents[ancestor] = psutil.Process(ancestor).ppid()
                 ancestor = parents[ancestor]
                 if ancestor in pids:
-                    members.setdefault(Group("parent", str(ancestor)), {ancestor}).add(pid)
-    return {group: len(found) for group, found in members.items() if len(found) > 1}
+                    group = Group("parent", str(ancestor))
+                    members.setdefault(group, {ancestor}).add(pid)
+                    words[group] = f"{psutil.Process(ancestor).name()} {ancestor} with its children"
+    return {
+        group: f"{words[group]}: {len(found)} processes" for group, found in members.items() if len(found) > 1
+    }
 
 
 def _find_uid(name: str) -> int | None:
