@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
 from workbench.sessions import PresetStore
 
+CAP_S = 180
 MESSAGES: Mapping[str, Any] = {
     "state": State,
     "frame": Frame,
@@ -78,6 +80,15 @@ def read_chart(frame: Mapping[str, Any], buffer: bytes, title: str) -> dict[str,
     rows = part["rows"]
     lines = {key: numbers[(index + 1) * rows : (index + 2) * rows] for index, key in enumerate(part["keys"])}
     return {"time_s": numbers[:rows], **lines}
+
+
+def step_until(session: LiveSession, is_done: Callable[[], bool]) -> None:
+    """Samples until something holds."""
+    deadline = time.monotonic() + CAP_S
+    while not is_done():
+        assert time.monotonic() < deadline, session.write_status()
+        session.step()
+        time.sleep(0.01)
 
 
 @pytest.fixture

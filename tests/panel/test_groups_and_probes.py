@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import workbench as wb
 from tests.control.made_up import MadeUpBlock
-from tests.panel.conftest import Desk, read_chart
+from tests.panel.conftest import Desk, read_chart, step_until
 from tests.processes.test_group import CAP_S, fork_worker, run_server
 from workbench.control import find_blocks
 from workbench.errors import BadParameter, WorkbenchError
@@ -28,14 +28,6 @@ def session(tmp_path: Path) -> Iterator[LiveSession]:
     made = LiveSession(tmp_path)
     yield made
     made.close()
-
-
-def step_until(session: LiveSession, is_done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + CAP_S
-    while not is_done():
-        assert time.monotonic() < deadline, session.write_status()
-        session.step()
-        time.sleep(0.01)
 
 
 def list_log(session: LiveSession) -> list[str]:

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.agents.conftest import run_evaluator
 from tests.control.made_up import MadeUpBlock
+from tests.panel.conftest import step_until
 from workbench.control import DO
 from workbench.errors import BadParameter
 from workbench.panel.protocol import RunForm
@@ -54,14 +55,6 @@ def session(folder: Path) -> Iterator[LiveSession]:
     made = LiveSession(folder)
     yield made
     made.close()
-
-
-def step_until(session: LiveSession, is_done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + CAP_S
-    while not is_done():
-        assert time.monotonic() < deadline, session.write_status()
-        session.step()
-        time.sleep(0.01)
 
 
 def count(session: LiveSession) -> int:

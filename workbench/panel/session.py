@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator, get_row, rows
-from workbench.control import WORKLOAD_KIND, EventBatch, find_blocks
+from workbench.control import WORKLOAD_KIND, Event, EventBatch, find_blocks
 from workbench.errors import BadParameter, NoProcess, WorkbenchError
 from workbench.panel.controls import describe_change
 from workbench.panel.forms import describe_spec, read_form
@@ -306,12 +306,17 @@ class LiveSession:
         for event in list(capacity)[-EVENTS_A_STEP:]:
             self.tell(str(event), "event", event.time_s - start_s)
         block = target.allocator_block
+        done: dict[str, list[Event]] = {}
         for event in block.select_done(batch) if block else ():
-            before, after = (format_rough(value, event.unit) for value in (event.old_value, event.new_value))
-            text = f"{before} → {after} resident"
-            self.tell(f"{event.item} done: {text}", "change", event.time_s - start_s)
-            self._results[event.item] = f"{format_clock(event.time_s - start_s)}: {text}"
-            self._done.append(Marker(event.time_s - start_s, f"{event.item}: {text}"))
+            done.setdefault(event.item, []).append(event)
+        for name, events in done.items():  # each process of a group does it
+            before = format_rough(sum(event.old_value for event in events), events[0].unit)
+            after = format_rough(sum(event.new_value for event in events), events[0].unit)
+            time_s, text = events[-1].time_s - start_s, f"{before} → {after} resident"
+            times = f" {len(events)} times" if len(events) > 1 else ""
+            self.tell(f"{name} done{times}: {text}", "change", time_s)
+            self._results[name] = f"{format_clock(time_s)}: {text}"
+            self._done.append(Marker(time_s, f"{name}: {text}"))
         if batch.lost:
             self.tell(f"{batch.lost} events were overwritten before they were read", "failure")
 
