@@ -109,7 +109,7 @@ def test_a_recording_that_stops_is_said_in_one_line(recorded_program: Path, tmp_
         (["-o", "a", "--level", "30", "--", "true"], "30 is not in the range"),
         (["-o", "a", "--spool", "missing", "--", "true"], "'missing' does not exist"),
         (["--", "true"], "Missing option '-o'"),
-        (["-o", "a"], "Missing argument"),
+        (["-o", "a"], "give a command to run"),
     ],
 )
 def test_wrong_input(words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -452,7 +452,7 @@ class _Recording:
             elif trace.pid == main_pid and exit_code is not None:
                 end = f"exit {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
                 self._close(trace, end=end)
-            elif trace in gone:
+            elif trace in gone and (is_over or trace.pid != main_pid):  # a command's code is to come
                 self._close(trace)
             elif is_over:
                 self._close(trace, is_running=True)
