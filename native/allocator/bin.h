@@ -10,7 +10,7 @@
  * A decision to grow or to shrink looks at the usage: the swing of the fill since the last decision, as a share of the
  * capacity. The swing is the highest fill less the lowest, without what refills added and flushes removed. It is noted in
  * steps of a tenth of the capacity. Once it proves that the bin should grow, floor and limit go to the ends, and nothing
- * more is noted. */
+ * more is noted. While ghosts run, floor and limit also stand where the next ghost has to be moved (ghosts.h). */
 #ifndef HAK_BIN_H
 #define HAK_BIN_H
 
@@ -32,10 +32,11 @@ struct bin {
     uint32_t countdown; /* allocations until the next tick; never 0 outside the slow path */
     uint32_t granted;   /* what the countdown began with */
     uint32_t capacity;
-    /* The next five members count since the last decision, in blocks. Virtual fill = fill - adjust. */
-    int32_t adjust; /* what refills added minus what flushes removed */
-    int32_t low, high; /* lowest and highest virtual fill */
-    uint16_t exchanges, flushes; /* exchanges: refills and flushes together */
+    /* Position = fill - adjust: what the thread freed minus what it allocated, whatever refills and flushes did. Positions
+     * wrap around; only differences are meaningful. */
+    uint32_t adjust; /* what refills added minus what flushes removed */
+    uint32_t low, high; /* lowest and highest position since the last decision */
+    uint16_t exchanges, flushes; /* since the last decision; exchanges: refills and flushes together */
     uint8_t is_settled; /* the swing already proves that the bin should grow */
     uint8_t class_index;
     uint8_t is_keep_told; /* TLS_KEEP was appended since the last change and the last sweep */
@@ -68,6 +69,8 @@ struct tls_cache {
     uint8_t goes_home; /* the thread ends or drains: each block goes to its own heap, not to the magazine */
     uint8_t route_profile, check_level; /* as adopted; at check.level 3 both fast paths are off */
     uint64_t cached_bytes;      /* as published */
+    struct ghosts *ghosts;      /* NULL unless ghost.enable is on */
+    struct ghosts *spare_ghosts; /* their memory, which is kept while they are off */
     struct telemetry_thread *row, *spare_row;
     void **large_slots[BIN_COUNT]; /* TLS_MOST_SLOTS each, mapped when the bin first outgrows its small slots */
     struct tls_cache *next_unused;
@@ -78,6 +81,16 @@ struct tls_cache {
 
 _Static_assert(offsetof(struct tls_cache, none) == NO_CLASS_KEY && offsetof(struct tls_cache, bins) == BINS_OFFSET,
                "keys are offsets");
+
+static inline int32_t fill_of(const struct bin *bin)
+{
+    return (int32_t)(bin->top - bin->base);
+}
+
+static inline uint32_t position_of(const struct bin *bin)
+{
+    return (uint32_t)fill_of(bin) - bin->adjust;
+}
 
 static inline struct bin *outbox_of(struct tls_cache *cache, unsigned class_index)
 {

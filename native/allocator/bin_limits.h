@@ -1,5 +1,5 @@
 /* bin_limits.h: how many slots the settings allow a bin of a class, and how many blocks a refill takes. Only
- * tls_cache.c includes it. */
+ * tls_cache.c and ghosts.c include it. */
 #ifndef HAK_BIN_LIMITS_H
 #define HAK_BIN_LIMITS_H
 
@@ -40,12 +40,13 @@ static inline uint32_t one_way_maximum(const struct limits *limits)
 /* A thread's first refill of a class is small, and each further one is twice as large. Most threads use most classes once
  * or never, and blocks that they take but do not use keep pages from other threads. */
 #define FIRST_REFILL_BYTES 1024
+#define MOST_DOUBLINGS 12
 
-static inline unsigned refill_blocks(const struct bin *bin, uint64_t refills)
+static inline unsigned refill_blocks(unsigned class_index, uint32_t capacity, uint64_t refills)
 {
-    int64_t first = clamp_int64(FIRST_REFILL_BYTES / size_classes[bin->class_index].bytes, 1, TLS_MOST_SLOTS);
-    int64_t most = first << (refills < 12 ? refills : 12);
-    int64_t wanted = (int64_t)bin->capacity * SETTING(tls_refill_percent) / 100;
+    int64_t first = clamp_int64(FIRST_REFILL_BYTES / size_classes[class_index].bytes, 1, TLS_MOST_SLOTS);
+    int64_t most = first << (refills < MOST_DOUBLINGS ? refills : MOST_DOUBLINGS);
+    int64_t wanted = (int64_t)capacity * SETTING(tls_refill_percent) / 100;
     return (unsigned)clamp_int64(wanted < most ? wanted : most, 1, TLS_MOST_SLOTS);
 }
 

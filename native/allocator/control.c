@@ -35,7 +35,7 @@ static struct {
     uint64_t done;          /* the value of `asked` for which it was last done; under settings_lock */
 } actions[ACTION_COUNT];
 
-enum axis { AXIS_CLASS, AXIS_THREAD, AXIS_SHARD, AXIS_TIER, AXIS_ACTION, AXIS_COUNT };
+enum axis { AXIS_CLASS, AXIS_THREAD, AXIS_SHARD, AXIS_TIER, AXIS_ACTION, AXIS_CAPACITY, AXIS_COUNT };
 #define AXIS_NONE HAK_NO_AXIS
 
 static struct hak_tunable tunables[] = {
@@ -78,6 +78,10 @@ static struct hak_metric metrics[] = {
 #define HAK_METRIC_CLASS(field, name, group, unit, chart, kind, fold, role, is_step, help)                                   \
     METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_CLASS, AXIS_NONE,                             \
            offsetof(struct telemetry, classes[0].field), sizeof(struct telemetry_class), 0)
+#define HAK_METRIC_GHOST(field, name, group, unit, chart, kind, fold, role, is_step, help)                                   \
+    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_CLASS, AXIS_CAPACITY,                         \
+           offsetof(struct telemetry, ghosts[0].of_capacity[0].field), sizeof(struct telemetry_class_ghosts),            \
+           sizeof(struct telemetry_ghost))
 #define HAK_METRIC_SHARD(field, name, group, unit, chart, kind, fold, role, is_step, help)                                   \
     METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_SHARD, AXIS_NONE,                             \
            offsetof(struct telemetry, shards[0].field), sizeof(struct telemetry_shard), 0)
@@ -107,7 +111,12 @@ static const struct hak_axis_item axis_items[] = {
 #define HAK_ACTION(field, name, ...) {name, ""},
 #include "actions.def"
 #undef HAK_ACTION
+    /* Capacities of ghosts. */
+    {"16", "16"},   {"32", "32"},   {"64", "64"},     {"128", "128"},   {"256", "256"},
+    {"512", "512"}, {"1024", "1024"}, {"2048", "2048"}, {"4096", "4096"},
 };
+#define FIRST_CAPACITY_ITEM (SIZE_CLASS_COUNT + TIER_COUNT + ACTION_COUNT)
+_Static_assert(sizeof axis_items / sizeof *axis_items == FIRST_CAPACITY_ITEM + GHOST_COUNT, "each row has its label");
 
 static struct hak_axis axes[AXIS_COUNT] = {
     [AXIS_CLASS] = {"class", SIZE_CLASS_COUNT, SIZE_CLASS_COUNT, 0, SIZE_CLASS_COUNT},
@@ -115,6 +124,7 @@ static struct hak_axis axes[AXIS_COUNT] = {
     [AXIS_SHARD] = {"shard", TELEMETRY_MAX_SHARDS, 0, 0, 0},
     [AXIS_TIER] = {"tier", TIER_COUNT, TIER_COUNT, SIZE_CLASS_COUNT, TIER_COUNT},
     [AXIS_ACTION] = {"action", ACTION_COUNT, ACTION_COUNT, SIZE_CLASS_COUNT + TIER_COUNT, ACTION_COUNT},
+    [AXIS_CAPACITY] = {"capacity", GHOST_COUNT, 0, FIRST_CAPACITY_ITEM, GHOST_COUNT},
 };
 
 static const struct hak_event_kind event_kinds[] = {
@@ -213,14 +223,21 @@ void control_reset_locks(void)
     event_log_reset_lock();
 }
 
+static uint32_t row_count(enum axis axis)
+{
+    return atomic_load_explicit(&control_block.axes[axis].count, memory_order_relaxed);
+}
+
 void control_after_fork(void)
 {
     uint32_t shards = control_shard_rows() > FIRST_SHARD_ROWS ? control_shard_rows() : FIRST_SHARD_ROWS;
+    bool has_ghosts = row_count(AXIS_CAPACITY) != 0;
     const struct hak_range used[] = {
         {0, offsetof(struct telemetry, shards[shards])},
         {offsetof(struct telemetry, threads), control_thread_rows() * sizeof(struct telemetry_thread)},
+        {offsetof(struct telemetry, ghosts), sizeof telemetry->ghosts},
     };
-    hak_block_after_fork(&control_block, used, sizeof used / sizeof *used, !os_is_confined());
+    hak_block_after_fork(&control_block, used, has_ghosts ? 3 : 2, !os_is_confined());
     event_log_after_fork();
 }
 
@@ -318,9 +335,15 @@ bool control_set_thread_rows(uint32_t rows)
     return true;
 }
 
-static uint32_t row_count(enum axis axis)
+/* Two threads may do this at the same time: both make the same pages present and store the same count. */
+bool control_show_ghosts(void)
 {
-    return atomic_load_explicit(&control_block.axes[axis].count, memory_order_relaxed);
+    if (row_count(AXIS_CAPACITY) != 0)
+        return true;
+    if (!os_populate(telemetry->ghosts, sizeof telemetry->ghosts))
+        return false;
+    hak_block_set_axis_count(&control_block, AXIS_CAPACITY, GHOST_COUNT);
+    return true;
 }
 
 uint32_t control_shard_rows(void)

@@ -61,6 +61,8 @@ bool control_request(enum tunable tunable, double value);
  * access would raise SIGBUS. Returns false if there are no pages for them. */
 bool control_set_shard_rows(uint32_t rows);
 bool control_set_thread_rows(uint32_t rows);
+/* The same for all rows of ghosts. Every call after the first that succeeded does nothing. */
+bool control_show_ghosts(void);
 /* Rows that may be read and written. */
 uint32_t control_shard_rows(void);
 uint32_t control_thread_rows(void);

@@ -29,7 +29,7 @@ static _Atomic uint64_t *words_of(struct chunk *chunk)
     if (atomic_compare_exchange_strong_explicit(&chunk->free_bits, &words, mapped, memory_order_acq_rel,
                                                 memory_order_acquire))
         return mapped;
-    os_unmap(mapped, BITS_PER_CHUNK / 8);
+    os_unmap_metadata(mapped, BITS_PER_CHUNK / 8);
     return words;
 }
 

@@ -33,7 +33,16 @@ bool os_unmap(void *start, size_t bytes)
 
 void *os_map(size_t bytes)
 {
-    return map(NULL, round_up(bytes, PAGE_BYTES), PROT_READ | PROT_WRITE, 0);
+    bytes = round_up(bytes, PAGE_BYTES);
+    void *start = map(NULL, bytes, PROT_READ | PROT_WRITE, 0);
+    telemetry_add(&telemetry->global.metadata_bytes, start ? (int64_t)bytes : 0);
+    return start;
+}
+
+void os_unmap_metadata(void *start, size_t bytes)
+{
+    if (os_unmap(start, bytes))
+        telemetry_add(&telemetry->global.metadata_bytes, -(int64_t)round_up(bytes, PAGE_BYTES));
 }
 
 void *os_map_aligned(size_t bytes, size_t alignment)
@@ -148,7 +157,7 @@ void os_watch_for_children(void)
     if (!word)
         return;
     if (advise(word, PAGE_BYTES, MADV_WIPEONFORK) != 0) {
-        os_unmap(word, PAGE_BYTES);
+        os_unmap_metadata(word, PAGE_BYTES);
         return;
     }
     atomic_store_explicit(word, PROCESS_KNOWN, memory_order_relaxed);

@@ -16,8 +16,10 @@ static inline bool os_is_confined(void)
     return UNLIKELY(atomic_load_explicit(&os_confinements, memory_order_relaxed) != 0);
 }
 
-/* Maps zeroed, readable and writable pages; NULL on failure. For metadata, which is never given back. */
+/* Maps zeroed, readable and writable pages; NULL on failure. For metadata, which is counted (os.metadata_bytes) and never
+ * given back, except what two threads mapped for the same purpose. */
 void *os_map(size_t bytes);
+void os_unmap_metadata(void *start, size_t bytes);
 /* The same, aligned to a power of two, for chunks outside the range. os_unmap gives it back. */
 void *os_map_aligned(size_t bytes, size_t alignment);
 /* Maps like os_map, but at `start`, and only if nothing is mapped there: otherwise it returns OS_OCCUPIED. The system

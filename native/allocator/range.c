@@ -42,6 +42,7 @@ static bool reach_locked(enum range_table table, size_t bytes)
     if (wanted > TABLE_SLOT_BYTES || os_map_at((char *)range_table(table) + had, wanted - had) != OS_PLACED)
         return false;
     mapped_bytes[table] = wanted;
+    telemetry_add(&telemetry->global.metadata_bytes, (int64_t)(wanted - had));
     return true;
 }
 
@@ -95,6 +96,7 @@ void range_start(unsigned heaps)
         for (unsigned table = 0; table < RANGE_TABLE_COUNT; table++) {
             if (mapped_bytes[table])
                 os_unmap(range_table(table), mapped_bytes[table]);
+            telemetry_add(&telemetry->global.metadata_bytes, -(int64_t)mapped_bytes[table]);
             mapped_bytes[table] = 0;
         }
     }

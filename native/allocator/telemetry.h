@@ -1,7 +1,7 @@
 /* telemetry.h: the metric words of the control block as C structs, generated from telemetry.def.
  * The block's DATA section *is* a struct telemetry: readers see the words as they are written.
  *
- * Every word is relaxed. Only the thread writes its THREAD and THREAD_CLASS words. CLASS, SHARD and TIER words are
+ * Every word is relaxed. Only the thread writes its THREAD and THREAD_CLASS words. CLASS, GHOST, SHARD and TIER words are
  * written under the lock of what they count, or added to atomically; GLOBAL words are added to atomically, on slow
  * paths only. Each row starts on a cache line of its own. */
 #ifndef HAK_TELEMETRY_H
@@ -13,6 +13,8 @@
 #define TELEMETRY_MAX_SHARDS 1024
 #define TELEMETRY_MAX_THREADS 1024 /* number of rows; row 0 is for threads that have ended */
 #define TIER_COUNT 3
+#define GHOST_COUNT 9        /* capacities of ghosts (ghosts.h): GHOST_LEAST_SLOTS << 0 to 8 */
+#define GHOST_LEAST_SLOTS 16
 
 struct telemetry_global {
 #define HAK_METRIC_GLOBAL(field, ...) _Atomic uint64_t field;
@@ -28,6 +30,15 @@ struct telemetry_class {
     _Alignas(CACHE_LINE) uint64_t reserved;
 #define HAK_METRIC_CLASS(field, ...) _Atomic uint64_t field;
 #include "telemetry.def"
+};
+
+struct telemetry_ghost {
+#define HAK_METRIC_GHOST(field, ...) _Atomic uint64_t field;
+#include "telemetry.def"
+};
+
+struct telemetry_class_ghosts {
+    _Alignas(CACHE_LINE) struct telemetry_ghost of_capacity[GHOST_COUNT];
 };
 
 struct telemetry_shard {
@@ -54,6 +65,7 @@ struct telemetry {
     struct telemetry_class classes[SIZE_CLASS_COUNT];
     struct telemetry_shard shards[TELEMETRY_MAX_SHARDS];
     struct telemetry_thread threads[TELEMETRY_MAX_THREADS];
+    struct telemetry_class_ghosts ghosts[SIZE_CLASS_COUNT]; /* present once control_show_ghosts has succeeded */
 };
 
 /* The allocator's own control block. control.c makes it at start, before any other component runs. */

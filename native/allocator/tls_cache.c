@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "control.h"
 #include "events.h"
+#include "ghosts.h"
 #include "integrity.h"
 #include "magazine.h"
 #include "os.h"
@@ -51,10 +52,23 @@ static void account(struct tls_cache *cache, struct bin *bin)
 {
     uint32_t allocations = bin->granted - bin->countdown;
     bin->countdown = bin->granted = cache->grant;
-    cache->is_active[bin - cache->bins] |= allocations != 0;
+    cache->is_active[bin->class_index] |= allocations != 0;
     cache->actor.operations += allocations;
     telemetry_bump(&row_of(cache, bin)->allocations, allocations);
     telemetry_set(&cache->row->operations, cache->actor.operations);
+}
+
+/* Puts floor and limit where the bin, or one of its ghosts, next has something to note. */
+static void mark(struct tls_cache *cache, struct bin *bin)
+{
+    set_marks(bin);
+    ghosts_mark(cache, bin);
+}
+
+static void begin_period(struct tls_cache *cache, struct bin *bin)
+{
+    start_period(bin);
+    mark(cache, bin);
 }
 
 static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
@@ -64,7 +78,7 @@ static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
     if (UNLIKELY(cache->check_level >= 2)) {
         uint32_t kept = integrity_check_bin(&cache->actor, cache->check_level, bin->class_index, bin->base, fill, count);
         bin->top = bin->base + kept;
-        bin->adjust -= (int32_t)(fill - kept);
+        bin->adjust -= fill - kept;
         fill = kept;
         count = count < kept ? count : kept;
     }
@@ -79,11 +93,19 @@ static void flush_bin(struct tls_cache *cache, struct bin *bin, uint32_t count)
     }
     memmove(bin->base, bin->base + count, (fill - count) * sizeof *bin->base);
     bin->top -= count;
-    bin->adjust -= (int32_t)count;
+    bin->adjust -= count;
     telemetry_bump(&row->flushes, 1);
     telemetry_bump(&row->flushed, count);
     cache->is_maintenance_due |= SETTING(ss_purge_delay_ms) == 0 || superslab_has_surplus();
-    set_marks(bin);
+    mark(cache, bin);
+}
+
+/* Gives all blocks of a bin back, for a reason that does not depend on its capacity. */
+static void empty_bin(struct tls_cache *cache, struct bin *bin)
+{
+    ghosts_flush(cache, bin);
+    if (fill_of(bin))
+        flush_bin(cache, bin, (uint32_t)fill_of(bin));
 }
 
 static unsigned flush_outboxes(struct tls_cache *cache)
@@ -152,7 +174,7 @@ static void decide(struct tls_cache *cache, struct bin *bin)
     int64_t capacity = bin->capacity ? bin->capacity : 1;
     int64_t usage_percent = (int64_t)swing_of(bin) * 100 / capacity;
     telemetry_bump(&row_of(cache, bin)->decisions, 1);
-    telemetry_set(&row_of(cache, bin)->high_water, (uint64_t)clamp_int64(bin->high + bin->adjust, 0, bin->capacity));
+    telemetry_set(&row_of(cache, bin)->high_water, (uint64_t)clamp_int64((int32_t)(bin->high + bin->adjust), 0, bin->capacity));
     if (!SETTING(tls_adaptive))
         resize_bin(cache, bin, limits.initial, CAUSE_TUNABLE);
     else if (bin->capacity > maximum)
@@ -163,7 +185,7 @@ static void decide(struct tls_cache *cache, struct bin *bin)
         resize_bin(cache, bin, (uint32_t)clamp_int64(capacity / 2, limits.minimum, limits.maximum), CAUSE_USAGE);
     else if (bin->exchanges)
         tell_keep(cache, bin, usage_percent);
-    start_period(bin);
+    begin_period(cache, bin);
     publish_fill(cache, bin);
 }
 
@@ -179,28 +201,6 @@ static bool is_used(const struct bin *bin)
     return bin->base != NULL;
 }
 
-/* Sets what the fast paths read. At check.level 3 they find no class and no range, so that heap.c serves every call. */
-static void set_fast_paths(struct tls_cache *cache)
-{
-    bool is_off = cache->check_level >= 3;
-    if (is_off)
-        memset(cache->tiny_table, 0, sizeof cache->tiny_table); /* NO_CLASS_KEY */
-    else
-        memcpy(cache->tiny_table, tiny_class_tables[cache->route_profile], sizeof cache->tiny_table);
-    cache->range_limit = is_off ? 0 : range_bytes() / 8;
-    cache->mid_max_bytes = is_off ? 0 : MID_MAX_BYTES;
-}
-
-static void adopt_route_and_checks(struct tls_cache *cache)
-{
-    uint8_t former_level = cache->check_level;
-    cache->route_profile = (uint8_t)SETTING(route_profile);
-    cache->check_level = (uint8_t)SETTING(check_level);
-    set_fast_paths(cache);
-    for (unsigned i = 0; former_level >= 3 && cache->check_level < 3 && i < BIN_COUNT + OUTBOX_COUNT; i++)
-        integrity_forget(cache->bins[i].base, (unsigned)fill_of(&cache->bins[i]));
-}
-
 /* Brings every bin in use in line with the newest settings. */
 static void adopt(struct tls_cache *cache)
 {
@@ -208,7 +208,8 @@ static void adopt(struct tls_cache *cache)
     if (generation == cache->generation)
         return;
     cache->generation = generation;
-    adopt_route_and_checks(cache);
+    tls_cache_adopt_route(cache);
+    ghosts_switch(cache);
     cache->goes_home = cache->drains != control_asked(ACTION_drain);
     if (cache->goes_home)
         flush_outboxes(cache);
@@ -221,9 +222,9 @@ static void adopt(struct tls_cache *cache)
                                 ? (uint32_t)clamp_int64(bin->capacity, limits.minimum, limits.maximum)
                                 : limits.initial;
         resize_bin(cache, bin, capacity, CAUSE_TUNABLE);
-        if (cache->goes_home && fill_of(bin))
-            flush_bin(cache, bin, (uint32_t)fill_of(bin));
-        start_period(bin);
+        if (cache->goes_home)
+            empty_bin(cache, bin);
+        begin_period(cache, bin);
         publish_fill(cache, bin);
     }
     cache->goes_home = 0;
@@ -251,6 +252,7 @@ static void look_at_clock(struct tls_cache *cache)
         if (!is_used(&cache->bins[i]))
             continue;
         cache->bins[i].is_keep_told = 0;
+        ghosts_decide(cache, &cache->bins[i]);
         decide(cache, &cache->bins[i]);
     }
 }
@@ -275,24 +277,23 @@ static void reclaim_idle(struct tls_cache *cache, const struct bin *growing)
         if (!is_used(bin))
             continue;
         account(cache, bin);
-        if (!cache->is_active[i] && bin != growing && fill_of(bin))
-            flush_bin(cache, bin, (uint32_t)fill_of(bin));
+        if (!cache->is_active[i] && bin != growing)
+            empty_bin(cache, bin);
         publish_fill(cache, bin);
     }
     memset(cache->is_active, 0, sizeof cache->is_active);
     magazine_age(&cache->actor, false);
 }
 
-static bool refill(struct tls_cache *cache, struct bin *bin)
+static NOINLINE bool refill(struct tls_cache *cache, struct bin *bin)
 {
     struct telemetry_thread_class *row = row_of(cache, bin);
     telemetry_bump(&row->misses, 1);
-    int32_t virtual_fill = -bin->adjust;
-    if (virtual_fill < bin->low)
-        bin->low = virtual_fill;
+    if ((int32_t)(position_of(bin) - bin->low) < 0)
+        bin->low = position_of(bin);
     count_exchange(cache, bin, false);
     look_at_clock(cache);
-    unsigned wanted = refill_blocks(bin, telemetry_get(&row->refills));
+    unsigned wanted = refill_blocks(bin->class_index, bin->capacity, telemetry_get(&row->refills));
     unsigned got = magazine_take(cache->heap, bin->class_index, bin->base, wanted);
     telemetry_bump(&row->from_magazine, got);
     if (!got)
@@ -300,10 +301,10 @@ static bool refill(struct tls_cache *cache, struct bin *bin)
                            &cache->fresh_slabs);
     integrity_forget(bin->base, got);
     bin->top = bin->base + got;
-    bin->adjust += (int32_t)got;
+    bin->adjust += got;
     telemetry_bump(&row->refills, 1);
     telemetry_bump(&row->filled, got);
-    set_marks(bin);
+    mark(cache, bin);
     if (cache->fresh_slabs >= SETTING(tls_reclaim_slabs) && SETTING(tls_reclaim_slabs))
         reclaim_idle(cache, bin);
     return got > 0;
@@ -319,7 +320,7 @@ static void share_out_grants(struct tls_cache *cache)
 }
 
 /* Called at the thread's first use of a class, so that threads that never use a class pay nothing for it. */
-static void open_bin(struct tls_cache *cache, struct bin *bin)
+static NOINLINE void open_bin(struct tls_cache *cache, struct bin *bin)
 {
     bin->class_index = (uint8_t)(bin - cache->bins);
     uint32_t capacity = class_limits(bin->class_index).initial;
@@ -334,7 +335,8 @@ static void open_bin(struct tls_cache *cache, struct bin *bin)
     cache->used_bins++;
     share_out_grants(cache);
     telemetry_set(&row_of(cache, bin)->capacity, capacity);
-    start_period(bin);
+    ghosts_open(cache, bin);
+    begin_period(cache, bin);
 }
 
 /* Gives a bin's blocks back and leaves it as if it had never been used. */
@@ -342,8 +344,8 @@ static uint32_t close_bin(struct tls_cache *cache, struct bin *bin)
 {
     uint32_t fill = (uint32_t)fill_of(bin);
     account(cache, bin);
-    if (fill)
-        flush_bin(cache, bin, fill);
+    empty_bin(cache, bin);
+    ghosts_close(cache, bin);
     publish_fill(cache, bin);
     telemetry_set(&row_of(cache, bin)->capacity, 0);
     bin->base = bin->top = bin->floor = bin->limit = NULL;
@@ -361,9 +363,16 @@ static void prewarm_bin(struct tls_cache *cache, struct bin *bin, int64_t slots)
                                 &cache->fresh_slabs);
     integrity_forget(bin->base, got);
     bin->top += got;
+    bin->adjust += got;
     telemetry_bump(&row->filled, got);
-    start_period(bin);
+    begin_period(cache, bin);
     publish_fill(cache, bin);
+}
+
+static NOINLINE void note_low(struct tls_cache *cache, struct bin *bin, bool is_refilled)
+{
+    extend_low(bin, is_refilled);
+    mark(cache, bin);
 }
 
 void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
@@ -375,18 +384,16 @@ void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
         bin->countdown--;
     account(cache, bin);
     look_around(cache);
-    if (bin->top == bin->base) {
-        if (!refill(cache, bin))
-            return NULL;
-    } else if (bin->top == bin->floor) {
-        extend_low(bin);
-    }
+    ghosts_see_pop(cache, bin);
+    bool is_empty = bin->top == bin->base;
+    if (is_empty && !refill(cache, bin))
+        return NULL;
+    if (is_at_low(bin))
+        note_low(cache, bin, is_empty);
     void *block = bin_pop(bin);
     if (UNLIKELY(cache->check_level >= 3))
         integrity_forget(&block, 1);
     publish_fill(cache, bin);
-    if (bin->floor > bin->top)
-        extend_low(bin); /* a refill left the fill at its mark */
     return block;
 }
 
@@ -400,21 +407,25 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
     look_around(cache);
     if (UNLIKELY(former_level != cache->check_level))
         integrity_forget(&block, 1); /* level 3 noted it as free, and was left just now, like the blocks in the bins */
+    ghosts_push(cache, bin);
     if (fill_of(bin) >= (int32_t)bin->capacity) {
-        if (fill_of(bin) - bin->adjust > bin->high)
-            bin->high = fill_of(bin) - bin->adjust;
+        if ((int32_t)(position_of(bin) - bin->high) > 0)
+            bin->high = position_of(bin);
         count_exchange(cache, bin, true);
         if (bin->capacity == 0) {
+            bin->adjust--;
             if (LIKELY(cache->check_level < 2) ||
                 integrity_check_bin(&cache->actor, cache->check_level, class_index, &block, 1, 1))
                 central_give(&cache->actor, row_of(cache, bin), cache->heap, class_index, &block, 1);
             return;
         }
         if (fill_of(bin) >= (int32_t)bin->capacity)
-            flush_bin(cache, bin, flush_blocks(bin));
+            flush_bin(cache, bin, flush_blocks(bin->capacity, (uint32_t)fill_of(bin), swing_of(bin), bin->is_settled));
     }
-    if (bin->top == bin->limit)
+    if (is_at_high(bin)) {
         extend_high(bin);
+        mark(cache, bin);
+    }
     bin_push(bin, block);
     publish_fill(cache, bin);
 }
@@ -465,7 +476,8 @@ void tls_cache_begin(struct tls_cache *cache)
     cache->generation = control_adopt(&cache->actor);
     cache->drains = control_asked(ACTION_drain);
     cache->check_level = 0;
-    adopt_route_and_checks(cache);
+    tls_cache_adopt_route(cache);
+    ghosts_switch(cache);
     cache->used_bins = 0;
     cache->cached_bytes = 0;
     cache->last_sweep_ms = cache->last_maintenance_ms = clock_now_ms(&cache->actor);
@@ -474,22 +486,4 @@ void tls_cache_begin(struct tls_cache *cache)
     int64_t prewarm_slots = SETTING(tls_prewarm_slots);
     for (unsigned i = 0; prewarm_slots && i < BIN_COUNT; i++)
         prewarm_bin(cache, &cache->bins[i], prewarm_slots);
-}
-
-bool tls_cache_is_valid(const struct tls_cache *cache)
-{
-    bool valid = cache->none.top == cache->none.limit && outboxes_are_valid(cache);
-    for (unsigned i = 0; i < BIN_COUNT; i++) {
-        const struct bin *bin = &cache->bins[i];
-        if (!is_used(bin))
-            continue;
-        valid &= bin->base <= bin->floor && bin->floor <= bin->top && bin->top <= bin->limit;
-        valid &= bin->limit <= bin->base + (bin->capacity ? bin->capacity : 1);
-        valid &= bin->countdown > 0 && bin->countdown <= bin->granted && bin->granted <= cache->grant;
-        for (void **slot = bin->base; slot < bin->top; slot++) {
-            struct chunk *chunk = registry_find(*slot);
-            valid &= chunk && chunk_kind(chunk) == CHUNK_SLABS && slab_of(chunk, *slot)->class_index == i;
-        }
-    }
-    return valid;
 }

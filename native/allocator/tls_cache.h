@@ -52,6 +52,8 @@ static inline void tls_cache_see_range(struct tls_cache *cache)
     if (cache->range_limit) /* 0 if the fast paths are off or there is no range */
         cache->range_limit = range_bytes() / 8;
 }
+/* Adopts route.profile and check.level. */
+void tls_cache_adopt_route(struct tls_cache *cache);
 /* Gives every cached block back and forgets the adapted capacities. Returns how many blocks it gave back. */
 unsigned tls_cache_flush(struct tls_cache *cache);
 

@@ -1,12 +1,15 @@
-/* tls_cache_threads.c: makes caches for threads, keeps them when the threads end, and reuses them. */
+/* tls_cache_threads.c: makes caches for threads, keeps them when the threads end, and reuses them; checks them. */
 #include "central.h"
 #include "clock.h"
 #include "control.h"
 #include "events.h"
+#include "ghosts.h"
 #include "lock.h"
 #include "magazine.h"
 #include "os.h"
+#include "outbox.h"
 #include "range.h"
+#include "registry.h"
 #include "settings.h"
 #include "superslab.h"
 #include "thread_rows.h"
@@ -113,4 +116,23 @@ void tls_cache_release_locks(void)
 {
     lock_release(&unused_lock);
     thread_rows_release_locks();
+}
+
+bool tls_cache_is_valid(const struct tls_cache *cache)
+{
+    bool valid = cache->none.top == cache->none.limit && outboxes_are_valid(cache);
+    for (unsigned i = 0; i < BIN_COUNT; i++) {
+        const struct bin *bin = &cache->bins[i];
+        if (!bin->base)
+            continue;
+        valid &= bin->base <= bin->floor && bin->floor <= bin->top && bin->top <= bin->limit;
+        valid &= bin->limit <= bin->base + (bin->capacity ? bin->capacity : 1);
+        valid &= bin->countdown > 0 && bin->countdown <= bin->granted && bin->granted <= cache->grant;
+        valid &= !cache->ghosts || ghosts_are_valid(cache, bin);
+        for (void **slot = bin->base; slot < bin->top; slot++) {
+            struct chunk *chunk = registry_find(*slot);
+            valid &= chunk && chunk_kind(chunk) == CHUNK_SLABS && slab_of(chunk, *slot)->class_index == i;
+        }
+    }
+    return valid;
 }

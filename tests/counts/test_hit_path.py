@@ -21,6 +21,8 @@ MOST_INSTRUCTIONS_MID = 38.5  # above 1 KiB, to 32 KiB; seen: 38.2
 # Of these, 2 are the way through the procedure linkage table. Seen: 22, 30, 121.3, 152.2.
 MOST_INSTRUCTIONS_OTHER = {"usable": 22.1, "resize": 30.1, "move": 121.6, "aligned": 153}
 SHORT, LONG = 100_000, 300_000
+# With ghosts: once they have found out how often they may be awake. Seen: 34.25 and 33.89.
+SHORT_WITH_GHOSTS, LONG_WITH_GHOSTS = 1_000_000, 3_000_000
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +33,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def count_instructions(program: Path, pattern: str, operations: int) -> int:
+def count_instructions(program: Path, pattern: str, operations: int, ghosts: bool = False) -> int:
     # By operations, so that no decision depends on how slowly Valgrind runs.
-    preload = run_environment(get_allocator("hakmem").library) | {"HAKMEM_CLOCK_MODE": "operations"}
+    preload = run_environment(get_allocator("hakmem").library) | {
+        "HAKMEM_CLOCK_MODE": "operations",
+        "HAKMEM_GHOST_ENABLE": str(int(ghosts)),
+    }
     calls = ("malloc", "free", "realloc", "malloc_usable_size", "aligned_alloc")
     command = ["valgrind", "--tool=callgrind", *(f"--toggle-collect={call}" for call in calls)]
     run = subprocess.run(
@@ -59,6 +64,15 @@ def count_instructions_of_one(program: Path, pattern: str) -> float:
 def test_a_malloc_and_its_free_stay_short(program: Path, pattern: str) -> None:
     most = MOST_INSTRUCTIONS_MID if pattern == "mid" else MOST_INSTRUCTIONS
     assert count_instructions_of_one(program, pattern) <= most
+
+
+@pytest.mark.parametrize("pattern", ["mixed8192", "batch"])
+def test_ghosts_cost_no_more_than_the_limits_leave(program: Path, pattern: str) -> None:
+    counts = [
+        count_instructions(program, pattern, operations, ghosts=True)
+        for operations in (SHORT_WITH_GHOSTS, LONG_WITH_GHOSTS)
+    ]
+    assert (counts[1] - counts[0]) / (LONG_WITH_GHOSTS - SHORT_WITH_GHOSTS) <= MOST_INSTRUCTIONS
 
 
 @pytest.mark.parametrize("pattern", MOST_INSTRUCTIONS_OTHER)

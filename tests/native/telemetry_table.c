@@ -3,6 +3,7 @@
 #include "component_fixture.h"
 #include "central.h"
 #include "fast_path.h"
+#include "ghosts.h"
 #include "hakmem.h"
 #include "l25_shard.h"
 #include "superslab.h"
@@ -22,6 +23,7 @@ static struct metric_seen {
 } metrics[MOST_METRICS];
 static bool is_event_seen[EVENT_KIND_COUNT];
 static uint64_t event_position;
+static bool has_ghosts; /* their rows have pages */
 
 static const char *const event_names[] = {
 #define HAK_EVENT(name, ...) #name,
@@ -56,6 +58,15 @@ static uint64_t any_of_thread_class(size_t offset)
     return any;
 }
 
+static uint64_t any_of_ghost(size_t offset)
+{
+    uint64_t any = 0;
+    for (unsigned c = 0; has_ghosts && c < SIZE_CLASS_COUNT; c++)
+        for (unsigned i = 0; i < GHOST_COUNT; i++)
+            any |= *(uint64_t *)((char *)&telemetry->ghosts[c].of_capacity[i] + offset);
+    return any;
+}
+
 static unsigned look(void)
 {
     unsigned n = 0;
@@ -64,6 +75,7 @@ static unsigned look(void)
 #define HAK_METRIC_THREAD_CLASS(field, name, ...)                                                    \
     n = note(n, name, any_of_thread_class(offsetof(struct telemetry_thread_class, field)));
 #define HAK_METRIC_CLASS(field, name, ...) n = note(n, name, SUM_OF(class, telemetry->classes, SIZE_CLASS_COUNT, field));
+#define HAK_METRIC_GHOST(field, name, ...) n = note(n, name, any_of_ghost(offsetof(struct telemetry_ghost, field)));
 #define HAK_METRIC_SHARD(field, name, ...) n = note(n, name, SUM_OF(shard, telemetry->shards, 64, field));
 #define HAK_METRIC_TIER(field, name, ...) n = note(n, name, SUM_OF(tier, telemetry->tiers, TIER_COUNT, field));
 #include "telemetry.def"
@@ -108,6 +120,9 @@ static void *live_briefly(void *unused)
 
 static void use_caches(void)
 {
+    set_tunable(TUNABLE_ghost_enable, 1);
+    ghosts_switch(tls_cache);
+    has_ghosts = true;
     burst(64, 3000, 60);
     burst(2000, 1000, 60);
     pass_ms(7000);

@@ -16,6 +16,7 @@ PROGRAMS = {
     "children": [],
     "telemetry_table": [],
     "tls_cache": [],
+    "ghosts": [],
     "outbox": [],
     "range": [],
     "l25_pool": [],

@@ -287,3 +287,23 @@ PROBE(route_profile)
     set(TUNABLE_route_profile, PROFILE_FULL);
     CHECK(served(48) == 48 && served(1000) == 1024);
 }
+
+static uint64_t ghost_count(unsigned class_index, unsigned ghost)
+{
+    const struct telemetry_ghost *row = &telemetry->ghosts[class_index].of_capacity[ghost];
+    return telemetry_get(&row->refills) + telemetry_get(&row->flushes);
+}
+
+PROBE(ghost_enable)
+{
+    burst(64, 100, 1000);
+    CHECK(ghost_count(SIZE_CLASS_64, 0) == 0);
+    set(TUNABLE_ghost_enable, 1);
+    burst(64, 100, 1000);
+    uint64_t counted = ghost_count(SIZE_CLASS_64, 0);
+    CHECK(counted > ghost_count(SIZE_CLASS_64, 2) && ghost_count(SIZE_CLASS_64, 2) > ghost_count(SIZE_CLASS_64, 8));
+    set(TUNABLE_ghost_enable, 0);
+    counted = ghost_count(SIZE_CLASS_64, 0); /* switching off publishes the rest */
+    burst(64, 100, 1000);
+    CHECK(ghost_count(SIZE_CLASS_64, 0) == counted);
+}

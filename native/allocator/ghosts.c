@@ -1,0 +1,451 @@
+/* ghosts.c: moves ghosts, and samples them. */
+#include "ghosts.h"
+
+#include "bin_limits.h"
+#include "bin_marks.h"
+#include "control.h"
+#include "os.h"
+
+#define FAR (UINT32_C(1) << 30)      /* farther than a position moves before the next turn */
+
+#define LONG_RUN 65536               /* so many frees more than allocations end what is awake */
+
+/* Window and shift that new ghosts begin with: those of the ghost that slept or woke last. 0: none did. Relaxed: any
+ * values give unbiased counts. */
+static _Atomic uint16_t usual_rhythms[BIN_COUNT][GHOST_COUNT];
+
+static uint32_t next_random(struct ghosts *ghosts)
+{
+    ghosts->random ^= ghosts->random << 13;
+    ghosts->random ^= ghosts->random >> 17;
+    ghosts->random ^= ghosts->random << 5;
+    return ghosts->random;
+}
+
+/* Signed distance from one position to another. */
+static int32_t distance(uint32_t from, uint32_t to)
+{
+    return (int32_t)(to - from);
+}
+
+static uint32_t nearer(uint32_t one, uint32_t other)
+{
+    return one < other ? one : other;
+}
+
+/* ---- the rules of a bin of fixed capacity: tls_cache.c and bin_marks.h ------------------------------------ */
+
+static void begin_period(struct ghost *ghost, uint32_t position)
+{
+    ghost->low = ghost->high = position;
+    ghost->exchanges = 0;
+    ghost->is_settled = 0;
+}
+
+static void count_exchange(struct ghost *ghost, uint32_t position)
+{
+    if (++ghost->exchanges >= SETTING(tls_adapt_refills))
+        begin_period(ghost, position);
+}
+
+static void settle(struct ghost *ghost, uint32_t capacity)
+{
+    ghost->is_settled = proves_growth(proved_swing(ghost->low, ghost->high, capacity), capacity);
+}
+
+static uint32_t refill_of(struct ghost *ghost, uint32_t capacity, unsigned class_index)
+{
+    uint32_t blocks = refill_blocks(class_index, capacity, ghost->doublings);
+    ghost->doublings += ghost->doublings < MOST_DOUBLINGS;
+    ghost->first_refills += blocks < refill_blocks(class_index, capacity, MOST_DOUBLINGS);
+    return blocks < capacity ? blocks : capacity;
+}
+
+static uint32_t flush_of(const struct ghost *ghost, uint32_t capacity)
+{
+    return flush_blocks(capacity, capacity, proved_swing(ghost->low, ghost->high, capacity), ghost->is_settled);
+}
+
+static void pop(struct ghost *ghost, uint32_t capacity, unsigned class_index, uint32_t position)
+{
+    uint32_t reached = position;
+    if (position == ghost->start) {
+        if (distance(ghost->low, position) < 0)
+            ghost->low = position;
+        count_exchange(ghost, position);
+        ghost->refills++;
+        ghost->start -= refill_of(ghost, capacity, class_index);
+        reached--; /* a bin that is refilled looks at the swing after the pop */
+    }
+    if (!ghost->is_settled && distance(ghost->low, position) <= 0) {
+        ghost->low = reached - (uint32_t)step_of(capacity);
+        settle(ghost, capacity);
+    }
+}
+
+static void push(struct ghost *ghost, uint32_t capacity, uint32_t position)
+{
+    if (position == ghost->start + capacity) {
+        if (distance(ghost->high, position) > 0)
+            ghost->high = position;
+        count_exchange(ghost, position);
+        ghost->flushes++;
+        ghost->start += flush_of(ghost, capacity);
+    }
+    if (!ghost->is_settled && distance(ghost->high, position) >= 0) {
+        ghost->high = position + (uint32_t)step_of(capacity);
+        settle(ghost, capacity);
+    }
+}
+
+/* Finds where the ghost is to be moved next. */
+static void place(struct ghost_bin *bin, unsigned index, uint32_t position)
+{
+    const struct ghost *ghost = &bin->ghosts[index];
+    uint32_t fill = position - ghost->start, room = ghost_capacity(index) - fill;
+    if (!ghost->is_settled) {
+        fill = nearer(fill, position - ghost->low);
+        room = nearer(room, ghost->high - position);
+    }
+    bin->lower[index] = position - fill;
+    bin->upper[index] = position + room;
+}
+
+static void find_nearest(struct ghost_bin *bin, uint32_t position)
+{
+    uint32_t below = FAR, above = FAR; /* distances */
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        below = nearer(below, position - bin->lower[i]);
+        above = nearer(above, bin->upper[i] - position);
+    }
+    bin->below = position - below;
+    bin->above = position + above;
+}
+
+/* ---- sampling ------------------------------------------------------------------------------------------------ */
+
+/* Moves a ghost that slept to the position, as if the thread had gone there straight. Its swing goes with it. */
+static void carry(struct ghost *ghost, uint32_t capacity, unsigned class_index, uint32_t position)
+{
+    uint32_t start = ghost->start;
+    int32_t fill = distance(start, position);
+    if (fill < 0) {
+        uint32_t blocks = refill_blocks(class_index, capacity, MOST_DOUBLINGS);
+        ghost->start -= ((uint32_t)-fill + blocks - 1) / blocks * blocks;
+    } else if ((uint32_t)fill > capacity) {
+        uint32_t blocks = flush_blocks(capacity, capacity, 0, true);
+        ghost->start += ((uint32_t)fill - capacity + blocks - 1) / blocks * blocks;
+    }
+    ghost->low += ghost->start - start;
+    ghost->high += ghost->start - start;
+    if (distance(ghost->low, position) < 0)
+        ghost->low = position;
+    if (distance(ghost->high, position) > 0)
+        ghost->high = position;
+}
+
+static void place_far(struct ghost_bin *bin, unsigned index, uint32_t position)
+{
+    bin->lower[index] = position - FAR;
+    bin->upper[index] = position + FAR;
+}
+
+static void place_all(struct ghost_bin *bin, uint32_t position)
+{
+    for (unsigned i = 0; i < GHOST_COUNT; i++)
+        if (bin->ghosts[i].is_awake)
+            place(bin, i, position);
+    find_nearest(bin, position);
+}
+
+/* Allocations and frees between two moments. The last allocation may be counted before it is done. */
+static int64_t operations_between(uint32_t clock, uint32_t position, uint32_t later_clock, uint32_t later_position)
+{
+    int32_t allocations = distance(clock, later_clock), frees = allocations + distance(position, later_position);
+    return allocations + (frees > 0 ? frees : 0);
+}
+
+static void publish_operations(struct ghost_bin *bin, unsigned class_index, uint32_t clock, uint32_t position)
+{
+    int64_t operations = operations_between(bin->told, bin->told_position, clock, position);
+    telemetry_add(&telemetry->classes[class_index].ghost_operations, operations);
+    bin->told = clock;
+    bin->told_position = position;
+}
+
+static void publish(struct ghost_bin *bin, unsigned class_index, unsigned index, uint32_t clock, uint32_t position)
+{
+    struct telemetry_ghost *row = &telemetry->ghosts[class_index].of_capacity[index];
+    struct ghost *ghost = &bin->ghosts[index];
+    telemetry_add(&row->observed, operations_between(ghost->began, ghost->began_position, clock, position) << ghost->shift);
+    if (ghost->refills)
+        telemetry_add(&row->refills, (int64_t)ghost->refills << ghost->shift);
+    if (ghost->flushes)
+        telemetry_add(&row->flushes, (int64_t)ghost->flushes << ghost->shift);
+    ghost->refills = ghost->flushes = ghost->first_refills = 0;
+    ghost->began = clock;
+    ghost->began_position = position;
+}
+
+static void begin_window(struct ghost *ghost, uint32_t clock, uint32_t position)
+{
+    ghost->is_awake = ghost->is_counting = 1;
+    ghost->refills = ghost->flushes = ghost->first_refills = 0;
+    ghost->began = clock;
+    ghost->began_position = position;
+    ghost->turn = clock + (UINT32_C(1) << ghost->log_window);
+}
+
+/* Changes window and shift after a window of `exchanges`. One exchange is no reason to sleep, however short the window. */
+static void adapt(struct ghost *ghost, uint32_t exchanges, uint32_t most_shift)
+{
+    uint8_t wanted = 0, window = ghost->log_window;
+    while (exchanges > 1 && wanted < most_shift && (uint64_t)exchanges * ALLOCATIONS_PER_EXCHANGE >> wanted >> window)
+        wanted++;
+    ghost->shift = wanted < ghost->shift ? ghost->shift - 1 : wanted;
+    for (; exchanges > 16 && ghost->log_window > LEAST_LOG_WINDOW; exchanges /= 2)
+        ghost->log_window--;
+    ghost->log_window += exchanges < 8 && ghost->log_window < MOST_LOG_WINDOW;
+}
+
+static void wake(struct ghost *ghost, uint32_t clock)
+{
+    ghost->is_awake = 1;
+    ghost->is_counting = 0;
+    ghost->turn = clock + (UINT32_C(1) << ghost->log_window) / 4;
+}
+
+/* Lets ghosts wake, begin to count or fall asleep whose turn it is. */
+static void take_turns(struct ghosts *ghosts, struct ghost_bin *bin, unsigned class_index, uint32_t clock, uint32_t position)
+{
+    uint32_t next = UINT32_C(1) << 30;
+    publish_operations(bin, class_index, clock, position);
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        struct ghost *ghost = &bin->ghosts[i];
+        bool is_turn = distance(clock, ghost->turn) <= 0;
+        if (is_turn && !ghost->is_awake) {
+            carry(ghost, ghost_capacity(i), class_index, position);
+            wake(ghost, clock);
+            place(bin, i, position);
+        } else if (is_turn && !ghost->is_counting) {
+            begin_window(ghost, clock, position);
+        } else if (is_turn) {
+            uint32_t exchanges = (uint32_t)(ghost->refills + ghost->flushes - ghost->first_refills);
+            publish(bin, class_index, i, clock, position);
+            adapt(ghost, exchanges, ghosts->most_shift);
+            atomic_store_explicit(&usual_rhythms[class_index][i], (uint16_t)(ghost->log_window << 8 | ghost->shift),
+                                  memory_order_relaxed);
+            uint32_t mean = ((UINT32_C(1) << ghost->shift) - 1) << ghost->log_window;
+            ghost->turn = clock + next_random(ghosts) % (2 * mean + 1);
+            if (ghost->shift == 0) {
+                begin_window(ghost, clock, position);
+            } else {
+                ghost->is_awake = 0;
+                place_far(bin, i, position);
+            }
+        }
+        next = nearer(next, ghost->turn - clock);
+    }
+    bin->turn = clock + next;
+    find_nearest(bin, position);
+}
+
+/* ---- what a bin tells ------------------------------------------------------------------------------------------ */
+
+static struct ghost_bin *ghosts_of(const struct tls_cache *cache, const struct bin *bin)
+{
+    return &cache->ghosts->bins[bin->class_index];
+}
+
+/* The clock with the allocations that are not accounted yet. */
+static uint32_t clock_of(const struct tls_cache *cache, const struct bin *bin)
+{
+    return ghost_clock(cache, bin) + bin->granted - bin->countdown;
+}
+
+/* The bin is to take the slow path again when the next turn comes. */
+static void limit_grant(const struct ghost_bin *mine, struct bin *bin, uint32_t clock)
+{
+    int32_t left = distance(clock, mine->turn);
+    if (left < (int32_t)bin->granted)
+        bin->countdown = bin->granted = left > 0 ? (uint32_t)left : 1;
+}
+
+static void open(struct ghosts *ghosts, struct ghost_bin *bin, unsigned class_index, unsigned index, uint32_t clock,
+                 uint32_t position, uint64_t refills)
+{
+    struct ghost *ghost = &bin->ghosts[index];
+    uint16_t rhythm = atomic_load_explicit(&usual_rhythms[class_index][index], memory_order_relaxed);
+    *ghost = (struct ghost){.start = position,
+                            .doublings = (uint8_t)(refills < MOST_DOUBLINGS ? refills : MOST_DOUBLINGS),
+                            .log_window = rhythm ? (uint8_t)(rhythm >> 8) : FIRST_LOG_WINDOW,
+                            .shift = (uint8_t)nearer((uint8_t)rhythm, ghosts->most_shift)};
+    begin_period(ghost, position);
+    uint32_t passed = next_random(ghosts) & ((UINT32_C(1) << ghost->log_window << ghost->shift) - 1);
+    if (passed >> ghost->log_window == 0)
+        begin_window(ghost, clock, position);
+    else
+        ghost->turn = clock + passed;
+    place_far(bin, index, position);
+    if (ghost->is_awake)
+        place(bin, index, position);
+}
+
+void ghosts_open_now(struct tls_cache *cache, const struct bin *bin)
+{
+    unsigned class_index = bin->class_index;
+    struct ghost_bin *mine = ghosts_of(cache, bin);
+    uint32_t clock = clock_of(cache, bin), position = position_of(bin);
+    uint64_t refills = telemetry_get(&cache->row->classes[class_index].refills);
+    mine->told = clock;
+    mine->told_position = position;
+    for (unsigned i = 0; i < GHOST_COUNT; i++)
+        open(cache->ghosts, mine, class_index, i, clock, position, refills);
+    take_turns(cache->ghosts, mine, class_index, clock, position);
+}
+
+static void publish_all(struct tls_cache *cache, const struct bin *bin, bool also_samples)
+{
+    struct ghost_bin *mine = ghosts_of(cache, bin);
+    uint32_t clock = clock_of(cache, bin), position = position_of(bin);
+    publish_operations(mine, bin->class_index, clock, position);
+    for (unsigned i = 0; i < GHOST_COUNT; i++)
+        if (mine->ghosts[i].is_awake && mine->ghosts[i].is_counting && (also_samples || mine->ghosts[i].shift == 0))
+            publish(mine, bin->class_index, i, clock, position);
+}
+
+void ghosts_close_now(struct tls_cache *cache, const struct bin *bin)
+{
+    publish_all(cache, bin, true);
+}
+
+void ghosts_flush_now(struct tls_cache *cache, const struct bin *bin)
+{
+    struct ghost_bin *mine = ghosts_of(cache, bin);
+    uint32_t position = position_of(bin);
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        struct ghost *ghost = &mine->ghosts[i];
+        ghost->flushes += ghost->start != position; /* does not count if it sleeps */
+        ghost->start = position;
+    }
+    place_all(mine, position);
+}
+
+void ghosts_decide_now(struct tls_cache *cache, const struct bin *bin)
+{
+    struct ghost_bin *mine = ghosts_of(cache, bin);
+    publish_all(cache, bin, false);
+    for (unsigned i = 0; i < GHOST_COUNT; i++)
+        begin_period(&mine->ghosts[i], position_of(bin));
+    place_all(mine, position_of(bin));
+}
+
+void ghosts_pop(struct tls_cache *cache, struct bin *bin, uint32_t position)
+{
+    struct ghost_bin *mine = ghosts_of(cache, bin);
+    uint32_t clock = ghost_clock(cache, bin);
+    bool is_turn = distance(clock, mine->turn) <= 0;
+    if (UNLIKELY(is_turn))
+        take_turns(cache->ghosts, mine, bin->class_index, clock, position);
+    limit_grant(mine, bin, clock);
+    if (!is_turn && distance(mine->below, position) > 0)
+        return;
+    uint32_t below = FAR;
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        if (mine->lower[i] == position) {
+            pop(&mine->ghosts[i], ghost_capacity(i), bin->class_index, position);
+            place(mine, i, position);
+            if (distance(mine->upper[i], mine->above) > 0)
+                mine->above = mine->upper[i];
+        }
+        below = nearer(below, position - mine->lower[i]);
+    }
+    mine->below = position - below;
+    ghosts_mark_now(cache, bin);
+}
+
+void ghosts_push_now(struct tls_cache *cache, struct bin *bin)
+{
+    struct ghost_bin *mine = ghosts_of(cache, bin);
+    uint32_t clock = ghost_clock(cache, bin), position = position_of(bin);
+    if (UNLIKELY(distance(mine->told_position, position) > LONG_RUN)) {
+        for (unsigned i = 0; i < GHOST_COUNT; i++)
+            mine->ghosts[i].turn -= LONG_RUN / 2;
+        mine->turn = clock;
+    }
+    bool is_turn = distance(clock, mine->turn) <= 0;
+    if (UNLIKELY(is_turn))
+        take_turns(cache->ghosts, mine, bin->class_index, clock, position);
+    limit_grant(mine, bin, clock);
+    if (!is_turn && distance(position, mine->above) > 0)
+        return;
+    uint32_t above = FAR;
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        if (mine->upper[i] == position) {
+            push(&mine->ghosts[i], ghost_capacity(i), position);
+            place(mine, i, position);
+            if (distance(mine->below, mine->lower[i]) > 0)
+                mine->below = mine->lower[i];
+        }
+        above = nearer(above, mine->upper[i] - position);
+    }
+    mine->above = position + above;
+    ghosts_mark_now(cache, bin);
+}
+
+void ghosts_mark_now(struct tls_cache *cache, struct bin *bin)
+{
+    const struct ghost_bin *mine = ghosts_of(cache, bin);
+    uint32_t position = position_of(bin);
+    int32_t below = distance(mine->below, position), above = distance(position, mine->above);
+    set_marks(bin);
+    if (below < bin->top - bin->floor)
+        bin->floor = bin->top - below;
+    if (above < bin->limit - bin->top)
+        bin->limit = bin->top + above;
+}
+
+static struct ghosts *create(void)
+{
+    static _Atomic uint32_t created; /* relaxed: only to begin at different numbers */
+    struct ghosts *ghosts = control_show_ghosts() ? os_map(sizeof *ghosts) : NULL;
+    if (!ghosts)
+        return NULL;
+    ghosts->most_shift = MOST_SHIFT;
+    ghosts->random = (1 + atomic_fetch_add_explicit(&created, 1, memory_order_relaxed)) * UINT32_C(2654435769);
+    return ghosts;
+}
+
+void ghosts_switch(struct tls_cache *cache)
+{
+    bool are_wanted = SETTING(ghost_enable) != 0;
+    if (are_wanted == (cache->ghosts != NULL))
+        return;
+    if (are_wanted && !cache->spare_ghosts)
+        cache->spare_ghosts = create();
+    for (unsigned i = 0; i < BIN_COUNT; i++)
+        if (cache->bins[i].base)
+            ghosts_close(cache, &cache->bins[i]);
+    cache->ghosts = are_wanted ? cache->spare_ghosts : NULL;
+    for (unsigned i = 0; i < BIN_COUNT; i++) {
+        struct bin *bin = &cache->bins[i];
+        if (!bin->base)
+            continue;
+        ghosts_open(cache, bin);
+        set_marks(bin);
+        ghosts_mark(cache, bin);
+    }
+}
+
+bool ghosts_are_valid(const struct tls_cache *cache, const struct bin *bin)
+{
+    const struct ghost_bin *mine = ghosts_of(cache, bin);
+    uint32_t position = position_of(bin);
+    bool valid = distance(mine->below, position) >= 0 && distance(position, mine->above) >= 0;
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        const struct ghost *ghost = &mine->ghosts[i];
+        valid &= !ghost->is_awake || position - ghost->start <= ghost_capacity(i);
+        valid &= ghost->shift <= MOST_SHIFT;
+    }
+    return valid;
+}

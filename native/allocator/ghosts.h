@@ -1,0 +1,124 @@
+/* ghosts.h: what the caches of a thread would do if they had another capacity. A ghost is a bin of a fixed capacity
+ * without blocks. It is moved by the same rules of refill and flush as a bin of that capacity, and counts both. Each bin
+ * has GHOST_COUNT ghosts, of 16, 32 ... 4096 slots.
+ *
+ *   position    start                                   start + capacity
+ *   (bin.h)       |------ fill ------|---- room ----------|
+ *             refill if a pop        ^ position        flush if a push
+ *             would go below                           would go beyond
+ *
+ * All ghosts of a bin see the same position, because it depends only on what the thread allocates and frees. So a ghost
+ * has something to do only where the position reaches an end of its range, or the highest or lowest position that it has
+ * noted. The bin's floor and limit stand at the nearest of these (ghosts_mark), and the fast path pays nothing.
+ *
+ * A small ghost has to be moved often, so ghosts are sampled: each is awake for a window of allocations and then asleep,
+ * at random, so long that it is awake for 1 of 2^shift allocations. What it counts is counted 2^shift times. Window and
+ * shift follow from what it counted before, so that it makes a few exchanges in a window and, over all, one in
+ * ALLOCATIONS_PER_EXCHANGE. A ghost that makes fewer never sleeps. Whether a ghost is awake does not depend on what
+ * happens meanwhile, so the counts are unbiased. A ghost that wakes is where it fell asleep, but brought back into reach of
+ * the position; what it does at first, until its past no longer matters, is not counted.
+ *
+ * An estimate for an interval is (refills + flushes) / observed * operations, of one class and capacity: these are the
+ * increments of the metrics ghost.*. The quotient removes most of the error that sampling brings.
+ *
+ * Only the cache's own thread uses its ghosts. */
+#ifndef HAK_GHOSTS_H
+#define HAK_GHOSTS_H
+
+#include "bin.h"
+
+#define ALLOCATIONS_PER_EXCHANGE 32768
+#define FIRST_LOG_WINDOW 9 /* logarithms to base 2 */
+#define LEAST_LOG_WINDOW 6
+#define MOST_LOG_WINDOW 16
+#define MOST_SHIFT 13
+
+struct ghost {
+    uint32_t start;            /* the position at which it is empty */
+    uint32_t low, high;        /* as in a bin */
+    uint32_t turn;             /* the clock at which it wakes, begins to count or falls asleep */
+    uint32_t began, began_position; /* clock and position when it began to count */
+    uint16_t exchanges;        /* since its last decision */
+    uint16_t refills, flushes; /* since then */
+    uint8_t first_refills;     /* those of them that were small because the thread was new */
+    uint8_t doublings;         /* of its refills so far: refill_blocks */
+    uint8_t log_window, shift;
+    uint8_t is_settled, is_awake;
+    uint8_t is_counting;       /* it has been awake for long enough */
+};
+
+/* The ghosts of one bin. They are in use if the bin is (it has slots). */
+struct ghost_bin {
+    /* The nearest positions at which a pop, or a push, moves a ghost. One of them may be too near: then nothing is moved
+     * there, and it is found anew. */
+    uint32_t below, above;
+    uint32_t turn; /* the clock at which the next ghost falls asleep or wakes */
+    uint32_t told, told_position; /* clock and position when the operations were published last */
+    /* Where a pop (lower) or a push (upper) moves each ghost. It is FAR away for ghosts that sleep. */
+    uint32_t lower[GHOST_COUNT], upper[GHOST_COUNT];
+    struct ghost ghosts[GHOST_COUNT];
+};
+
+/* The clock of a bin's ghosts: accounted allocations. */
+static inline uint32_t ghost_clock(const struct tls_cache *cache, const struct bin *bin)
+{
+    return (uint32_t)telemetry_get(&cache->row->classes[bin->class_index].allocations);
+}
+
+struct ghosts {
+    uint32_t random;
+    uint32_t most_shift; /* MOST_SHIFT; 0 in tests that want exact counts */
+    struct ghost_bin bins[BIN_COUNT];
+};
+
+static inline uint32_t ghost_capacity(unsigned ghost)
+{
+    return (uint32_t)GHOST_LEAST_SLOTS << ghost;
+}
+
+/* Switches the ghosts of a thread on or off, as ghost.enable says. If there is no memory for them they stay off, and the
+ * next call tries again. */
+void ghosts_switch(struct tls_cache *cache);
+
+/* Called when a bin has got slots: its ghosts begin empty. */
+void ghosts_open_now(struct tls_cache *cache, const struct bin *bin);
+/* Called before a bin loses its slots: publishes what its ghosts counted. */
+void ghosts_close_now(struct tls_cache *cache, const struct bin *bin);
+/* Called on each slow path, when the allocations are accounted, before the block is popped or pushed. */
+void ghosts_pop(struct tls_cache *cache, struct bin *bin, uint32_t position);
+void ghosts_push_now(struct tls_cache *cache, struct bin *bin);
+static inline void ghosts_see_pop(struct tls_cache *cache, struct bin *bin)
+{
+    if (LIKELY(cache->ghosts == NULL))
+        return;
+    const struct ghost_bin *mine = &cache->ghosts->bins[bin->class_index];
+    uint32_t position = position_of(bin);
+    if ((int32_t)(position - mine->below) <= 0 || (int32_t)(mine->turn - bin->countdown - ghost_clock(cache, bin)) < 0)
+        ghosts_pop(cache, bin, position);
+}
+
+/* All ghosts of the bin give their blocks back, as the bin does. */
+void ghosts_flush_now(struct tls_cache *cache, const struct bin *bin);
+/* All ghosts of the bin decide, as all bins do after tls.adapt_ms, and publish. */
+void ghosts_decide_now(struct tls_cache *cache, const struct bin *bin);
+/* Puts the bin's floor and limit where the bin, or one of its ghosts that are awake, next has something to note. */
+void ghosts_mark_now(struct tls_cache *cache, struct bin *bin);
+
+/* The same if ghosts are on. */
+#define GHOSTS_IF_ON(name, qualifier)                                             \
+    static inline void ghosts_##name(struct tls_cache *cache, qualifier struct bin *bin) \
+    {                                                                             \
+        if (UNLIKELY(cache->ghosts != NULL))                                      \
+            ghosts_##name##_now(cache, bin);                                      \
+    }
+GHOSTS_IF_ON(push, )
+GHOSTS_IF_ON(open, const)
+GHOSTS_IF_ON(close, const)
+GHOSTS_IF_ON(flush, const)
+GHOSTS_IF_ON(decide, const)
+GHOSTS_IF_ON(mark, )
+#undef GHOSTS_IF_ON
+
+bool ghosts_are_valid(const struct tls_cache *cache, const struct bin *bin);
+
+#endif
