@@ -352,7 +352,7 @@ void ghosts_pop(struct tls_cache *cache, struct bin *bin, uint32_t position)
         return;
     uint32_t below = FAR;
     for (unsigned i = 0; i < GHOST_COUNT; i++) {
-        if (mine->lower[i] == position) {
+        if (distance(mine->lower[i], position) <= 0) {
             pop(&mine->ghosts[i], ghost_capacity(i), bin->class_index, position);
             place(mine, i, position);
             if (distance(mine->upper[i], mine->above) > 0)
@@ -381,7 +381,7 @@ void ghosts_push_now(struct tls_cache *cache, struct bin *bin)
         return;
     uint32_t above = FAR;
     for (unsigned i = 0; i < GHOST_COUNT; i++) {
-        if (mine->upper[i] == position) {
+        if (distance(position, mine->upper[i]) <= 0) {
             push(&mine->ghosts[i], ghost_capacity(i), position);
             place(mine, i, position);
             if (distance(mine->below, mine->lower[i]) > 0)

@@ -384,10 +384,10 @@ void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
         bin->countdown--;
     account(cache, bin);
     look_around(cache);
-    ghosts_see_pop(cache, bin);
     bool is_empty = bin->top == bin->base;
     if (is_empty && !refill(cache, bin))
         return NULL;
+    ghosts_see_pop(cache, bin); /* after the refill, which may let all ghosts decide */
     if (is_at_low(bin))
         note_low(cache, bin, is_empty);
     void *block = bin_pop(bin);

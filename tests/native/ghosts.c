@@ -300,6 +300,7 @@ static void test_switched_at_random(void)
     uint64_t added = telemetry_get(&telemetry->global.metadata_bytes) - metadata;
     CHECK(added == round_up(sizeof(struct ghosts), PAGE_BYTES) && sizeof(struct ghosts) <= 20 * 1024);
     random_state = 7;
+    set_tunable(TUNABLE_tls_adapt_ms, 1); /* a decision of all bins may come with any refill */
     for (unsigned i = 0; i < 2000; i++) {
         set_tunable(TUNABLE_ghost_enable, up_to(2) - 1);
         ghosts_switch(tls_cache);
