@@ -13,7 +13,7 @@ Everything that a session needs is here: ``import workbench as wb``, then ``wb.<
 `plan_study`, `tune`      search for settings that beat the defaults
 `export_settings`         settings as a file, with evidence; `read_settings`, `verify`
 `open_trace`              a recorded trace; `profile_trace`, `suggest_tunables`
-`open_session`            a recorded session; `repeat_session`, `compare_sessions`
+`open_session`            a recorded session; `repeat_session`, `compare_sessions`, `save_page`
 `plots`                   all charts, as Plotly figures
 ========================  =================================================================
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PL
     from workbench.errors import WorkbenchError as WorkbenchError
     from workbench.experiments import Variant as Variant
     from workbench.panel.tuning_panel import tuning_panel as tuning_panel
+    from workbench.plots.page import save_page as save_page
     from workbench.processes import Program as Program
     from workbench.sessions import compare_sessions as compare_sessions
     from workbench.sessions import repeat_session as repeat_session
@@ -70,6 +71,7 @@ _PLACES = {
     "errors": "WorkbenchError",
     "experiments": "Variant",
     "panel": "tuning_panel",
+    "plots.page": "save_page",
     "processes": "Program",
     "sessions": "compare_sessions repeat_session save_notebook",
     "traces.analysis": "profile_trace suggest_tunables",

@@ -66,8 +66,21 @@ def test_one_is_repeated_and_made_a_notebook(invoke: Invoke, folder: Path, tmp_p
     assert json.loads((tmp_path / 'a "b".ipynb').read_text())["nbformat"] == 4
 
 
+def test_one_becomes_a_page_that_opens_offline(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "page.html"
+    assert "wrote " in invoke("sessions", "page", folder / "it's one.session", "-o", output).stdout
+    page = output.read_text(encoding="utf-8")
+    assert page.count("Plotly.newPlot(") == 1
+    assert "<script src=" not in page
+    assert "<h2>Changes and notes</h2>" in page
+    assert "<code>workbench sessions repeat " in page
+    output.write_text("mine")
+    answer = invoke("sessions", "page", folder / "it's one.session", "-o", output)
+    assert (answer.exit_code, output.read_text(encoding="utf-8")) == (2, "mine")
+
+
 def test_what_is_none_is_one_line(invoke: Invoke, tmp_path: Path) -> None:
-    for command in ("show", "notebook", "repeat"):
+    for command in ("show", "notebook", "page", "repeat"):
         answer = invoke("sessions", command, tmp_path / "none")
         assert answer.exit_code == 2
         assert answer.stderr.startswith("workbench: there is no session")

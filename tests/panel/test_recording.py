@@ -106,6 +106,9 @@ def test_a_run_of_several_threads_says_why_it_is_not_exact(session: LiveSession)
     assert any("2 threads" in reason for reason in explain_inexactness(recording))
     assert session.progress() == 1.0
     assert session.keeper.save_notebook().suffix == ".ipynb"
+    page = session.keeper.save_page()
+    assert page == recording.path.with_suffix(".html")
+    assert "tls.grow_percent" in page.read_text(encoding="utf-8")
 
 
 def test_a_kernel_killed_in_the_middle_loses_the_last_second_at_most(folder: Path, tmp_path: Path) -> None:

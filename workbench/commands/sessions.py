@@ -1,4 +1,4 @@
-"""sessions: the sessions that were recorded: listed, shown, repeated, as a notebook."""
+"""sessions: the sessions that were recorded: listed, shown, repeated, as a notebook or a page."""
 
 from __future__ import annotations
 
@@ -67,6 +67,18 @@ def show(session: Session) -> Answer:
 def notebook(session: Session, output: Path | None) -> Answer:
     """Write a notebook that repeats a recorded session and compares the two."""
     written = save_notebook(session, output)
+    return Answer({"path": written}, f"wrote {written}")
+
+
+@sessions.command()
+@session_argument
+@path_option("-o", "--output", help="Write to this file instead of beside the session.")
+@answering
+def page(session: Session, output: Path | None) -> Answer:
+    """Write a recorded session as one HTML page with live charts that opens offline."""
+    from workbench.plots.page import save_page  # slow to import, and seldom needed
+
+    written = save_page(session, output)
     return Answer({"path": written}, f"wrote {written}")
 
 

@@ -84,7 +84,7 @@ def summary(file: str, rows: int) -> Answer:
 def plot(file: str, output: Path | None) -> Answer:
     """Draw all charts of a trace on one HTML page that opens offline, and print its path."""
     with ending_at_once():
-        from workbench.plots.trace_figures import write_page
+        from workbench.plots.trace_figures import write_trace_page
 
     path = find_trace(file)
     with Trace.open(path) as opened:
@@ -92,7 +92,7 @@ def plot(file: str, output: Path | None) -> Answer:
         title = f"{path.stem}: {opened.metadata.program}" if opened.metadata.program else path.stem
     page = (output or Path(f"{path.stem}.html")).absolute()
     _warn(file, damage)
-    write_page(profile, title, page, note=f"Damaged {damage}." if damage else "")
+    write_trace_page(profile, title, page, note=f"Damaged {damage}." if damage else "")
     return Answer({"page": page, "damage": damage}, str(page))
 
 

@@ -9,6 +9,7 @@ from workbench.control import EventBatch
 from workbench.errors import BadParameter
 from workbench.panel import protocol
 from workbench.panel.target import Target
+from workbench.plots.page import save_page
 from workbench.processes import Outcome
 from workbench.sessions import Change, Column, Sample, Session, SessionWriter, gather_facts, save_notebook
 from workbench.units import format_rough
@@ -86,11 +87,18 @@ class SessionKeeper:
 
     def save_notebook(self) -> Path:
         """Writes the notebook that repeats the latest session, beside its recording."""
+        return save_notebook(self._open_latest())
+
+    def save_page(self) -> Path:
+        """Writes the latest session as an HTML page, beside its recording."""
+        return save_page(self._open_latest())
+
+    def _open_latest(self) -> Session:
         if self._writer is not None:
             self._writer.flush(is_now=True)
         if self.latest is None:
             raise BadParameter("nothing was recorded yet: switch recording on and start a workload")
-        return save_notebook(Session.open(self.latest))
+        return Session.open(self.latest)
 
     def describe(self) -> protocol.Recording:
         """What the views show of it."""

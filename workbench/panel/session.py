@@ -196,8 +196,15 @@ class LiveSession:
     @request()
     def save_notebook(self) -> str:
         """Writes the notebook that repeats the latest session."""
-        path = self.keeper.save_notebook()
-        self.tell(f"saved as notebook: {path}")
+        return self._tell_saved("notebook", self.keeper.save_notebook())
+
+    @request()
+    def save_page(self) -> str:
+        """Writes the latest session as one HTML page with live charts."""
+        return self._tell_saved("page", self.keeper.save_page())
+
+    def _tell_saved(self, what: str, path: Path) -> str:
+        self.tell(f"saved as {what}: {path}")
         return f"wrote {path}"
 
     def close(self) -> None:
@@ -484,11 +491,9 @@ class LiveSession:
             if info.alive
             and info.kind != WORKLOAD_KIND
             and info.pid != ours
-            and not (info.pid == os.getpid() and info.kind in own_kinds)
+            and (info.pid != os.getpid() or info.kind not in own_kinds)
         ]
-        choices = [
-            Choice(str(group), label, f"{group}. Their metrics are summed; a set reaches all of them.")
-            for group, label in find_groups(found).items()
-        ]
+        told = "Their metrics are summed; a set reaches all of them."
+        choices = [Choice(str(one), label, f"{one}. {told}") for one, label in find_groups(found).items()]
         choices += [Choice(str(info.path), f"{info.pid} {info.command[:40]}", info.command) for info in found]
         return choices

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from workbench.output_file import write_output
 from workbench.plots.charts import CATEGORY_COLORS, ORDER_COLORS
+from workbench.plots.page import write_page
 from workbench.traces.analysis import TraceProfile
 from workbench.units import MIB, format_rough
 
@@ -229,8 +229,6 @@ def draw_reallocs(profile: TraceProfile) -> go.Figure:
     return _finish(figure, "Reallocs", "size class before, up to", "reallocs", is_class=True, barmode="stack")
 
 
-_GENERATOR = "<meta name='generator' content='HAKMEM workbench'>"
-
 #: All figures of a profile, by name, in the order of a page.
 FIGURES: Mapping[str, Callable[[TraceProfile], go.Figure]] = {
     "sizes": draw_sizes,
@@ -244,29 +242,19 @@ FIGURES: Mapping[str, Callable[[TraceProfile], go.Figure]] = {
 }
 
 
-def write_page(profile: TraceProfile, title: str, path: Path, note: str = "") -> None:
+def write_trace_page(profile: TraceProfile, title: str, path: Path, note: str = "") -> None:
     """Write all figures as one HTML page that needs nothing else, no network either.
 
     The note is what else the reader has to know, as that the trace is damaged.
     """
     left_out = {"threads": profile.thread_count < 2, "reallocs": profile.reallocs.empty}
-    parts: list[str] = []
-    for name, draw in FIGURES.items():
-        if not left_out.get(name):
-            options = {"full_html": False, "div_id": name, "config": {"displaylogo": False}}
-            parts.append(draw(profile).to_html(include_plotlyjs=not parts, **options))
-    heading, warning = html.escape(title), html.escape(note)
+    figures = (draw(profile) for name, draw in FIGURES.items() if not left_out.get(name))
     threads = "1 thread" if profile.thread_count == 1 else f"{profile.thread_count} threads"
     facts = (
-        f"{profile.event_count:,} events in {profile.duration_s:.3g} s, {profile.object_count:,} objects, "
-        f"{threads}, {name_bytes(profile.peak_live_bytes)} live at most"
-    ) + (f"<br><strong>{warning}</strong>" if note else "")
-    page = (
-        f"<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>{_GENERATOR}<title>{heading}</title>"
-        "<style>body{font-family:sans-serif;max-width:1100px;margin:1em auto;padding:0 1em}</style></head>"
-        f"<body><h1>{heading}</h1><p>{facts}</p>\n" + "\n".join(parts) + "\n</body></html>\n"
-    )
-    write_output(path, page, "a page of `trace plot`", lambda text: _GENERATOR in text)
+        f"<p>{profile.event_count:,} events in {profile.duration_s:.3g} s, {profile.object_count:,} objects, "
+        f"{threads}, {name_bytes(profile.peak_live_bytes)} live at most</p>"
+    ) + (f"<p><strong>{html.escape(note)}</strong></p>" if note else "")
+    write_page(path, title, facts, figures)
 
 
 def _finish(

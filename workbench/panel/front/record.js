@@ -1,4 +1,4 @@
-// record.js: the recording, beside the status line: whether it goes on, its name and size, a notebook of it.
+// record.js: the recording, beside the status line: whether it goes on, its name and size, a notebook or a page of it.
 
 import { make, makeButton, setText } from "./dom.js";
 
@@ -24,12 +24,14 @@ export class RecordStrip {
       },
     });
     this.save = makeButton("Save as notebook", "hak-small", () => send({ type: "save_notebook" }));
+    this.savePage = makeButton("Save as page", "hak-small", () => send({ type: "save_page" }));
     this.element = make(
       "div",
       { class: "hak-record", role: "group", "aria-label": "Recording" },
       make("label", { class: "hak-record-switch" }, this.toggle, this.dot, "Record"),
       this.text,
       this.save,
+      this.savePage,
     );
     this.element.hidden = true;
   }
@@ -50,9 +52,9 @@ export class RecordStrip {
     const what = recording.problem ? "ended early" : [recording.size, recording.name.replace(/\.session$/, "")].filter(Boolean).join(" · ");
     setText(this.text, what);
     this.text.title = recording.problem || (recording.name ? recording.path : `Sessions are recorded in ${recording.path}`);
-    this.save.disabled = !recording.can_save;
-    this.save.title = recording.can_save
-      ? "Write a notebook that repeats this session: same workload, seed and changes"
-      : "Nothing was recorded yet";
+    const none = "Nothing was recorded yet";
+    this.save.disabled = this.savePage.disabled = !recording.can_save;
+    this.save.title = recording.can_save ? "Write a notebook that repeats this session: same workload, seed and changes" : none;
+    this.savePage.title = recording.can_save ? "Write one HTML page with live charts, which opens offline" : none;
   }
 }
