@@ -32,6 +32,13 @@ SAID = {
         "keep the defaults",
         "0 of 8 questions end with a setting to ship",
     ],
+    "10_your_program.ipynb": [
+        "requests",
+        "processor time",
+        "1 trials:",
+        "the defaults",
+        "nothing is exported",
+    ],
 }
 
 

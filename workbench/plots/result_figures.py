@@ -49,7 +49,8 @@ def draw_ratios(comparison: Comparison, measure: Measure | str = THROUGHPUT, tit
         If there is no measure of that name.
     """
     if isinstance(measure, str):
-        measure = find_measure(measure)
+        figures = {one.name: one for one in comparison.plan.measures if one.is_figure}
+        measure = figures.get(measure) or find_measure(measure)
     findings = [one for one in comparison.findings[::-1] if one.measure == measure and one.ratio.pairs > 0]
     baseline = comparison.plan.variants[0].name
     figure = go.Figure()
