@@ -400,9 +400,9 @@ void ghosts_mark_now(struct tls_cache *cache, struct bin *bin)
     int32_t below = distance(mine->below, position), above = distance(position, mine->above);
     set_marks(bin);
     if (below < bin->top - bin->floor)
-        bin->floor = bin->top - below;
+        bin->floor = bin->top - (below > 0 ? below : 0);
     if (above < bin->limit - bin->top)
-        bin->limit = bin->top + above;
+        bin->limit = bin->top + (above > 0 ? above : 0);
 }
 
 static struct ghosts *create(void)

@@ -38,8 +38,8 @@ struct ghost {
     uint32_t low, high;        /* as in a bin */
     uint32_t turn;             /* the clock at which it wakes, begins to count or falls asleep */
     uint32_t began, began_position; /* clock and position when it began to count */
+    uint32_t refills, flushes; /* since then */
     uint16_t exchanges;        /* since its last decision */
-    uint16_t refills, flushes; /* since then */
     uint8_t first_refills;     /* those of them that were small because the thread was new */
     uint8_t doublings;         /* of its refills so far: refill_blocks */
     uint8_t log_window, shift;
@@ -50,7 +50,8 @@ struct ghost {
 /* The ghosts of one bin. They are in use if the bin is (it has slots). */
 struct ghost_bin {
     /* The nearest positions at which a pop, or a push, moves a ghost. One of them may be too near: then nothing is moved
-     * there, and it is found anew. */
+     * there, and it is found anew. Who moves one of them away marks the bin before the next fast path: the bin's floor or
+     * limit would stand where nothing is found any more. */
     uint32_t below, above;
     uint32_t turn; /* the clock at which the next ghost falls asleep or wakes */
     uint32_t told, told_position; /* clock and position when the operations were published last */

@@ -106,6 +106,8 @@ static void empty_bin(struct tls_cache *cache, struct bin *bin)
     ghosts_flush(cache, bin);
     if (fill_of(bin))
         flush_bin(cache, bin, (uint32_t)fill_of(bin));
+    else
+        mark(cache, bin); /* the marks of its ghosts have moved */
 }
 
 static unsigned flush_outboxes(struct tls_cache *cache)
@@ -390,6 +392,9 @@ void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
     ghosts_see_pop(cache, bin); /* after the refill, which may let all ghosts decide */
     if (is_at_low(bin))
         note_low(cache, bin, is_empty);
+    HAK_ASSERT(bin->top > bin->floor);
+    if (UNLIKELY(bin->top <= bin->floor)) /* beyond it no mark would ever be met, and the bin would be passed */
+        bin->floor = bin->top - 1;
     void *block = bin_pop(bin);
     if (UNLIKELY(cache->check_level >= 3))
         integrity_forget(&block, 1);
@@ -413,7 +418,10 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
             bin->high = position_of(bin);
         count_exchange(cache, bin, true);
         if (bin->capacity == 0) {
+            /* The thread's path goes on, and what the bin has noted of it goes along: a bin without slots has no swing. */
             bin->adjust--;
+            bin->low++;
+            bin->high++;
             if (LIKELY(cache->check_level < 2) ||
                 integrity_check_bin(&cache->actor, cache->check_level, class_index, &block, 1, 1))
                 central_give(&cache->actor, row_of(cache, bin), cache->heap, class_index, &block, 1);
@@ -426,6 +434,9 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
         extend_high(bin);
         mark(cache, bin);
     }
+    HAK_ASSERT(bin->top < bin->limit);
+    if (UNLIKELY(bin->top >= bin->limit)) /* likewise */
+        bin->limit = bin->top + 1;
     bin_push(bin, block);
     publish_fill(cache, bin);
 }

@@ -327,6 +327,38 @@ static void test_switched_at_random(void)
     CHECK(count_smallest() == counted);
 }
 
+/* A bin that is emptied because another class needs slabs is empty already, but its ghosts are not: where they are next
+ * moved is farther away then, and the bin's limit has to go along. */
+static void test_an_empty_bin_that_is_emptied(void)
+{
+    enum { OTHER_BYTES = 1000, OTHERS = 600 };
+    static void *others[OTHERS];
+    set_tunable(TUNABLE_tls_max_slots, 256);
+    set_tunable(TUNABLE_tls_reclaim_slabs, 1);
+    set_tunable(TUNABLE_ghost_enable, 1);
+    ghosts_switch(tls_cache);
+    for (unsigned i = 0; i < 60; i++) {
+        walk(50 + up_to(400), 50);
+        while (held < 1000)
+            take();
+        for (unsigned more = up_to(64); more > 0; more--)
+            take();
+        for (unsigned j = 0; j < OTHERS; j++)
+            others[j] = hak_malloc(OTHER_BYTES);
+        while (held > 300) {
+            give();
+            CHECK(heap_is_valid());
+        }
+        for (unsigned j = 0; j < OTHERS; j++)
+            hak_free(others[j]);
+        hak_trim();
+    }
+    while (held)
+        give();
+    set_tunable(TUNABLE_tls_reclaim_slabs, 0);
+    set_tunable(TUNABLE_tls_max_slots, 4096);
+}
+
 static void test_a_child_goes_on(void)
 {
     set_tunable(TUNABLE_ghost_enable, 1);
@@ -361,6 +393,7 @@ int main(void)
     test_the_law_of_random_walks();
     test_samples_are_right();
     test_switched_at_random();
+    test_an_empty_bin_that_is_emptied();
     test_a_child_goes_on();
     CHECK(heap_is_valid());
     puts("ghosts: ok");
