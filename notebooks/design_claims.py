@@ -115,7 +115,7 @@ def try_claim(claim: Claim, rounds: int, folder: str) -> pd.DataFrame:
     outside ±1 % or ±1 point. Runs that failed are in `attrs["failures"]`.
     """
     plan, results = claim.plan(rounds), Results.open(folder)
-    machine = run_comparison(plan, results).machine
+    machine = run_comparison(plan, results, retries_failures=False).machine
     found = {
         (cell.work, cell.variant, cell.round): results.get(cell.run.resolve().id)
         for cell in plan.list_cells()

@@ -40,7 +40,7 @@ def test_a_group_is_shown_tuned_and_recorded_like_one_process(session: LiveSessi
         step_until(session, lambda: {*workers} <= {info.pid for info in find_blocks()})
         group = f"parent:{server.pid}"
         offered = {choice.value: choice.label for choice in session.find_processes()}
-        assert offered[group] == f"{group}: 3 processes"
+        assert offered[group].endswith(f" {server.pid} with its children: 3 processes")
         session.attach(group)
         assert session.write_status().startswith(f"attached to {group} (3 processes)")
         session.settings.set_one("tls.grow_percent", "61 %")

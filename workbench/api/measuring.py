@@ -136,7 +136,7 @@ def compare(
     programs = make_programs(
         commands,
         [command_name] if isinstance(command_name, str) else command_name,
-        shell=shell,
+        by_shell=shell,
         prepare=prepare,
         timeout_s=timeout_s,
         figures=figures,

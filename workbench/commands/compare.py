@@ -58,7 +58,7 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
     metavar="NAME",
     help="What a --command is called, in their order; otherwise as its program is. Repeatable.",
 )
-@click.option("--shell", is_flag=True, default=None, help="Have /bin/sh run these commands.")
+@click.option("--shell", "by_shell", is_flag=True, default=None, help="Have /bin/sh run these commands.")
 @click.option("--prepare", metavar="COMMAND", help="Run this before each run of a --command; not measured.")
 @click.option("--warmup", type=int, metavar="N", help="Runs of each before the first round; not measured.")
 @click.option(

@@ -176,6 +176,7 @@ def run_comparison(
     on_result: ResultListener | None = None,
     *,
     measure: Measurer = measure_run,
+    retries_failures: bool = True,
 ) -> Comparison:
     """Run what is missing of a comparison, and conclude.
 
@@ -185,12 +186,14 @@ def run_comparison(
     ----------
     plan : ComparisonPlan
     results : Results
-        Where they are kept. What was measured is not run again, what failed is. If they are of the same plan
-        with fewer rounds, it goes on.
+        Where they are kept. What was measured is not run again. If they are of the same plan with fewer
+        rounds, it goes on.
     on_result : callable, optional
         Told of each new result, of those of the warm-up too.
     measure : callable, optional
         Measures a run.
+    retries_failures : bool
+        Whether what failed is run again. If failures are what is compared, they stay.
 
     Raises
     ------
@@ -205,7 +208,7 @@ def run_comparison(
             result = measure(cell.run)
             if on_result is not None:
                 on_result(result)
-        measurements = Measurements(results, measure, on_result)
+        measurements = Measurements(results, measure, on_result, retries_failures=retries_failures)
         outputs: dict[str, str] = {}
         for number in range(plan.rounds):
             for cell in plan.list_round(number):
@@ -244,7 +247,7 @@ def _go_on(plan: ComparisonPlan, results: Results) -> ComparisonPlan:
     if replace(before, rounds=plan.rounds, looked=()).to_dict() != plan.to_dict():
         return plan
     if plan.rounds == before.rounds:
-        return before
+        return replace(plan, looked=before.looked)
     if plan.rounds < before.rounds:
         raise WrongResults(f"{results.path}: it has {before.rounds} rounds; give as many, or more")
     if any(cell.run.round > cell.round for cell in plan.list_round(0)):  # told apart by the number of rounds

@@ -28,11 +28,17 @@ class Measurer(Protocol):
 
 
 class Measurements:
-    """Gives results of runs: those of the set, or new ones where it has none or a failure."""
+    """Gives results of runs: those of the set, or new ones where it has none, or a failure to be retried."""
 
     def __init__(
-        self, results: Results, measure: Measurer = measure_run, on_new: ResultListener | None = None
+        self,
+        results: Results,
+        measure: Measurer = measure_run,
+        on_new: ResultListener | None = None,
+        *,
+        retries_failures: bool = True,
     ) -> None:
+        self._retries_failures = retries_failures
         self._results = results
         self._measure = measure
         self._on_new = on_new
@@ -41,7 +47,7 @@ class Measurements:
     def take(self, run: Run) -> Result:
         """The result of a run; it is on disk when this returns."""
         result = self._results.get(run.resolve().id)
-        if result is None or not result.is_measured:
+        if result is None or (self._retries_failures and not result.is_measured):
             result = self._measure(run, warm_bytes=self._memory.choose(run))
             self._results.add(result)
             self._memory.learn(result)

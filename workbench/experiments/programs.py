@@ -21,7 +21,7 @@ def make_programs(
     names: Sequence[str] = (),
     *,
     server: str | None = None,
-    shell: bool | None = None,
+    by_shell: bool | None = None,
     prepare: str | None = None,
     timeout_s: float | None = None,
     figures: Sequence[str | Figure] = (),
@@ -38,7 +38,7 @@ def make_programs(
         raise BadParameter(f"{_list_options(of_server)} are about a --server; give one")
     about: dict[str, object] = {
         "command_name": names,
-        "shell": shell,
+        "shell": by_shell,
         "prepare": prepare,
         "timeout": timeout_s,
         "figure": figures,
@@ -50,7 +50,7 @@ def make_programs(
         raise BadParameter(f"{_list_options(about)} are about a --command; give one")
     if len(names) > len(commands):
         raise BadParameter(f"there are {len(names)} names for {len(commands)} commands; give one for each")
-    by_shell = bool(shell)
+    by_shell = bool(by_shell)
     base = Run(
         "",
         folder=Path.cwd(),

@@ -78,7 +78,8 @@ class GroupBlock(ControlBlock):
         self._follow(found)
         self._news = list(filter(None, [self.group.describe_foreign(), self._describe_left_out()]))
         self._end = threading.Event()
-        threading.Thread(target=self._look, name=f"group {group}", daemon=True).start()
+        self._looker = threading.Thread(target=self._look, name=f"group {group}", daemon=True)
+        self._looker.start()
 
     @property
     def members(self) -> Sequence[ControlBlock]:
@@ -338,6 +339,8 @@ class GroupBlock(ControlBlock):
     def close(self) -> None:
         """Let go of all processes."""
         self._end.set()
+        if self._looker is not threading.current_thread():
+            self._looker.join()
         with self._lock:
             for block in (self._template, *self._members.values()):
                 block.close()
