@@ -203,8 +203,12 @@ def test_wrong_servers_are_refused_before_anything_runs(extra: dict[str, str], s
 
 
 def test_what_belongs_to_a_server_needs_one() -> None:
-    assert_refused(compare("--command", "true", "--ready", "80"), "are about a --server; give one")
-    assert_refused(compare("larson", "--server", "true", "--ready", "80"), "are about a --command; give one")
+    assert_refused(
+        compare("--command", "true", "--ready", "80"), "workbench: --ready can only be given with a --server"
+    )
+    assert_refused(
+        compare("larson", "--server", "true", "--ready", "80"), "--server can only be given with a --command"
+    )
 
 
 def test_plans_have_the_same_fields(tmp_path: Path, port: int) -> None:

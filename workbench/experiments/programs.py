@@ -34,8 +34,8 @@ def make_programs(
     Without a name of its own, each has its program's, or all of its text where another has that. BadParameter
     if something cannot be read, or belongs to a command or a server that is not given.
     """
-    if server is None and any(value is not None for value in of_server.values()):
-        raise BadParameter(f"{_list_options(of_server)} are about a --server; give one")
+    if server is None and any(of_server.values()):
+        raise BadParameter(f"{_list_given(of_server)} can only be given with a --server")
     about: dict[str, object] = {
         "command_name": names,
         "shell": by_shell,
@@ -47,7 +47,7 @@ def make_programs(
         "server": server,
     }
     if not commands and any(about.values()):
-        raise BadParameter(f"{_list_options(about)} are about a --command; give one")
+        raise BadParameter(f"{_list_given(about)} can only be given with a --command")
     if len(names) > len(commands):
         raise BadParameter(f"there are {len(names)} names for {len(commands)} commands; give one for each")
     by_shell = bool(by_shell)
@@ -69,5 +69,6 @@ def make_programs(
     return tuple(works)
 
 
-def _list_options(values: Mapping[str, object]) -> str:
-    return ", ".join(f"--{name.removesuffix('_s').replace('_', '-')}" for name in values)
+def _list_given(values: Mapping[str, object]) -> str:
+    given = [name for name, value in values.items() if value]
+    return ", ".join(f"--{name.removesuffix('_s').replace('_', '-')}" for name in given)
