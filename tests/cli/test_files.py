@@ -79,7 +79,7 @@ def test_nothing_else_is_overwritten(settings: Path, tmp_path: Path) -> None:
     notes.write_text("PASSWORD=precious\n")
     assert_refused(type_export(settings, notes), f"{notes}: a file is there that is not a settings file")
     plot = ("trace", "plot", trace, "-o")
-    assert_refused(run_workbench(*plot, notes), "that is not a page of `trace plot`")
+    assert_refused(run_workbench(*plot, notes), "that is not a page of the workbench")
     assert notes.read_text() == "PASSWORD=precious\n"
     for _ in range(2):  # what they wrote themselves they write again
         assert type_export(settings, tmp_path / "out.env").status == 0

@@ -15,7 +15,7 @@ SMALL = {
     "gcc": {"FUNCTIONS": "20"},
     "nginx": {"REQUESTS": "200"},
     "postgresql": {"SCALE": "1", "TRANSACTIONS": "20"},
-    "python": {"DOCUMENTS": "50"},
+    "python": {"DOCUMENTS": "600"},
     "redis": {"REQUESTS": "2000"},
     "sqlite": {"ROWS": "20000"},
 }

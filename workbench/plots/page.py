@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 _GENERATOR = "<meta name='generator' content='HAKMEM workbench'>"
 
 
-def write_page(path: Path, title: str, facts: str, figures: Iterable[go.Figure], rest: str = "") -> None:
-    """Write figures as one HTML page that needs nothing else, no network either.
+def write_page(
+    path: Path, title: str, facts: str, figures: Iterable[tuple[str, go.Figure]], rest: str = ""
+) -> None:
+    """Write figures, each with a name, as one HTML page that needs nothing else, no network either.
 
     `facts` is HTML that stands above the figures, and `rest` what stands below. BadParameter if the file
     holds something else than such a page, or cannot be written.
     """
     parts: list[str] = []
-    for number, figure in enumerate(figures):
-        options = {"full_html": False, "div_id": f"figure-{number}", "config": {"displaylogo": False}}
+    for name, figure in figures:
+        options = {"full_html": False, "div_id": name, "config": {"displaylogo": False}}
         parts.append(figure.to_html(include_plotlyjs=not parts, **options))
     heading = html.escape(title)
     page = (
@@ -66,5 +68,6 @@ def save_page(session: Session, path: str | os.PathLike[str] | None = None) -> P
     again = f"<p>Repeat it: <code>{command}</code></p>" if session.spec is not None else ""
     rest = f"<h2>Changes and notes</h2>{render_html(session.to_table())}{again}"
     described = f"<p>{html.escape(facts.started)}, {html.escape(facts.status or 'unfinished')}</p>"
-    write_page(page, facts.subject, described, [draw_session(session).update_layout(title_text="")], rest)
+    figure = draw_session(session).update_layout(title_text="")
+    write_page(page, facts.subject, described, [("session", figure)], rest)
     return page.absolute()

@@ -248,7 +248,7 @@ def write_trace_page(profile: TraceProfile, title: str, path: Path, note: str = 
     The note is what else the reader has to know, as that the trace is damaged.
     """
     left_out = {"threads": profile.thread_count < 2, "reallocs": profile.reallocs.empty}
-    figures = (draw(profile) for name, draw in FIGURES.items() if not left_out.get(name))
+    figures = ((name, draw(profile)) for name, draw in FIGURES.items() if not left_out.get(name))
     threads = "1 thread" if profile.thread_count == 1 else f"{profile.thread_count} threads"
     facts = (
         f"<p>{profile.event_count:,} events in {profile.duration_s:.3g} s, {profile.object_count:,} objects, "
