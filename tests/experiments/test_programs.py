@@ -138,7 +138,7 @@ def test_a_failure_under_one_allocator_can_be_a_row_and_be_ignored(tmp_path: Pat
         (("--command", "true", "--figure", "rate=regex:("), "is no regular expression"),
         (("--command", "true", "--figure", "elapsed=regex:x"), "figure elapsed: another figure or a measure"),
         (("--command", "true", "--command-name", "a", "--command-name", "b"), "2 names for 1 commands"),
-        (("larson", "--prepare", "true"), "give one"),
+        (("larson", "--prepare", "true"), "--prepare can only be given with a --command"),
     ],
 )
 def test_wrong_commands_are_refused_before_anything_runs(words: tuple[str, ...], said: str) -> None:
