@@ -45,8 +45,6 @@ REDIS_UNITS = {
     "unit/type/hash unit/type/stream-cgroups unit/sort unit/other unit/quit unit/pubsub "
     "unit/slowlog unit/limits unit/bitops unit/bitfield unit/geo unit/hyperloglog unit/lazyfree",
 }
-# Judged by the sizes of jemalloc's classes, not by what Redis does.
-REDIS_ASIDE = {"trim on SET with big value"}  # a string of 33000 bytes may hold 42000, here it holds 64 KiB
 REDIS_TRIES = 3  # many cases are measured in milliseconds and fail by chance on a busy machine
 
 
@@ -191,16 +189,14 @@ def run_redis(size: str) -> str:
         raise NotKept(f"{len(other)} cases were run in one way only, as {other[0]!r}")
     first = [len(run.failed) for run in runs]
     for _ in range(REDIS_TRIES - 1):
-        different = {case for case in without.failed ^ under.failed if case[1] not in REDIS_ASIDE}
+        different = without.failed ^ under.failed
         for run in runs:
             run.run_again(different)
-    different = {case for case in without.failed ^ under.failed if case[1] not in REDIS_ASIDE}
+    different = without.failed ^ under.failed
     if different:
         raise NotKept(f"another verdict: {', '.join(f'{unit}: {case}' for unit, case in sorted(different))}")
     both = len(without.failed & under.failed)
-    aside = len({case for _, case in under.failed} & REDIS_ASIDE)
     return (
         f"{under.cases.total()} test cases of {len(units)} units, same verdict with and without ({both} fail "
-        f"both ways; before other tries {first[1]} with and {first[0]} without); "
-        f"{aside} aside that judges jemalloc's sizes"
+        f"both ways; before other tries {first[1]} with and {first[0]} without)"
     )

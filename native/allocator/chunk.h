@@ -33,6 +33,7 @@ struct slab {
     uint64_t purged_pages;  /* CLASS: bit i: page i was given back since blocks were last taken */
     uint8_t activity;       /* CLASS: enum slab_activity: whether blocks were taken or given back lately */
     _Atomic uint8_t is_altered; /* altered.h */
+    uint32_t requested_bytes; /* L25: as the user requested, rounded up to pages */
     /* The remote line, which any thread writes. remote_head holds the address of the first block in its low 48 bits
      * and the number of linked blocks above (central.c). It is pushed to by CAS and taken by exchange, both acq_rel. */
     _Alignas(CACHE_LINE) _Atomic uint64_t remote_head;

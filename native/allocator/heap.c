@@ -244,7 +244,7 @@ struct block_info {
     enum event_cause problem; /* for BLOCK_NONE: why the pointer is not a block */
     struct chunk *chunk;
     struct slab *slab;
-    size_t usable_bytes;
+    size_t usable_bytes; /* what the place of the block holds */
 };
 
 static struct block_info no_block(enum event_cause problem)
@@ -363,7 +363,7 @@ size_t heap_usable_size(const void *block)
     struct block_info info = find_live_block(tls_cache, block);
     if (info.kind == BLOCK_NONE)
         check_failed(actor_of(tls_cache), "malloc_usable_size", block, info.problem);
-    return info.usable_bytes;
+    return info.kind == BLOCK_L25 ? l25_pool_usable_bytes(info.slab) : info.usable_bytes;
 }
 
 void *heap_realloc(void *block, size_t bytes, void *call_site)
@@ -382,8 +382,11 @@ void *heap_realloc(void *block, size_t bytes, void *call_site)
         return NULL;
     }
     bool has_surplus = info.kind == BLOCK_BIG && info.usable_bytes - bytes >= BIG_SURPLUS_BYTES;
-    if (bytes <= info.usable_bytes && bytes >= info.usable_bytes / 2 && !has_surplus)
+    if (bytes <= info.usable_bytes && bytes >= info.usable_bytes / 2 && !has_surplus) {
+        if (info.kind == BLOCK_L25)
+            l25_pool_note_request(info.slab, bytes);
         return block;
+    }
     if (info.kind == BLOCK_BIG && bytes > L25_MAX_BYTES && bytes <= PTRDIFF_MAX) {
         void *resized = big_cache_resize(actor_of(cache), info.chunk, bytes);
         if (resized) {

@@ -33,6 +33,16 @@ size_t l25_pool_block_bytes(const struct slab *slab)
     return l25_class_bytes(slab->class_index);
 }
 
+size_t l25_pool_usable_bytes(const struct slab *slab)
+{
+    return slab->requested_bytes;
+}
+
+void l25_pool_note_request(struct slab *slab, size_t bytes)
+{
+    slab->requested_bytes = (uint32_t)round_up(bytes, PAGE_BYTES);
+}
+
 bool l25_pool_is_at_user(const struct slab *slab)
 {
     return __atomic_load_n(&slab->used, __ATOMIC_RELAXED) == 1;
@@ -296,8 +306,9 @@ static void cut_to_class(const struct actor *actor, struct slab *slab, unsigned 
     slab->class_index = (uint8_t)class_index;
 }
 
-static void *allocate(const struct actor *actor, unsigned class_index, bool is_growing, bool *is_zeroed)
+static void *allocate(const struct actor *actor, size_t bytes, bool is_growing, bool *is_zeroed)
 {
+    unsigned class_index = l25_class_for(bytes);
     bool look_due = false;
     struct shard *shard = lock_near(actor, &look_due);
     struct slab *slab = is_growing ? pop_longer_locked(shard, class_index) : NULL;
@@ -317,6 +328,7 @@ static void *allocate(const struct actor *actor, unsigned class_index, bool is_g
         return NULL;
     if (slab->class_index != class_index)
         cut_to_class(actor, slab, class_index);
+    l25_pool_note_request(slab, bytes);
     *is_zeroed = slab->is_zeroed;
     slab->is_zeroed = false;
     /* The `used` of an L2.5 slab is 1 at the user and 0 when free. It decides which of two frees is the first. */
@@ -327,13 +339,13 @@ static void *allocate(const struct actor *actor, unsigned class_index, bool is_g
 void *l25_pool_allocate(const struct actor *actor, size_t bytes, size_t alignment, bool *is_zeroed)
 {
     size_t need = bytes > alignment ? bytes : alignment; /* spans are aligned to their size */
-    return need <= L25_MAX_BYTES ? allocate(actor, l25_class_for(need), false, is_zeroed) : NULL;
+    return need <= L25_MAX_BYTES ? allocate(actor, need, false, is_zeroed) : NULL;
 }
 
 void *l25_pool_allocate_growing(const struct actor *actor, size_t bytes)
 {
     bool is_zeroed;
-    return bytes <= L25_MAX_BYTES ? allocate(actor, l25_class_for(bytes), true, &is_zeroed) : NULL;
+    return bytes <= L25_MAX_BYTES ? allocate(actor, bytes, true, &is_zeroed) : NULL;
 }
 
 static struct slab *detach_surplus_locked(struct shard *shard, uint32_t now_ms)
@@ -410,6 +422,7 @@ bool l25_pool_resize(const struct actor *actor, struct slab *slab, size_t bytes)
     if (class_index < former && superslab_has_surplus())
         superslab_give_surplus(actor, now_ms);
     slab->class_index = (uint8_t)class_index;
+    l25_pool_note_request(slab, bytes);
     l25_add_live_bytes((int64_t)l25_class_bytes(class_index) - (int64_t)l25_class_bytes(former));
     return true;
 }

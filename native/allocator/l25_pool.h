@@ -37,6 +37,11 @@ bool l25_pool_free(const struct actor *actor, struct slab *slab);
 bool l25_pool_resize(const struct actor *actor, struct slab *slab, size_t bytes);
 bool l25_pool_is_at_user(const struct slab *slab);
 size_t l25_pool_block_bytes(const struct slab *slab);
+/* What the user requested, rounded up to pages. A program that looks at malloc_usable_size to fill or to count what it has
+ * would otherwise take 64 KiB for a request of 33 KiB. */
+size_t l25_pool_usable_bytes(const struct slab *slab);
+/* Notes another request for the same block, which holds as much. */
+void l25_pool_note_request(struct slab *slab, size_t bytes);
 
 size_t l25_pool_purge(const struct actor *actor, uint32_t now_ms, bool everything);
 void l25_pool_settings_changed(const struct actor *actor);

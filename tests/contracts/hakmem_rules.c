@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum { MIB = 1 << 20 };
 
@@ -71,6 +72,21 @@ RULE(large_blocks_change_their_size_where_they_lie)
     for (size_t i = 0; i < MIB; i++)
         CHECK(block[i] == 7);
     free(block);
+}
+
+/* Programs fill what malloc_usable_size tells, or count it: Redis's own tests compare it with what they requested. */
+RULE(a_large_block_tells_little_more_than_was_requested)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t bytes = 32769; bytes <= 2 * MIB; bytes += bytes / 16) {
+        unsigned char *start = malloc(bytes), *block = start;
+        CHECK(malloc_usable_size(block) >= bytes && malloc_usable_size(block) < bytes + page);
+        size_t longer = bytes + page < 65536 ? bytes + page : bytes; /* both fit in 64 KiB */
+        CHECK((block = realloc(block, longer)) == start);
+        CHECK(malloc_usable_size(block) >= longer && malloc_usable_size(block) < longer + page);
+        memset(block, 1, malloc_usable_size(block));
+        free(block);
+    }
 }
 
 /* A neighbour in the way: the block moves, with what was in it, and the neighbour keeps its own. */
