@@ -167,13 +167,16 @@ int arguments_parse(struct arguments *arguments, int count, char **words, char *
         if (arguments->wants_help || arguments->wants_list || arguments->wants_identity)
             return 0;
     }
-    if (count >= 3 && strcmp(words[1], "--exec") == 0) {
-        arguments->program = words + 2;
+    int before_program = 1; /* options before --exec have a value each */
+    while (before_program + 1 < count && strcmp(words[before_program], "--exec") != 0)
+        before_program += 2;
+    if (before_program + 1 < count) {
+        arguments->program = words + before_program + 1;
+        for (int i = 1; i < before_program; i += 2) {
+            if (parse_option(arguments, words[i], words[i + 1], error) != 0)
+                return -1;
+        }
         return 0;
-    }
-    if (count >= 5 && strcmp(words[1], "--die-with-parent") == 0 && strcmp(words[3], "--exec") == 0) {
-        arguments->program = words + 4;
-        return parse_option(arguments, words[1], words[2], error);
     }
     if (find_workload(&arguments->request, count, words, error) != 0)
         return -1;

@@ -10,6 +10,7 @@ import pytest
 
 from workbench.processes.command import run_command
 from workbench.processes.runs import Run
+from workbench.processes.server import Server
 
 CAP_S = 180.0
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(0.3)'])"
@@ -33,3 +34,31 @@ def test_a_child_that_ends_while_its_folder_is_listed_is_no_failure(
     )
     assert outcome.status == "completed"
     assert vanished
+
+
+@pytest.mark.parametrize(
+    ("program", "least_mib", "most_mib"), [("pass", 2, 40), ("size = 64 << 20; b'x' * size", 64, 104)]
+)
+def test_a_command_that_ends_before_the_first_sample_has_its_own_peak(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, least_mib: int, most_mib: int
+) -> None:
+    monkeypatch.setattr("workbench.processes.program._POLL_S", CAP_S)
+    size = 128 << 20
+    ours = b"x" * size  # the kernel takes the peak of whoever forks for that of the child
+    for command in ((sys.executable, "-Sc", program), ("/bin/sh", "-c", f'{sys.executable} -Sc "{program}"; :')):
+        outcome = run_command(Run("short", command=command, allocator="glibc"), tmp_path, CAP_S)
+        assert (outcome.status, outcome.sample_count) == ("completed", 0)
+        assert least_mib << 20 <= outcome.peak_resident_bytes < most_mib << 20
+    assert len(ours) == size
+
+
+def test_a_client_that_ends_before_the_first_sample_leaves_its_servers_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = "size = 64 << 20; kept = b'x' * size; print('ready', flush=True); import time; time.sleep(600)"
+    server = Server((sys.executable, "-Sc", program), ready="^ready$")
+    run = Run("service", command=("true",), server=server, allocator="glibc")
+    monkeypatch.setattr("workbench.processes.program._POLL_S", CAP_S)
+    outcome = run_command(run, tmp_path, CAP_S)
+    assert (outcome.status, outcome.sample_count) == ("completed", 1)
+    assert 64 << 20 <= outcome.mean_resident_bytes <= outcome.peak_resident_bytes < 104 << 20

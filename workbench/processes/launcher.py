@@ -55,3 +55,35 @@ def spawn(
         )
 
     return _launcher().submit(start).result()
+
+
+def spawn_program(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    output: IO[bytes],
+    folder: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own; what it writes goes to one file.
+
+    Its process is not the one that this process forked: the kernel keeps the peak of memory of a process across
+    exec, and so would tell that of this interpreter when a smaller program ends (`os.wait4`).
+    """
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end) as report:
+        try:
+            process = spawn(
+                ["--ready-descriptor", str(write_end), "--exec", *command],
+                environment,
+                stdout=output,
+                stderr=output,
+                pass_fds=[write_end],
+                folder=folder,
+            )
+        finally:
+            os.close(write_end)
+        pid = int(report.readline() or process.pid)
+    if pid != process.pid:
+        process.wait()
+        process.pid, process.returncode = pid, None  # a child of this process, too
+    return process

@@ -20,10 +20,11 @@ from workbench.allocators import DEFAULT_ALLOCATOR, RUNNER, get_allocator
 from workbench.control import ControlBlock, Value, explain_no_block
 from workbench.errors import BadParameter, NoProcess, WorkerFailed
 from workbench.plain_values import show
-from workbench.processes.launcher import spawn
+from workbench.processes.launcher import spawn_program
 from workbench.processes.memory import Usage, peak_resident_bytes, read_usage, resident_bytes
 from workbench.processes.outcome import Outcome, name_signal
 from workbench.processes.preload import check_preloadable, preload_environment
+from workbench.units import KIB
 
 _POLL_S = 0.01
 _BLOCK_TIMEOUT_S = 30.0
@@ -56,12 +57,8 @@ class Program:
         self._is_killed = False
         self._started_s = time.monotonic()
         try:
-            self._process = spawn(
-                ["--exec", *command],
-                {**environment, self._mark: "1"},
-                stdout=self._output,
-                stderr=self._output,
-                folder=folder,
+            self._process = spawn_program(
+                command, {**environment, self._mark: "1"}, output=self._output, folder=folder
             )
         except BaseException:
             self._output.close()
@@ -213,17 +210,17 @@ class Program:
         """
         process = self._process
         ended = threading.Event()
-        ended_s = 0.0
+        ended_s, largest_bytes = 0.0, 0
         usage = Usage()
         before = None if server is None else server.usage()
 
         def reap() -> None:  # on a thread that waits: the end is known at once, and with its usage
-            nonlocal ended_s, usage
+            nonlocal ended_s, largest_bytes, usage
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
-            # Not ru_maxrss: across fork and exec it keeps the peak of this process.
             ended_s = time.monotonic()
             usage = Usage(used.ru_utime + used.ru_stime, used.ru_minflt + used.ru_majflt)
+            largest_bytes = used.ru_maxrss * KIB
             ended.set()
 
         waiter = threading.Thread(target=reap, name=f"workbench-command-{process.pid}", daemon=True)
@@ -232,23 +229,31 @@ class Program:
         peak_bytes = 0
         is_overdue = False
         code: int | None = None  # of the server
+
+        def sample() -> None:
+            nonlocal peak_bytes
+            total_bytes = 0
+            for pid in _list_family((server or self).pid):
+                with contextlib.suppress(NoProcess):
+                    total_bytes += resident_bytes(pid)
+                    peak_bytes = max(peak_bytes, peak_resident_bytes(pid))
+            if total_bytes > 0:
+                samples.append(total_bytes)
+            peak_bytes = max(peak_bytes, total_bytes)
+
         try:
             while not ended.wait(_POLL_S) and not is_overdue and not code:
-                total_bytes = 0
-                for pid in _list_family((server or self).pid):
-                    with contextlib.suppress(NoProcess):
-                        total_bytes += resident_bytes(pid)
-                        peak_bytes = max(peak_bytes, peak_resident_bytes(pid))
-                if total_bytes > 0:
-                    samples.append(total_bytes)
-                peak_bytes = max(peak_bytes, total_bytes)
+                sample()
                 is_overdue = time.monotonic() >= self._started_s + timeout_s
                 code = None if server is None else server.poll()
             if server is not None and before is not None:
+                sample()  # also where the client was too quick for the first
                 usage = server.usage() - before
         finally:
             self.kill()
             waiter.join()
+        if server is None:
+            peak_bytes = max(peak_bytes, largest_bytes)
         status, message = self.judge("it" if server is None else "the client", is_overdue=is_overdue)
         if server is not None:
             # A client notices a server's end before the server can be waited for.
