@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from workbench.processes import Run, run
+from workbench.processes.group import group_path
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +23,11 @@ def nothing_is_left_behind() -> Iterator[None]:
     yield
     assert set(psutil.Process().children(recursive=True)) <= children
     assert set(threading.enumerate()) <= threads
+
+
+@pytest.fixture
+def named() -> Iterator[Path]:
+    """File of a named group; there is none yet."""
+    path = group_path(f"test-{os.getpid()}")
+    yield path
+    path.unlink(missing_ok=True)

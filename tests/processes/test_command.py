@@ -45,7 +45,10 @@ def test_a_command_that_ends_before_the_first_sample_has_its_own_peak(
     monkeypatch.setattr("workbench.processes.program._POLL_S", CAP_S)
     size = 128 << 20
     ours = b"x" * size  # the kernel takes the peak of whoever forks for that of the child
-    for command in ((sys.executable, "-Sc", program), ("/bin/sh", "-c", f'{sys.executable} -Sc "{program}"; :')):
+    for command in (
+        (sys.executable, "-Sc", program),
+        ("/bin/sh", "-c", f'{sys.executable} -Sc "{program}"; :'),
+    ):
         outcome = run_command(Run("short", command=command, allocator="glibc"), tmp_path, CAP_S)
         assert (outcome.status, outcome.sample_count) == ("completed", 0)
         assert least_mib << 20 <= outcome.peak_resident_bytes < most_mib << 20

@@ -15,7 +15,7 @@ import pytest
 from workbench.allocators import get_allocator, run_environment
 from workbench.control import ControlBlock, Value, find_blocks
 from workbench.errors import BadParameter
-from workbench.processes.group import GROUP_VARIABLE, group_path, parse_group
+from workbench.processes.group import GROUP_VARIABLE, parse_group
 from workbench.processes.group_block import GroupBlock
 
 CAP_S = 120
@@ -36,9 +36,11 @@ for line in sys.stdin:
 
 
 @contextmanager
-def run_server(allocator: str = "hakmem", **variables: str) -> Iterator[subprocess.Popen[str]]:
+def run_server(
+    allocator: str = "hakmem", program: str = SERVER, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-c", SERVER],
+        [sys.executable, "-c", program],
         env=run_environment(get_allocator(allocator).library) | {"PYTHONMALLOC": "malloc"} | variables,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -68,13 +70,6 @@ def await_value(pid: int, name: str, value: Value) -> None:
                 return
         time.sleep(0.01)
     pytest.fail(f"{name} of {pid} is {found}")
-
-
-@pytest.fixture
-def named() -> Iterator[Path]:
-    path = group_path(f"test-{os.getpid()}")
-    yield path
-    path.unlink(missing_ok=True)
 
 
 def test_a_set_reaches_a_parent_and_its_children_and_they_pass_it_on() -> None:

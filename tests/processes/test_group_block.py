@@ -12,10 +12,10 @@ import pytest
 
 import workbench as wb
 from tests.control.made_up import make_block
-from tests.processes.test_group import CAP_S, await_value, fork_worker, run_server
+from tests.processes.test_group import CAP_S, SERVER, await_value, fork_worker, run_server
 from workbench.control import DO, ControlBlock, find_blocks
 from workbench.errors import BadParameter, NoProcess, OutOfRange, PartlySet
-from workbench.processes.group import find_groups, parse_group
+from workbench.processes.group import GROUP_VARIABLE, find_groups, parse_group
 from workbench.processes.group_block import GroupBlock
 
 
@@ -72,6 +72,63 @@ def test_who_does_not_take_a_value_is_named_and_the_others_have_it() -> None:
             await_value(worker, "tls.max_slots", 2048)
             with pytest.raises(OutOfRange):
                 block.set({"tls.max_slots": -1})
+
+
+def test_each_process_is_given_back_what_it_had() -> None:
+    with run_server() as server:
+        worker = fork_worker(server)
+        await_that(lambda: bool(find_blocks(pid=worker)))
+        with wb.attach(worker) as one:
+            one.set({"tls.grow_percent": 70, "tls.max_slots": 512})
+        with wb.attach(f"parent:{server.pid}") as block:
+            assert isinstance(block, GroupBlock)
+            block.set({"tls.grow_percent": 61, "tls.adapt_refills": 5})
+            late = fork_worker(server)
+            await_that(lambda: late in block.pids)
+            with wb.attach(late) as one:  # set after it came, by somebody else
+                one.set({"tls.max_slots": 1024})
+            generation = block.restore()
+            assert block.requested().generation == generation
+            for pid, percent, slots in ((server.pid, 80, 2048), (worker, 70, 512), (late, 80, 2048)):
+                with wb.attach(pid) as one:
+                    values = one.requested().values
+                assert (values["tls.grow_percent"], values["tls.max_slots"]) == (percent, slots)
+                assert values["tls.adapt_refills"] == one.tunables["tls.adapt_refills"].default
+            # What comes now is left alone.
+            last = fork_worker(server)
+            await_that(lambda: last in block.pids)
+            await_value(last, "tls.grow_percent", 80)
+
+
+def test_a_named_group_has_its_file_again_and_who_started_later_what_it_held(named: Path) -> None:
+    group = parse_group(f"group:{named.name}")
+    group.keep({"tls.grow_percent": "70", "tls.max_slots": "nan"})
+    with run_server(**{GROUP_VARIABLE: str(named)}), GroupBlock(group) as block:
+        text = named.read_text()
+        block.set({"tls.grow_percent": 61, "tls.adapt_refills": 5})
+        assert group.kept() == {"tls.grow_percent": "61", "tls.max_slots": "nan", "tls.adapt_refills": "5"}
+        with run_server(**{GROUP_VARIABLE: str(named), "HAKMEM_TLS_INITIAL_SLOTS": "32"}) as late:
+            await_that(lambda: late.pid in block.pids)
+            await_value(late.pid, "tls.grow_percent", 61)
+            block.restore()
+            with wb.attach(late.pid) as one:
+                values = one.requested().values
+            assert (values["tls.grow_percent"], values["tls.initial_slots"]) == (70, 32)
+            assert values["tls.adapt_refills"] == one.tunables["tls.adapt_refills"].default
+        assert named.read_text() == text
+
+
+def test_a_process_that_becomes_another_program_is_followed() -> None:
+    first = "import os, sys; print(os.getpid(), flush=True); input()"
+    become = f"{first}; os.execv(sys.executable, [sys.executable, '-c', {SERVER!r}])"
+    with run_server(program=become) as server, wb.attach(f"parent:{server.pid}") as block:
+        assert isinstance(block, GroupBlock)
+        block.set({"tls.grow_percent": 61})
+        before = block.snapshot().fold("thread.operations")
+        assert fork_worker(server) == server.pid  # as a program tells when it begins
+        await_value(server.pid, "tls.grow_percent", 61)
+        assert block.snapshot().fold("thread.operations") >= before
+        assert [one.alive() for one in block.members] == [True]
 
 
 def test_what_a_process_counted_stays_when_it_ends() -> None:

@@ -70,6 +70,11 @@ class SnapshotJoiner:
         time_s = float(np.mean(times_s)) if times_s else time.monotonic()
         return Snapshot(time_s, sums, self._layout, tuple(parts.values()))
 
+    def forget(self, path: Path) -> None:
+        """What comes next from this file is of another program, which counts from the beginning."""
+        with self._lock:
+            self._before = {one: part for one, part in (self._before or {}).items() if one != path}
+
     def _make_room(self, parts: Iterable[Snapshot]) -> None:
         """Lengthen axes to the rows that are in use anywhere; threads are one row."""
         import numpy as np

@@ -424,8 +424,25 @@ class SettingsDesk:
             return one.change
 
     def restore(self, values: Mapping[str, Value]) -> None:
-        """Gives a process back the values it had."""
-        self.apply(self._live_only(values), "restored")
+        """Gives a process back the values it had; in a group each has had its own."""
+        block = self._binding.block
+        if not isinstance(block, GroupBlock):
+            self.apply(self._live_only(values), "restored")
+            return
+        with self._lock:
+            before = self.requested()
+            refused: PartlySet | None = None
+            try:
+                generation = block.restore()
+            except PartlySet as error:
+                generation, refused = error.generation, error
+            after = block.requested().values.items()
+            if values := {name: value for name, value in after if before.get(name) != value}:
+                point = SetPoint(self._count_operations(), False, generation)
+                self._asked.append(_Asked(self._binding, values, "restored", stand="set", point=point))
+                self.settle()
+            if refused is not None:
+                raise refused
 
     def _live_only(self, values: Mapping[str, Value]) -> dict[str, Value]:
         return {name: value for name, value in values.items() if self.tunables[name].effect != "start"}

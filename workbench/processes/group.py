@@ -90,16 +90,35 @@ class Group:
     def set_one(self, block: ControlBlock, values: Mapping[str, Value]) -> int:
         """Set tunables in one process of it, as `ControlBlock.set` does; a named group keeps them."""
         block.check(values)
-        if self.path is not None:
-            _keep(
-                self.path,
-                {
-                    name: tunable.to_word(values[name])
-                    for name, tunable in block.tunables.items()
-                    if name in values
-                },
-            )
+        tunables = {name: one for name, one in block.tunables.items() if name in values}
+        self.keep({name: format_number(one.to_word(values[name])) for name, one in tunables.items()})
         return block.set(values)
+
+    def kept(self) -> dict[str, str]:
+        """Words of the settings that processes of a named group begin with, by tunable."""
+        if self.path is None or not self.path.exists():
+            return {}
+        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    def keep(self, words: Mapping[str, str | None]) -> None:
+        """Write words into a named group's file, beside what it holds; None removes one."""
+        if (path := self.path) is None:
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # one writer at a time
+            kept = self.kept()
+            wanted = {name: word for name, word in (kept | dict(words)).items() if word is not None}
+            if wanted == kept:  # for another process of the group
+                return
+            new = path.with_name(f".{path.name}")
+            new.write_text("".join(f"{name}={word}\n" for name, word in wanted.items()), encoding="utf-8")
+            new.chmod(0o600)  # who starts trusts no file that others may write
+            new.replace(path)
+        finally:
+            os.close(folder)
 
     def each(self, act: Callable[[ControlBlock], T], kind: str | None = None) -> list[GroupAnswer[T]]:
         """Do something with every control block of `blocks`, several at a time, and tell what came of it."""
@@ -143,25 +162,6 @@ def group_path(name: str) -> Path:
     if not re.fullmatch(r"[\w-]{1,64}", name, re.ASCII):
         raise BadParameter(f"group '{name}': a name has at most 64 letters, digits, _ and -")
     return block_directory() / "groups" / name
-
-
-def _keep(path: Path, words: Mapping[str, float]) -> None:
-    """Write values into a group's file, beside what it holds; one writer at a time."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        kept = dict(line.split("=", 1) for line in text.splitlines())
-        wanted = kept | {name: format_number(word) for name, word in words.items()}
-        if wanted == kept:  # for another process of the group
-            return
-        new = path.with_name(f".{path.name}")
-        new.write_text("".join(f"{name}={word}\n" for name, word in wanted.items()), encoding="utf-8")
-        new.chmod(0o600)  # who starts trusts no file that others may write
-        new.replace(path)
-    finally:
-        os.close(folder)
 
 
 def parse_group(text: str) -> Group:

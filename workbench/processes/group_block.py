@@ -71,11 +71,16 @@ class GroupBlock(ControlBlock):
         self._left_out: dict[Path, BlockInfo] = {}
         self._cursors: dict[Path, int] = {}
         self._lasting: dict[str, Value] = {}  # what a process that comes later gets
+        # What each is given back in the end: what it had when it was first seen.
+        self._first: dict[Path, dict[str, Value]] = {}
+        self._kept = self.group.kept()
         self._requested = Settings({}, 0)
         self._counted_s, self._counted = -1.0, self._count([])
         self._seen_s = time.monotonic()
         self._news: list[str] = []
         self._follow(found)
+        # And a process that comes later, of what was set here before: what it would have had.
+        self._usual = {**self.requested().values, **self._read_words(self._kept)}
         self._news = list(filter(None, [self.group.describe_foreign(), self._describe_left_out()]))
         self._end = threading.Event()
         self._looker = threading.Thread(target=self._look, name=f"group {group}", daemon=True)
@@ -175,13 +180,42 @@ class GroupBlock(ControlBlock):
         UnknownTunable, BadParameter, OutOfRange, ConstraintBroken, StartOnly, ReadOnlyBlock, NoProcess
             If none did.
         """
+        lasting = {name: value for name, value in values.items() if name in self.tunables}
+
+        def set_one(_: Path, block: ControlBlock) -> None:
+            self.group.set_one(block, values)
+
+        return self._set_each(set_one, self._lasting | lasting)
+
+    def restore(self) -> int:
+        """Give each process what it had when it was first seen, and a named group's file what it held.
+
+        A process that came later is given, in place of what was set here before it came, what the file held,
+        or else what most processes had. Raises what `set` does.
+        """
+
+        def restore_one(path: Path, block: ControlBlock) -> None:
+            now, first = block.requested().values, self._first[path]
+            values = {
+                name: first[name]
+                for name, tunable in self.tunables.items()
+                if tunable.effect != "start" and first[name] != now[name]
+            }
+            if values:
+                block.set(values)
+
+        with self._lock:
+            self.group.keep({name: self._kept.get(name) for name in self._lasting})
+            return self._set_each(restore_one, {})
+
+    def _set_each(self, act: Callable[[Path, ControlBlock], object], lasting: dict[str, Value]) -> int:
         with self._lock:
             refused: dict[str, list[int]] = {}
             errors: list[WorkbenchError] = []
             taken = 0
-            for block in self._members.values():
+            for path, block in self._members.items():
                 try:
-                    self.group.set_one(block, values)
+                    act(path, block)
                     taken += 1
                 except NoProcess:  # it ended just now
                     continue
@@ -190,8 +224,7 @@ class GroupBlock(ControlBlock):
                     refused.setdefault(str(error), []).append(block.info.pid)
             if not taken:
                 raise errors[0] if errors else NoProcess(f"group {self.group}: it has no process now")
-            lasting = {name: value for name, value in values.items() if name in self.tunables}
-            self._lasting |= lasting
+            self._lasting = lasting
             self._counted_s = -1.0
             self._requested = Settings(self.requested().values, self._requested.generation + 1)
             generation = self._requested.generation
@@ -274,7 +307,8 @@ class GroupBlock(ControlBlock):
         alike = {info.path: info for info in found if info.kind == self.kind}
         with self._lock:
             before = self._members
-            members = {path: block for path, block in before.items() if path in alike}
+            # One that has become another program (exec) has a new block under the old name.
+            members = {path: block for path, block in before.items() if path in alike and block.alive()}
             for path, info in alike.items():
                 if path in members or path in self._left_out:
                     continue
@@ -288,16 +322,20 @@ class GroupBlock(ControlBlock):
                     block.close()
                     continue
                 members[path] = block
-                if before:
-                    self._catch_up(block)
+                earlier = {name: self._usual[name] for name in self._lasting}
+                self._first[path] = {**block.requested().values, **earlier}
+                self._catch_up(block)
             self._left_out |= {info.path: info for info in found if info.kind != self.kind}
             began, ended = members.keys() - before.keys(), before.keys() - members.keys()
             pids = self._pids | {path: info.pid for path, info in alike.items() if path in members}
             self._members = members
             self._pids = {path: pids[path] for path in members}
-            for path in ended:
+            for path in (path for path, block in before.items() if members.get(path) is not block):
                 self._cursors.pop(path, None)
+                self._joiner.forget(path)
                 before[path].close()
+                if path in ended:
+                    self._first.pop(path, None)
             self._counted_s = -1.0
             for what, paths in (("began", began), ("ended", ended)):
                 if paths:
@@ -318,6 +356,14 @@ class GroupBlock(ControlBlock):
             return
         except WorkbenchError as error:
             self._tell(f"process {block.info.pid} came later and did not take what was set before: {error}")
+
+    def _read_words(self, words: Mapping[str, str]) -> dict[str, Value]:
+        """Values of a group's file; what stands there for other allocators, or is no number, is left out."""
+        values: dict[str, Value] = {}
+        for name in words.keys() & self.tunables.keys():
+            with contextlib.suppress(ArithmeticError, ValueError):
+                values[name] = self.tunables[name].from_word(float(words[name]))
+        return values
 
     def _describe_left_out(self) -> str:
         kinds = Counter(info.kind for info in self._left_out.values())

@@ -66,8 +66,8 @@ def spawn_program(
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own; what it writes goes to one file.
 
-    Its process is not the one that this process forked: the kernel keeps the peak of memory of a process across
-    exec, and so would tell that of this interpreter when a smaller program ends (`os.wait4`).
+    Its process is not the one that was forked here. That one keeps the peak of its memory across exec, which
+    was this interpreter's, so `os.wait4` would not tell that of a smaller program.
     """
     read_end, write_end = os.pipe()
     with os.fdopen(read_end) as report:
