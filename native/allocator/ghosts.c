@@ -1,12 +1,8 @@
 /* ghosts.c: moves ghosts, and samples them. */
 #include "ghosts.h"
 
-#include "bin_limits.h"
-#include "bin_marks.h"
 #include "control.h"
 #include "os.h"
-
-#define FAR (UINT32_C(1) << 30)      /* farther than a position moves before the next turn */
 
 #define LONG_RUN 65536               /* so many frees more than allocations end what is awake */
 
@@ -22,113 +18,13 @@ static uint32_t next_random(struct ghosts *ghosts)
     return ghosts->random;
 }
 
-/* Signed distance from one position to another. */
-static int32_t distance(uint32_t from, uint32_t to)
-{
-    return (int32_t)(to - from);
-}
-
-static uint32_t nearer(uint32_t one, uint32_t other)
-{
-    return one < other ? one : other;
-}
-
-/* ---- the rules of a bin of fixed capacity: tls_cache.c and bin_marks.h ------------------------------------ */
-
-static void begin_period(struct ghost *ghost, uint32_t position)
-{
-    ghost->low = ghost->high = position;
-    ghost->exchanges = 0;
-    ghost->is_settled = 0;
-}
-
-static void count_exchange(struct ghost *ghost, uint32_t position)
-{
-    if (++ghost->exchanges >= SETTING(tls_adapt_refills))
-        begin_period(ghost, position);
-}
-
-static void settle(struct ghost *ghost, uint32_t capacity)
-{
-    ghost->is_settled = proves_growth(proved_swing(ghost->low, ghost->high, capacity), capacity);
-}
-
-static uint32_t refill_of(struct ghost *ghost, uint32_t capacity, unsigned class_index)
-{
-    uint32_t blocks = refill_blocks(class_index, capacity, ghost->doublings);
-    ghost->doublings += ghost->doublings < MOST_DOUBLINGS;
-    ghost->first_refills += blocks < refill_blocks(class_index, capacity, MOST_DOUBLINGS);
-    return blocks < capacity ? blocks : capacity;
-}
-
-static uint32_t flush_of(const struct ghost *ghost, uint32_t capacity)
-{
-    return flush_blocks(capacity, capacity, proved_swing(ghost->low, ghost->high, capacity), ghost->is_settled);
-}
-
-static void pop(struct ghost *ghost, uint32_t capacity, unsigned class_index, uint32_t position)
-{
-    uint32_t reached = position;
-    if (position == ghost->start) {
-        if (distance(ghost->low, position) < 0)
-            ghost->low = position;
-        count_exchange(ghost, position);
-        ghost->refills++;
-        ghost->start -= refill_of(ghost, capacity, class_index);
-        reached--; /* a bin that is refilled looks at the swing after the pop */
-    }
-    if (!ghost->is_settled && distance(ghost->low, position) <= 0) {
-        ghost->low = reached - (uint32_t)step_of(capacity);
-        settle(ghost, capacity);
-    }
-}
-
-static void push(struct ghost *ghost, uint32_t capacity, uint32_t position)
-{
-    if (position == ghost->start + capacity) {
-        if (distance(ghost->high, position) > 0)
-            ghost->high = position;
-        count_exchange(ghost, position);
-        ghost->flushes++;
-        ghost->start += flush_of(ghost, capacity);
-    }
-    if (!ghost->is_settled && distance(ghost->high, position) >= 0) {
-        ghost->high = position + (uint32_t)step_of(capacity);
-        settle(ghost, capacity);
-    }
-}
-
-/* Finds where the ghost is to be moved next. */
-static void place(struct ghost_bin *bin, unsigned index, uint32_t position)
-{
-    const struct ghost *ghost = &bin->ghosts[index];
-    uint32_t fill = position - ghost->start, room = ghost_capacity(index) - fill;
-    if (!ghost->is_settled) {
-        fill = nearer(fill, position - ghost->low);
-        room = nearer(room, ghost->high - position);
-    }
-    bin->lower[index] = position - fill;
-    bin->upper[index] = position + room;
-}
-
-static void find_nearest(struct ghost_bin *bin, uint32_t position)
-{
-    uint32_t below = FAR, above = FAR; /* distances */
-    for (unsigned i = 0; i < GHOST_COUNT; i++) {
-        below = nearer(below, position - bin->lower[i]);
-        above = nearer(above, bin->upper[i] - position);
-    }
-    bin->below = position - below;
-    bin->above = position + above;
-}
-
 /* ---- sampling ------------------------------------------------------------------------------------------------ */
 
 /* Moves a ghost that slept to the position, as if the thread had gone there straight. Its swing goes with it. */
 static void carry(struct ghost *ghost, uint32_t capacity, unsigned class_index, uint32_t position)
 {
     uint32_t start = ghost->start;
-    int32_t fill = distance(start, position);
+    int32_t fill = ghost_distance(start, position);
     if (fill < 0) {
         uint32_t blocks = refill_blocks(class_index, capacity, MOST_DOUBLINGS);
         ghost->start -= ((uint32_t)-fill + blocks - 1) / blocks * blocks;
@@ -138,9 +34,9 @@ static void carry(struct ghost *ghost, uint32_t capacity, unsigned class_index, 
     }
     ghost->low += ghost->start - start;
     ghost->high += ghost->start - start;
-    if (distance(ghost->low, position) < 0)
+    if (ghost_distance(ghost->low, position) < 0)
         ghost->low = position;
-    if (distance(ghost->high, position) > 0)
+    if (ghost_distance(ghost->high, position) > 0)
         ghost->high = position;
 }
 
@@ -154,14 +50,14 @@ static void place_all(struct ghost_bin *bin, uint32_t position)
 {
     for (unsigned i = 0; i < GHOST_COUNT; i++)
         if (bin->ghosts[i].is_awake)
-            place(bin, i, position);
-    find_nearest(bin, position);
+            ghost_place(bin, i, position);
+    ghost_find_nearest(bin, position);
 }
 
 /* Allocations and frees between two moments. The last allocation may be counted before it is done. */
 static int64_t operations_between(uint32_t clock, uint32_t position, uint32_t later_clock, uint32_t later_position)
 {
-    int32_t allocations = distance(clock, later_clock), frees = allocations + distance(position, later_position);
+    int32_t allocations = ghost_distance(clock, later_clock), frees = allocations + ghost_distance(position, later_position);
     return allocations + (frees > 0 ? frees : 0);
 }
 
@@ -222,11 +118,11 @@ static void take_turns(struct ghosts *ghosts, struct ghost_bin *bin, unsigned cl
     publish_operations(bin, class_index, clock, position);
     for (unsigned i = 0; i < GHOST_COUNT; i++) {
         struct ghost *ghost = &bin->ghosts[i];
-        bool is_turn = distance(clock, ghost->turn) <= 0;
+        bool is_turn = ghost_distance(clock, ghost->turn) <= 0;
         if (is_turn && !ghost->is_awake) {
             carry(ghost, ghost_capacity(i), class_index, position);
             wake(ghost, clock);
-            place(bin, i, position);
+            ghost_place(bin, i, position);
         } else if (is_turn && !ghost->is_counting) {
             begin_window(ghost, clock, position);
         } else if (is_turn) {
@@ -244,10 +140,10 @@ static void take_turns(struct ghosts *ghosts, struct ghost_bin *bin, unsigned cl
                 place_far(bin, i, position);
             }
         }
-        next = nearer(next, ghost->turn - clock);
+        next = ghost_nearer(next, ghost->turn - clock);
     }
     bin->turn = clock + next;
-    find_nearest(bin, position);
+    ghost_find_nearest(bin, position);
 }
 
 /* ---- what a bin tells ------------------------------------------------------------------------------------------ */
@@ -266,7 +162,7 @@ static uint32_t clock_of(const struct tls_cache *cache, const struct bin *bin)
 /* The bin is to take the slow path again when the next turn comes. */
 static void limit_grant(const struct ghost_bin *mine, struct bin *bin, uint32_t clock)
 {
-    int32_t left = distance(clock, mine->turn);
+    int32_t left = ghost_distance(clock, mine->turn);
     if (left < (int32_t)bin->granted)
         bin->countdown = bin->granted = left > 0 ? (uint32_t)left : 1;
 }
@@ -279,8 +175,8 @@ static void open(struct ghosts *ghosts, struct ghost_bin *bin, unsigned class_in
     *ghost = (struct ghost){.start = position,
                             .doublings = (uint8_t)(refills < MOST_DOUBLINGS ? refills : MOST_DOUBLINGS),
                             .log_window = rhythm ? (uint8_t)(rhythm >> 8) : FIRST_LOG_WINDOW,
-                            .shift = (uint8_t)nearer((uint8_t)rhythm, ghosts->most_shift)};
-    begin_period(ghost, position);
+                            .shift = (uint8_t)ghost_nearer((uint8_t)rhythm, ghosts->most_shift)};
+    ghost_begin_period(ghost, position);
     uint32_t passed = next_random(ghosts) & ((UINT32_C(1) << ghost->log_window << ghost->shift) - 1);
     if (passed >> ghost->log_window == 0)
         begin_window(ghost, clock, position);
@@ -288,7 +184,7 @@ static void open(struct ghosts *ghosts, struct ghost_bin *bin, unsigned class_in
         ghost->turn = clock + passed;
     place_far(bin, index, position);
     if (ghost->is_awake)
-        place(bin, index, position);
+        ghost_place(bin, index, position);
 }
 
 void ghosts_open_now(struct tls_cache *cache, const struct bin *bin)
@@ -336,7 +232,7 @@ void ghosts_decide_now(struct tls_cache *cache, const struct bin *bin)
     struct ghost_bin *mine = ghosts_of(cache, bin);
     publish_all(cache, bin, false);
     for (unsigned i = 0; i < GHOST_COUNT; i++)
-        begin_period(&mine->ghosts[i], position_of(bin));
+        ghost_begin_period(&mine->ghosts[i], position_of(bin));
     place_all(mine, position_of(bin));
 }
 
@@ -344,23 +240,13 @@ void ghosts_pop(struct tls_cache *cache, struct bin *bin, uint32_t position)
 {
     struct ghost_bin *mine = ghosts_of(cache, bin);
     uint32_t clock = ghost_clock(cache, bin);
-    bool is_turn = distance(clock, mine->turn) <= 0;
+    bool is_turn = ghost_distance(clock, mine->turn) <= 0;
     if (UNLIKELY(is_turn))
         take_turns(cache->ghosts, mine, bin->class_index, clock, position);
     limit_grant(mine, bin, clock);
-    if (!is_turn && distance(mine->below, position) > 0)
+    if (!is_turn && ghost_distance(mine->below, position) > 0)
         return;
-    uint32_t below = FAR;
-    for (unsigned i = 0; i < GHOST_COUNT; i++) {
-        if (distance(mine->lower[i], position) <= 0) {
-            pop(&mine->ghosts[i], ghost_capacity(i), bin->class_index, position);
-            place(mine, i, position);
-            if (distance(mine->upper[i], mine->above) > 0)
-                mine->above = mine->upper[i];
-        }
-        below = nearer(below, position - mine->lower[i]);
-    }
-    mine->below = position - below;
+    ghost_bin_pop(mine, bin->class_index, position);
     ghosts_mark_now(cache, bin);
 }
 
@@ -368,28 +254,18 @@ void ghosts_push_now(struct tls_cache *cache, struct bin *bin)
 {
     struct ghost_bin *mine = ghosts_of(cache, bin);
     uint32_t clock = ghost_clock(cache, bin), position = position_of(bin);
-    if (UNLIKELY(distance(mine->told_position, position) > LONG_RUN)) {
+    if (UNLIKELY(ghost_distance(mine->told_position, position) > LONG_RUN)) {
         for (unsigned i = 0; i < GHOST_COUNT; i++)
             mine->ghosts[i].turn -= LONG_RUN / 2;
         mine->turn = clock;
     }
-    bool is_turn = distance(clock, mine->turn) <= 0;
+    bool is_turn = ghost_distance(clock, mine->turn) <= 0;
     if (UNLIKELY(is_turn))
         take_turns(cache->ghosts, mine, bin->class_index, clock, position);
     limit_grant(mine, bin, clock);
-    if (!is_turn && distance(position, mine->above) > 0)
+    if (!is_turn && ghost_distance(position, mine->above) > 0)
         return;
-    uint32_t above = FAR;
-    for (unsigned i = 0; i < GHOST_COUNT; i++) {
-        if (distance(position, mine->upper[i]) <= 0) {
-            push(&mine->ghosts[i], ghost_capacity(i), position);
-            place(mine, i, position);
-            if (distance(mine->below, mine->lower[i]) > 0)
-                mine->below = mine->lower[i];
-        }
-        above = nearer(above, mine->upper[i] - position);
-    }
-    mine->above = position + above;
+    ghost_bin_push(mine, position);
     ghosts_mark_now(cache, bin);
 }
 
@@ -397,7 +273,7 @@ void ghosts_mark_now(struct tls_cache *cache, struct bin *bin)
 {
     const struct ghost_bin *mine = ghosts_of(cache, bin);
     uint32_t position = position_of(bin);
-    int32_t below = distance(mine->below, position), above = distance(position, mine->above);
+    int32_t below = ghost_distance(mine->below, position), above = ghost_distance(position, mine->above);
     set_marks(bin);
     if (below < bin->top - bin->floor)
         bin->floor = bin->top - (below > 0 ? below : 0);
@@ -441,7 +317,7 @@ bool ghosts_are_valid(const struct tls_cache *cache, const struct bin *bin)
 {
     const struct ghost_bin *mine = ghosts_of(cache, bin);
     uint32_t position = position_of(bin);
-    bool valid = distance(mine->below, position) >= 0 && distance(position, mine->above) >= 0;
+    bool valid = ghost_distance(mine->below, position) >= 0 && ghost_distance(position, mine->above) >= 0;
     for (unsigned i = 0; i < GHOST_COUNT; i++) {
         const struct ghost *ghost = &mine->ghosts[i];
         valid &= !ghost->is_awake || position - ghost->start <= ghost_capacity(i);

@@ -25,40 +25,13 @@
 #ifndef HAK_GHOSTS_H
 #define HAK_GHOSTS_H
 
-#include "bin.h"
+#include "ghost_rules.h"
 
 #define ALLOCATIONS_PER_EXCHANGE 32768
 #define FIRST_LOG_WINDOW 9 /* logarithms to base 2 */
 #define LEAST_LOG_WINDOW 6
 #define MOST_LOG_WINDOW 16
 #define MOST_SHIFT 13
-
-struct ghost {
-    uint32_t start;            /* the position at which it is empty */
-    uint32_t low, high;        /* as in a bin */
-    uint32_t turn;             /* the clock at which it wakes, begins to count or falls asleep */
-    uint32_t began, began_position; /* clock and position when it began to count */
-    uint32_t refills, flushes; /* since then */
-    uint16_t exchanges;        /* since its last decision */
-    uint8_t first_refills;     /* those of them that were small because the thread was new */
-    uint8_t doublings;         /* of its refills so far: refill_blocks */
-    uint8_t log_window, shift;
-    uint8_t is_settled, is_awake;
-    uint8_t is_counting;       /* it has been awake for long enough */
-};
-
-/* The ghosts of one bin. They are in use if the bin is (it has slots). */
-struct ghost_bin {
-    /* The nearest positions at which a pop, or a push, moves a ghost. One of them may be too near: then nothing is moved
-     * there, and it is found anew. Who moves one of them away marks the bin before the next fast path: the bin's floor or
-     * limit would stand where nothing is found any more. */
-    uint32_t below, above;
-    uint32_t turn; /* the clock at which the next ghost falls asleep or wakes */
-    uint32_t told, told_position; /* clock and position when the operations were published last */
-    /* Where a pop (lower) or a push (upper) moves each ghost. It is FAR away for ghosts that sleep. */
-    uint32_t lower[GHOST_COUNT], upper[GHOST_COUNT];
-    struct ghost ghosts[GHOST_COUNT];
-};
 
 /* The clock of a bin's ghosts: accounted allocations. */
 static inline uint32_t ghost_clock(const struct tls_cache *cache, const struct bin *bin)
@@ -71,11 +44,6 @@ struct ghosts {
     uint32_t most_shift; /* MOST_SHIFT; 0 in tests that want exact counts */
     struct ghost_bin bins[BIN_COUNT];
 };
-
-static inline uint32_t ghost_capacity(unsigned ghost)
-{
-    return (uint32_t)GHOST_LEAST_SLOTS << ghost;
-}
 
 /* Switches the ghosts of a thread on or off, as ghost.enable says. If there is no memory for them they stay off, and the
  * next call tries again. */

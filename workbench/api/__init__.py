@@ -29,4 +29,5 @@ PICTURES.update(
     Verification=lambda verification: _plots().draw_ratios(verification.comparison),
     Study=_draw_study,
     Session=lambda session: _plots().draw_session(session),
+    WhatIf=lambda told: _plots().draw_whatif(told),
 )

@@ -186,6 +186,21 @@ int replay_compiler_finish(struct replay_compiler *compiler, const char *trace_c
 void replay_compiler_free(struct replay_compiler *compiler);
 """
 
+MODELS = """
+struct cache_model_row {
+    uint32_t block_bytes, capacity, is_initial;
+    uint64_t allocations, frees, refills, flushes;
+    double held_blocks;
+};
+struct cache_models;
+struct cache_models *cache_models_new(void);
+void cache_models_free(struct cache_models *models);
+int cache_models_add(struct cache_models *models, const struct replay_events *events);
+const char *cache_model_name(uint32_t index);
+int cache_models_read(const struct cache_models *models, uint32_t index, uint32_t row,
+                      struct cache_model_row *out);
+"""
+
 RECORDER = """
 struct hak_spool_state {
     uint32_t pid, parent_pid, clock_is_tsc, threads, stopped, ended, command_bytes;
@@ -235,6 +250,7 @@ uint64_t hak_injected_area(const uint8_t *code, size_t bytes);
 SOURCE = """
 #include "hak_reader.h"
 #include "hakmem.h"
+#include "cache_models.h"
 #include "catalogue.h"
 #include "in_process.h"
 #include "injected_call.h"
@@ -268,7 +284,7 @@ static void block_store_words(struct hak_block *block, uint64_t offset, const ui
 """
 
 for declarations in (
-    CONSTANTS, BLOCK, READER, DESCRIPTORS, WRITER, ALLOCATOR, WORKLOADS, REPLAY, RECORDER, INJECTION,
+    CONSTANTS, BLOCK, READER, DESCRIPTORS, WRITER, ALLOCATOR, WORKLOADS, REPLAY, MODELS, RECORDER, INJECTION,
 ):  # fmt: skip
     ffibuilder.cdef(declarations)
 ffibuilder.set_source("workbench._native._cffi", SOURCE)

@@ -10,6 +10,9 @@ from workbench.bindings.native import decode_text, ffi, lib, point_at, read_fiel
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+#: The arrays of struct replay_events.
+EVENT_COLUMNS = ("kind", "thread", "object_id", "size_bytes", "alignment_bytes", "time_ns")
+
 
 def read_header(descriptor: int) -> dict[str, Any] | None:
     """Read what an open plan says (struct replay_header); None if it is damaged or of another version."""

@@ -30,9 +30,9 @@ file_argument = click.argument("file", metavar="FILE", shell_complete=complete_t
 
 @click.group()
 def trace() -> None:
-    """Show what a trace holds: `trace summary` or `trace plot`. FILE is a trace file or a dataset's name.
+    """Show what a trace holds: `trace summary`, `trace whatif` or `trace plot`.
 
-    Both take --json.
+    FILE is a trace file or a dataset's name. All take --json.
     """
 
 
@@ -74,6 +74,40 @@ def summary(file: str, rows: int) -> Answer:
 
 @trace.command()
 @file_argument
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Number of size classes shown of each allocator.",
+)
+@answering
+def whatif(file: str, rows: int) -> Answer:
+    """Foretell what larger and smaller thread caches would do, and advise.
+
+    The events of the trace move the caches of each allocator whose rules are known. An exchange is a refill
+    or a flush of a thread's cache. The memory is what all caches hold on average.
+    """
+    with Trace.open(find_trace(file)) as opened:
+        told, metadata = opened.whatif(), opened.metadata
+    tables = [
+        table
+        for name in told.allocators
+        for table in (told.tabulate_totals(name), told.tabulate_advice(name, rows))
+    ]
+    values = {name: getattr(told, name).to_dict("records") for name in ("curves", "totals", "advice")}
+    knees = {name: told.find_knee(name) for name in told.allocators}
+    return Answer(
+        {"seconds": told.seconds, "notes": told.notes, "knees": knees} | values,
+        f"{metadata.program}: {metadata.event_count} events in {told.seconds:.3g} s",
+        *tables,
+        notes=[f"workbench: {file}: {note}" for note in told.notes],
+    )
+
+
+@trace.command()
+@file_argument
 @path_option(
     "-o",
     "--output",
@@ -88,11 +122,11 @@ def plot(file: str, output: Path | None) -> Answer:
 
     path = find_trace(file)
     with Trace.open(path) as opened:
-        profile, damage = profile_trace(opened), opened.damage
+        profile, told, damage = profile_trace(opened), opened.whatif(), opened.damage
         title = f"{path.stem}: {opened.metadata.program}" if opened.metadata.program else path.stem
     page = (output or Path(f"{path.stem}.html")).absolute()
     _warn(file, damage)
-    write_trace_page(profile, title, page, note=f"Damaged {damage}." if damage else "")
+    write_trace_page(profile, told, title, page, note=f"Damaged {damage}." if damage else "")
     return Answer({"page": page, "damage": damage}, str(page))
 
 

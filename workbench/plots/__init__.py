@@ -25,6 +25,7 @@ from workbench.plots.trace_figures import (
     draw_sizes,
     draw_threads,
 )
+from workbench.plots.whatif_figures import draw_whatif
 
 __all__ = [
     "Chart",
@@ -47,6 +48,7 @@ __all__ = [
     "draw_sizes",
     "draw_study",
     "draw_threads",
+    "draw_whatif",
     "find_effects",
     "find_heat_map",
     "follow_study",

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from workbench.curves import WhatIf
 from workbench.plots.charts import CATEGORY_COLORS, ORDER_COLORS
 from workbench.plots.page import write_page
+from workbench.plots.whatif_figures import draw_whatif
 from workbench.traces.analysis import TraceProfile
 from workbench.units import MIB, format_rough
 
@@ -242,13 +244,15 @@ FIGURES: Mapping[str, Callable[[TraceProfile], go.Figure]] = {
 }
 
 
-def write_trace_page(profile: TraceProfile, title: str, path: Path, note: str = "") -> None:
+def write_trace_page(profile: TraceProfile, told: WhatIf, title: str, path: Path, note: str = "") -> None:
     """Write all figures as one HTML page that needs nothing else, no network either.
 
-    The note is what else the reader has to know, as that the trace is damaged.
+    The last are what-if curves, a figure an allocator. The note is what else the reader has to know, as that
+    the trace is damaged.
     """
     left_out = {"threads": profile.thread_count < 2, "reallocs": profile.reallocs.empty}
-    figures = ((name, draw(profile)) for name, draw in FIGURES.items() if not left_out.get(name))
+    figures = [(name, draw(profile)) for name, draw in FIGURES.items() if not left_out.get(name)]
+    figures += [(f"whatif_{name}", draw_whatif(told, name)) for name in told.allocators]
     threads = "1 thread" if profile.thread_count == 1 else f"{profile.thread_count} threads"
     facts = (
         f"<p>{profile.event_count:,} events in {profile.duration_s:.3g} s, {profile.object_count:,} objects, "

@@ -22,13 +22,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from workbench.bindings.replay import Compiler, is_plan_sound, read_header
+from workbench.bindings.replay import EVENT_COLUMNS, Compiler, is_plan_sound, read_header
 from workbench.errors import BadParameter, DamagedTrace
 from workbench.traces.reader import Trace
 from workbench.units import GIB
 
 SUFFIX = ".plan"
-_COLUMNS = ("kind", "thread", "object_id", "size_bytes", "alignment_bytes", "time_ns")
 #: The cache gives up the plans used longest ago above this size.
 MAXIMUM_CACHE_BYTES = 4 * GIB
 
@@ -125,7 +124,7 @@ def _compile_plan(trace: Trace, checksum: str, place: Path) -> None:
     try:
         with os.fdopen(descriptor), Compiler(descriptor) as compiler:
             for chunk in trace.chunks():
-                columns = {name: getattr(chunk, name) for name in _COLUMNS}
+                columns = {name: getattr(chunk, name) for name in EVENT_COLUMNS}
                 if wrong := compiler.add(len(chunk), columns):
                     raise DamagedTrace(f"{name}: {wrong}")
             if wrong := compiler.finish(checksum):

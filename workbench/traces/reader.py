@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 import numpy as np
 import pandas as pd
 
+from workbench.curves import WhatIf
 from workbench.display import Displayed
 from workbench.errors import BadParameter, DamagedTrace, WrongTraceVersion
 from workbench.table import Table
@@ -34,6 +35,7 @@ from workbench.traces.format import (
 )
 from workbench.traces.metadata import TraceMetadata, sum_up
 from workbench.traces.sites import Site, decode_sites
+from workbench.traces.whatif import foretell
 from workbench.units import format_rough
 
 _READ_BYTES = 1 << 20
@@ -97,6 +99,14 @@ class Trace(Displayed):
         columns: dict[str, Any] = {name: getattr(joined, name) for name in COLUMN_TYPES}
         columns["kind"] = pd.Categorical.from_codes(joined.kind.astype(np.int8), categories=pd.Index(kinds))
         return pd.DataFrame(columns)
+
+    def whatif(self) -> WhatIf:
+        """Foretell what thread caches of other capacities would do, for each allocator whose rules are known.
+
+        The events pass once, and memory is bounded by live objects and threads. DamagedTrace if the file has
+        changed since it was opened.
+        """
+        return foretell(self.chunks(), self.metadata, self.damage)
 
     def compute_checksum(self) -> str:
         """Compute the checksum of events and sites as they are read; that of the metadata, if all is well.

@@ -1,0 +1,175 @@
+/* ghost_rules.h: what a ghost does when its fill reaches an end of its range or the highest or lowest fill that it has
+ * noted: the rules of tls_cache.c and bin_marks.h for a bin of a fixed capacity. ghosts.c applies them while a program
+ * runs, native/models to the events of a trace. */
+#ifndef HAK_GHOST_RULES_H
+#define HAK_GHOST_RULES_H
+
+#include "bin.h"
+#include "bin_limits.h"
+#include "bin_marks.h"
+
+#define FAR (UINT32_C(1) << 30) /* farther than a position moves before the next turn */
+
+struct ghost {
+    uint32_t start;            /* the position at which it is empty */
+    uint32_t low, high;        /* as in a bin */
+    uint32_t turn;             /* the clock at which it wakes, begins to count or falls asleep */
+    uint32_t began, began_position; /* clock and position when it began to count */
+    uint32_t refills, flushes; /* since then */
+    uint16_t exchanges;        /* since its last decision */
+    uint8_t first_refills;     /* those of them that were small because the thread was new */
+    uint8_t doublings;         /* of its refills so far: refill_blocks */
+    uint8_t log_window, shift;
+    uint8_t is_settled, is_awake;
+    uint8_t is_counting;       /* it has been awake for long enough */
+};
+
+/* The ghosts of one bin. They are in use if the bin is (it has slots). */
+struct ghost_bin {
+    /* The nearest positions at which a pop, or a push, moves a ghost. One of them may be too near: then nothing is moved
+     * there, and it is found anew. Who moves one of them away marks the bin before the next fast path: the bin's floor or
+     * limit would stand where nothing is found any more. */
+    uint32_t below, above;
+    uint32_t turn; /* the clock at which the next ghost falls asleep or wakes */
+    uint32_t told, told_position; /* clock and position when the operations were published last */
+    /* Where a pop (lower) or a push (upper) moves each ghost. It is FAR away for ghosts that sleep. */
+    uint32_t lower[GHOST_COUNT], upper[GHOST_COUNT];
+    struct ghost ghosts[GHOST_COUNT];
+};
+
+static inline uint32_t ghost_capacity(unsigned ghost)
+{
+    return (uint32_t)GHOST_LEAST_SLOTS << ghost;
+}
+
+/* Signed distance from one position to another. */
+static inline int32_t ghost_distance(uint32_t from, uint32_t to)
+{
+    return (int32_t)(to - from);
+}
+
+static inline uint32_t ghost_nearer(uint32_t one, uint32_t other)
+{
+    return one < other ? one : other;
+}
+
+static inline void ghost_begin_period(struct ghost *ghost, uint32_t position)
+{
+    ghost->low = ghost->high = position;
+    ghost->exchanges = 0;
+    ghost->is_settled = 0;
+}
+
+static inline void ghost_count_exchange(struct ghost *ghost, uint32_t position)
+{
+    if (++ghost->exchanges >= SETTING(tls_adapt_refills))
+        ghost_begin_period(ghost, position);
+}
+
+static inline void ghost_settle(struct ghost *ghost, uint32_t capacity)
+{
+    ghost->is_settled = proves_growth(proved_swing(ghost->low, ghost->high, capacity), capacity);
+}
+
+static inline uint32_t ghost_refill(struct ghost *ghost, uint32_t capacity, unsigned class_index)
+{
+    uint32_t blocks = refill_blocks(class_index, capacity, ghost->doublings);
+    ghost->doublings += ghost->doublings < MOST_DOUBLINGS;
+    ghost->first_refills += blocks < refill_blocks(class_index, capacity, MOST_DOUBLINGS);
+    return blocks < capacity ? blocks : capacity;
+}
+
+static inline uint32_t ghost_flush(const struct ghost *ghost, uint32_t capacity)
+{
+    return flush_blocks(capacity, capacity, proved_swing(ghost->low, ghost->high, capacity), ghost->is_settled);
+}
+
+static inline void ghost_pop(struct ghost *ghost, uint32_t capacity, unsigned class_index, uint32_t position)
+{
+    uint32_t reached = position;
+    if (position == ghost->start) {
+        if (ghost_distance(ghost->low, position) < 0)
+            ghost->low = position;
+        ghost_count_exchange(ghost, position);
+        ghost->refills++;
+        ghost->start -= ghost_refill(ghost, capacity, class_index);
+        reached--; /* a bin that is refilled looks at the swing after the pop */
+    }
+    if (!ghost->is_settled && ghost_distance(ghost->low, position) <= 0) {
+        ghost->low = reached - (uint32_t)step_of(capacity);
+        ghost_settle(ghost, capacity);
+    }
+}
+
+static inline void ghost_push(struct ghost *ghost, uint32_t capacity, uint32_t position)
+{
+    if (position == ghost->start + capacity) {
+        if (ghost_distance(ghost->high, position) > 0)
+            ghost->high = position;
+        ghost_count_exchange(ghost, position);
+        ghost->flushes++;
+        ghost->start += ghost_flush(ghost, capacity);
+    }
+    if (!ghost->is_settled && ghost_distance(ghost->high, position) >= 0) {
+        ghost->high = position + (uint32_t)step_of(capacity);
+        ghost_settle(ghost, capacity);
+    }
+}
+
+/* Finds where the ghost is to be moved next. */
+static inline void ghost_place(struct ghost_bin *bin, unsigned index, uint32_t position)
+{
+    const struct ghost *ghost = &bin->ghosts[index];
+    uint32_t fill = position - ghost->start, room = ghost_capacity(index) - fill;
+    if (!ghost->is_settled) {
+        fill = ghost_nearer(fill, position - ghost->low);
+        room = ghost_nearer(room, ghost->high - position);
+    }
+    bin->lower[index] = position - fill;
+    bin->upper[index] = position + room;
+}
+
+static inline void ghost_find_nearest(struct ghost_bin *bin, uint32_t position)
+{
+    uint32_t below = FAR, above = FAR; /* distances */
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        below = ghost_nearer(below, position - bin->lower[i]);
+        above = ghost_nearer(above, bin->upper[i] - position);
+    }
+    bin->below = position - below;
+    bin->above = position + above;
+}
+
+/* A block is taken at `position`: moves the ghosts whose mark that is. */
+static inline void ghost_bin_pop(struct ghost_bin *bin, unsigned class_index, uint32_t position)
+{
+    uint32_t below = FAR;
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        if (ghost_distance(bin->lower[i], position) <= 0) {
+            ghost_pop(&bin->ghosts[i], ghost_capacity(i), class_index, position);
+            ghost_place(bin, i, position);
+            if (ghost_distance(bin->upper[i], bin->above) > 0)
+                bin->above = bin->upper[i];
+        }
+        below = ghost_nearer(below, position - bin->lower[i]);
+    }
+    bin->below = position - below;
+}
+
+/* A block is given back at `position`. */
+static inline void ghost_bin_push(struct ghost_bin *bin, uint32_t position)
+{
+    uint32_t above = FAR;
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        if (ghost_distance(position, bin->upper[i]) <= 0) {
+            ghost_push(&bin->ghosts[i], ghost_capacity(i), position);
+            ghost_place(bin, i, position);
+            if (ghost_distance(bin->below, bin->lower[i]) > 0)
+                bin->below = bin->lower[i];
+        }
+        above = ghost_nearer(above, bin->upper[i] - position);
+    }
+    bin->above = position + above;
+}
+
+#endif
