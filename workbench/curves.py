@@ -77,14 +77,17 @@ class WhatIf(Displayed):
                 rows.append((name, slots, fitting["exchanges"].sum(), fitting["held_kib"].sum()))
         return pd.DataFrame(rows, columns=["allocator", "slots", "exchanges", "held_kib"])
 
+    def find_savings(self, allocator: str) -> dict[int, float]:
+        """Which share of what can be saved each number of slots saves; the smallest number saves nothing."""
+        own = self.totals[self.totals["allocator"] == allocator]
+        most, least = own["exchanges"].max(), own["exchanges"].min()
+        shares = (most - own["exchanges"]) / max(most - least, 1e-9)
+        return dict(zip(own["slots"].astype(int), shares.astype(float), strict=True))
+
     def find_knee(self, allocator: str) -> int:
         """The least number of slots that saves 90 % of what the largest saves; 0 if there are none."""
-        own = self.totals[self.totals["allocator"] == allocator]
-        if own.empty:
-            return 0
-        most, least = float(own["exchanges"].iloc[0]), float(own["exchanges"].min())
-        enough = own["exchanges"] <= most - KNEE_SHARE * (most - least)
-        return int(own["slots"][enough].iloc[0])
+        shares = self.find_savings(allocator)
+        return next((slots for slots, share in shares.items() if share >= KNEE_SHARE), 0)
 
     def to_table(self) -> Table:
         """The advice of the first allocator."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from workbench.allocators import get_allocator
 from workbench.commands.arguments import parse_assignments
@@ -13,7 +14,7 @@ from workbench.control import Value
 from workbench.errors import BadParameter
 from workbench.export import choose_format
 from workbench.table import Table
-from workbench.tuning import Study, StudyPlan, format_settings
+from workbench.tuning import Study, StudyPlan, StudyStart, format_settings
 
 
 def read_injected(texts: Sequence[str], plan: StudyPlan) -> list[dict[str, Value]]:
@@ -32,18 +33,25 @@ def check_export_path(path: Path) -> None:
 # --- what is told ---
 
 
-def answer_plan(plan: StudyPlan) -> Answer:
+def answer_plan(plan: StudyPlan, start: StudyStart | None = None) -> Answer:
     """What a file declares."""
     searched = [(one.tunable.name, one.describe()) for one in plan.space.dimensions]
     return Answer(
-        plan.to_dict() | {"name": plan.name, "trials": plan.trials},
+        plan.to_dict() | {"name": plan.name, "trials": plan.trials} | _tell_start(start),
         f"{plan.name}: {plan.trials} trials of up to {plan.rounds} rounds on "
         f"{', '.join(work.name for work in plan.works)}; objectives: {', '.join(plan.objectives)}",
         Table(("tunable", "searched"), searched, wrapped=("searched",)),
+        *([start.describe()] if start else []),
     )
 
 
-def answer_study(study: Study, status: int) -> Answer:
+def _tell_start(start: StudyStart | None) -> dict[str, object]:
+    if start is None:
+        return {}
+    return {"whatif": pick(start, "first tunable searched left_out trials_saved runs_saved")}
+
+
+def answer_study(study: Study, status: int, start: StudyStart | None = None) -> Answer:
     """How a study stands: the latest candidates, the best, and what was held out."""
     plan, candidates, winners = study.plan, study.list_candidates(), study.find_winners()
     held_out = study.read_held_out()
@@ -56,7 +64,9 @@ def answer_study(study: Study, status: int) -> Answer:
         shown.append(f"{place}: {one.name}: {told}; to the defaults: {ratios}")
     if not winners and any(one.is_finished for one in candidates):
         shown.append("nothing beats the defaults so far: keep them")
-    facts = {
+    if start is not None:
+        shown.append(start.describe())
+    facts: dict[str, Any] = _tell_start(start) | {
         "name": plan.name,
         "storage": study.storage,
         "folder": study.results.path,

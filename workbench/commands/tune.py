@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from workbench.commands.arguments import path_option
+from workbench.commands.completion import complete_trace
 from workbench.commands.output import STATUS_WRONG_INPUT, Answer, answering
 from workbench.errors import BadParameter, WorkbenchError
 from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
@@ -31,6 +32,13 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
     metavar="NAME",
     help="Tune for this: throughput, peak_memory, or a figure that the file's works declare; instead of the "
     "file's objectives. Repeatable.",
+)
+@click.option(
+    "--start-from-whatif",
+    "trace",
+    metavar="TRACE",
+    shell_complete=complete_trace,
+    help="Try only numbers of cache slots at which the what-if curves of this trace bend, in fewer trials.",
 )
 @click.option("--show", is_flag=True, help="Show the state of the study, but run nothing.")
 @click.option("--check", "checks_only", is_flag=True, help="Check the file, but run nothing.")
@@ -58,6 +66,7 @@ def tune(
     trials: int | None,
     injected: tuple[str, ...],
     objectives: tuple[str, ...],
+    trace: str | None,
     show: bool,
     checks_only: bool,
     no_held_out: bool,
@@ -75,9 +84,16 @@ def tune(
         from workbench.api.settings import export_settings
         from workbench.api.tuning import run_study
         from workbench.commands import study_report
-        from workbench.tuning import Study, read_study
+        from workbench.datasets import find_trace
+        from workbench.traces import Trace
+        from workbench.tuning import Study, read_study, start_from
 
     plan = read_study(study_path, objectives)
+    start = None
+    if trace is not None:
+        with Trace.open(find_trace(trace)) as opened:
+            start = start_from(plan, opened.whatif())
+        plan = start.plan
     if (show or checks_only) and (trials is not None or injected or export_path):
         raise BadParameter("--show and --check run nothing; leave out --trials, --inject and --export")
     if no_held_out and export_path is not None:
@@ -85,12 +101,14 @@ def tune(
     if export_path is not None:
         study_report.check_export_path(export_path)
     if checks_only:
-        return study_report.answer_plan(plan)
+        return study_report.answer_plan(plan, start)
     if show and storage is None and plan.storage is None and not Path(study_path).with_suffix(".db").exists():
         raise BadParameter(f"{study_path}: it has not begun; run `workbench tune {study_path}`")
     study = Study.open(plan, study_path, storage=storage, results=output, must_exist=show)
     status = 0
     if not show:
+        if start is not None and not study.list_candidates():
+            study.inject(start.first)
         for settings in study_report.read_injected(injected, plan):
             study.inject(settings)
         if injected and study.is_running:
@@ -99,7 +117,7 @@ def tune(
             run_study(study, trials, compares=not no_held_out)
         except KeyboardInterrupt:
             status = STATUS_INTERRUPTED
-    answer = study_report.answer_study(study, status)
+    answer = study_report.answer_study(study, status, start)
     if export_path is not None and status == 0:
         try:
             export_settings(study, export_path)
