@@ -48,7 +48,7 @@ COLD void heap_make_process_known(void)
 static struct tls_cache *attach(void)
 {
     heap_look_at_process();
-    return lifecycle_attach();
+    return lifecycle_attach_for_call();
 }
 
 static const struct actor *actor_of(const struct tls_cache *cache)
@@ -75,6 +75,8 @@ static void *allocate_class(struct tls_cache *cache, unsigned class_index)
     }
     void *block;
     uint32_t fresh_slabs = 0;
+    /* Each such block has its cache lines to itself, because the next one may go to another thread. */
+    class_index = class_index < OUTBOX_COUNT ? OUTBOX_COUNT : class_index;
     if (!lifecycle_is_started() || !central_take(NULL, &no_row, 0, class_index, &block, 1, &fresh_slabs))
         return NULL;
     integrity_forget(&block, 1);

@@ -10,6 +10,7 @@
 #include "os.h"
 #include "range.h"
 #include "registry.h"
+#include "settings.h"
 #include "superslab.h"
 #include "system_clock.h"
 #include "system_page.h"
@@ -154,6 +155,22 @@ static NOINLINE struct tls_cache *attach_new(void)
 struct tls_cache *lifecycle_attach(void)
 {
     return LIKELY(tls_cache->is_real) ? tls_cache : attach_new();
+}
+
+/* Most threads that end soon make no more calls than this. */
+#define CALLS_WITHOUT_CACHE 16
+static __thread uint32_t calls;
+
+struct tls_cache *lifecycle_attach_for_call(void)
+{
+    if (LIKELY(tls_cache->is_real))
+        return tls_cache;
+    bool has_company = lifecycle_is_started() && telemetry_get(&telemetry->global.threads);
+    if (has_company && calls < CALLS_WITHOUT_CACHE && !SETTING(tls_prewarm_slots)) {
+        calls++;
+        return &tls_cache_none;
+    }
+    return attach_new();
 }
 
 void lifecycle_reset_locks(void)

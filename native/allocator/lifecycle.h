@@ -4,9 +4,12 @@
 
 #include "tls_cache.h"
 
-/* Returns the calling thread's cache. The thread's first call makes it, and starts the allocator if need be. A thread that
+/* Returns the calling thread's cache. The first call of this makes it, and starts the allocator if need be. A thread that
  * is ending, or for which there is no memory, gets the stand-in tls_cache_none (is_real == 0). */
 struct tls_cache *lifecycle_attach(void);
+/* The same for one of the program's calls. The first calls of a thread get the stand-in while another thread has a cache: a
+ * cache and its telemetry row would take more pages, and more time, than the blocks of a thread that ends soon. */
+struct tls_cache *lifecycle_attach_for_call(void);
 
 /* Starts the allocator without a cache. Returns false if there is no memory, or if the calling thread re-enters the start. */
 bool lifecycle_start(void);

@@ -150,6 +150,7 @@ static bool is_exact;
 
 static void *run(void *work)
 {
+    lifecycle_attach();
     hak_free(hak_malloc(8)); /* the thread has a cache, but no bin of the class */
     if (tls_cache->ghosts)
         tls_cache->ghosts->most_shift = is_exact ? 0 : MOST_SHIFT;

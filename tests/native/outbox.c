@@ -77,7 +77,7 @@ static pthread_barrier_t together;
 
 static void *tell_heap(void *heap)
 {
-    hak_free(hak_malloc(1));
+    lifecycle_attach();
     *(unsigned *)heap = tls_cache->heap;
     pthread_barrier_wait(&together);
     return NULL;

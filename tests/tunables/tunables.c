@@ -64,6 +64,7 @@ void burst(size_t bytes, unsigned count, unsigned rounds)
 
 static void *run_work(void *work)
 {
+    lifecycle_attach(); /* it does not wait for a few calls */
     (*(void (**)(void))work)();
     return NULL;
 }
