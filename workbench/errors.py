@@ -32,6 +32,10 @@ class ReadOnlyBlock(WorkbenchError):
     """The process lets others read its control block, not change it."""
 
 
+class Leased(WorkbenchError):
+    """Somebody else holds a lease on the settings of a process, or ours has lapsed."""
+
+
 class PartlySet(WorkbenchError):
     """Some processes of a group did not take a value; `generation` is that of those that did."""
 

@@ -166,7 +166,8 @@ static bool publish(struct agent *agent, const struct agent_found *found)
         .used_count = 1,
         .event_capacity = EVENT_CAPACITY,
         .access = access == HAK_ACCESS_WRITE && !found->is_known ? HAK_ACCESS_READ : access,
-        .flags = (found->serves_malloc ? HAK_BLOCK_SERVES_MALLOC : 0) | (found->is_known ? 0 : HAK_BLOCK_UNKNOWN_VERSION),
+        .flags = (found->serves_malloc ? HAK_BLOCK_SERVES_MALLOC : 0) | (found->is_known ? 0 : HAK_BLOCK_UNKNOWN_VERSION) |
+                 HAK_BLOCK_KEEPS_LEASES,
         .is_on_demand = 1,
         .initial_values = agent->effective,
     };

@@ -1,5 +1,6 @@
 /* agent_helper.c: the thread that serves an agent's block. It sleeps in the block's futex until a reader looks or sets, does
- * what was asked, measures, and sleeps again: without a reader it never runs.
+ * what was asked, measures, and sleeps again: without a reader it never runs. While a lease
+ * holds, it also wakes when the lease would lapse, so the program goes back without the holder.
  *
  * It is an ordinary thread, as the allocator's functions need one, with every signal blocked. It holds no lock. Its table
  * of descriptors is its own, and empty: the program can close none that the helper has open for a moment, nor expect the
@@ -219,6 +220,7 @@ static void serve(struct agent *agent)
 {
     uint64_t next_ns = 0;
     while (!shall_end()) {
+        hak_block_note_lapse(&agent->block);
         adopt(agent);
         uint64_t now_ns = system_clock_ns(CLOCK_MONOTONIC), busy_ns = system_clock_ns(CLOCK_THREAD_CPUTIME_ID);
         bool may_measure = now_ns >= next_ns;

@@ -204,7 +204,8 @@ bool control_start(void)
         .used = used,
         .used_count = sizeof used / sizeof *used,
         .event_capacity = EVENT_CAPACITY,
-        .flags = control_serves_malloc && control_serves_malloc() ? HAK_BLOCK_SERVES_MALLOC : 0,
+        .flags = HAK_BLOCK_KEEPS_LEASES |
+                 (control_serves_malloc && control_serves_malloc() ? (uint32_t)HAK_BLOCK_SERVES_MALLOC : 0),
         .access = (enum hak_access)access,
         .initial_values = values,
     };
@@ -258,10 +259,17 @@ static void publish_effective(uint64_t generation)
     hak_block_publish_effective(&control_block, values, generation);
 }
 
+_Atomic bool control_lease_is_watched;
+
+static bool is_lease_watched(void)
+{
+    return atomic_load_explicit(&control_lease_is_watched, memory_order_acquire);
+}
+
 uint64_t control_adopt(const struct actor *actor)
 {
     uint64_t current = atomic_load_explicit(&current_generation, memory_order_acquire);
-    if (control_generation() == current)
+    if (control_generation() == current || (control_is_leased() && !is_lease_watched()))
         return current;
     lock_acquire(&settings_lock);
     current = atomic_load_explicit(&current_generation, memory_order_relaxed);

@@ -41,8 +41,21 @@ static inline uint64_t control_generation(void)
     return hak_block_generation(&control_block);
 }
 
+/* Whether somebody holds a lease on settings (hak_block.h), and what notices that it has lapsed. The purging thread says
+ * whether it notices that; it stores false, sequentially consistent, before it looks for a lease a last time. */
+extern _Atomic bool control_lease_is_watched;
+static inline bool control_is_leased(void)
+{
+    return hak_block_is_leased(&control_block);
+}
+static inline void control_note_lapse(void)
+{
+    hak_block_note_lapse(&control_block);
+}
+
 /* Adopts the newest requested settings if they are newer than the current ones. Returns the generation that is current
- * then. Takes settings_lock only if there are newer settings. */
+ * then. While a lease holds, it waits for the purging thread, without which a program that makes no more calls of the
+ * allocator would not go back. Takes settings_lock only if there are newer settings. */
 uint64_t control_adopt(const struct actor *actor);
 
 /* How often an action had been asked for in the generation that was adopted last. */

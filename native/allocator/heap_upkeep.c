@@ -78,6 +78,7 @@ void heap_maintain(struct tls_cache *cache)
 {
     const struct actor *actor = actor_of(cache);
     cache->is_maintenance_due = 0;
+    control_note_lapse(); /* a process that confined itself has no purging thread */
     uint64_t generation = cache->generation;
     if (atomic_load_explicit(&applied_generation, memory_order_relaxed) != generation) {
         atomic_store_explicit(&applied_generation, generation, memory_order_relaxed);

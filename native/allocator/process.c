@@ -58,7 +58,7 @@ static void after_fork_in_child(void)
             heap_after_fork(tls_cache);
         }
         purger_forget();
-        if (purger_is_missing()) {
+        if (SETTING(purge_background) && purger_is_missing()) { /* a lease is the parent's */
             heap_look_at_process(); /* the thread needs a row in the child's own control block */
             purger_start();
         }

@@ -33,20 +33,35 @@ static void wait_a_period(void)
     SYSTEM_CALL(SYS_futex, &is_to_end, FUTEX_WAIT_PRIVATE, 0, &period);
 }
 
+/* A thread may have adopted settings under a new lease because it saw that the lease is watched. The store is ordered
+ * before the load of the lease: either that thread sees the store, or this one sees the lease. */
+static bool may_end(void)
+{
+    atomic_exchange_explicit(&control_lease_is_watched, false, memory_order_seq_cst);
+    if (!purger_is_wanted())
+        return true;
+    atomic_store_explicit(&control_lease_is_watched, true, memory_order_release);
+    return false;
+}
+
 static void *run(void *unused)
 {
     is_purger = true;
     atomic_store_explicit(&thread_id, os_thread_id(), memory_order_relaxed);
     SYSTEM_CALL(SYS_prctl, PR_SET_NAME, "hakmem-purge");
     struct tls_cache *cache = lifecycle_attach();
+    atomic_store_explicit(&control_lease_is_watched, true, memory_order_release);
     while (cache->is_real && !atomic_load_explicit(&is_to_end, memory_order_acquire)) {
+        bool is_wanted = purger_is_wanted();
+        control_note_lapse();
         tls_cache_look(cache);
-        if (!SETTING(purge_background))
+        if (!is_wanted && may_end())
             break;
-        if (SETTING(clock_mode) == CLOCK_TIME)
+        if (SETTING(purge_background) && SETTING(clock_mode) == CLOCK_TIME)
             heap_maintain(cache);
         wait_a_period();
     }
+    atomic_store_explicit(&control_lease_is_watched, false, memory_order_release);
     atomic_store_explicit(&purger_state, PURGER_ENDED, memory_order_release);
     return unused;
 }
@@ -139,5 +154,6 @@ void purger_forget(void)
     lock_reset(&life_lock);
     atomic_store_explicit(&is_to_end, 0, memory_order_relaxed);
     atomic_store_explicit(&stops, 0, memory_order_relaxed);
+    atomic_store_explicit(&control_lease_is_watched, false, memory_order_relaxed);
     atomic_store_explicit(&purger_state, PURGER_OFF, memory_order_relaxed);
 }

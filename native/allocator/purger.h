@@ -1,9 +1,9 @@
 /* purger.h: the purging thread (tunable purge.background), which gives idle memory back even if the program never
- * allocates again.
+ * allocates again. It also runs while somebody holds a lease on settings, and notices when the lease has lapsed.
  *
- *   OFF --purger_start--> RUNNING --purge.background = 0--> ENDED --purger_start--> RUNNING
- *    ^                       |                                |
- *    '----- purger_stop -----'--------------------------------'
+ *   OFF --purger_start--> RUNNING --not wanted--> ENDED --purger_start--> RUNNING
+ *    ^                       |                      |
+ *    '----- purger_stop -----'----------------------'
  *
  * It is an ordinary thread with an ordinary cache and telemetry row, so it adopts settings and counts purges
  * as any thread does. Every signal is blocked in it. It wakes ten times a second. While clock.mode is operations it
@@ -21,15 +21,20 @@
 #define HAK_PURGER_H
 
 #include "base.h"
+#include "control.h"
 #include "os.h"
 #include "settings.h"
 
 enum purger_state { PURGER_OFF, PURGER_RUNNING, PURGER_ENDED };
 extern _Atomic uint32_t purger_state;
 
+static inline bool purger_is_wanted(void)
+{
+    return SETTING(purge_background) || control_is_leased();
+}
 static inline bool purger_is_missing(void)
 {
-    return SETTING(purge_background) && atomic_load_explicit(&purger_state, memory_order_relaxed) != PURGER_RUNNING &&
+    return purger_is_wanted() && atomic_load_explicit(&purger_state, memory_order_relaxed) != PURGER_RUNNING &&
            !os_is_confined();
 }
 

@@ -77,10 +77,10 @@ static int check_sections(const struct hak_header *header, const char *path, cha
 {
     for (unsigned k = 0; k < HAK_SECTION_COUNT; k++) {
         const struct hak_section_entry *entry = &header->section[k];
-        uint64_t slots = k == HAK_SECTION_REQUESTED ? 2 : 1;
+        uint64_t slots = k != HAK_SECTION_REQUESTED ? 1 : header->flags & HAK_BLOCK_KEEPS_LEASES ? 4 : 2;
         int stride_fits = section_rules[k].is_exact ? entry->stride == section_rules[k].record_bytes
                                                     : entry->stride >= section_rules[k].record_bytes;
-        /* The product below does not wrap: count and stride have 32 bits each, and where slots is 2, count has already been
+        /* The product below does not wrap: count and stride have 32 bits each, and where slots is not 1, count has already been
          * found to be at most READER_MOST_DESCRIPTORS. */
         if (!stride_fits || entry->count > section_rules[k].most || entry->offset % 8 != 0 ||
             entry->offset < HAK_HEADER_BYTES || entry->offset > header->total_bytes ||

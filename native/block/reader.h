@@ -1,5 +1,5 @@
 /* reader.h: shared by the parts of the reader. reader.c opens a control block and reads its descriptors, reader_data.c
- * reads the sections that change, and reader_set.c sets tunables. */
+ * reads the sections that change, reader_set.c sets tunables, and reader_lease.c holds leases. */
 #ifndef HAK_BLOCK_READER_H
 #define HAK_BLOCK_READER_H
 
@@ -16,6 +16,18 @@ int reader_read(struct hak_reader *reader, void *target, uint64_t bytes, uint64_
 
 /* Wakes a publisher that measures on demand. Returns whether it was asleep. */
 int reader_wake(const struct hak_reader *reader);
+
+/* For setters, reader_set.c. Between the first two, nobody else sets. Returns an error if it cannot be set. */
+int reader_lock(struct hak_reader *reader, char *error);
+void reader_unlock(struct hak_reader *reader);
+int reader_write(struct hak_reader *reader, const void *source, size_t bytes, uint64_t offset, char *error);
+/* Writes all requested values as those of the generation `next`, which follows the current one. */
+int reader_publish(struct hak_reader *reader, const double *values, uint64_t next, char *error);
+
+/* Leases, reader_lease.c. After a lapsed lease: puts the values to go back to into requested `values`; and, by a setter that
+ * holds the lock, writes them and ends the lease. */
+int reader_give_back(struct hak_reader *reader, double *values, char *error);
+int reader_settle_lease(struct hak_reader *reader, char *error);
 
 /* Checks a metric descriptor after it was read, and terminates its strings. `index` names it in the error. */
 int reader_check_metric(struct hak_reader *reader, uint32_t index, struct hak_metric *metric, char *error);

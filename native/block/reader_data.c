@@ -90,8 +90,9 @@ static int read_values(struct hak_reader *reader, enum hak_section section, uint
 int hak_reader_requested(struct hak_reader *reader, double *values, uint32_t count, uint64_t *generation, char *error)
 {
     uint64_t slot_bytes = reader->header.section[HAK_SECTION_REQUESTED].count * sizeof(double);
-    return read_values(reader, HAK_SECTION_REQUESTED, slot_bytes, offsetof(struct hak_header, generation), values,
-                       count, generation, error);
+    int code = read_values(reader, HAK_SECTION_REQUESTED, slot_bytes, offsetof(struct hak_header, generation), values,
+                           count, generation, error);
+    return code == HAK_OK ? reader_give_back(reader, values, error) : code;
 }
 
 int hak_reader_effective(struct hak_reader *reader, double *values, uint32_t count, uint64_t *generation, char *error)

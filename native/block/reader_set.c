@@ -245,7 +245,7 @@ static int fail_write(const struct hak_reader *reader, char *error)
                        strerror(errno));
 }
 
-static int write_at(struct hak_reader *reader, const void *source, size_t bytes, uint64_t offset, char *error)
+int reader_write(struct hak_reader *reader, const void *source, size_t bytes, uint64_t offset, char *error)
 {
     ssize_t written;
     atomic_thread_fence(memory_order_seq_cst); /* the kernel stores for this thread: after what it stored before */
@@ -300,13 +300,24 @@ static int apply_proposal(const struct proposal *proposal, double *current, char
     return code;
 }
 
+int reader_publish(struct hak_reader *reader, const double *values, uint64_t next, char *error)
+{
+    const struct hak_section_entry *requested = &reader->header.section[HAK_SECTION_REQUESTED];
+    const uint64_t slot_bytes = requested->count * sizeof *values, setter = next << 32 | (uint32_t)getpid();
+    /* The order matters: a reader that sees a word of a later set sees, after that, the generation that preceded that set. */
+    int code = reader_write(reader, values, slot_bytes, requested->offset + (next & 1) * slot_bytes, error);
+    if (code == HAK_OK)
+        code = reader_write(reader, &setter, sizeof setter, offsetof(struct hak_header, setter), error);
+    return code == HAK_OK ? reader_write(reader, &next, sizeof next, offsetof(struct hak_header, generation), error)
+                          : code;
+}
+
 static int set_locked(struct proposal proposal, uint64_t *generation, char *error)
 {
     struct hak_reader *reader = proposal.reader;
-    const struct hak_section_entry *requested = &reader->header.section[HAK_SECTION_REQUESTED];
     double current[READER_MOST_DESCRIPTORS];
-    uint64_t now, slot_bytes = requested->count * sizeof *current;
-    int code = check_size(reader, error);
+    uint64_t now;
+    int code = reader_settle_lease(reader, error);
     if (code == HAK_OK)
         code = hak_reader_requested(reader, current, READER_MOST_DESCRIPTORS, &now, error);
     if (code == HAK_OK && reader->header.is_on_demand)
@@ -316,22 +327,14 @@ static int set_locked(struct proposal proposal, uint64_t *generation, char *erro
         code = check_proposal(&proposal, error);
     if (code == HAK_OK)
         code = apply_proposal(&proposal, current, error);
-    if (code != HAK_OK)
-        return code;
-    /* The order matters: a reader that sees a word of a later set sees, after that, the generation that preceded that set. */
-    const uint64_t next = now + 1, setter = next << 32 | (uint32_t)getpid();
-    code = write_at(reader, current, slot_bytes, requested->offset + (next & 1) * slot_bytes, error);
     if (code == HAK_OK)
-        code = write_at(reader, &setter, sizeof setter, offsetof(struct hak_header, setter), error);
+        code = reader_publish(reader, current, now + 1, error);
     if (code == HAK_OK)
-        code = write_at(reader, &next, sizeof next, offsetof(struct hak_header, generation), error);
-    if (code == HAK_OK)
-        *generation = next;
+        *generation = now + 1;
     return code;
 }
 
-int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
-                   uint64_t *generation, char *error)
+int reader_lock(struct hak_reader *reader, char *error)
 {
     if (reader->header.flags & HAK_BLOCK_UNKNOWN_VERSION)
         return reader_fail(error, HAK_ERROR_READ_ONLY,
@@ -341,21 +344,37 @@ int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const doubl
         return reader_fail(error, HAK_ERROR_READ_ONLY,
                            "process %u opens its settings for reading only: start it with HAKMEM_CONTROL=write",
                            reader->header.pid);
-    struct proposal proposal = {.reader = reader, .index = index, .value = value, .count = count};
     int code = hak_reader_alive(reader, error);
-    if (code == HAK_OK)
-        code = check_indices(&proposal, error);
     if (code != HAK_OK)
         return code;
     struct timespec deadline = lock_deadline(CLOCK_REALTIME);
     if (pthread_mutex_timedlock(&reader->set_lock, &deadline) != 0)
         return reader_fail(error, HAK_ERROR_SYSTEM, "another thread is still setting process %u", reader->header.pid);
     code = lock_file(reader, error);
-    if (code == HAK_OK) {
-        code = set_locked(proposal, generation, error);
-        unlock_file(reader);
-        reader_wake(reader);
-    }
+    if (code == HAK_OK)
+        code = check_size(reader, error);
+    if (code != HAK_OK)
+        reader_unlock(reader);
+    return code;
+}
+
+void reader_unlock(struct hak_reader *reader)
+{
+    unlock_file(reader);
+    reader_wake(reader);
     pthread_mutex_unlock(&reader->set_lock);
+}
+
+int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
+                   uint64_t *generation, char *error)
+{
+    struct proposal proposal = {.reader = reader, .index = index, .value = value, .count = count};
+    int code = check_indices(&proposal, error);
+    if (code == HAK_OK)
+        code = reader_lock(reader, error);
+    if (code != HAK_OK)
+        return code;
+    code = set_locked(proposal, generation, error);
+    reader_unlock(reader);
     return code;
 }

@@ -6,6 +6,7 @@
 #endif
 #include "writer.h"
 #include "system_call.h"
+#include "system_clock.h"
 #include "system_page.h"
 #include "writer_file.h"
 
@@ -54,7 +55,7 @@ static uint64_t lay_out(struct hak_section_entry *section, const struct hak_bloc
     uint64_t end = HAK_HEADER_BYTES;
     for (unsigned k = 0; k < sizeof descriptors / sizeof *descriptors; k++)
         end = place_section(&section[k], end, LINE_BYTES, descriptors[k].count, (uint32_t)descriptors[k].stride, 1);
-    end = place_section(&section[HAK_SECTION_REQUESTED], end, LINE_BYTES, spec->tunable_count, sizeof(double), 2);
+    end = place_section(&section[HAK_SECTION_REQUESTED], end, LINE_BYTES, spec->tunable_count, sizeof(double), 4);
     end = place_section(&section[HAK_SECTION_EFFECTIVE], end, LINE_BYTES, spec->tunable_count, sizeof(double), 1);
     end = place_section(&section[HAK_SECTION_DATA], end, PAGE_BYTES, (spec->data_bytes + 7) / 8, 8, 1);
     end = place_section(&section[HAK_SECTION_EVENT], end, PAGE_BYTES, spec->event_capacity,
@@ -183,6 +184,10 @@ static void take_identity(struct hak_header *header, const struct hak_header *id
     header->created_ns = identity->created_ns;
     header->pid_namespace = identity->pid_namespace;
     header->time_namespace = identity->time_namespace;
+    if (atomic_load_explicit(&header->lease_until_ns, memory_order_relaxed)) { /* nobody renews the child's */
+        atomic_store_explicit(&header->lease_until_ns, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&header->generation, 2, memory_order_relaxed);
+    }
     atomic_fetch_and_explicit(&header->effective_generation, ~HAK_EFFECTIVE_BUSY, memory_order_relaxed);
 }
 
@@ -283,19 +288,53 @@ void hak_block_after_fork(struct hak_block *block, const struct hak_range *used,
     }
 }
 
+/* Acquire pairs with a setter's release stores: if this load sees a word of a later set, the next load of the generation, or
+ * of the lease, sees what preceded that set. */
+static double load_value(const double *values, uint32_t index)
+{
+    uint64_t word = __atomic_load_n(&((const shared_word *)(const void *)values)[index], __ATOMIC_ACQUIRE);
+    double value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+static uint64_t lease_end_ns(const struct hak_block *block)
+{
+    return atomic_load_explicit(&block->header->lease_until_ns, memory_order_acquire);
+}
+
+int hak_block_is_leased(const struct hak_block *block)
+{
+    uint64_t until_ns = lease_end_ns(block);
+    return until_ns && system_clock_ns(CLOCK_MONOTONIC) < until_ns;
+}
+
+int hak_block_note_lapse(struct hak_block *block)
+{
+    uint64_t until_ns = lease_end_ns(block), generation = hak_block_generation(block);
+    if (!until_ns || until_ns == atomic_load_explicit(&block->noted_lapse, memory_order_relaxed) ||
+        system_clock_ns(CLOCK_MONOTONIC) < until_ns ||
+        atomic_exchange_explicit(&block->noted_lapse, until_ns, memory_order_relaxed) == until_ns)
+        return 0;
+    atomic_compare_exchange_strong_explicit(&block->header->generation, &generation, generation + 2,
+                                            memory_order_acq_rel, memory_order_relaxed);
+    return 1;
+}
 
 int hak_block_copy_requested(const struct hak_block *block, double *values, uint64_t *generation)
 {
+    const uint32_t count = block->tunable_count;
+    const double *back = block->requested + 2 * (size_t)count, *held = back + count;
     for (int attempt = 0; attempt < COPY_ATTEMPTS; attempt++) {
-        uint64_t before = hak_block_generation(block);
-        const shared_word *slot = (const void *)(block->requested + (before & 1) * block->tunable_count);
-        for (uint32_t i = 0; i < block->tunable_count; i++) {
-            /* Acquire pairs with the setter's release stores: if this load sees a word of a later set, the load below
-             * sees the generation that preceded that set. */
-            uint64_t word = __atomic_load_n(&slot[i], __ATOMIC_ACQUIRE);
-            memcpy(&values[i], &word, sizeof word);
+        uint64_t before = hak_block_generation(block), until_ns = lease_end_ns(block);
+        int has_lapsed = until_ns && system_clock_ns(CLOCK_MONOTONIC) >= until_ns;
+        for (uint32_t i = 0; i < count; i++) {
+            values[i] = load_value(block->requested + (before & 1) * count, i);
+            double goal = has_lapsed ? load_value(back, i) : 0, holds = has_lapsed ? load_value(held, i) : 0;
+            hak_give_back(&values[i], &goal, &holds, (uint32_t)has_lapsed);
         }
-        if (atomic_load_explicit(&block->header->generation, memory_order_relaxed) == before) {
+        if (atomic_load_explicit(&block->header->lease_until_ns, memory_order_relaxed) == until_ns &&
+            atomic_load_explicit(&block->header->generation, memory_order_relaxed) == before) {
             *generation = before;
             return 0;
         }
@@ -333,7 +372,11 @@ void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t c
 
 void hak_block_wait(const struct hak_block *block, uint64_t seen)
 {
-    SYSTEM_CALL(SYS_futex, &block->header->generation, FUTEX_WAIT, (uint32_t)seen, NULL);
+    uint64_t until_ns = lease_end_ns(block), now_ns = system_clock_ns(CLOCK_MONOTONIC);
+    uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+    struct timespec rest = {.tv_sec = (time_t)(left_ns / 1000000000), .tv_nsec = (long)(left_ns % 1000000000)};
+    int may_lapse = until_ns && until_ns != atomic_load_explicit(&block->noted_lapse, memory_order_relaxed);
+    SYSTEM_CALL(SYS_futex, &block->header->generation, FUTEX_WAIT, (uint32_t)seen, may_lapse ? &rest : NULL);
 }
 
 void hak_block_wake(const struct hak_block *block)

@@ -56,7 +56,10 @@ static inline uint64_t hak_block_generation(const struct hak_block *block)
 {
     return atomic_load_explicit(&block->header->generation, memory_order_acquire);
 }
-/* Copies the requested values of one generation. Returns 0, or -1 if setters kept changing them meanwhile; then the caller
+/* Whether a lease holds. When it has lapsed, hak_block_note_lapse returns 1 once, after it changed the generation. */
+int hak_block_is_leased(const struct hak_block *block);
+int hak_block_note_lapse(struct hak_block *block);
+/* Copies the requested values of one generation, after a lapsed lease those to go back to. Returns 0, or -1 if setters kept changing them meanwhile; then the caller
  * keeps the values that it has. */
 int hak_block_copy_requested(const struct hak_block *block, double *values, uint64_t *generation);
 /* Callers of the next three functions hold a lock of their own, so that one calls at a time. */
@@ -65,8 +68,8 @@ void hak_block_request(struct hak_block *block, const double *values, uint64_t g
 void hak_block_publish_effective(struct hak_block *block, const double *values, uint64_t generation);
 void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t count);
 
-/* For a publisher that measures on demand. Sleeps until a reader looks or sets, unless the generation is no
- * longer `seen`. It may also return without a reason. */
+/* For a publisher that measures on demand. Sleeps until a reader looks or sets or a lease lapses, unless the generation is
+ * no longer `seen`. It may also return without a reason. */
 void hak_block_wait(const struct hak_block *block, uint64_t seen);
 /* Wakes a thread that sleeps there, as a reader does. */
 void hak_block_wake(const struct hak_block *block);

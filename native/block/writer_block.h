@@ -3,6 +3,7 @@
 #define HAK_BLOCK_WRITER_BLOCK_H
 
 #include "hak_block.h"
+#include <stdatomic.h>
 #include <stddef.h>
 
 /* A part of the block, or of its DATA. */
@@ -30,6 +31,7 @@ struct hak_block {
     char *data;
     struct hak_axis *axes;
     double *requested, *effective; /* the sections; only the functions of writer.h access their words */
+    _Atomic uint64_t noted_lapse;  /* lease_until_ns of the lapsed lease that was noticed last; relaxed */
     struct hak_event *events;
     uint32_t tunable_count, event_mask;
     char path[128]; /* of its file; empty if that has no name */

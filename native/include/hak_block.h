@@ -14,7 +14,8 @@
  *   section[k]      array of `count` records, `stride` bytes apart, from `offset`
  *
  *   TUNABLE, CONSTRAINT, METRIC, AXIS, AXIS_ITEM, EVENT_KIND, EVENT_CAUSE   descriptors, never change
- *   REQUESTED       two slots of `count` doubles; generation & 1 selects the current one
+ *   REQUESTED       two slots of `count` doubles; generation & 1 selects the current one. In a block that
+ *                   KEEPS_LEASES two more: the values to go back to, and those that are held
  *   EFFECTIVE       one double for each tunable: the value in effect now
  *   DATA            metric words, laid out by the publisher; METRIC records say where
  *   EVENT           ring of struct hak_event, a power of two
@@ -37,6 +38,20 @@
  *                     that was lapped gives up and counts event_lost); sequence store release after the body
  *   state             store release by the publisher
  *   samples           store release by a publisher that measures on demand, after the measured values
+ *
+ * A lease is what a setter holds that tries settings and must not leave them behind. While it holds, tunables may be set
+ * to the values in the slot of held values. The holder renews it again and again. If the holder dies, or does not go on,
+ * the lease lapses, and every tunable that still has its held value has the value to go back to instead: for
+ * the publisher, which copies the requested values so, and for readers. So nobody has to write anything for a program to
+ * go back. The publisher only has to notice: it adds 2 to the generation, whose low bit stays. The next setter writes the
+ * values so, ends the lapsed lease, and then sets. A tunable that somebody else set meanwhile keeps that value.
+ *
+ *   lease slots       by a setter that holds the OFD lock, by pwrite, while lease_until_ns is 0; NaN where a tunable
+ *                     does not belong to the lease
+ *   lease_until_ns    by that setter, one aligned word, by a further pwrite; the publisher loads acquire, copies
+ *                     the slots with acquire loads, rechecks. In a child of fork it is 1: its parent's lease has lapsed
+ *   lease_holder      as lease slots; the publisher does not read it
+ *   generation + 2    by the publisher, by CAS; whoever sets at this moment wins, and that is seen, too
  *
  * A publisher that measures on demand (is_on_demand) sleeps in a futex on the low half of `generation`. A set
  * changes that word and wakes it. A reader that only looks wakes it, too, but changes nothing, and waits a moment
@@ -87,6 +102,7 @@ enum hak_effect {
 enum hak_block_flag {
     HAK_BLOCK_SERVES_MALLOC = 1,   /* the program's malloc is the publisher's; at most one block of a process has this */
     HAK_BLOCK_UNKNOWN_VERSION = 2, /* the meaning of this version's settings is not known, so they cannot be set */
+    HAK_BLOCK_KEEPS_LEASES = 4,    /* the publisher notices when a lease lapses */
 };
 enum hak_access { HAK_ACCESS_OFF, HAK_ACCESS_READ, HAK_ACCESS_WRITE };
 enum hak_state { HAK_STATE_STARTING, HAK_STATE_LIVE, HAK_STATE_EXITED };
@@ -211,7 +227,19 @@ struct hak_header {
     uint32_t is_on_demand;      /* metrics and effective values are measured when a reader looks */
     _Atomic uint32_t samples;   /* counts the answers to readers; written by the publisher */
     uint32_t flags;             /* enum hak_block_flag; they never change */
+
+    /* CLOCK_MONOTONIC until which the lease holds, or 0 if there is none; and who holds it. Written by setters. */
+    _Alignas(64) _Atomic uint64_t lease_until_ns;
+    _Atomic uint64_t lease_holder; /* low half: pid; high half: a number of its own */
 };
+
+/* Puts the values to go back to in place of those that are held. */
+static inline void hak_give_back(double *values, const double *back, const double *held, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (back[i] == back[i] && values[i] == held[i]) /* a NaN is not equal to itself */
+            values[i] = back[i];
+}
 
 _Static_assert(sizeof(struct hak_event) == 64, "one event, one cache line");
 _Static_assert(sizeof(struct hak_header) <= HAK_HEADER_BYTES, "the header fits its page");

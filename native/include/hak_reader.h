@@ -32,7 +32,8 @@ enum hak_error {
     HAK_ERROR_CONSTRAINT = -8,
     HAK_ERROR_START_ONLY = -9,
     HAK_ERROR_READ_ONLY = -10,
-    HAK_ERROR_BUFFER = -11      /* the caller's buffer is too small */
+    HAK_ERROR_BUFFER = -11,     /* the caller's buffer is too small */
+    HAK_ERROR_LEASED = -12      /* somebody else holds a lease, or the caller's has lapsed */
 };
 
 #define HAK_ERROR_TEXT_BYTES 512
@@ -78,6 +79,15 @@ int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const doubl
  * checks like hak_reader_set, but changes nothing, and accepts tunables that take effect at start. */
 int hak_reader_check(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
                      char *error);
+
+/* A lease (hak_block.h) for `length_ms`: unless it is renewed in time, each of these tunables that is set to its `held` value
+ * goes back to its `back` value, without anybody's help. It changes no setting. `number` and the caller's process name
+ * the holder. To take one fails while another one holds. To renew or end one fails if it has lapsed. Whoever ends a lease
+ * sets the values to go back to before. */
+int hak_reader_take_lease(struct hak_reader *reader, const uint32_t *index, const double *back, const double *held,
+                          uint32_t count, uint32_t number, uint32_t length_ms, char *error);
+int hak_reader_renew_lease(struct hak_reader *reader, uint32_t number, uint32_t length_ms, char *error);
+int hak_reader_end_lease(struct hak_reader *reader, uint32_t number, char *error);
 
 /* Reads every stored metric in the order of descriptors. axis_counts receives the number of rows in use of each axis.
  * words receives, for each metric that is not derived, count(axis0) * count(axis1) words, row by row

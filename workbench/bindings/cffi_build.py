@@ -16,8 +16,8 @@ CONSTANTS = "".join(
         "HAK_NO_AXIS", "HAK_TYPE_ACTION", "HAK_BLOCK_SERVES_MALLOC", "HAK_TUNABLE_WRITE_ONLY",
         "HAK_ERROR_NOT_PERMITTED", "HAK_ERROR_NO_PROCESS", "HAK_ERROR_WRONG_ABI", "HAK_ERROR_DAMAGED",
         "HAK_ERROR_UNKNOWN", "HAK_ERROR_RANGE", "HAK_ERROR_CONSTRAINT", "HAK_ERROR_START_ONLY",
-        "HAK_ERROR_READ_ONLY", "HAK_ERROR_BUFFER", "WORKLOAD_ERROR_BYTES", "WORKLOAD_MAX_THREADS",
-        "REPLAY_ERROR_BYTES", "HAK_ERROR_TEXT_BYTES", "HAK_INJECTED_ENTRY",
+        "HAK_ERROR_READ_ONLY", "HAK_ERROR_BUFFER", "HAK_ERROR_LEASED", "WORKLOAD_ERROR_BYTES",
+        "WORKLOAD_MAX_THREADS", "REPLAY_ERROR_BYTES", "HAK_ERROR_TEXT_BYTES", "HAK_INJECTED_ENTRY",
         "HAK_INJECTED_NOT_LOADED", "HAK_INJECTED_DONE",
     )
 )  # fmt: skip
@@ -73,6 +73,11 @@ int hak_reader_set(struct hak_reader *reader, const uint32_t *index, const doubl
                    uint64_t *generation, char *error);
 int hak_reader_check(struct hak_reader *reader, const uint32_t *index, const double *value, uint32_t count,
                      char *error);
+int hak_reader_take_lease(struct hak_reader *reader, const uint32_t *index, const double *back,
+                          const double *held, uint32_t count, uint32_t number, uint32_t length_ms,
+                          char *error);
+int hak_reader_renew_lease(struct hak_reader *reader, uint32_t number, uint32_t length_ms, char *error);
+int hak_reader_end_lease(struct hak_reader *reader, uint32_t number, char *error);
 int64_t hak_reader_snapshot(struct hak_reader *reader, uint32_t *axis_counts, uint32_t axis_capacity,
                             uint64_t *words, uint64_t words_capacity, uint64_t *words_needed,
                             uint64_t *time_ns, char *error);

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from workbench.errors import (
     ConstraintBroken,
     DamagedBlock,
+    Leased,
     NoProcess,
     NotPermitted,
     OutOfRange,
@@ -43,6 +44,7 @@ _ERRORS: dict[int, type[WorkbenchError]] = {
     lib.HAK_ERROR_CONSTRAINT: ConstraintBroken,
     lib.HAK_ERROR_START_ONLY: StartOnly,
     lib.HAK_ERROR_READ_ONLY: ReadOnlyBlock,
+    lib.HAK_ERROR_LEASED: Leased,
 }
 
 

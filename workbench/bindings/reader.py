@@ -100,6 +100,26 @@ class Reader:
         """Check values as `set` would, and accept those that take effect at start."""
         self._call(lib.hak_reader_check, indices, values, len(values))
 
+    def take_lease(
+        self,
+        indices: Sequence[int],
+        back: Sequence[float],
+        held: Sequence[float],
+        number: int,
+        length_s: float,
+    ) -> None:
+        """Hold a lease: tunables that have their `held` values go back unless it is renewed in time."""
+        length_ms = round(length_s * 1000)
+        self._call(lib.hak_reader_take_lease, indices, back, held, len(indices), number, length_ms)
+
+    def renew_lease(self, number: int, length_s: float) -> None:
+        """Renew the lease of that number for so long from now."""
+        self._call(lib.hak_reader_renew_lease, number, round(length_s * 1000))
+
+    def end_lease(self, number: int) -> None:
+        """End the lease of that number; the tunables keep their values."""
+        self._call(lib.hak_reader_end_lease, number)
+
     def snapshot(
         self, counts: npt.NDArray[np.uint32], axes: int, words: npt.NDArray[np.int64]
     ) -> tuple[int | None, int, int]:

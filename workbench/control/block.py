@@ -183,6 +183,43 @@ class ControlBlock(Displayed):
         """
         return self._reader.set(*self._encode(values))
 
+    def take_lease(
+        self, back: Mapping[str, Value], held: Mapping[str, Value], *, number: int, length_s: float
+    ) -> None:
+        """Hold a lease: unless it is renewed in time, the process itself goes back.
+
+        It changes no setting. When it lapses, each of these tunables that is set to its `held` value then has
+        its `back` value, even if nobody is left to set it.
+
+        Parameters
+        ----------
+        back, held : mapping of str to Value
+            Both have the same tunables.
+        number : int
+            Names the holder, together with this process; below 2 ** 32.
+        length_s : float
+
+        Raises
+        ------
+        Leased
+            If another lease holds.
+        UnknownTunable, BadParameter, OutOfRange, ConstraintBroken, StartOnly
+            If a value cannot be set.
+        ReadOnlyBlock, NoProcess
+            If the process does not let itself be set, cannot go back by itself, or has ended.
+        """
+        indices, words = self._encode(back)
+        _, held_words = self._encode({name: held[name] for name in back})
+        self._reader.take_lease(indices, words, held_words, number, length_s)
+
+    def renew_lease(self, number: int, length_s: float) -> None:
+        """Renew the lease of that number, for so long from now; Leased if it has lapsed."""
+        self._reader.renew_lease(number, length_s)
+
+    def end_lease(self, number: int) -> None:
+        """End the lease of that number; tunables keep their values. Leased if it has lapsed."""
+        self._reader.end_lease(number)
+
     def act(self, name: str) -> int:
         """Ask for one of `actions` once; an event tells when it was done and what came of it.
 

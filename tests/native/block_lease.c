@@ -1,0 +1,175 @@
+/* block_lease.c: holders of leases are killed at random moments: the publisher and its readers always go back, whoever
+ * else sets meanwhile. */
+#include "block_fixture.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { KILLS = 25, LENGTH_MS = 20, LONG_MS = 60000 };
+
+static const uint32_t both[] = {0, 1};
+static const double a[] = {3, 5}, b[] = {4, 9};
+
+static void set(struct hak_reader *reader, double low, double high)
+{
+    uint64_t generation;
+    const double value[] = {low, high};
+    CHECK(hak_reader_set(reader, both, value, 2, &generation, NULL) == HAK_OK);
+}
+
+static void experiment(const char *path)
+{
+    struct hak_reader *reader = fixture_open(path);
+    CHECK(hak_reader_take_lease(reader, both, a, b, 2, 1, LENGTH_MS, NULL) == HAK_OK);
+    for (;;) {
+        set(reader, b[0], b[1]);
+        hak_reader_renew_lease(reader, 1, LENGTH_MS, NULL);
+        set(reader, a[0], a[1]);
+    }
+}
+
+static int is_at(const double *values, const double *wanted)
+{
+    return values[0] == wanted[0] && values[1] == wanted[1];
+}
+
+/* What the publisher would act on, and what a reader shows. */
+static int all_are_at(struct hak_block *block, struct hak_reader *reader, const double *wanted)
+{
+    double values[2];
+    uint64_t generation;
+    CHECK(hak_block_copy_requested(block, values, &generation) == 0);
+    if (!is_at(values, wanted))
+        return 0;
+    CHECK(hak_reader_requested(reader, values, 2, &generation, NULL) == HAK_OK);
+    return is_at(values, wanted);
+}
+
+static void await_lapse(struct hak_block *block)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int i = 0; i < 10000 && hak_block_is_leased(block); i++)
+        nanosleep(&pause, NULL);
+    CHECK(!hak_block_is_leased(block));
+}
+
+static void kill_holders(struct hak_block *block, struct hak_reader *reader)
+{
+    for (int i = 1; i <= KILLS; i++) {
+        set(reader, a[0], a[1]);
+        uint64_t before = hak_block_generation(block);
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0)
+            experiment(block->path);
+        while (hak_block_generation(block) < before + (uint64_t)i) /* a different moment each time */
+            sched_yield();
+        CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+        await_lapse(block);
+        CHECK(all_are_at(block, reader, a));
+        hak_block_note_lapse(block);
+        CHECK(!hak_block_note_lapse(block)); /* once is enough */
+        CHECK(all_are_at(block, reader, a));
+    }
+}
+
+/* Sets b under a lease and lets it lapse. */
+static void lapse(struct hak_block *block, struct hak_reader *reader)
+{
+    set(reader, a[0], a[1]);
+    CHECK(hak_reader_take_lease(reader, both, a, b, 2, 1, LENGTH_MS, NULL) == HAK_OK);
+    set(reader, b[0], b[1]);
+    await_lapse(block);
+}
+
+static void check_other_setters(struct hak_block *block, struct hak_reader *reader)
+{
+    const double by_hand[] = {3, 7}, next[] = {4, 7};
+    const uint32_t high = 1, low = 0;
+    uint64_t generation;
+
+    lapse(block, reader); /* who sets one after the lapse gets the other one back, too */
+    CHECK(hak_reader_set(reader, &high, &by_hand[1], 1, &generation, NULL) == HAK_OK);
+    CHECK(all_are_at(block, reader, by_hand));
+    CHECK(hak_reader_set(reader, &low, &next[0], 1, &generation, NULL) == HAK_OK);
+    CHECK(all_are_at(block, reader, next)); /* the held value, but set by hand: it stays */
+
+    set(reader, a[0], a[1]); /* what somebody sets during the lease stays */
+    CHECK(hak_reader_take_lease(reader, both, a, b, 2, 1, LENGTH_MS, NULL) == HAK_OK);
+    set(reader, b[0], b[1]);
+    CHECK(hak_reader_set(reader, &high, &by_hand[1], 1, &generation, NULL) == HAK_OK);
+    await_lapse(block);
+    CHECK(all_are_at(block, reader, by_hand));
+}
+
+static void check_refusals(struct hak_block *block, struct hak_reader *reader)
+{
+    char error[HAK_ERROR_TEXT_BYTES] = "";
+    set(reader, a[0], a[1]);
+    CHECK(hak_reader_take_lease(reader, both, a, b, 2, 1, LONG_MS, NULL) == HAK_OK);
+    set(reader, b[0], b[1]);
+    CHECK(hak_reader_take_lease(reader, both, a, b, 2, 2, LONG_MS, error) == HAK_ERROR_LEASED);
+    CHECK(strstr(error, "is under an experiment of process") != NULL);
+    CHECK(hak_reader_renew_lease(reader, 2, LONG_MS, NULL) == HAK_ERROR_LEASED);
+    CHECK(all_are_at(block, reader, b));
+    CHECK(hak_reader_end_lease(reader, 1, NULL) == HAK_OK);
+    CHECK(all_are_at(block, reader, b)); /* without a lease, nobody goes back */
+    CHECK(hak_reader_renew_lease(reader, 1, LONG_MS, NULL) == HAK_ERROR_LEASED);
+
+    lapse(block, reader);
+    CHECK(hak_reader_renew_lease(reader, 1, LONG_MS, error) == HAK_ERROR_LEASED);
+    CHECK(strstr(error, "went back by itself") != NULL);
+    CHECK(hak_reader_take_lease(reader, both, a, b, 2, 2, LONG_MS, NULL) == HAK_OK);
+    CHECK(all_are_at(block, reader, a));
+    CHECK(hak_reader_end_lease(reader, 2, NULL) == HAK_OK);
+}
+
+/* A child has nobody who renews its lease. */
+static void check_fork(struct hak_block *block, struct hak_reader *reader)
+{
+    int status;
+    set(reader, a[0], a[1]);
+    CHECK(hak_reader_take_lease(reader, both, a, b, 2, 1, LONG_MS, NULL) == HAK_OK);
+    set(reader, b[0], b[1]);
+    uint64_t parents = hak_block_generation(block);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        double values[2];
+        uint64_t generation;
+        hak_block_after_fork(block, NULL, 0, 1);
+        CHECK(hak_block_copy_requested(block, values, &generation) == 0);
+        CHECK(is_at(values, a) && generation != parents);
+        hak_block_retire(block);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(all_are_at(block, reader, b));
+    CHECK(hak_reader_end_lease(reader, 1, NULL) == HAK_OK);
+}
+
+int main(void)
+{
+    struct hak_block block;
+    struct hak_block_spec spec = fixture_spec("test-lease");
+    spec.flags = HAK_BLOCK_KEEPS_LEASES;
+    CHECK(hak_block_create(&block, &spec) == 0);
+    struct hak_reader *reader = fixture_open(block.path);
+    kill_holders(&block, reader);
+    check_other_setters(&block, reader);
+    check_refusals(&block, reader);
+    check_fork(&block, reader);
+    fixture_close(reader);
+    hak_block_retire(&block);
+
+    spec.flags = 0;
+    CHECK(hak_block_create(&block, &spec) == 0);
+    reader = fixture_open(block.path);
+    CHECK(hak_reader_take_lease(reader, both, a, b, 2, 1, LONG_MS, NULL) == HAK_ERROR_READ_ONLY);
+    fixture_close(reader);
+    hak_block_retire(&block);
+    return 0;
+}
