@@ -69,6 +69,10 @@ struct tls_cache {
     uint8_t goes_home; /* the thread ends or drains: each block goes to its own heap, not to the magazine */
     uint8_t route_profile, check_level; /* as adopted; at check.level 3 both fast paths are off */
     uint64_t cached_bytes;      /* as published */
+    uint64_t sample_interval_bytes; /* sampler.h; 0: off */
+    uint64_t sample_random;
+    double until_large_sample; /* bytes of blocks above 32 KiB */
+    uint32_t sample_at[BIN_COUNT]; /* the number of the thread's allocation of the class that is sampled next */
     struct ghosts *ghosts;      /* NULL unless ghost.enable is on */
     struct ghosts *spare_ghosts; /* their memory, which is kept while they are off */
     struct telemetry_thread *row, *spare_row;

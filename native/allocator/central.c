@@ -27,6 +27,11 @@ unsigned central_heap_count(void)
     return heap_count;
 }
 
+unsigned central_sampled_heap(void)
+{
+    return heap_count;
+}
+
 static bool has_blocks(const struct slab *slab)
 {
     return slab->free_count || slab->bump < size_classes[slab->class_index].span_blocks;
@@ -93,7 +98,7 @@ static bool is_neglected(struct central *central, unsigned class_index)
 static void drain_neglected(const struct actor *actor, struct telemetry_thread_class *row, unsigned own_heap,
                             unsigned class_index)
 {
-    for (unsigned heap = 0; heap < heap_count; heap++) {
+    for (unsigned heap = 0; heap <= heap_count; heap++) {
         struct central *central = &centrals[heap][class_index];
         if (heap == own_heap || LIKELY(!is_neglected(central, class_index)) || !lock_try(&central->lock))
             continue;
@@ -277,7 +282,7 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
 void central_give_home(const struct actor *actor, unsigned class_index, void **blocks, unsigned count)
 {
     central_count_out(class_index, -(int64_t)count);
-    for (unsigned heap = 0; heap < heap_count && count; heap++) {
+    for (unsigned heap = 0; heap <= heap_count && count; heap++) {
         struct central *central = &centrals[heap][class_index];
         unsigned others = 0; /* a slab's descriptor is only read while blocks of it are here: later it may be reused */
         lock_acquire(&central->lock);
@@ -298,7 +303,7 @@ void central_give_home(const struct actor *actor, unsigned class_index, void **b
 
 void central_drain_all(const struct actor *actor)
 {
-    for (unsigned heap = 0; heap < heap_count; heap++) {
+    for (unsigned heap = 0; heap <= heap_count; heap++) {
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
             struct central *central = &centrals[heap][class_index];
             if (!atomic_load_explicit(&central->pending, memory_order_relaxed))
@@ -320,7 +325,7 @@ static bool slab_is_valid(struct slab *slab, unsigned heap, unsigned class_index
 bool central_is_valid(void)
 {
     bool valid = true;
-    for (unsigned heap = 0; heap < heap_count; heap++) {
+    for (unsigned heap = 0; heap <= heap_count; heap++) {
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
             struct central *central = &centrals[heap][class_index];
             lock_acquire(&central->lock);
@@ -336,21 +341,21 @@ bool central_is_valid(void)
 
 void central_acquire_locks(void)
 {
-    for (unsigned heap = 0; heap < heap_count; heap++)
+    for (unsigned heap = 0; heap <= heap_count; heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++)
             lock_acquire(&centrals[heap][class_index].lock);
 }
 
 void central_release_locks(void)
 {
-    for (unsigned heap = 0; heap < heap_count; heap++)
+    for (unsigned heap = 0; heap <= heap_count; heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++)
             lock_release(&centrals[heap][class_index].lock);
 }
 
 void central_reset_locks(void)
 {
-    for (unsigned heap = 0; heap < heap_count; heap++)
+    for (unsigned heap = 0; heap <= heap_count; heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++)
             lock_reset(&centrals[heap][class_index].lock);
     central_reset_walk();

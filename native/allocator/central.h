@@ -34,6 +34,9 @@
 
 void central_start(void);
 unsigned central_heap_count(void);
+/* One more heap, which no thread has: that of the slabs with sampled blocks (sampler.h). Frees of these blocks take the slow
+ * path, which gives them back at once. */
+unsigned central_sampled_heap(void);
 
 /* Takes up to `wanted` blocks and returns how many, 0 if there is no memory. Popping them from the end of out[] gives
  * ascending addresses. `row` counts remote frees; threads may share it. *fresh_slabs is raised by the number of

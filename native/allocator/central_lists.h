@@ -18,7 +18,7 @@ struct central {
     _Atomic uint32_t pending_blocks;                     /* relaxed, a hint */
 };
 
-extern struct central centrals[MAX_HEAPS][SIZE_CLASS_COUNT];
+extern struct central centrals[MAX_HEAPS + 1][SIZE_CLASS_COUNT];
 
 void central_list_locked(struct central *central, struct slab *slab, enum slab_list list);
 void central_unlist_locked(struct central *central, struct slab *slab);

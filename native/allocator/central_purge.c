@@ -98,7 +98,7 @@ static size_t purge_list(const struct actor *actor, struct central *central, enu
 static size_t walk(const struct actor *actor, uint32_t now_ms, int64_t delay_ms)
 {
     size_t purged = 0;
-    for (unsigned heap = 0; heap < central_heap_count(); heap++)
+    for (unsigned heap = 0; heap <= central_sampled_heap(); heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
             struct central *central = &centrals[heap][class_index];
             size_t bytes = purge_list(actor, central, SLAB_PARTIAL, now_ms, delay_ms) +
@@ -138,7 +138,7 @@ void central_reset_walk(void)
 
 void central_after_fork(void)
 {
-    for (unsigned heap = 0; heap < central_heap_count(); heap++)
+    for (unsigned heap = 0; heap <= central_sampled_heap(); heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
             struct central *central = &centrals[heap][class_index];
             struct slab *slab = central->lists[SLAB_PURGING];

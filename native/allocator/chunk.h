@@ -33,6 +33,7 @@ struct slab {
     uint64_t purged_pages;  /* CLASS: bit i: page i was given back since blocks were last taken */
     uint8_t activity;       /* CLASS: enum slab_activity: whether blocks were taken or given back lately */
     _Atomic uint8_t is_altered; /* altered.h */
+    uint8_t is_sampled;         /* L25: its allocation is a sample; the thread that has the block uses it */
     uint32_t requested_bytes; /* L25: as the user requested, rounded up to pages */
     /* The remote line, which any thread writes. remote_head holds the address of the first block in its low 48 bits
      * and the number of linked blocks above (central.c). It is pushed to by CAS and taken by exchange, both acq_rel. */
@@ -52,6 +53,7 @@ struct chunk {
     _Atomic uint8_t kind;   /* relaxed; set to SLABS, and set back from it, under the superslab lock */
     uint8_t tier, best_run; /* best_run: log2 of the largest aligned free run, or NO_RUN */
     uint8_t in_range;
+    uint8_t is_sampled;   /* BIG: as in a slab */
     uint8_t is_patchwork; /* BIG: pages were moved here, so it consists of several mappings */
     uint8_t is_purging; /* its pages are being given back without the lock; meanwhile it is in no list */
     /* os.thp = dense asked for huge pages here. Cleared, by a relaxed exchange, when memory of the chunk is first given

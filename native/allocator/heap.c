@@ -10,6 +10,7 @@
 #include "control.h"
 #include "early_blocks.h"
 #include "events.h"
+#include "heap_blocks.h"
 #include "integrity.h"
 #include "l25_pool.h"
 #include "lifecycle.h"
@@ -62,12 +63,12 @@ size_t heap_trim(void)
     return lifecycle_is_started() ? heap_give_all_back(cache) : 0;
 }
 
-static void *allocate_class(struct tls_cache *cache, unsigned class_index)
+static void *allocate_class(struct tls_cache *cache, unsigned class_index, size_t bytes)
 {
     if (LIKELY(cache->is_real)) {
         struct bin *bin = &cache->bins[class_index];
         if (!bin_may_pop(bin))
-            return tls_cache_allocate(cache, class_index);
+            return tls_cache_allocate(cache, class_index, bytes);
         void *popped = bin_pop(bin);
         if (UNLIKELY(cache->check_level >= 3))
             integrity_forget(&popped, 1);
@@ -92,7 +93,9 @@ static void after_large(struct tls_cache *cache)
 static void *allocate_l25(struct tls_cache *cache, size_t bytes, size_t alignment, bool *is_zeroed)
 {
     after_large(cache);
-    return lifecycle_is_started() ? l25_pool_allocate(actor_of(cache), bytes, alignment, is_zeroed) : NULL;
+    void *block = lifecycle_is_started() ? l25_pool_allocate(actor_of(cache), bytes, alignment, is_zeroed) : NULL;
+    count_large_block(cache, block, bytes);
+    return block;
 }
 
 static void *allocate_big(struct tls_cache *cache, size_t bytes, size_t alignment, void *call_site, bool *is_zeroed)
@@ -100,16 +103,18 @@ static void *allocate_big(struct tls_cache *cache, size_t bytes, size_t alignmen
     after_large(cache);
     if (!lifecycle_is_started() || bytes > PTRDIFF_MAX)
         return NULL;
-    return big_cache_allocate(actor_of(cache), bytes, alignment, call_site_id(call_site), is_zeroed);
+    void *block = big_cache_allocate(actor_of(cache), bytes, alignment, call_site_id(call_site), is_zeroed);
+    count_large_block(cache, block, bytes);
+    return block;
 }
 
 /* Called if a tiny class has no memory: tries a mid-size class and the L2.5 pool, unless the route forbids it. */
-static void *allocate_fallback(struct tls_cache *cache, unsigned class_index, bool *is_zeroed)
+static void *allocate_fallback(struct tls_cache *cache, unsigned class_index, size_t bytes, bool *is_zeroed)
 {
     unsigned group = size_classes[class_index].group;
     if (group >= ROUTE_GROUP_COUNT || route_profiles[SETTING(route_profile)][group] == ROUTE_TINY_ONLY)
         return NULL;
-    void *block = allocate_class(cache, MID_FIRST_CLASS);
+    void *block = allocate_class(cache, MID_FIRST_CLASS, bytes);
     return block ? block : allocate_l25(cache, MID_MAX_BYTES + 1, 1, is_zeroed);
 }
 
@@ -131,11 +136,11 @@ static void *try_allocate(struct tls_cache *cache, size_t bytes, void *call_site
     if (bytes <= TINY_MAX_BYTES) {
         unsigned profile = cache->is_real ? cache->route_profile : PROFILE_CONSERVATIVE;
         unsigned class_index = class_of_key(tiny_class_tables[profile][(bytes + 7) / 8]);
-        void *block = allocate_class(cache, class_index);
-        return block ? block : allocate_fallback(cache, class_index, is_zeroed);
+        void *block = allocate_class(cache, class_index, bytes);
+        return block ? block : allocate_fallback(cache, class_index, bytes, is_zeroed);
     }
     if (bytes <= MID_MAX_BYTES)
-        return allocate_class(cache, mid_class(bytes));
+        return allocate_class(cache, mid_class(bytes), bytes);
     if (bytes <= L25_MAX_BYTES)
         return allocate_l25(cache, bytes, 1, is_zeroed);
     return allocate_big(cache, bytes, 1, call_site, is_zeroed);
@@ -174,8 +179,10 @@ static void *allocate_growing(struct tls_cache *cache, size_t bytes, void *call_
     if (bytes > MID_MAX_BYTES && bytes <= L25_MAX_BYTES) {
         after_large(cache);
         void *block = l25_pool_allocate_growing(actor_of(cache), bytes);
-        if (LIKELY(block))
+        if (LIKELY(block)) {
+            count_large_block(cache, block, bytes);
             return block;
+        }
     }
     return allocate(cache, bytes, call_site, &is_zeroed);
 }
@@ -211,7 +218,7 @@ void *heap_malloc_cached(size_t bytes)
     if (UNLIKELY(!cache->is_real || cache->check_level >= 3))
         return heap_malloc(bytes, NULL);
     unsigned class_index = bytes <= TINY_MAX_BYTES ? class_of_key(cache->tiny_table[(bytes + 7) / 8]) : mid_class(bytes);
-    void *block = tls_cache_allocate(cache, class_index);
+    void *block = tls_cache_allocate(cache, class_index, bytes);
     if (LIKELY(block && !cache->is_maintenance_due))
         return block;
     bool is_zeroed;
@@ -237,72 +244,14 @@ void *heap_calloc(size_t count, size_t bytes, void *call_site)
     return block;
 }
 
-/* ---- the component of a block ------------------------------------------------------------------- */
-
-enum block_kind { BLOCK_NONE, BLOCK_EARLY, BLOCK_CLASS, BLOCK_L25, BLOCK_BIG };
-
-struct block_info {
-    enum block_kind kind;
-    enum event_cause problem; /* for BLOCK_NONE: why the pointer is not a block */
-    struct chunk *chunk;
-    struct slab *slab;
-    size_t usable_bytes; /* what the place of the block holds */
-};
-
-static struct block_info no_block(enum event_cause problem)
-{
-    return (struct block_info){.kind = BLOCK_NONE, .problem = problem};
-}
-
-static struct block_info find_block(const void *block)
-{
-    struct chunk *chunk = lifecycle_is_started() ? registry_find(block) : NULL;
-    if (!chunk) {
-        size_t early_bytes = early_blocks_usable(block);
-        return early_bytes ? (struct block_info){.kind = BLOCK_EARLY, .usable_bytes = early_bytes}
-                           : no_block(CAUSE_FOREIGN);
-    }
-    if (chunk_kind(chunk) == CHUNK_BIG) {
-        if (block != big_block(chunk))
-            return no_block(CAUSE_MISALIGNED);
-        return (struct block_info){.kind = BLOCK_BIG, .chunk = chunk, .usable_bytes = big_cache_block_bytes(chunk)};
-    }
-    struct slab *slab = slab_of(chunk, block);
-    size_t offset = (size_t)((const char *)block - slab_start(slab));
-    if (slab->state == SLAB_CLASS) {
-        const struct block_shape *shape = block_shape(class_key(slab->class_index));
-        if (!is_block_start(shape, block))
-            return no_block(CAUSE_MISALIGNED);
-        return (struct block_info){.kind = BLOCK_CLASS, .chunk = chunk, .slab = slab, .usable_bytes = shape->bytes};
-    }
-    if (slab->state != SLAB_L25)
-        return no_block(CAUSE_FOREIGN);
-    if (offset)
-        return no_block(CAUSE_MISALIGNED);
-    return (struct block_info){.kind = BLOCK_L25, .chunk = chunk, .slab = slab, .usable_bytes = l25_pool_block_bytes(slab)};
-}
-
-/* The same as find_block, but returns BLOCK_NONE for a block that is known to be free. */
-static struct block_info find_live_block(const struct tls_cache *cache, const void *block)
-{
-    struct block_info info = find_block(block);
-    bool is_free = false;
-    if (info.kind == BLOCK_CLASS)
-        is_free = cache->check_level >= 3 && integrity_is_free(info.chunk, block);
-    else if (info.kind == BLOCK_L25)
-        is_free = !l25_pool_is_at_user(info.slab);
-    else if (info.kind == BLOCK_BIG)
-        is_free = !big_cache_is_at_user(info.chunk);
-    return is_free ? no_block(CAUSE_DOUBLE_FREE) : info;
-}
-
 /* Returns false if the block is known to be free. */
 static bool free_class_block(struct tls_cache *cache, const struct block_info *info, void *block)
 {
     unsigned class_index = info->slab->class_index;
     if (UNLIKELY(slab_is_altered(info->slab)) && !altered_renew(block, info->usable_bytes))
         return true; /* its pages cannot be used again, so the block is never handed out again */
-    if (LIKELY(cache->is_real)) {
+    bool is_sampled = info->slab->heap == central_sampled_heap();
+    if (LIKELY(cache->is_real && !is_sampled)) {
         tls_cache_see_range(cache);
         if (UNLIKELY(cache->check_level >= 3) && !integrity_note_free(info->chunk, block))
             return false;
@@ -311,7 +260,7 @@ static bool free_class_block(struct tls_cache *cache, const struct block_info *i
         else
             tls_cache_free(cache, class_index, block);
     } else if (SETTING(check_level) < 2 || integrity_check_bin(NULL, 2, class_index, &block, 1, 1)) {
-        central_give(NULL, &no_row, 0, class_index, &block, 1);
+        central_give(NULL, &no_row, is_sampled ? info->slab->heap : 0, class_index, &block, 1);
     }
     return true;
 }
@@ -319,6 +268,7 @@ static bool free_class_block(struct tls_cache *cache, const struct block_info *i
 static void free_block(struct tls_cache *cache, const struct block_info *info, void *block)
 {
     bool done = true;
+    end_sample(info, block);
     switch (info->kind) {
     case BLOCK_CLASS:
         done = free_class_block(cache, info, block);
@@ -389,14 +339,18 @@ void *heap_realloc(void *block, size_t bytes, void *call_site)
             l25_pool_note_request(info.slab, bytes);
         return block;
     }
+    /* A block that changes its size where it lies is counted anew, like one that is moved. */
+    end_sample(&info, block);
     if (info.kind == BLOCK_BIG && bytes > L25_MAX_BYTES && bytes <= PTRDIFF_MAX) {
         void *resized = big_cache_resize(actor_of(cache), info.chunk, bytes);
         if (resized) {
+            count_large_block(cache, resized, bytes);
             telemetry_add(resized == block ? &telemetry->global.realloc_in_place : &telemetry->global.realloc_moved, 1);
             return resized;
         }
     }
     if (info.kind == BLOCK_L25 && l25_pool_resize(actor_of(cache), info.slab, bytes)) {
+        count_large_block(cache, block, bytes);
         telemetry_add(&telemetry->global.realloc_in_place, 1);
         return block;
     }
@@ -437,7 +391,7 @@ static void *try_memalign(struct tls_cache *cache, size_t alignment, size_t byte
         return allocate_early(alignment, bytes);
     size_t at_least = bytes > alignment ? bytes : alignment;
     if (at_least <= MID_MAX_BYTES)
-        return allocate_class(cache, aligned_class(alignment, round_up(at_least, alignment)));
+        return allocate_class(cache, aligned_class(alignment, round_up(at_least, alignment)), bytes);
     if (at_least <= L25_MAX_BYTES)
         return allocate_l25(cache, at_least, alignment, &is_zeroed);
     /* A wide alignment costs no memory: only the block's own bytes are mapped. */

@@ -13,6 +13,7 @@
 #include "memory_limit.h"
 #include "os.h"
 #include "registry.h"
+#include "samples.h"
 #include "settings.h"
 #include "superslab.h"
 #include "thread_rows.h"
@@ -121,7 +122,7 @@ size_t heap_give_all_back(struct tls_cache *cache)
 bool heap_is_valid_without_cache(void)
 {
     return registry_is_valid() && frames_is_valid() && thread_rows_is_valid() && superslab_is_valid() &&
-           central_is_valid() && magazine_is_valid() && l25_pool_is_valid() && big_cache_is_valid();
+           central_is_valid() && samples_is_valid() && magazine_is_valid() && l25_pool_is_valid() && big_cache_is_valid();
 }
 
 bool heap_is_valid(void)
@@ -138,10 +139,12 @@ void heap_acquire_locks(void)
     l25_pool_acquire_locks();
     big_cache_acquire_locks();
     superslab_acquire_locks();
+    samples_acquire_locks();
 }
 
 void heap_release_locks(void)
 {
+    samples_release_locks();
     superslab_release_locks();
     big_cache_release_locks();
     l25_pool_release_locks();
@@ -152,6 +155,7 @@ void heap_release_locks(void)
 
 void heap_reset_locks(void)
 {
+    samples_reset_locks();
     superslab_reset_locks();
     big_cache_reset_locks();
     l25_pool_reset_locks();
@@ -166,6 +170,7 @@ void heap_after_fork(struct tls_cache *survivor)
 {
     heap_reset_locks();
     control_after_fork();
+    samples_after_fork();
     superslab_after_fork();
     central_after_fork();
     tls_cache_after_fork(survivor);

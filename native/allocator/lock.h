@@ -6,7 +6,8 @@
  *
  * Lock order, outermost first (README.md says why; fork takes all in this order, process.c):
  *   thread rows -> unused caches -> magazine[class] -> central[heap][class] -> l25 resize -> l25 shard
- *   -> big upkeep -> big stripe -> superslab -> frames -> registry
+ *   -> big upkeep -> big stripe -> superslab -> frames -> registry -> range
+ *   samples comes last: nothing is locked under it.
  * Locks of one array are taken in ascending order. No other lock is taken under start, exit key, settings or log, and
  * nobody waits for log. The walk lock of central_purge.c comes before all others: it alone is held while the system is
  * called, and fork does not take it. */

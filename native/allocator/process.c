@@ -7,6 +7,7 @@
 #include "lock.h"
 #include "os.h"
 #include "purger.h"
+#include "samples.h"
 #include "tls_cache.h"
 
 #include <pthread.h>
@@ -83,8 +84,11 @@ __attribute__((constructor)) static void watch_forks_at_last(void)
 
 __attribute__((destructor)) static void end(void)
 {
-    if (lifecycle_is_started() && os_process_state() == PROCESS_KNOWN)
-        control_stop();
+    if (!lifecycle_is_started() || os_process_state() != PROCESS_KNOWN)
+        return;
+    if (!os_is_confined())
+        samples_stop();
+    control_stop();
 }
 
 void process_confine(void)

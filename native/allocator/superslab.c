@@ -281,7 +281,7 @@ struct slab *superslab_acquire_with_room(const struct actor *actor, unsigned spa
         slab[i].head_offset = (uint8_t)i;
     }
     slab->state = (uint8_t)state;
-    if (state == SLAB_CLASS)
+    if (state == SLAB_CLASS && heap < range_heap_count()) /* not those of sampled blocks */
         set_class_of_slabs(slab_chunk(slab), slab, class_key(class_index),
                            class_index < OUTBOX_COUNT ? outbox_key(class_index) : class_key(class_index));
     event_log_acquire(search.stage, state == SLAB_CLASS ? class_index : NO_ITEM, slab_chunk(slab)->base, slab->index);

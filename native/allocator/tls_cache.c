@@ -11,7 +11,7 @@
 #include "integrity.h"
 #include "magazine.h"
 #include "os.h"
-#include "outbox.h"
+#include "sampler.h"
 #include "settings.h"
 #include "superslab.h"
 
@@ -28,34 +28,27 @@ static struct telemetry_thread_class *row_of(struct tls_cache *cache, const stru
     return &cache->row->classes[bin->class_index];
 }
 
-void tls_cache_publish_held(struct tls_cache *cache, unsigned class_index)
-{
-    struct telemetry_thread_class *row = &cache->row->classes[class_index];
-    uint32_t held = (uint32_t)fill_of(&cache->bins[class_index]);
-    if (class_index < OUTBOX_COUNT)
-        held += outbox_fill(cache, class_index);
-    int64_t change = held - (int64_t)telemetry_get(&row->cached);
-    if (change == 0)
-        return;
-    telemetry_set(&row->cached, held);
-    cache->cached_bytes += (uint64_t)(change * (int64_t)size_classes[class_index].bytes);
-    telemetry_set(&cache->row->cached_bytes, cache->cached_bytes);
-}
-
 static void publish_fill(struct tls_cache *cache, const struct bin *bin)
 {
     tls_cache_publish_held(cache, bin->class_index);
 }
 
-/* Counts the pops since the last call, and grants the next ones. */
-static void account(struct tls_cache *cache, struct bin *bin)
+/* Counts the pops since the last call, and grants the next ones. Returns how many are left before the next sample; 0: the
+ * last one may be due. */
+static inline uint32_t account(struct tls_cache *cache, struct bin *bin)
 {
+    struct telemetry_thread *row = cache->row;
+    unsigned class_index = bin->class_index;
     uint32_t allocations = bin->granted - bin->countdown;
-    bin->countdown = bin->granted = cache->grant;
-    cache->is_active[bin->class_index] |= allocations != 0;
-    cache->actor.operations += allocations;
-    telemetry_bump(&row_of(cache, bin)->allocations, allocations);
-    telemetry_set(&cache->row->operations, cache->actor.operations);
+    uint64_t sum = telemetry_get(&row->classes[class_index].allocations) + allocations;
+    uint64_t operations = cache->actor.operations + allocations;
+    uint32_t left = cache->sample_at[class_index] - (uint32_t)sum;
+    bin->countdown = bin->granted = left - 1 < cache->grant ? left : cache->grant;
+    cache->actor.operations = operations;
+    telemetry_set(&row->classes[class_index].allocations, sum);
+    telemetry_set(&row->operations, operations);
+    cache->is_active[class_index] |= allocations != 0;
+    return left;
 }
 
 /* Puts floor and limit where the bin, or one of its ghosts, next has something to note. */
@@ -108,18 +101,6 @@ static void empty_bin(struct tls_cache *cache, struct bin *bin)
         flush_bin(cache, bin, (uint32_t)fill_of(bin));
     else
         mark(cache, bin); /* the marks of its ghosts have moved */
-}
-
-static unsigned flush_outboxes(struct tls_cache *cache)
-{
-    unsigned flushed = 0;
-    for (unsigned class_index = 0; class_index < OUTBOX_COUNT; class_index++) {
-        unsigned sent = outbox_flush(cache, class_index);
-        if (sent)
-            tls_cache_publish_held(cache, class_index);
-        flushed += sent;
-    }
-    return flushed;
 }
 
 /* Returns the array for a bin of `capacity` slots, or NULL if there is no memory for the large slots. */
@@ -212,9 +193,10 @@ static void adopt(struct tls_cache *cache)
     cache->generation = generation;
     tls_cache_adopt_route(cache);
     ghosts_switch(cache);
+    sampler_switch(cache, false);
     cache->goes_home = cache->drains != control_asked(ACTION_drain);
     if (cache->goes_home)
-        flush_outboxes(cache);
+        tls_cache_flush_outboxes(cache);
     for (unsigned i = 0; i < BIN_COUNT; i++) {
         struct bin *bin = &cache->bins[i];
         if (!is_used(bin))
@@ -249,7 +231,7 @@ static void look_at_clock(struct tls_cache *cache)
     if (period_ms == 0 || (int32_t)(now_ms - cache->last_sweep_ms) < (int32_t)period_ms)
         return;
     cache->last_sweep_ms = now_ms;
-    flush_outboxes(cache);
+    tls_cache_flush_outboxes(cache);
     for (unsigned i = 0; i < BIN_COUNT; i++) {
         if (!is_used(&cache->bins[i]))
             continue;
@@ -273,7 +255,7 @@ static void look_around(struct tls_cache *cache)
 static void reclaim_idle(struct tls_cache *cache, const struct bin *growing)
 {
     cache->fresh_slabs = 0;
-    flush_outboxes(cache);
+    tls_cache_flush_outboxes(cache);
     for (unsigned i = 0; i < BIN_COUNT; i++) {
         struct bin *bin = &cache->bins[i];
         if (!is_used(bin))
@@ -377,14 +359,21 @@ static NOINLINE void note_low(struct tls_cache *cache, struct bin *bin, bool is_
     mark(cache, bin);
 }
 
-void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index)
+void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index, size_t requested_bytes)
 {
     struct bin *bin = &cache->bins[class_index];
+    __asm__("" : "+r"(bin)); /* otherwise gcc computes it anew for each use */
     if (UNLIKELY(!is_used(bin)))
         open_bin(cache, bin);
     if (bin->countdown) /* if it is 0, the fast path has counted this allocation */
         bin->countdown--;
-    account(cache, bin);
+    if (UNLIKELY(account(cache, bin) == 0)) {
+        void *sampled = sampler_allocate(cache, bin, requested_bytes);
+        if (sampled) {
+            look_around(cache);
+            return sampled;
+        }
+    }
     look_around(cache);
     bool is_empty = bin->top == bin->base;
     if (is_empty && !refill(cache, bin))
@@ -441,13 +430,6 @@ void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block)
     publish_fill(cache, bin);
 }
 
-void tls_cache_free_foreign(struct tls_cache *cache, unsigned class_index, void *block)
-{
-    outbox_put(cache, class_index, block);
-    tls_cache_look(cache); /* because a thread may do nothing but free such blocks */
-    tls_cache_publish_held(cache, class_index);
-}
-
 void tls_cache_poll(struct tls_cache *cache)
 {
     cache->actor.operations++;
@@ -475,7 +457,7 @@ void tls_cache_look(struct tls_cache *cache)
 
 unsigned tls_cache_flush(struct tls_cache *cache)
 {
-    unsigned flushed = flush_outboxes(cache);
+    unsigned flushed = tls_cache_flush_outboxes(cache);
     for (unsigned i = 0; i < BIN_COUNT; i++)
         if (is_used(&cache->bins[i]))
             flushed += close_bin(cache, &cache->bins[i]);
@@ -489,6 +471,7 @@ void tls_cache_begin(struct tls_cache *cache)
     cache->check_level = 0;
     tls_cache_adopt_route(cache);
     ghosts_switch(cache);
+    sampler_switch(cache, true);
     cache->used_bins = 0;
     cache->cached_bytes = 0;
     cache->last_sweep_ms = cache->last_maintenance_ms = clock_now_ms(&cache->actor);

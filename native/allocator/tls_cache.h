@@ -33,8 +33,8 @@ void tls_cache_destroy(struct tls_cache *cache);
 void tls_cache_reset_locks(void);
 void tls_cache_after_fork(struct tls_cache *survivor);
 
-/* The slow paths of a real cache. Allocation returns NULL if there is no memory. */
-void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index);
+/* The slow paths of a real cache. Allocation returns NULL if there is no memory. A sample keeps requested_bytes. */
+void *tls_cache_allocate(struct tls_cache *cache, unsigned class_index, size_t requested_bytes);
 void tls_cache_free(struct tls_cache *cache, unsigned class_index, void *block);
 /* The same for a block that is on its way home to another heap (outbox.h). */
 void tls_cache_free_foreign(struct tls_cache *cache, unsigned class_index, void *block);
@@ -46,6 +46,8 @@ void tls_cache_look(struct tls_cache *cache);
 /* Brings the thread's telemetry up to this moment. The second only publishes what the cache holds of one class. */
 void tls_cache_publish(struct tls_cache *cache);
 void tls_cache_publish_held(struct tls_cache *cache, unsigned class_index);
+/* Sends the blocks of all outboxes home, and returns how many there were. */
+unsigned tls_cache_flush_outboxes(struct tls_cache *cache);
 /* Notes that the range has grown. Until a thread does so, its frees of blocks in the new part take the slow path. */
 static inline void tls_cache_see_range(struct tls_cache *cache)
 {

@@ -33,11 +33,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def count_instructions(program: Path, pattern: str, operations: int, ghosts: bool = False) -> int:
+def count_instructions(program: Path, pattern: str, operations: int, **settings: int) -> int:
     # By operations, so that no decision depends on how slowly Valgrind runs.
     preload = run_environment(get_allocator("hakmem").library) | {
         "HAKMEM_CLOCK_MODE": "operations",
-        "HAKMEM_GHOST_ENABLE": str(int(ghosts)),
+        **{f"HAKMEM_{name}": str(value) for name, value in settings.items()},
     }
     calls = ("malloc", "free", "realloc", "malloc_usable_size", "aligned_alloc")
     command = ["valgrind", "--tool=callgrind", *(f"--toggle-collect={call}" for call in calls)]
@@ -69,7 +69,19 @@ def test_a_malloc_and_its_free_stay_short(program: Path, pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["mixed8192", "batch"])
 def test_ghosts_cost_no_more_than_the_limits_leave(program: Path, pattern: str) -> None:
     counts = [
-        count_instructions(program, pattern, operations, ghosts=True)
+        count_instructions(program, pattern, operations, GHOST_ENABLE=1)
+        for operations in (SHORT_WITH_GHOSTS, LONG_WITH_GHOSTS)
+    ]
+    assert (counts[1] - counts[0]) / (LONG_WITH_GHOSTS - SHORT_WITH_GHOSTS) <= MOST_INSTRUCTIONS
+
+
+# A sample costs some 500 instructions, which an interval spreads over the more allocations the smaller the blocks are.
+@pytest.mark.parametrize(("pattern", "interval_bytes"), [("mixed8192", 16 << 20), ("batch", 512 << 10)])
+def test_samples_cost_no_more_than_the_limits_leave(
+    program: Path, pattern: str, interval_bytes: int
+) -> None:
+    counts = [
+        count_instructions(program, pattern, operations, SAMPLE_INTERVAL_BYTES=interval_bytes)
         for operations in (SHORT_WITH_GHOSTS, LONG_WITH_GHOSTS)
     ]
     assert (counts[1] - counts[0]) / (LONG_WITH_GHOSTS - SHORT_WITH_GHOSTS) <= MOST_INSTRUCTIONS

@@ -4,6 +4,8 @@
 #include "central.h"
 #include "fast_path.h"
 #include "ghosts.h"
+#include "hak_samples.h"
+#include "sampler.h"
 #include "hakmem.h"
 #include "l25_shard.h"
 #include "superslab.h"
@@ -150,6 +152,20 @@ static void use_threads(void)
     look();
 }
 
+static void use_samples(void)
+{
+    set_tunable(TUNABLE_sample_interval_bytes, 1);
+    sampler_switch(tls_cache, false);
+    burst(64, HAK_SAMPLE_SLOTS + 1, 1); /* one more than there is room for */
+    for (unsigned i = 0; i < 10; i++)
+        blocks[i] = hak_malloc(64);
+    look();
+    for (unsigned i = 0; i < 10; i++)
+        hak_free(blocks[i]);
+    set_tunable(TUNABLE_sample_interval_bytes, 0);
+    sampler_switch(tls_cache, false);
+}
+
 static void use_pools(void)
 {
     set_tunable(TUNABLE_ss_purge_delay_ms, -1); /* what is freed is kept */
@@ -227,6 +243,7 @@ int main(void)
     hak_free(hak_malloc(1));
     use_caches();
     use_threads();
+    use_samples();
     use_pools();
     use_wrongly();
     publish_settings();

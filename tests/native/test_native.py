@@ -17,6 +17,7 @@ PROGRAMS = {
     "telemetry_table": [],
     "tls_cache": [],
     "ghosts": [],
+    "samples": [],
     "outbox": [],
     "range": [],
     "l25_pool": [],

@@ -294,6 +294,20 @@ static uint64_t ghost_count(unsigned class_index, unsigned ghost)
     return telemetry_get(&row->refills) + telemetry_get(&row->flushes);
 }
 
+PROBE(sample_interval_bytes)
+{
+    burst(64, 100, 1000);
+    CHECK(telemetry_get(&telemetry->global.samples_taken) == 0);
+    set(TUNABLE_sample_interval_bytes, 640);
+    burst(64, 100, 1000);
+    uint64_t taken = telemetry_get(&telemetry->global.samples_taken);
+    CHECK(taken > 1000 && telemetry_get(&telemetry->global.samples_live) == 0);
+    set(TUNABLE_sample_interval_bytes, 0);
+    taken = telemetry_get(&telemetry->global.samples_taken);
+    burst(64, 100, 1000);
+    CHECK(telemetry_get(&telemetry->global.samples_taken) == taken);
+}
+
 PROBE(ghost_enable)
 {
     burst(64, 100, 1000);

@@ -4,6 +4,7 @@ from workbench.bindings import native_directory
 from workbench.bindings.allocator import explain_no_block
 from workbench.control.block import Adoption, ControlBlock, Settings, describe_counts, tabulate_tunables
 from workbench.control.discovery import (
+    SAMPLES_KIND,
     WORKLOAD_KIND,
     BlockInfo,
     block_directory,
@@ -19,6 +20,7 @@ from workbench.control.tunable import DO, Action, Constraint, Tunable, Value
 
 __all__ = [
     "DO",
+    "SAMPLES_KIND",
     "WORKLOAD_KIND",
     "Action",
     "Adoption",

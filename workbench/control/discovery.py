@@ -22,6 +22,8 @@ from workbench.errors import NoProcess, NotPermitted, WorkbenchError
 
 #: Kind of the block that the runner of workloads publishes; the others are allocators'.
 WORKLOAD_KIND = "workload"
+#: Kind of the table of sampled allocations beside a hakmem block: no block to tune, and found only by its kind.
+SAMPLES_KIND = "samples"
 
 # <pid>.<start ticks>[.<PID namespace>].<kind>; ".new" while an earlier version of the library made the block.
 _NAME = re.compile(
@@ -109,7 +111,7 @@ def find_blocks(pid: int | None = None, kind: str | None = None) -> list[BlockIn
     pids = _Pids()
     found: list[tuple[Reader, BlockInfo]] = []
     for _, match, path in _list_files(pid):
-        if match["new"] or kind not in (None, match["kind"]) or not _may_be(pid, match, pids):
+        if match["new"] or not _is_asked_for(match["kind"], kind) or not _may_be(pid, match, pids):
             continue
         with contextlib.suppress(WorkbenchError):
             reader = Reader(path)
@@ -127,6 +129,10 @@ def find_blocks(pid: int | None = None, kind: str | None = None) -> list[BlockIn
     return sorted(live.values(), key=lambda info: (info.pid, info.kind))
 
 
+def _is_asked_for(kind: str, asked_kind: str | None) -> bool:
+    return kind == asked_kind if asked_kind else kind != SAMPLES_KIND
+
+
 def _may_be(pid: int | None, name: re.Match[str], pids: _Pids) -> bool:
     """Whether a file may be that of a process, by its name: most need not be opened."""
     own = int(name["pid"])
@@ -142,7 +148,7 @@ def find_path(pid: int, kind: str | None) -> Path:
     """
 
     def is_meant(found: str) -> bool:
-        return found == kind if kind else found != WORKLOAD_KIND
+        return _is_asked_for(found, kind) and (kind is not None or found != WORKLOAD_KIND)
 
     blocks = [info for info in find_blocks(pid, kind) if is_meant(info.kind)]
     blocks = [info for info in blocks if info.serves_malloc and not kind] or blocks

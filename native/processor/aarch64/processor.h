@@ -17,6 +17,23 @@
 #define PROCESSOR_RELOCATION_TABLE R_AARCH64_GLOB_DAT
 #define PROCESSOR_RELOCATION_POINTER R_AARCH64_ABS64
 
+/* e_machine of ELF, and the DWARF number of the stack pointer. */
+#define PROCESSOR_ELF_MACHINE 183 /* EM_AARCH64 */
+#define PROCESSOR_STACK_REGISTER 31
+
+/* Stores the registers that a function keeps for its caller, the stack pointer, and the program counter, by their DWARF
+ * numbers. `registers` has room for 33. */
+static inline __attribute__((always_inline)) void processor_get_registers(uint64_t *registers)
+{
+    uint64_t scratch;
+    __asm__ volatile("stp x19, x20, [%1, #19*8]\n\tstp x21, x22, [%1, #21*8]\n\tstp x23, x24, [%1, #23*8]\n\t"
+                     "stp x25, x26, [%1, #25*8]\n\tstp x27, x28, [%1, #27*8]\n\tstp x29, x30, [%1, #29*8]\n\t"
+                     "mov %0, sp\n\tstr %0, [%1, #31*8]\n\tadr %0, .\n\tstr %0, [%1, #32*8]"
+                     : "=&r"(scratch)
+                     : "r"(registers)
+                     : "memory");
+}
+
 /* In a loop that waits for another thread. `isb` waits some 30 cycles, as `pause` does on x86-64; `yield` does nothing
  * on processors without several threads a core. */
 static inline void processor_pause(void)

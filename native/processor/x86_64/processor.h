@@ -17,6 +17,23 @@
 #define PROCESSOR_RELOCATION_TABLE R_X86_64_GLOB_DAT
 #define PROCESSOR_RELOCATION_POINTER R_X86_64_64
 
+/* e_machine of ELF, and the DWARF number of the stack pointer. */
+#define PROCESSOR_ELF_MACHINE 62 /* EM_X86_64 */
+#define PROCESSOR_STACK_REGISTER 7
+
+/* Stores the registers that a function keeps for its caller, the stack pointer, and the program counter, by their DWARF
+ * numbers. `registers` has room for 33. */
+static inline __attribute__((always_inline)) void processor_get_registers(uint64_t *registers)
+{
+    uint64_t counter;
+    __asm__ volatile("movq %%rbx, 3*8(%1)\n\tmovq %%rbp, 6*8(%1)\n\tmovq %%rsp, 7*8(%1)\n\t"
+                     "movq %%r12, 12*8(%1)\n\tmovq %%r13, 13*8(%1)\n\tmovq %%r14, 14*8(%1)\n\tmovq %%r15, 15*8(%1)\n\t"
+                     "leaq 0(%%rip), %0\n\tmovq %0, 16*8(%1)"
+                     : "=&r"(counter)
+                     : "r"(registers)
+                     : "memory");
+}
+
 /* In a loop that waits for another thread. */
 static inline void processor_pause(void)
 {
