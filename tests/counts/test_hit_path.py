@@ -75,11 +75,9 @@ def test_ghosts_cost_no_more_than_the_limits_leave(program: Path, pattern: str) 
     assert (counts[1] - counts[0]) / (LONG_WITH_GHOSTS - SHORT_WITH_GHOSTS) <= MOST_INSTRUCTIONS
 
 
-# A sample costs some 500 instructions, which an interval spreads over the more allocations the smaller the blocks are.
+# A sample costs some 500 instructions; an interval has the more allocations the smaller the blocks are.
 @pytest.mark.parametrize(("pattern", "interval_bytes"), [("mixed8192", 16 << 20), ("batch", 512 << 10)])
-def test_samples_cost_no_more_than_the_limits_leave(
-    program: Path, pattern: str, interval_bytes: int
-) -> None:
+def test_samples_cost_no_more_than_the_limits_leave(program: Path, pattern: str, interval_bytes: int) -> None:
     counts = [
         count_instructions(program, pattern, operations, SAMPLE_INTERVAL_BYTES=interval_bytes)
         for operations in (SHORT_WITH_GHOSTS, LONG_WITH_GHOSTS)

@@ -22,7 +22,7 @@ from workbench.errors import NoProcess, NotPermitted, WorkbenchError
 
 #: Kind of the block that the runner of workloads publishes; the others are allocators'.
 WORKLOAD_KIND = "workload"
-#: Kind of the table of sampled allocations beside a hakmem block: no block to tune, and found only by its kind.
+#: Kind of the table of sampled allocations beside a hakmem block: nothing to tune, found only by its kind.
 SAMPLES_KIND = "samples"
 
 # <pid>.<start ticks>[.<PID namespace>].<kind>; ".new" while an earlier version of the library made the block.
