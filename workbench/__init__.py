@@ -6,6 +6,7 @@ Everything that a session needs is here: ``import workbench as wb``, then ``wb.<
 `list_processes`          which processes can be tuned; also `list_allocators`,
                           `list_workloads`, `list_datasets`, `list_sessions`
 `attach`                  the control block of a process or group: read metrics, set tunables
+`read_memory`             where its resident memory is, in parts that add up
 `tuning_panel`            live charts and controls in a notebook
 `run`                     one run of a workload or trace
 `compare`                 allocators or settings, in interleaved rounds, with a verdict
@@ -39,6 +40,7 @@ if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PL
     from workbench.api.measuring import verify as verify
     from workbench.api.processes import attach as attach
     from workbench.api.processes import list_processes as list_processes
+    from workbench.api.processes import read_memory as read_memory
     from workbench.api.running import run as run
     from workbench.api.settings import export_settings as export_settings
     from workbench.api.settings import read_settings as read_settings
@@ -63,7 +65,7 @@ if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PL
 _PLACES = {
     "api.listing": "list_allocators list_datasets list_sessions list_workloads open_session open_trace",
     "api.measuring": "compare plan_sweep sweep verify",
-    "api.processes": "attach list_processes",
+    "api.processes": "attach list_processes read_memory",
     "api.running": "run",
     "api.settings": "export_settings read_settings",
     "api.tuning": "plan_study tune",

@@ -88,8 +88,8 @@ static struct hak_metric metrics[] = {
 #define HAK_METRIC_TIER(field, name, group, unit, chart, kind, fold, role, is_step, help)                                    \
     METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_TIER, AXIS_NONE,                              \
            offsetof(struct telemetry, tiers[0].field), sizeof(struct telemetry_tier), 0)
-#define HAK_DERIVED(kind, name, operand_a, operand_b, group, unit, chart, help)                                          \
-    METRIC(name, group, unit, help, chart, kind, SUM, NONE, 0, AXIS_NONE, AXIS_NONE, 0, 0, 0)
+#define HAK_DERIVED(kind, name, operand_a, operand_b, group, unit, chart, role, help)                                        \
+    METRIC(name, group, unit, help, chart, kind, SUM, role, 0, AXIS_NONE, AXIS_NONE, 0, 0, 0)
 #include "telemetry.def"
 };
 #define METRIC_COUNT (sizeof metrics / sizeof *metrics)

@@ -7,6 +7,7 @@
 #include "control.h"
 #include "l25_pool.h"
 #include "lock.h"
+#include "memory_layout.h"
 #include "os.h"
 #include "range.h"
 #include "registry.h"
@@ -86,8 +87,8 @@ static bool start_system(void)
 /* If there was no memory for a component, the next call tries that component again. */
 static bool start_components(void)
 {
-    static bool (*const steps[])(void) = {control_start,   start_system,   registry_start,  superslab_start,
-                                          l25_pool_start, big_cache_start};
+    static bool (*const steps[])(void) = {control_start,  start_system,    registry_start,       superslab_start,
+                                          l25_pool_start, big_cache_start, memory_layout_publish};
     static unsigned done; /* under start_lock */
     while (done < sizeof steps / sizeof *steps && steps[done]())
         done++;

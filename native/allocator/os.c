@@ -31,10 +31,29 @@ bool os_unmap(void *start, size_t bytes)
     return SYSTEM_CALL(SYS_munmap, start, bytes) == 0;
 }
 
+/* Where the next metadata goes, and the end of the place for it. Relaxed: a thread that still sees 0 maps anywhere. */
+static _Atomic uintptr_t metadata_next, metadata_end;
+
+void os_place_metadata(void *start, size_t bytes)
+{
+    atomic_store_explicit(&metadata_next, (uintptr_t)start, memory_order_relaxed);
+    atomic_store_explicit(&metadata_end, (uintptr_t)start + bytes, memory_order_relaxed);
+}
+
+/* Returns NULL if there is no place. The system takes the address for a hint. */
+static void *take_metadata_place(size_t bytes)
+{
+    uintptr_t end = atomic_load_explicit(&metadata_end, memory_order_relaxed);
+    if (!end)
+        return NULL;
+    uintptr_t start = atomic_fetch_add_explicit(&metadata_next, bytes, memory_order_relaxed);
+    return start < end && bytes <= end - start ? (void *)start : NULL;
+}
+
 void *os_map(size_t bytes)
 {
     bytes = round_up(bytes, PAGE_BYTES);
-    void *start = map(NULL, bytes, PROT_READ | PROT_WRITE, 0);
+    void *start = map(take_metadata_place(bytes), bytes, PROT_READ | PROT_WRITE, 0);
     telemetry_add(&telemetry->global.metadata_bytes, start ? (int64_t)bytes : 0);
     return start;
 }

@@ -19,6 +19,8 @@ static inline bool os_is_confined(void)
 /* Maps zeroed, readable and writable pages; NULL on failure. For metadata, which is counted (os.metadata_bytes) and never
  * given back, except what two threads mapped for the same purpose. */
 void *os_map(size_t bytes);
+/* From now on os_map maps in this stretch of addresses, as far as they are free. */
+void os_place_metadata(void *start, size_t bytes);
 void os_unmap_metadata(void *start, size_t bytes);
 /* The same, aligned to a power of two, for chunks outside the range. os_unmap gives it back. */
 void *os_map_aligned(size_t bytes, size_t alignment);

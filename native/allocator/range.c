@@ -9,6 +9,9 @@
 #define FIRST_BYTES ((size_t)128 << 20) /* range.bytes at first, for which class_of_slab needs the smallest page */
 _Static_assert(RANGE_MAX_BYTES / CHUNK_BYTES * sizeof(void *) <= TABLE_SLOT_BYTES, "it has a slot as well");
 
+#define METADATA_SLOT_BYTES ((size_t)16 << 30) /* descriptors need 36 KiB for each chunk of 2 MiB */
+#define BEFORE_FRAMES (METADATA_SLOT_BYTES + round_up(RANGE_TABLE_COUNT * TABLE_SLOT_BYTES, CHUNK_BYTES))
+
 /* The zone begins between 16 and 18 TiB, above the addresses that programs ask for. The system maps by itself from
  * 127 TiB down, from 42 TiB up (setarch -L), or from 20 TiB down (ulimit -s unlimited). In the last case it has one TiB. */
 #define ZONE_LOWEST ((uintptr_t)0x101000000000)
@@ -27,6 +30,11 @@ static unsigned heap_count;
 unsigned range_heap_count(void)
 {
     return heap_count;
+}
+
+void *range_zone(void)
+{
+    return range.base ? range.base - BEFORE_FRAMES : NULL;
 }
 
 void *range_table(enum range_table table)
@@ -90,9 +98,11 @@ void range_start(unsigned heaps)
     const uintptr_t choices[] = {first_choice(), ZONE_SECOND_CHOICE, ZONE_THIRD_CHOICE};
     heap_count = heaps;
     for (unsigned i = 0; i < sizeof choices / sizeof *choices; i++) {
-        range.base = (char *)choices[i] + round_up(RANGE_TABLE_COUNT * TABLE_SLOT_BYTES, CHUNK_BYTES);
-        if (range_grow(FIRST_BYTES))
+        range.base = (char *)choices[i] + BEFORE_FRAMES;
+        if (range_grow(FIRST_BYTES)) {
+            os_place_metadata(range_zone(), METADATA_SLOT_BYTES);
             return;
+        }
         for (unsigned table = 0; table < RANGE_TABLE_COUNT; table++) {
             if (mapped_bytes[table])
                 os_unmap(range_table(table), mapped_bytes[table]);

@@ -1,7 +1,7 @@
 /* range.h: the address range in which blocks lie, and the tables that grow with its use.
  *
- *   zone:  | table | table | ... | frame 0 (2 MiB) | frame 1 | frame 2 | ...           |
- *                                ^ range.base       range.bytes: so far ^     RANGE_MAX_BYTES
+ *   zone:  | metadata | table | table | ... | frame 0 (2 MiB) | frame 1 | frame 2 | ...           |
+ *                                           ^ range.base       range.bytes: so far ^     RANGE_MAX_BYTES
  *
  * Nothing is reserved. The zone is a stretch of addresses far from those where the system maps by itself. Each
  * part of it is mapped when it is first used, at its place, and only if nothing else is mapped there. So a limit of the
@@ -11,6 +11,9 @@
  * an address in the range indexes (chunk_of_frame, class_of_slab) are mapped for the first range.bytes of the range, so
  * their entries for addresses below that bound may be read. The bound only grows. A thread that knows an older, lower
  * bound takes the address for one outside the range, and its slow path looks again.
+ *
+ * Everything else that os_map maps lies in the zone as well, one mapping behind the other. So all memory of the allocator
+ * is in one stretch of addresses, and a reader outside the process can tell it from the program's (hak_memory.h).
  *
  * If the zone is not available (base is NULL), everything is mapped where the system likes.
  *
@@ -38,6 +41,8 @@ enum range_table {
 void range_start(unsigned heaps);
 unsigned range_heap_count(void);
 
+/* The first address of the zone; NULL without a zone. It ends RANGE_MAX_BYTES behind range.base. */
+void *range_zone(void);
 /* Where a table is or will be mapped; NULL without a zone. */
 void *range_table(enum range_table table);
 /* Makes the first `bytes` of the table usable; new ones are zero. Returns false if there is no memory. */

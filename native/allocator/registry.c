@@ -95,6 +95,13 @@ struct chunk *registry_chunk_at(uint32_t index)
     return &segments[k][index - (first_segment_entries << (k - 1))];
 }
 
+uint32_t registry_segments(uint64_t *segments_address, uint64_t *entries_ever_address)
+{
+    *segments_address = (uintptr_t)segments;
+    *entries_ever_address = (uintptr_t)&entries_ever;
+    return first_segment_entries;
+}
+
 struct chunk *registry_new_chunk(const struct actor *actor)
 {
     lock_acquire(&registry_lock);

@@ -47,6 +47,10 @@ void registry_remove(struct chunk *chunk);
 /* For walks over all chunks: the index-th descriptor ever handed out, in use or not; NULL beyond the last. */
 struct chunk *registry_chunk_at(uint32_t index);
 
+/* Where the descriptors lie (hak_memory.h): addresses of the segments' pointers and of the number of descriptors handed out.
+ * Returns how many descriptors the first segment has. */
+uint32_t registry_segments(uint64_t *segments_address, uint64_t *entries_ever_address);
+
 bool registry_is_valid(void);
 void registry_reset_locks(void);
 void registry_acquire_locks(void);

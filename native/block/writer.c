@@ -370,6 +370,14 @@ void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t c
     atomic_store_explicit(&block->axes[axis].count, count, memory_order_release);
 }
 
+void hak_block_publish_memory(struct hak_block *block, const void *start, const void *end,
+                              const struct hak_memory *layout)
+{
+    block->header->memory_start = (uintptr_t)start;
+    block->header->memory_end = (uintptr_t)end;
+    atomic_store_explicit(&block->header->memory_layout, (uintptr_t)layout, memory_order_release);
+}
+
 void hak_block_wait(const struct hak_block *block, uint64_t seen)
 {
     uint64_t until_ns = lease_end_ns(block), now_ns = system_clock_ns(CLOCK_MONOTONIC);

@@ -6,6 +6,7 @@
 #ifndef HAK_BLOCK_WRITER_H
 #define HAK_BLOCK_WRITER_H
 
+#include "hak_memory.h"
 #include "writer_block.h"
 #include <stdatomic.h>
 
@@ -67,6 +68,9 @@ int hak_block_copy_requested(const struct hak_block *block, double *values, uint
 void hak_block_request(struct hak_block *block, const double *values, uint64_t generation);
 void hak_block_publish_effective(struct hak_block *block, const double *values, uint64_t generation);
 void hak_block_set_axis_count(struct hak_block *block, uint32_t axis, uint32_t count);
+/* Tells readers where the records and blocks of this process lie, and what describes them (hak_memory.h). */
+void hak_block_publish_memory(struct hak_block *block, const void *start, const void *end,
+                              const struct hak_memory *layout);
 
 /* For a publisher that measures on demand. Sleeps until a reader looks or sets or a lease lapses, unless the generation is
  * no longer `seen`. It may also return without a reason. */

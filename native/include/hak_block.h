@@ -38,6 +38,7 @@
  *                     that was lapped gives up and counts event_lost); sequence store release after the body
  *   state             store release by the publisher
  *   samples           store release by a publisher that measures on demand, after the measured values
+ *   memory_layout     store release by the publisher, once, after memory_start and memory_end and what it points to
  *
  * A lease is what a setter holds that tries settings and must not leave them behind. While it holds, tunables may be set
  * to the values in the slot of held values. The holder renews it again and again. If the holder dies, or does not go on,
@@ -124,7 +125,8 @@ enum hak_role {
     HAK_ROLE_RETAINED,   /* bytes of address space that is kept without pages */
     HAK_ROLE_METADATA,   /* bytes of the allocator's own records */
     HAK_ROLE_RESIDENT,   /* bytes that may be in RAM */
-    HAK_ROLE_MISSES      /* counts allocations that no cache could serve */
+    HAK_ROLE_MISSES,     /* counts allocations that no cache could serve */
+    HAK_ROLE_CACHED_BLOCKS /* for each class: free blocks in caches that its slabs count as used */
 };
 #define HAK_NO_AXIS 0xffffffffu
 
@@ -231,6 +233,11 @@ struct hak_header {
     /* CLOCK_MONOTONIC until which the lease holds, or 0 if there is none; and who holds it. Written by setters. */
     _Alignas(64) _Atomic uint64_t lease_until_ns;
     _Atomic uint64_t lease_holder; /* low half: pid; high half: a number of its own */
+
+    /* Addresses in the publisher: of a struct hak_memory (hak_memory.h), and between which its records and blocks lie.
+     * They are 0 if it tells nothing of its memory, or has not yet. */
+    uint64_t memory_start, memory_end;
+    _Atomic uint64_t memory_layout;
 };
 
 /* Puts the values to go back to in place of those that are held. */

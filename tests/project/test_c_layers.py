@@ -25,6 +25,7 @@ ALLOCATOR_LAYERS = (
     ("fast_path", "override_replaced", "statistics"),
     ("heap", "heap_blocks", "heap_upkeep", "purger"),
     ("lifecycle",),
+    ("memory_layout",),
     ("tls_cache", "tls_cache_outboxes", "tls_cache_route", "tls_cache_threads"),
     ("bin", "bin_limits", "bin_marks", "outbox", "ghost_rules", "ghosts", "sampler"),
     ("l25_pool", "l25_shard", "big_cache", "big_table", "big_stripe"),

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from workbench.control import BlockInfo, ControlBlock, find_blocks, find_path
+from workbench.control import WORKLOAD_KIND, BlockInfo, ControlBlock, find_blocks, find_path
 from workbench.display import Listing
 from workbench.errors import NoProcess
 from workbench.table import Table
 
 if TYPE_CHECKING:
+    from workbench.memory import MemoryUse
     from workbench.processes.group import Group
 
 
@@ -84,6 +85,50 @@ def attach(target: int | str | Group, kind: str | None = None, *, names: Iterabl
                 return block
             block.close()
     return ControlBlock.open(infos[0].path if len(infos) == 1 else find_path(target, kind))
+
+
+def read_memory(target: int | str | Group, kind: str | None = None) -> MemoryUse:
+    """Read where the resident memory of a process or group is, page by page, from outside.
+
+    Parameters
+    ----------
+    target : int or str
+        A pid, or a group such as "command:postgres", whose processes are added up. The process may be any:
+        without a control block only what the system tells is known.
+    kind : str, optional
+        Which control block, if the process has those of several allocators.
+
+    Returns
+    -------
+    MemoryUse
+        `parts` add up to `resident_bytes` with `unexplained_bytes`; `to_frame` and `classes_to_frame` are
+        tables. It shows itself.
+
+    Raises
+    ------
+    NoProcess
+        If there is no such process, or it ends meanwhile.
+    NotPermitted
+        If the system does not tell how much is resident.
+    BadParameter
+        If a group is none.
+    """
+    from workbench.memory import join_memory, measure_memory
+
+    if not isinstance(target, int):
+        with attach(target, kind) as joined:
+            uses = []
+            for member in joined.members:
+                with contextlib.suppress(NoProcess):  # it ended just now
+                    uses.append(measure_memory(member.info.pid, member))
+        if not uses:
+            raise NoProcess(f"{target}: all of its processes have ended")
+        return join_memory(uses)
+    found = [info for info in find_blocks(pid=target, kind=kind) if info.kind != WORKLOAD_KIND]
+    if not found and kind is None:
+        return measure_memory(target)
+    with attach(target, kind) as block:
+        return measure_memory(target, block)
 
 
 def find_process_blocks(pid: int, kind: str | None = None) -> list[BlockInfo]:

@@ -50,8 +50,22 @@ struct hak_event {
 };
 struct hak_header {
     uint32_t pid, uid, access, flags;
-    uint64_t start_ticks, created_ns, pid_namespace;
+    uint64_t start_ticks, created_ns, pid_namespace, memory_start, memory_end, memory_layout;
     char kind[16], build[96], command[256];
+    ...;
+};
+"""
+
+MEMORY = """
+struct hak_memory {
+    uint32_t bytes, chunk_bytes, chunk_slabs, class_count;
+    uint64_t frames_start, static_start, static_end, segments, entries_ever;
+    uint32_t first_segment_entries;
+    uint32_t chunk_stride, chunk_base, chunk_frames, chunk_kind, chunk_big_state, chunk_bits;
+    uint32_t chunk_slabs_offset;
+    uint32_t slab_stride, slab_used, slab_bump, slab_remote_head, slab_state, slab_class, slab_span;
+    uint32_t kind_slabs, kind_big, state_class, state_large, big_at_user, big_cached;
+    uint32_t class_bytes[...];
     ...;
 };
 """
@@ -253,6 +267,7 @@ uint64_t hak_injected_area(const uint8_t *code, size_t bytes);
 # The reader's structure asks for the alignment of a cache line, which cffi's own memory need not have.
 # Words of a made-up block are stored here because only C touches shared words.
 SOURCE = """
+#include "hak_memory.h"
 #include "hak_reader.h"
 #include "hakmem.h"
 #include "cache_models.h"
@@ -289,7 +304,8 @@ static void block_store_words(struct hak_block *block, uint64_t offset, const ui
 """
 
 for declarations in (
-    CONSTANTS, BLOCK, READER, DESCRIPTORS, WRITER, ALLOCATOR, WORKLOADS, REPLAY, MODELS, RECORDER, INJECTION,
+    CONSTANTS, BLOCK, MEMORY, READER, DESCRIPTORS, WRITER, ALLOCATOR, WORKLOADS, REPLAY, MODELS, RECORDER,
+    INJECTION,
 ):  # fmt: skip
     ffibuilder.cdef(declarations)
 ffibuilder.set_source("workbench._native._cffi", SOURCE)

@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "set": CommandPlace("blocks", "Change tunables of a running process."),
     "do": CommandPlace("blocks", "Have a running process act, for example give memory back."),
     "metrics": CommandPlace("blocks", "Print every metric of a process once."),
+    "memory": CommandPlace("memory", "Show where the resident memory of a process is."),
     "watch": CommandPlace("watch", "Show the metrics and events of a process, live."),
     "serve-metrics": CommandPlace("serve_metrics", "Serve metrics and settings for Prometheus and Grafana."),
     "export": CommandPlace("export", "Write the tunables of a process to a file."),

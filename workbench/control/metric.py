@@ -9,7 +9,7 @@ MetricKind = Literal["counter", "gauge", "quotient", "difference"]
 Fold = Literal["sum", "max"]
 Role = Literal[
     "", "thread id", "adopted", "operations", "cached", "live", "dirty", "retained", "metadata", "resident",
-    "misses",
+    "misses", "cached blocks",
 ]  # fmt: skip
 
 

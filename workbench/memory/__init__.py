@@ -1,0 +1,5 @@
+"""Where the resident memory of a process is: read page by page from outside, in parts that add up."""
+
+from workbench.memory.use import ClassUse, MemoryUse, Part, join_memory, measure_memory
+
+__all__ = ["ClassUse", "MemoryUse", "Part", "join_memory", "measure_memory"]
