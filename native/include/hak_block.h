@@ -236,7 +236,7 @@ struct hak_header {
 
     /* Addresses in the publisher: of a struct hak_memory (hak_memory.h), and between which its records and blocks lie.
      * They are 0 if it tells nothing of its memory, or has not yet. */
-    uint64_t memory_start, memory_end;
+    _Alignas(64) uint64_t memory_start, memory_end;
     _Atomic uint64_t memory_layout;
 };
 

@@ -94,8 +94,6 @@ class MemoryUse(Displayed):
         Memory that is in RAM. A page that several processes share counts for each of them.
     parts : tuple of Part
         What is known of it.
-    unexplained_bytes : int
-        The rest: with the parts it makes the resident bytes.
     huge_page_bytes : int or None
         How much of the allocator's memory is in huge pages; None if it is not known which memory is its own.
     classes : tuple of ClassUse
@@ -115,7 +113,8 @@ class MemoryUse(Displayed):
     is_read: bool = False
 
     @property
-    def unexplained_bytes(self) -> int:  # noqa: D102, described above
+    def unexplained_bytes(self) -> int:
+        """The rest: with the parts it makes the resident bytes."""
         return self.resident_bytes - sum(part.bytes for part in self.parts)
 
     @property
