@@ -21,7 +21,7 @@ test("the form begins with the workload that the kernel tells, and asks for it a
   page().enter(field("burst, blocks"), "7");
   page().button("Start").click();
   const spec = {
-    ...{ workload: "phases", allocator: "pond", threads: "1", seed: "18446744073709551615", trace: "gcc" },
+    ...{ workload: "phases", allocator: "pond", threads: "1", seed: "18446744073709551615" },
     ...{ seconds: "0", parameters: { burst: "7" } },
   };
   assert.deepEqual(page().take(), [{ type: "start", spec }]);
@@ -37,9 +37,25 @@ test("each workload has its own parameters, and a replay has a trace", () => {
   assert.equal(page().find(".hak-bar .hak-hint").textContent, "A trace. puddle has no tunables.");
 });
 
+test("a program is a command or a work of a plan, and has none of the other fields", () => {
+  const hidden = () => ["Command", "Threads", "Seed", "Seconds", "Trace"].map((name) => field(name).closest("label").hidden);
+  assert.deepEqual(hidden(), [true, false, false, false, true]);
+  page().enter(field("Workload"), "command", "change");
+  assert.deepEqual(hidden(), [false, true, true, true, true]);
+  const offered = [...page().root.querySelectorAll(`#${field("Command").getAttribute("list")} option`)];
+  assert.deepEqual(offered.map(({ value }) => value), ["examples/mill.toml"]);
+  page().enter(field("Command"), "mill 'two wheels'");
+  page().button("Start").click();
+  const spec = { workload: "command", allocator: "pond", command: "mill 'two wheels'", parameters: {} };
+  assert.deepEqual(page().take(), [{ type: "start", spec }]);
+  page().tell({ run: { ...whole.run, state: "starting" } });
+  assert.deepEqual(["Start", "Pause", "Stop"].map((name) => page().button(name).disabled), [true, true, false]);
+  assert.equal(field("Command").disabled, true);
+});
+
 test("a run is shown in the form once, so that what is typed for the next one stays", () => {
   const spec = {
-    ...{ number: 1, workload: "phases", trace: "", allocator: "puddle", threads: "3", seed: "9", seconds: "2.5" },
+    ...{ number: 1, workload: "phases", trace: "", command: "", allocator: "puddle", threads: "3", seed: "9", seconds: "2.5" },
     parameters: { burst: "8" },
   };
   const run = { ...whole.run, state: "ended", spec };

@@ -48,12 +48,13 @@ export const whole = {
   log_restart: true,
   log: [{ number: 1, time: "00:00.0", text: "began", kind: "note" }],
   workloads: [
-    { name: "larson", help: "A server.", threads: 4, needs_trace: false, is_first_choice: false, parameters: [] },
+    { name: "larson", help: "A server.", threads: 4, needs_trace: false, needs_command: false, is_first_choice: false, parameters: [] },
     {
-      ...{ name: "phases", help: "Bursts.", threads: 1, needs_trace: false, is_first_choice: true },
+      ...{ name: "phases", help: "Bursts.", threads: 1, needs_trace: false, needs_command: false, is_first_choice: true },
       parameters: [{ name: "burst", unit: "blocks", minimum: 1, maximum: 9, default: 5, help: "Size of a burst." }],
     },
-    { name: "replay", help: "A trace.", threads: 1, needs_trace: true, is_first_choice: false, parameters: [] },
+    { name: "replay", help: "A trace.", threads: 1, needs_trace: true, needs_command: false, is_first_choice: false, parameters: [] },
+    { name: "command", help: "A program.", threads: 1, needs_trace: false, needs_command: true, is_first_choice: false, parameters: [] },
   ],
   allocators: [
     { name: "pond", label: "pond 1.0", available: true, remedy: "", note: "" },
@@ -70,6 +71,7 @@ export const whole = {
   charts: [chart("Catch", "caught"), chart("Stock", "young", "old")],
   processes: [],
   traces: [{ value: "gcc", label: "a compiler", title: "" }],
+  programs: [{ value: "examples/mill.toml", label: "mill --wheels 2", title: "" }],
   actions: [{ action: { name: "drain", group: "Water", help: "Lets the water out." }, can_act: true, note: "" }],
   values: values(),
   presets: {

@@ -179,7 +179,9 @@ class Allocator(Row):
         if self.in_process:
             raise BadParameter(f"allocator {self.name} is in no other process; choose {self.in_process}")
         agent = AGENT if self.has_agent and has_block else None
-        return run_environment(self.library or c_library, agent) | self.environment_of(settings)
+        # Before the C library, whose calls go by the agent.
+        libraries = (agent, c_library) if self.library is None else (self.library, agent)
+        return run_environment(*libraries) | self.environment_of(settings)
 
 
 def run_environment(*libraries: Path | None) -> dict[str, str]:

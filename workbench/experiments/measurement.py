@@ -20,9 +20,8 @@ from workbench.experiments.host import choose_warm_bytes, hold_host, touch_memor
 from workbench.experiments.result import COMPLETED, ELAPSED, PAGE_FAULTS, Result
 from workbench.experiments.samples import Samples
 from workbench.processes import Worker
-from workbench.processes.command import run_command
+from workbench.processes.command import open_folder, run_command
 from workbench.processes.machine import describe_machine, describe_software, find_c_library
-from workbench.processes.private_folder import open_private_folder
 from workbench.processes.runs import Run
 
 # A run is killed when it takes this much longer than it should.
@@ -157,13 +156,7 @@ def _follow(worker: Worker, run: Run, limit_s: float, observe: Observer | None) 
 
 def _measure_command(result: Result, limit_s: float) -> Result:
     run = result.run
-    with contextlib.ExitStack() as stack:
-        folder = run.folder
-        if folder is None:
-            folder = stack.enter_context(open_private_folder("workbench-run-")) / "work"
-            folder.mkdir()
-            for path in run.inputs:
-                (folder / path.name).symlink_to(path.resolve())
+    with open_folder(run) as folder:
         try:
             outcome = run_command(run, folder, limit_s, find_c_library())
         except (WorkbenchError, OSError) as error:

@@ -152,17 +152,27 @@ def _read_axis(name: str, axis: AxisEntry) -> Axis:
 
 def read_toml(path: Path, kind: type[Kind]) -> Kind:
     """Read a whole file; WrongPlan if it cannot be read, or an entry is unknown or of another type."""
+    return read_entry(kind, _parse_toml(path), "the plan")
+
+
+def read_programs(path: Path) -> list[Work]:
+    """Read the works of a plan of any kind that are commands or servers; WrongPlan as for `read_toml`."""
+    tables = _parse_toml(path).get("works", [])
+    tables = [one for one in tables if isinstance(one, dict) and not {"command", "server"}.isdisjoint(one)]
+    return read_works(WorkEntries(works=tables), path) if tables else []
+
+
+def _parse_toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             data = file.read(_MAXIMUM_BYTES + 1)
         if len(data) > _MAXIMUM_BYTES:
             raise WrongPlan(f"{path}: a plan has at most {_MAXIMUM_BYTES} bytes")
-        content = tomllib.loads(data.decode("utf-8-sig"))
+        return tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise WrongPlan(f"{path}: it cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, nested without end
         raise WrongPlan(f"{path}: it is no TOML file: {error}") from None
-    return read_entry(kind, content, "the plan")
 
 
 def read_entry(kind: type[Kind], content: object, what: str) -> Kind:
@@ -193,7 +203,7 @@ def read_works(entries: WorkEntries, path: Path, seed: int | None = None) -> lis
             table.setdefault("name", Path(table["trace"]).stem)
         name = table.pop("name", table.get("workload"))
         if not isinstance(name, str):
-            raise WrongPlan(f"name: {show(name)} is not a name; a work needs a workload")
+            raise WrongPlan(f"name: {show(name)} is not a name; a work needs a workload, or a name")
         table.setdefault("workload", name)
         # A command and a replay have a length and threads of their own.
         own_length = bool({"command", "client", "trace"} & table.keys())

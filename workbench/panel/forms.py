@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from workbench.allocators import DEFAULT_ALLOCATOR, get_row
+from msgspec.structs import replace
+
+from workbench.allocators import DEFAULT_ALLOCATOR, Row, get_row
 from workbench.control import Value
 from workbench.datasets import find, known_datasets
 from workbench.errors import BadParameter, OutOfRange, WorkbenchError
+from workbench.panel.programs import COMMAND, read_program
 from workbench.panel.protocol import RunForm, ShownRun
 from workbench.panel.target import ENDLESS_OPERATIONS, ENDLESS_S, name_allocator
 from workbench.processes import Run
@@ -25,6 +28,8 @@ def read_form(form: RunForm, tunables: Mapping[str, Value]) -> Run:
     of the trace. What is wrong raises a WorkbenchError with the field, the value and what is allowed.
     """
     row = get_row(form.get("allocator", DEFAULT_ALLOCATOR))
+    if form["workload"] == COMMAND:
+        return _read_program(form, row, tunables)
     seconds = read_seconds(form.get("seconds", 0))
     operations = read_whole("operations", form.get("operations", 0), 0, ENDLESS_OPERATIONS)
     if operations and seconds:
@@ -47,6 +52,21 @@ def read_form(form: RunForm, tunables: Mapping[str, Value]) -> Run:
         seconds=None if operations else seconds or ENDLESS_S,
         operations=operations or None,
         trace=trace if is_replay else None,
+        tunables=dict(tunables) if row.is_tunable else {},
+    )
+    run.check()
+    return run
+
+
+def _read_program(form: RunForm, row: Row, tunables: Mapping[str, Value]) -> Run:
+    for name in ("seconds", "operations"):
+        if form.get(name) not in (None, 0, "0"):
+            raise BadParameter(f"{name}: a program ends by itself, or by Stop; leave it out")
+    if row.in_process:
+        raise BadParameter(f"allocator: {row.name} is in the kernel's process; choose {row.in_process}")
+    run = replace(
+        read_program(form.get("command", "")),
+        allocator=row.name,
         tunables=dict(tunables) if row.is_tunable else {},
     )
     run.check()
@@ -83,13 +103,14 @@ def _read_decimal(name: str, value: object, remedy: str = "") -> Decimal:
     return number
 
 
-def describe_spec(spec: Run, *, in_process: bool, number: int) -> ShownRun:
+def describe_spec(form: RunForm, spec: Run, *, in_process: bool, number: int) -> ShownRun:
     """What a form shows of a run; numbers as texts, since a view's numbers have 53 bits only."""
-    seconds = 0.0 if spec.length_s >= ENDLESS_S else spec.length_s
+    seconds = 0.0 if spec.command or spec.length_s >= ENDLESS_S else spec.length_s
     resolved = spec.resolve()
     return {
         "number": number,
-        "workload": spec.workload,
+        "workload": COMMAND if spec.command else spec.workload,
+        "command": form.get("command", "") if spec.command else "",
         "trace": "" if spec.trace is None else name_trace(Path(spec.trace)),
         "allocator": name_allocator(spec, in_process=in_process),
         "threads": str(resolved.threads),

@@ -22,9 +22,10 @@ Number = int | float | str
 
 
 class WorkOptions(TypedDict, total=False):
-    """How a workload is set up; `trace` is for a replay."""
+    """How a workload is set up; `trace` is for a replay, `command` for a program of the user's."""
 
     trace: str
+    command: str
     threads: Number
     seed: Number
     parameters: Mapping[str, Number]
@@ -46,6 +47,7 @@ class Workload(TypedDict):
     help: str
     threads: int
     needs_trace: bool
+    needs_command: bool
     is_first_choice: bool
     parameters: Sequence[Parameter]
 
@@ -135,6 +137,7 @@ class ShownRun(TypedDict):
     number: int
     workload: str
     trace: str
+    command: str
     allocator: str
     threads: str
     seed: str
@@ -152,7 +155,7 @@ class LogEntry:
     kind: str
 
 
-RunState = Literal["idle", "running", "paused", "attached", "ended", "crashed"]
+RunState = Literal["idle", "starting", "running", "paused", "attached", "ended", "crashed"]
 
 
 class Status(TypedDict):
@@ -235,6 +238,7 @@ class StateParts(TypedDict, total=False):
     probes: list[Choice]
     processes: list[Choice]
     traces: list[Choice]
+    programs: list[Choice]
     values: dict[str, ControlState]
     actions: list[ActionState]
     presets: Presets

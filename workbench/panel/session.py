@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
+import shlex
 import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator, get_row, rows
-from workbench.control import WORKLOAD_KIND, Event, EventBatch, find_blocks
+from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator, get_row
+from workbench.control import Event, EventBatch
 from workbench.errors import BadParameter, NoProcess, WorkbenchError
 from workbench.panel.controls import describe_change
 from workbench.panel.forms import describe_spec, read_form
+from workbench.panel.journal import Journal, format_clock
 from workbench.panel.keeper import SessionKeeper
 from workbench.panel.probes import ProbeDesk
 from workbench.panel.protocol import ActionState, Choice, LogEntry, RunForm, RunState, ShownRun
 from workbench.panel.requests import request
 from workbench.panel.settings import YOU, SettingsDesk
-from workbench.panel.target import Target, attach_target, start_target
+from workbench.panel.target import LiveRun, Target, attach_target, find_targets, start_target
 from workbench.plots import Chart, Marker, build_charts
-from workbench.processes import InProcessRun, Outcome, Worker
-from workbench.processes.group import find_groups
+from workbench.processes import Outcome
+from workbench.processes.live_program import LiveProgram
+from workbench.processes.running import StartedRun
 from workbench.sessions import Change, Column, HistoryView
 from workbench.units import format_rough
 
-LOG_ENTRIES = 500
 EVENTS_A_STEP = 12
 CHANGE_SHOWN_S = 20.0
 MAXIMUM_MARKERS = 200
@@ -51,12 +52,6 @@ def format_rate(rate: float) -> str:
     return f"{rate:.0f}"
 
 
-def format_clock(time_s: float) -> str:
-    """'01:05.2'."""
-    minutes, seconds = divmod(max(0.0, time_s), 60)
-    return f"{int(minutes):02d}:{seconds:04.1f}"
-
-
 class LiveSession:
     """One process at a time: started or attached to, recorded, told about.
 
@@ -70,8 +65,14 @@ class LiveSession:
 
     def __init__(self, sessions: Path | None = None) -> None:
         self.settings = SettingsDesk()
+        self.journal = Journal(
+            lambda: self.target.recorder.start_s if self.target else None,
+            lambda: self.target.recorder.time_s if self.target else 0.0,
+        )
+        self.tell, self.all_entries = self.journal.tell, self.journal.all_entries
         self.keeper = SessionKeeper(sessions, self.tell)
         self.target: Target | None = None
+        self._starting: LiveProgram | None = None  # it has no control block yet
         self.state: RunState = "idle"
         self.note = ""
         self.error = ""
@@ -83,11 +84,6 @@ class LiveSession:
         # The latest run of ours, as forms show it; its number tells it from the same run started again.
         self.shown_spec: ShownRun | None = None
         self._run_number = 0
-        # By number, oldest first; and the lines that tell of changes, by the change's number.
-        self._log: dict[int, LogEntry] = {}
-        self._log_number = 0
-        self._change_lines: dict[int, tuple[int, Change]] = {}
-        self._new_entries: deque[LogEntry] = deque(maxlen=LOG_ENTRIES)
         self._ended_elapsed_s = 0.0
         # What came of the actions of this process: when, and what it says; the latest by name.
         self._done: list[Marker] = []
@@ -105,9 +101,17 @@ class LiveSession:
         in_process = bool(get_row(allocator).in_process)
         run = read_form(spec, self.settings.staged_changes(is_live_only=in_process))
         self._leave()
-        self._enter(start_target(run, in_process=in_process))
+        if run.command:
+            self._starting, self.state = LiveProgram(run), "starting"
+            self.note = f"starting {run.title} under {run.allocator}"
+        else:
+            self._enter(start_target(run, in_process=in_process))
         self._run_number += 1
-        self.shown_spec = describe_spec(run, in_process=in_process, number=self._run_number)
+        self.shown_spec = describe_spec(spec, run, in_process=in_process, number=self._run_number)
+        if run.command:
+            self.error = ""
+            self.tell(f"{self.note}: {shlex.join(run.server.command if run.server else run.command)}")
+            return
         note = " (exploratory: in this kernel's own process)" if in_process else ""
         work = f"{run.title} under {run.allocator}"
         self.tell(f"started {work}, {run.resolve().threads_text}, seed {run.seed}{note}")
@@ -117,8 +121,13 @@ class LiveSession:
         """The form shows another allocator: its tunables are those of the next start."""
         self.settings.choose(get_allocator(get_row(allocator).in_process or allocator))
 
+    @property
+    def is_active(self) -> bool:
+        """Whether something runs, is attached to, or is about to run."""
+        return self.is_process_alive or self._starting is not None
+
     def _check_idle(self) -> None:
-        if self.is_process_alive:
+        if self.is_active:
             raise BadParameter("something runs already: stop it, or detach, first")
 
     @request()
@@ -147,7 +156,7 @@ class LiveSession:
             self._end(f"detached from {target.subject}" + (", values restored" if restore else ""), "ended")
 
     @property
-    def _run(self) -> Worker | InProcessRun | None:
+    def _run(self) -> LiveRun | None:
         """The run of ours that goes on or is paused."""
         return self.target.run if self.target is not None and self.is_process_alive else None
 
@@ -170,8 +179,8 @@ class LiveSession:
     @request()
     def stop(self) -> None:
         """Asks the run to end; `step` notes when it has."""
-        if self._run is not None:
-            self._run.stop()
+        if (run := self._starting or self._run) is not None:
+            run.stop()
             self.note = "stopping"
 
     @request()
@@ -226,6 +235,9 @@ class LiveSession:
         self.keeper.begin(target)
 
     def _leave(self) -> None:
+        if self._starting is not None:
+            self._starting.close()
+            self._starting = None
         if self.target is not None:
             if self.is_process_alive:
                 self.keeper.end(note="the panel let go of it")
@@ -254,6 +266,9 @@ class LiveSession:
 
     def step(self) -> None:
         """Takes one sample, notes events and the end of the process."""
+        if self._starting is not None and self._starting.is_open():
+            program, self._starting = self._starting, None
+            self._enter(Target.of_program(program))
         target = self.target
         if target is None or not self.is_process_alive:
             return
@@ -266,7 +281,7 @@ class LiveSession:
                 self._note_events(target, events)
             if outcome is None:
                 sample = target.recorder.sample()
-        for line in target.group.take_news() if target.group is not None else ():
+        for line in target.take_news():
             self.tell(line)
         self.probes.note_gaps()
         columns = target.recorder.columns
@@ -290,9 +305,14 @@ class LiveSession:
         if target.run is None:
             self._end(f"{target.subject} has ended", "ended", "failure")
             return
-        text = (
-            f"{target.subject} {outcome.status} after {outcome.elapsed_s:.1f} s, "
+        done = (
             f"{outcome.operations:,} operations, {format_rate(outcome.operations_per_s)} ops/s on average, "
+        )
+        if isinstance(target.run, LiveProgram):
+            clients = "1 run" if outcome.operations == 1 else f"{outcome.operations} runs"
+            done = f"{clients} of its client, " if target.run.spec.server else ""
+        text = (
+            f"{target.subject} {outcome.status} after {outcome.elapsed_s:.1f} s, {done}"
             f"at most {outcome.peak_resident_bytes / 2**20:.1f} MiB resident"
         )
         self._end(text, "ended", outcome=outcome)
@@ -329,35 +349,10 @@ class LiveSession:
 
     # --- what is told ---
 
-    def tell(self, text: str, kind: str = "note", time_s: float | None = None, number: int = 0) -> int:
-        """Adds a line to the log, or replaces the one of that number; returns its number."""
-        if not number:
-            self._log_number += 1
-        if time_s is None:
-            time_s = self.target.recorder.time_s if self.target else 0.0
-        entry = LogEntry(number or self._log_number, format_clock(time_s), text, kind)
-        self._log[entry.number] = entry
-        self._new_entries.append(entry)
-        while len(self._log) > LOG_ENTRIES:
-            del self._log[next(iter(self._log))]
-        return entry.number
-
     def take_new_entries(self) -> list[LogEntry]:
         """Lines since the last call, changes of tunables included."""
-        for change in self.settings.changes.entries():
-            number, told = self._change_lines.get(change.number, (0, None))
-            if told != change:
-                text = describe_change(self.settings.tunables, change.before, change.after, most=4)
-                start_s = self.target.recorder.start_s if self.target else change.time_s
-                number = self.tell(f"{change.cause}: {text}", "change", change.time_s - start_s, number)
-                self._change_lines[change.number] = number, change
-        entries = list(self._new_entries)
-        self._new_entries.clear()
-        return entries
-
-    def all_entries(self) -> list[LogEntry]:
-        """The log, oldest first."""
-        return list(self._log.values())
+        self.journal.tell_changes(self.settings)
+        return self.journal.take_new()
 
     def markers(self) -> list[Marker]:
         """Changes of tunables during the recording, notes, and actions where they were done."""
@@ -403,7 +398,9 @@ class LiveSession:
             return 0.0
         if target.is_endless or target.spec is None:
             return None if self.is_process_alive else 0.0
-        if target.run is not None and (target.spec.operations is not None or target.spec.ends_itself):
+        if isinstance(target.run, StartedRun) and (
+            target.spec.operations is not None or target.spec.ends_itself
+        ):
             return target.run.progress() if self.is_process_alive else 1.0
         return min(1.0, self.elapsed_s() / target.spec.length_s)
 
@@ -421,9 +418,9 @@ class LiveSession:
     def _work(self) -> tuple[object, ...] | None:
         """What runs, whatever allocator it is under: only rates of the same work can be compared."""
         spec = self.shown_spec
-        if self.target is None or self.target.spec is None or spec is None:
+        if self.target is None or self.target.run is None or spec is None:
             return None
-        return spec["workload"], spec["trace"], spec["parameters"]
+        return spec["workload"], spec["trace"], spec["command"], spec["parameters"]
 
     @request()
     def unpin(self) -> None:
@@ -481,19 +478,6 @@ class LiveSession:
         return f"{text} adopted by {adoption.adopted} of {adoption.threads} {threads}"
 
     def find_processes(self) -> list[Choice]:
-        """Processes and groups one may attach to: of this user, alive, neither this one nor our run."""
-        ours = self.target.pid if self.target is not None and self.target.run is not None else -1
-        own_kinds = [row.kind for row in rows() if row.in_process]
-        found = [
-            info
-            for info in find_blocks()
-            # A runner's block of kind "workload" has nothing to tune; its allocator's is beside it.
-            if info.alive
-            and info.kind != WORKLOAD_KIND
-            and info.pid != ours
-            and (info.pid != os.getpid() or info.kind not in own_kinds)
-        ]
-        told = "Their metrics are summed; a set reaches all of them."
-        choices = [Choice(str(one), label, f"{one}. {told}") for one, label in find_groups(found).items()]
-        choices += [Choice(str(info.path), f"{info.pid} {info.command[:40]}", info.command) for info in found]
-        return choices
+        """Processes and groups one may attach to; not our run."""
+        target = self.target
+        return find_targets(target.pids() if target is not None and target.run is not None else ())

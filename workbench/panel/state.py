@@ -19,6 +19,7 @@ from workbench.export import FORMATS
 from workbench.panel import protocol
 from workbench.panel.actions import Actions
 from workbench.panel.controls import describe_controls
+from workbench.panel.programs import COMMAND, COMMAND_HELP, find_programs
 from workbench.panel.session import LiveSession
 from workbench.panel.target import ENDLESS_S
 from workbench.panel.tuner import Tuner
@@ -48,6 +49,7 @@ class StateBook:
         self._controls: list[protocol.ControlGroup] = []
         # What is slow to find is kept as long as the number of the interval is the same.
         self._traces = functools.lru_cache(maxsize=1)(lambda _: find_traces())
+        self._programs = functools.lru_cache(maxsize=1)(lambda _: find_programs())
         self._processes = functools.lru_cache(maxsize=1)(lambda _: session.find_processes())
 
     def forget(self) -> None:
@@ -92,9 +94,10 @@ class StateBook:
             "gaps": session.probes.gaps,
             "processes": self._processes(time.monotonic() // PROCESSES_INTERVAL_S),
             "traces": self._traces(time.monotonic() // TRACES_INTERVAL_S),
+            "programs": self._programs(time.monotonic() // TRACES_INTERVAL_S),
             "history": settings.describe_history(),
             "run": {
-                "state": session.state if session.is_process_alive else "idle",
+                "state": session.state if session.is_active else "idle",
                 "is_pinned": session.pinned is not None,
                 "spec": session.shown_spec,
                 "can_pin": session.target is not None and bool(session.charts),
@@ -132,17 +135,28 @@ def _describe_workloads() -> list[protocol.Workload]:
     # A form shows a replay that goes on until Stop, as any other workload does.
     replay = get_workload(REPLAY)
     endless = tuple(replace(one, default=0.0) if one.name == "loops" else one for one in replay.parameters)
-    return [
+    described: list[protocol.Workload] = [
         {
             "name": workload.name,
             "help": workload.help,
             "threads": workload.default_threads,
             "needs_trace": workload.name == REPLAY,
+            "needs_command": False,
             "is_first_choice": workload.name == FIRST_CHOICE,
             "parameters": workload.parameters,
         }
         for workload in (*known_workloads().values(), replace(replay, parameters=endless))
     ]
+    program: protocol.Workload = {
+        "name": COMMAND,
+        "help": COMMAND_HELP,
+        "threads": 1,
+        "needs_trace": False,
+        "needs_command": True,
+        "is_first_choice": False,
+        "parameters": (),
+    }
+    return [*described, program]
 
 
 def _describe_formats(allocator: Allocator) -> list[protocol.ExportFormat]:

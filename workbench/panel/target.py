@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from workbench.allocators import Row, get_row, rows
-from workbench.control import WORKLOAD_KIND, ControlBlock, Value
+from workbench.control import WORKLOAD_KIND, ControlBlock, Value, find_blocks
 from workbench.errors import NoProcess
-from workbench.probes import ProbeReader
+from workbench.panel.protocol import Choice
+from workbench.probes import ProbeReader, probe_from_callable
 from workbench.processes import InProcessRun, Outcome, Run, Worker, name_process, resident_bytes
+from workbench.processes.group import find_groups
 from workbench.processes.group_block import GroupBlock
+from workbench.processes.live_program import LiveProgram
 from workbench.sessions import Recorder
 
 SAMPLE_INTERVAL_S = 0.08
@@ -24,6 +30,9 @@ ENDLESS_S = 7 * 86400.0
 ENDLESS_OPERATIONS = 2**52
 
 
+LiveRun = Worker | InProcessRun | LiveProgram
+
+
 @dataclass
 class Target:
     """One process, or a group of them, and the recording of it."""
@@ -33,7 +42,7 @@ class Target:
     allocator_block: ControlBlock | None
     workload_block: ControlBlock | None
     is_from_start: bool = False  # whether what happened before is recorded, too
-    run: Worker | InProcessRun | None = None  # None for a process that is not ours
+    run: LiveRun | None = None  # None for a process that is not ours
     spec: Run | None = None  # what our run was asked to do
     allocator: Row | None = None  # None for a process whose allocator is not in the table
     before: Mapping[str, Value] = field(default_factory=dict)  # values it had when it was attached to
@@ -48,6 +57,19 @@ class Target:
             is_from_start=self.is_from_start,
         )
 
+    @classmethod
+    def of_program(cls, program: LiveProgram) -> Target:
+        """A program that begun, whether it still goes on or not."""
+        spec = program.spec
+        return cls(
+            f"{spec.title} under {spec.allocator}",
+            program.pid or 0,
+            program.allocator_block,
+            None,
+            run=program,
+            allocator=get_row(spec.allocator),
+        )
+
     @property
     def group(self) -> GroupBlock | None:
         """What it attached to, if that is a group."""
@@ -56,7 +78,10 @@ class Target:
     @property
     def subject(self) -> str:
         """What the status line calls it now."""
-        return str(self.group or self.name)
+        if self.group is None or self.run is None:
+            return str(self.group or self.name)
+        count = len(self.group.members)
+        return self.name if count == 1 else f"{self.name} ({count} processes)"
 
     @property
     def process(self) -> str:
@@ -67,6 +92,22 @@ class Target:
     def pids(self) -> list[int]:
         """Its processes now."""
         return self.group.pids if self.group is not None else [self.pid]
+
+    def take_news(self) -> list[str]:
+        """Lines about what happened since the last call; what a program tells of itself becomes charts."""
+        news = self.group.take_news() if self.group is not None else []
+        if isinstance(self.run, LiveProgram):
+            news += self.run.take_news()
+            self._read_figures(self.run)
+        return news
+
+    def _read_figures(self, program: LiveProgram) -> None:
+        known = self.probes.latest()
+        for figure in program.spec.figures:
+            name = re.sub(r"[^\w.-]", "_", figure.name)
+            if figure.name in program.figures and name not in known:
+                read = partial(lambda name: program.figures[name], figure.name)
+                self.probes.add(probe_from_callable(name, read, figure.unit))
 
     @property
     def sample_interval_s(self) -> float:
@@ -171,3 +212,21 @@ def attach_target(place: str) -> Target:
         )
         opened.pop_all()
     return target
+
+
+def find_targets(ours: Iterable[int]) -> list[Choice]:
+    """Processes and groups one may attach to: of this user, alive, neither this one nor those given."""
+    left_out = set(ours)
+    own_kinds = [row.kind for row in rows() if row.in_process]
+    found = [
+        info
+        for info in find_blocks()
+        # A runner's block of kind "workload" has nothing to tune; its allocator's is beside it.
+        if info.alive
+        and info.kind != WORKLOAD_KIND
+        and info.pid not in left_out
+        and (info.pid != os.getpid() or info.kind not in own_kinds)
+    ]
+    told = "Their metrics are summed; a set reaches all of them."
+    choices = [Choice(str(one), label, f"{one}. {told}") for one, label in find_groups(found).items()]
+    return choices + [Choice(str(one.path), f"{one.pid} {one.command[:40]}", one.command) for one in found]

@@ -120,6 +120,8 @@ class Tuner:
             raise BadParameter("seconds: a run of a study has an end; give its length")
         allocator = self._session.settings.allocator.name
         run = read_form({**spec, "allocator": allocator, "operations": 0}, {})
+        if run.command:
+            raise BadParameter("a study of a program is a file: give it to `workbench tune` (docs/tuning.md)")
         document = {
             "objectives": OBJECTIVES[objective],
             "trials": read_whole("trials", trials, 1, MAXIMUM_TRIALS),

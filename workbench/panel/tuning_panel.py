@@ -21,6 +21,7 @@ from workbench.errors import BadParameter, WorkbenchError
 from workbench.panel import protocol
 from workbench.panel.actions import Actions
 from workbench.panel.front_end import PanelWidget
+from workbench.panel.programs import COMMAND
 from workbench.panel.pump import Pump
 from workbench.panel.session import LiveSession
 from workbench.panel.state import StateBook
@@ -92,6 +93,22 @@ class TuningPanel:
             "operations": operations,
             "parameters": dict(parameters or {}),
         }
+        self._pump.ask(partial(self._session.start, spec))
+
+    def start_program(self, command: str, *, allocator: str = DEFAULT_ALLOCATOR) -> None:
+        """Asks for a program to be run under an allocator, to its end or until `stop`.
+
+        An error shows in the panel, and in `error`.
+
+        Parameters
+        ----------
+        command : str
+            Its words as a shell splits them, such as "./server --port 7777"; or a plan's file, and a work in
+            it if it has several, such as "examples/redis.toml" or "plan.toml#build". A server of a plan runs
+            with its client, again and again, until it is stopped.
+        allocator : str
+        """
+        spec: protocol.RunForm = {"workload": COMMAND, "command": command, "allocator": allocator}
         self._pump.ask(partial(self._session.start, spec))
 
     def attach(self, target: int | str) -> None:
@@ -199,7 +216,7 @@ class TuningPanel:
 
     def _await(self, is_there: Callable[[], bool], what: str, timeout_s: float) -> bool:
         deadline_s = time.monotonic() + timeout_s
-        while self._pump.is_busy or self._session.is_process_alive:
+        while self._pump.is_busy or self._session.is_active:
             if is_there():
                 return True
             if time.monotonic() > deadline_s:
@@ -224,7 +241,7 @@ class TuningPanel:
 
     @property
     def state(self) -> str:
-        """One of "idle", "running", "paused", "attached", "ended" and "crashed"."""
+        """One of "idle", "starting", "running", "paused", "attached", "ended" and "crashed"."""
         return self._session.state
 
     @property

@@ -339,9 +339,8 @@ class GroupBlock(ControlBlock):
             self._counted_s = -1.0
             for what, paths in (("began", began), ("ended", ended)):
                 if paths:
-                    self._tell(
-                        f"{what}: {_list_pids(pids[path] for path in paths)}; {len(members)} processes now"
-                    )
+                    now = "1 process" if len(members) == 1 else f"{len(members)} processes"
+                    self._tell(f"{what}: {_list_pids(pids[path] for path in paths)}; {now} now")
 
     def _catch_up(self, block: ControlBlock) -> None:
         """Give a process that came later what was set before it came."""

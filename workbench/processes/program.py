@@ -134,6 +134,17 @@ class Program:
         """Exit code, negative for a signal; None while it runs."""
         return self._process.poll()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its end is known; `poll` would take it from the thread that waits for it in `measure`."""
+        return self._process.returncode is not None
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to its process group, if it has not ended."""
+        if not self.has_ended:
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, number)
+
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Wait for its end, at most `timeout_s` seconds; None if it still runs then."""
         try:

@@ -1,12 +1,12 @@
-// bar.js: what runs: workload, parameters, allocator, threads, seed, or a process to attach to.
+// bar.js: what runs: a workload with its parameters, or a program, under an allocator; or a process to attach to.
 
 import { fillSelect, formatClock, make, makeButton, makeField, makeQuestion, setText } from "./dom.js";
 
 /** @import { Allocator, Run, RunForm, ShownRun, Workload } from "messages" */
 /** @import { Send, Shows } from "./dom.js" */
 
-/** @type {["allocator", "trace", "threads", "seed", "seconds"]} */
-const FIELDS = ["allocator", "trace", "threads", "seed", "seconds"]; // of a run, besides its workload
+/** @type {["allocator", "trace", "command", "threads", "seed", "seconds"]} */
+const FIELDS = ["allocator", "trace", "command", "threads", "seed", "seconds"]; // of a run, besides its workload
 
 export class WorkloadBar {
   workloads = /** @type {Workload[]} */ ([]);
@@ -27,8 +27,12 @@ export class WorkloadBar {
     this.traces = make("datalist", { id: `hak-traces-${Math.random().toString(36).slice(2)}` });
     this.trace = make("input", { type: "text", list: this.traces.id, class: "hak-trace", placeholder: "dataset, or a file's path" });
     this.traceField = makeField("Trace", this.trace, "What is replayed: the name of a dataset, or the path of a recorded trace");
+    this.programs = make("datalist", { id: `hak-programs-${Math.random().toString(36).slice(2)}` });
+    this.command = make("input", { type: "text", list: this.programs.id, class: "hak-command", placeholder: "a command, or a plan's path" });
+    this.commandField = makeField("Command", this.command, "A command as a shell splits it, or FILE.toml or FILE.toml#NAME: a work of a plan");
     this.threadsField = makeField("Threads", this.threads);
     this.seedField = makeField("Seed", this.seed);
+    this.secondsField = makeField("Seconds", this.seconds, "Length of the run; 0: until Stop");
     this.parameterBox = make("div", { class: "hak-parameters" });
     this.hint = make("span", { class: "hak-hint" });
     this.start = makeButton("Start", "hak-primary", () => send({ type: "start", spec: this.readSpec() }));
@@ -58,9 +62,11 @@ export class WorkloadBar {
         makeField("Allocator", this.allocator),
         this.traceField,
         this.traces,
+        this.commandField,
+        this.programs,
         this.threadsField,
         this.seedField,
-        makeField("Seconds", this.seconds, "Length of the run; 0: until Stop"),
+        this.secondsField,
         make("span", { class: "hak-buttons" }, this.start, this.pause, this.stop, this.pin),
         make("span", { class: "hak-elapsed" }, this.bar, this.clock),
       ),
@@ -93,6 +99,9 @@ export class WorkloadBar {
     traces: (traces) => {
       this.traces.replaceChildren(...traces.map((entry) => make("option", { value: entry.value }, entry.label)));
       if (!this.trace.value && traces.length) this.trace.value = traces[0].value;
+    },
+    programs: (programs) => {
+      this.programs.replaceChildren(...programs.map((entry) => make("option", { value: entry.value }, entry.label)));
     },
     allocators: (allocators) => {
       this.allocators = allocators;
@@ -133,9 +142,11 @@ export class WorkloadBar {
   showParameters() {
     const workload = this.findWorkload();
     if (!workload) return;
-    // A trace says by itself how many threads there are, and nothing in it is random.
+    // A trace says by itself how many threads there are, and nothing in it is random; a program says all by itself.
     this.traceField.hidden = !workload.needs_trace;
-    this.threadsField.hidden = this.seedField.hidden = workload.needs_trace;
+    this.commandField.hidden = !workload.needs_command;
+    this.secondsField.hidden = workload.needs_command;
+    this.threadsField.hidden = this.seedField.hidden = workload.needs_trace || workload.needs_command;
     if (this.shown !== workload.name) {
       this.shown = workload.name;
       this.threads.value = String(workload.threads);
@@ -160,7 +171,7 @@ export class WorkloadBar {
     this.shownNumber = spec.number;
     this.workload.value = spec.workload;
     this.showParameters();
-    for (const name of FIELDS) if (spec[name] || name !== "trace") this[name].value = spec[name];
+    for (const name of FIELDS) if (spec[name] || !["trace", "command"].includes(name)) this[name].value = spec[name];
     for (const [name, value] of Object.entries(spec.parameters)) {
       const input = this.parameters.get(name);
       if (input) input.value = value;
@@ -169,7 +180,8 @@ export class WorkloadBar {
 
   /** @returns {RunForm} */
   readSpec() {
-    const fields = Object.fromEntries(FIELDS.map((name) => [name, this[name].value]));
+    const asked = FIELDS.filter((name) => !this[name].closest("label")?.hidden);
+    const fields = Object.fromEntries(asked.map((name) => [name, this[name].value]));
     const parameters = Object.fromEntries([...this.parameters].map(([name, input]) => [name, input.value]));
     return { workload: this.workload.value, ...fields, parameters };
   }
@@ -178,9 +190,9 @@ export class WorkloadBar {
   showRun(run) {
     this.run = run;
     this.showSpec(run.spec);
-    const isOurs = run.state === "running" || run.state === "paused";
+    const isOurs = ["starting", "running", "paused"].includes(run.state);
     const isAttached = run.state === "attached";
-    this.pause.disabled = !isOurs;
+    this.pause.disabled = !isOurs || run.state === "starting";
     setText(this.pause, run.state === "paused" ? "Resume" : "Pause");
     this.stop.disabled = !isOurs;
     this.pin.disabled = !run.can_pin && !run.is_pinned;
