@@ -236,7 +236,8 @@ struct hak_header {
 
     /* Addresses in the publisher: of a struct hak_memory (hak_memory.h), and between which its records and blocks lie.
      * They are 0 if it tells nothing of its memory, or has not yet. */
-    _Alignas(64) uint64_t memory_start, memory_end;
+    _Alignas(64) uint64_t memory_start;
+    uint64_t memory_end;
     _Atomic uint64_t memory_layout;
 };
 
