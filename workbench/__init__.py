@@ -101,5 +101,10 @@ if not TYPE_CHECKING:  # else every name would do for mypy
         return value
 
 
+def load_ipython_extension(shell: object) -> None:
+    """Add `%%allocations` to a notebook: what `%load_ext workbench` calls."""
+    import_module("workbench.api.cells").add_magic(shell)
+
+
 def __dir__() -> list[str]:
     return [*__all__, "__version__", "__doc__", "__file__", "__name__", "__path__"]

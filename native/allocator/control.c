@@ -184,7 +184,7 @@ bool control_start(void)
         {offsetof(struct telemetry, threads), sizeof(struct telemetry_thread)},
     };
     struct hak_block_spec spec = {
-        .kind = "hakmem",
+        .kind = control_serves_malloc ? "hakmem" : "hakmem-hak",
         .build = "hakmem " HAKMEM_VERSION " " HAK_COMPILER BUILD_DEFAULTS BUILD_CHECKS,
         .tunables = tunables,
         .constraints = constraints,

@@ -24,7 +24,8 @@ enum action {
 enum { CONTROL_VALUE_COUNT = TUNABLE_COUNT + ACTION_COUNT };
 
 /* Whether the program's malloc is this allocator's. Only libhakmem.so defines this function; a program that links the
- * allocator calls hak_malloc and has another malloc. */
+ * allocator calls hak_malloc and has another malloc. Its control block has a kind of its own, hakmem-hak, because
+ * libhakmem.so may be in the same process. */
 __attribute__((weak)) bool control_serves_malloc(void);
 
 /* Reads the environment, publishes the control block, and points `telemetry` into it. Called once, by one thread. Returns

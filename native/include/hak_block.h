@@ -209,7 +209,7 @@ struct hak_header {
     uint32_t pid, uid;
     uint64_t start_ticks;    /* field 22 of /proc/<pid>/stat: with pid, names the process */
     uint64_t created_ns;     /* CLOCK_MONOTONIC */
-    char kind[16];           /* "hakmem", "workload" */
+    char kind[16];           /* "hakmem", "hakmem-hak" (called by its hak_ names), "workload" */
     char build[96];          /* version, compiler, options */
     char command[256];       /* the process's command line, spaces between words */
     uint32_t access;         /* enum hak_access: what other processes may do */

@@ -42,6 +42,7 @@ class Lab:
     url: str
     folder: Path
     settings: Path
+    data: Path  # where it looks for this user's kernels
 
     def use_subshells(self, choice: str) -> None:
         """JupyterLab's setting 'Kernel Comms over subshells', for pages opened from now on."""
@@ -96,6 +97,7 @@ def run_lab(base: Path) -> Iterator[Lab]:
         "JUPYTERLAB_SETTINGS_DIR": str(base / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(base / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(base / "config"),
+        "JUPYTER_DATA_DIR": str(base / "data"),
         "JUPYTER_RUNTIME_DIR": str(base / "runtime"),
         "IPYTHONDIR": str(base / "ipython"),
         "XDG_CONFIG_HOME": str(base / "xdg"),
@@ -108,7 +110,7 @@ def run_lab(base: Path) -> Iterator[Lab]:
     command += [f"--ServerApp.root_dir={folder}"]
     with (base / "server.log").open("w") as log:
         server = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-        running = Lab(f"http://127.0.0.1:{port}", folder, base / "settings")
+        running = Lab(f"http://127.0.0.1:{port}", folder, base / "settings", base / "data")
         try:
             _await_server(running, server, base / "server.log")
             yield running

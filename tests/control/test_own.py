@@ -11,7 +11,8 @@ from workbench.control import ControlBlock, find_blocks
 def test_the_own_allocator_describes_itself() -> None:
     with ControlBlock.own() as block:
         assert block.info.pid == os.getpid()
-        assert block.info in find_blocks(pid=os.getpid(), kind="hakmem")
+        assert not block.info.serves_malloc
+        assert block.info in find_blocks(pid=os.getpid(), kind="hakmem-hak")
         grow = block.tunables["tls.grow_percent"]
         assert (grow.unit, grow.minimum, grow.maximum, grow.default) == ("%", 50, 99, 80)
         assert {"TLS_GROW", "TUNABLE_SET"} <= set(block.event_kinds)

@@ -26,6 +26,7 @@ from workbench.allocators.table import (
     Row,
     get_row,
     has_own_block,
+    is_linked,
     is_tunable,
     rows,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "get_row",
     "has_own_block",
     "is_allocator_variable",
+    "is_linked",
     "is_tunable",
     "loader_path",
     "put_first",

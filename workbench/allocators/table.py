@@ -83,6 +83,11 @@ def is_tunable(name: str) -> bool:
     return any(row.name == name and row.is_tunable for row in rows())
 
 
+def is_linked(kind: str) -> bool:
+    """Whether a control block of this kind is of the allocator that is linked into the workbench itself."""
+    return any(row.kind == kind and row.in_process for row in rows())
+
+
 def has_own_block(name: str) -> bool:
     """Whether an allocator publishes a control block itself, without the agent."""
     return any(row.name == name and row.is_tunable and not row.has_agent for row in rows())

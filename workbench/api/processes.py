@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from workbench.allocators import is_linked
 from workbench.control import WORKLOAD_KIND, BlockInfo, ControlBlock, find_blocks, find_path
 from workbench.display import Listing
 from workbench.errors import NoProcess
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 def list_processes() -> Listing[BlockInfo]:
     """List the processes that can be tuned, one for each control block; children follow their parents."""
-    # Loading the native parts gave this process an allocator too, which is gone before it can be tuned.
-    found = [info for info in find_blocks() if info.pid != os.getpid()]
+    # Loading the native parts gave this process an allocator that serves nothing but a run in this process.
+    found = [info for info in find_blocks() if info.pid != os.getpid() or not is_linked(info.kind)]
     lines = {info.pid: _find_line(info.pid, {info.pid for info in found}) for info in found}
     blocks = sorted(found, key=lambda info: (lines[info.pid], info.kind))
     columns: dict[str, Callable[[BlockInfo], object]] = {

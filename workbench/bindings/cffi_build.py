@@ -147,6 +147,7 @@ size_t hak_malloc_usable_size(const void *block);
 const char *hak_control_path(void);
 int hak_control_problem(char *text, size_t bytes);
 int hak_trim(void);
+int64_t live_bytes(void);
 """
 
 WORKLOADS = """
@@ -277,7 +278,18 @@ SOURCE = """
 #include "resolver.h"
 #include "replay_compile.h"
 #include "writer.h"
+#include <dlfcn.h>
+#include <malloc.h>
 #include <stdlib.h>
+
+static int64_t live_bytes(void)
+{
+    Dl_info of_malloc, of_info;
+    struct mallinfo2 info = mallinfo2();
+    bool is_same = dladdr((void *)malloc, &of_malloc) && dladdr((void *)mallinfo2, &of_info) &&
+                   of_malloc.dli_fbase == of_info.dli_fbase;
+    return is_same ? (int64_t)(info.uordblks + info.hblkhd) : -1;
+}
 
 static struct hak_reader *reader_new(void)
 {

@@ -30,6 +30,7 @@ def load_command(name: str) -> click.Command:
 #: By name, in the order in which `workbench --help` lists them.
 COMMANDS: Mapping[str, CommandPlace] = {
     "lab": CommandPlace("lab", "Open JupyterLab on a notebook and print its URL."),
+    "kernel": CommandPlace("kernel", "Install Jupyter kernels that run under an allocator."),
     "workloads": CommandPlace("catalogue", "List the workloads with their parameters."),
     "datasets": CommandPlace("datasets", "List, check and rebuild the traces of real programs."),
     "allocators": CommandPlace("catalogue", "List the allocators and how to install a missing one."),

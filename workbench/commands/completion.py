@@ -103,6 +103,14 @@ def complete_dataset(_: click.Context) -> Iterable[tuple[str, str]]:
 
 
 @_completer
+def complete_kernel(_: click.Context) -> Iterable[tuple[str, str]]:
+    """Kernels that the workbench installed."""
+    from workbench.api.kernels import list_kernels
+
+    return [(kernel.name, kernel.title) for kernel in list_kernels()]
+
+
+@_completer
 def complete_pid(_: click.Context) -> Iterable[tuple[str, str]]:
     """Processes that can be tuned."""
     from workbench.control import find_blocks

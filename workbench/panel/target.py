@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from workbench.allocators import Row, get_row, rows
+from workbench.allocators import Row, get_row, is_linked, rows
 from workbench.control import WORKLOAD_KIND, ControlBlock, Value, find_blocks
 from workbench.errors import NoProcess
 from workbench.panel.protocol import Choice
@@ -215,9 +215,8 @@ def attach_target(place: str) -> Target:
 
 
 def find_targets(ours: Iterable[int]) -> list[Choice]:
-    """Processes and groups one may attach to: of this user, alive, neither this one nor those given."""
+    """Processes and groups one may attach to: of this user, alive, without those given."""
     left_out = set(ours)
-    own_kinds = [row.kind for row in rows() if row.in_process]
     found = [
         info
         for info in find_blocks()
@@ -225,7 +224,7 @@ def find_targets(ours: Iterable[int]) -> list[Choice]:
         if info.alive
         and info.kind != WORKLOAD_KIND
         and info.pid not in left_out
-        and (info.pid != os.getpid() or info.kind not in own_kinds)
+        and (info.pid != os.getpid() or not is_linked(info.kind))
     ]
     told = "Their metrics are summed; a set reaches all of them."
     choices = [Choice(str(one), label, f"{one}. {told}") for one, label in find_groups(found).items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,12 @@ def resident_bytes(pid: int) -> int:
 def peak_resident_bytes(pid: int) -> int:
     """Most memory a process had resident so far, in bytes; NoProcess if there is none of that number."""
     return _read_memory(pid, "VmHWM")
+
+
+def reset_peak_resident_bytes() -> None:
+    """Let `peak_resident_bytes` of this process begin anew; where the system refuses, it goes on."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def name_process(pid: int) -> str:
