@@ -36,7 +36,10 @@ def _find_prefix(prefix: Path | None, sys_prefix: bool, user: bool = False) -> P
 
 @click.group()
 def kernel() -> None:
-    """Install, list and remove Jupyter kernels whose cells run under an allocator."""
+    """Install, list and remove Jupyter kernels whose cells run under an allocator.
+
+    All take --json.
+    """
 
 
 @kernel.command()
