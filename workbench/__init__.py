@@ -10,6 +10,7 @@ Everything that a session needs is here: ``import workbench as wb``, then ``wb.<
 `tuning_panel`            live charts and controls in a notebook
 `run`                     one run of a workload or trace
 `compare`                 allocators or settings, in interleaved rounds, with a verdict
+`experiment`              two settings in alternation on a running process, with a verdict
 `plan_sweep`, `sweep`     a grid of settings
 `plan_study`, `tune`      search for settings that beat the defaults
 `export_settings`         settings as a file, with evidence; `read_settings`, `verify`
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PL
     from workbench.api.listing import list_workloads as list_workloads
     from workbench.api.listing import open_session as open_session
     from workbench.api.listing import open_trace as open_trace
+    from workbench.api.live import experiment as experiment
     from workbench.api.measuring import compare as compare
     from workbench.api.measuring import plan_sweep as plan_sweep
     from workbench.api.measuring import sweep as sweep
@@ -64,6 +66,7 @@ if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PL
 #: Below this package: modules, and the names that come from each.
 _PLACES = {
     "api.listing": "list_allocators list_datasets list_sessions list_workloads open_session open_trace",
+    "api.live": "experiment",
     "api.measuring": "compare plan_sweep sweep verify",
     "api.processes": "attach list_processes read_memory",
     "api.running": "run",

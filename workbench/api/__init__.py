@@ -28,6 +28,7 @@ PICTURES.update(
     Comparison=lambda comparison: _plots().draw_ratios(comparison),
     Verification=lambda verification: _plots().draw_ratios(verification.comparison),
     Study=_draw_study,
+    LiveResult=lambda result: _plots().draw_blocks(result),
     Session=lambda session: _plots().draw_session(session),
     WhatIf=lambda told: _plots().draw_whatif(told),
 )

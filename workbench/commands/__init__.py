@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "replay": CommandPlace("run", "Replay a recorded trace under an allocator."),
     "trace": CommandPlace("trace", "Show what a trace holds, as tables or charts."),
     "compare": CommandPlace("compare", "Compare allocators, or settings of one, on workloads."),
+    "experiment": CommandPlace("experiment", "Compare two settings on a running process or group."),
     "sweep": CommandPlace("sweep", "Run everything a plan lists; resumes after an interruption."),
     "tune": CommandPlace("tune", "Search for settings that beat the defaults."),
     "verify": CommandPlace("verify", "Check the claims of an exported settings file."),

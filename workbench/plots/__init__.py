@@ -2,6 +2,7 @@
 
 from workbench.plots.charts import Chart, ChartLine, build_charts, select_rows
 from workbench.plots.figures import Marker, draw_history, draw_session
+from workbench.plots.live_figures import draw_blocks
 from workbench.plots.result_figures import (
     draw_effects,
     draw_front,
@@ -32,6 +33,7 @@ __all__ = [
     "ChartLine",
     "Marker",
     "build_charts",
+    "draw_blocks",
     "draw_effects",
     "draw_front",
     "draw_heat_map",

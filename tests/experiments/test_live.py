@@ -1,0 +1,303 @@
+"""Live experiments on running programs: what they find, what ends them, and that A is always restored."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import workbench as wb
+from tests.experiments.live_programs import (
+    KNOB,
+    PERIOD_S,
+    WORKBENCH,
+    A,
+    B,
+    await_value,
+    make_probe,
+    run_busy,
+)
+from workbench.control import ControlBlock
+from workbench.errors import BadParameter, Leased, StartOnly, WorkbenchError, WrongPlan
+from workbench.experiments.live import LEASE_S, LiveExperiment, LiveProgress
+from workbench.experiments.live_result import Guard, LivePlan, LiveResult
+from workbench.plots import draw_blocks
+from workbench.probes import Probe, probe_from_callable
+
+SHORT = LivePlan({KNOB: A}, {KNOB: B}, blocks=16, block_s=0.1, wash_out_s=0.0, seed=1)
+LONG = LivePlan({KNOB: A}, {KNOB: B}, blocks=400, block_s=0.1, wash_out_s=0.0, seed=1)
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[subprocess.Popen[str]]:
+    with run_busy() as process:
+        yield process
+
+
+@pytest.fixture
+def block(busy: subprocess.Popen[str]) -> Iterator[ControlBlock]:
+    with ControlBlock.open(busy.pid) as opened:
+        yield opened
+
+
+def assert_restored(block: ControlBlock) -> None:
+    assert block.requested().values[KNOB] == A
+    await_value(block.info.pid, lambda one: one.effective().values[KNOB] == A, 10)
+
+
+def run_until(
+    block: ControlBlock, number: int, act: object, *, plan: LivePlan = LONG, **options: object
+) -> LiveResult:
+    """Run an experiment in which something happens in a block; the rest of its plan is not to be reached."""
+    done = threading.Event()
+
+    def watch(now: LiveProgress) -> None:
+        if now.number >= number and not done.is_set():
+            done.set()
+            act(experiment)  # type: ignore[operator]
+
+    probes = options.pop("probes", [make_probe(block)])
+    experiment = LiveExperiment(block, plan, probes, on_progress=watch, **options)  # type: ignore[arg-type]
+    result = experiment.run()
+    assert done.is_set()
+    assert number - 1 <= len(result.time_blocks) < plan.blocks
+    return result
+
+
+def test_an_effect_is_told_written_at_every_boundary_and_kept(block: ControlBlock, tmp_path: Path) -> None:
+    before = block.requested().generation
+    result = LiveExperiment(block, SHORT, [make_probe(block)]).run()
+    assert block.requested().generation - before >= SHORT.blocks
+    assert result.ended == ""
+    assert [one.arm for one in result.time_blocks] == SHORT.design.arms
+    (effect,) = result.effects.values()
+    assert effect.ratio.verdict == "better"
+    assert effect.ratio.low <= 1.05 <= effect.ratio.high
+    assert_restored(block)
+    result.save(tmp_path)
+    assert LiveResult.read(tmp_path) == result
+    assert len(result.to_frame()) == 16
+    assert "better" in repr(result)
+    assert len(draw_blocks(result).data) == 2
+
+
+def test_no_effect_is_no_verdict(block: ControlBlock) -> None:
+    result = LiveExperiment(block, SHORT, [make_probe(block, gain=1.0)]).run()
+    (effect,) = result.effects.values()
+    assert effect.ratio.verdict == "cannot tell"
+
+
+def test_it_ends_early_at_a_look_that_tells_all(block: ControlBlock) -> None:
+    plan = LivePlan({KNOB: A}, {KNOB: B}, blocks=44, block_s=0.1, wash_out_s=0.0, looks=2)
+    result = LiveExperiment(block, plan, [make_probe(block)]).run()
+    assert result.ended == "all was told at look 1 of 2"
+    assert len(result.time_blocks) == 22
+    assert "better" in repr(result)
+
+
+def test_stopped_it_keeps_what_was_measured(block: ControlBlock) -> None:
+    result = run_until(block, 4, lambda experiment: experiment.stop())
+    assert result.ended == "it was stopped"
+    assert "no verdict before the declared blocks" in repr(result)
+    assert_restored(block)
+
+
+def test_who_moves_a_knob_by_hand_keeps_it(block: ControlBlock) -> None:
+    result = run_until(block, 3, lambda _: block.set({KNOB: 777}))
+    assert result.ended == f"somebody set {KNOB} to 777: it stays so, and the experiment ended"
+    assert result.restored == f"A is restored, except {KNOB}, which somebody else set"
+    assert block.requested().values[KNOB] == 777
+
+
+def test_a_guard_ends_it_at_once(block: ControlBlock) -> None:
+    errors = [0.0]
+    watched = [probe_from_callable("errors", lambda: errors[0], period_s=PERIOD_S)]
+    result = run_until(
+        block,
+        3,
+        lambda _: errors.append(errors.pop() + 9),
+        plan=LivePlan({KNOB: A}, {KNOB: B}, 400, 0.1, 0.0, guards=("errors<5",)),
+        watched=watched,
+    )
+    assert result.ended.startswith("guard errors<5 was broken: 9 in block")
+    assert_restored(block)
+
+
+def test_a_probe_that_disappears_ends_it(block: ControlBlock) -> None:
+    is_gone = threading.Event()
+
+    def read() -> float:
+        if is_gone.is_set():
+            raise OSError("no such metric any more")
+        return 1.0
+
+    probe = probe_from_callable("fleeting", read, period_s=PERIOD_S)
+    plan = LivePlan({KNOB: A}, {KNOB: B}, blocks=20, block_s=0.2, wash_out_s=0.0)
+    result = run_until(block, 7, lambda _: is_gone.set(), plan=plan, probes=[probe])
+    assert "probe fleeting had no value in block" in result.ended
+    assert "of 20: OSError: no such metric any more" in result.ended
+    assert len(result.time_blocks) in (7, 8)
+    assert_restored(block)
+
+
+@pytest.mark.parametrize("how", ["ended", "became another program"])
+def test_a_process_that_is_gone_ends_it(how: str) -> None:
+    with run_busy() as process, ControlBlock.open(process.pid) as block:
+
+        def end(_: object) -> None:
+            if how == "ended":
+                process.kill()
+            else:
+                assert process.stdin is not None
+                process.stdin.write("exec\n")
+                process.stdin.flush()
+
+        still: list[Probe] = [probe_from_callable("still", lambda: 1.0, period_s=PERIOD_S)]
+        result = run_until(block, 3, end, probes=still)
+        assert len(result.ended.splitlines()) == 1
+        assert any(word in result.ended for word in ("ended", "run any more", "another program"))
+
+
+def test_two_experiments_on_one_process_are_refused(block: ControlBlock) -> None:
+    refused: list[str] = []
+
+    def begin_another(experiment: LiveExperiment) -> None:
+        with ControlBlock.open(block.info.pid) as again, pytest.raises(Leased) as error:
+            LiveExperiment(again, SHORT, [make_probe(again)]).run()
+        refused.append(str(error.value))
+        experiment.stop()
+
+    run_until(block, 2, begin_another)
+    assert "is under an experiment of process" in refused[0]
+    assert_restored(block)
+
+
+@pytest.mark.parametrize(
+    ("plan", "error", "words"),
+    [
+        (LivePlan({}, {"l25.initial_shards": 128}, 16, 0.1, 0), StartOnly, "takes effect at start only"),
+        (LivePlan({}, {"tls.max_slot": 1}, 16, 0.1, 0), BadParameter, "did you mean"),
+        (LivePlan({}, {KNOB: 10**9}, 16, 0.1, 0), WorkbenchError, "out of range"),
+        (LivePlan({}, {KNOB: B}, 8, 0.1, 0), WrongPlan, "give at least 16"),
+        (LivePlan({}, {KNOB: B}, 16, 0.05, 0), WrongPlan, "is read every 0.02 s: give blocks of at least"),
+        (LivePlan({}, {KNOB: B}, 16, 0.1, 0.1), WrongPlan, "leaves nothing"),
+        (LivePlan({}, {KNOB: B}, 16, 0.1, 0, guards=("sped<1",)), BadParameter, "unknown probe 'sped'"),
+        (LivePlan({"tls.min_slots": 1}, {KNOB: B}, 16, 0.1, 0), WrongPlan, "in A only"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_line(
+    block: ControlBlock, plan: LivePlan, error: type[Exception], words: str
+) -> None:
+    before = block.requested()
+    with pytest.raises(error, match=words) as refused:
+        LiveExperiment(block, plan, [make_probe(block)])
+    assert len(str(refused.value).splitlines()) == 1
+    assert block.requested() == before
+
+
+def test_a_guard_is_read_as_it_is_written() -> None:
+    assert str(Guard.parse(" errors < 5 ")) == "errors<5"
+    assert Guard.parse("rps>1e3").is_kept(1500)
+    assert not Guard.parse("rps>1e3").is_kept(500)
+    for wrong in ("errors", "errors=5", "errors<many", "<5"):
+        with pytest.raises(BadParameter, match="PROBE<LIMIT"):
+            Guard.parse(wrong)
+
+
+def test_what_cannot_be_read_back_needs_a_declared_a() -> None:
+    with run_busy("--agent") as process, ControlBlock.open(process.pid) as block:
+        knob, (low, high) = "M_TRIM_THRESHOLD", (2**20, 2**21)
+        assert block.tunables[knob].is_write_only
+        probe = probe_from_callable("still", lambda: 1.0, period_s=PERIOD_S)
+        with pytest.raises(WrongPlan, match="cannot be read back"):
+            LiveExperiment(block, LivePlan({}, {knob: high}, 16, 0.1, 0), [probe])
+        result = LiveExperiment(block, LivePlan({knob: low}, {knob: high}, 16, 0.1, 0), [probe]).run()
+        assert result.ended == ""
+        assert block.requested().values[knob] == low
+
+
+def kill_experiments(pid: int, knob: str, a: int, b: int, times: int) -> list[float]:
+    """Kill experiments at random moments; returns how long the process took to go back."""
+    moments, took_s = random.Random(times), []
+    for _ in range(times):
+        command = [sys.executable, "-m", "tests.experiments.live_programs", str(pid), knob, str(a), str(b)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as experimenter:
+            assert experimenter.stdout is not None
+            assert experimenter.stdout.readline().startswith("began")
+            time.sleep(moments.uniform(0, 0.3))
+            experimenter.send_signal(signal.SIGKILL)
+        took_s.append(
+            await_value(
+                pid,
+                lambda one: one.effective().values[knob] == a == one.requested().values[knob],
+                10 * LEASE_S,
+            )
+        )
+        time.sleep(LEASE_S)
+        with ControlBlock.open(pid) as block:  # and it stays so
+            assert block.effective().values[knob] == a
+    return took_s
+
+
+def test_a_killed_experiment_leaves_a(busy: subprocess.Popen[str]) -> None:
+    assert len(kill_experiments(busy.pid, KNOB, A, B, 2)) == 2
+
+
+def test_a_killed_experiment_leaves_a_under_the_agent() -> None:
+    with run_busy("--agent") as process:
+        assert len(kill_experiments(process.pid, "M_TRIM_THRESHOLD", 2**20, 2**21, 1)) == 1
+
+
+def test_the_command_reports_and_ctrl_c_restores(busy: subprocess.Popen[str], tmp_path: Path) -> None:
+    with ControlBlock.open(busy.pid) as block:
+        block.set({KNOB: A})
+    command = [
+        *(
+            str(WORKBENCH),
+            "experiment",
+            str(busy.pid),
+            "--b",
+            f"{KNOB}={B}",
+            "--json",
+            "--output",
+            str(tmp_path),
+        ),
+        *("--probe", "process.minor_faults", "--block-seconds", "0.4", "--wash-out", "0", "--blocks", "400"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        await_value(busy.pid, lambda _: (tmp_path / "experiment.json").exists(), 60)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    report = json.loads(output)
+    assert process.returncode == 130
+    assert report["ended"] == "ended by Ctrl-C"
+    assert report["restored"] == "A is restored"
+    assert len(report["time_blocks"]) == len(LiveResult.read(tmp_path).time_blocks) >= 1
+    with ControlBlock.open(busy.pid) as block:
+        assert block.requested().values[KNOB] == A
+
+
+def test_python_takes_groups_and_metrics_of_the_process(busy: subprocess.Popen[str]) -> None:
+    result = wb.experiment(
+        f"parent:{busy.pid}",
+        {KNOB: B},
+        {KNOB: A},
+        probes=["ss.busy_slabs", "process.resident"],
+        period_s=0.03,
+        blocks=16,
+        block_s=0.1,
+        wash_out_s=0,
+        seed=1,
+    )
+    assert len(result.time_blocks) == 16
+    assert "1 process" in result.target
+    with ControlBlock.open(busy.pid) as block:
+        assert block.requested().values[KNOB] == A

@@ -1,0 +1,370 @@
+"""Runs a live experiment: two settings take turns on a running process or group, under a lease."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import secrets
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from workbench.control import ControlBlock, Value
+from workbench.errors import (
+    BadParameter,
+    Leased,
+    NoProcess,
+    StartOnly,
+    WorkbenchError,
+    WrongPlan,
+    describe_unknown,
+)
+from workbench.experiments.live_result import Guard, JudgedProbe, LivePlan, LiveResult, TimeBlock
+from workbench.experiments.switchback import Foresight, foresee
+from workbench.probes import Probe, ProbeReader
+from workbench.processes.group_block import GroupBlock
+from workbench.processes.machine import date_now, describe_machine, describe_origin
+
+if TYPE_CHECKING:
+    from workbench.experiments.switchback import Arm
+
+#: A lease holds for so long, and is renewed so often; a process looks ten times a second whether it lapsed.
+LEASE_S, RENEW_S = 1.5, 0.25
+# A process must act on settings within so long, or it makes no call of its allocator.
+_ADOPTION_S = 5.0
+_MOST_TICK_S = 0.05
+_FIRST_READING_S = 5.0
+
+
+@dataclass(frozen=True)
+class LiveProgress:
+    """Where an experiment is: block `number` of `blocks`, which has `arm`; and what is known so far."""
+
+    number: int
+    blocks: int
+    arm: Arm
+    passed_s: float
+    total_s: float
+    result: LiveResult
+
+
+class _Ended(Exception):  # noqa: N818  (it is no error)
+    """The experiment is over before its last block."""
+
+
+class LiveExperiment:
+    """One live experiment. `run` does it; `stop` ends it from another thread.
+
+    Parameters
+    ----------
+    block : ControlBlock
+        Of a process or group.
+    plan : LivePlan
+        A may lack tunables that can be read back: the values that they have then are A.
+    probes : sequence of Probe
+        What is judged.
+    watched : sequence of Probe
+        Further probes that guards name.
+    on_progress : callable, optional
+        Called with a `LiveProgress` several times a second.
+
+    Raises
+    ------
+    WrongPlan, OutOfRange, BadParameter, UnknownTunable, StartOnly
+        If it cannot be run so.
+    """
+
+    def __init__(
+        self,
+        block: ControlBlock,
+        plan: LivePlan,
+        probes: Sequence[Probe],
+        *,
+        watched: Sequence[Probe] = (),
+        on_progress: Callable[[LiveProgress], None] | None = None,
+    ) -> None:
+        self._block = block
+        self._probes = {probe.name: probe for probe in probes}
+        self._all = self._probes | {probe.name: probe for probe in watched}
+        self._guards = [Guard.parse(text) for text in plan.guards]
+        for guard in self._guards:
+            if guard.probe not in self._all:
+                raise BadParameter(f"guard {guard}: {describe_unknown('probe', guard.probe, self._all)}")
+        self.plan = structs.replace(plan, **_complete_settings(block, plan), probes=tuple(self._probes))
+        self.plan.check(self._all)
+        self.on_progress = on_progress
+        self._number = secrets.randbits(31)
+        self._held: dict[int, ControlBlock] = {}
+        self._wanted: Mapping[str, Value] = self.plan.a  # what is set now
+        self._back: Mapping[str, Value] = self.plan.a
+        self._stop = threading.Event()
+        self._next_renewal_s = 0.0
+        self._now: tuple[int, Arm] = (0, "A")
+        self._began_s = time.monotonic()
+        info = block.info
+        self.result = LiveResult(
+            self.plan,
+            target=str(block) if isinstance(block, GroupBlock) else f"process {info.pid} ({info.command})",
+            kind=info.kind,
+            build=info.build,
+            machine=describe_machine().description,
+            software=", ".join(f"{name} {value}" for name, value in describe_origin().items()),
+            date=date_now(),
+            judged=tuple(JudgedProbe(one.name, _shown_unit(one), one.better) for one in probes),
+        )
+
+    def stop(self) -> None:
+        """End it at once; A is restored, and what was measured is kept."""
+        self._stop.set()
+
+    def run(self) -> LiveResult:
+        """Alternate between the settings until the last block, or until something ends it.
+
+        Raises
+        ------
+        WorkbenchError
+            If the settings are refused or cut, or the process is under another experiment. The settings are
+            then what they were.
+        """
+        try:
+            with ProbeReader(self._all.values()) as reader:
+                self._begin(reader)
+                self._began_s = time.monotonic()
+                ended = self._alternate(reader)
+        except KeyboardInterrupt:
+            ended = "ended by Ctrl-C"
+        except _Ended as reason:
+            ended = str(reason)
+        finally:
+            restored = self._restore()
+        self.result = replace(self.result, ended=ended, restored=restored)
+        return self.result
+
+    def pilot(
+        self, length_s: float, block_s: Sequence[float] = (5, 10, 20, 40, 80)
+    ) -> dict[str, list[Foresight]]:
+        """Measure as things are for a while, and say for each probe how long it takes to tell 2 %.
+
+        It holds no lease and sets nothing.
+        """
+        found: dict[str, list[Foresight]] = {}
+        seen: dict[str, dict[float, float]] = defaultdict(dict)
+        end_s = time.monotonic() + length_s
+        with ProbeReader(self._probes.values()) as reader:
+            while time.monotonic() < end_s and not self._stop.is_set():
+                for name, one in reader.latest().items():
+                    if math.isfinite(one.shown):
+                        seen[name][one.time_s] = one.shown
+                time.sleep(_MOST_TICK_S)
+        wash_out_s = self.plan.wash_out_s
+        for name, probe in self._probes.items():
+            lengths = [one for one in block_s if one >= 3 * probe.period_s]
+            values = list(seen[name].values())
+            found[name] = foresee(values, probe.period_s, wash_out_s, lengths, looks=self.plan.looks)
+        return found
+
+    # --- settings ---
+
+    def _begin(self, reader: ProbeReader) -> None:
+        """Take the leases, and see that both settings are taken as they are given."""
+        before = self._block.requested().values
+        try:
+            self._set(self.plan.a)
+            for arm, values in (("B", self.plan.b), ("A", self.plan.a)):
+                self._set(values)
+                self._await_adoption(arm, values)
+        except BaseException:
+            self._back = {name: before[name] for name in self.plan.a}
+            raise
+        end_s = time.monotonic() + _FIRST_READING_S
+        while time.monotonic() < end_s and not all(one.is_read for one in reader.latest().values()):
+            self._tick(reader)
+        for name, one in reader.latest().items():
+            if one.reason:
+                raise WrongPlan(f"probe {name} has no value: {one.reason}")
+
+    def _set(self, values: Mapping[str, Value]) -> None:
+        """Set every process; one that came later is taken under a lease first."""
+        self._find_moves()
+        members = self._block.members
+        refused: WorkbenchError | None = None
+        for block in members:
+            try:
+                if id(block) not in self._held:
+                    a, b = self.plan.a, self.plan.b
+                    block.take_lease(a, b, number=self._number, length_s=LEASE_S)
+                    self._held[id(block)] = block
+                block.set(values)
+            except (NoProcess, Leased) as error:
+                refused = error
+        if refused is not None and (not self._held or not isinstance(self._block, GroupBlock)):
+            raise _Ended(str(refused)) if self._now[0] else refused
+        known = {id(block) for block in members}
+        self._held = {key: block for key, block in self._held.items() if key in known}
+        self._wanted = values
+
+    def _await_adoption(self, arm: str, values: Mapping[str, Value]) -> None:
+        end_s = time.monotonic() + _ADOPTION_S
+        waiting = dict(self._held)
+        while waiting and time.monotonic() < end_s:
+            self._renew()
+            for key, block in list(waiting.items()):
+                if block.effective().generation < block.requested().generation:
+                    continue
+                del waiting[key]
+                now = block.effective().values
+                for name, value in values.items():
+                    if not block.tunables[name].is_write_only and now[name] != value:
+                        raise WrongPlan(
+                            f"{arm}: {name}={value} was refused or cut, and became {now[name]}; "
+                            "give a value that stays"
+                        )
+            time.sleep(0.01)
+        if waiting and len(waiting) == len(self._held):
+            raise WrongPlan(
+                f"{self.result.target} does not act on settings within {_ADOPTION_S:.0f} s: it makes no call "
+                "of its allocator, or has confined itself"
+            )
+
+    def _renew(self) -> None:
+        if time.monotonic() < self._next_renewal_s:
+            return
+        self._next_renewal_s = time.monotonic() + RENEW_S
+        for key, block in list(self._held.items()):
+            try:
+                block.renew_lease(self._number, LEASE_S)
+            except WorkbenchError as error:
+                if not isinstance(self._block, GroupBlock):
+                    raise _Ended(str(error)) from None
+                del self._held[key]  # it ended just now, or is taken again at the next block
+
+    def _find_moves(self) -> None:
+        """End it if somebody else set one of its tunables."""
+        for block in self._held.values():
+            with contextlib.suppress(WorkbenchError):
+                now = block.requested().values
+                for name, value in self._wanted.items():
+                    if now[name] != value:
+                        raise _Ended(
+                            f"somebody set {name} to {now[name]}: it stays so, and the experiment ended"
+                        )
+
+    def _restore(self) -> str:
+        """Go back to A, except what somebody else set; returns what was left behind, in words."""
+        kept: set[str] = set()
+        gone = 0
+        for block in self._held.values():
+            try:
+                now = block.requested().values
+                back = {name: value for name, value in self._back.items() if now[name] == self._wanted[name]}
+                kept |= self._back.keys() - back.keys()
+                if back:
+                    block.set(back)
+                block.end_lease(self._number)
+            except WorkbenchError:
+                gone += 1
+        self._held = {}
+        words = "A is restored"
+        if kept:
+            words += f", except {', '.join(sorted(kept))}, which somebody else set"
+        return words if not gone else f"{words}; {gone} processes had ended or gone back by themselves"
+
+    # --- blocks ---
+
+    def _alternate(self, reader: ProbeReader) -> str:
+        arms = self.plan.design.arms
+        looks = self.plan.design.list_looks()
+        for number, arm in enumerate(arms, 1):
+            self._now = (number, arm)
+            began_s = time.monotonic()
+            self._set(self.plan.a if arm == "A" else self.plan.b)
+            values = self._measure(reader, began_s)
+            done = TimeBlock(arm, began_s - self._began_s, values)
+            self.result = replace(self.result, time_blocks=(*self.result.time_blocks, done))
+            for name, value in values.items():
+                reason = reader.latest()[name].reason
+                if value is None and reason:
+                    return f"probe {name} had no value in block {number} of {len(arms)}: {reason}"
+            pairs = self.result.pairs
+            is_look = number % 2 == 0 and pairs in looks[:-1]
+            if is_look and all(effect.is_told for effect in self.result.effects.values()):
+                return f"all was told at look {looks.index(pairs) + 1} of {len(looks)}"
+        return ""
+
+    def _measure(self, reader: ProbeReader, began_s: float) -> dict[str, float | None]:
+        """Wait for the end of a block; returns what each judged probe showed behind the wash-out."""
+        from_s, end_s = began_s + self.plan.wash_out_s, began_s + self.plan.block_s
+        seen: dict[str, dict[float, float]] = {name: {} for name in self._probes}
+        while time.monotonic() < end_s:
+            self._tick(reader)
+            for name, one in reader.latest().items():
+                if name in seen and not one.reason and one.time_s >= from_s:
+                    seen[name][one.time_s] = one.value
+        return {name: _find_level(self._probes[name], readings) for name, readings in seen.items()}
+
+    def _tick(self, reader: ProbeReader) -> None:
+        """What is done all the time: renew the leases, look for reasons to end, tell how far it is."""
+        if self._stop.is_set():
+            raise _Ended("it was stopped")
+        is_due = time.monotonic() >= self._next_renewal_s
+        self._renew()
+        if is_due:
+            if not self._block.alive():
+                raise _Ended(f"{self.result.target} ended or became another program")
+            self._find_moves()
+            if self.on_progress is not None:
+                number, arm = self._now
+                passed_s = time.monotonic() - self._began_s if number else 0.0
+                blocks, total_s = self.plan.blocks, self.plan.total_s
+                self.on_progress(LiveProgress(number, blocks, arm, passed_s, total_s, self.result))
+        latest = reader.latest()
+        for guard in self._guards:
+            one = latest[guard.probe]
+            if one.is_read and one.reason:
+                raise _Ended(f"guard {guard}: the probe has no value: {one.reason}")
+            if math.isfinite(one.shown) and not guard.is_kept(one.shown):
+                raise _Ended(f"guard {guard} was broken: {one.shown:g} in block {self._now[0]}")
+        time.sleep(min([_MOST_TICK_S, *(probe.period_s / 3 for probe in self._all.values())]))
+
+
+def _complete_settings(block: ControlBlock, plan: LivePlan) -> dict[str, dict[str, Value]]:
+    """Both settings, as their tunables write them; what A lacks is what the process has now."""
+    now = block.requested().values
+    a: dict[str, Value] = {}
+    b: dict[str, Value] = {}
+    for name in plan.b:
+        if name not in block.tunables:
+            raise BadParameter(describe_unknown("tunable", name, block.tunables))
+        tunable = block.tunables[name]
+        if tunable.effect == "start":
+            raise StartOnly(f"{name} takes effect at start only: a running process cannot try it")
+        if name not in plan.a and tunable.is_write_only:
+            raise WrongPlan(
+                f"{name} cannot be read back, so nobody knows what to go back to: give its value in A, too"
+            )
+        for side, given in ((a, plan.a.get(name, now[name])), (b, plan.b[name])):
+            side[name] = tunable.from_word(tunable.to_word(given))
+    for name in plan.a.keys() - plan.b.keys():
+        raise WrongPlan(f"{name} is in A only: give its value in B, too")
+    block.check(a)
+    block.check(b)
+    return {"a": a, "b": b}
+
+
+def _shown_unit(probe: Probe) -> str:
+    return f"{probe.metric.unit}/s" if probe.metric.kind == "counter" else probe.metric.unit
+
+
+def _find_level(probe: Probe, readings: Mapping[float, float]) -> float | None:
+    """The mean of a gauge, the rate of a counter; None if there are too few readings, or it began anew."""
+    if probe.metric.kind != "counter":
+        return sum(readings.values()) / len(readings) if readings else None
+    times, values = list(readings), list(readings.values())
+    if len(times) < 2 or values != sorted(values):
+        return None
+    return (values[-1] - values[0]) / (times[-1] - times[0])
