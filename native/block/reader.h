@@ -1,5 +1,5 @@
 /* reader.h: shared by the parts of the reader. reader.c opens a control block and reads its descriptors, reader_data.c
- * reads the sections that change, reader_set.c sets tunables, and reader_lease.c holds leases. */
+ * reads the sections that change, reader_samples.c tables of samples, reader_set.c sets tunables, and reader_lease.c holds leases. */
 #ifndef HAK_BLOCK_READER_H
 #define HAK_BLOCK_READER_H
 

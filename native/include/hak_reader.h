@@ -17,6 +17,7 @@
 #define HAK_READER_H
 
 #include "hak_block.h"
+#include "hak_samples.h"
 #include <pthread.h>
 #include <stddef.h>
 
@@ -102,5 +103,9 @@ int64_t hak_reader_snapshot(struct hak_reader *reader, uint32_t *axis_counts, ui
  * before an event that is still being written. Returns how many events it copied. */
 int64_t hak_reader_events(struct hak_reader *reader, uint64_t *cursor, struct hak_event *out, uint32_t capacity,
                           uint64_t *lost, char *error);
+
+/* Of a block of kind HAK_SAMPLES_KIND: copies the head, and one after another at most `capacity` samples that did not change
+ * meanwhile, in no order. `samples` is aligned to 64 bytes. Returns how many it copied. */
+int64_t hak_reader_samples(struct hak_reader *reader, struct hak_samples *head, void *samples, uint32_t capacity, char *error);
 
 #endif

@@ -17,6 +17,9 @@ HOMES = {
     "anywidget": ("workbench/panel/",),
     "plotly": ("workbench/plots/", "workbench/panel/"),
     "cffi": ("workbench/bindings/cffi_build.py",),
+    "symbolic": ("workbench/symbols/",),
+    "pydemumble": ("workbench/symbols/",),
+    "google": ("workbench/samples/",),
     "workbench._native": ("workbench/bindings/",),
     "workbench.bindings.native": ("workbench/bindings/",),  # ffi and lib, which have no types
     "subprocess": ("workbench/allocators/", "workbench/processes/", "workbench/probes/"),

@@ -23,6 +23,22 @@ TUNABLE_WRITE_ONLY: int = lib.HAK_TUNABLE_WRITE_ONLY
 _ACCESS = {0: "off", 1: "read", 2: "write"}
 
 
+def _sample_type() -> np.dtype[np.void]:
+    """Struct hak_sample as a type of NumPy."""
+    import numpy as np
+
+    kinds = {"uint64_t": "u8", "uint32_t": "u4", "uint64_t[33]": "33u8"}
+    fields = ffi.typeof("struct hak_sample").fields
+    return np.dtype(
+        {
+            "names": [name for name, _ in fields],
+            "formats": [kinds.get(field.type.cname, f"V{ffi.sizeof(field.type)}") for _, field in fields],
+            "offsets": [field.offset for _, field in fields],
+            "itemsize": ffi.sizeof("struct hak_sample"),
+        }
+    )
+
+
 class Reader:
     """An open control block at the level of the C reader. All methods raise the C function's error.
 
@@ -151,6 +167,18 @@ class Reader:
         array = ffi.cast("struct hak_event *", ffi.from_buffer(records, require_writable=True))
         count = self._call(lib.hak_reader_events, position, array, len(records), lost)
         return count, int(position[0]), int(lost[0])
+
+    def samples(self) -> tuple[npt.NDArray[np.void], dict[str, int]]:
+        """Read the samples of a block of that kind, by the fields of struct hak_sample, and its head."""
+        import numpy as np
+
+        size = ffi.sizeof("struct hak_sample")
+        memory = np.empty(lib.HAK_SAMPLE_SLOTS * size + 64, np.uint8)
+        memory = memory[-memory.ctypes.data % 64 :][: lib.HAK_SAMPLE_SLOTS * size]
+        head = ffi.new("struct hak_samples *")
+        target = ffi.from_buffer(memory, require_writable=True)
+        count = self._call(lib.hak_reader_samples, head, target, lib.HAK_SAMPLE_SLOTS)
+        return memory[: count * size].view(_sample_type()), read_fields(head)
 
     def close(self) -> None:
         """Close it once the calls under way have returned; closing twice does nothing."""

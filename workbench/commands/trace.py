@@ -23,6 +23,7 @@ from workbench.traces import Trace
 from workbench.traces.analysis import TraceProfile, profile_trace
 from workbench.units import GIB, KIB, MIB, format_rough
 
+_NO_NAMES = "(the trace does not tell which builds of the files were recorded, so functions have no names)"
 _LIFETIMES = (64, KIB, 16 * KIB, 256 * KIB, 4 * MIB, 64 * MIB, GIB)
 
 file_argument = click.argument("file", metavar="FILE", shell_complete=complete_trace)
@@ -68,7 +69,7 @@ def summary(file: str, rows: int) -> Answer:
         f"  {_bytes(profile.requested_bytes)} asked for, {_bytes(profile.peak_live_bytes)} live at most, "
         f"{_bytes(profile.final_live_bytes)} at the end",
         f"  {profile.cross_thread_percent:.3g} % of frees are of another thread's objects",
-        *_tabulate(profile, rows),
+        *_tabulate(profile, rows, [] if metadata.builds else [_NO_NAMES]),
     )
 
 
@@ -135,7 +136,7 @@ def _warn(file: str, damage: str | None) -> None:
         click.echo(f"workbench: {file}: {damage}; what precedes it is told", err=True)
 
 
-def _tabulate(profile: TraceProfile, rows: int) -> Iterator[Table]:
+def _tabulate(profile: TraceProfile, rows: int, notes: Sequence[str]) -> Iterator[Table]:
     yield _make_table(
         "sizes asked for most",
         _take_most(profile.sizes, "allocations", rows),
@@ -163,7 +164,7 @@ def _tabulate(profile: TraceProfile, rows: int) -> Iterator[Table]:
         "call sites that allocate most",
         profile.sites.head(rows),
         {
-            "call site": lambda row: f"{row.module.rpartition('/')[2] or '?'}+{row.offset:#x}",
+            "call site": lambda row: row.name,
             "allocations": lambda row: row.allocations,
             "share": lambda row: f"{row.share_percent:.1f} %",
             "mean size": lambda row: _bytes(row.mean_bytes),
@@ -171,7 +172,9 @@ def _tabulate(profile: TraceProfile, rows: int) -> Iterator[Table]:
             "lives (events)": lambda row: format_rough(row.mean_lifetime_events),
         },
         left=("call site",),
+        shortened=("call site",),
         dropped=("lives (events)", "never freed", "mean size", "share"),
+        notes=notes,
     )
     yield _make_table(
         "phases",

@@ -175,9 +175,8 @@ def draw_sites(profile: TraceProfile, most: int = 15) -> go.Figure:
     is_seen = profile.sites["share_percent"] >= _LEAST_SITE_PERCENT
     rows = profile.sites[is_seen].head(most).iloc[::-1]
     scale = 100.0 / max(1, profile.object_count)
-    names = [
-        f"{module or '?'}+{offset:#x}" for module, offset in zip(rows["module"], rows["offset"], strict=True)
-    ]
+    number = rows.groupby("name").cumcount() + 1  # several calls of one line are bars of their own
+    names = rows["name"].where(number == 1, rows["name"] + " (" + number.astype(str) + ")")
     figure = go.Figure()
     for column, label, color in (("freed", "freed", _BLUE), ("never_freed", "never freed", _RED)):
         figure.add_bar(

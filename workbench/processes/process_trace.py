@@ -17,6 +17,7 @@ from typing import NamedTuple
 from workbench import __version__
 from workbench.bindings.resolver import SpoolState
 from workbench.processes.memory import read_start
+from workbench.symbols import read_build
 from workbench.traces import Site, TraceMetadata, TraceWriter
 from workbench.traces.spool import Spool
 
@@ -117,6 +118,7 @@ class ProcessTrace:
             end=text,
             unknown_frees=totals.unknown_frees,
             lost_events=totals.lost_records,
+            builds=self._modules.read_builds(),
         )
         self._spool.close()
         self.result = RecordedTrace(self.path, metadata, self.path.stat().st_size)
@@ -196,6 +198,7 @@ class _ModuleMaps:
         self._rest = b""
         self._copies: list[list[_Mapping]] = []
         self._bases: dict[str, int] = {}
+        self._found: set[str] = set()  # modules of call sites
 
     def find(self, address: int, copies: int) -> Site:
         """Find a module. Of the copies that there were when a call came from it the last counts most."""
@@ -206,8 +209,14 @@ class _ModuleMaps:
             at = bisect.bisect_right(mappings, address, key=lambda mapping: mapping.start) - 1
             if at >= 0 and address < mappings[at].end:
                 mapping = mappings[at]
+                self._found.add(mapping.module)
                 return Site(mapping.module, address - mapping.base) if mapping.module else Site("", address)
         return Site("", address)
+
+    def read_builds(self) -> dict[str, str]:
+        """Read the build IDs of the modules that call sites lie in, where they have one."""
+        builds = {module: read_build(module) for module in sorted(self._found) if module}
+        return {module: build for module, build in builds.items() if build}
 
     def _read_on(self) -> None:
         try:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
+from workbench.symbols import Names
 from workbench.traces.analysis_course import CourseTally
 from workbench.traces.analysis_tallies import GroupTally, LifetimeTally, SizeTally
 from workbench.traces.chunk import CallKind
@@ -63,7 +64,8 @@ class TraceProfile:
     threads : frame
         thread, events, allocations, requested_bytes, reallocs, frees, frees_of_others, freed_by_others.
     sites : frame
-        Most used first: site, module, offset, allocations, share_percent, requested_bytes, mean_bytes,
+        Most used first: site, module, offset, name (function and line, as far as the files of the recorded
+        builds tell them), allocations, share_percent, requested_bytes, mean_bytes,
         freed, never_freed, freed_by_others, reallocs, mean_lifetime_events.
     reallocs : frame
         By size class before: upto_bytes, reallocs, grown, shrunk, same_class, before_bytes,
@@ -124,6 +126,8 @@ def profile_trace(trace: Trace) -> TraceProfile:
     live, threads, sites = course.live_frame(), groups.thread_frame(), groups.site_frame()
     known = [(site.module, site.offset) for site in trace.sites]
     named = pd.DataFrame(known, columns=["module", "offset"]).loc[sites["site"]].reset_index(drop=True)
+    names = Names(builds=trace.metadata.builds)
+    named["name"] = [names.describe_call(*site) for site in named.itertuples(index=False, name=None)]
     return TraceProfile(
         event_count=int(kinds.sum()),
         object_count=int(kinds[: CallKind.ALIGNED + 1].sum()),

@@ -30,6 +30,9 @@ class TraceMetadata:
         When the recording began: ISO 8601, UTC.
     versions : mapping of str to str
         What recorded it: "workbench", "kernel", "c_library".
+    builds : mapping of str to str
+        Build IDs of the modules that call sites lie in, by their paths. Only files of these builds have the
+        names of the functions.
     pid, parent_pid : int
         The process and its parent; 0 in a trace that was not recorded.
     recording : str
@@ -59,6 +62,7 @@ class TraceMetadata:
     command: tuple[str, ...] = ()
     date: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    builds: Mapping[str, str] = field(default_factory=dict)
     pid: Count = 0
     parent_pid: Count = 0
     recording: str = ""

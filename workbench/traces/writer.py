@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 from os import PathLike
@@ -154,7 +154,13 @@ class TraceWriter:
         self._file.rename(path)
 
     def close(
-        self, *, complete: bool = True, end: str = "", unknown_frees: int = 0, lost_events: int = 0
+        self,
+        *,
+        complete: bool = True,
+        end: str = "",
+        unknown_frees: int = 0,
+        lost_events: int = 0,
+        builds: Mapping[str, str] | None = None,
     ) -> TraceMetadata:
         """Write what is left, and the footer; returns what the footer says of the whole trace.
 
@@ -164,7 +170,7 @@ class TraceWriter:
         if not self._is_closed:
             self.flush()
             self._write_sites()
-            self._write_footer(complete, end, unknown_frees, lost_events)
+            self._write_footer(complete, end, unknown_frees, lost_events, builds)
         return self._metadata
 
     def abandon(self, end: str, *, unknown_frees: int = 0) -> TraceMetadata:
@@ -221,7 +227,14 @@ class TraceWriter:
             self._hash.update(payload)
             del self._new_sites[: len(sites)]
 
-    def _write_footer(self, complete: bool, end: str, unknown_frees: int, lost_events: int) -> None:
+    def _write_footer(
+        self,
+        complete: bool,
+        end: str,
+        unknown_frees: int,
+        lost_events: int,
+        builds: Mapping[str, str] | None = None,
+    ) -> None:
         self._metadata = sum_up(
             self._metadata,
             self._totals,
@@ -230,6 +243,7 @@ class TraceWriter:
             lost_events=lost_events,
             complete=complete,
             end=end,
+            builds=builds or {},
             checksum=self._hash.hexdigest(),
         )
         self._file.finish(self._pack_metadata(FOOTER))
