@@ -8,8 +8,11 @@ import signal
 import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
+import msgspec
 from click.testing import Result
+from msgspec import Meta
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
@@ -81,6 +84,86 @@ def test_the_dashboard_is_a_file(invoke: Callable[..., Result], tmp_path: Path) 
     path = tmp_path / "dashboard.json"
     assert invoke("serve-metrics", "--dashboard", path).exit_code == 0
     assert json.loads(path.read_text()) == make_dashboard()
+
+
+class Place(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """Of a panel, in a grid of 24 columns."""
+
+    h: Annotated[int, Meta(gt=0)]
+    w: Annotated[int, Meta(gt=0, le=24)]
+    x: Annotated[int, Meta(ge=0, lt=24)]
+    y: Annotated[int, Meta(ge=0)]
+
+
+class Source(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    type: str
+    uid: str
+
+
+class Target(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    ref_id: Annotated[str, Meta(min_length=1)]
+    datasource: Source
+    expr: Annotated[str, Meta(min_length=1)]
+    legend_format: str
+
+
+class Fields(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    defaults: dict[str, Any]
+    overrides: list[dict[str, Any]]
+
+
+class ChartPanel(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    id: Annotated[int, Meta(gt=0)]
+    type: Literal["timeseries"]
+    title: str
+    datasource: Source
+    grid_pos: Place
+    field_config: Fields
+    options: dict[str, Any]
+    targets: list[Target]
+
+
+class Variable(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    name: str
+    type: Literal["query", "datasource"]
+    label: str
+    hide: Literal[0, 1, 2]
+    query: str
+    datasource: Source | None = None
+    refresh: Literal[0, 1, 2] = 0
+    multi: bool = False
+    include_all: bool = False
+    current: dict[str, str] = {}
+
+
+class Dashboard(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """What Grafana's own schema (kinds/dashboard/dashboard_kind.cue) says of the fields that ours has."""
+
+    title: str
+    uid: Annotated[str, Meta(min_length=8, max_length=40)]
+    schema_version: Annotated[int, Meta(ge=36, lt=2**16)]
+    refresh: Annotated[str, Meta(pattern=r"^\d+[smhd]$")]
+    time: dict[Literal["from", "to"], str]
+    editable: bool
+    graph_tooltip: Literal[0, 1, 2]
+    templating: dict[Literal["list"], list[Variable]]
+    panels: list[ChartPanel]
+
+
+def test_the_dashboard_is_as_grafanas_schema_says() -> None:
+    dashboard = msgspec.convert(make_dashboard(), Dashboard)
+    assert len({panel.id for panel in dashboard.panels}) == len(dashboard.panels) == 9
+    places = [panel.grid_pos for panel in dashboard.panels]
+    cells = [
+        (x, y) for one in places for x in range(one.x, one.x + one.w) for y in range(one.y, one.y + one.h)
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < 24
+    # The units are names of Grafana's; each variable that is used is there.
+    assert {panel.field_config.defaults["unit"] for panel in dashboard.panels} <= {"ops", "bytes", "short"}
+    known = {variable.name for variable in dashboard.templating["list"]} | {"__rate_interval", "__all"}
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps(make_dashboard())))
+    assert used == known
 
 
 def test_wrong_ports_and_addresses(invoke: Callable[..., Result]) -> None:

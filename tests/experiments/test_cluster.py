@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.terminal import PATIENCE_S, WORKBENCH, assert_refused, run_workbench, start, wait_until
 from workbench.errors import BadParameter
-from workbench.experiments import Results, Run, check_address, read_sweep_plan
+from workbench.experiments import Result, Results, Run, check_address, read_sweep_plan
 from workbench.experiments.cluster import measure_remotely
 
 DASK = [sys.executable, "-m", "dask"]
@@ -30,6 +30,25 @@ seconds = 0.1
 seed = {{ from = 1, to = {RUNS}, steps = {RUNS} }}
 """
 
+
+# A server with its client, and one that ends before it is ready.
+SERVICE = f"""
+[[works]]
+name = "service"
+server = ["{sys.executable}", "-Sc", "import time; print('ready', flush=True); time.sleep(3600)"]
+ready = "line:^ready$"
+client = ["{sys.executable}", "-Sc", "print('rate 12.5')"]
+figures = [{{ name = "rate", unit = "1/s", better = "higher", regex = "rate (.*)" }}]
+
+[[works]]
+name = "broken"
+server = ["sh", "-c", "echo no luck; exit 3"]
+ready = "line:^ready$"
+client = ["true"]
+
+[axes]
+"tls.max_slots" = [512, 1024]
+"""
 
 Process = subprocess.Popen[str]
 
@@ -114,6 +133,25 @@ def test_the_scheduler_is_lost_and_the_sweep_goes_on_with_another(
     assert f"{done} of {RUNS} runs done" in output
     again = run_workbench("sweep", path, "--json")
     assert (again.status, again.json["done"]) == (0, RUNS)
+
+
+def test_a_server_and_its_client_run_on_a_worker(tmp_path: Path, scheduler: tuple[str, Process]) -> None:
+    address, _ = scheduler
+    path = tmp_path / "plan.toml"
+    path.write_text(SERVICE)
+    with start_worker(address, tmp_path / "worker") as worker:
+        done = run_workbench("sweep", path, "--cluster", address, "--json")
+        assert psutil.Process(worker.pid).children(recursive=True) == []
+    assert (done.status, done.json["done"]) == (1, 4)
+    results: dict[str, list[Result]] = {name: [] for name in ("service", "broken")}
+    for result in Results.open(tmp_path / "plan.results"):
+        results[result.run.workload].append(result)
+    for result in results["service"]:
+        assert (result.status, result.figures["rate"]) == ("completed", 12.5)
+        assert result.peak_resident_bytes > 2 << 20  # the server's
+    reason = "the server ended with exit code 3; it said: no luck (it was not ready yet)"
+    assert [(one.status, one.reason) for one in results["broken"]] == [("failed", reason)] * 2
+    assert sorted(one.run.tunables["tls.max_slots"] for one in results["service"]) == [512, 1024]
 
 
 def test_a_row_comes_back_as_it_was_measured() -> None:

@@ -19,19 +19,30 @@ requests_total{code="200"} 41
 requests_total{code="500"} 2
 # TYPE depth gauge
 depth 7.5
+# TYPE limit gauge
+limit +Inf
 """
+# What a careless exporter serves.
+MANY = "".join(f'opened{{shard="{number}"}} {number}\n' for number in range(1000))
 
 
 class Pages(BaseHTTPRequestHandler):
-    """Serves the page above; an error, another format, another machine."""
+    """Serves the pages above; an error, another format, another machine."""
 
     def do_GET(self) -> None:
-        status = {"/metrics": 200, "/html": 200, "/away": 302}.get(self.path, 500)
+        pages = {
+            "/metrics": PAGE,
+            "/html": "<html>{}</html>",
+            "/many": MANY,
+            "/text": "depth deep\n",
+            "/none": "",
+        }
+        status = 200 if self.path in pages else 302 if self.path == "/away" else 500
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "http://192.0.2.1/metrics")
         self.end_headers()
-        self.wfile.write(PAGE.encode() if self.path == "/metrics" else b"<html>{}</html>")
+        self.wfile.write(pages.get(self.path, "<html>{}</html>").encode())
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
@@ -63,10 +74,16 @@ def test_a_file_holds_the_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("series", "value"), [('requests{code="500"}', 2), ('requests_total{code="200"}', 41), ("depth", 7.5)]
+    ("series", "value"),
+    [
+        ('metrics#requests{code="500"}', 2),
+        ('metrics#requests_total{code="200"}', 41),
+        ("metrics#depth", 7.5),
+        ('many#opened{shard="999"}', 999),
+    ],
 )
 def test_a_series_of_an_address(address: str, series: str, value: float) -> None:
-    assert parse_probe(f"x,counter={address}/metrics#{series}").read() == value
+    assert parse_probe(f"x,counter={address}/{series}").read() == value
 
 
 @pytest.mark.parametrize(
@@ -82,6 +99,11 @@ def test_a_series_of_an_address(address: str, series: str, value: float) -> None
         ("file:/proc/self/status", "a number is wanted"),
         ("ADDRESS/metrics#requests", r'2 series fit; name one, such as requests{code="200"}'),
         ("ADDRESS/metrics#responses", "no metric responses"),
+        ("ADDRESS/metrics#limit", "gave inf; a finite number is wanted"),
+        ("ADDRESS/many#opened", r'1000 series fit; name one, such as opened{shard="0"}'),
+        ("ADDRESS/text#depth", "not in Prometheus's format"),
+        ("ADDRESS/none#depth", "no metric depth"),
+        ("yes | head -n 100000", "gave 'y'; a number is wanted"),
         ("ADDRESS/missing#depth", "500"),
         ("ADDRESS/html#depth", "not in Prometheus's format"),
         ("ADDRESS/away#depth", "302"),

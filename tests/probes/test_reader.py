@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from workbench.errors import BadParameter
-from workbench.probes import ProbeReader, ProbeValue, probe_from_callable
+from workbench.probes import ProbeReader, ProbeValue, parse_probe, probe_from_callable, process_probes
 
 CAP_S = 60
 
@@ -56,6 +61,56 @@ def test_a_probe_that_hangs_delays_nobody_and_says_so() -> None:
         assert reader.latest()["hanging"].reason == "it has not answered for 30 s"
         hold.set()
         await_that(lambda: reader.latest()["hanging"].value == 1.0)
+
+
+def test_what_disappears_is_a_gap_until_it_is_there_again(tmp_path: Path) -> None:
+    path, script = tmp_path / "queue", tmp_path / "count.sh"
+    path.write_text("3")
+    script.write_text("#!/bin/sh\necho 4\n")
+    script.chmod(0o755)
+    given = [parse_probe(f"file=file:{path}"), parse_probe(f"command={script}")]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        given.append(parse_probe(f"address=http://127.0.0.1:{listener.getsockname()[1]}/#x"))
+        threading.Thread(target=answer_all, args=(listener,), daemon=True).start()
+        with (
+            subprocess.Popen(["sleep", "3600"]) as process,
+            ProbeReader(
+                replace(one, period_s=0.02)
+                for one in (*given, process_probes(process.pid)["process.resident"])
+            ) as reader,
+        ):
+            for name, value in (("file", 3), ("command", 4), ("address", 5)):
+                await_value(reader, name, value)
+            await_that(lambda: reader.latest()["process.resident"].value > 0)
+            path.unlink()
+            script.unlink()
+            listener.close()
+            process.kill()
+            process.wait()
+            reasons = {
+                "file": "No such file",
+                "command": "status 127",
+                "address": "refused",
+                "process.resident": "No such",
+            }
+            for name, reason in reasons.items():
+                await_reason(reader, name, reason)
+                assert math.isnan(reader.latest()[name].value)
+            path.write_text("6")
+            await_value(reader, "file", 6)
+
+
+def await_reason(reader: ProbeReader, name: str, reason: str) -> None:
+    await_that(lambda: reason in reader.latest()[name].reason)
+
+
+def answer_all(listener: socket.socket) -> None:
+    """Serve a page to whoever asks, until the socket is closed."""
+    with contextlib.suppress(OSError):
+        while True:
+            with listener.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nx 5\n")
 
 
 def await_value(reader: ProbeReader, name: str, value: float) -> ProbeValue:

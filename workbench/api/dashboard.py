@@ -36,6 +36,7 @@ def make_dashboard() -> dict[str, Any]:
                 "h": _HEIGHT,
             },
             "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
+            "options": {},
             "targets": [
                 {
                     "refId": "A",
@@ -47,18 +48,21 @@ def make_dashboard() -> dict[str, Any]:
         }
         for number, (title, unit, query) in enumerate(_PANELS)
     ]
+    source = {"name": "datasource", "type": "datasource", "label": "Source", "hide": 0, "query": "prometheus"}
     variables = [
         {
             "name": name,
             "type": "query",
+            "label": name.capitalize(),
+            "hide": 0,
             "datasource": _DATASOURCE,
-            "query": f"label_values(process_resident_bytes, {name})",
+            "query": f"label_values(process_resident_bytes{chosen}, {name})",
             "refresh": 2,
             "multi": True,
             "includeAll": True,
             "current": {"text": "All", "value": "$__all"},
         }
-        for name in ("program", "pid")
+        for name, chosen in (("program", ""), ("pid", '{program=~"$program"}'))
     ]
     return {
         "title": "Memory allocators",
@@ -66,8 +70,8 @@ def make_dashboard() -> dict[str, Any]:
         "schemaVersion": 39,
         "refresh": "5s",
         "time": {"from": "now-15m", "to": "now"},
-        "templating": {
-            "list": [{"name": "datasource", "type": "datasource", "query": "prometheus"}, *variables]
-        },
+        "editable": True,
+        "graphTooltip": 1,
+        "templating": {"list": [source, *variables]},
         "panels": panels,
     }
