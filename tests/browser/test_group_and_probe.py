@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Lab
 from tests.browser.panel_page import PanelPage
+from tests.panel.test_programs import PLAN
 from workbench.allocators import get_allocator, run_environment
 from workbench.control import ControlBlock, find_blocks
 from workbench.sessions import Session
@@ -139,3 +140,22 @@ def test_a_group_and_a_probe_in_the_panel(
     assert [probe.name for probe in session.facts.probes] == ["served", "words"]
     assert [note.text for note in session.facts.notes] == ["a worker was killed"]
     assert session.samples["probe.served_requests"].max() > 0
+
+    # A server of a plan begins under the allocator of the form, with its client, until Stop.
+    (lab.folder / "service.toml").write_text(PLAN)
+    panel.field("Workload").select_option("command")
+    expect(panel.field("Seconds")).to_be_hidden()
+    expect(panel.panel.locator('datalist option[value="service.toml"]')).to_have_count(1, timeout=30_000)
+    panel.field("Command").fill("service.toml")
+    panel.button("Start").click()
+    panel.expect_log("starting service under hakmem: ")
+    panel.expect_status(r"running service under hakmem \(2 processes\)")
+    panel.slider("tls.grow_percent").press("ArrowLeft")
+    panel.expect_log("its first figures: my rate 12.5 1/s")
+    rate = panel.chart("my_rate")
+    rate.scroll_into_view_if_needed()
+    panel.await_frames(3)
+    assert panel.trace_points("my_rate", "probe.my_rate") > 0
+    page.screenshot(path=str(lab.folder.parent / "program.png"))
+    panel.button("Stop").click()
+    panel.expect_status(r"service under hakmem.* stopped after .* of its client")

@@ -81,7 +81,7 @@ class Target:
         if self.group is None or self.run is None:
             return str(self.group or self.name)
         count = len(self.group.members)
-        return self.name if count == 1 else f"{self.name} ({count} processes)"
+        return self.name if count < 2 else f"{self.name} ({count} processes)"
 
     @property
     def process(self) -> str:
@@ -117,11 +117,13 @@ class Target:
     def _read_resident_bytes(self) -> int:
         if self.group is None:
             return resident_bytes(self.pid)
-        total = 0
+        found = []
         for pid in self.pids():
             with contextlib.suppress(NoProcess):  # it ended just now
-                total += resident_bytes(pid)
-        return total
+                found.append(resident_bytes(pid))
+        if not any(found):
+            raise NoProcess(f"{self.subject}: its processes have ended")
+        return sum(found)
 
     @property
     def is_endless(self) -> bool:
