@@ -40,7 +40,7 @@ export const tuning = {
 /** @param {string} title @param {...string} keys @returns {Chart} */
 export function chart(title, ...keys) {
   const traces = keys.map((key) => ({ key, label: key, unit: "fish", axis: 1, is_step: true, color: "red", divisor: 1, help: "" }));
-  return { title, unit: "fish", unit_right: "", traces };
+  return { title, unit: "fish", unit_right: "", traces, is_stacked: false };
 }
 
 /** @type {Omit<State, "type" | "number">} */

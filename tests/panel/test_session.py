@@ -45,7 +45,8 @@ def test_a_run_is_recorded_and_ends(desk: Desk) -> None:
     step_until(desk, lambda: session.state == "ended")
     assert "completed after" in session.write_status()
     titles = [chart.title for chart in session.charts]
-    assert titles[:6] == [
+    # Its thread may have read nothing of so short a run.
+    assert [title for title in titles if title != "Where it is"][:6] == [
         "Throughput",
         "Memory",
         "Caches",

@@ -114,17 +114,11 @@ def read_memory(target: int | str | Group, kind: str | None = None) -> MemoryUse
     BadParameter
         If a group is none.
     """
-    from workbench.memory import join_memory, measure_memory
+    from workbench.memory import measure_blocks, measure_memory
 
     if not isinstance(target, int):
         with attach(target, kind) as joined:
-            uses = []
-            for member in joined.members:
-                with contextlib.suppress(NoProcess):  # it ended just now
-                    uses.append(measure_memory(member.info.pid, member))
-        if not uses:
-            raise NoProcess(f"{target}: all of its processes have ended")
-        return join_memory(uses)
+            return measure_blocks(joined.members)
     found = [info for info in find_blocks(pid=target, kind=kind) if info.kind != WORKLOAD_KIND]
     if not found and kind is None:
         return measure_memory(target)

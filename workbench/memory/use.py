@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.bindings.memory import MemoryPlace, read_place
-from workbench.control import ControlBlock, Snapshot
+from workbench.control import SAMPLES_KIND, ControlBlock, Snapshot
 from workbench.display import Displayed
 from workbench.errors import NoProcess, WrongAbi
 from workbench.memory.pages import PAGE_BYTES, Mapping, PageMap, raise_plain, read_mappings
@@ -122,11 +122,16 @@ class MemoryUse(Displayed):
         """What the rest is called: a fault of ours, or what an allocator does not tell."""
         return UNEXPLAINED if self.is_read else UNKNOWN
 
+    @property
+    def rows(self) -> tuple[Part, ...]:
+        """The parts, and the rest as the last one."""
+        return (*self.parts, Part(self.rest_name, self.unexplained_bytes))
+
     def to_frame(self) -> pd.DataFrame:
         """A row a part, the rest included, with its bytes and its share of the resident memory."""
         import pandas as pd
 
-        rows = [*self.parts, Part(self.rest_name, self.unexplained_bytes)]
+        rows = self.rows
         share = [one.bytes / self.resident_bytes if self.resident_bytes else 0.0 for one in rows]
         return pd.DataFrame(
             {"resident_bytes": [one.bytes for one in rows], "share": share},
@@ -147,8 +152,8 @@ class MemoryUse(Displayed):
     def to_table(self) -> Table:
         """A row a part, the rest and the sum included."""
         total = self.resident_bytes
-        rest = Part(self.rest_name, self.unexplained_bytes)
-        rows = [*(part for part in self.parts if part.bytes), rest, Part("resident", total)]
+        *parts, rest = self.rows
+        rows = [*(part for part in parts if part.bytes), rest, Part("resident", total)]
         notes = list(self.notes)
         if self.huge_page_bytes is not None:
             notes.insert(
@@ -216,10 +221,24 @@ def measure_memory(pid: int, block: ControlBlock | None = None) -> MemoryUse:
     return best
 
 
-def join_memory(uses: Sequence[MemoryUse]) -> MemoryUse:
-    """Add up several processes; a page that they share counts for each."""
-    if len(uses) == 1:
-        return uses[0]
+def measure_blocks(blocks: Sequence[ControlBlock]) -> MemoryUse:
+    """Add up the processes of control blocks; a page that they share counts for each.
+
+    NoProcess if all of them have ended.
+    """
+    uses = []
+    for block in blocks:
+        try:
+            uses.append(measure_memory(block.info.pid, block))
+        except NoProcess:  # it ended just now
+            if len(blocks) == 1:
+                raise
+    if not uses:
+        raise NoProcess("all of these processes have ended")
+    return uses[0] if len(uses) == 1 else _join(uses)
+
+
+def _join(uses: Sequence[MemoryUse]) -> MemoryUse:
     parts: dict[str, int] = {}
     classes: dict[str, list[ClassUse]] = {}
     for use in uses:
@@ -324,16 +343,20 @@ def _read_parts(
 def _sort_mappings(
     block: ControlBlock | None, place: MemoryPlace, mappings: Iterable[Mapping]
 ) -> tuple[list[Mapping], int, dict[Mapping, int], dict[Mapping, int]]:
-    """Sort mappings: the allocator's own; resident bytes of its control block; those of files; all others."""
+    """Sort mappings: the allocator's own; resident bytes of what it shows to readers; files; all others."""
     ours: list[Mapping] = []
     block_bytes = 0
     files: dict[Mapping, int] = {}
     others: dict[Mapping, int] = {}
-    name = block.info.path.name if block is not None else ""
+    shown = (
+        [block.info.path.with_suffix(f".{kind}").name for kind in (block.info.kind, SAMPLES_KIND)]
+        if block
+        else []
+    )
     for one in mappings:
         if place.start <= one.start and one.end <= place.end:
             ours.append(one)
-        elif name and one.path.removesuffix(" (deleted)").endswith(f"/{name}"):
+        elif one.path.removesuffix(" (deleted)").rpartition("/")[2] in shown:
             block_bytes += one.resident_bytes
         else:
             (files if one.is_file else others)[one] = one.resident_bytes

@@ -24,6 +24,7 @@ from workbench.panel.session import LiveSession
 from workbench.panel.target import ENDLESS_S
 from workbench.panel.tuner import Tuner
 from workbench.probes import process_probes
+from workbench.sessions.recorder import WHERE_CHART
 from workbench.traces import SUFFIX
 from workbench.workloads import REPLAY, get_workload, known_workloads
 
@@ -91,7 +92,7 @@ class StateBook:
             "formats": _describe_formats(settings.allocator),
             "controls": self._controls,
             "charts": session.charts,
-            "gaps": session.probes.gaps,
+            "gaps": session.probes.gaps | _describe_memory_gap(session),
             "processes": self._processes(time.monotonic() // PROCESSES_INTERVAL_S),
             "traces": self._traces(time.monotonic() // TRACES_INTERVAL_S),
             "programs": self._programs(time.monotonic() // TRACES_INTERVAL_S),
@@ -117,6 +118,11 @@ class StateBook:
             parts["actions"] = session.describe_actions()
             parts["presets"] = self._actions.describe_presets()
         return parts
+
+
+def _describe_memory_gap(session: LiveSession) -> dict[str, str]:
+    reason = session.target.memory.reason if session.target is not None and session.is_process_alive else ""
+    return {WHERE_CHART: reason} if reason else {}
 
 
 def _describe_clock(session: LiveSession) -> protocol.Clock:

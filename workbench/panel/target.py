@@ -12,6 +12,7 @@ from functools import partial
 from workbench.allocators import Row, get_row, is_linked, rows
 from workbench.control import WORKLOAD_KIND, ControlBlock, Value, find_blocks
 from workbench.errors import NoProcess
+from workbench.memory import MemoryUse, MemoryWatch, measure_blocks, measure_memory
 from workbench.panel.protocol import Choice
 from workbench.probes import ProbeReader, probe_from_callable
 from workbench.processes import InProcessRun, Outcome, Run, Worker, name_process, resident_bytes
@@ -49,11 +50,13 @@ class Target:
 
     def __post_init__(self) -> None:
         self.probes = ProbeReader()
+        self.memory = MemoryWatch(self._read_memory)
         self.recorder = Recorder(
             self.allocator_block,
             self.workload_block,
             self._read_resident_bytes,
             self.probes,
+            self.memory,
             is_from_start=self.is_from_start,
         )
 
@@ -125,6 +128,11 @@ class Target:
             raise NoProcess(f"{self.subject}: its processes have ended")
         return sum(found)
 
+    def _read_memory(self) -> MemoryUse:
+        if self.allocator_block is None:
+            return measure_memory(self.pid)
+        return measure_blocks(self.allocator_block.members)
+
     @property
     def is_endless(self) -> bool:
         """Whether it runs until it is stopped."""
@@ -164,6 +172,7 @@ class Target:
     def close(self) -> None:
         """Ends our own process, lets go of others."""
         self.probes.close()
+        self.memory.close()
         for opened in (self.run,) if self.run else (self.allocator_block, self.workload_block):
             if opened is not None:
                 opened.close()

@@ -18,6 +18,7 @@ RowArray = npt.NDArray[np.intp]
 FIRST_CHARTS = (
     "Throughput",
     "Memory",
+    "Where it is",
     "Caches",
     "Replayed program",
     "TLS cache capacity",
@@ -51,12 +52,13 @@ class ChartLine:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart. `unit_right` is empty without a right-hand axis."""
+    """One chart. `unit_right` is empty without a right-hand axis; stacked lines are areas on each other."""
 
     title: str
     unit: str
     unit_right: str
     traces: tuple[ChartLine, ...]
+    is_stacked: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -103,7 +105,8 @@ def _build_chart(title: str, own: Sequence[Column], joined: Sequence[Column]) ->
         label = column.item if column.item and is_one_metric else column.key
         color = colors[column.key]
         lines.append(ChartLine(column.key, label, unit, axis, column.is_step, color, divisor, column.help))
-    return Chart(title, ", ".join(units[1]), ", ".join(units[2]), tuple(lines))
+    is_stacked = all(column.is_stacked for column in members)
+    return Chart(title, ", ".join(units[1]), ", ".join(units[2]), tuple(lines), is_stacked)
 
 
 def _show_unit(column: Column) -> tuple[str, float]:

@@ -94,6 +94,7 @@ def _add_traces(
                     "shape": "hv" if trace.is_step else "linear",
                     "dash": "dot" if trace.axis == 2 else "solid",
                 },
+                stackgroup=("pale" if is_pale else "parts") if chart.is_stacked else None,
             ),
             row=row,
             col=col,

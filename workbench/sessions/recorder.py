@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from workbench.control import ControlBlock, EventBatch, Metric, Snapshot
 from workbench.errors import WorkbenchError
+from workbench.memory import MemoryWatch
 from workbench.probes import Probe, ProbeReader
 from workbench.sessions.history import History
 
@@ -33,8 +34,8 @@ class Column:
         Title of the chart, name of the metric, label along the metric's axis (or empty).
     unit : str
         Unit of the values; rates have "/s" added.
-    is_rate, is_step, is_quotient : bool
-        How it is sampled and drawn.
+    is_rate, is_step, is_quotient, is_stacked : bool
+        How it is sampled and drawn; stacked ones lie on each other.
     help : str
         The descriptor's line of text.
     """
@@ -48,6 +49,7 @@ class Column:
     is_step: bool = False
     is_quotient: bool = False
     help: str = ""
+    is_stacked: bool = False
 
 
 class _Sampler:
@@ -142,6 +144,15 @@ RESIDENT = Column(
 )
 
 
+WHERE_CHART = "Where it is"
+
+
+def describe_memory_part(name: str) -> Column:
+    """The area of a part of the resident memory."""
+    told = "Resident memory, by what it is used for (docs/memory.md)."
+    return Column(f"memory {name}", WHERE_CHART, "memory", name, "bytes", help=told, is_stacked=True)
+
+
 @dataclass(frozen=True)
 class RecordedProbe:
     """What is known of a probe in a recording."""
@@ -184,6 +195,8 @@ class Recorder:
         Resident memory of the process now, in bytes; may raise WorkbenchError once it is gone.
     probes : ProbeReader, optional
         What it shows is recorded as well; a gap is NaN.
+    memory : MemoryWatch, optional
+        The same of where the resident memory is.
     is_from_start : bool
         Whether events from before count, as they do for a process we started ourselves.
     """
@@ -194,6 +207,7 @@ class Recorder:
         workload_block: ControlBlock | None,
         read_resident_bytes: Callable[[], int],
         probes: ProbeReader | None = None,
+        memory: MemoryWatch | None = None,
         *,
         is_from_start: bool,
     ) -> None:
@@ -202,6 +216,8 @@ class Recorder:
         self._allocator_block = allocator_block
         self._read_resident_bytes = read_resident_bytes
         self._probes = probes or ProbeReader()
+        self._memory = memory
+        self._memory_parts: dict[str, Column] = {}
         self._reasons: dict[str, str] = {}
         blocks = [block for block in (workload_block, allocator_block) if block is not None]
         self._sources = [(block, _Sampler(block.metrics.values())) for block in blocks]
@@ -222,6 +238,7 @@ class Recorder:
         """Every line sampled so far."""
         columns = [column for _, sampler in self._sources for column in sampler.columns.values()]
         columns += [describe_probe(value.probe) for value in self._probes.latest().values()]
+        columns += self._memory_parts.values()
         return [*columns, RESIDENT] if RESIDENT.key in self.history.names else columns
 
     @property
@@ -247,6 +264,10 @@ class Recorder:
         probes = tuple(
             RecordedProbe(name, value.probe.source, self._reasons.get(name, "")) for name, value in shown.items()
         )
+        use = self._memory.use if self._memory is not None else None
+        for part in use.rows if use is not None else ():
+            column = self._memory_parts.setdefault(part.name, describe_memory_part(part.name))
+            row[column.key] = float(part.bytes)
         try:
             row[RESIDENT.key] = float(self._read_resident_bytes())
         except WorkbenchError:

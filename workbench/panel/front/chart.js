@@ -13,6 +13,13 @@ const PROBE = "probe."; // begins the names of its lines
 /** @typedef {{ x: Float64Array, lines: Map<string, Float64Array> }} Lines */
 /** @typedef {Lines & { now: number }} Recent Lines up to a second of the run. */
 
+/** @param {Float64Array[]} lines @returns {Float64Array} Their sums, row by row; a gap counts as nothing. */
+function addUp(lines) {
+  const sums = new Float64Array(lines[0]?.length ?? 0);
+  for (const line of lines) line.forEach((value, row) => (sums[row] += value || 0));
+  return sums;
+}
+
 export class LiveChart {
   isVisible = false;
   isDrawn = false;
@@ -171,7 +178,7 @@ export class LiveChart {
     const pale = this.description.traces.flatMap((trace) => {
       const values = pinned?.lines.get(trace.key);
       if (!pinned || !values || this.hidden.has(trace.key)) return [];
-      return [{ ...this.lineOf(trace, pinned.x, values), opacity: 0.32, hoverinfo: "skip", name: "pinned" }];
+      return [{ ...this.lineOf(trace, pinned.x, values, "pale"), opacity: 0.32, hoverinfo: "skip", name: "pinned" }];
     });
     const lines = this.description.traces.map((trace) => ({
       ...this.lineOf(trace, frame.x, frame.lines.get(trace.key)),
@@ -181,11 +188,12 @@ export class LiveChart {
     return [...pale, ...lines, this.markerTrace()];
   }
 
-  /** @param {ChartLine} trace @param {Float64Array} x @param {Float64Array | undefined} y */
-  lineOf({ label, axis, color, is_step }, x, y) {
+  /** @param {ChartLine} trace @param {Float64Array} x @param {Float64Array | undefined} y @param {string} group */
+  lineOf({ label, axis, color, is_step }, x, y, group = "parts") {
     const [yaxis, dash] = axis === 2 ? ["y2", "3px,2px"] : ["y", "solid"];
-    const line = { color, width: 1.6, shape: is_step ? "hv" : "linear", dash, simplify: true };
-    return { type: "scatter", mode: "lines", name: label, x, y, yaxis, line };
+    const { is_stacked } = this.description;
+    const line = { color, width: is_stacked ? 0.5 : 1.6, shape: is_step ? "hv" : "linear", dash, simplify: true };
+    return { type: "scatter", mode: "lines", name: label, x, y, yaxis, line, ...(is_stacked && { stackgroup: group }) };
   }
 
   // One trace with all change markers: cheaper than a shape each, and it can be hovered.
@@ -258,9 +266,10 @@ export class LiveChart {
     let low = 0;
     let high = 0;
     for (const drawn of [frame, this.grid.baseline.get(this.title)]) {
-      for (const { key } of traces) {
-        drawn?.lines.get(key)?.forEach((value, row) => {
-          if (drawn.x[row] < range[0] || drawn.x[row] > range[1]) return;
+      const lines = traces.flatMap(({ key }) => drawn?.lines.get(key) ?? []);
+      for (const line of this.description.is_stacked ? [addUp(lines)] : lines) {
+        line.forEach((value, row) => {
+          if (!drawn || drawn.x[row] < range[0] || drawn.x[row] > range[1]) return;
           if (value > high) high = value;
           if (value < low) low = value;
         });
