@@ -71,6 +71,35 @@ def test_a_program_is_compared_in_the_users_folder_with_warmup_preparation_and_f
     assert count(tmp_path / "runs") == 6
 
 
+def test_probes_are_measures(tmp_path: Path) -> None:
+    (tmp_path / "depth").write_text("3 jobs")
+    switch = "for n in 1 2 3 4 5 6 7 8; do sleep 0.05; done"
+    done = compare(
+        *("--command", script(tmp_path, switch), "--rounds", 1),
+        *("--figure", "switches:switches=probe:process.context_switches"),
+        *("--figure", "depth:jobs,higher=probe:depth:jobs=file:depth"),
+    )
+    assert done.status == 0, done.stderr
+    told = {one["measure"]: one for one in done.json["findings"]}
+    assert (told["depth"]["value"], told["depth"]["unit"]) == (3, "jobs")
+    assert told["switches"]["value"] >= 8
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("depth=echo deep", "the command gave 'deep'; a number is wanted"),
+        ("depth=file:/nonexistent", "No such file"),
+        ("depth=sleep 3600", "it was not read while the program ran"),
+    ],
+)
+def test_a_probe_that_shows_nothing_fails_the_run(tmp_path: Path, source: str, reason: str) -> None:
+    command = script(tmp_path, "sleep 0.3")
+    failed = compare("--command", command, "--rounds", 1, "--figure", f"depth=probe:{source}")
+    assert failed.status == 1
+    assert f"figure depth: {reason}" in " ".join(failed.stderr.split()).replace("/nonexistent: ", "")
+
+
 def test_a_shell_runs_what_needs_one_and_names_tell_commands_apart(tmp_path: Path) -> None:
     done = compare(
         *("--shell", "--command", "seq 9 | sort -r > sorted", "--command", "seq 8 | wc -l"),
@@ -136,6 +165,7 @@ def test_a_failure_under_one_allocator_can_be_a_row_and_be_ignored(tmp_path: Pat
         (("--command", "true", "--warmup", "-1"), "warmup: -1"),
         (("--command", "true", "--figure", "rate"), "is not NAME:UNIT,higher=regex:PATTERN"),
         (("--command", "true", "--figure", "rate=regex:("), "is no regular expression"),
+        (("--command", "true", "--figure", "switches=probe:process.context_switch"), "did you mean"),
         (("--command", "true", "--figure", "elapsed=regex:x"), "figure elapsed: another figure or a measure"),
         (("--command", "true", "--command-name", "a", "--command-name", "b"), "2 names for 1 commands"),
         (("larson", "--prepare", "true"), "--prepare can only be given with a --command"),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from workbench.errors import BadParameter
@@ -98,6 +99,14 @@ def test_what_disappears_is_a_gap_until_it_is_there_again(tmp_path: Path) -> Non
                 assert math.isnan(reader.latest()[name].value)
             path.write_text("6")
             await_value(reader, "file", 6)
+
+
+def test_a_command_that_hangs_ends_with_the_reader(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with ProbeReader([parse_probe(f"x=sleep 3600 & echo $! > {path}; wait")]):
+        await_that(lambda: path.exists() and path.read_text().endswith("\n"))
+        pid = int(path.read_text())
+    await_that(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
 def await_reason(reader: ProbeReader, name: str, reason: str) -> None:

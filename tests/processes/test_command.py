@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.processes.command import run_command
+from workbench.processes.figures import Figure
 from workbench.processes.runs import Run
 from workbench.processes.server import Server
 
@@ -60,8 +61,13 @@ def test_a_client_that_ends_before_the_first_sample_leaves_its_servers_memory(
 ) -> None:
     program = "size = 64 << 20; kept = b'x' * size; print('ready', flush=True); import time; time.sleep(600)"
     server = Server((sys.executable, "-Sc", program), ready="^ready$")
-    run = Run("service", command=("true",), server=server, allocator="glibc")
+    figures = (Figure("memory", probe="process.resident"), Figure("faults", probe="process.minor_faults"))
+    run = Run("service", command=("true",), server=server, allocator="glibc", figures=figures)
     monkeypatch.setattr("workbench.processes.program._POLL_S", CAP_S)
     outcome = run_command(run, tmp_path, CAP_S)
     assert (outcome.status, outcome.sample_count) == ("completed", 1)
     assert 64 << 20 <= outcome.mean_resident_bytes <= outcome.peak_resident_bytes < 104 << 20
+    # Probes, too, are of the server, and are read once more when its client has ended.
+    memory, faults = (figure.read(outcome.output_tail, outcome.probed) for figure in figures)
+    assert 64 << 20 <= memory < 104 << 20
+    assert 0 <= faults < 1000

@@ -69,7 +69,8 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
     "figures",
     multiple=True,
     metavar="NAME:UNIT,higher=SOURCE",
-    help="Also compare a number from the output of --command. SOURCE: regex:PATTERN or json:PATH; "
+    help="Also compare a number from the output of --command, or a probe of its processes. SOURCE: "
+    "regex:PATTERN, json:PATH or probe:NAME; "
     "higher (or lower, the default) is better. Repeatable.",
 )
 @click.option(

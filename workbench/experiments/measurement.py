@@ -167,7 +167,9 @@ def _measure_command(result: Result, limit_s: float) -> Result:
     figures = {ELAPSED: outcome.elapsed_s, PAGE_FAULTS: float(outcome.page_faults)}
     if status == COMPLETED:
         try:
-            figures |= {figure.name: figure.read(outcome.output_tail) for figure in run.figures}
+            figures |= {
+                figure.name: figure.read(outcome.output_tail, outcome.probed) for figure in run.figures
+            }
         except BadParameter as error:
             status, reason = "failed", str(error)
     return replace(

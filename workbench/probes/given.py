@@ -139,6 +139,13 @@ class _Command:
 
     def __init__(self, name: str, command: str) -> None:
         self._name, self._command = name, command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def cancel(self) -> None:
+        """End a reading that goes on, with whatever it started."""
+        if (process := self._process) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def __call__(self) -> float:
         with subprocess.Popen(
@@ -148,13 +155,14 @@ class _Command:
             stderr=subprocess.PIPE,
             start_new_session=True,
         ) as process:
+            self._process = process
             try:
                 output, errors = process.communicate(timeout=_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 raise ProbeFailed(f"{self._name}: the command took more than {_TIMEOUT_S:.0f} s") from None
-            finally:  # with whatever it started
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+            finally:
+                self.cancel()
+                self._process = None
         if process.returncode != 0:
             said = " ".join(errors.decode(errors="replace").split())[:120]
             raise ProbeFailed(f"{self._name}: the command ended with status {process.returncode}: {said}")

@@ -42,6 +42,11 @@ class Probe:
         """Name of the metric."""
         return self.metric.name
 
+    def cancel(self) -> None:
+        """End a reading that goes on, if that is possible: a command, not a function."""
+        if (cancel := getattr(self.read, "cancel", None)) is not None:
+            cancel()
+
 
 def to_figure(given: object, what: str) -> float:
     """Make a finite number of what a probe returned.

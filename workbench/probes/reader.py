@@ -108,13 +108,14 @@ class ProbeReader:
     def remove(self, name: str) -> None:
         """Read a probe no longer; nothing happens if there is none of that name."""
         with self._lock:
-            self._values.pop(name, None)
+            value = self._values.pop(name, None)
             end = self._ends.pop(name, None)
-        if end is not None:
+        if value is not None and end is not None:
             end.set()
+            value.probe.cancel()
 
     def close(self) -> None:
-        """Read nothing any more. A reading that hangs is left to itself."""
+        """Read nothing any more. A command that hangs is ended; a function is left to itself."""
         for name in list(self._ends):
             self.remove(name)
 

@@ -124,14 +124,14 @@ def run_command(
     server = run.server
     if server is None:
         with starter.start(run.command, tested, "tested") as program:
-            return program.measure(timeout_s)
+            return program.measure(timeout_s, figures=run.figures)
     _check_port(server)
     with starter.start(server.command, tested, "tested") as service:
         _await_ready(server, service, plain, starter)
         while True:
             environment = tested if server.preloads_client else plain
             with starter.start(run.command, environment, "client") as client:
-                outcome = client.measure(timeout_s, service)
+                outcome = client.measure(timeout_s, service, run.figures)
             if watcher is None or not watcher.goes_on(outcome):
                 break
         if outcome.message and not (watcher is not None and watcher.is_stopping):

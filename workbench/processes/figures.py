@@ -1,26 +1,28 @@
-"""Figures: numbers that a program tells of itself, found in what it writes."""
+"""Figures: numbers that a program tells of itself, or that a probe reads while it runs."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import math
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from workbench.errors import BadParameter
 from workbench.plain_values import show
+from workbench.probes import read_probe
 
 _FORM = re.compile(
-    r"(?P<name>[^:,=]+)(:(?P<unit>[^,=]*))?(,(?P<better>higher|lower))?=(?P<kind>regex|json):(?P<where>.+)"
+    r"(?P<name>[^:,=]+)(:(?P<unit>[^,=]*))?(,(?P<better>higher|lower))?=(?P<kind>regex|json|probe):(?P<where>.+)"
 )
 
 
 class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A number in the output of a command; `regex` or `json` says where.
+    """A number in the output of a command, or of a probe; `regex`, `json` or `probe` says where.
 
     Parameters
     ----------
@@ -34,6 +36,9 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     json : str
         Names and places that lead to it, with points between: "results.0.rate". The output, or its last
         line that is JSON, is read.
+    probe : str
+        A built-in probe of the program's processes, such as "process.context_switches", or
+        NAME:UNIT=SOURCE. The mean of a gauge counts, or how much a counter grew during the run.
     """
 
     name: str
@@ -41,25 +46,31 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     better: str = "lower"
     regex: str = ""
     json: str = ""
+    probe: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Figure:
-        """Read NAME:UNIT,higher=regex:PATTERN or NAME:UNIT=json:PATH; the unit and what is better may lack.
+        """Read NAME:UNIT,higher=regex:PATTERN, json:PATH or probe:NAME; unit and what is better may lack.
 
         BadParameter if it has another form.
         """
         if (found := _FORM.fullmatch(text)) is None:
             raise BadParameter(
-                f"'{text}' is not NAME:UNIT,higher=regex:PATTERN or NAME:UNIT,lower=json:PATH; "
+                f"'{text}' is not NAME:UNIT,higher=regex:PATTERN, json:PATH or probe:NAME; "
                 "higher or lower says which is better"
             )
         words = found.groupdict()
         figure = cls(words["name"], words["unit"] or "", words["better"] or "lower")
         return msgspec.structs.replace(figure, **{words["kind"]: words["where"]})
 
-    def read(self, output: str) -> float:
-        """Find it in what a program wrote; BadParameter if it is not there, or is no finite number."""
-        value = self._find(output)
+    def read(self, output: str, probed: Mapping[str, float | str]) -> float:
+        """Find it in what a program wrote, or its probe showed; BadParameter if there is no finite number.
+
+        `probed` has a number for each probe, or the reason why there is none.
+        """
+        value = probed.get(self.name, "") if self.probe else self._find(output)
+        if self.probe and isinstance(value, str):
+            raise BadParameter(f"figure {self.name}: {value.removeprefix(f'{self.name}: ')}")
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -87,8 +98,10 @@ def check_figures(figures: Iterable[Figure]) -> None:
     """See whether figures make sense together; BadParameter names the one that does not."""
     names = set()
     for one in figures:
-        if bool(one.regex) == bool(one.json):
-            raise BadParameter(f"figure {one.name}: it needs regex or json, one of them")
+        if sum(map(bool, (one.regex, one.json, one.probe))) != 1:
+            raise BadParameter(f"figure {one.name}: it needs regex, json or probe, one of them")
+        if one.probe:
+            read_probe(one.probe, os.getpid())
         if one.better not in ("lower", "higher"):
             raise BadParameter(f"figure {one.name}: better is lower or higher, not {show(one.better)}")
         try:

@@ -184,7 +184,7 @@ class LiveProgram:
         figures: dict[str, float] = {}
         for figure in self.spec.figures:
             try:
-                figures[figure.name] = figure.read(outcome.output_tail)
+                figures[figure.name] = figure.read(outcome.output_tail, outcome.probed)
             except BadParameter as error:
                 self._tell(str(error))
         if figures and not self.figures:

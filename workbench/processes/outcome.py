@@ -53,6 +53,8 @@ class Outcome(Displayed):
         in ns without "clock_overhead", the time that it takes to read the clock.
     latency_histograms : mapping of str to tuple of (float, int)
         By call: pairs of a bucket's upper end in ns and its count, ascending.
+    probed : mapping of str to float or str
+        For a command with probes: the number of each figure, or the reason why there is none.
     processor_s, page_faults, mean_resident_bytes, sample_count, output_tail
         For a command only: user and system time and page faults of it and of the children it waited for;
         mean memory; how often that was sampled; the last of what it wrote.
@@ -77,6 +79,7 @@ class Outcome(Displayed):
     mean_resident_bytes: int = 0
     sample_count: int = 0
     output_tail: str = ""
+    probed: Mapping[str, float | str] = field(default_factory=dict)
 
     @property
     def operations_per_s(self) -> float:

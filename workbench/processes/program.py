@@ -20,10 +20,12 @@ from workbench.allocators import DEFAULT_ALLOCATOR, RUNNER, get_allocator
 from workbench.control import ControlBlock, Value, explain_no_block
 from workbench.errors import BadParameter, NoProcess, WorkerFailed
 from workbench.plain_values import show
+from workbench.processes.figures import Figure
 from workbench.processes.launcher import spawn_program
 from workbench.processes.memory import Usage, peak_resident_bytes, read_usage, resident_bytes
 from workbench.processes.outcome import Outcome, name_signal
 from workbench.processes.preload import check_preloadable, preload_environment
+from workbench.processes.probe_tally import ProbeTally
 from workbench.units import KIB
 
 _POLL_S = 0.01
@@ -184,6 +186,10 @@ class Program:
                 end.poll(1e3 * max(0.0, deadline - time.monotonic()))
         self._is_killed = True
 
+    def list_pids(self) -> list[int]:
+        """Its process, its children and theirs, as far as they still run."""
+        return _list_family(self.pid)
+
     def usage(self) -> Usage:
         """Processor time and page faults of it and its family, as far as they are alive or waited for."""
         return sum((read_usage(pid) for pid in _list_family(self.pid)), Usage())
@@ -209,7 +215,9 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def measure(self, timeout_s: float, server: Program | None = None) -> Outcome:
+    def measure(
+        self, timeout_s: float, server: Program | None = None, figures: Sequence[Figure] = ()
+    ) -> Outcome:
         """Run it to its end, then kill what it left; a crash or a timeout is an outcome, not an error.
 
         Parameters
@@ -218,7 +226,13 @@ class Program:
             Then it is killed.
         server : Program, optional
             Whose memory, processor time and faults count instead; if it ends first, that is the outcome.
+        figures : sequence of Figure
+            Those with a probe are read meanwhile, of the same processes.
         """
+        with ProbeTally(figures, (server or self).list_pids) as tally:
+            return self._measure(timeout_s, server, tally)
+
+    def _measure(self, timeout_s: float, server: Program | None, tally: ProbeTally) -> Outcome:
         process = self._process
         ended = threading.Event()
         ended_s, largest_bytes = 0.0, 0
@@ -244,7 +258,8 @@ class Program:
         def sample() -> None:
             nonlocal peak_bytes
             total_bytes = 0
-            for pid in _list_family((server or self).pid):
+            tally.take()
+            for pid in (server or self).list_pids():
                 with contextlib.suppress(NoProcess):
                     total_bytes += resident_bytes(pid)
                     peak_bytes = max(peak_bytes, peak_resident_bytes(pid))
@@ -260,6 +275,8 @@ class Program:
             if server is not None and before is not None:
                 sample()  # also where the client was too quick for the first
                 usage = server.usage() - before
+                if code is None:
+                    tally.finish()
         finally:
             self.kill()
             waiter.join()
@@ -285,6 +302,7 @@ class Program:
             peak_resident_bytes=peak_bytes,
             sample_count=len(samples),
             output_tail=self.output_tail(),
+            probed=tally.tell(),
         )
 
     def judge(self, name: str, *, is_overdue: bool = False) -> tuple[str, str]:
