@@ -14,6 +14,7 @@ Everything that a session needs is here: ``import workbench as wb``, then ``wb.<
 `plan_sweep`, `sweep`     a grid of settings
 `plan_study`, `tune`      search for settings that beat the defaults
 `export_settings`         settings as a file, with evidence; `read_settings`, `verify`
+`read_heap`               who holds the memory of a process, by sampled stacks
 `open_trace`              a recorded trace; `profile_trace`, `suggest_tunables`
 `open_session`            a recorded session; `repeat_session`, `compare_sessions`, `save_page`
 `plots`                   all charts, as Plotly figures
@@ -54,6 +55,7 @@ if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PL
     from workbench.panel.tuning_panel import tuning_panel as tuning_panel
     from workbench.plots.page import save_page as save_page
     from workbench.processes import Program as Program
+    from workbench.samples import read_heap as read_heap
     from workbench.sessions import compare_sessions as compare_sessions
     from workbench.sessions import repeat_session as repeat_session
     from workbench.sessions import save_notebook as save_notebook
@@ -78,6 +80,7 @@ _PLACES = {
     "panel": "tuning_panel",
     "plots.page": "save_page",
     "processes": "Program",
+    "samples": "read_heap",
     "sessions": "compare_sessions repeat_session save_notebook",
     "traces.analysis": "profile_trace suggest_tunables",
     "tuning": "Bounds",

@@ -30,5 +30,6 @@ PICTURES.update(
     Study=_draw_study,
     LiveResult=lambda result: _plots().draw_blocks(result),
     Session=lambda session: _plots().draw_session(session),
+    HeapProfile=lambda profile: _plots().draw_heap(profile),
     WhatIf=lambda told: _plots().draw_whatif(told),
 )

@@ -2,6 +2,7 @@
 
 from workbench.plots.charts import Chart, ChartLine, build_charts, select_rows
 from workbench.plots.figures import Marker, draw_history, draw_session
+from workbench.plots.heap_figures import draw_heap
 from workbench.plots.live_figures import draw_blocks
 from workbench.plots.result_figures import (
     draw_effects,
@@ -36,6 +37,7 @@ __all__ = [
     "draw_blocks",
     "draw_effects",
     "draw_front",
+    "draw_heap",
     "draw_heat_map",
     "draw_history",
     "draw_lifetimes",

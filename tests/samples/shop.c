@@ -1,0 +1,69 @@
+/* Holds 10000 blocks of 100 bytes by one function and 50 of 100000 by another, allocates 20000 that it frees at once, and
+ * with `deep` goes down a megabyte of stack first. Then, for each line on standard input, holds 1 MB more. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *volatile held[20000];
+static unsigned count;
+
+__attribute__((noinline)) static void hold(size_t bytes)
+{
+    held[count++] = malloc(bytes);
+}
+
+__attribute__((noinline)) void keep_small(void)
+{
+    for (unsigned i = 0; i < 10000; i++)
+        hold(100);
+}
+
+__attribute__((noinline)) void keep_large(void)
+{
+    for (unsigned i = 0; i < 50; i++)
+        hold(100000);
+}
+
+__attribute__((noinline)) void churn(void)
+{
+    for (unsigned i = 0; i < 20000; i++) {
+        char *volatile block = malloc(300);
+        free(block);
+    }
+}
+
+__attribute__((noinline)) void grow(void)
+{
+    for (unsigned i = 0; i < 1000; i++)
+        hold(1000);
+}
+
+__attribute__((noinline)) static void dive(unsigned levels)
+{
+    volatile char ballast[1000];
+    memset((char *)ballast, 1, sizeof ballast);
+    if (levels)
+        dive(levels - 1);
+    else
+        keep_small();
+    ballast[0]++;
+}
+
+int main(int words, char **word)
+{
+    char line[100];
+    if (words > 1 && strcmp(word[1], "deep") == 0)
+        dive(1000);
+    else
+        keep_small();
+    keep_large();
+    churn();
+    puts("ready");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        grow();
+        puts("grown");
+        fflush(stdout);
+    }
+    return 0;
+}

@@ -1,0 +1,150 @@
+"""heap: who asked for the memory of a running process, from sampled allocations."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workbench.commands.arguments import FiniteRange, path_option
+from workbench.commands.completion import complete_pid
+from workbench.commands.output import Answer, answering
+from workbench.errors import BadParameter
+from workbench.table import Table
+from workbench.units import format_rough
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.samples import HeapProfile
+
+_TABLE = "table"
+_FORMATS = (_TABLE, "pprof", "collapsed", "page")
+_SHOWN_FRAMES = 6
+
+
+@click.command()
+@click.argument("pid", metavar="PID", type=click.IntRange(min=1), shell_complete=complete_pid)
+@click.option(
+    "--since",
+    "since_s",
+    type=FiniteRange(min=0.1, max=86400),
+    metavar="SECONDS",
+    help="Wait so long, and show what grew meanwhile.",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(_FORMATS),
+    default=_TABLE,
+    show_default=True,
+    help="pprof: a file for pprof and speedscope. collapsed: a line a stack, for flame "
+    "graphs. page: an icicle chart that opens offline.",
+)
+@path_option("-o", "--output", help="Write a file of the other formats here.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="Number of stacks shown.",
+)
+@answering
+def heap(pid: int, since_s: float | None, format_name: str, output: Path | None, rows: int) -> Answer:
+    """Show which code holds the memory of a process, by its stacks.
+
+    The process must take samples: `workbench set PID sample.interval_bytes=524288`. Blocks that it allocated
+    before are not seen.
+    """
+    from workbench.samples import read_heap, write_collapsed, write_pprof  # slow to import
+
+    if format_name != _TABLE and (output is None or since_s is not None):
+        raise BadParameter(f"--format {format_name} needs -o FILE, and does not go with --since")
+    profile = read_heap(pid)
+    if format_name != _TABLE and output is not None:
+        if format_name == "page":
+            from workbench.plots import draw_heap  # slow to import
+
+            content = draw_heap(profile).to_html().encode()
+        else:
+            content = write_pprof(profile) if format_name == "pprof" else write_collapsed(profile).encode()
+        output.write_bytes(content)
+        return Answer({"output": output.absolute(), "samples": len(profile.samples)}, str(output.absolute()))
+    notes = [f"workbench: {profile.lost} samples were lost: choose a larger interval"] if profile.lost else []
+    if since_s is not None:
+        time.sleep(since_s)
+        later = read_heap(pid)
+        grown = later.grown_since(profile)
+        value = {"pid": pid, "seconds": since_s, "grown": _list_stacks(later, grown)}
+        shown = (
+            _tabulate(later, grown.head(rows), f"what grew in {since_s:g} s")
+            if len(grown)
+            else "nothing grew"
+        )
+        return Answer(value, shown, notes=notes)
+    in_use, (allocated, seconds) = profile.in_use(), profile.allocated()
+    total, error = in_use["bytes"].sum(), (in_use["bytes_error"] ** 2).sum() ** 0.5
+    rounding = profile.rounding()["lost_bytes"].sum()
+    value = {
+        "pid": pid,
+        "bytes": total,
+        "bytes_error": error,
+        "rounding_bytes": rounding,
+        "lost": profile.lost,
+        "seconds": seconds,
+        "in_use": _list_stacks(profile, in_use),
+        "allocated": _list_stacks(profile, allocated),
+    }
+    return Answer(
+        value,
+        f"process {pid}: {_bytes(total)} ± {_bytes(error)} in use, of which rounding takes "
+        f"{_bytes(rounding)}; {len(profile.samples)} samples",
+        _tabulate(profile, in_use.head(rows), "\nin use"),
+        _tabulate(profile, allocated.head(rows), f"\nallocated in the last {seconds:.3g} s", seconds),
+        notes=notes,
+    )
+
+
+def _tabulate(profile: HeapProfile, stacks: pd.DataFrame, caption: str, seconds: float = 0.0) -> Table:
+    lives = profile.lifetimes()["median_s"]
+    columns: dict[str, Any] = {
+        "bytes": lambda row: _bytes(row.bytes),
+        "±": lambda row: _bytes(row.bytes_error),
+        "blocks": lambda row: f"{row.blocks:.4g}",
+    }
+    if seconds > 0:
+        columns |= {
+            "a second": lambda row: _bytes(row.bytes / seconds),
+            "lives": lambda row: f"{lives[row.Index]:.2g} s" if row.Index in lives else "",
+        }
+    columns["by"] = lambda row: " < ".join(_name_innermost(profile, row.Index))
+    right = [name for name in columns if name != "by"]
+    return Table.of(
+        stacks.itertuples(),
+        columns,
+        right=right,
+        shortened=("by",),
+        caption=caption,
+        dropped=("lives", "blocks", "±"),
+    )
+
+
+def _name_innermost(profile: HeapProfile, stack: int) -> list[str]:
+    frames = profile.stacks[stack][::-1]
+    names = [f"{frame.function}:{frame.line}" if frame.line else frame.function for frame in frames]
+    return [*names[:_SHOWN_FRAMES], *(["…"] if len(names) > _SHOWN_FRAMES else [])]
+
+
+def _list_stacks(profile: HeapProfile, stacks: pd.DataFrame) -> list[dict[str, object]]:
+    return [
+        {"frames": [vars(frame) for frame in profile.stacks[stack]]}
+        | {str(name): value for name, value in row.items()}
+        for stack, row in zip(stacks.index, stacks.to_dict("records"), strict=True)
+    ]
+
+
+def _bytes(number: float) -> str:
+    return format_rough(number, "bytes")
