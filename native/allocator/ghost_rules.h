@@ -32,6 +32,11 @@ struct ghost_bin {
     uint32_t below, above;
     uint32_t turn; /* the clock at which the next ghost falls asleep or wakes */
     uint32_t told, told_position; /* clock and position when the operations were published last */
+    /* The bin's own capacity is compared with the ghost of that capacity since the bin got it (0: it is not): clock and
+     * position then, exchanges of the bin until then, and what the ghost has counted since. */
+    uint32_t checked_slots, check_began, check_position;
+    uint64_t check_exchanges;
+    int64_t seen_exchanges, seen_operations;
     /* Where a pop (lower) or a push (upper) moves each ghost. It is FAR away for ghosts that sleep. */
     uint32_t lower[GHOST_COUNT], upper[GHOST_COUNT];
     struct ghost ghosts[GHOST_COUNT];

@@ -4,6 +4,8 @@
 #include "control.h"
 #include "os.h"
 
+#define LEAST_CHECKED 8              /* fewer exchanges of a real cache tell nothing */
+#define ENOUGH_CHECKED 256           /* so many end a comparison also if the capacity stays */
 #define LONG_RUN 65536               /* so many frees more than allocations end what is awake */
 
 /* Window and shift that new ghosts begin with: those of the ghost that slept or woke last. 0: none did. Relaxed: any
@@ -73,7 +75,14 @@ static void publish(struct ghost_bin *bin, unsigned class_index, unsigned index,
 {
     struct telemetry_ghost *row = &telemetry->ghosts[class_index].of_capacity[index];
     struct ghost *ghost = &bin->ghosts[index];
-    telemetry_add(&row->observed, operations_between(ghost->began, ghost->began_position, clock, position) << ghost->shift);
+    int64_t operations = operations_between(ghost->began, ghost->began_position, clock, position);
+    int64_t fill = ghost_distance(ghost->start, position);
+    telemetry_add(&row->observed, operations << ghost->shift);
+    telemetry_add(&row->held, (fill > 0 ? fill : 0) * operations << ghost->shift);
+    if (ghost_capacity(index) == bin->checked_slots) {
+        bin->seen_operations += operations;
+        bin->seen_exchanges += ghost->refills + ghost->flushes;
+    }
     if (ghost->refills)
         telemetry_add(&row->refills, (int64_t)ghost->refills << ghost->shift);
     if (ghost->flushes)
@@ -195,6 +204,7 @@ void ghosts_open_now(struct tls_cache *cache, const struct bin *bin)
     uint64_t refills = telemetry_get(&cache->row->classes[class_index].refills);
     mine->told = clock;
     mine->told_position = position;
+    mine->checked_slots = 0;
     for (unsigned i = 0; i < GHOST_COUNT; i++)
         open(cache->ghosts, mine, class_index, i, clock, position, refills);
     take_turns(cache->ghosts, mine, class_index, clock, position);
@@ -210,8 +220,57 @@ static void publish_all(struct tls_cache *cache, const struct bin *bin, bool als
             publish(mine, bin->class_index, i, clock, position);
 }
 
+static uint64_t exchanges_of(const struct tls_cache *cache, const struct bin *bin)
+{
+    const struct telemetry_thread_class *row = &cache->row->classes[bin->class_index];
+    return telemetry_get(&row->refills) + telemetry_get(&row->flushes);
+}
+
+/* Adds what the checked ghost has counted in its window so far, `sign` times. */
+static void add_window(struct ghost_bin *mine, uint32_t clock, uint32_t position, int sign)
+{
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        const struct ghost *ghost = &mine->ghosts[i];
+        if (ghost_capacity(i) != mine->checked_slots || !ghost->is_awake || !ghost->is_counting)
+            continue;
+        mine->seen_operations += sign * operations_between(ghost->began, ghost->began_position, clock, position);
+        mine->seen_exchanges += sign * (int64_t)(ghost->refills + ghost->flushes);
+    }
+}
+
+/* Compares what the bin did at its capacity with what the ghost of that capacity foretold for the same operations. What
+ * ghosts counted before would not do: the program may have changed, and that is often why the bin did. */
+static void end_check(struct ghost_bin *mine, const struct tls_cache *cache, const struct bin *bin)
+{
+    uint32_t clock = clock_of(cache, bin), position = position_of(bin);
+    int64_t came = (int64_t)(exchanges_of(cache, bin) - mine->check_exchanges);
+    int64_t operations = operations_between(mine->check_began, mine->check_position, clock, position);
+    add_window(mine, clock, position, 1);
+    if (mine->checked_slots && mine->seen_operations > 0 && came >= LEAST_CHECKED) {
+        double rate = (double)mine->seen_exchanges / (double)mine->seen_operations;
+        int64_t missed = (int64_t)(rate * (double)operations) - came;
+        telemetry_add(&telemetry->global.ghost_checks, 1);
+        telemetry_add(&telemetry->global.ghost_came, came);
+        telemetry_add(&telemetry->global.ghost_missed, missed < 0 ? -missed : missed);
+    }
+    mine->checked_slots = 0;
+}
+
+void ghosts_resize_now(struct tls_cache *cache, const struct bin *bin)
+{
+    struct ghost_bin *mine = ghosts_of(cache, bin);
+    end_check(mine, cache, bin);
+    mine->checked_slots = bin->capacity;
+    mine->check_began = clock_of(cache, bin);
+    mine->check_position = position_of(bin);
+    mine->check_exchanges = exchanges_of(cache, bin);
+    mine->seen_exchanges = mine->seen_operations = 0;
+    add_window(mine, mine->check_began, mine->check_position, -1);
+}
+
 void ghosts_close_now(struct tls_cache *cache, const struct bin *bin)
 {
+    end_check(ghosts_of(cache, bin), cache, bin);
     publish_all(cache, bin, true);
 }
 
@@ -231,6 +290,8 @@ void ghosts_decide_now(struct tls_cache *cache, const struct bin *bin)
 {
     struct ghost_bin *mine = ghosts_of(cache, bin);
     publish_all(cache, bin, false);
+    if (mine->checked_slots && exchanges_of(cache, bin) - mine->check_exchanges >= ENOUGH_CHECKED)
+        end_check(mine, cache, bin);
     for (unsigned i = 0; i < GHOST_COUNT; i++)
         ghost_begin_period(&mine->ghosts[i], position_of(bin));
     place_all(mine, position_of(bin));

@@ -51,6 +51,8 @@ void ghosts_switch(struct tls_cache *cache);
 
 /* Called when a bin has got slots: its ghosts begin empty. */
 void ghosts_open_now(struct tls_cache *cache, const struct bin *bin);
+/* Called when the bin has got another capacity: ends the comparison with its ghost, and begins the next. */
+void ghosts_resize_now(struct tls_cache *cache, const struct bin *bin);
 /* Called before a bin loses its slots: publishes what its ghosts counted. */
 void ghosts_close_now(struct tls_cache *cache, const struct bin *bin);
 /* Called on each slow path, when the allocations are accounted, before the block is popped or pushed. */
@@ -83,6 +85,7 @@ void ghosts_mark_now(struct tls_cache *cache, struct bin *bin);
 GHOSTS_IF_ON(push, )
 GHOSTS_IF_ON(open, const)
 GHOSTS_IF_ON(close, const)
+GHOSTS_IF_ON(resize, const)
 GHOSTS_IF_ON(flush, const)
 GHOSTS_IF_ON(decide, const)
 GHOSTS_IF_ON(mark, )

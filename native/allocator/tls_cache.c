@@ -137,6 +137,7 @@ static void resize_bin(struct tls_cache *cache, struct bin *bin, uint32_t capaci
                            : capacity > old_capacity            ? EVENT_TLS_GROW
                                                                 : EVENT_TLS_SHRINK;
     event_append(&cache->actor, kind, cause, bin->class_index, old_capacity, capacity);
+    ghosts_resize(cache, bin);
 }
 
 /* A busy bin decides thousands of times a second. If each decision were told, no other event would stay in the ring. */

@@ -126,7 +126,19 @@ enum hak_role {
     HAK_ROLE_METADATA,   /* bytes of the allocator's own records */
     HAK_ROLE_RESIDENT,   /* bytes that may be in RAM */
     HAK_ROLE_MISSES,     /* counts allocations that no cache could serve */
-    HAK_ROLE_CACHED_BLOCKS /* for each class: free blocks in caches that its slabs count as used */
+    HAK_ROLE_CACHED_BLOCKS, /* for each class: free blocks in caches that its slabs count as used */
+    /* Thread caches, per thread and class: refills and flushes (all such metrics are added), and capacity. */
+    HAK_ROLE_EXCHANGES,
+    HAK_ROLE_CACHE_SLOTS,
+    /* Ghosts, caches of other capacities that are only counted: operations per class; per class and capacity the operations
+     * that they saw, their refills and flushes, and the blocks that they would hold, summed over what they saw. */
+    HAK_ROLE_GHOST_OPERATIONS,
+    HAK_ROLE_GHOST_OBSERVED,
+    HAK_ROLE_GHOST_EXCHANGES,
+    HAK_ROLE_GHOST_HELD,
+    /* Exchanges that came after a real cache got another capacity, and by how much what its ghost foretold was wrong. */
+    HAK_ROLE_GHOST_CAME,
+    HAK_ROLE_GHOST_MISSED
 };
 #define HAK_NO_AXIS 0xffffffffu
 

@@ -287,6 +287,50 @@ static void test_samples_are_right(void)
     }
 }
 
+static uint64_t checked(uint64_t *came, uint64_t *missed)
+{
+    *came = telemetry_get(&telemetry->global.ghost_came);
+    *missed = telemetry_get(&telemetry->global.ghost_missed);
+    return telemetry_get(&telemetry->global.ghost_checks);
+}
+
+/* A cache that really grows or shrinks does then what its ghost foretells. */
+static void test_real_changes_check_what_was_foretold(void)
+{
+    static void (*const changing[])(void) = {work_batches_of_1000, work_walk, work_growing, work_bounded};
+    is_exact = true;
+    for (unsigned w = 0; w < 4; w++) {
+        uint64_t came, missed, came_then, missed_then, checks = checked(&came, &missed);
+        double foretold[GHOST_COUNT];
+        estimate(changing[w], foretold);
+        checks = checked(&came_then, &missed_then) - checks;
+        tell("changing work %u: %.0f checks, came %.0f, missed %.0f\n", w, (double)checks, (double)(came_then - came),
+             (double)(missed_then - missed));
+        CHECK(checks > 0 && came_then - came >= 8 * checks);
+        CHECK((double)(missed_then - missed) < 0.25 * (double)(came_then - came) + 10);
+    }
+}
+
+/* What caches would hold: between nothing and all slots, and for a walk without drift about half of them. */
+static void test_blocks_that_would_be_held(void)
+{
+    uint64_t before[GHOST_COUNT], seen[GHOST_COUNT];
+    double foretold[GHOST_COUNT];
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        before[i] = telemetry_get(&ghost_row(i)->held);
+        seen[i] = telemetry_get(&ghost_row(i)->observed);
+    }
+    is_exact = true;
+    takes_percent = 50;
+    estimate(work_law, foretold);
+    for (unsigned i = 0; i < 5; i++) {
+        double blocks_held = (double)(telemetry_get(&ghost_row(i)->held) - before[i]);
+        double share = blocks_held / (double)(telemetry_get(&ghost_row(i)->observed) - seen[i]) / ghost_capacity(i);
+        tell("ghost %u, capacity %.0f: share held %.3f (%.0f)\n", i, ghost_capacity(i), share, 0);
+        CHECK(share > 0.35 && share < 0.65);
+    }
+}
+
 /* How many exchanges the ghosts of 16 slots made. */
 static uint64_t count_smallest(void)
 {
@@ -299,7 +343,7 @@ static void test_switched_at_random(void)
     set_tunable(TUNABLE_ghost_enable, 1);
     ghosts_switch(tls_cache);
     uint64_t added = telemetry_get(&telemetry->global.metadata_bytes) - metadata;
-    CHECK(added == round_up(sizeof(struct ghosts), PAGE_BYTES) && sizeof(struct ghosts) <= 20 * 1024);
+    CHECK(added == round_up(sizeof(struct ghosts), PAGE_BYTES) && sizeof(struct ghosts) <= 24 * 1024);
     random_state = 7;
     set_tunable(TUNABLE_tls_adapt_ms, 1); /* a decision of all bins may come with any refill */
     for (unsigned i = 0; i < 2000; i++) {
@@ -393,6 +437,8 @@ int main(void)
     test_the_cliff_of_batches();
     test_the_law_of_random_walks();
     test_samples_are_right();
+    test_real_changes_check_what_was_foretold();
+    test_blocks_that_would_be_held();
     test_switched_at_random();
     test_an_empty_bin_that_is_emptied();
     test_a_child_goes_on();

@@ -125,6 +125,8 @@ static void use_caches(void)
     set_tunable(TUNABLE_ghost_enable, 1);
     ghosts_switch(tls_cache);
     has_ghosts = true;
+    for (unsigned count = 50; count < 3000; count += 150) /* growing caches, whose ghosts foretell not quite what comes */
+        burst(64, count, 10);
     burst(64, 3000, 60);
     burst(2000, 1000, 60);
     pass_ms(7000);

@@ -9,7 +9,8 @@ MetricKind = Literal["counter", "gauge", "quotient", "difference"]
 Fold = Literal["sum", "max"]
 Role = Literal[
     "", "thread id", "adopted", "operations", "cached", "live", "dirty", "retained", "metadata", "resident",
-    "misses", "cached blocks",
+    "misses", "cached blocks", "exchanges", "cache slots", "ghost operations", "ghost observed",
+    "ghost exchanges", "ghost held", "ghost came", "ghost missed",
 ]  # fmt: skip
 
 
