@@ -32,9 +32,9 @@ struct ghost_bin {
     uint32_t below, above;
     uint32_t turn; /* the clock at which the next ghost falls asleep or wakes */
     uint32_t told, told_position; /* clock and position when the operations were published last */
-    /* The bin's own capacity is compared with the ghost of that capacity since the bin got it (0: it is not): clock and
-     * position then, exchanges of the bin until then, and what the ghost has counted since. */
-    uint32_t checked_slots, check_began, check_position;
+    /* The bin is compared with the ghost of its capacity since it got that (GHOST_COUNT: it is not): clock and position
+     * then, exchanges of the bin until then, and what the ghost has counted since. */
+    uint32_t checked, check_began, check_position;
     uint64_t check_exchanges;
     int64_t seen_exchanges, seen_operations;
     /* Where a pop (lower) or a push (upper) moves each ghost. It is FAR away for ghosts that sleep. */
@@ -79,8 +79,10 @@ static inline void ghost_settle(struct ghost *ghost, uint32_t capacity)
 static inline uint32_t ghost_refill(struct ghost *ghost, uint32_t capacity, unsigned class_index)
 {
     uint32_t blocks = refill_blocks(class_index, capacity, ghost->doublings);
-    ghost->doublings += ghost->doublings < MOST_DOUBLINGS;
-    ghost->first_refills += blocks < refill_blocks(class_index, capacity, MOST_DOUBLINGS);
+    if (UNLIKELY(ghost->doublings < MOST_DOUBLINGS)) {
+        ghost->doublings++;
+        ghost->first_refills += blocks < refill_blocks(class_index, capacity, MOST_DOUBLINGS);
+    }
     return blocks < capacity ? blocks : capacity;
 }
 

@@ -76,10 +76,9 @@ static void publish(struct ghost_bin *bin, unsigned class_index, unsigned index,
     struct telemetry_ghost *row = &telemetry->ghosts[class_index].of_capacity[index];
     struct ghost *ghost = &bin->ghosts[index];
     int64_t operations = operations_between(ghost->began, ghost->began_position, clock, position);
-    int64_t fill = ghost_distance(ghost->start, position);
     telemetry_add(&row->observed, operations << ghost->shift);
-    telemetry_add(&row->held, (fill > 0 ? fill : 0) * operations << ghost->shift);
-    if (ghost_capacity(index) == bin->checked_slots) {
+    telemetry_add(&row->held, operations * (position - ghost->start) << ghost->shift);
+    if (UNLIKELY(index == bin->checked)) {
         bin->seen_operations += operations;
         bin->seen_exchanges += ghost->refills + ghost->flushes;
     }
@@ -204,20 +203,24 @@ void ghosts_open_now(struct tls_cache *cache, const struct bin *bin)
     uint64_t refills = telemetry_get(&cache->row->classes[class_index].refills);
     mine->told = clock;
     mine->told_position = position;
-    mine->checked_slots = 0;
+    mine->checked = GHOST_COUNT;
     for (unsigned i = 0; i < GHOST_COUNT; i++)
         open(cache->ghosts, mine, class_index, i, clock, position, refills);
     take_turns(cache->ghosts, mine, class_index, clock, position);
 }
 
+/* Without `also_samples` only ghosts that do not sleep are told, and of these such as have news. */
 static void publish_all(struct tls_cache *cache, const struct bin *bin, bool also_samples)
 {
     struct ghost_bin *mine = ghosts_of(cache, bin);
     uint32_t clock = clock_of(cache, bin), position = position_of(bin);
     publish_operations(mine, bin->class_index, clock, position);
-    for (unsigned i = 0; i < GHOST_COUNT; i++)
-        if (mine->ghosts[i].is_awake && mine->ghosts[i].is_counting && (also_samples || mine->ghosts[i].shift == 0))
+    for (unsigned i = 0; i < GHOST_COUNT; i++) {
+        const struct ghost *ghost = &mine->ghosts[i];
+        bool has_news = (ghost->refills | ghost->flushes) || clock - ghost->began >= ALLOCATIONS_PER_LOOK;
+        if (ghost->is_awake && ghost->is_counting && (also_samples || (ghost->shift == 0 && has_news)))
             publish(mine, bin->class_index, i, clock, position);
+    }
 }
 
 static uint64_t exchanges_of(const struct tls_cache *cache, const struct bin *bin)
@@ -229,13 +232,11 @@ static uint64_t exchanges_of(const struct tls_cache *cache, const struct bin *bi
 /* Adds what the checked ghost has counted in its window so far, `sign` times. */
 static void add_window(struct ghost_bin *mine, uint32_t clock, uint32_t position, int sign)
 {
-    for (unsigned i = 0; i < GHOST_COUNT; i++) {
-        const struct ghost *ghost = &mine->ghosts[i];
-        if (ghost_capacity(i) != mine->checked_slots || !ghost->is_awake || !ghost->is_counting)
-            continue;
-        mine->seen_operations += sign * operations_between(ghost->began, ghost->began_position, clock, position);
-        mine->seen_exchanges += sign * (int64_t)(ghost->refills + ghost->flushes);
-    }
+    const struct ghost *ghost = &mine->ghosts[mine->checked];
+    if (mine->checked == GHOST_COUNT || !ghost->is_awake || !ghost->is_counting)
+        return;
+    mine->seen_operations += sign * operations_between(ghost->began, ghost->began_position, clock, position);
+    mine->seen_exchanges += sign * (int64_t)(ghost->refills + ghost->flushes);
 }
 
 /* Compares what the bin did at its capacity with what the ghost of that capacity foretold for the same operations. What
@@ -246,21 +247,22 @@ static void end_check(struct ghost_bin *mine, const struct tls_cache *cache, con
     int64_t came = (int64_t)(exchanges_of(cache, bin) - mine->check_exchanges);
     int64_t operations = operations_between(mine->check_began, mine->check_position, clock, position);
     add_window(mine, clock, position, 1);
-    if (mine->checked_slots && mine->seen_operations > 0 && came >= LEAST_CHECKED) {
+    if (mine->checked < GHOST_COUNT && mine->seen_operations > 0 && came >= LEAST_CHECKED) {
         double rate = (double)mine->seen_exchanges / (double)mine->seen_operations;
         int64_t missed = (int64_t)(rate * (double)operations) - came;
         telemetry_add(&telemetry->global.ghost_checks, 1);
         telemetry_add(&telemetry->global.ghost_came, came);
         telemetry_add(&telemetry->global.ghost_missed, missed < 0 ? -missed : missed);
     }
-    mine->checked_slots = 0;
+    mine->checked = GHOST_COUNT;
 }
 
 void ghosts_resize_now(struct tls_cache *cache, const struct bin *bin)
 {
     struct ghost_bin *mine = ghosts_of(cache, bin);
     end_check(mine, cache, bin);
-    mine->checked_slots = bin->capacity;
+    for (mine->checked = 0; mine->checked < GHOST_COUNT && ghost_capacity(mine->checked) != bin->capacity;)
+        mine->checked++;
     mine->check_began = clock_of(cache, bin);
     mine->check_position = position_of(bin);
     mine->check_exchanges = exchanges_of(cache, bin);
@@ -290,7 +292,7 @@ void ghosts_decide_now(struct tls_cache *cache, const struct bin *bin)
 {
     struct ghost_bin *mine = ghosts_of(cache, bin);
     publish_all(cache, bin, false);
-    if (mine->checked_slots && exchanges_of(cache, bin) - mine->check_exchanges >= ENOUGH_CHECKED)
+    if (mine->checked < GHOST_COUNT && exchanges_of(cache, bin) - mine->check_exchanges >= ENOUGH_CHECKED)
         end_check(mine, cache, bin);
     for (unsigned i = 0; i < GHOST_COUNT; i++)
         ghost_begin_period(&mine->ghosts[i], position_of(bin));
