@@ -50,18 +50,22 @@ class WhatIf(Displayed):
 
     @property
     def advice(self) -> pd.DataFrame:
-        """A row for each class, those with most exchanges first.
+        """A row for each class, those with most exchanges first, then those with most in small caches.
 
         allocator, block_bytes, slots, exchanges and held_kib of today; grow_slots and saved_per_kib: where
         a KiB more saves most exchanges; shrink_slots and lost_per_kib: where a KiB less costs fewest; advice.
         """
         rows = []
         for _, own in self.curves.groupby("allocator", sort=False):
-            all_exchanges = float(own["exchanges"][own["is_today"]].sum())
-            classes = (_advise(rows, all_exchanges) for _, rows in own.groupby("block_bytes"))
-            found = [row for row in classes if row is not None]
-            rows += sorted(found, key=lambda row: -float(row["exchanges"]))
-        return pd.DataFrame(rows, columns=_ADVICE_COLUMNS)
+            # Less than one exchange a second is nothing, however few there are in all.
+            all_exchanges = max(float(own["exchanges"][own["is_today"]].sum()), self.seconds / _WORTH_SHARE)
+            largest = own.groupby("block_bytes")["exchanges"].max()
+            for block_bytes in largest.sort_values(ascending=False, kind="stable").index:
+                found = _advise(own[own["block_bytes"] == block_bytes], all_exchanges)
+                rows += [] if found is None else [found]
+        frame = pd.DataFrame(rows, columns=_ADVICE_COLUMNS)
+        order = ["allocator", "exchanges"]
+        return frame.sort_values(order, ascending=[True, False], kind="stable", ignore_index=True)
 
     @property
     def totals(self) -> pd.DataFrame:
@@ -89,12 +93,27 @@ class WhatIf(Displayed):
         shares = self.find_savings(allocator)
         return next((slots for slots, share in shares.items() if share >= KNEE_SHARE), 0)
 
+    def to_dict(self) -> dict[str, object]:
+        """All of it as plain data."""
+        frames = {name: getattr(self, name).to_dict("records") for name in ("curves", "totals", "advice")}
+        knees = {name: self.find_knee(name) for name in self.allocators}
+        return {"seconds": self.seconds, "notes": self.notes, "knees": knees} | frames
+
+    def tabulate(self, rows: int) -> list[Table]:
+        """The totals and the advice of each allocator."""
+        return [
+            table
+            for name in self.allocators
+            for table in (self.tabulate_totals(name), self.tabulate_advice(name, rows))
+        ]
+
     def to_table(self) -> Table:
         """The advice of the first allocator."""
         return self.tabulate_advice(self.allocators[0], 12) if self.allocators else Table((), [])
 
-    def tabulate_advice(self, allocator: str, rows: int) -> Table:
+    def tabulate_advice(self, allocator: str, rows: int, *, per_second: bool = False) -> Table:
         """A line for each class of an allocator, those with most exchanges first."""
+        seconds = max(self.seconds, 1e-9) if per_second else 1.0
         advice = self.advice
         own = advice[advice["allocator"] == allocator]
         more = len(own) - rows
@@ -102,10 +121,10 @@ class WhatIf(Displayed):
         columns = {
             "class": lambda row: format_rough(row.block_bytes, "bytes"),
             "slots": lambda row: f"{row.slots:.0f}",
-            "exchanges": lambda row: format_rough(row.exchanges),
+            "exchanges/s" if per_second else "exchanges": lambda row: format_rough(row.exchanges / seconds),
             "KiB held": lambda row: f"{row.held_kib:.3g}",
-            "a KiB more saves": lambda row: _tell_rate(row.saved_per_kib),
-            "a KiB less costs": lambda row: _tell_rate(row.lost_per_kib),
+            "a KiB more saves": lambda row: _tell_rate(row.saved_per_kib / seconds),
+            "a KiB less costs": lambda row: _tell_rate(row.lost_per_kib / seconds),
             "advice": lambda row: row.advice,
         }
         return Table.of(
@@ -114,7 +133,7 @@ class WhatIf(Displayed):
             right=list(columns)[:-1],
             wrapped=("advice",),
             dropped=("KiB held", "slots"),
-            caption=f"\n{allocator}: size classes with most exchanges",
+            caption=f"\n{allocator}: size classes with most exchanges, in {self.seconds:.3g} s",
             notes=notes,
         )
 
@@ -135,7 +154,7 @@ class WhatIf(Displayed):
             columns,
             right=list(columns)[:-1],
             dropped=("",),
-            caption=f"\n{allocator}: if all caches have so many slots",
+            caption=f"\n{allocator}: if all caches have so many slots, in {self.seconds:.3g} s",
         )
 
 
@@ -168,9 +187,7 @@ def _advise(rows: pd.DataFrame, all_exchanges: float) -> dict[str, Any] | None:
         "lost_per_kib": math.inf if shrink is None else max(0.0, float(lost[shrink])),
         "advice": "keep",
     }
-    if grow is not None and today["exchanges"] - larger["exchanges"][grow] >= max(
-        1.0, _WORTH_SHARE * all_exchanges
-    ):
+    if grow is not None and today["exchanges"] - larger["exchanges"][grow] >= _WORTH_SHARE * all_exchanges:
         row["advice"] = _tell("grow", larger.loc[grow], today)
     elif (
         shrink is not None

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "do": CommandPlace("blocks", "Have a running process act, for example give memory back."),
     "metrics": CommandPlace("blocks", "Print every metric of a process once."),
     "memory": CommandPlace("memory", "Show where the resident memory of a process is."),
+    "whatif": CommandPlace("whatif", "Tell what thread caches of other capacities would do."),
     "watch": CommandPlace("watch", "Show the metrics and events of a process, live."),
     "heap": CommandPlace("heap", "Show which code holds the memory of a process, by sampled stacks."),
     "serve-metrics": CommandPlace("serve_metrics", "Serve metrics and settings for Prometheus and Grafana."),

@@ -92,17 +92,10 @@ def whatif(file: str, rows: int) -> Answer:
     """
     with Trace.open(find_trace(file)) as opened:
         told, metadata = opened.whatif(), opened.metadata
-    tables = [
-        table
-        for name in told.allocators
-        for table in (told.tabulate_totals(name), told.tabulate_advice(name, rows))
-    ]
-    values = {name: getattr(told, name).to_dict("records") for name in ("curves", "totals", "advice")}
-    knees = {name: told.find_knee(name) for name in told.allocators}
     return Answer(
-        {"seconds": told.seconds, "notes": told.notes, "knees": knees} | values,
+        told.to_dict(),
         f"{metadata.program}: {metadata.event_count} events in {told.seconds:.3g} s",
-        *tables,
+        *told.tabulate(rows),
         notes=[f"workbench: {file}: {note}" for note in told.notes],
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,10 +24,12 @@ from workbench.control.description import (
 )
 from workbench.control.discovery import BlockInfo, describe_block, find_path
 from workbench.control.event import EVENT_FIELDS, Event, EventBatch, EventKind
+from workbench.control.ghosts import foretell, has_ghosts
 from workbench.control.snapshot import Layout, Snapshot
 from workbench.control.tunable import DO, Action, Tunable, Value
+from workbench.curves import WhatIf
 from workbench.display import Displayed
-from workbench.errors import NoProcess, UnknownTunable, describe_unknown
+from workbench.errors import BadParameter, NoProcess, UnknownTunable, describe_unknown
 from workbench.table import Table
 
 _EVENTS_A_CALL = 1024
@@ -269,6 +272,39 @@ class ControlBlock(Displayed):
         if layout is None or tuple(layout.counts.values()) != rows:
             layout = self._layout = Layout(self.metrics, self.axes, rows)
         return Snapshot(time_ns / 1e9, words[:used], layout)
+
+    def whatif(self, seconds: float = 1.0) -> WhatIf:
+        """Wait, and tell what thread caches of other capacities would have done meanwhile.
+
+        Parameters
+        ----------
+        seconds : float
+            The longer, the better the estimate.
+
+        Raises
+        ------
+        BadParameter
+            If the allocator keeps no count of it, or does not now.
+        """
+        before = self.snapshot()
+        time.sleep(seconds)
+        after = self.snapshot()
+        if not has_ghosts(after):
+            raise BadParameter(f"process {self.info.pid}: no ghosts count there; {self._explain_ghosts()}")
+        return foretell(before, after, self.info.kind)
+
+    def _explain_ghosts(self) -> str:
+        names = {
+            metric.name.partition(".")[0]
+            for metric in self.metrics.values()
+            if metric.role == "ghost observed"
+        }
+        switches = [
+            name
+            for name, one in self.tunables.items()
+            if one.type == "bool" and name.partition(".")[0] in names
+        ]
+        return f"switch them on: {switches[0]}=on" if switches else f"{self.info.kind} has none"
 
     def events(self, cursor: int = 0, limit: int = 65536) -> EventBatch:
         """Read the events from a cursor on, at most `limit`.

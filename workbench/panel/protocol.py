@@ -226,6 +226,23 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     goals: Sequence[str] = ()
 
 
+class WhatIfCurve(TypedDict):
+    """A size class: what its caches would do, as KiB held, exchanges a second and slots, and what they do."""
+
+    label: str
+    color: str
+    points: list[tuple[float, float, int]]
+    today: tuple[float, float, int]
+
+
+class WhatIfChart(TypedDict):
+    """The chart *What if* and its table of advice, whose first row is the head; empty if nothing is known."""
+
+    note: str
+    curves: list[WhatIfCurve]
+    rows: list[list[str]]
+
+
 class StateParts(TypedDict, total=False):
     """All that the views show besides frames; what did not change is left out."""
 
@@ -251,6 +268,7 @@ class StateParts(TypedDict, total=False):
     error: str
     markers: list[Marker]
     message: str
+    whatif: WhatIfChart
 
 
 class State(StateParts, total=False):

@@ -23,6 +23,7 @@ from workbench.panel.programs import COMMAND, COMMAND_HELP, find_programs
 from workbench.panel.session import LiveSession
 from workbench.panel.target import ENDLESS_S
 from workbench.panel.tuner import Tuner
+from workbench.panel.whatif import WhatIfWatch
 from workbench.probes import process_probes
 from workbench.sessions.recorder import WHERE_CHART
 from workbench.traces import SUFFIX
@@ -45,6 +46,7 @@ class StateBook:
         self._actions = actions
         self._tuner = tuner
         self._sent: dict[str, object] = {}
+        self._whatif = WhatIfWatch()
         # Costly to describe, so described once for each table of tunables.
         self._tunables: Mapping[str, Tunable] = {}
         self._controls: list[protocol.ControlGroup] = []
@@ -117,6 +119,9 @@ class StateBook:
             parts["values"] = settings.describe()
             parts["actions"] = session.describe_actions()
             parts["presets"] = self._actions.describe_presets()
+            block = session.target.allocator_block if session.target and session.is_process_alive else None
+            self._whatif.look(block, time.monotonic())
+        parts["whatif"] = self._whatif.chart
         return parts
 
 

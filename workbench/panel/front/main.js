@@ -11,6 +11,7 @@ import { hearDirectly } from "./model.js";
 import { receivePlotly, requestPlotly } from "./plotly_loader.js";
 import { RecordStrip } from "./record.js";
 import { TunerCard } from "./tuner.js";
+import { WhatIfCard } from "./whatif.js";
 
 /** @import { Frame, FromKernel, Request, State } from "messages" */
 /** @import { Recent } from "./chart.js" */
@@ -46,8 +47,9 @@ class PanelView {
     this.charts = new ChartGrid(() => this.reportSoon(), send);
     this.controls = new ControlList(send);
     this.actions = new Actions(send);
+    this.whatif = new WhatIfCard();
     /** @type {{ shows: { [name: string]: any } }[]} */
-    this.parts = [this.bar, this.record, this.tuner, this.journal, this.controls, this.actions, this.charts];
+    this.parts = [this.bar, this.record, this.tuner, this.journal, this.controls, this.actions, this.charts, this.whatif];
     this.root = make(
       "div",
       { class: "hak-panel", "data-lm-suppress-shortcuts": "true" },
@@ -67,6 +69,7 @@ class PanelView {
         ),
         this.charts.element,
       ),
+      this.whatif.element,
       this.tuner.element,
       this.journal.log,
     );

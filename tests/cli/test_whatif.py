@@ -1,0 +1,87 @@
+"""What-if curves of a running program: from the terminal, from Python and as the panel's chart."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import workbench as wb
+from tests.cli.terminal import WORKBENCH, Program, assert_refused, run_workbench, start, wait_until
+from workbench.control import ControlBlock
+from workbench.panel.whatif import WhatIfWatch
+
+# Batches of 300 blocks of 833 bytes: more than a cache of 256 slots serves, and fewer than one of 512.
+LOOP = """
+import itertools
+print("ready", flush=True)
+for _ in itertools.count():
+    blocks = [bytes(800) for _ in range(300)]
+"""
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[int]:
+    """The pid of a program that allocates all the time, with ghosts on."""
+    command = [WORKBENCH, "exec", "--", sys.executable, "-c", LOOP]
+    with start(command) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        refused = run_workbench("whatif", process.pid, "--seconds", "0.1")
+        assert_refused(refused, "no ghosts count there", "switch them on: ghost.enable=on")
+        run_workbench("set", process.pid, "ghost.enable=on", "tls.adapt_ms=10")
+        with wb.attach(process.pid) as block:
+            wait_until(lambda: block.snapshot().fold("ghost.observed") > 3e6)
+        yield process.pid
+
+
+def test_the_terminal_shows_curves_and_advice(busy: int) -> None:
+    told = run_workbench("whatif", busy, "--seconds", "0.5")
+    assert told.status == 0
+    assert "hakmem: if all caches have so many slots" in told.stdout
+    assert "896 bytes" in told.stdout
+    assert "what was foretold was off by" in told.stderr or "no real cache has changed" in told.stderr
+    report = run_workbench("whatif", busy, "--seconds", "0.5", "--json").json
+    assert report["pid"] == busy
+    curve = {row["slots"]: row["exchanges"] for row in report["curves"] if row["block_bytes"] == 896}
+    assert curve[16] > 10 * curve[1024]
+
+
+def test_python_has_frames(busy: int) -> None:
+    with wb.attach(busy) as block:
+        told = block.whatif(0.5)
+    own = told.curves[told.curves["block_bytes"] == 896]
+    foretold = own[own["is_foretold"]]
+    assert list(foretold["slots"]) == [16 << step for step in range(9)]
+    assert foretold["held_kib"].between(0, 4096).all()
+    (slots,) = own["slots"][own["is_today"]]
+    assert 16 <= slots <= 4096
+    assert set(told.advice["block_bytes"]) >= {896}
+
+
+def test_the_panel_has_a_chart(busy: int) -> None:
+    watch = WhatIfWatch()
+    with ControlBlock.open(busy) as block:
+        watch.look(block, 0.0)
+        assert watch.chart["curves"] == []
+        time.sleep(0.2)
+        watch.look(block, 0.5)  # too early
+        assert watch.chart["curves"] == []
+        watch.look(block, 1.0)
+        curves = {curve["label"]: curve for curve in watch.chart["curves"]}
+        assert len(curves["896 bytes"]["points"]) == 9
+        heads, *rows = watch.chart["rows"]
+        assert heads[0] == "class"
+        assert heads[-1] == "advice"
+        assert "896 bytes" in {row[0] for row in rows}
+        before = watch.chart
+        watch.look(None, 2.0)
+        assert watch.chart is before
+
+
+def test_a_program_that_keeps_no_ghosts(untouched_program: Program) -> None:
+    assert_refused(
+        run_workbench("whatif", untouched_program.pid, "--seconds", "0.1"), "no ghosts count there"
+    )

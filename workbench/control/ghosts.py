@@ -1,0 +1,110 @@
+"""What-if curves of a running process: what its allocator's ghosts counted between two snapshots."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from workbench.control.snapshot import Snapshot
+from workbench.curves import WhatIf
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from workbench.control.metric import Metric, Role
+
+_LEAST_OBSERVED = 4096  # operations; of a ghost that saw fewer meanwhile, all that it ever saw counts
+
+
+def has_ghosts(snapshot: Snapshot) -> bool:
+    """Whether ghosts have counted in the process."""
+    return bool(_sum_role(snapshot, "ghost operations").any())
+
+
+def foretell(before: Snapshot, after: Snapshot, allocator: str) -> WhatIf:
+    """Make curves of what ghosts counted in between, and the point of today of what real caches did.
+
+    What ghosts foretell of a class is multiplied by its share of operations that they saw, and memory by the
+    number of threads that use the class.
+    """
+    import numpy as np
+    import pandas as pd
+
+    seconds = max(after.time_s - before.time_s, 1e-9)
+
+    def grown(role: Role) -> npt.NDArray[np.float64]:
+        return _sum_role(after, role) - _sum_role(before, role)
+
+    operations, observed = grown("ghost operations"), grown("ghost observed")
+    exchanges, held = grown("ghost exchanges"), grown("ghost held")
+    is_asleep = observed < _LEAST_OBSERVED
+    observed = np.where(is_asleep, _sum_role(after, "ghost observed"), observed)
+    exchanges = np.where(is_asleep, _sum_role(after, "ghost exchanges"), exchanges)
+    held = np.where(is_asleep, _sum_role(after, "ghost held"), held)
+    real, cached = grown("exchanges"), _sum_role(after, "cached blocks", of_threads=True)
+    slots = _live_rows(after, "cache slots")
+    caches = (slots > 0).sum(axis=0)
+    axis, capacities = (after.layout.axes[name] for name in _find(after, "ghost observed")[0].axes)
+    rows = []
+    for index in np.flatnonzero(operations > 0).tolist():
+        block_bytes = _read_bytes(axis.label(index))
+        mean_slots = float(slots[:, index].sum() / caches[index]) if caches[index] else 0.0
+        rows.append((block_bytes, mean_slots, real[index], cached[index] * block_bytes / 1024, True, False))
+        for number in range(observed.shape[1]):
+            if observed[index, number]:
+                share = 1 / observed[index, number]
+                foretold = exchanges[index, number] * share * operations[index]
+                kib = held[index, number] * share * caches[index] * block_bytes / 1024
+                rows.append((block_bytes, float(capacities.label(number)), foretold, kib, False, True))
+    names = ["block_bytes", "slots", "exchanges", "held_kib", "is_today", "is_foretold"]
+    curves = pd.DataFrame(rows, columns=names)
+    curves.insert(0, "allocator", allocator)
+    return WhatIf(curves, seconds, _tell_error(after))
+
+
+def read_error_percent(snapshot: Snapshot) -> float:
+    """How far off the ghosts were where real caches changed their capacity; NaN before any did."""
+    came = float(_sum_role(snapshot, "ghost came"))
+    return 100 * float(_sum_role(snapshot, "ghost missed")) / came if came else math.nan
+
+
+def _tell_error(snapshot: Snapshot) -> tuple[str, ...]:
+    percent = read_error_percent(snapshot)
+    if math.isnan(percent):
+        return ("no real cache has changed its capacity yet, so nothing foretold could be checked",)
+    return (f"where real caches changed their capacity, what was foretold was off by {percent:.3g} %",)
+
+
+def _find(snapshot: Snapshot, role: Role) -> list[Metric]:
+    return [metric for metric in snapshot.layout.metrics.values() if metric.role == role]
+
+
+def _sum_role(snapshot: Snapshot, role: Role, *, of_threads: bool = False) -> npt.NDArray[np.float64]:
+    """All metrics of a role added, and over threads; or only those that threads have a value of."""
+    import numpy as np
+
+    total: npt.NDArray[np.float64] = np.zeros(())
+    for metric in _find(snapshot, role):
+        values = snapshot.values[metric.name].astype(np.float64)
+        is_threads = bool(metric.axes) and metric.axes[0] in snapshot.layout.thread_axes
+        if of_threads and not is_threads:
+            continue
+        total = total + (values.sum(axis=0) if is_threads else values)
+    return total
+
+
+def _live_rows(snapshot: Snapshot, role: Role) -> npt.NDArray[np.float64]:
+    """Values of the threads that live, a row each."""
+    import numpy as np
+
+    (metric,) = _find(snapshot, role)
+    values = snapshot.values[metric.name].astype(np.float64)
+    ids = snapshot.layout.thread_ids.get(metric.axes[0])
+    return values[snapshot.values[ids] != 0] if ids else values
+
+
+def _read_bytes(label: str) -> int:
+    found = re.match(r"\d+", label)
+    return int(found[0]) if found else 0
