@@ -24,7 +24,7 @@ def run_python(code: str) -> str:
 def test_it_carries_a_session_in_about_25_names() -> None:
     names = [name for name in dir(wb) if not name.startswith("_")]
     assert sorted(names) == sorted(wb.__all__)
-    assert 20 <= len(names) <= 32
+    assert 20 <= len(names) <= 34
 
 
 @pytest.mark.parametrize("name", wb.__all__)
