@@ -69,6 +69,23 @@ static inline __attribute__((always_inline)) void *fast_malloc_at(size_t bytes, 
     return malloc_tiny(cache, bytes);
 }
 
+/* Returns the bin whose blocks have that alignment and at least that many bytes, or NULL if the fast paths have none. Up to
+ * TINY_MAX_BYTES the class of a multiple of a power of two is a multiple of it as well, and slabs are aligned to more
+ * (size_classes.def; tests/contracts/cxx_rules.cpp tries all). */
+static inline __attribute__((always_inline)) struct bin *aligned_bin(struct tls_cache *cache, size_t alignment, size_t bytes)
+{
+    size_t last = (bytes - 1) | (alignment - 1); /* the last byte, rounded up; for 0 bytes, above any limit */
+    if (UNLIKELY((alignment & (alignment - 1)) || last >= TINY_MAX_BYTES))
+        return NULL;
+    return bin_of_key(cache, cache->tiny_table[last / 8 + 1]);
+}
+
+static inline __attribute__((always_inline)) void *fast_memalign(size_t alignment, size_t bytes, void *call_site)
+{
+    struct bin *bin = aligned_bin(tls_cache, alignment, bytes);
+    return LIKELY(bin && bin_may_pop(bin)) ? bin_pop(bin) : heap_memalign(alignment, bytes, call_site);
+}
+
 static inline __attribute__((always_inline)) void *fast_calloc(size_t count, size_t bytes, void *call_site)
 {
     size_t total;

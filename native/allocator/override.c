@@ -6,9 +6,6 @@
 #include "process.h"
 #include "settings.h"
 
-/* malloc and free each fit one cache line of code if they begin on a line. A second line would cost a few per cent. */
-#define ON_A_LINE __attribute__((aligned(CACHE_LINE)))
-
 EXPORT ON_A_LINE void *malloc(size_t bytes)
 {
     return fast_malloc(bytes);
@@ -77,12 +74,12 @@ EXPORT int posix_memalign(void **out, size_t alignment, size_t bytes)
 
 EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
 {
-    return heap_memalign(alignment, bytes, CALL_SITE);
+    return fast_memalign(alignment, bytes, CALL_SITE);
 }
 
 EXPORT void *memalign(size_t alignment, size_t bytes)
 {
-    return heap_memalign(alignment, bytes, CALL_SITE);
+    return fast_memalign(alignment, bytes, CALL_SITE);
 }
 
 EXPORT void *valloc(size_t bytes)

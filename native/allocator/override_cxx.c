@@ -84,7 +84,7 @@ static COLD void *find_to_catch(_Atomic(void *) *known, const char *name)
         }                                                                                                           \
         return name##_slowly arguments;                                                                             \
     }                                                                                                               \
-    EXPORT void *name parameters                                                                                    \
+    EXPORT ON_A_LINE void *name parameters                                                                          \
     {                                                                                                               \
         struct tls_cache *cache = derived_cache;                                                                    \
         if (UNLIKELY(bytes > TINY_MAX_BYTES))                                                                       \
@@ -94,12 +94,18 @@ static COLD void *find_to_catch(_Atomic(void *) *known, const char *name)
     }
 
 #define NEW_ALIGNED(name, parameters, arguments, by_others)                                                         \
-    EXPORT void *name parameters                                                                                    \
+    static NOINLINE void *name##_slowly parameters                                                                  \
     {                                                                                                               \
         if (UNLIKELY(calls_are_replaced()))                                                                         \
             return by_others;                                                                                       \
         void *block = allocate_aligned(bytes, alignment, CALL_SITE);                                                \
-        return LIKELY(block != NULL) ? block : ((__typeof__(&name))find_to_throw(#name))arguments;                  \
+        derived_cache = tls_cache;                                                                                  \
+        return LIKELY(block != NULL) ? block : ((__typeof__(&name##_slowly))find_to_throw(#name))arguments;         \
+    }                                                                                                               \
+    EXPORT ON_A_LINE void *name parameters                                                                          \
+    {                                                                                                               \
+        struct bin *bin = aligned_bin(derived_cache, alignment, bytes);                                             \
+        return LIKELY(bin && bin_may_pop(bin)) ? bin_pop(bin) : name##_slowly arguments;                            \
     }
 
 /* Size and alignment are ignored, because the address tells both. A block of another allocator goes to the next operator of
@@ -117,7 +123,7 @@ static COLD void *find_to_catch(_Atomic(void *) *known, const char *name)
         else                                                                                                        \
             free_unless_replaced(block);                                                                            \
     }                                                                                                               \
-    EXPORT void name parameters                                                                                     \
+    EXPORT ON_A_LINE void name parameters                                                                           \
     {                                                                                                               \
         if (UNLIKELY(!try_free_cached(derived_cache, block)))                                                       \
             name##_slowly arguments;                                                                                \

@@ -1,6 +1,8 @@
 // cxx_rules.cpp: what a C++ program may expect of its allocator, through new and delete.
 #include "rules.h"
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <new>
@@ -123,6 +125,30 @@ RULE(every_operator_frees_what_its_pair_gave)
     }
     ::operator delete(nullptr);
     ::operator delete[](nullptr, 100, std::align_val_t{64});
+}
+
+RULE(every_size_has_every_alignment)
+{
+    static unsigned char *kept[16];
+    unsigned next = 0;
+    for (std::size_t power = 1; power <= 2048; power *= 2)
+        for (std::size_t bytes = 1; bytes <= 1200; bytes += bytes % 3 + 1) {
+            unsigned char *&block = kept[next++ % 16];
+            std::free(block);
+            block = static_cast<unsigned char *>(std::aligned_alloc(power, (bytes + power - 1) / power * power));
+            CHECK(is_aligned(block, power));
+            std::align_val_t alignment{power};
+            auto *first = static_cast<unsigned char *>(::operator new(bytes, alignment));
+            auto *second = static_cast<unsigned char *>(::operator new[](bytes, alignment, std::nothrow));
+            CHECK(is_aligned(first, power) && is_aligned(second, power) && first != second);
+            std::memset(first, 1, bytes);
+            std::memset(second, 2, bytes);
+            CHECK(first[0] == 1 && first[bytes - 1] == 1);
+            ::operator delete(first, bytes, alignment);
+            ::operator delete[](second, alignment, std::nothrow);
+        }
+    for (unsigned char *block : kept)
+        std::free(block);
 }
 
 RULE(containers_and_threads)
