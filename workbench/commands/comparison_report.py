@@ -154,4 +154,7 @@ def list_notes(comparison: Comparison) -> list[str]:
 
 def list_failures(comparison: Comparison) -> list[str]:
     """Why runs failed, a line a reason."""
-    return [f"failed {count} times: {reason}" for reason, count in comparison.failures.items()]
+    return [
+        f"failed {'once' if count == 1 else f'{count} times'}: {reason}"
+        for reason, count in comparison.failures.items()
+    ]
