@@ -39,6 +39,7 @@ SAID = {
         "the defaults",
         "nothing is exported",
     ],
+    "11_live_experiment.ipynb": ["16 of 16 blocks", "tls.misses", "A is restored"],
 }
 
 

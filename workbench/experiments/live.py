@@ -63,7 +63,7 @@ class LiveExperiment:
     Parameters
     ----------
     block : ControlBlock
-        Of a process or group.
+        The control block of a process or group.
     plan : LivePlan
         A may lack tunables that can be read back: the values that they have then are A.
     probes : sequence of Probe
