@@ -108,10 +108,8 @@ NOINLINE bool samples_add(const struct actor *actor, const void *allocated, size
 {
     uint64_t registers[HAK_SAMPLE_REGISTERS] = {0};
     processor_get_registers(registers);
-    if (os_is_confined())
-        return false;
     lock_acquire(&table_lock);
-    uint32_t slot = open_table_locked() ? take_slot_locked() : NO_SLOT;
+    uint32_t slot = !os_is_confined() && open_table_locked() ? take_slot_locked() : NO_SLOT;
     if (slot != NO_SLOT) {
         struct hak_sample *sample = sample_at(slot);
         uint64_t number = ++taken;

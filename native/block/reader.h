@@ -24,10 +24,11 @@ int reader_write(struct hak_reader *reader, const void *source, size_t bytes, ui
 /* Writes all requested values as those of the generation `next`, which follows the current one. */
 int reader_publish(struct hak_reader *reader, const double *values, uint64_t next, char *error);
 
-/* Leases, reader_lease.c. After a lapsed lease: puts the values to go back to into requested `values`; and, by a setter that
- * holds the lock, writes them and ends the lease. */
+/* Leases, reader_lease.c. After a lapsed lease: puts the values to go back to into requested `values`. */
 int reader_give_back(struct hak_reader *reader, double *values, char *error);
-int reader_settle_lease(struct hak_reader *reader, char *error);
+/* By a setter that has locked: after a lapsed lease writes the values to go back to, and ends the lease. If the lapsed lease
+ * is the reader's own, it fails instead: what the holder sets then would stay if the holder died. */
+int reader_begin_set(struct hak_reader *reader, char *error);
 
 /* Checks a metric descriptor after it was read, and terminates its strings. `index` names it in the error. */
 int reader_check_metric(struct hak_reader *reader, uint32_t index, struct hak_metric *metric, char *error);

@@ -38,6 +38,11 @@ static int has_lapsed(const struct lease *lease)
     return lease->until_ns != 0 && clock_ns() >= lease->until_ns;
 }
 
+static uint64_t end_of(uint32_t length_ms)
+{
+    return clock_ns() + (uint64_t)length_ms * NS_PER_MS;
+}
+
 static uint64_t slot_offset(const struct hak_reader *reader, uint64_t slot)
 {
     const struct hak_section_entry *requested = &reader->header.section[HAK_SECTION_REQUESTED];
@@ -68,7 +73,7 @@ int reader_give_back(struct hak_reader *reader, double *values, char *error)
     return HAK_OK;
 }
 
-int reader_settle_lease(struct hak_reader *reader, char *error)
+static int settle_lease(struct hak_reader *reader, char *error)
 {
     double values[READER_MOST_DESCRIPTORS];
     uint64_t generation;
@@ -97,41 +102,57 @@ static int shares_clock(const struct hak_reader *reader)
            reader->header.time_namespace == (uint64_t)status.st_ino;
 }
 
-static int check_lease(struct hak_reader *reader, uint64_t holder, int is_new, char *error)
+static int check_no_lease(struct hak_reader *reader, char *error)
 {
     struct lease lease;
     int code = read_lease(reader, &lease, error);
-    int is_ours = lease.holder == holder && lease.until_ns != 0;
-    if (code != HAK_OK)
+    if (code != HAK_OK || lease.until_ns == 0 || has_lapsed(&lease))
         return code;
-    if (is_new)
-        return lease.until_ns == 0 || has_lapsed(&lease)
-                   ? HAK_OK
-                   : reader_fail(error, HAK_ERROR_LEASED,
-                                 "process %u is under an experiment of process %u: end that one first",
-                                 reader->header.pid, (uint32_t)lease.holder);
-    if (is_ours && !has_lapsed(&lease))
-        return HAK_OK;
+    return reader_fail(error, HAK_ERROR_LEASED, "process %u is under an experiment of process %u: end that one first",
+                       reader->header.pid, (uint32_t)lease.holder);
+}
+
+static int fail_lapsed(const struct hak_reader *reader, char *error)
+{
     return reader_fail(error, HAK_ERROR_LEASED,
-                       is_ours ? "the lease on the settings of process %u has lapsed: the process went back by itself"
-                               : "the lease on the settings of process %u was ended by another setter",
+                       "the lease on the settings of process %u has lapsed: the process went back by itself",
                        reader->header.pid);
+}
+
+/* Reads the caller's own lease. Fails if it does not hold any more. */
+static int read_own_lease(struct hak_reader *reader, uint64_t holder, struct lease *lease, char *error)
+{
+    int code = read_lease(reader, lease, error);
+    if (code == HAK_OK && lease->until_ns != 0 && lease->holder == holder && !has_lapsed(lease))
+        return HAK_OK;
+    if (reader->holder == holder)
+        reader->holder = 0;
+    if (code != HAK_OK || (lease->until_ns != 0 && lease->holder == holder))
+        return code != HAK_OK ? code : fail_lapsed(reader, error);
+    return reader_fail(error, HAK_ERROR_LEASED, "the lease on the settings of process %u was ended by another setter",
+                       reader->header.pid);
+}
+
+int reader_begin_set(struct hak_reader *reader, char *error)
+{
+    struct lease lease;
+    return reader->holder ? read_own_lease(reader, reader->holder, &lease, error) : settle_lease(reader, error);
 }
 
 struct request {
     const uint32_t *index;
     const double *back, *held;
-    uint32_t count;
-    uint64_t holder, until_ns;
+    uint32_t count, length_ms;
+    uint64_t holder;
 };
 
 static int take_locked(struct hak_reader *reader, const struct request *request, char *error)
 {
     double back[READER_MOST_DESCRIPTORS], held[READER_MOST_DESCRIPTORS];
     const uint32_t count = reader->header.section[HAK_SECTION_REQUESTED].count;
-    int code = check_lease(reader, request->holder, 1, error);
+    int code = check_no_lease(reader, error);
     if (code == HAK_OK)
-        code = reader_settle_lease(reader, error);
+        code = settle_lease(reader, error);
     for (uint32_t i = 0; i < count; i++)
         back[i] = held[i] = NAN;
     for (uint32_t i = 0; i < request->count; i++) {
@@ -145,7 +166,11 @@ static int take_locked(struct hak_reader *reader, const struct request *request,
     if (code == HAK_OK)
         code = reader_write(reader, &request->holder, sizeof request->holder,
                             offsetof(struct hak_header, lease_holder), error);
-    return code == HAK_OK ? write_end(reader, request->until_ns, error) : code;
+    if (code == HAK_OK)
+        code = write_end(reader, end_of(request->length_ms), error);
+    if (code == HAK_OK)
+        reader->holder = request->holder;
+    return code;
 }
 
 int hak_reader_take_lease(struct hak_reader *reader, const uint32_t *index, const double *back, const double *held,
@@ -167,8 +192,8 @@ int hak_reader_take_lease(struct hak_reader *reader, const uint32_t *index, cons
         .back = back,
         .held = held,
         .count = count,
+        .length_ms = length_ms,
         .holder = name_holder(number),
-        .until_ns = clock_ns() + (uint64_t)length_ms * NS_PER_MS,
     };
     int code = reader_lock(reader, error);
     if (code != HAK_OK)
@@ -178,21 +203,36 @@ int hak_reader_take_lease(struct hak_reader *reader, const uint32_t *index, cons
     return code;
 }
 
+/* If the lease lapsed while it was written, the publisher may have gone back already. Then it is to have lapsed. */
+static int write_locked(struct hak_reader *reader, uint64_t holder, uint64_t until_ns, char *error)
+{
+    struct lease former;
+    int code = read_own_lease(reader, holder, &former, error);
+    if (code == HAK_OK)
+        code = write_end(reader, until_ns, error);
+    if (code == HAK_OK && reader->holder == holder && until_ns == 0)
+        reader->holder = 0;
+    if (code != HAK_OK || !has_lapsed(&former))
+        return code;
+    code = write_end(reader, former.until_ns, error);
+    if (code == HAK_OK)
+        code = settle_lease(reader, error);
+    return code == HAK_OK ? fail_lapsed(reader, error) : code;
+}
+
 static int write_lease(struct hak_reader *reader, uint32_t number, uint64_t until_ns, char *error)
 {
     int code = reader_lock(reader, error);
     if (code != HAK_OK)
         return code;
-    code = check_lease(reader, name_holder(number), 0, error);
-    if (code == HAK_OK)
-        code = write_end(reader, until_ns, error);
+    code = write_locked(reader, name_holder(number), until_ns, error);
     reader_unlock(reader);
     return code;
 }
 
 int hak_reader_renew_lease(struct hak_reader *reader, uint32_t number, uint32_t length_ms, char *error)
 {
-    return write_lease(reader, number, clock_ns() + (uint64_t)length_ms * NS_PER_MS, error);
+    return write_lease(reader, number, end_of(length_ms), error);
 }
 
 int hak_reader_end_lease(struct hak_reader *reader, uint32_t number, char *error)

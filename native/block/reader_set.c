@@ -273,13 +273,16 @@ static int check_size(struct hak_reader *reader, char *error)
 }
 
 /* Another allocator may have refused a requested value, or the program may have set one itself. So tunables that are not
- * proposed keep their effective values. Actions keep the counts of how often they were asked for. */
-static int take_effective(struct hak_reader *reader, double *current, char *error)
+ * proposed keep their effective values. Actions keep the counts of how often they were asked for. A publisher that has not
+ * adopted what is requested (it is stopped, or slow) has not refused it: then everything stays as requested. */
+static int take_effective(struct hak_reader *reader, double *current, uint64_t requested, char *error)
 {
     double effective[READER_MOST_DESCRIPTORS];
     struct hak_tunable tunable;
     uint64_t generation;
     int code = hak_reader_effective(reader, effective, READER_MOST_DESCRIPTORS, &generation, error);
+    if (code != HAK_OK || generation != requested)
+        return code;
     for (uint32_t i = 0; code == HAK_OK && i < reader->header.section[HAK_SECTION_TUNABLE].count; i++) {
         code = hak_reader_tunable(reader, i, &tunable, error);
         if (code == HAK_OK && tunable.type != HAK_TYPE_ACTION)
@@ -317,11 +320,11 @@ static int set_locked(struct proposal proposal, uint64_t *generation, char *erro
     struct hak_reader *reader = proposal.reader;
     double current[READER_MOST_DESCRIPTORS];
     uint64_t now;
-    int code = reader_settle_lease(reader, error);
+    int code = reader_begin_set(reader, error);
     if (code == HAK_OK)
         code = hak_reader_requested(reader, current, READER_MOST_DESCRIPTORS, &now, error);
     if (code == HAK_OK && reader->header.is_on_demand)
-        code = take_effective(reader, current, error);
+        code = take_effective(reader, current, now, error);
     proposal.current = (const void *)current;
     if (code == HAK_OK)
         code = check_proposal(&proposal, error);

@@ -186,7 +186,7 @@ static void take_identity(struct hak_header *header, const struct hak_header *id
     header->time_namespace = identity->time_namespace;
     if (atomic_load_explicit(&header->lease_until_ns, memory_order_relaxed)) { /* nobody renews the child's */
         atomic_store_explicit(&header->lease_until_ns, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&header->generation, 2, memory_order_relaxed);
+        atomic_fetch_add_explicit(&header->generation, HAK_LAPSE_STEP, memory_order_relaxed);
     }
     atomic_fetch_and_explicit(&header->effective_generation, ~HAK_EFFECTIVE_BUSY, memory_order_relaxed);
 }
@@ -311,13 +311,12 @@ int hak_block_is_leased(const struct hak_block *block)
 
 int hak_block_note_lapse(struct hak_block *block)
 {
-    uint64_t until_ns = lease_end_ns(block), generation = hak_block_generation(block);
+    uint64_t until_ns = lease_end_ns(block);
     if (!until_ns || until_ns == atomic_load_explicit(&block->noted_lapse, memory_order_relaxed) ||
         system_clock_ns(CLOCK_MONOTONIC) < until_ns ||
         atomic_exchange_explicit(&block->noted_lapse, until_ns, memory_order_relaxed) == until_ns)
         return 0;
-    atomic_compare_exchange_strong_explicit(&block->header->generation, &generation, generation + 2,
-                                            memory_order_acq_rel, memory_order_relaxed);
+    atomic_fetch_add_explicit(&block->header->generation, HAK_LAPSE_STEP, memory_order_acq_rel);
     return 1;
 }
 

@@ -149,7 +149,8 @@ static int is_uid_known(uint32_t uid)
 
 /* ---- files of dead processes ---------------------------------------------------------------- */
 
-enum { SWEEP_LOOKS = 8, SWEEP_REMOVALS = 4, SWEEP_STEPS = 4, SWEEP_BUFFER_BYTES = 4096 };
+/* The buffer is small, because a thread with the smallest of stacks may make a block (samples.c). */
+enum { SWEEP_LOOKS = 8, SWEEP_REMOVALS = 4, SWEEP_STEPS = 16, SWEEP_BUFFER_BYTES = 1024 };
 
 struct directory_entry { /* as getdents64 writes it */
     uint64_t inode, next;

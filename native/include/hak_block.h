@@ -44,15 +44,18 @@
  * to the values in the slot of held values. The holder renews it again and again. If the holder dies, or does not go on,
  * the lease lapses, and every tunable that still has its held value has the value to go back to instead: for
  * the publisher, which copies the requested values so, and for readers. So nobody has to write anything for a program to
- * go back. The publisher only has to notice: it adds 2 to the generation, whose low bit stays. The next setter writes the
- * values so, ends the lapsed lease, and then sets. A tunable that somebody else set meanwhile keeps that value.
+ * go back. The publisher only has to notice: it adds HAK_LAPSE_STEP to the generation, whose low bit stays. The next
+ * setter writes the values so, ends the lapsed lease, and then sets. A tunable that somebody else set meanwhile keeps that
+ * value.
  *
  *   lease slots       by a setter that holds the OFD lock, by pwrite, while lease_until_ns is 0; NaN where a tunable
  *                     does not belong to the lease
  *   lease_until_ns    by that setter, one aligned word, by a further pwrite; the publisher loads acquire, copies
  *                     the slots with acquire loads, rechecks. In a child of fork it is 1: its parent's lease has lapsed
  *   lease_holder      as lease slots; the publisher does not read it
- *   generation + 2    by the publisher, by CAS; whoever sets at this moment wins, and that is seen, too
+ *   generation + step by the publisher, by an atomic addition after the lease has lapsed. A setter that read the former
+ *                     generation overwrites it by the next one, which is seen, too, because the step is larger than
+ *                     the few sets that may follow before the publisher looks
  *
  * A publisher that measures on demand (is_on_demand) sleeps in a futex on the low half of `generation`. A set
  * changes that word and wakes it. A reader that only looks wakes it, too, but changes nothing, and waits a moment
@@ -68,6 +71,7 @@
 #define HAK_ABI_VERSION 2u
 #define HAK_ABI_OLDEST 1u
 #define HAK_HEADER_BYTES 4096u
+#define HAK_LAPSE_STEP 1024u   /* even */
 #define HAK_EFFECTIVE_BUSY (UINT64_C(1) << 63) /* this bit of effective_generation is set while the values change */
 
 enum hak_section {

@@ -44,6 +44,7 @@ struct hak_reader {
     int writable;
     char *futexes; /* the header's page, mapped only for its futexes and never read; NULL if it is not mapped */
     pthread_mutex_t set_lock; /* for setters in one process: threads with one descriptor share its OFD lock */
+    uint64_t holder; /* names the lease that was taken by this reader, or 0; under the lock of setters */
     struct hak_header header; /* a checked copy of identity and sections; its atomic members are not used */
 };
 
@@ -83,8 +84,8 @@ int hak_reader_check(struct hak_reader *reader, const uint32_t *index, const dou
 
 /* A lease (hak_block.h) for `length_ms`: unless it is renewed in time, each of these tunables that is set to its `held` value
  * goes back to its `back` value, without anybody's help. It changes no setting. `number` and the caller's process name
- * the holder. To take one fails while another one holds. To renew or end one fails if it has lapsed. Whoever ends a lease
- * sets the values to go back to before. */
+ * the holder. To take one fails while another one holds. To renew or end one fails if it has lapsed, and so does the next set
+ * by the reader that took it. Whoever ends a lease sets the values to go back to before. */
 int hak_reader_take_lease(struct hak_reader *reader, const uint32_t *index, const double *back, const double *held,
                           uint32_t count, uint32_t number, uint32_t length_ms, char *error);
 int hak_reader_renew_lease(struct hak_reader *reader, uint32_t number, uint32_t length_ms, char *error);

@@ -1,14 +1,15 @@
 /* block_lease.c: holders of leases are killed at random moments: the publisher and its readers always go back, whoever
- * else sets meanwhile. */
+ * else sets meanwhile, and whenever a setter is held up. */
 #include "block_fixture.h"
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { KILLS = 25, LENGTH_MS = 20, LONG_MS = 60000 };
+enum { KILLS = 25, LENGTH_MS = 20, HELD_UP_MS = 500, LONG_MS = 60000 };
 
 static const uint32_t both[] = {0, 1};
 static const double a[] = {3, 5}, b[] = {4, 9};
@@ -23,11 +24,12 @@ static void set(struct hak_reader *reader, double low, double high)
 static void experiment(const char *path)
 {
     struct hak_reader *reader = fixture_open(path);
-    CHECK(hak_reader_take_lease(reader, both, a, b, 2, 1, LENGTH_MS, NULL) == HAK_OK);
+    uint64_t generation;
     for (;;) {
-        set(reader, b[0], b[1]);
-        hak_reader_renew_lease(reader, 1, LENGTH_MS, NULL);
-        set(reader, a[0], a[1]);
+        if (hak_reader_renew_lease(reader, 1, LENGTH_MS, NULL) != HAK_OK) /* at first, or held up for too long */
+            CHECK(hak_reader_take_lease(reader, both, a, b, 2, 1, LENGTH_MS, NULL) == HAK_OK);
+        hak_reader_set(reader, both, b, 2, &generation, NULL); /* fails if it is held up now */
+        hak_reader_set(reader, both, a, 2, &generation, NULL);
     }
 }
 
@@ -76,13 +78,50 @@ static void kill_holders(struct hak_block *block, struct hak_reader *reader)
     }
 }
 
-/* Sets b under a lease and lets it lapse. */
-static void lapse(struct hak_block *block, struct hak_reader *reader)
+/* A setter is held up before it writes the word at `held_up_at`, and the publisher notices meanwhile that the lease lapses. */
+static struct hak_block *noticing;
+static size_t held_up_at;
+static uint64_t noticed; /* the generation that the publisher has adopted then */
+
+ssize_t pwrite(int descriptor, const void *source, size_t bytes, off_t offset)
 {
-    set(reader, a[0], a[1]);
-    CHECK(hak_reader_take_lease(reader, both, a, b, 2, 1, LENGTH_MS, NULL) == HAK_OK);
-    set(reader, b[0], b[1]);
-    await_lapse(block);
+    if (noticing && (size_t)offset == held_up_at) {
+        await_lapse(noticing);
+        CHECK(hak_block_note_lapse(noticing));
+        noticed = hak_block_generation(noticing);
+        noticing = NULL;
+    }
+    return syscall(SYS_pwrite64, descriptor, source, bytes, offset);
+}
+
+static void hold_up_before(struct hak_block *block, size_t word)
+{
+    held_up_at = word;
+    noticing = block;
+}
+
+/* As if the time of the lease had passed. */
+static void let_lapse(struct hak_block *block)
+{
+    CHECK(hak_block_is_leased(block));
+    atomic_fetch_sub(&block->header->lease_until_ns, LONG_MS * UINT64_C(1000000));
+    CHECK(!hak_block_is_leased(block));
+}
+
+/* Sets b under a lease. */
+static struct hak_reader *hold(struct hak_block *block, uint32_t length_ms)
+{
+    struct hak_reader *holder = fixture_open(block->path);
+    set(holder, a[0], a[1]);
+    CHECK(hak_reader_take_lease(holder, both, a, b, 2, 1, length_ms, NULL) == HAK_OK);
+    set(holder, b[0], b[1]);
+    return holder;
+}
+
+static void lapse(struct hak_block *block)
+{
+    fixture_close(hold(block, LONG_MS));
+    let_lapse(block);
 }
 
 static void check_other_setters(struct hak_block *block, struct hak_reader *reader)
@@ -91,17 +130,15 @@ static void check_other_setters(struct hak_block *block, struct hak_reader *read
     const uint32_t high = 1, low = 0;
     uint64_t generation;
 
-    lapse(block, reader); /* who sets one after the lapse gets the other one back, too */
+    lapse(block); /* who sets one after the lapse gets the other one back, too */
     CHECK(hak_reader_set(reader, &high, &by_hand[1], 1, &generation, NULL) == HAK_OK);
     CHECK(all_are_at(block, reader, by_hand));
     CHECK(hak_reader_set(reader, &low, &next[0], 1, &generation, NULL) == HAK_OK);
     CHECK(all_are_at(block, reader, next)); /* the held value, but set by hand: it stays */
 
-    set(reader, a[0], a[1]); /* what somebody sets during the lease stays */
-    CHECK(hak_reader_take_lease(reader, both, a, b, 2, 1, LENGTH_MS, NULL) == HAK_OK);
-    set(reader, b[0], b[1]);
+    fixture_close(hold(block, LONG_MS)); /* what somebody sets during the lease stays */
     CHECK(hak_reader_set(reader, &high, &by_hand[1], 1, &generation, NULL) == HAK_OK);
-    await_lapse(block);
+    let_lapse(block);
     CHECK(all_are_at(block, reader, by_hand));
 }
 
@@ -119,12 +156,40 @@ static void check_refusals(struct hak_block *block, struct hak_reader *reader)
     CHECK(all_are_at(block, reader, b)); /* without a lease, nobody goes back */
     CHECK(hak_reader_renew_lease(reader, 1, LONG_MS, NULL) == HAK_ERROR_LEASED);
 
-    lapse(block, reader);
+    lapse(block);
     CHECK(hak_reader_renew_lease(reader, 1, LONG_MS, error) == HAK_ERROR_LEASED);
     CHECK(strstr(error, "went back by itself") != NULL);
     CHECK(hak_reader_take_lease(reader, both, a, b, 2, 2, LONG_MS, NULL) == HAK_OK);
     CHECK(all_are_at(block, reader, a));
     CHECK(hak_reader_end_lease(reader, 2, NULL) == HAK_OK);
+}
+
+static void check_late_setters(struct hak_block *block, struct hak_reader *reader)
+{
+    const double by_hand = 7;
+    const uint32_t high = 1;
+    uint64_t generation;
+    char error[HAK_ERROR_TEXT_BYTES] = "";
+
+    lapse(block);
+    hold_up_before(block, offsetof(struct hak_header, generation));
+    CHECK(hak_reader_set(reader, &high, &by_hand, 1, &generation, NULL) == HAK_OK);
+    CHECK(!noticing && hak_block_generation(block) != noticed); /* so the publisher looks again */
+
+    struct hak_reader *holder = hold(block, HELD_UP_MS);
+    hold_up_before(block, offsetof(struct hak_header, lease_until_ns));
+    CHECK(hak_reader_renew_lease(holder, 1, LONG_MS, error) == HAK_ERROR_LEASED);
+    CHECK(strstr(error, "went back by itself") != NULL);
+    CHECK(!noticing && all_are_at(block, reader, a) && hak_block_generation(block) != noticed);
+    fixture_close(holder);
+
+    holder = hold(block, LONG_MS); /* who was held up does not set b without a lease */
+    let_lapse(block);
+    CHECK(hak_reader_set(holder, both, b, 2, &generation, error) == HAK_ERROR_LEASED);
+    CHECK(all_are_at(block, reader, a));
+    CHECK(hak_reader_set(holder, both, b, 2, &generation, error) == HAK_OK); /* it knows now */
+    CHECK(all_are_at(block, reader, b));
+    fixture_close(holder);
 }
 
 /* A child has nobody who renews its lease. */
@@ -161,6 +226,7 @@ int main(void)
     kill_holders(&block, reader);
     check_other_setters(&block, reader);
     check_refusals(&block, reader);
+    check_late_setters(&block, reader);
     check_fork(&block, reader);
     fixture_close(reader);
     hak_block_retire(&block);

@@ -1,5 +1,5 @@
 /* block_sets.c: several setters at once, through readers of their own and through a shared one, while
- * the publisher adopts: no vector is ever seen torn, and no set is lost. */
+ * the publisher adopts: no vector is ever seen torn, and no set is lost. Nor is one while the publisher is stopped. */
 #include "block_fixture.h"
 
 #include <pthread.h>
@@ -46,6 +46,25 @@ static void *read_pairs(void *unused)
     return NULL;
 }
 
+/* A publisher that measures on demand, but is stopped. */
+static void check_stopped(void)
+{
+    struct hak_block_spec spec = fixture_spec("test-stopped");
+    const uint32_t index[] = {0, 1};
+    const double value[] = {3, 5};
+    double requested[2];
+    uint64_t generation;
+    spec.is_on_demand = 1;
+    CHECK(hak_block_create(&block, &spec) == 0);
+    struct hak_reader *reader = fixture_open(block.path);
+    CHECK(hak_reader_set(reader, &index[1], &value[1], 1, &generation, NULL) == HAK_OK);
+    CHECK(hak_reader_set(reader, &index[0], &value[0], 1, &generation, NULL) == HAK_OK);
+    CHECK(hak_reader_requested(reader, requested, 2, &generation, NULL) == HAK_OK);
+    CHECK(requested[0] == 3 && requested[1] == 5);
+    fixture_close(reader);
+    hak_block_retire(&block);
+}
+
 int main(void)
 {
     struct hak_block_spec spec = fixture_spec("test-sets");
@@ -74,5 +93,6 @@ int main(void)
     CHECK(hak_block_generation(&block) == 1 + SETTERS * SETS_EACH);
     fixture_close(shared);
     hak_block_retire(&block);
+    check_stopped();
     return 0;
 }

@@ -97,6 +97,34 @@ static struct estimate estimate(size_t least_bytes)
     return sum;
 }
 
+/* ---- the first sample ----------------------------------------------------------------------------- */
+
+enum { SMALLEST_STACK_BYTES = 16384, USED_STACK_BYTES = 6500 };
+
+static void *sample_deep_down(void *unused)
+{
+    volatile char used[USED_STACK_BYTES];
+    for (size_t i = 0; i < sizeof used; i++)
+        used[i] = 1;
+    for (unsigned i = 0; i < 100; i++)
+        hak_free(hak_malloc(100));
+    return used[0] ? unused : NULL;
+}
+
+/* It makes the table, whichever thread takes it. */
+static void test_smallest_stack(void)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    set_tunable(TUNABLE_sample_interval_bytes, 1);
+    CHECK(pthread_attr_init(&attributes) == 0);
+    size_t bytes = (size_t)sysconf(_SC_THREAD_STACK_MIN);
+    bytes = bytes > SMALLEST_STACK_BYTES ? bytes : SMALLEST_STACK_BYTES;
+    CHECK(pthread_attr_setstacksize(&attributes, bytes) == 0);
+    CHECK(pthread_create(&thread, &attributes, sample_deep_down, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    CHECK(telemetry_get(&telemetry->global.samples_taken) > 0 && telemetry_get(&telemetry->global.samples_live) == 0);
+}
+
 /* ---- estimates ------------------------------------------------------------------------------------ */
 
 static size_t mixed_bytes(void)
@@ -298,6 +326,7 @@ static void test_a_child_has_its_own(void)
 int main(void)
 {
     CHECK(lifecycle_start());
+    test_smallest_stack();
     test_estimates_are_unbiased();
     test_every_call();
     test_a_full_table();

@@ -183,6 +183,8 @@ class ControlBlock(Displayed):
             If a value cannot be set; nothing is changed.
         ReadOnlyBlock, NoProcess
             If the process does not let itself be set, or has ended.
+        Leased
+            If a lease that this block took has lapsed; told once, so that nothing is held without a lease.
         """
         return self._reader.set(*self._encode(values))
 
