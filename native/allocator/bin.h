@@ -76,11 +76,13 @@ struct tls_cache {
     struct ghosts *ghosts;      /* NULL unless ghost.enable is on */
     struct ghosts *spare_ghosts; /* their memory, which is kept while they are off */
     struct telemetry_thread *row, *spare_row;
+    void **small_slots_of[BIN_COUNT]; /* NULL until the bin first has small slots */
+    uint32_t small_slots_taken;
     void **large_slots[BIN_COUNT]; /* TLS_MOST_SLOTS each, mapped when the bin first outgrows its small slots */
     struct tls_cache *next_unused;
-    /* The slots of outboxes come before the small slots, so that they share pages with slots that most threads use. */
-    void *outbox_slots[OUTBOX_COUNT][OUTBOX_SLOTS];
+    /* Bins get their small slots in the order of their first use, so that a thread that uses few classes touches few pages. */
     void *small_slots[BIN_COUNT][BIN_SMALL_SLOTS];
+    void *outbox_slots[OUTBOX_COUNT][OUTBOX_SLOTS];
 };
 
 _Static_assert(offsetof(struct tls_cache, none) == NO_CLASS_KEY && offsetof(struct tls_cache, bins) == BINS_OFFSET,

@@ -141,12 +141,13 @@ void central_count_out(unsigned class_index, int64_t blocks)
 }
 
 /* Makes a COLD slab serve again. Returns NULL if there is none. */
-static struct slab *warm_up_locked(struct central *central)
+static struct slab *warm_up_locked(const struct actor *actor, struct central *central)
 {
     struct slab *slab = central->lists[SLAB_COLD];
     if (!slab)
         return NULL;
     central_unlist_locked(central, slab);
+    central_note_purged_serve(actor, slab);
     central_set_purged_pages(slab, 0);
     central_list_locked(central, slab, SLAB_PARTIAL);
     return slab;
@@ -159,6 +160,7 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
     unsigned got = 0;
     lock_acquire(&central->lock);
     drain_if_many_locked(actor, row, central, class_index);
+    central->is_taken_from = true;
     while (got < wanted) {
         struct slab *slab = central->lists[SLAB_PARTIAL];
         if (!slab) {
@@ -168,7 +170,7 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
                 continue;
             if (got)
                 break; /* a smaller refill is better than one more slab */
-            slab = warm_up_locked(central);
+            slab = warm_up_locked(actor, central);
         }
         if (!slab) {
             lock_release(&central->lock);

@@ -57,6 +57,13 @@ void central_drain_all(const struct actor *actor);
  * back. Takes and releases locks. */
 size_t central_purge(const struct actor *actor, uint32_t now_ms, bool everything);
 
+/* Called while a thread takes many fresh slabs. If much of what is committed lies free in slabs in use, as after a change of
+ * the sizes that the program asks for, idle pages go back without waiting. The program keeps them if it soon takes them
+ * again (retention.h). */
+void central_purge_sparse(const struct actor *actor);
+/* Called before a slab serves again whose pages had gone back. */
+void central_note_purged_serve(const struct actor *actor, const struct slab *slab);
+
 /* Called when settings were adopted: the clock may be another one now. */
 void central_settings_changed(void);
 

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "events.h"
 #include "os.h"
+#include "retention.h"
 #include "settings.h"
 
 #define PURGE_BATCH 32u /* at most so many slabs are taken out of use at a time */
@@ -95,12 +96,25 @@ static size_t purge_list(const struct actor *actor, struct central *central, enu
     return pages * PAGE_BYTES;
 }
 
-static size_t walk(const struct actor *actor, uint32_t now_ms, int64_t delay_ms)
+/* Whether no thread took blocks from the list since the last call. */
+static bool was_left_alone(struct central *central)
+{
+    lock_acquire(&central->lock);
+    bool was_taken_from = central->is_taken_from;
+    central->is_taken_from = false;
+    lock_release(&central->lock);
+    return !was_taken_from;
+}
+
+/* If only_left_alone, classes from which blocks were taken since the last such walk are left out. */
+static size_t walk(const struct actor *actor, uint32_t now_ms, int64_t delay_ms, bool only_left_alone)
 {
     size_t purged = 0;
     for (unsigned heap = 0; heap <= central_sampled_heap(); heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
             struct central *central = &centrals[heap][class_index];
+            if (only_left_alone && !was_left_alone(central))
+                continue;
             size_t bytes = purge_list(actor, central, SLAB_PARTIAL, now_ms, delay_ms) +
                            purge_list(actor, central, SLAB_COLD, now_ms, delay_ms);
             if (bytes)
@@ -121,9 +135,40 @@ size_t central_purge(const struct actor *actor, uint32_t now_ms, bool everything
              !clock_is_due(&last_look_ms, now_ms, clamp_int64(delay_ms, LOOK_PERIOD_MIN_MS, LOOK_PERIOD_MAX_MS)) ||
              !lock_try(&walk_lock))
         return 0;
-    size_t purged = walk(actor, now_ms, delay_ms);
+    size_t purged = walk(actor, now_ms, delay_ms, false);
     lock_release(&walk_lock);
     return purged;
+}
+
+/* ---- while the process grows ---------------------------------------------------------------------- */
+
+#define SPARSE_BYTES (UINT64_C(16) << 20) /* so much, and a quarter, of what is committed may be free in any case */
+#define GROWTH_PART 32u /* the process must grow by one part in so many between two looks */
+
+static _Atomic uint64_t next_look_bytes; /* relaxed, as last_look_ms */
+static struct retention retention;
+
+void central_note_purged_serve(const struct actor *actor, const struct slab *slab)
+{
+    if (retention_has_given(&retention))
+        retention_missed(&retention, (uint64_t)__builtin_popcountll(slab->purged_pages) * PAGE_BYTES, RETENTION_DOUBT,
+                         clock_now_ms(actor));
+}
+
+void central_purge_sparse(const struct actor *actor)
+{
+    uint64_t committed = telemetry_get(&telemetry->global.committed_bytes);
+    uint64_t out = telemetry_get(&telemetry->global.handed_out_bytes), spare = committed > out ? committed - out : 0;
+    if (spare < committed / 4 || spare < retention_bytes(&retention, SPARSE_BYTES) ||
+        committed < atomic_load_explicit(&next_look_bytes, memory_order_relaxed) || SETTING(ss_purge_delay_ms) < 0 ||
+        os_is_confined() || !lock_try(&walk_lock))
+        return;
+    uint32_t now_ms = clock_now_ms(actor);
+    size_t purged = walk(actor, now_ms, INT32_MIN, true);
+    lock_release(&walk_lock);
+    retention_gave(&retention, purged, now_ms);
+    committed -= purged < committed ? purged : committed;
+    atomic_store_explicit(&next_look_bytes, committed + committed / GROWTH_PART, memory_order_relaxed);
 }
 
 void central_settings_changed(void)

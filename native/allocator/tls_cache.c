@@ -106,12 +106,11 @@ static void empty_bin(struct tls_cache *cache, struct bin *bin)
 /* Returns the array for a bin of `capacity` slots, or NULL if there is no memory for the large slots. */
 static void **slots_for(struct tls_cache *cache, const struct bin *bin, uint32_t capacity)
 {
-    size_t index = (size_t)(bin - cache->bins);
-    if (capacity <= BIN_SMALL_SLOTS)
-        return cache->small_slots[index];
-    if (!cache->large_slots[index])
-        cache->large_slots[index] = os_map(sizeof(void *) * TLS_MOST_SLOTS);
-    return cache->large_slots[index];
+    bool is_small = capacity <= BIN_SMALL_SLOTS;
+    void ***slots = &(is_small ? cache->small_slots_of : cache->large_slots)[bin - cache->bins];
+    if (!*slots)
+        *slots = is_small ? cache->small_slots[cache->small_slots_taken++] : os_map(sizeof(void *) * TLS_MOST_SLOTS);
+    return *slots;
 }
 
 static void resize_bin(struct tls_cache *cache, struct bin *bin, uint32_t capacity, enum event_cause cause)
@@ -268,6 +267,7 @@ static void reclaim_idle(struct tls_cache *cache, const struct bin *growing)
     }
     memset(cache->is_active, 0, sizeof cache->is_active);
     magazine_age(&cache->actor, false);
+    central_purge_sparse(&cache->actor);
 }
 
 static NOINLINE bool refill(struct tls_cache *cache, struct bin *bin)

@@ -1,7 +1,7 @@
 /* idle.c: a burst is freed, or made small, and the program then makes no call: what stays resident, and how many
  * system calls that took. Each case in a child of its own.
  *
- * usage: idle freed | threads | shrunk | halves | storm */
+ * usage: idle freed | threads | shrunk | halves | storm | shift */
 #include "check.h"
 #include "component_fixture.h"
 #include "hakmem.h"
@@ -222,6 +222,25 @@ static void run_storm(void)
     CHECK(left <= MOST_LEFT_OF_STORM_BYTES);
 }
 
+/* The sizes that a program asks for change. Every 16th block of the former size lives on, and each keeps a slab in use. The
+ * pages between them go back while the new blocks are allocated, not only after ss.purge_delay_ms. */
+static void shift_sizes(void)
+{
+    start_on_operations();
+    set_tunable(TUNABLE_ss_purge_delay_ms, 60000);
+    begin();
+    fill(BY_MALLOC, 3000, BURST_BYTES);
+    check_burst_is_there();
+    for (unsigned i = 0; i < count; i++)
+        if (i % 16)
+            hak_free(blocks[i]);
+    fill(BY_MALLOC, 6000, BURST_BYTES);
+    size_t resident = resident_bytes() - base_bytes;
+    if (resident > BURST_BYTES * 3 / 2)
+        fprintf(stderr, "%.1f MiB\n", (double)resident / (double)MIB);
+    CHECK(resident <= BURST_BYTES * 3 / 2);
+}
+
 static const size_t sizes[] = {100, 1000, 30000, 200000, 900000, 3000000, 100 * MIB};
 
 static void run_all(void (*run)(enum how, size_t))
@@ -247,6 +266,8 @@ int main(int argc, char **argv)
             in_child(shrink, BY_MALLOC, to[i]);
     } else if (strcmp(behaviour, "storm") == 0) {
         run_storm();
+    } else if (strcmp(behaviour, "shift") == 0) {
+        shift_sizes();
     } else {
         CHECK(strcmp(behaviour, "halves") == 0);
         run_all(free_in_halves);

@@ -62,6 +62,7 @@ def test_memory_comes_back(
         pytest.param("halves", id="freed in two halves, long after each other"),
         pytest.param("shrunk", id="made small by realloc"),
         pytest.param("storm", id="rounds of short threads"),
+        pytest.param("shift", id="the sizes change and few blocks survive"),
     ],
 )
 def test_memory_comes_back_at_the_free_itself(native_program: Callable[[str], Path], behaviour: str) -> None:
