@@ -57,6 +57,7 @@ struct tls_cache {
     uint8_t heap;
     struct actor actor;
     struct bin bins[BIN_COUNT + OUTBOX_COUNT];
+    uint16_t aligned_table[TINY_TABLE_ENTRIES]; /* as tiny_table, but of the profile in which no class has another's blocks */
     uint16_t mid_table[MID_TABLE_ENTRIES]; /* a copy of mid_class_table, which never changes */
     uint32_t used_bins, grant; /* the number of bins with slots, and the countdown that each of them gets */
     uint64_t generation; /* the adopted generation of settings */

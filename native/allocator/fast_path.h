@@ -77,7 +77,7 @@ static inline __attribute__((always_inline)) struct bin *aligned_bin(struct tls_
     size_t last = (bytes - 1) | (alignment - 1); /* the last byte, rounded up; for 0 bytes, above any limit */
     if (UNLIKELY((alignment & (alignment - 1)) || last >= TINY_MAX_BYTES))
         return NULL;
-    return bin_of_key(cache, cache->tiny_table[last / 8 + 1]);
+    return bin_of_key(cache, cache->aligned_table[last / 8 + 1]);
 }
 
 static inline __attribute__((always_inline)) void *fast_memalign(size_t alignment, size_t bytes, void *call_site)

@@ -67,7 +67,7 @@ static void *allocate_class(struct tls_cache *cache, unsigned class_index, size_
 {
     if (LIKELY(cache->is_real)) {
         struct bin *bin = &cache->bins[class_index];
-        if (!bin_may_pop(bin))
+        if (bin->countdown == 0 || !bin_may_pop(bin)) /* 0: fast_memalign counted this allocation, and a tick is due */
             return tls_cache_allocate(cache, class_index, bytes);
         void *popped = bin_pop(bin);
         if (UNLIKELY(cache->check_level >= 3))

@@ -10,10 +10,13 @@
 static void set_fast_paths(struct tls_cache *cache)
 {
     bool is_off = cache->check_level >= 3;
-    if (is_off)
+    if (is_off) {
         memset(cache->tiny_table, 0, sizeof cache->tiny_table); /* NO_CLASS_KEY */
-    else
+        memset(cache->aligned_table, 0, sizeof cache->aligned_table);
+    } else {
         memcpy(cache->tiny_table, tiny_class_tables[cache->route_profile], sizeof cache->tiny_table);
+        memcpy(cache->aligned_table, tiny_class_tables[PROFILE_CONSERVATIVE], sizeof cache->aligned_table);
+    }
     cache->range_limit = is_off ? 0 : range_bytes() / 8;
     cache->mid_max_bytes = is_off ? 0 : MID_MAX_BYTES;
 }

@@ -225,6 +225,10 @@ static void test_every_call(void)
         CHECK((uintptr_t)block % 256 == 0 && find_sample(block));
         hak_free_sized(block, sizes[i]);
         CHECK(!find_sample(block));
+        block = fast_memalign(64, sizes[i], NULL);
+        CHECK((uintptr_t)block % 64 == 0 && find_sample(block));
+        hak_free(block);
+        CHECK(!find_sample(block));
     }
     set_interval(0);
     void *block = hak_malloc(100);

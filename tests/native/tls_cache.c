@@ -163,6 +163,25 @@ static void test_wrong_pointers_are_refused(void)
     set_tunable(TUNABLE_check_action, CHECK_ABORT);
 }
 
+/* Whatever profile sends small blocks elsewhere, aligned ones are aligned. */
+static void test_aligned_in_each_profile(void)
+{
+    for (unsigned profile = PROFILE_CONSERVATIVE; profile <= PROFILE_FULL; profile++) {
+        set_tunable(TUNABLE_route_profile, profile);
+        tls_cache_adopt_route(tls_cache);
+        for (size_t alignment = 16; alignment <= 1024; alignment *= 2)
+            for (size_t bytes = 1; bytes <= 1024; bytes += 37) {
+                void *one = fast_memalign(alignment, bytes, NULL), *other = fast_memalign(alignment, bytes, NULL);
+                CHECK(((uintptr_t)one | (uintptr_t)other) % alignment == 0 && hak_malloc_usable_size(one) >= bytes);
+                hak_free(one);
+                hak_free(other);
+            }
+        CHECK(tls_cache->route_profile == profile && heap_is_valid());
+    }
+    set_tunable(TUNABLE_route_profile, PROFILE_CONSERVATIVE);
+    tls_cache_adopt_route(tls_cache);
+}
+
 int main(void)
 {
     start_on_operations();
@@ -174,6 +193,7 @@ int main(void)
     test_fixed_when_not_adaptive();
     test_blocks_freed_elsewhere_come_home();
     test_trim_gives_everything_back();
+    test_aligned_in_each_profile();
     test_wrong_pointers_are_refused();
     CHECK(heap_is_valid());
     puts("tls_cache: ok");
