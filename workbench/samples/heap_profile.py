@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from workbench.allocators import get_row
+from workbench.allocators import rows as allocator_rows
 from workbench.bindings.reader import Reader
 from workbench.control import SAMPLES_KIND, ControlBlock, find_path
 from workbench.errors import NoProcess
@@ -23,12 +25,8 @@ from workbench.samples.unwinding import walk_stack
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TUNABLE = "sample.interval_bytes"
-#: An interval that costs most programs nothing that can be measured.
-USUAL_INTERVAL_BYTES = 512 * 1024
 _CUT = Frame("[the stack goes on]")
 _LOST = Frame("[the stack could not be followed]")
-_ALLOCATOR = "libhakmem"
 
 _COLUMNS = ("number", "requested_bytes", "block_bytes", "interval_bytes", "born_ns", "freed_ns", "thread")
 
@@ -145,8 +143,11 @@ def read_heap(pid: int) -> HeapProfile:
         time_ns = time.monotonic_ns()
     finally:
         reader.close()
+    libraries = {row.file for row in allocator_rows() if row.sampling}
     known: dict[Stack, int] = {}
-    stack = [known.setdefault(_name_stack(space, head["processor"], row), len(known)) for row in rows]
+    stack = [
+        known.setdefault(_name_stack(space, libraries, head["processor"], row), len(known)) for row in rows
+    ]
     columns: dict[str, Any] = {
         name: (rows["sequence"] // 2 if name == "number" else rows[name]).astype(np.int64)
         for name in _COLUMNS
@@ -160,15 +161,16 @@ def _open(pid: int) -> Reader:
     with contextlib.suppress(NoProcess):
         return Reader(find_path(pid, SAMPLES_KIND))
     with ControlBlock.open(pid) as block:  # says whose it is if it cannot be read
-        is_sampler = any(tunable.name == TUNABLE for tunable in block.tunables.values())
-    raise NoProcess(
-        f"process {pid} has no samples yet: `workbench set {pid} {TUNABLE}={USUAL_INTERVAL_BYTES}` takes some"
-        if is_sampler
-        else f"process {pid} takes no samples, because its allocator is not hakmem (`workbench exec`)"
-    )
+        kind = block.info.kind
+    for row in allocator_rows():
+        if row.kind == kind and (sampling := get_row(row.in_process or row.name).sampling):
+            words = " ".join(f"{name}={value}" for name, value in sampling.items())
+            raise NoProcess(f"process {pid} has no samples yet: `workbench set {pid} {words}` takes some")
+    names = ", ".join(row.name for row in allocator_rows() if row.sampling)
+    raise NoProcess(f"process {pid} takes no samples: its allocator is none of {names} (`workbench exec`)")
 
 
-def _name_stack(space: AddressSpace, machine: int, row: NDArray[np.void]) -> Stack:
+def _name_stack(space: AddressSpace, libraries: set[str], machine: int, row: NDArray[np.void]) -> Stack:
     """Frames from the outermost on, without those of the allocator itself."""
     registers = dict(enumerate(row["registers"].tolist()))
     walk = walk_stack(space, machine, registers, bytes(row["stack"])[: int(row["stack_bytes"])])
@@ -180,7 +182,7 @@ def _name_stack(space: AddressSpace, machine: int, row: NDArray[np.void]) -> Sta
     own = [
         depth
         for depth, frame in enumerate(frames[:16])
-        if frame.module.startswith(_ALLOCATOR) or frame.function.startswith("hak_")
+        if frame.module in libraries or frame.function.startswith("hak_")
     ]
     frames = frames[own[-1] + 1 if own else 0 :]
     above = {"cut": [_CUT], "lost": [_LOST]}.get(walk.end, [])
