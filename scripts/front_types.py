@@ -13,6 +13,7 @@ from typing import get_args
 from msgspec import inspect
 
 from workbench.panel.actions import Actions
+from workbench.panel.experimenter import Experimenter
 from workbench.panel.probes import ProbeDesk
 from workbench.panel.protocol import FromKernel
 from workbench.panel.pump import Pump
@@ -72,7 +73,7 @@ class Declarations:
 def write_declarations() -> str:
     """Both directions, as one module of TypeScript."""
     declarations = Declarations()
-    requests = RequestTable(Pump, LiveSession, SettingsDesk, ProbeDesk, Actions, Tuner)
+    requests = RequestTable(Pump, LiveSession, SettingsDesk, ProbeDesk, Actions, Tuner, Experimenter)
     for name, members in (("Request", requests.types), ("FromKernel", get_args(FromKernel))):
         names = [declarations.name(inspect.type_info(member)) for member in members]
         declarations.texts[name] = f"export type {name} = {' | '.join(names)};\n"

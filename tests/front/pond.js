@@ -1,6 +1,6 @@
 // The whole state of a panel, small and made up: an allocator called pond, with a tunable of every kind.
 
-/** @import { Chart, Control, State, Tunable, Tuning } from "messages" */
+/** @import { Chart, Control, ShownExperiment, State, Tunable, Tuning } from "messages" */
 
 /** @type {Omit<Tunable, "name" | "type" | "default">} */
 const plain = {
@@ -35,6 +35,11 @@ export function values(changes = {}) {
 export const tuning = {
   ...{ state: "idle", text: "", path: "", objectives: [], done: 0, left: 0, left_s: 0 },
   ...{ points: [], rows: [], best: "", lines: [], has_best: false, groups: ["Water"], goals: ["throughput", "both"] },
+};
+
+/** @type {ShownExperiment} */
+export const experiment = {
+  ...{ state: "idle", text: "", path: "", progress: 0, left_s: 0, figures: [], lines: [], probes: ["fish.count"] },
 };
 
 /** @param {string} title @param {...string} keys @returns {Chart} */
@@ -88,6 +93,7 @@ export const whole = {
     ...{ name: "", path: "sessions", size: "", problem: "", can_save: false },
   },
   tuning,
+  experiment,
   clock: { elapsed_s: 0, total_s: 0, progress: 0, is_moving: false },
   status: { text: "ready", state: "idle" },
   error: "",

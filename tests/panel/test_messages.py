@@ -80,7 +80,7 @@ def test_the_state_has_all_parts(desk: Desk) -> None:
     desk.step(0.3)
     told = next(content for content, _ in desk.messages if content["type"] == "state")
     declared = protocol.StateParts.__annotations__.keys()
-    assert declared - told.keys() == {"tuning"}  # this panel has no tuner
+    assert declared - told.keys() == {"tuning", "experiment"}  # this panel has neither
     assert told.keys() - declared == {"type", "number", "log_restart"}
 
 

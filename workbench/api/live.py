@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from workbench.api.processes import attach
 from workbench.api.progress import Bar
-from workbench.control import ControlBlock, Value
-from workbench.errors import BadParameter
-from workbench.experiments.live import LiveExperiment, LiveProgress
-from workbench.experiments.live_result import Guard, LivePlan, LiveResult
-from workbench.probes import Probe, read_probe
+from workbench.control import Value
+from workbench.experiments.live import LiveExperiment, LiveProgress, prepare_experiment
+from workbench.experiments.live_result import LivePlan, LiveResult
+from workbench.probes import Probe
 
 if TYPE_CHECKING:
     from workbench.experiments.switchback import Foresight
@@ -82,22 +80,6 @@ def experiment(
         return run_experiment(one, output)
 
 
-def prepare_experiment(
-    block: ControlBlock,
-    plan: LivePlan,
-    probes: Sequence[str | Probe],
-    *,
-    period_s: float | None = None,
-    on_progress: Callable[[LiveProgress], None] | None = None,
-) -> LiveExperiment:
-    """An experiment that can be run, with probes made of what was given."""
-    made = [_make_probe(block, one, period_s) for one in probes]
-    names = {probe.name for probe in made}
-    others = dict.fromkeys(guard.probe for guard in map(Guard.parse, plan.guards) if guard.probe not in names)
-    watched = [_make_probe(block, name, period_s) for name in others]
-    return LiveExperiment(block, plan, made, watched=watched, on_progress=on_progress)
-
-
 def run_experiment(one: LiveExperiment, output: str | os.PathLike[str] | None = None) -> LiveResult:
     """Run it with a bar of progress, and keep what was measured after every block."""
     saved = 0
@@ -141,16 +123,3 @@ def tabulate_foresight(found: Mapping[str, Sequence[Foresight]]) -> Table:
         rows,
         right=("block, without wash-out", "noise of a pair", "blocks", "time to tell 2 %"),
     )
-
-
-def _make_probe(block: ControlBlock, given: str | Probe, period_s: float | None) -> Probe:
-    if isinstance(given, Probe):
-        probe = given
-    elif given in block.metrics:
-        metric = block.metrics[given]
-        if metric.is_derived:
-            raise BadParameter(f"metric {given} is made of others; name one that is measured")
-        probe = Probe(metric, lambda: block.snapshot().fold(given), source=given)
-    else:
-        probe = read_probe(given, lambda: [one.info.pid for one in block.members])
-    return probe if period_s is None else replace(probe, period_s=period_s)

@@ -120,9 +120,10 @@ def experiment(
     """
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
-        from workbench.api.live import draw_seed, prepare_experiment, run_experiment, tabulate_foresight
+        from workbench.api.live import draw_seed, run_experiment, tabulate_foresight
         from workbench.api.processes import attach
         from workbench.errors import BadParameter
+        from workbench.experiments.live import prepare_experiment
         from workbench.experiments.live_result import LivePlan
 
     if not b:

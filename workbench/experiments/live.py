@@ -26,7 +26,7 @@ from workbench.errors import (
 )
 from workbench.experiments.live_result import Guard, JudgedProbe, LivePlan, LiveResult, TimeBlock
 from workbench.experiments.switchback import Foresight, foresee
-from workbench.probes import Probe, ProbeReader
+from workbench.probes import Probe, ProbeReader, read_probe
 from workbench.processes.group_block import GroupBlock
 from workbench.processes.machine import date_now, describe_machine, describe_origin
 
@@ -332,6 +332,22 @@ class LiveExperiment:
         time.sleep(min([_MOST_TICK_S, *(probe.period_s / 3 for probe in self._all.values())]))
 
 
+def prepare_experiment(
+    block: ControlBlock,
+    plan: LivePlan,
+    probes: Sequence[str | Probe],
+    *,
+    period_s: float | None = None,
+    on_progress: Callable[[LiveProgress], None] | None = None,
+) -> LiveExperiment:
+    """An experiment that can be run, with probes made of what was given."""
+    made = [_make_probe(block, one, period_s) for one in probes]
+    names = {probe.name for probe in made}
+    others = dict.fromkeys(guard.probe for guard in map(Guard.parse, plan.guards) if guard.probe not in names)
+    watched = [_make_probe(block, name, period_s) for name in others]
+    return LiveExperiment(block, plan, made, watched=watched, on_progress=on_progress)
+
+
 def _complete_settings(block: ControlBlock, plan: LivePlan) -> dict[str, dict[str, Value]]:
     """Both settings, as their tunables write them; what A lacks is what the process has now."""
     now = block.requested().values
@@ -368,3 +384,16 @@ def _find_level(probe: Probe, readings: Mapping[float, float]) -> float | None:
     if len(times) < 2 or values != sorted(values):
         return None
     return (values[-1] - values[0]) / (times[-1] - times[0])
+
+
+def _make_probe(block: ControlBlock, given: str | Probe, period_s: float | None) -> Probe:
+    if isinstance(given, Probe):
+        probe = given
+    elif given in block.metrics:
+        metric = block.metrics[given]
+        if metric.is_derived:
+            raise BadParameter(f"metric {given} is made of others; name one that is measured")
+        probe = Probe(metric, lambda: block.snapshot().fold(given), source=given)
+    else:
+        probe = read_probe(given, lambda: [one.info.pid for one in block.members])
+    return probe if period_s is None else replace(probe, period_s=period_s)

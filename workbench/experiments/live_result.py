@@ -97,6 +97,10 @@ class LivePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Length of all blocks."""
         return self.blocks * self.block_s
 
+    def describe(self) -> str:
+        """Both settings in words."""
+        return f"{_spell(self.b)} (B) against {_spell(self.a)} (A)"
+
     def check(self, probes: Mapping[str, Probe]) -> None:
         """See whether it can lead to a verdict.
 
@@ -217,6 +221,12 @@ class LiveResult(Displayed):
         words = effect.describe()
         return words if probe.better else {"better": "higher", "worse": "lower"}.get(words, words)
 
+    def word_effect(self, probe: JudgedProbe, effect: Effect) -> str:
+        """Ratio, interval and verdict in one line."""
+        ratio = effect.ratio
+        interval = f"B / A {ratio.estimate:.3f} ({ratio.low:.3f} to {ratio.high:.3f}), " if ratio.low else ""
+        return interval + self.describe(probe, effect)
+
     def to_table(self) -> Table:
         """A row a probe."""
         import numpy as np
@@ -242,7 +252,7 @@ class LiveResult(Displayed):
             rows,
             right=("A", "B"),
             wrapped=("verdict",),
-            caption=f"{self.target}: {_spell(self.plan.b)} (B) against {_spell(self.plan.a)} (A), "
+            caption=f"{self.target}: {self.plan.describe()}, "
             f"{len(self.time_blocks)} of {self.plan.blocks} blocks of {self.plan.block_s:g} s",
             notes=[*notes, *([self.restored] if self.restored else [])],
         )

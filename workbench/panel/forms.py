@@ -45,7 +45,7 @@ def read_form(form: RunForm, tunables: Mapping[str, Value]) -> Run:
     parameters = form.get("parameters", {})
     run = Run(
         workload=workload,
-        parameters={name: float(_read_decimal(name, value)) for name, value in parameters.items()},
+        parameters={name: float(read_decimal(name, value)) for name, value in parameters.items()},
         threads=None if is_replay else read_whole("threads", form.get("threads", 1), 1, MAXIMUM_THREADS),
         seed=read_whole("seed", form.get("seed", 1), 0, MAXIMUM_SEED),
         allocator=row.in_process or row.name,
@@ -76,7 +76,7 @@ def _read_program(form: RunForm, row: Row, tunables: Mapping[str, Value]) -> Run
 def read_whole(name: str, value: object, minimum: int, maximum: int) -> int:
     """A whole number within `minimum` to `maximum`, to its last digit; an error names both."""
     allowed = f"give a whole number of {minimum} to {maximum}"
-    number = _read_decimal(name, value, f"; {allowed}")
+    number = read_decimal(name, value, f"; {allowed}")
     if not minimum <= number <= maximum:
         raise OutOfRange(f"{name}: {value} is out of range; {allowed}")
     if number != number.to_integral_value():
@@ -87,13 +87,14 @@ def read_whole(name: str, value: object, minimum: int, maximum: int) -> int:
 def read_seconds(value: object) -> float:
     """Length of a run in seconds, not more than a run may last; 0 is until it is stopped."""
     allowed = f"give 0 (until Stop) to {ENDLESS_S:.0f} s"
-    number = _read_decimal("seconds", value, f"; {allowed}")
+    number = read_decimal("seconds", value, f"; {allowed}")
     if not 0 <= number <= Decimal(ENDLESS_S):
         raise OutOfRange(f"seconds: {value} is out of range; {allowed}")
     return float(number)
 
 
-def _read_decimal(name: str, value: object, remedy: str = "") -> Decimal:
+def read_decimal(name: str, value: object, remedy: str = "") -> Decimal:
+    """A finite number, to its last digit; an error names it."""
     try:
         number = Decimal(str(value).strip())
     except InvalidOperation:

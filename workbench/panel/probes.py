@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from workbench.errors import BadParameter, describe_unknown
 from workbench.panel.requests import request
@@ -30,6 +30,11 @@ class ProbeDesk:
         if target is not None:
             for probe in self._probes.values():
                 target.probes.add(probe)
+
+    @property
+    def known(self) -> Mapping[str, Probe]:
+        """All of them, by name."""
+        return self._probes
 
     def list_pids(self) -> list[int]:
         """Pids of what runs."""

@@ -226,6 +226,29 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     goals: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class JudgedFigure:
+    """What an experiment judges: the setting, middle (in s) and level of each block; and the verdict."""
+
+    name: str
+    unit: str
+    points: Sequence[tuple[str, float, float]]
+    verdict: str
+
+
+class ShownExperiment(msgspec.Struct, frozen=True, kw_only=True):
+    """A live experiment; `probes` are those that can be chosen, `lines` what came of it."""
+
+    state: Literal["idle", "running", "stopping", "ended", "failed"] = "idle"
+    text: str = ""
+    path: str = ""
+    progress: float = 0.0
+    left_s: float = 0.0
+    figures: Sequence[JudgedFigure] = ()
+    lines: Sequence[str] = ()
+    probes: Sequence[str] = ()
+
+
 class WhatIfCurve(TypedDict):
     """A size class: what its caches would do, as KiB held, exchanges a second and slots, and what they do."""
 
@@ -263,6 +286,7 @@ class StateParts(TypedDict, total=False):
     run: Run
     recording: Recording
     tuning: Tuning
+    experiment: ShownExperiment
     clock: Clock
     status: Status
     error: str

@@ -106,6 +106,8 @@ class SettingsDesk:
         self.preset_name = ""
         self._log = ChangeLog()
         self.error = ""
+        #: Tunables that an experiment of this panel sets.
+        self.alternating: frozenset[str] = frozenset()
         # What waits for the next start of allocators that were chosen before.
         self._put_by: dict[str, Mapping[str, Value]] = {}
 
@@ -371,7 +373,8 @@ class SettingsDesk:
         if others and after:
             is_theirs = latest.generation not in self._entered
             setter = block.setter(latest.generation) if is_theirs else None
-            who = name_setter(setter, block.info.pid)
+            is_ours = after.keys() <= self.alternating
+            who = "experiment" if is_ours else name_setter(setter, block.info.pid)
             operations = self._count_operations()
             self._log.record(time.monotonic(), who, before, after, operations=operations, can_undo=False)
         self._known = latest

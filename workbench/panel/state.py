@@ -19,6 +19,7 @@ from workbench.export import FORMATS
 from workbench.panel import protocol
 from workbench.panel.actions import Actions
 from workbench.panel.controls import describe_controls
+from workbench.panel.experimenter import Experimenter
 from workbench.panel.programs import COMMAND, COMMAND_HELP, find_programs
 from workbench.panel.session import LiveSession
 from workbench.panel.target import ENDLESS_S
@@ -37,14 +38,24 @@ MAXIMUM_TRACE_FILES = 50
 
 
 class StateBook:
-    """Parts of the state, and what of them the views know; `actions` tells of presets, `tuner` of studies."""
+    """Parts of the state, and what of them the views know.
 
-    def __init__(self, session: LiveSession, actions: Actions, tuner: Tuner | None = None) -> None:
+    `actions` tells of presets, `tuner` of studies, `experimenter` of live experiments.
+    """
+
+    def __init__(
+        self,
+        session: LiveSession,
+        actions: Actions,
+        tuner: Tuner | None = None,
+        experimenter: Experimenter | None = None,
+    ) -> None:
         self.message = ""
         self.is_fresh = True
         self._session = session
         self._actions = actions
         self._tuner = tuner
+        self._experimenter = experimenter
         self._sent: dict[str, object] = {}
         self._whatif = WhatIfWatch()
         # Costly to describe, so described once for each table of tunables.
@@ -114,6 +125,8 @@ class StateBook:
         }
         if self._tuner is not None:
             parts["tuning"] = self._tuner.describe()
+        if self._experimenter is not None:
+            parts["experiment"] = self._experimenter.describe()
         # A process that ended just now has no values; the next step unbinds it.
         with contextlib.suppress(WorkbenchError):
             parts["values"] = settings.describe()

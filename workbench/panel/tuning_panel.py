@@ -20,6 +20,7 @@ from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, WorkbenchError
 from workbench.panel import protocol
 from workbench.panel.actions import Actions
+from workbench.panel.experimenter import Experimenter
 from workbench.panel.front_end import PanelWidget
 from workbench.panel.programs import COMMAND
 from workbench.panel.pump import Pump
@@ -36,6 +37,8 @@ from workbench.sessions import Change, HistoryView, PresetStore, default_folder
 WAIT_S = 0.01
 #: Where studies are kept, in the working folder.
 STUDIES = "studies"
+#: Where results of live experiments are kept, in the working folder.
+EXPERIMENTS = "experiments"
 
 _open_panels: weakref.WeakValueDictionary[str, TuningPanel] = weakref.WeakValueDictionary()
 
@@ -61,9 +64,11 @@ class TuningPanel:
         self._session = LiveSession(folder)
         self._tuner = Tuner(Path(STUDIES).absolute(), self._session)
         actions = Actions(self._session, presets or PresetStore())
-        state = StateBook(self._session, actions, self._tuner)
+        self._experimenter = Experimenter(Path(EXPERIMENTS).absolute(), self._session)
+        state = StateBook(self._session, actions, self._tuner, self._experimenter)
         self._widget = PanelWidget(lambda content: self._pump.receive(content))  # noqa: PLW0108 - it comes next
-        self._pump = Pump(self._session, self._widget.push, state, actions, self._tuner)
+        others = actions, self._tuner, self._experimenter
+        self._pump = Pump(self._session, self._widget.push, state, *others)
         self._is_closed = False
         self._pump.start()
 
@@ -316,6 +321,46 @@ class TuningPanel:
         told: dict[str, Any] = msgspec.to_builtins(self._tuner.describe())
         return told
 
+    def experiment(
+        self,
+        b: Mapping[str, Value],
+        a: Mapping[str, Value] | None = None,
+        *,
+        probes: Sequence[str],
+        blocks: int = 40,
+        block_s: float = 20.0,
+        wash_out_s: float = 2.0,
+        period_s: float = 1.0,
+        seed: int | None = None,
+    ) -> None:
+        """Asks for a live experiment on what runs or is attached to, with the meaning of `wb.experiment`.
+
+        An error shows in the panel, and in `error`. A probe that the panel reads is given by its name.
+        """
+        self._pump.ask(
+            partial(
+                self._experimenter.start,
+                a or {},
+                b,
+                probes,
+                blocks,
+                block_s,
+                wash_out_s,
+                period_s=period_s,
+                seed=seed,
+            )
+        )
+
+    def stop_experiment(self) -> None:
+        """Asks the experiment to end; A is restored, and what was measured is kept."""
+        self._pump.ask(self._experimenter.stop)
+
+    @property
+    def experimenting(self) -> dict[str, Any]:
+        """How the experiment stands: state, text, path of its folder, verdicts, what came of it."""
+        told: dict[str, Any] = msgspec.to_builtins(self._experimenter.describe())
+        return told
+
     @property
     def changes(self) -> list[Change]:
         """All changes of tunables of this panel, oldest first."""
@@ -341,6 +386,7 @@ class TuningPanel:
             return
         self._is_closed = True
         self._pump.close()
+        self._experimenter.close()  # A is restored before the process is let go
         self._session.close()
         self._tuner.close()
         closed: protocol.Status = {"text": "closed", "state": "idle"}

@@ -10,16 +10,21 @@ from workbench.experiments.live_result import LiveResult
 
 _COLORS = {"A": "#7d8b99", "B": "#2a6f97"}
 _PANEL_PX = 240
+# Between two panels, as a part of a panel's height: room for a title.
+_GAP = 0.2
 
 
 def draw_blocks(result: LiveResult) -> go.Figure:
     """A panel a probe: the level of every block, by setting, over time; the medians as lines."""
-    titles = []
-    for probe, effect in zip(result.judged, result.effects.values(), strict=True):
-        ratio = effect.ratio
-        interval = f": B / A {ratio.estimate:.3f} ({ratio.low:.3f} to {ratio.high:.3f})" if ratio.low else ""
-        titles.append(f"{probe.name}{interval}, {result.describe(probe, effect)}")
-    figure = make_subplots(rows=len(result.judged), cols=1, shared_xaxes=True, subplot_titles=titles)
+    titles = [
+        f"{probe.name}: {result.word_effect(probe, effect)}"
+        for probe, effect in zip(result.judged, result.effects.values(), strict=True)
+    ]
+    rows = len(result.judged)
+    figure = make_subplots(
+        rows=rows, cols=1, shared_xaxes=True, subplot_titles=titles, vertical_spacing=_GAP / rows
+    )
+    figure.update_annotations(font_size=13)
     middle_s = np.array([block.began_s for block in result.time_blocks]) + result.plan.block_s / 2
     for row, probe in enumerate(result.judged, 1):
         levels = result.levels(probe.name)
@@ -42,10 +47,10 @@ def draw_blocks(result: LiveResult) -> go.Figure:
             median = float(np.nanmedian(levels[chosen]))
             figure.add_hline(y=median, line={"color": color, "width": 1, "dash": "dot"}, row=row, col=1)
         figure.update_yaxes(title=probe.unit, row=row, col=1)
-    figure.update_xaxes(title="time in s", row=len(result.judged), col=1)
+    figure.update_xaxes(title="time in s", row=rows, col=1)
     figure.update_layout(
         template="plotly_white",
-        height=_PANEL_PX * len(result.judged) + 80,
+        height=_PANEL_PX * rows + 80,
         margin={"l": 20, "r": 20, "t": 40, "b": 40},
         legend={"orientation": "h", "y": -0.15},
     )

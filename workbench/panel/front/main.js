@@ -6,6 +6,7 @@ import { WorkloadBar } from "./bar.js";
 import { ChartGrid, readCharts } from "./charts.js";
 import { ControlList } from "./controls.js";
 import { make } from "./dom.js";
+import { ExperimentCard } from "./experiment.js";
 import { Journal } from "./journal.js";
 import { hearDirectly } from "./model.js";
 import { receivePlotly, requestPlotly } from "./plotly_loader.js";
@@ -48,8 +49,9 @@ class PanelView {
     this.controls = new ControlList(send);
     this.actions = new Actions(send);
     this.whatif = new WhatIfCard();
+    this.experiment = new ExperimentCard(send);
     /** @type {{ shows: { [name: string]: any } }[]} */
-    this.parts = [this.bar, this.record, this.tuner, this.journal, this.controls, this.actions, this.charts, this.whatif];
+    this.parts = [this.bar, this.record, this.tuner, this.journal, this.controls, this.actions, this.charts, this.whatif, this.experiment];
     this.root = make(
       "div",
       { class: "hak-panel", "data-lm-suppress-shortcuts": "true" },
@@ -70,6 +72,7 @@ class PanelView {
         this.charts.element,
       ),
       this.whatif.element,
+      this.experiment.element,
       this.tuner.element,
       this.journal.log,
     );

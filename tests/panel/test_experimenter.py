@@ -1,0 +1,204 @@
+"""The panel's live experiments: begun on what is attached to, told as they go on, stopped, kept."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.experiments.live_programs import KNOB, A, B, make_probe, run_busy
+from workbench.control import ControlBlock
+from workbench.errors import WorkbenchError
+from workbench.experiments.live_result import LiveResult
+from workbench.panel.experimenter import Experimenter
+from workbench.panel.session import LiveSession
+from workbench.panel.tuning_panel import TuningPanel
+
+CAP_S = 60
+REQUEST: dict[str, Any] = {
+    "a": {KNOB: str(A)}, "b": {KNOB: f"{B} slots"}, "probes": ["speed"], "blocks": "16", "block_s": "0.1",
+    "wash_out_s": "0", "period_s": "0.02", "seed": 1,
+}  # fmt: skip
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + CAP_S
+    while not is_true():
+        assert time.monotonic() < deadline, "did not come true"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[subprocess.Popen[str]]:
+    with run_busy() as process:
+        yield process
+
+
+@pytest.fixture
+def block(busy: subprocess.Popen[str]) -> Iterator[ControlBlock]:
+    with ControlBlock.open(busy.pid) as opened:
+        opened.set({KNOB: A})
+        yield opened
+
+
+@pytest.fixture
+def session(block: ControlBlock) -> Iterator[LiveSession]:
+    """A session that is attached to the program, with a probe whose truth is known."""
+    made = LiveSession()
+    made.attach(str(block.info.path))
+    made.probes.add(make_probe(block))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def experimenter(session: LiveSession, tmp_path: Path) -> Iterator[Experimenter]:
+    made = Experimenter(tmp_path / "experiments", session)
+    yield made
+    made.close()
+    assert not made.is_running
+
+
+def begin(experimenter: Experimenter, **changes: Any) -> None:
+    experimenter.start(**(REQUEST | changes))
+
+
+def test_an_experiment_is_told_as_it_goes_on_and_is_kept(
+    experimenter: Experimenter, session: LiveSession, block: ControlBlock
+) -> None:
+    told = experimenter.describe()
+    assert told.state == "idle"
+    assert {"speed", "process.resident", "ss.busy_slabs"} <= set(told.probes)
+    begin(experimenter)
+    with pytest.raises(WorkbenchError, match="an experiment goes on already"):
+        begin(experimenter)
+    seen: list[int] = []
+
+    def look() -> bool:
+        session.step()
+        seen.append(len(experimenter.describe().figures[0].points))
+        return not experimenter.is_running
+
+    wait_until(look)
+    told = experimenter.describe()
+    assert (told.state, told.text, told.lines) == ("ended", "ended after 16 of 16 blocks", ["A is restored"])
+    assert any(0 < count < 16 for count in seen)
+    (figure,) = told.figures
+    assert figure.verdict.startswith("B / A 1.0")
+    assert figure.verdict.endswith("), better")
+    assert [arm for arm, _, _ in figure.points].count("A") == 8
+    assert LiveResult.read(told.path).pairs == 8
+    # The log says who set it, and the next one who does is somebody else again.
+    causes = {change.cause for change in session.settings.changes.entries()}
+    assert causes == {"experiment"}
+    block.set({KNOB: 777})
+    assert session.settings.changes.entries()[-1].cause == "another panel"
+
+
+def test_stop_restores_a_and_a_slider_ends_it(
+    experimenter: Experimenter, session: LiveSession, block: ControlBlock
+) -> None:
+    begin(experimenter, blocks="400")
+    wait_until(lambda: len(experimenter.describe().figures[0].points) > 2)
+    experimenter.stop()
+    wait_until(lambda: not experimenter.is_running)
+    assert experimenter.describe().lines == ["it was stopped", "A is restored"]
+    assert block.requested().values[KNOB] == A
+    begin(experimenter, blocks="400")
+    wait_until(lambda: len(experimenter.describe().figures[0].points) > 2)
+    session.settings.set_one(KNOB, "700")
+    wait_until(lambda: not experimenter.is_running)
+    assert f"somebody set {KNOB} to 700: it stays so" in experimenter.describe().lines[0]
+    assert block.requested().values[KNOB] == 700
+
+
+@pytest.mark.parametrize("restore", [True, False])
+def test_it_ends_when_the_panel_lets_go(
+    experimenter: Experimenter, session: LiveSession, block: ControlBlock, restore: bool
+) -> None:
+    begin(experimenter, blocks="400")
+    wait_until(lambda: len(experimenter.describe().figures[0].points) > 2)
+    session.detach(restore=restore)
+    wait_until(lambda: not experimenter.is_running)
+    assert experimenter.describe().state == "ended"
+    assert block.requested().values[KNOB] == A
+    with pytest.raises(WorkbenchError, match="nothing runs here"):
+        begin(experimenter)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"b": {}}, "say what is tried"),
+        ({"b": {"tls.max_slot": "1"}}, "did you mean 'tls.max_slots'"),
+        ({"b": {KNOB: "many"}}, KNOB),
+        ({"b": {KNOB: 10**9}}, "out of range"),
+        ({"b": {"l25.initial_shards": "128"}, "a": {}}, "takes effect at start only"),
+        ({"probes": ["sped"]}, "probe 'sped'"),
+        ({"probes": []}, "needs a probe"),
+        ({"blocks": "8"}, "give at least 16"),
+        ({"blocks": "many"}, "blocks: 'many' is not a number"),
+        ({"blocks": "2000"}, "blocks: 2000 is out of range"),
+        ({"block_s": ""}, "block length: '' is not a number; give seconds"),
+        ({"wash_out_s": "1"}, "leaves nothing"),
+        ({"period_s": "0"}, "reading every: 0 is out of range"),
+        ({"period_s": "1"}, "give blocks of at least"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_set(
+    experimenter: Experimenter, block: ControlBlock, changes: Mapping[str, Any], said: str
+) -> None:
+    before = block.requested()
+    with pytest.raises(WorkbenchError) as caught:
+        begin(experimenter, **changes)
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not experimenter.is_running
+    assert block.requested() == before
+
+
+def test_a_value_that_was_cut_is_told(experimenter: Experimenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise WorkbenchError("B: it was refused")
+
+    monkeypatch.setattr("workbench.experiments.live.LiveExperiment._await_adoption", refuse)
+    begin(experimenter)
+    wait_until(lambda: not experimenter.is_running)
+    assert (experimenter.describe().state, experimenter.describe().text) == ("failed", "B: it was refused")
+
+
+def test_a_notebook_runs_one_on_a_group_and_closing_the_panel_restores_a(
+    block: ControlBlock, busy: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan: dict[str, Any] = {
+        "probes": ["process.resident"],
+        "blocks": 400,
+        "block_s": 0.1,
+        "wash_out_s": 0.0,
+        "period_s": 0.03,
+    }
+    with TuningPanel() as panel:
+        panel.experiment({KNOB: B}, **plan)
+        wait_until(lambda: "nothing runs here" in panel.error)
+        panel.attach(f"parent:{busy.pid}")
+        panel.experiment(
+            {KNOB: B}, probes=["process.resident"], blocks=400, block_s=0.1, wash_out_s=0.0, period_s=0.03
+        )
+        wait_until(lambda: panel.experimenting["text"].startswith("block "))
+        panel.stop_experiment()
+        wait_until(lambda: panel.experimenting["state"] == "ended")
+        assert panel.experimenting["lines"] == ["it was stopped", "A is restored"]
+        assert any(f"experiment: {KNOB}={B} (B)" in line for line in panel.log)
+        panel.experiment(
+            {KNOB: B}, probes=["process.resident"], blocks=400, block_s=0.1, wash_out_s=0.0, period_s=0.03
+        )
+        wait_until(lambda: panel.experimenting["text"].startswith("block "))
+    assert block.requested().values[KNOB] == A
+    assert "workbench-experiment" not in {thread.name for thread in threading.enumerate()}
+    assert len(list((tmp_path / "experiments").iterdir())) == 2
