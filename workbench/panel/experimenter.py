@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import math
 import secrets
@@ -19,6 +18,7 @@ from workbench.panel.forms import read_decimal, read_whole
 from workbench.panel.protocol import JudgedFigure, Number, ShownExperiment
 from workbench.panel.requests import request
 from workbench.panel.session import LiveSession
+from workbench.panel.tuner import find_new_path
 from workbench.probes import process_probes
 from workbench.processes.group_block import GroupBlock
 
@@ -104,11 +104,11 @@ class Experimenter:
         except BaseException:
             block.close()
             raise
-        stem = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}_{target.pid}"
+        path = find_new_path(self._folder, str(target.pid))
         self._experiment, self._target, self._shown_blocks = experiment, target, 0
         self._session.settings.alternating = frozenset(b)
         self._told = ShownExperiment(
-            state="running", text="beginning", path=str(self._folder / stem), figures=_draw(experiment.result)
+            state="running", text="beginning", path=str(path), figures=_draw(experiment.result)
         )
         self._thread = threading.Thread(
             target=self._run, args=(block, experiment), name="workbench-experiment", daemon=True

@@ -131,7 +131,7 @@ class Tuner:
             "works": [_describe_work(run, length_s)],
             "held_out": {"rounds": _HELD_OUT_ROUNDS},
         }
-        path = self._find_path(run.title.replace(" ", "-"))
+        path = find_new_path(self._folder, run.title.replace(" ", "-"), ".toml")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(tomlkit.dumps(document), encoding="utf-8")
@@ -143,12 +143,6 @@ class Tuner:
             path.unlink(missing_ok=True)
             raise
         self._begin(path)
-
-    def _find_path(self, title: str) -> Path:
-        """A new file for a study of that name."""
-        stem = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}_{title}"
-        names = (f"{stem}_{number}" if number > 1 else stem for number in itertools.count(1))
-        return next(path for name in names if not (path := self._folder / f"{name}.toml").exists())
 
     @request("resume_tuning")
     def go_on(self, path: str) -> None:
@@ -300,6 +294,13 @@ class Tuner:
     def _tell(self, **parts: Any) -> None:
         with self._lock:
             self._told = msgspec.structs.replace(self._told, **parts)
+
+
+def find_new_path(folder: Path, title: str, suffix: str = "") -> Path:
+    """A path of that title and of this second at which there is nothing yet."""
+    stem = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}_{title}"
+    names = (f"{stem}_{number}" if number > 1 else stem for number in itertools.count(1))
+    return next(path for name in names if not (path := folder / f"{name}{suffix}").exists())
 
 
 def _describe_work(run: Run, seconds: float) -> dict[str, Any]:
