@@ -38,7 +38,7 @@ def list_terms() -> frozenset[str]:
     asides = re.findall(r"\*([A-Za-z ]+)\*", "\n".join(entries))
     assert len(terms) > 50
     assert len(terms) == len({term.lower() for term in terms}), "a term stands there twice"
-    return frozenset(word for phrase in [*terms, *asides] for word in phrase.lower().split())
+    return frozenset(word for phrase in [*terms, *asides] for word in re.split(r"[ -]", phrase.lower()))
 
 
 def list_all_names() -> list[PublicName]:

@@ -13,6 +13,7 @@ from workbench.experiments.comparison import (
 from workbench.experiments.comparison_plan import Cell, ComparisonPlan, Variant, Work
 from workbench.experiments.execution import Measurer, run_sweep
 from workbench.experiments.inference import Ratio, compare_pairs, spend_risk
+from workbench.experiments.live_result import JudgedProbe, LivePlan, LiveResult, TimeBlock
 from workbench.experiments.measurement import measure_run
 from workbench.experiments.measures import (
     MEASURES,
@@ -26,6 +27,7 @@ from workbench.experiments.plan import Plan, Span
 from workbench.experiments.plan_file import read_comparison_plan, read_sweep_plan
 from workbench.experiments.result import Result
 from workbench.experiments.result_set import Results
+from workbench.experiments.switchback import Design, Effect
 from workbench.processes.machine import Machine, Software, describe_machine, describe_software
 from workbench.processes.runs import Run, Step
 
@@ -38,7 +40,12 @@ __all__ = [
     "Cell",
     "Comparison",
     "ComparisonPlan",
+    "Design",
+    "Effect",
     "Finding",
+    "JudgedProbe",
+    "LivePlan",
+    "LiveResult",
     "Machine",
     "Measure",
     "Measurer",
@@ -50,6 +57,7 @@ __all__ = [
     "Software",
     "Span",
     "Step",
+    "TimeBlock",
     "Variant",
     "Work",
     "check_address",
