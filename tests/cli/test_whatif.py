@@ -11,7 +11,7 @@ import pytest
 import workbench as wb
 from tests.cli.terminal import WORKBENCH, Program, assert_refused, run_workbench, start, wait_until
 from workbench.control import ControlBlock
-from workbench.panel.whatif import WhatIfWatch
+from workbench.panel.whatif import WhatIfView
 
 # Batches of 300 blocks of 833 bytes: more than a cache of 256 slots serves, and fewer than one of 512.
 LOOP = """
@@ -62,23 +62,18 @@ def test_python_has_frames(busy: int) -> None:
 
 
 def test_the_panel_has_a_chart(busy: int) -> None:
-    watch = WhatIfWatch()
     with ControlBlock.open(busy) as block:
-        watch.look(block, 0.0)
-        assert watch.chart["curves"] == []
+        view = WhatIfView(block)
+        assert view.read()["curves"] == []
         time.sleep(0.2)
-        watch.look(block, 0.5)  # too early
-        assert watch.chart["curves"] == []
-        watch.look(block, 1.0)
-        curves = {curve["label"]: curve for curve in watch.chart["curves"]}
+        chart = view.read()
+        curves = {curve["label"]: curve for curve in chart["curves"]}
         assert len(curves["896 bytes"]["points"]) == 9
-        heads, *rows = watch.chart["rows"]
+        heads, *rows = chart["rows"]
         assert heads[0] == "class"
         assert heads[-1] == "advice"
         assert "896 bytes" in {row[0] for row in rows}
-        before = watch.chart
-        watch.look(None, 2.0)
-        assert watch.chart is before
+    assert WhatIfView(None).read()["curves"] == []
 
 
 def test_a_program_that_keeps_no_ghosts(untouched_program: Program) -> None:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 from tests.cli.terminal import wait_until
 from workbench.errors import NoProcess
-from workbench.memory import MemoryUse, MemoryWatch, Part
+from workbench.memory import MemoryUse, Part
 from workbench.plots import build_charts
 from workbench.plots.figures import draw_history
 from workbench.sessions import Recorder
+from workbench.watch import Watch
 
 USE = MemoryUse((1,), 300, (Part("in use", 100), Part("metadata", 150)), notes=("one is missing",))
 
@@ -22,10 +23,10 @@ def fail() -> MemoryUse:
 @contextmanager
 def watching(read: Callable[[], MemoryUse]) -> Iterator[Recorder]:
     """A recording that has the first reading."""
-    watch = MemoryWatch(read)
+    watch = Watch(read)
     try:
-        wait_until(lambda: watch.use is not None or watch.reason != "")
-        assert watch.reason == ("it has ended" if read is fail else "one is missing")
+        wait_until(lambda: watch.latest is not None or watch.reason != "")
+        assert watch.reason == ("it has ended" if read is fail else "")
         yield Recorder(None, None, lambda: 300, memory=watch, is_from_start=True)
     finally:
         watch.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +12,6 @@ from workbench.commands.arguments import FiniteRange, path_option
 from workbench.commands.completion import complete_pid
 from workbench.commands.output import Answer, answering
 from workbench.errors import BadParameter
-from workbench.table import Table
 from workbench.units import format_rough
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 _TABLE = "table"
 _FORMATS = (_TABLE, "pprof", "collapsed", "page")
-_SHOWN_FRAMES = 6
 
 
 @click.command()
@@ -59,7 +57,7 @@ def heap(pid: int, since_s: float | None, format_name: str, output: Path | None,
     The process must take samples: `workbench set PID sample.interval_bytes=524288`. Blocks that it allocated
     before are not seen.
     """
-    from workbench.samples import read_heap, write_collapsed, write_pprof  # slow to import
+    from workbench.samples import read_heap, tabulate_stacks, write_collapsed, write_pprof  # slow to import
 
     if format_name != _TABLE and (output is None or since_s is not None):
         raise BadParameter(f"--format {format_name} needs -o FILE, and does not go with --since")
@@ -80,7 +78,7 @@ def heap(pid: int, since_s: float | None, format_name: str, output: Path | None,
         grown = later.grown_since(profile)
         value = {"pid": pid, "seconds": since_s, "grown": _list_stacks(later, grown)}
         shown = (
-            _tabulate(later, grown.head(rows), f"what grew in {since_s:g} s")
+            tabulate_stacks(later, grown.head(rows), f"what grew in {since_s:g} s")
             if len(grown)
             else "nothing grew"
         )
@@ -102,40 +100,10 @@ def heap(pid: int, since_s: float | None, format_name: str, output: Path | None,
         value,
         f"process {pid}: {_bytes(total)} ± {_bytes(error)} in use, of which rounding takes "
         f"{_bytes(rounding)}; {len(profile.samples)} samples",
-        _tabulate(profile, in_use.head(rows), "\nin use"),
-        _tabulate(profile, allocated.head(rows), f"\nallocated in the last {seconds:.3g} s", seconds),
+        tabulate_stacks(profile, in_use.head(rows), "\nin use"),
+        tabulate_stacks(profile, allocated.head(rows), f"\nallocated in the last {seconds:.3g} s", seconds),
         notes=notes,
     )
-
-
-def _tabulate(profile: HeapProfile, stacks: pd.DataFrame, caption: str, seconds: float = 0.0) -> Table:
-    lives = profile.lifetimes()["median_s"]
-    columns: dict[str, Any] = {
-        "bytes": lambda row: _bytes(row.bytes),
-        "±": lambda row: _bytes(row.bytes_error),
-        "blocks": lambda row: f"{row.blocks:.4g}",
-    }
-    if seconds > 0:
-        columns |= {
-            "a second": lambda row: _bytes(row.bytes / seconds),
-            "lives": lambda row: f"{lives[row.Index]:.2g} s" if row.Index in lives else "",
-        }
-    columns["by"] = lambda row: " < ".join(_name_innermost(profile, row.Index))
-    right = [name for name in columns if name != "by"]
-    return Table.of(
-        stacks.itertuples(),
-        columns,
-        right=right,
-        shortened=("by",),
-        caption=caption,
-        dropped=("lives", "blocks", "±"),
-    )
-
-
-def _name_innermost(profile: HeapProfile, stack: int) -> list[str]:
-    frames = profile.stacks[stack][::-1]
-    names = [f"{frame.function}:{frame.line}" if frame.line else frame.function for frame in frames]
-    return [*names[:_SHOWN_FRAMES], *(["…"] if len(names) > _SHOWN_FRAMES else [])]
 
 
 def _list_stacks(profile: HeapProfile, stacks: pd.DataFrame) -> list[dict[str, object]]:

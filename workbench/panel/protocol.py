@@ -15,6 +15,7 @@ import msgspec
 from workbench.allocators import Preset
 from workbench.control import Action, Tunable, Value
 from workbench.plots import Chart, Marker
+from workbench.plots.heap_figures import Icicle
 from workbench.workloads import Parameter
 
 #: A number, or the text that a person typed for one: it is read where its range is known.
@@ -266,6 +267,25 @@ class WhatIfChart(TypedDict):
     rows: list[list[str]]
 
 
+class HeapChart(TypedDict):
+    """The chart *Who holds it*, and a table of what grew since a run was pinned, whose first row is the head.
+
+    `icicle` is None, and `note` says why, while there is nothing to show.
+    """
+
+    note: str
+    icicle: Icicle | None
+    growth: str
+    rows: list[list[str]]
+
+
+class Sampling(TypedDict):
+    """Values of tunables which a button sets, so that samples are taken, or no more; empty: it cannot."""
+
+    is_on: bool
+    values: Mapping[str, Value]
+
+
 class StateParts(TypedDict, total=False):
     """All that the views show besides frames; what did not change is left out."""
 
@@ -293,6 +313,8 @@ class StateParts(TypedDict, total=False):
     markers: list[Marker]
     message: str
     whatif: WhatIfChart
+    heap: HeapChart
+    sampling: Sampling
 
 
 class State(StateParts, total=False):

@@ -413,6 +413,7 @@ class LiveSession:
         self.pinned = PinnedRun(
             recorder.history.view(), self.charts, recorder.mean_throughput(), self._work()
         )
+        self.target.heap_view.pin()
         self.tell(f"pinned {self.target.subject}")
 
     def _work(self) -> tuple[object, ...] | None:
@@ -426,6 +427,8 @@ class LiveSession:
     def unpin(self) -> None:
         """Lets the baseline go."""
         self.pinned = None
+        if self.target is not None:
+            self.target.heap_view.unpin()
 
     def write_status(self) -> str:
         """The status line."""

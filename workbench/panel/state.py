@@ -20,11 +20,12 @@ from workbench.panel import protocol
 from workbench.panel.actions import Actions
 from workbench.panel.controls import describe_controls
 from workbench.panel.experimenter import Experimenter
+from workbench.panel.heap import describe_sampling
 from workbench.panel.programs import COMMAND, COMMAND_HELP, find_programs
 from workbench.panel.session import LiveSession
-from workbench.panel.target import ENDLESS_S
+from workbench.panel.target import ENDLESS_S, Target
 from workbench.panel.tuner import Tuner
-from workbench.panel.whatif import WhatIfWatch
+from workbench.panel.whatif import NO_CURVES
 from workbench.probes import process_probes
 from workbench.sessions.recorder import WHERE_CHART
 from workbench.traces import SUFFIX
@@ -57,7 +58,6 @@ class StateBook:
         self._tuner = tuner
         self._experimenter = experimenter
         self._sent: dict[str, object] = {}
-        self._whatif = WhatIfWatch()
         # Costly to describe, so described once for each table of tunables.
         self._tunables: Mapping[str, Tunable] = {}
         self._controls: list[protocol.ControlGroup] = []
@@ -132,15 +132,31 @@ class StateBook:
             parts["values"] = settings.describe()
             parts["actions"] = session.describe_actions()
             parts["presets"] = self._actions.describe_presets()
-            block = session.target.allocator_block if session.target and session.is_process_alive else None
-            self._whatif.look(block, time.monotonic())
-        parts["whatif"] = self._whatif.chart
+            parts["sampling"] = _describe_sampling(session)
+        parts["whatif"] = (session.target.whatif.latest if session.target else None) or NO_CURVES
+        parts["heap"] = _describe_heap(session.target)
         return parts
 
 
 def _describe_memory_gap(session: LiveSession) -> dict[str, str]:
-    reason = session.target.memory.reason if session.target is not None and session.is_process_alive else ""
+    if session.target is None or not session.is_process_alive:
+        return {}
+    memory = session.target.memory
+    reason = memory.reason or "; ".join(memory.latest.notes if memory.latest is not None else ())
     return {WHERE_CHART: reason} if reason else {}
+
+
+def _describe_sampling(session: LiveSession) -> protocol.Sampling:
+    settings = session.settings
+    row = session.target.allocator if session.target is not None and session.is_process_alive else None
+    return describe_sampling(row, settings.tunables, settings.requested())
+
+
+def _describe_heap(target: Target | None) -> protocol.HeapChart:
+    if target is not None and target.heap.latest is not None:
+        return target.heap.latest
+    note = target.heap.reason if target is not None else ""
+    return {"note": note, "icicle": None, "growth": "", "rows": []}
 
 
 def _describe_clock(session: LiveSession) -> protocol.Clock:

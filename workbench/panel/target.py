@@ -12,14 +12,17 @@ from functools import partial
 from workbench.allocators import Row, get_row, is_linked, rows
 from workbench.control import WORKLOAD_KIND, ControlBlock, Value, find_blocks
 from workbench.errors import NoProcess
-from workbench.memory import MemoryUse, MemoryWatch, measure_blocks, measure_memory
+from workbench.memory import MemoryUse, measure_blocks, measure_memory
+from workbench.panel.heap import HeapView
 from workbench.panel.protocol import Choice
+from workbench.panel.whatif import WhatIfView
 from workbench.probes import ProbeReader, probe_from_callable
 from workbench.processes import InProcessRun, Outcome, Run, Worker, name_process, resident_bytes
 from workbench.processes.group import find_groups
 from workbench.processes.group_block import GroupBlock
 from workbench.processes.live_program import LiveProgram
 from workbench.sessions import Recorder
+from workbench.watch import Watch
 
 SAMPLE_INTERVAL_S = 0.08
 # A group of more processes than these is sampled less often, up to so many times.
@@ -50,7 +53,10 @@ class Target:
 
     def __post_init__(self) -> None:
         self.probes = ProbeReader()
-        self.memory = MemoryWatch(self._read_memory)
+        self.memory = Watch(self._read_memory)
+        self.heap_view = HeapView(self.pids)
+        self.heap = Watch(self.heap_view.read, period_s=2.0, rest=4.0)
+        self.whatif = Watch(WhatIfView(self.allocator_block).read)
         self.recorder = Recorder(
             self.allocator_block,
             self.workload_block,
@@ -172,7 +178,8 @@ class Target:
     def close(self) -> None:
         """Ends our own process, lets go of others."""
         self.probes.close()
-        self.memory.close()
+        for watch in (self.memory, self.heap, self.whatif):
+            watch.close()
         for opened in (self.run,) if self.run else (self.allocator_block, self.workload_block):
             if opened is not None:
                 opened.close()

@@ -1,4 +1,4 @@
-"""The chart *What if*: curves of what other capacities of thread caches would do, now and then made anew."""
+"""The chart *What if*: curves of what other capacities of thread caches would do."""
 
 from __future__ import annotations
 
@@ -10,40 +10,30 @@ from workbench.panel.protocol import WhatIfChart, WhatIfCurve
 from workbench.plots.charts import CATEGORY_COLORS
 from workbench.units import format_rough
 
-INTERVAL_S = 1.0
-_SPAN = 5  # intervals that a curve is made of
+_SPAN = 5  # readings that a curve is made of
 _MOST_CURVES = len(CATEGORY_COLORS)
 _ADVISED = 12
-_NOTHING: WhatIfChart = {"note": "", "curves": [], "rows": []}
+NO_CURVES: WhatIfChart = {"note": "", "curves": [], "rows": []}
 
 
-class WhatIfWatch:
-    """Follows one control block at a time; used by one thread."""
+class WhatIfView:
+    """Follows one control block; `read` is called about once a second."""
 
-    def __init__(self) -> None:
-        self._block: ControlBlock | None = None
+    def __init__(self, block: ControlBlock | None) -> None:
+        self._block = block
         self._snapshots: deque[Snapshot] = deque(maxlen=_SPAN + 1)
-        self._next_s = 0.0
-        self.chart = _NOTHING
 
-    def look(self, block: ControlBlock | None, now_s: float) -> None:
-        """Take a snapshot if it is time, and make the chart of it; NoProcess if the process has ended."""
-        if block is None:
-            return  # what it was stays on the screen, as all charts do
-        if block is not self._block:
-            self._block, self._next_s, self.chart = block, 0.0, _NOTHING
-            self._snapshots.clear()
-        if now_s < self._next_s:
-            return
-        self._next_s = now_s + INTERVAL_S
-        if not any(metric.role == "ghost observed" for metric in block.metrics.values()):
-            return
+    def read(self) -> WhatIfChart:
+        """Take a snapshot, and draw what it and those before tell; NoProcess if the process has ended."""
+        block = self._block
+        if block is None or not any(metric.role == "ghost observed" for metric in block.metrics.values()):
+            return NO_CURVES
         snapshot = block.snapshot()
-        if not has_ghosts(snapshot):
-            return
-        self._snapshots.append(snapshot)
-        if len(self._snapshots) > 1:
-            self.chart = _draw(self._snapshots[0], snapshot, block.info.kind)
+        if has_ghosts(snapshot):
+            self._snapshots.append(snapshot)
+        if len(self._snapshots) < 2:
+            return NO_CURVES
+        return _draw(self._snapshots[0], self._snapshots[-1], block.info.kind)
 
 
 def _draw(before: Snapshot, after: Snapshot, allocator: str) -> WhatIfChart:

@@ -131,30 +131,52 @@ class HeapProfile:
         return found.sort_values("bytes", ascending=False)
 
 
+class HeapReader:
+    """Reads the samples of a process again and again; a sample is named when it is first seen.
+
+    Parameters
+    ----------
+    pid : int
+        The process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._libraries = {row.file for row in allocator_rows() if row.sampling}
+        self._named: dict[tuple[int, int], Stack] = {}
+
+    def read(self) -> HeapProfile:
+        """Read them as `read_heap` does."""
+        reader = _open(self._pid)
+        try:
+            rows, head = reader.samples()
+            space = AddressSpace(self._pid)
+            time_ns = time.monotonic_ns()
+        finally:
+            reader.close()
+        columns: dict[str, Any] = {
+            name: (rows["sequence"] // 2 if name == "number" else rows[name]).astype(np.int64)
+            for name in _COLUMNS
+        }
+        # A program that was replaced by another begins its numbers anew, at another time.
+        keys = list(zip(columns["number"].tolist(), columns["born_ns"].tolist(), strict=True))
+        self._named = {
+            key: self._named.get(key) or _name_stack(space, self._libraries, head["processor"], row)
+            for key, row in zip(keys, rows, strict=True)
+        }
+        known: dict[Stack, int] = {}
+        stack = [known.setdefault(self._named[key], len(known)) for key in keys]
+        chance = 1 - np.exp(-columns["block_bytes"] / np.maximum(columns["interval_bytes"], 1))
+        samples = pd.DataFrame({**columns, "weight": 1 / chance, "stack": np.array(stack, np.int64)})
+        return HeapProfile(self._pid, time_ns, head["lost"], samples, list(known))
+
+
 def read_heap(pid: int) -> HeapProfile:
     """Read and name the samples of a process.
 
     NoProcess if it does not run or takes no samples, NotPermitted if it is another user's.
     """
-    reader = _open(pid)
-    try:
-        rows, head = reader.samples()
-        space = AddressSpace(pid)
-        time_ns = time.monotonic_ns()
-    finally:
-        reader.close()
-    libraries = {row.file for row in allocator_rows() if row.sampling}
-    known: dict[Stack, int] = {}
-    stack = [
-        known.setdefault(_name_stack(space, libraries, head["processor"], row), len(known)) for row in rows
-    ]
-    columns: dict[str, Any] = {
-        name: (rows["sequence"] // 2 if name == "number" else rows[name]).astype(np.int64)
-        for name in _COLUMNS
-    }
-    chance = 1 - np.exp(-columns["block_bytes"] / np.maximum(columns["interval_bytes"], 1))
-    samples = pd.DataFrame({**columns, "weight": 1 / chance, "stack": np.array(stack, np.int64)})
-    return HeapProfile(pid, time_ns, head["lost"], samples, list(known))
+    return HeapReader(pid).read()
 
 
 def _open(pid: int) -> Reader:

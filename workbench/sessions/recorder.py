@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from workbench.control import ControlBlock, EventBatch, Metric, Snapshot
 from workbench.errors import WorkbenchError
-from workbench.memory import MemoryWatch
+from workbench.memory import MemoryUse
 from workbench.probes import Probe, ProbeReader
 from workbench.sessions.history import History
+from workbench.watch import Watch
 
 # A chart cannot show more lines than this of one metric; more rows become their fold.
 MAXIMUM_LINES = 16
@@ -195,7 +196,7 @@ class Recorder:
         Resident memory of the process now, in bytes; may raise WorkbenchError once it is gone.
     probes : ProbeReader, optional
         What it shows is recorded as well; a gap is NaN.
-    memory : MemoryWatch, optional
+    memory : Watch, optional
         The same of where the resident memory is.
     is_from_start : bool
         Whether events from before count, as they do for a process we started ourselves.
@@ -207,7 +208,7 @@ class Recorder:
         workload_block: ControlBlock | None,
         read_resident_bytes: Callable[[], int],
         probes: ProbeReader | None = None,
-        memory: MemoryWatch | None = None,
+        memory: Watch[MemoryUse] | None = None,
         *,
         is_from_start: bool,
     ) -> None:
@@ -264,7 +265,7 @@ class Recorder:
         probes = tuple(
             RecordedProbe(name, value.probe.source, self._reasons.get(name, "")) for name, value in shown.items()
         )
-        use = self._memory.use if self._memory is not None else None
+        use = self._memory.current if self._memory is not None else None
         for part in use.rows if use is not None else ():
             column = self._memory_parts.setdefault(part.name, describe_memory_part(part.name))
             row[column.key] = float(part.bytes)

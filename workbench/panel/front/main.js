@@ -7,6 +7,7 @@ import { ChartGrid, readCharts } from "./charts.js";
 import { ControlList } from "./controls.js";
 import { make } from "./dom.js";
 import { ExperimentCard } from "./experiment.js";
+import { HeapCard } from "./heap.js";
 import { Journal } from "./journal.js";
 import { hearDirectly } from "./model.js";
 import { receivePlotly, requestPlotly } from "./plotly_loader.js";
@@ -49,9 +50,10 @@ class PanelView {
     this.controls = new ControlList(send);
     this.actions = new Actions(send);
     this.whatif = new WhatIfCard();
+    this.heap = new HeapCard(send);
     this.experiment = new ExperimentCard(send);
     /** @type {{ shows: { [name: string]: any } }[]} */
-    this.parts = [this.bar, this.record, this.tuner, this.journal, this.controls, this.actions, this.charts, this.whatif, this.experiment];
+    this.parts = [this.bar, this.record, this.tuner, this.journal, this.controls, this.actions, this.charts, this.whatif, this.heap, this.experiment];
     this.root = make(
       "div",
       { class: "hak-panel", "data-lm-suppress-shortcuts": "true" },
@@ -72,6 +74,7 @@ class PanelView {
         this.charts.element,
       ),
       this.whatif.element,
+      this.heap.element,
       this.experiment.element,
       this.tuner.element,
       this.journal.log,
@@ -92,6 +95,7 @@ class PanelView {
     this.model.off("msg:custom", this.onMessage);
     clearTimeout(this.reporting);
     this.charts.close();
+    this.heap.close();
     this.pending.clear();
     this.send({ type: "bye" });
     this.isClosed = true;
@@ -113,7 +117,8 @@ class PanelView {
     requestPlotly((message) => this.send(message)).then(
       (plotly) => {
         if (this.charts.plotly) return;
-        this.charts.plotly = plotly;
+        this.charts.plotly = this.heap.plotly = plotly;
+        this.heap.draw();
         this.report();
       },
       (error) => this.journal.setError(`The charts' script did not load: ${error}`),

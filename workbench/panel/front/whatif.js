@@ -1,6 +1,7 @@
 // whatif.js: what thread caches of other capacities would do: a curve a size class, today's points, and advice.
 
 import { make, setText } from "./dom.js";
+import { fillTable } from "./table.js";
 
 /** @import { WhatIfChart } from "messages" */
 /** @import { Shows } from "./dom.js" */
@@ -32,10 +33,10 @@ export class WhatIfCard {
     this.chart = make("div", { class: "hak-whatif-chart", role: "figure", "aria-label": "What if" });
     this.keys = make("div", { class: "hak-legend" });
     this.note = make("div", { class: "hak-hint", role: "note" });
-    this.table = make("table", { class: "hak-whatif-table", "aria-label": "Advice about thread caches" });
+    this.table = make("table", { class: "hak-told-table", "aria-label": "Advice about thread caches" });
     this.element = make(
       "section",
-      { class: "hak-card hak-whatif", hidden: true, "aria-label": "What if" },
+      { class: "hak-card hak-wide hak-whatif", hidden: true, "aria-label": "What if" },
       make("header", {}, make("h3", {}, "What if"), make("span", { class: "hak-hint" }, "the thread caches had other capacities; points: today")),
       make("div", { class: "hak-whatif-found" }, make("div", {}, this.chart, this.keys, this.note), make("div", { class: "hak-tuner-told" }, this.table)),
     );
@@ -54,11 +55,7 @@ export class WhatIfCard {
       return key;
     });
     this.keys.replaceChildren(...keys);
-    const [heads = [], ...rows] = chart.rows;
-    this.table.replaceChildren(
-      make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)))),
-      make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((text) => make("td", {}, text))))),
-    );
+    fillTable(this.table, chart.rows);
     this.chart.innerHTML = this.draw(chart);
   }
 
