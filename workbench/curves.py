@@ -7,6 +7,7 @@ The curves come from a trace (`workbench.traces.whatif`) or from a process whose
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,22 @@ KNEE_SHARE = 0.9
 # A class should grow if it saves the first share of all exchanges, shrink if it costs at most the second.
 _WORTH_SHARE, _CHEAP_SHARE = 0.01, 0.001
 _CLASS = ["allocator", "block_bytes"]
+
+
+_COLUMNS = {
+    "allocator": str,
+    "block_bytes": int,
+    "slots": float,
+    "exchanges": float,
+    "held_kib": float,
+    "is_today": bool,
+    "is_foretold": bool,
+}
+
+
+def make_curves(rows: Iterable[tuple[object, ...]]) -> pd.DataFrame:
+    """Make the frame of `WhatIf.curves`, with its types even if there are no rows."""
+    return pd.DataFrame(list(rows), columns=list(_COLUMNS)).astype(_COLUMNS)
 
 
 @dataclass(frozen=True)

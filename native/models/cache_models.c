@@ -124,6 +124,7 @@ static void end_thread(struct cache_models *models, uint32_t number)
             struct cache_tally *tally = tally_of(models, m, c);
             for (unsigned i = 0; i < CAPACITY_COUNT; i++) {
                 uint32_t fill = cache_rules[m].fill(thread->bins[m][c], i);
+                tally->flushes[i] += fill > 0;
                 tally->held[i] -= fill;
                 tally->returned[i] += fill;
             }

@@ -4,7 +4,7 @@
  *
  * Blocks of a class are all alike, so this depends only on which thread allocates and frees what. Not modelled is
  * what depends on addresses or on time: a realloc moves its block if the class changes, and a cache that decides by the
- * clock does not. A thread that ends gives its blocks back; that is no flush. The models need 16 bytes for each live
+ * clock does not. A thread that ends flushes each of its caches that holds blocks. The models need 16 bytes for each live
  * object and a bin for each class that a live thread uses. */
 #ifndef HAK_CACHE_MODELS_H
 #define HAK_CACHE_MODELS_H

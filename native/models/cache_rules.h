@@ -15,7 +15,8 @@ struct cache_tally {
     int64_t held[CAPACITY_COUNT];       /* blocks in caches now */
     uint64_t held_events[CAPACITY_COUNT]; /* the same, summed over the events before `counted` */
     uint64_t counted;
-    uint64_t returned[CAPACITY_COUNT]; /* blocks given back and not taken again, where refills depend on it */
+    /* Blocks given back and not taken again, where refills depend on it: to a magazine, and to where all blocks lie. */
+    uint64_t magazine[CAPACITY_COUNT], returned[CAPACITY_COUNT];
 };
 
 /* A thread's cache of one class, once for each capacity. */

@@ -11,6 +11,7 @@ import pytest
 import workbench as wb
 from tests.cli.terminal import WORKBENCH, Program, assert_refused, run_workbench, start, wait_until
 from workbench.control import ControlBlock
+from workbench.control.ghosts import foretell
 from workbench.panel.whatif import WhatIfView
 
 # Batches of 300 blocks of 833 bytes: more than a cache of 256 slots serves, and fewer than one of 512.
@@ -59,6 +60,14 @@ def test_python_has_frames(busy: int) -> None:
     (slots,) = own["slots"][own["is_today"]]
     assert 16 <= slots <= 4096
     assert set(told.advice["block_bytes"]) >= {896}
+
+
+def test_where_nothing_was_allocated(busy: int) -> None:
+    with wb.attach(busy) as block:
+        snapshot = block.snapshot()
+    told = foretell(snapshot, snapshot, "hakmem")
+    assert (len(told.curves), len(told.totals), len(told.advice)) == (0, 0, 0)
+    assert told.to_dict()["knees"] == {}
 
 
 def test_the_panel_has_a_chart(busy: int) -> None:

@@ -13,9 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 import workbench as wb
+from scripts.whatif_check import check
 from tests.datasets.made_up import make_events, write_trace
 from workbench.cli import cli
 from workbench.curves import WhatIf
+from workbench.processes import Run
 from workbench.traces import CallKind
 
 BATCHES, BATCH = 500, 40
@@ -154,3 +156,21 @@ def test_the_curves_are_drawn(tmp_path: Path) -> None:
     line, point = figure.data
     assert len(line.x) == 10
     assert list(point.customdata) == [7]
+
+
+@pytest.mark.parametrize("name", ["batch", "phases"])
+def test_real_caches_do_what_ghosts_foretold(name: str) -> None:
+    run = Run(name, threads=1, operations=3_000_000)
+    ((source, comparisons),) = check(run, (16, 64))
+    assert source == "running"
+    for comparison in comparisons:
+        assert comparison.exchanges["came"].sum() > 10_000
+        assert comparison.error_percent == pytest.approx(0, abs=25), comparison.slots
+
+
+def test_real_caches_do_what_a_trace_foretells() -> None:
+    comparisons = dict(check(Run("replay", trace="lua"), (16, 256, 1024)))["trace"]
+    assert len(comparisons) == 3
+    for comparison in comparisons:
+        assert comparison.exchanges["came"].sum() > 2000
+        assert comparison.error_percent == pytest.approx(0, abs=3), comparison.slots

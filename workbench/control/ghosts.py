@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from workbench.control.snapshot import Snapshot
-from workbench.curves import WhatIf
+from workbench.curves import WhatIf, make_curves
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,6 @@ def foretell(before: Snapshot, after: Snapshot, allocator: str) -> WhatIf:
     number of threads that use the class.
     """
     import numpy as np
-    import pandas as pd
 
     seconds = max(after.time_s - before.time_s, 1e-9)
 
@@ -51,17 +50,18 @@ def foretell(before: Snapshot, after: Snapshot, allocator: str) -> WhatIf:
     for index in np.flatnonzero(operations > 0).tolist():
         block_bytes = _read_bytes(axis.label(index))
         mean_slots = float(slots[:, index].sum() / caches[index]) if caches[index] else 0.0
-        rows.append((block_bytes, mean_slots, real[index], cached[index] * block_bytes / 1024, True, False))
+        rows.append(
+            (allocator, block_bytes, mean_slots, real[index], cached[index] * block_bytes / 1024, True, False)
+        )
         for number in range(observed.shape[1]):
             if observed[index, number]:
                 share = 1 / observed[index, number]
                 foretold = exchanges[index, number] * share * operations[index]
                 kib = held[index, number] * share * caches[index] * block_bytes / 1024
-                rows.append((block_bytes, float(capacities.label(number)), foretold, kib, False, True))
-    names = ["block_bytes", "slots", "exchanges", "held_kib", "is_today", "is_foretold"]
-    curves = pd.DataFrame(rows, columns=names)
-    curves.insert(0, "allocator", allocator)
-    return WhatIf(curves, seconds, _tell_error(after))
+                rows.append(
+                    (allocator, block_bytes, float(capacities.label(number)), foretold, kib, False, True)
+                )
+    return WhatIf(make_curves(rows), seconds, _tell_error(after))
 
 
 def read_error_percent(snapshot: Snapshot) -> float:

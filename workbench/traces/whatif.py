@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import pandas as pd
-
 from workbench.bindings.cache_models import CacheModels
 from workbench.bindings.replay import EVENT_COLUMNS
-from workbench.curves import WhatIf
+from workbench.curves import WhatIf, make_curves
 from workbench.traces.chunk import TraceChunk
 from workbench.traces.metadata import TraceMetadata
 
@@ -37,11 +35,9 @@ def foretell(chunks: Iterable[TraceChunk], told: TraceMetadata, damage: str | No
             for name, row in models.rows()
             if row.capacity and row.allocations + row.frees
         ]
-    columns = ["allocator", "block_bytes", "slots", "exchanges", "held_kib", "is_today", "is_foretold"]
-    curves = pd.DataFrame(rows, columns=columns)
     notes = []
     if damage is not None:
         notes = [f"damaged {damage}: only the {told.event_count} events before that are counted"]
     elif not told.complete:
         notes = [f"the recording was cut short ({told.end}): only its {told.event_count} events are counted"]
-    return WhatIf(curves, last_ns / 1e9, tuple(notes))
+    return WhatIf(make_curves(rows), last_ns / 1e9, tuple(notes))
