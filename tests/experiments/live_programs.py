@@ -19,13 +19,21 @@ PERIOD_S = 0.02
 
 #: Allocates all the time; a line of input makes it fork, or become another program.
 BUSY = """
-import os, select, sys, time
+import os, select, signal, sys, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children leave nothing behind
 print("ready", flush=True)
 while True:
     blocks = [bytearray(200) for _ in range(4000)]
     if select.select([sys.stdin], [], [], 0.005)[0]:
-        if sys.stdin.readline() == "exec\\n":
+        line = sys.stdin.readline()
+        if line == "exec\\n":
             os.execv("/bin/sleep", ["sleep", "60"])
+        if line == "fork\\n" and (parent := os.getpid()) and os.fork() == 0:
+            print(os.getpid(), flush=True)
+            while os.getppid() == parent:
+                blocks = [bytearray(200) for _ in range(4000)]
+                time.sleep(0.005)
+            os._exit(0)
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ from tests.experiments.live_programs import (
     make_probe,
     run_busy,
 )
-from workbench.control import ControlBlock
+from workbench.control import ControlBlock, Settings
 from workbench.errors import BadParameter, Leased, StartOnly, WorkbenchError, WrongPlan
 from workbench.experiments.live import LEASE_S, LiveExperiment, LiveProgress
 from workbench.experiments.live_result import Guard, LivePlan, LiveResult
@@ -166,6 +168,55 @@ def test_a_process_that_is_gone_ends_it(how: str) -> None:
         assert any(word in result.ended for word in ("ended", "run any more", "another program"))
 
 
+def test_a_child_that_begins_in_a_block_of_b_has_a(block: ControlBlock, busy: subprocess.Popen[str]) -> None:
+    forked_in: list[int] = []
+
+    def watch(now: LiveProgress) -> None:
+        if now.arm == "B" and now.number and not forked_in:
+            forked_in.append(now.number)
+            assert busy.stdin is not None
+            busy.stdin.write("fork\n")
+            busy.stdin.flush()
+        elif forked_in and now.number > forked_in[0] + 1:
+            experiment.stop()
+
+    plan = LivePlan({KNOB: A}, {KNOB: B}, blocks=40, block_s=0.4, wash_out_s=0.0, seed=1)
+    experiment = LiveExperiment(block, plan, [make_probe(block)], on_progress=watch)
+    result = experiment.run()
+    assert (result.ended, result.restored) == ("it was stopped", "A is restored")
+    assert_restored(block)
+    assert busy.stdout is not None
+    child = int(busy.stdout.readline())
+    try:
+        await_value(child, lambda one: one.requested().values[KNOB] == one.effective().values[KNOB] == A, 10)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        end_s = time.monotonic() + 30
+        while Path(f"/proc/{child}").exists():
+            assert time.monotonic() < end_s
+            time.sleep(0.01)
+
+
+def test_a_value_that_the_allocator_cuts_is_refused_and_a_restored(
+    block: ControlBlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = ControlBlock.effective
+
+    def cut(self: ControlBlock) -> Settings:
+        now = tell(self)
+        return replace(now, values={**now.values, KNOB: min(int(now.values[KNOB]), 1000)})
+
+    block.set({KNOB: A})
+    with monkeypatch.context() as patched:
+        patched.setattr(ControlBlock, "effective", cut)
+        refused = f"B: {KNOB}={B} was refused or cut, and became 1000; give a value that stays"
+        with pytest.raises(WrongPlan, match=refused):
+            LiveExperiment(block, SHORT, [make_probe(block)]).run()
+    assert_restored(block)
+    block.take_lease({KNOB: A}, {KNOB: B}, number=7, length_s=LEASE_S)  # that of the experiment is gone
+    block.end_lease(7)
+
+
 def test_two_experiments_on_one_process_are_refused(block: ControlBlock) -> None:
     refused: list[str] = []
 
@@ -190,6 +241,7 @@ def test_two_experiments_on_one_process_are_refused(block: ControlBlock) -> None
         (LivePlan({}, {KNOB: B}, 16, 0.05, 0), WrongPlan, "is read every 0.02 s: give blocks of at least"),
         (LivePlan({}, {KNOB: B}, 16, 0.1, 0.1), WrongPlan, "leaves nothing"),
         (LivePlan({}, {KNOB: B}, 16, 0.1, 0, guards=("sped<1",)), BadParameter, "unknown probe 'sped'"),
+        (LivePlan({}, {KNOB: 32}, 16, 0.1, 0), WorkbenchError, "tls.initial_slots"),
         (LivePlan({"tls.min_slots": 1}, {KNOB: B}, 16, 0.1, 0), WrongPlan, "in A only"),
     ],
 )
