@@ -87,7 +87,7 @@ def test_files_of_the_first_version_are_read(name: str) -> None:
     """Written at revision ee990f1."""
     path = Path(__file__).parent / "data" / name
     evidence = read_evidence(path)
-    assert evidence is not None
+    assert isinstance(evidence, Evidence)
     assert (evidence.version, evidence.rounds, len(evidence.claims), len(evidence.trials)) == (1, 8, 9, 4)
     defaults = read_defaults(path)
     evidence.check_settings(defaults.values)

@@ -11,6 +11,7 @@ from tests.cli.terminal import assert_refused
 from tests.tuning.fakes import FakeMeasurer, hidden_optimum, make_plan, same
 from workbench.cli import cli
 from workbench.export import read_defaults
+from workbench.export.evidence import Evidence
 from workbench.export.evidence_files import read_evidence
 from workbench.tuning import Study
 
@@ -34,7 +35,7 @@ def test_the_winner_is_written_with_its_evidence(tmp_path: Path, name: str) -> N
     assert "better than the defaults on what was held out" in run.stdout
     assert read_defaults(path).values.items() >= study.best_settings().items()
     evidence = read_evidence(path)
-    assert evidence is not None
+    assert isinstance(evidence, Evidence)
     assert dict(evidence.settings) == study.best_settings()
     assert {claim.verdict for claim in evidence.claims if claim.measure == "throughput"} == {"better"}
     assert min(work.run.seed for work in evidence.comparison_plan.works) == 100

@@ -30,6 +30,7 @@ from workbench.experiments.programs import make_programs
 from workbench.export import read_defaults
 from workbench.export.evidence import Evidence
 from workbench.export.evidence_files import find_other_toml, read_evidence
+from workbench.export.live_evidence import LiveEvidence
 from workbench.export.verification import (
     Verification,
     find_differences,
@@ -322,13 +323,16 @@ def read_claim(
 ) -> tuple[Evidence, list[str], list[str]]:
     """The evidence of an exported file, checked; all for which it cannot be tried here; what differs here.
 
-    BadParameter if the file has no evidence, DamagedEvidence if it was changed.
+    BadParameter if the file has no evidence, or that of a live experiment, which needs a running process;
+    DamagedEvidence if it was changed.
     """
     evidence = read_evidence(path)
     if evidence is None:
         raise BadParameter(
             f"{path}: it carries no evidence; `workbench compare ... --export FILE` writes files that do"
         )
+    if isinstance(evidence, LiveEvidence):
+        raise BadParameter(f"{path}: {evidence.describe_repetition()}")
     obstacles = find_obstacles(evidence)
     if not obstacles and not run_commands:
         commands = dict.fromkeys(

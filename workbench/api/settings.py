@@ -24,12 +24,14 @@ from workbench.interrupt import ending_at_once
 
 if TYPE_CHECKING:  # slow to import, and the settings of a process need none of it
     from workbench.experiments import Comparison
+    from workbench.experiments.live_result import LiveResult
     from workbench.export.evidence import Evidence
+    from workbench.export.live_evidence import LiveEvidence
     from workbench.tuning import Study
 
 
 def export_settings(
-    source: int | ControlBlock | Comparison | Study | Mapping[str, Value],
+    source: int | ControlBlock | Comparison | Study | LiveResult | Mapping[str, Value],
     path: str | os.PathLike[str],
     *,
     variant: str | None = None,
@@ -38,9 +40,9 @@ def export_settings(
 
     Parameters
     ----------
-    source : int, ControlBlock, Comparison, Study or mapping
-        A process by its pid, its control block; a comparison or study, whose figures become the evidence that
-        `verify` tries again; or values by the name of their tunable.
+    source : int, ControlBlock, Comparison, Study, LiveResult or mapping
+        A process by its pid, its control block; a comparison, study or live experiment, whose figures become
+        the evidence that `verify` looks at; or values by the name of their tunable.
     path : path
         Its ending tells the format, such as .env, .toml or .service.conf.
     variant : str, optional
@@ -81,16 +83,22 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Value]:
     return dict(read_defaults(path).values)
 
 
-def make_evidence(source: Comparison | Study, variant: str | None = None) -> Evidence:
-    """The evidence for a variant of a comparison, or for what a study found to be better.
+def make_evidence(
+    source: Comparison | Study | LiveResult, variant: str | None = None
+) -> Evidence | LiveEvidence:
+    """The evidence for a variant of a comparison, what a study found to be better, or B of an experiment.
 
     BadParameter if there is no such variant, or nothing beats the defaults; WrongResults if the comparison is
     not at its end.
     """
     with ending_at_once():
         from workbench.experiments import Comparison
+        from workbench.experiments.live_result import LiveResult
         from workbench.export.evidence import Evidence
+        from workbench.export.live_evidence import LiveEvidence
 
+    if isinstance(source, LiveResult):
+        return LiveEvidence.from_result(source)
     if not isinstance(source, Comparison):
         held_out = source.read_held_out()
         names = () if held_out is None else held_out.confirmed + held_out.traded

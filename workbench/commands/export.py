@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,8 +13,12 @@ from workbench.commands.arguments import kind_option, path_option
 from workbench.commands.output import Answer, answering
 from workbench.commands.targets import Target, optional_target_argument
 from workbench.errors import BadParameter
-from workbench.export import FORMATS, read_defaults, render_defaults, write_defaults
+from workbench.export import FORMATS, Provenance, read_defaults, render_defaults, write_defaults
 from workbench.interrupt import ending_at_once
+
+if TYPE_CHECKING:
+    from workbench.export.evidence import Evidence
+    from workbench.export.live_evidence import LiveEvidence
 
 _FORMAT_HELP = "; ".join(f"{form.name}: {form.help}" for form in FORMATS.values())
 
@@ -21,6 +26,12 @@ _FORMAT_HELP = "; ".join(f"{form.name}: {form.help}" for form in FORMATS.values(
 @click.command()
 @optional_target_argument
 @path_option("--settings", "settings_path", help="Convert this file instead of reading a process.")
+@path_option(
+    "--experiment",
+    "experiment_path",
+    metavar="FOLDER",
+    help="Write setting B of this live experiment, with its evidence.",
+)
 @click.option(
     "--format", "format_name", type=click.Choice(list(FORMATS)), required=True, help=_FORMAT_HELP + "."
 )
@@ -30,17 +41,28 @@ _FORMAT_HELP = "; ".join(f"{form.name}: {form.help}" for form in FORMATS.values(
 def export(
     target: Target | None,
     settings_path: Path | None,
+    experiment_path: Path | None,
     format_name: str,
     output: Path | None,
     kind: str | None,
 ) -> Answer:
-    """Write the tunables of a process, a group or an exported file to a file, with their origin."""
-    if (target is None) == (settings_path is None):
+    """Write the tunables of a process, group, exported file or experiment to a file, with their origin."""
+    if sum(one is not None for one in (target, settings_path, experiment_path)) != 1:
         raise BadParameter(
-            "export needs either a PID or group, or --settings FILE; `workbench ps` lists the processes"
+            "export needs either a PID or group, or --settings FILE, or --experiment FOLDER; `workbench ps` "
+            "lists the processes"
         )
-    evidence = None
-    if settings_path is not None:
+    evidence: Evidence | LiveEvidence | None = None
+    provenance: Provenance = {}
+    if experiment_path is not None:
+        with ending_at_once():
+            from workbench.allocators import get_allocator
+            from workbench.experiments.live_result import LiveResult
+            from workbench.export.live_evidence import LiveEvidence
+
+        evidence = LiveEvidence.from_result(LiveResult.read(experiment_path))
+        values, allocator = evidence.settings, get_allocator(evidence.allocator)
+    elif settings_path is not None:
         # What evidence rests on is slow to import, and the settings of a process have none.
         with ending_at_once():
             from workbench.export.evidence_files import read_evidence

@@ -11,9 +11,11 @@ import click
 
 from workbench.commands.arguments import keep_results_option
 from workbench.commands.output import STATUS_WRONG_INPUT, Answer, answering, pick
+from workbench.export import read_defaults
 from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
 
 if TYPE_CHECKING:
+    from workbench.export.live_evidence import LiveEvidence
     from workbench.export.verification import Verification
 
 # Under the words of the result; `workbench verify --help` tells them.
@@ -65,14 +67,22 @@ def verify(
 
     Exit status: 0 confirmed, 1 refuted, 3 weaker than claimed, 4 undecided (it then says how many more
     rounds are needed), 2 if the file has no evidence, was changed or cannot run here, 130 after Ctrl-C.
+
+    The claim of a live experiment is about a running process. Its verdicts are computed again from its
+    blocks; the claim is undecided, and the command that repeats it on a process of yours is printed.
     """
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
         from workbench.api.measuring import read_claim
         from workbench.api.progress import open_results
         from workbench.commands.comparison_report import list_failures, run_rounds
+        from workbench.export.evidence_files import read_evidence
+        from workbench.export.live_evidence import LiveEvidence
         from workbench.export.verification import judge_claims, plan_verification
 
+    if isinstance(live := read_evidence(path), LiveEvidence):
+        live.check_settings(read_defaults(path).values)
+        return _tell_live(path, live, checks_only=checks_only)
     evidence, obstacles, differences = read_claim(path, run_commands=run_commands or checks_only)
     facts: dict[str, object] = {"file": path, "status": "not tried", "differences": differences}
     notes = [f"note: {text}" for text in differences]
@@ -103,6 +113,25 @@ def verify(
         return Answer(facts, shown, _conclude(found), notes=failures, status=_STATUSES[found.status])
     failures.append(f"interrupted after {comparison.rounds} rounds: no verdict")
     return Answer(facts | {"status": "interrupted"}, shown, notes=failures, status=STATUS_INTERRUPTED)
+
+
+def _tell_live(path: str, evidence: LiveEvidence, *, checks_only: bool) -> Answer:
+    """What a file alone says of a live experiment."""
+    blocks = len(evidence.result.time_blocks)
+    what = (
+        f"its verdicts follow from its {blocks} blocks" if blocks else "it holds the verdicts, and no blocks"
+    )
+    verdicts = [f"{name}: {words}" for name, words in evidence.verdicts.items()]
+    status = "sound" if checks_only else "cannot tell"
+    facts = {"file": path, "status": status, "verdicts": evidence.verdicts, "command": evidence.command}
+    words = f"{path}: sound; {what}"
+    return Answer(
+        facts,
+        words,
+        *verdicts,
+        evidence.describe_repetition(),
+        status=0 if checks_only else _STATUSES[status],
+    )
 
 
 def _conclude(found: Verification) -> str:

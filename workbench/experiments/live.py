@@ -95,7 +95,7 @@ class LiveExperiment:
         for guard in self._guards:
             if guard.probe not in self._all:
                 raise BadParameter(f"guard {guard}: {describe_unknown('probe', guard.probe, self._all)}")
-        self.plan = structs.replace(plan, **_complete_settings(block, plan), probes=tuple(self._probes))
+        self.plan = structs.replace(plan, **_complete_settings(block, plan), probes=_list_sources(probes))
         self.plan.check(self._all)
         self.on_progress = on_progress
         self._number = secrets.randbits(31)
@@ -370,6 +370,11 @@ def _complete_settings(block: ControlBlock, plan: LivePlan) -> dict[str, dict[st
     block.check(a)
     block.check(b)
     return {"a": a, "b": b}
+
+
+def _list_sources(probes: Sequence[Probe]) -> tuple[str, ...]:
+    """Probes as a command line gives them; a Python function has only a name."""
+    return tuple(probe.source or probe.name for probe in probes)
 
 
 def _shown_unit(probe: Probe) -> str:

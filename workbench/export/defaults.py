@@ -21,6 +21,7 @@ from workbench.output_file import write_output
 
 if TYPE_CHECKING:  # evidence rests on experiments, which are slow to import
     from workbench.export.evidence import Evidence
+    from workbench.export.live_evidence import LiveEvidence
 
 #: Every format by its name on the command line. A new one is one file and one entry here.
 FORMATS: Mapping[str, Format] = {form.name: form for form in (ENVIRONMENT, TOML, HEADER, *DEPLOYMENTS)}
@@ -62,7 +63,7 @@ def render_defaults(
     values: Mapping[str, Value],
     provenance: Provenance,
     allocator: Allocator | None = None,
-    evidence: Evidence | None = None,
+    evidence: Evidence | LiveEvidence | None = None,
 ) -> str:
     """Render the text that `write_defaults` writes, with its parameters and errors."""
     form = FORMATS.get(format)
@@ -91,7 +92,7 @@ def write_defaults(
     provenance: Provenance,
     *,
     allocator: Allocator | None = None,
-    evidence: Evidence | None = None,
+    evidence: Evidence | LiveEvidence | None = None,
 ) -> None:
     """Write values to a file, with their provenance as comments.
 

@@ -273,25 +273,33 @@ class Evidence(Displayed):
 
     def check_settings(self, values: Mapping[str, Value]) -> None:
         """Compare the settings of a file with those measured; DamagedEvidence names each that differs."""
-        wrong = [
-            f"{name} is {spell(values[name]) if name in values else 'left out'} in the file, "
-            f"{spell(value)} in its evidence"
-            for name, value in self.settings.items()
-            if values.get(name) != value
-        ]
-        defaults = self.defaults or get_allocator(self.allocator).defaults
-        wrong += [
-            f"{name} = {spell(value)} is not in the evidence"
-            for name, value in values.items()
-            if name not in self.settings and defaults.get(name) != value
-        ]
-        if wrong and not self._starts_alike(values):
-            raise DamagedEvidence("the settings are not those that were measured: " + "; ".join(wrong))
+        if not self._starts_alike(values):
+            defaults = self.defaults or get_allocator(self.allocator).defaults
+            refuse_other_settings(self.settings, values, defaults)
 
     def _starts_alike(self, values: Mapping[str, Value]) -> bool:
         """Whether a file gives a start what was measured, by other names: a variable may have two."""
         whose = get_allocator(self.allocator)
         return whose.has_agent and whose.environment_of(values) == whose.environment_of(self.settings)
+
+
+def refuse_other_settings(
+    measured: Mapping[str, Value], values: Mapping[str, Value], defaults: Mapping[str, Value]
+) -> None:
+    """DamagedEvidence names each setting of a file that is not as it was measured."""
+    wrong = [
+        f"{name} is {spell(values[name]) if name in values else 'left out'} in the file, "
+        f"{spell(value)} in its evidence"
+        for name, value in measured.items()
+        if values.get(name) != value
+    ]
+    wrong += [
+        f"{name} = {spell(value)} is not in the evidence"
+        for name, value in values.items()
+        if name not in measured and defaults.get(name) != value
+    ]
+    if wrong:
+        raise DamagedEvidence("the settings are not those that were measured: " + "; ".join(wrong))
 
 
 def checksum_files(plan: ComparisonPlan) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from workbench.experiments.inference import FloatArray, judge_log_ratios
 from workbench.export.defaults import choose_format, recognise_format, write_defaults
 from workbench.export.evidence import Evidence, describe_ratio, finite_or_none
 from workbench.export.format import read_text
+from workbench.export.live_evidence import KIND, LiveEvidence
 from workbench.export.toml import TOML, read_comments, read_table
 
 # Figures are written in full: what differs by more was not computed from them.
 _TOLERANCE = 1e-9
 
 
-def write_evidence(path: str | os.PathLike[str], evidence: Evidence) -> None:
+def write_evidence(path: str | os.PathLike[str], evidence: Evidence | LiveEvidence) -> None:
     """Write the settings that evidence is about, with it; the ending of the path tells the format.
 
     TOML holds all of the evidence. Another format holds the claim and names the TOML with its hash; where
@@ -37,7 +39,7 @@ def write_evidence(path: str | os.PathLike[str], evidence: Evidence) -> None:
     write_defaults(path, form, evidence.settings, {}, evidence=evidence)
 
 
-def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
+def read_evidence(path: str | os.PathLike[str]) -> Evidence | LiveEvidence | None:
     """Read the evidence of an exported file, if it carries any, and see that it agrees with itself.
 
     Whether it agrees with the file's settings `check_settings` tells: their names may be unknown here.
@@ -49,8 +51,7 @@ def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
         content = read_table(text) if form is TOML else read_comments(form.list_comments(text))
         if content is None:
             return None
-        evidence = Evidence.from_dict(content)
-        check_figures(evidence)
+        evidence = _read_either(content)
     except DamagedEvidence as error:
         raise DamagedEvidence(f"{os.fspath(path)}: {error}") from None
     if form is TOML:
@@ -58,7 +59,17 @@ def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
     return evidence
 
 
-def find_other_toml(path: str | os.PathLike[str], evidence: Evidence) -> list[str]:
+def _read_either(content: object) -> Evidence | LiveEvidence:
+    if isinstance(content, Mapping) and content.get("kind") == KIND:
+        live = LiveEvidence.from_dict(content)
+        live.check_figures()
+        return live
+    evidence = Evidence.from_dict(content)
+    check_figures(evidence)
+    return evidence
+
+
+def find_other_toml(path: str | os.PathLike[str], evidence: Evidence | LiveEvidence) -> list[str]:
     """Say whether the TOML that a file names lies beside it and is another one than it was."""
     whole = Path(path).parent / Path(evidence.toml or "").name
     if not whole.is_file() or _hash(whole) == evidence.toml_sha256:
