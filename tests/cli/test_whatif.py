@@ -34,6 +34,8 @@ def busy() -> Iterator[int]:
         assert_refused(refused, "no ghosts count there", "switch them on: ghost.enable=on")
         run_workbench("set", process.pid, "ghost.enable=on", "tls.adapt_ms=10")
         with wb.attach(process.pid) as block:
+            # The table of ghosts is made with the first of them, which may be while it looks.
+            assert len(block.whatif(0.5).curves)
             wait_until(lambda: block.snapshot().fold("ghost.observed") > 3e6)
         yield process.pid
 

@@ -40,6 +40,14 @@ SAID = {
         "nothing is exported",
     ],
     "11_live_experiment.ipynb": ["16 of 16 blocks", "tls.misses", "A is restored"],
+    "12_see_inside.ipynb": [
+        "What if the caches of hakmem",
+        "free in slabs",
+        "allocated in the last",
+        "in use, by",
+        "lpInsert",
+        "lost_bytes",
+    ],
 }
 
 

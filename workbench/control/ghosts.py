@@ -34,7 +34,9 @@ def foretell(before: Snapshot, after: Snapshot, allocator: str) -> WhatIf:
     seconds = max(after.time_s - before.time_s, 1e-9)
 
     def grown(role: Role) -> npt.NDArray[np.float64]:
-        return _sum_role(after, role) - _sum_role(before, role)
+        now, past = _sum_role(after, role), _sum_role(before, role)
+        # The table of ghosts is made with the first of them: before that it has no columns.
+        return now - past if past.shape == now.shape else now
 
     operations, observed = grown("ghost operations"), grown("ghost observed")
     exchanges, held = grown("ghost exchanges"), grown("ghost held")
