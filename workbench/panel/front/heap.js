@@ -84,7 +84,7 @@ export class HeapCard {
         texttemplate: "%{label}  %{text}",
         tiling: { orientation: "v" },
         maxdepth: MOST_LEVELS, // the others show when a part is clicked
-        marker: { colors: icicle.bytes, colorscale: "Teal", line: { width: 0.5 } },
+        marker: { colors: icicle.bytes, colorscale: [[0, "#dcebf0"], [1, "#2a6f86"]], line: { width: 0.5 } },
         pathbar: { textfont: { color: ink } },
       },
     ];
