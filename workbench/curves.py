@@ -139,7 +139,7 @@ class WhatIf(Displayed):
             "class": lambda row: format_rough(row.block_bytes, "bytes"),
             "slots": lambda row: f"{row.slots:.0f}",
             "exchanges/s" if per_second else "exchanges": lambda row: format_rough(row.exchanges / seconds),
-            "KiB held": lambda row: f"{row.held_kib:.3g}",
+            "held": lambda row: format_rough(1024 * row.held_kib, "bytes"),
             "a KiB more saves": lambda row: _tell_rate(row.saved_per_kib / seconds),
             "a KiB less costs": lambda row: _tell_rate(row.lost_per_kib / seconds),
             "advice": lambda row: row.advice,
@@ -149,7 +149,7 @@ class WhatIf(Displayed):
             columns,
             right=list(columns)[:-1],
             wrapped=("advice",),
-            dropped=("KiB held", "slots"),
+            dropped=("held", "slots"),
             caption=f"\n{allocator}: size classes with most exchanges, in {self.seconds:.3g} s",
             notes=notes,
         )
@@ -163,7 +163,7 @@ class WhatIf(Displayed):
             "slots": lambda row: row.slots,
             "exchanges": lambda row: format_rough(row.exchanges),
             "of the first": lambda row: f"{100 * row.exchanges / first:.3g} %",
-            "KiB held": lambda row: f"{row.held_kib:.4g}",
+            "held": lambda row: format_rough(1024 * row.held_kib, "bytes"),
             "": lambda row: "saves 90 % of what can be saved" if row.slots == knee else "",
         }
         return Table.of(
