@@ -28,7 +28,7 @@ nitpick_ignore_regex = [
     ("py:obj", ".*"),
     ("py:.*", r"(?!workbench\.).*"),
     # Types of results that are made and shown by the package's own functions.
-    ("py:.*", r"workbench\.(display|table|watch|traces\.analysis|export\.verification)\..*"),
+    ("py:.*", r"workbench\.(curves|display|table|watch|traces\.analysis|export\.verification)\..*"),
     # Parts of a run and of what it uses: docs/experiments.md explains them where a plan gives them.
     ("py:.*", r"workbench\.processes\.(figures|memory|server)\..*"),
     # What the panel's page and kernel send each other stands in some signatures and is no interface.

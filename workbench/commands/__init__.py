@@ -46,7 +46,7 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "memory": CommandPlace("memory", "Show where the resident memory of a process is."),
     "whatif": CommandPlace("whatif", "Tell what thread caches of other capacities would do."),
     "watch": CommandPlace("watch", "Show the metrics and events of a process, live."),
-    "heap": CommandPlace("heap", "Show which code holds the memory of a process, by sampled stacks."),
+    "heap": CommandPlace("heap", "Show which code holds the memory of a process."),
     "serve-metrics": CommandPlace("serve_metrics", "Serve metrics and settings for Prometheus and Grafana."),
     "export": CommandPlace("export", "Write the tunables of a process to a file."),
     "sessions": CommandPlace("sessions", "List, show and repeat recorded sessions."),

@@ -52,7 +52,7 @@ _FORMATS = (_TABLE, "pprof", "collapsed", "page")
 )
 @answering
 def heap(pid: int, since_s: float | None, format_name: str, output: Path | None, rows: int) -> Answer:
-    """Show which code holds the memory of a process, by its stacks.
+    """Show which code holds the memory of a process.
 
     The process must take samples: `workbench set PID sample.interval_bytes=524288`. Blocks that it allocated
     before are not seen.

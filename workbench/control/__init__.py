@@ -17,7 +17,6 @@ from workbench.control.joining import SnapshotJoiner
 from workbench.control.metric import Axis, Metric
 from workbench.control.snapshot import Reading, Snapshot, tabulate_readings
 from workbench.control.tunable import DO, Action, Constraint, Tunable, Value
-from workbench.curves import WhatIf
 
 __all__ = [
     "DO",
@@ -39,7 +38,6 @@ __all__ = [
     "SnapshotJoiner",
     "Tunable",
     "Value",
-    "WhatIf",
     "block_directory",
     "describe_counts",
     "explain_no_block",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from workbench.bindings.allocator import control_path, explain_no_block
 from workbench.bindings.reader import Reader
@@ -27,10 +27,12 @@ from workbench.control.event import EVENT_FIELDS, Event, EventBatch, EventKind
 from workbench.control.ghosts import foretell, has_ghosts
 from workbench.control.snapshot import Layout, Snapshot
 from workbench.control.tunable import DO, Action, Tunable, Value
-from workbench.curves import WhatIf
 from workbench.display import Displayed
 from workbench.errors import BadParameter, NoProcess, UnknownTunable, describe_unknown
 from workbench.table import Table
+
+if TYPE_CHECKING:
+    from workbench.curves import WhatIf
 
 _EVENTS_A_CALL = 1024
 _SLACK_WORDS = 1024

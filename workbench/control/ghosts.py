@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from workbench.control.snapshot import Snapshot
-from workbench.curves import WhatIf, make_curves
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from workbench.control.metric import Metric, Role
+    from workbench.curves import WhatIf
 
 _LEAST_OBSERVED = 4096  # operations; of a ghost that saw fewer meanwhile, all that it ever saw counts
 
@@ -30,6 +30,8 @@ def foretell(before: Snapshot, after: Snapshot, allocator: str) -> WhatIf:
     number of threads that use the class.
     """
     import numpy as np
+
+    from workbench.curves import WhatIf, make_curves  # slow to import
 
     seconds = max(after.time_s - before.time_s, 1e-9)
 

@@ -47,8 +47,8 @@ class HeapView:
     def read(self) -> HeapChart:
         """Read the samples and make the chart; NoProcess if there are none."""
         pid = next(iter(self._find_pids()), None)
-        if pid is None:
-            raise NoProcess("its processes have ended")
+        if not pid:  # 0: it is not started yet
+            raise NoProcess("no process of it runs")
         if pid != self._pid:
             self._pid, self._reader, self._pinned = pid, HeapReader(pid), None
         profile = self._reader.read()

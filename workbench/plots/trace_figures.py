@@ -176,7 +176,8 @@ def draw_sites(profile: TraceProfile, most: int = 15) -> go.Figure:
     rows = profile.sites[is_seen].head(most).iloc[::-1]
     scale = 100.0 / max(1, profile.object_count)
     number = rows.groupby("name").cumcount() + 1  # several calls of one line are bars of their own
-    names = rows["name"].where(number == 1, rows["name"] + " (" + number.astype(str) + ")")
+    names = rows["name"].astype(str)  # no column of text where a trace is empty
+    names = names.where(number == 1, names + " (" + number.astype(str) + ")")
     figure = go.Figure()
     for column, label, color in (("freed", "freed", _BLUE), ("never_freed", "never freed", _RED)):
         figure.add_bar(
