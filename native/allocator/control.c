@@ -241,7 +241,7 @@ void control_after_fork(void)
     };
     hak_block_after_fork(&control_block, used, has_ghosts ? 3 : 2, !os_is_confined());
     /* Another thread of the parent may have shown its ghosts meanwhile. Here they have no pages. */
-    if (!has_ghosts && control_block.header->pid == (uint32_t)SYSTEM_CALL(SYS_getpid))
+    if (!has_ghosts && !os_is_confined() && control_block.header->pid == (uint32_t)SYSTEM_CALL(SYS_getpid))
         hak_block_set_axis_count(&control_block, AXIS_CAPACITY, 0);
     event_log_after_fork();
 }

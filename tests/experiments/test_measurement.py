@@ -126,7 +126,7 @@ def test_a_process_that_cannot_be_started_is_a_result(
         raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(processes.worker, "spawn", refuse)
-    monkeypatch.setattr(processes.program, "spawn", refuse)
+    monkeypatch.setattr(processes.launcher, "spawn", refuse)
     result = measure_run(Run("random_mixed", command=command), warm_bytes=0)
     assert result.status == "failed"
     assert "temporarily unavailable" in result.reason
