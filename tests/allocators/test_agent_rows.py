@@ -131,8 +131,8 @@ def test_the_panel_has_its_charts_and_repeats_what_was_set(tmp_path: Path) -> No
         session.choose("jemalloc")
         session.settings.set_one("opt.narenas", 3)
         session.start({"workload": "pair", "allocator": "jemalloc", "threads": "1", "seconds": "0"})
-        wanted = ["Throughput", "Memory", "Caches"]
-        step_until(lambda: [chart.title for chart in session.charts[:3]] == wanted)
+        wanted = ["Throughput", "Memory", "Where it is", "Caches"]
+        step_until(lambda: [chart.title for chart in session.charts[:4]] == wanted)
         session.settings.set_one("arena.i.dirty_decay_ms", 77)
         step_until(lambda: session.settings.changes.entries()[-1].after == {"arena.i.dirty_decay_ms": 77})
         step_until(lambda: session.settings.describe()["arena.i.dirty_decay_ms"]["note"] == "effective 77 ms")
