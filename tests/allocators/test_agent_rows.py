@@ -97,7 +97,7 @@ def test_it_is_set_on_the_way() -> None:
         Run(
             "pair",
             allocator="jemalloc",
-            operations=20000,
+            operations=50_000_000,  # long enough for the agent's thread on a busy machine
             threads=1,
             schedule=(Step({"arena.i.retain_grow_limit": 1 << 20}, 1000),),
         )
