@@ -51,6 +51,15 @@ settings_option = path_option(
     "settings_path",
     help="Start with the values of an exported file; --set overrides them.",
 )
+#: How much of a table is shown.
+rows_option = click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="Number of rows in each table.",
+)
 parameters_option = click.option(
     "--param",
     "parameters",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from workbench.commands.arguments import FiniteRange, path_option
+from workbench.commands.arguments import FiniteRange, path_option, rows_option
 from workbench.commands.completion import complete_pid
 from workbench.commands.output import Answer, answering
 from workbench.errors import BadParameter
@@ -42,14 +42,7 @@ _FORMATS = (_TABLE, "pprof", "collapsed", "page")
     "graphs. page: an icicle chart that opens offline.",
 )
 @path_option("-o", "--output", help="Write a file of the other formats here.")
-@click.option(
-    "--rows",
-    type=click.IntRange(min=1),
-    default=12,
-    show_default=True,
-    metavar="N",
-    help="Number of stacks shown.",
-)
+@rows_option
 @answering
 def heap(pid: int, since_s: float | None, format_name: str, output: Path | None, rows: int) -> Answer:
     """Show which code holds the memory of a process.

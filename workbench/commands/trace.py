@@ -13,7 +13,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from workbench.commands.arguments import path_option
+from workbench.commands.arguments import path_option, rows_option
 from workbench.commands.completion import complete_trace
 from workbench.commands.output import Answer, answering, pick
 from workbench.datasets import find_trace
@@ -39,14 +39,7 @@ def trace() -> None:
 
 @trace.command()
 @file_argument
-@click.option(
-    "--rows",
-    type=click.IntRange(min=1),
-    default=12,
-    show_default=True,
-    metavar="N",
-    help="Number of rows in each table.",
-)
+@rows_option
 @answering
 def summary(file: str, rows: int) -> Answer:
     """Print sizes, lifetimes, threads, call sites, phases and reallocs of a trace."""
@@ -75,14 +68,7 @@ def summary(file: str, rows: int) -> Answer:
 
 @trace.command()
 @file_argument
-@click.option(
-    "--rows",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    metavar="N",
-    help="Number of size classes shown of each allocator.",
-)
+@rows_option
 @answering
 def whatif(file: str, rows: int) -> Answer:
     """Foretell what larger and smaller thread caches would do, and advise.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from workbench.commands.arguments import FiniteRange, kind_option
+from workbench.commands.arguments import FiniteRange, kind_option, rows_option
 from workbench.commands.output import Answer, answering
 from workbench.commands.targets import Target, describe_foreign, name_target, target_argument
 
@@ -20,14 +20,7 @@ from workbench.commands.targets import Target, describe_foreign, name_target, ta
     metavar="S",
     help="How long to look; the longer, the better the estimate.",
 )
-@click.option(
-    "--rows",
-    type=click.IntRange(min=1),
-    default=12,
-    show_default=True,
-    metavar="N",
-    help="Number of size classes shown.",
-)
+@rows_option
 @answering
 def whatif(target: Target, kind: str | None, seconds: float, rows: int) -> Answer:
     """Tell what larger and smaller thread caches would do in a running process, and advise.
