@@ -199,6 +199,12 @@ def test_the_end_of_gdb_is_not_the_programs(
             assert not has_agent(program.pid)
 
 
+def test_the_end_of_gdb_is_seen_though_its_child_lives(busy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(injection, "_GDB", ["sh", "-c", "sleep 100 & kill -9 $$"])
+    with running(busy) as program, pytest.raises(CannotInject, match="gdb has ended early"):
+        inject(program.pid)
+
+
 def test_a_thread_in_the_allocator_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(injection, "_LOOKING_S", 0.0)
     library, program_path = tmp_path / "stuck.so", tmp_path / "program"

@@ -45,9 +45,10 @@ def count_instructions(program: Path, operations: int, file: Path) -> Counter[st
         text=True,
         check=True,
     ).stdout
-    # A function has a line for each file from which something is inlined into it.
+    # A function has a line for each file from which something is inlined into it. Paths below the working
+    # folder are relative to it.
     counts: Counter[str] = Counter()
-    for count, name in re.findall(r"^ *([\d,]+) \(.*?/native/\S+?:(\w+)", listing, re.MULTILINE):
+    for count, name in re.findall(r"^ *([\d,]+) \(.*?\)\s+(?:\S*/)?native/\S+?:(\w+)", listing, re.MULTILINE):
         counts[name] += int(count.replace(",", ""))
     return counts
 

@@ -146,7 +146,7 @@ def test_a_probe_that_disappears_ends_it(block: ControlBlock) -> None:
     result = run_until(block, 7, lambda _: is_gone.set(), plan=plan, probes=[probe])
     assert "probe fleeting had no value in block" in result.ended
     assert "of 20: OSError: no such metric any more" in result.ended
-    assert len(result.time_blocks) in (7, 8)
+    assert 7 <= len(result.time_blocks) < 20
     assert_restored(block)
 
 

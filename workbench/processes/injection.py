@@ -314,6 +314,7 @@ class _Debugger:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        self._end = os.pidfd_open(self._process.pid)
 
     def read_symbols(self) -> None:
         """Read the program's symbols, which takes long, before the program is stopped."""
@@ -326,6 +327,7 @@ class _Debugger:
             self._process.pid, signal.SIGKILL
         )  # with the child on which it tries what the system can do
         self._process.communicate()
+        os.close(self._end)
         if self._is_attached:  # a stop that was asked for, and has not come about yet, would stay
             with contextlib.suppress(OSError):
                 os.kill(self._pid, signal.SIGCONT)
@@ -424,11 +426,16 @@ class _Debugger:
         assert self._process.stdout is not None
         while b"\n" not in self._said:
             left_s = max(0.0, self._end_s - time.monotonic())
-            if not select.select([self._process.stdout], [], [], left_s)[0]:
+            # Its child holds the pipe open, too: gdb's own end is what tells.
+            output = self._process.stdout.fileno()
+            readable = select.select([output, self._end], [], [], left_s)[0]
+            if not readable:
                 raise CannotInject(
                     f"process {self._pid}: gdb takes longer than {_PATIENCE_S:.0f} s; it goes on"
                 )
-            said = os.read(self._process.stdout.fileno(), 1 << 16)
+            said = b""
+            if output in readable:
+                said = os.read(output, 1 << 16)
             if not said:
                 raise CannotInject(f"process {self._pid}: gdb has ended early; the program goes on")
             self._said += said
