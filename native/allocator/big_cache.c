@@ -359,9 +359,7 @@ static void *resize_by_moving(const struct actor *actor, struct chunk *chunk, si
         set_touched(target, chunk->touched_bytes);
     set_touched(chunk, 0);
     count_live(-1, -(int64_t)chunk->requested_bytes);
-    void *block = hand_out(target, chunk->color_bytes, bytes, chunk->call_site);
-    unmap(actor, chunk);
-    return block;
+    return hand_out(target, chunk->color_bytes, bytes, chunk->call_site);
 }
 
 void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t bytes)
@@ -376,6 +374,11 @@ void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t by
         return big_block(chunk);
     }
     return resize_by_moving(actor, chunk, wanted);
+}
+
+void big_cache_leave(const struct actor *actor, struct chunk *chunk)
+{
+    unmap(actor, chunk);
 }
 
 /* ---- checks and fork ---------------------------------------------------------------------------- */

@@ -40,8 +40,10 @@ bool big_cache_is_at_user(const struct chunk *chunk);
 /* How many bytes the user may use (malloc_usable_size). */
 size_t big_cache_block_bytes(const struct chunk *chunk);
 /* Changes the size of a block at the user, in place or by moving its pages, never by copying. Returns the block, which may
- * lie elsewhere but has the same color, or NULL if neither works and nothing changed. */
+ * lie elsewhere but has the same color, or NULL if neither works and nothing changed. If it was moved, the caller still
+ * has the old address space, and gives it back by big_cache_leave. */
 void *big_cache_resize(const struct actor *actor, struct chunk *chunk, size_t bytes);
+void big_cache_leave(const struct actor *actor, struct chunk *chunk);
 
 /* Gives back entries that have been idle for ss.purge_delay_ms (all of them if `everything`). Returns the bytes. */
 size_t big_cache_purge(const struct actor *actor, uint32_t now_ms, bool everything);

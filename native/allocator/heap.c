@@ -340,16 +340,19 @@ void *heap_realloc(void *block, size_t bytes, void *call_site)
         return block;
     }
     /* A block that changes its size where it lies is counted anew, like one that is moved. */
-    end_sample(&info, block);
     if (info.kind == BLOCK_BIG && bytes > L25_MAX_BYTES && bytes <= PTRDIFF_MAX) {
         void *resized = big_cache_resize(actor_of(cache), info.chunk, bytes);
         if (resized) {
+            end_sample(&info, block);
+            if (resized != block)
+                big_cache_leave(actor_of(cache), info.chunk);
             count_large_block(cache, resized, bytes);
             telemetry_add(resized == block ? &telemetry->global.realloc_in_place : &telemetry->global.realloc_moved, 1);
             return resized;
         }
     }
     if (info.kind == BLOCK_L25 && l25_pool_resize(actor_of(cache), info.slab, bytes)) {
+        end_sample(&info, block);
         count_large_block(cache, block, bytes);
         telemetry_add(&telemetry->global.realloc_in_place, 1);
         return block;

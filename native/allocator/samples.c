@@ -29,6 +29,7 @@ static struct place *places; /* one for each slot; kept when a child begins anew
 static uint32_t buckets[HAK_SAMPLE_SLOTS]; /* slot + 1; 0: empty */
 static uint32_t used, freed, oldest_freed, newest_freed;
 static uint64_t taken;
+static bool is_stopped;
 
 static struct hak_sample *sample_at(uint32_t slot)
 {
@@ -43,8 +44,8 @@ _Static_assert(HAK_SAMPLE_SLOTS == 1 << 12, "the hash has 12 bits");
 
 static bool open_table_locked(void)
 {
-    if (table)
-        return true;
+    if (table || is_stopped)
+        return table != NULL;
     if (!places)
         places = os_map(HAK_SAMPLE_SLOTS * sizeof *places);
     static const struct hak_range head = {0, HAK_SAMPLES_HEAD_BYTES};
@@ -159,9 +160,16 @@ void samples_end(const void *allocated)
     lock_release(&table_lock);
 }
 
+/* Other threads may go on. A signal handler that ends the process may have interrupted this thread under the lock. */
 void samples_stop(void)
 {
+    bool is_interrupted = locks_held > 0;
+    if (!is_interrupted)
+        lock_acquire(&table_lock);
+    is_stopped = true;
     hak_block_end(&block);
+    if (!is_interrupted)
+        lock_release(&table_lock);
 }
 
 void samples_acquire_locks(void)

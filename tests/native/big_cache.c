@@ -11,6 +11,15 @@ static void set(enum tunable tunable, double value)
     big_cache_settings_changed(&actor);
 }
 
+static void *resize(const struct actor *self, void *block, size_t bytes)
+{
+    struct chunk *chunk = registry_find(block);
+    void *resized = big_cache_resize(self, chunk, bytes);
+    if (resized && resized != block)
+        big_cache_leave(self, chunk);
+    return resized;
+}
+
 static void purge_all(void)
 {
     for (int i = 0; i < 20; i++) /* buckets halve once a purge */
@@ -299,7 +308,7 @@ static void check_resize(void)
             if (with_obstacles)
                 obstacles[obstacle_count++] = take(MIB + 1, 8);
             size_t larger = bytes + bytes / 3 / 4 * 4;
-            uint32_t *moved = big_cache_resize(&actor, registry_find(block), larger);
+            uint32_t *moved = resize(&actor, block, larger);
             CHECK(moved);
             moves += moved != block;
             block = moved;
@@ -351,7 +360,7 @@ static void *replace_shared(void *argument)
         CHECK(block);
         block[0] = block[bytes - 1] = 1;
         if (bits % 16 == 0)
-            block = big_cache_resize(&self, registry_find(block), bytes + bytes / 2);
+            block = resize(&self, block, bytes + bytes / 2);
         CHECK(block && block[0] == 1 && block[bytes - 1] == 1);
         void *former = atomic_exchange(&slots[bits % SLOTS], block);
         if (former)

@@ -237,6 +237,19 @@ static void test_every_call(void)
     CHECK(heap_is_valid());
 }
 
+/* The program still has the block, and so it has the sample. */
+static void test_a_failed_realloc(void)
+{
+    set_interval(1);
+    for (unsigned i = 0; i < SIZES; i++) {
+        void *block = hak_malloc(sizes[i]);
+        const struct hak_sample *sample = find_sample(block);
+        CHECK(sample && hak_realloc(block, PTRDIFF_MAX / 2) == NULL && find_sample(block) == sample);
+        hak_free(block);
+        CHECK(!find_sample(block));
+    }
+}
+
 /* A table that is full loses samples, counts them, and hands ordinary blocks out. */
 static void test_a_full_table(void)
 {
@@ -322,6 +335,14 @@ static void test_a_child_has_its_own(void)
     int status;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
     CHECK(find_sample(inherited) == sample && find_sample(large));
+    child = fork();
+    if (child == 0) { /* threads go on for a moment after the process's end has begun */
+        samples_stop();
+        void *late = hak_malloc(200);
+        CHECK(late && telemetry_get(&telemetry->global.samples_taken) == 0 && heap_is_valid());
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
     hak_free(inherited);
     hak_free(large);
     CHECK(telemetry_get(&telemetry->global.samples_live) == 0);
@@ -333,6 +354,7 @@ int main(void)
     test_smallest_stack();
     test_estimates_are_unbiased();
     test_every_call();
+    test_a_failed_realloc();
     test_a_full_table();
     test_threads();
     test_switched_at_random();
