@@ -69,11 +69,13 @@ def test_verify_computes_it_again_and_tells_how_to_repeat_it(result: LiveResult,
     assert verified.status == 4
     assert "sound; its verdicts follow from its 24 blocks" in told
     assert "rps: B / A 1.05" in told
+    assert f"to try it again on yours: workbench verify {file} --pid PID" in told
+    sound = run_workbench("verify", file, "--check", "--json").json
+    assert sound["status"] == "sound"
     assert (
         "workbench experiment PID --a tls.max_slots=2048 --b tls.max_slots=512 --probe "
         "'rps:requests,counter,higher=echo 7' --probe process.resident"
-    ) in told
-    assert run_workbench("verify", file, "--check", "--json").json["status"] == "sound"
+    ) in sound["command"]
     with pytest.raises(BadParameter, match="its claim is about a running process"):
         wb.verify(file)
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from workbench.api.processes import attach
 from workbench.api.progress import Bar
 from workbench.control import Value
+from workbench.errors import BadParameter, WorkbenchError
 from workbench.experiments.live import LiveExperiment, LiveProgress, prepare_experiment
 from workbench.experiments.live_result import LivePlan, LiveResult
 from workbench.probes import Probe
 
 if TYPE_CHECKING:
     from workbench.experiments.switchback import Foresight
+    from workbench.export.live_verification import LiveVerification
     from workbench.processes.group import Group
     from workbench.table import Table
 
@@ -74,10 +76,11 @@ def experiment(
     WorkbenchError
         If it cannot be done so: the settings are then what they were.
     """
-    plan = LivePlan(a or {}, b, blocks, block_s, wash_out_s, looks, draw_seed(seed), guards=tuple(guards))
+    plan = LivePlan(
+        a or {}, b, blocks, block_s, wash_out_s, looks, draw_seed(seed), (), tuple(guards), period_s
+    )
     with attach(target, kind, names=b) as block:
-        one = prepare_experiment(block, plan, probes, period_s=period_s)
-        return run_experiment(one, output)
+        return run_experiment(prepare_experiment(block, plan, probes), output)
 
 
 def run_experiment(one: LiveExperiment, output: str | os.PathLike[str] | None = None) -> LiveResult:
@@ -101,6 +104,37 @@ def run_experiment(one: LiveExperiment, output: str | os.PathLike[str] | None = 
     if output is not None:
         result.save(output)
     return result
+
+
+def repeat_experiment(
+    path: str | os.PathLike[str],
+    target: int | str | Group,
+    *,
+    probes: Sequence[Probe] = (),
+    same_seeds: bool = False,
+    run_commands: bool = False,
+    output: str | os.PathLike[str] | None = None,
+) -> LiveVerification:
+    """Run the live experiment behind an exported file again, on a process or group; as `verify` tells."""
+    from workbench.export import read_defaults
+    from workbench.export.evidence_files import read_evidence
+    from workbench.export.live_evidence import LiveEvidence
+    from workbench.export.live_verification import judge_repetition, plan_repetition
+
+    evidence = read_evidence(path)
+    if not isinstance(evidence, LiveEvidence):
+        raise BadParameter(f"{os.fspath(path)}: it is not about a live experiment: name no process")
+    evidence.check_settings(read_defaults(path).values)
+    result = evidence.result
+    given = {probe.name: probe for probe in probes}
+    with attach(target, result.kind, names=result.plan.b) as block:
+        seed = draw_seed(result.plan.seed if same_seeds else None)
+        try:
+            plan = plan_repetition(evidence, block, seed=seed, run_commands=run_commands)
+            one = prepare_experiment(block, plan, [given.get(name, name) for name in plan.probes])
+        except WorkbenchError as error:
+            raise BadParameter(f"{os.fspath(path)}: the claim cannot be tried here: {error}") from None
+        return judge_repetition(evidence, run_experiment(one, output))
 
 
 def draw_seed(seed: int | None) -> int:

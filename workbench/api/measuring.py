@@ -6,8 +6,10 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.allocators import allocators
+from workbench.api.live import repeat_experiment
 from workbench.api.progress import open_results, show_progress
 from workbench.api.running import find_replayed
 from workbench.control import Value
@@ -38,8 +40,13 @@ from workbench.export.verification import (
     judge_claims,
     plan_verification,
 )
+from workbench.probes import Probe
 from workbench.processes.figures import Figure
 from workbench.workloads import REPLAY
+
+if TYPE_CHECKING:
+    from workbench.export.live_verification import LiveVerification
+    from workbench.processes.group import Group
 
 #: Rounds of a comparison, and seconds of a run, unless somebody says otherwise.
 ROUNDS = 10
@@ -280,18 +287,24 @@ def sweep(
 def verify(
     path: str | os.PathLike[str],
     *,
+    target: int | str | Group | None = None,
+    probes: Sequence[Probe] = (),
     rounds: int | None = None,
     full: bool = False,
     same_seeds: bool = False,
     output: str | os.PathLike[str] | None = None,
     run_commands: bool = False,
-) -> Verification:
+) -> Verification | LiveVerification:
     """Run the claim of an exported settings file again, and say what is left of it.
 
     Parameters
     ----------
     path : path
-        A file that `export_settings` wrote of a comparison.
+        A file that `export_settings` wrote of a comparison or of a live experiment.
+    target : int, str or Group, optional
+        For a live experiment: the pid or group on which it is run again, with the plan of the claim.
+    probes : sequence of Probe
+        For a live experiment: its Python functions, of which the file holds the names only.
     rounds : int, optional
         10 by default; with `full` as many as the claim was made with.
     full : bool
@@ -300,7 +313,7 @@ def verify(
     output : path, optional
         Folder that keeps the results; the same call goes on where it was interrupted.
     run_commands : bool
-        Whether the commands of a claim about programs may run. The file names them, so it must be trusted.
+        Whether the commands that the file names, as programs or probes, may run: it must be trusted.
 
     Raises
     ------
@@ -309,6 +322,10 @@ def verify(
     DamagedEvidence
         If the file was changed.
     """
+    if target is not None:
+        return repeat_experiment(
+            path, target, probes=probes, same_seeds=same_seeds, run_commands=run_commands, output=output
+        )
     evidence, obstacles, differences = read_claim(path, run_commands=run_commands)
     if obstacles:
         raise BadParameter(f"{path}: the claim cannot be tried here: {'; '.join(obstacles)}")
@@ -332,7 +349,7 @@ def read_claim(
             f"{path}: it carries no evidence; `workbench compare ... --export FILE` writes files that do"
         )
     if isinstance(evidence, LiveEvidence):
-        raise BadParameter(f"{path}: {evidence.describe_repetition()}")
+        raise BadParameter(evidence.describe_repetition(path))
     obstacles = find_obstacles(evidence)
     if not obstacles and not run_commands:
         commands = dict.fromkeys(

@@ -130,8 +130,8 @@ def experiment(
         raise BadParameter("say what is tried: --b NAME=VALUE")
     with attach(target, kind, names=split_assignments(b)) as block:
         at_a, at_b = (parse_assignments(texts, block.tunables) for texts in (a, b))
-        plan = LivePlan(at_a, at_b, blocks, block_s, wash_out_s, looks, draw_seed(seed), guards=guards)
-        one = prepare_experiment(block, plan, probes, period_s=period_s)
+        plan = LivePlan(at_a, at_b, blocks, block_s, wash_out_s, looks, draw_seed(seed), (), guards, period_s)
+        one = prepare_experiment(block, plan, probes)
         if pilot_s is not None:
             found = one.pilot(pilot_s)
             return Answer(name_target(target) | {"foresight": found}, tabulate_foresight(found))
@@ -146,7 +146,6 @@ def experiment(
         name: plain[name] for name in ("plan", "ended", "restored", "time_blocks")
     }
     report |= {"effects": effects}
-    is_interrupted = result.ended == "ended by Ctrl-C"
     failed = bool(result.ended) and not result.ended.startswith("all was told")
-    status = STATUS_INTERRUPTED if is_interrupted else STATUS_FAILED if failed else 0
+    status = STATUS_INTERRUPTED if result.is_interrupted else STATUS_FAILED if failed else 0
     return Answer(report, result.to_table(), status=status)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
+import msgspec
 
 from workbench.commands.arguments import keep_results_option
+from workbench.commands.completion import complete_pid
 from workbench.commands.output import STATUS_WRONG_INPUT, Answer, answering, pick
+from workbench.commands.targets import Target, TargetType, name_target
+from workbench.errors import BadParameter
 from workbench.export import read_defaults
 from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
 
 if TYPE_CHECKING:
     from workbench.export.live_evidence import LiveEvidence
-    from workbench.export.verification import Verification
+    from workbench.export.verification import Status, Verification
 
 # Under the words of the result; `workbench verify --help` tells them.
 _STATUSES: Mapping[str, int] = {"confirmed": 0, "refuted": 1, "weaker": 3, "cannot tell": 4}
@@ -50,7 +54,15 @@ _STATUSES: Mapping[str, int] = {"confirmed": 0, "refuted": 1, "weaker": 3, "cann
 @click.option(
     "--run-commands",
     is_flag=True,
-    help="Run the commands that a claim about programs names; give it only if you trust the file.",
+    help="Run the commands that the file names, as programs or probes; give it only if you trust the file.",
+)
+@click.option(
+    "--pid",
+    "target",
+    metavar="PID|GROUP",
+    type=TargetType(),
+    shell_complete=complete_pid,
+    help="Run a live experiment again on this process or group, with the plan of the claim.",
 )
 @keep_results_option
 @answering
@@ -61,6 +73,7 @@ def verify(
     same_seeds: bool,
     checks_only: bool,
     run_commands: bool,
+    target: Target | None,
     output: Path | None,
 ) -> Answer:
     """Repeat the comparison behind an exported settings file and say whether its claims still hold.
@@ -69,7 +82,7 @@ def verify(
     rounds are needed), 2 if the file has no evidence, was changed or cannot run here, 130 after Ctrl-C.
 
     The claim of a live experiment is about a running process. Its verdicts are computed again from its
-    blocks; the claim is undecided, and the command that repeats it on a process of yours is printed.
+    blocks. With --pid the experiment is run again on a process of yours; without, the claim is undecided.
     """
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():
@@ -80,6 +93,10 @@ def verify(
         from workbench.export.live_evidence import LiveEvidence
         from workbench.export.verification import judge_claims, plan_verification
 
+    if target is not None and not checks_only:
+        if rounds is not None:
+            raise BadParameter("--rounds is about comparisons: a live experiment has the blocks of the claim")
+        return _repeat_live(path, target, same_seeds=same_seeds, run_commands=run_commands, output=output)
     if isinstance(live := read_evidence(path), LiveEvidence):
         live.check_settings(read_defaults(path).values)
         return _tell_live(path, live, checks_only=checks_only)
@@ -122,16 +139,34 @@ def _tell_live(path: str, evidence: LiveEvidence, *, checks_only: bool) -> Answe
         f"its verdicts follow from its {blocks} blocks" if blocks else "it holds the verdicts, and no blocks"
     )
     verdicts = [f"{name}: {words}" for name, words in evidence.verdicts.items()]
-    status = "sound" if checks_only else "cannot tell"
+    status: Status | Literal["sound"] = "sound" if checks_only else "cannot tell"
     facts = {"file": path, "status": status, "verdicts": evidence.verdicts, "command": evidence.command}
     words = f"{path}: sound; {what}"
     return Answer(
         facts,
         words,
         *verdicts,
-        evidence.describe_repetition(),
+        evidence.describe_repetition(path),
         status=0 if checks_only else _STATUSES[status],
     )
+
+
+def _repeat_live(
+    path: str, target: Target, *, same_seeds: bool, run_commands: bool, output: Path | None
+) -> Answer:
+    """Run a live experiment again, and say whether the result agrees."""
+    from workbench.api.live import repeat_experiment
+
+    found = repeat_experiment(path, target, same_seeds=same_seeds, run_commands=run_commands, output=output)
+    claims = [
+        pick(one, "status words claim") | {"found": one.finding and pick(one.finding, "ratio")}
+        for one in found.judgements
+    ]
+    facts = {"file": path} | name_target(target) | pick(found, "status differences") | {"claims": claims}
+    facts |= pick(found.result, "ended restored") | {"plan": msgspec.to_builtins(found.result.plan)}
+    if found.result.is_interrupted:
+        return Answer(facts | {"status": "interrupted"}, found.to_table(), status=STATUS_INTERRUPTED)
+    return Answer(facts, found.to_table(), found.status, status=_STATUSES[found.status])
 
 
 def _conclude(found: Verification) -> str:

@@ -22,7 +22,7 @@ from workbench.control.description import (
     read_metrics,
     read_settable,
 )
-from workbench.control.discovery import BlockInfo, describe_block, find_path
+from workbench.control.discovery import WORKLOAD_KIND, BlockInfo, describe_block, find_path
 from workbench.control.event import EVENT_FIELDS, Event, EventBatch, EventKind
 from workbench.control.ghosts import foretell, has_ghosts
 from workbench.control.snapshot import Layout, Snapshot
@@ -141,6 +141,11 @@ class ControlBlock(Displayed):
         if not path:
             raise NoProcess(f"the allocator in this process has no control block: {explain_no_block()[0]}")
         return cls.open(Path(os.fsdecode(path)))
+
+    def open_workload(self) -> ControlBlock | None:
+        """Open the block that a workload of ours publishes in the same process; None if there is none."""
+        beside = self._path.with_suffix(f".{WORKLOAD_KIND}")
+        return ControlBlock.open(beside) if beside.exists() else None
 
     @property
     def members(self) -> Sequence[ControlBlock]:

@@ -24,9 +24,10 @@ from workbench.errors import (
     WrongPlan,
     describe_unknown,
 )
-from workbench.experiments.live_result import Guard, JudgedProbe, LivePlan, LiveResult, TimeBlock
+from workbench.experiments.live_probes import make_probe
+from workbench.experiments.live_result import INTERRUPTED, Guard, JudgedProbe, LivePlan, LiveResult, TimeBlock
 from workbench.experiments.switchback import Foresight, foresee
-from workbench.probes import Probe, ProbeReader, read_probe
+from workbench.probes import Probe, ProbeReader
 from workbench.processes.group_block import GroupBlock
 from workbench.processes.machine import date_now, describe_machine, describe_origin
 
@@ -137,7 +138,7 @@ class LiveExperiment:
                 self._began_s = time.monotonic()
                 ended = self._alternate(reader)
         except KeyboardInterrupt:
-            ended = "ended by Ctrl-C"
+            ended = INTERRUPTED
         except _Ended as reason:
             ended = str(reason)
         finally:
@@ -272,7 +273,9 @@ class LiveExperiment:
         words = "A is restored"
         if kept:
             words += f", except {', '.join(sorted(kept))}, which somebody else set"
-        return words if not gone else f"{words}; {gone} processes had ended or gone back by themselves"
+        which = "one process had ended or gone back by itself"
+        which = which if gone == 1 else f"{gone} processes had ended or gone back by themselves"
+        return f"{words}; {which}" if gone else words
 
     # --- blocks ---
 
@@ -337,14 +340,13 @@ def prepare_experiment(
     plan: LivePlan,
     probes: Sequence[str | Probe],
     *,
-    period_s: float | None = None,
     on_progress: Callable[[LiveProgress], None] | None = None,
 ) -> LiveExperiment:
     """An experiment that can be run, with probes made of what was given."""
-    made = [_make_probe(block, one, period_s) for one in probes]
+    made = [make_probe(block, one, plan.period_s) for one in probes]
     names = {probe.name for probe in made}
     others = dict.fromkeys(guard.probe for guard in map(Guard.parse, plan.guards) if guard.probe not in names)
-    watched = [_make_probe(block, name, period_s) for name in others]
+    watched = [make_probe(block, name, plan.period_s) for name in others]
     return LiveExperiment(block, plan, made, watched=watched, on_progress=on_progress)
 
 
@@ -389,16 +391,3 @@ def _find_level(probe: Probe, readings: Mapping[float, float]) -> float | None:
     if len(times) < 2 or values != sorted(values):
         return None
     return (values[-1] - values[0]) / (times[-1] - times[0])
-
-
-def _make_probe(block: ControlBlock, given: str | Probe, period_s: float | None) -> Probe:
-    if isinstance(given, Probe):
-        probe = given
-    elif given in block.metrics:
-        metric = block.metrics[given]
-        if metric.is_derived:
-            raise BadParameter(f"metric {given} is made of others; name one that is measured")
-        probe = Probe(metric, lambda: block.snapshot().fold(given), source=given)
-    else:
-        probe = read_probe(given, lambda: [one.info.pid for one in block.members])
-    return probe if period_s is None else replace(probe, period_s=period_s)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FILE = "experiment.json"
+#: Why it ended, after Ctrl-C.
+INTERRUPTED = "ended by Ctrl-C"
 _GUARD = re.compile(r"\s*(?P<probe>[\w.-]+)\s*(?P<sign>[<>])\s*(?P<limit>[-+\d.eE]+)\s*")
 #: Readings that a block must have room for, behind its wash-out: a rate is between two of them.
 LEAST_READINGS = 3
@@ -75,6 +77,8 @@ class LivePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         What is judged, as it is given on a command line.
     guards : tuple of str
         What ends the experiment at once, such as "errors<5".
+    period_s : float or None
+        Time between two readings of a probe; None: each probe's own.
     """
 
     a: Mapping[str, Value]
@@ -86,6 +90,7 @@ class LivePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 1
     probes: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
+    period_s: float | None = None
 
     @property
     def design(self) -> Design:
@@ -190,6 +195,11 @@ class LiveResult(Displayed):
     def risk(self) -> float | None:
         """Risk of a wrong verdict that is due now; None if no verdict was declared for now."""
         return self.plan.design.find_risk(self.pairs)
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return self.ended == INTERRUPTED
 
     def levels(self, probe: str) -> FloatArray:
         """A figure in each block, NaN where it was not measured."""

@@ -1,11 +1,12 @@
 """The evidence for settings that a live experiment tried: its plan, every block of time, and the verdicts.
 
-A service cannot be run again from a file. What a file can show is that the verdicts follow from the blocks.
+A file alone can show that the verdicts follow from the blocks. To run the experiment again needs a process.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -88,11 +89,15 @@ class LiveEvidence:
         words += [word for guard in plan.guards for word in ("--guard", guard)]
         words += ["--blocks", str(plan.blocks), "--block-seconds", f"{plan.block_s:g}"]
         words += ["--wash-out", f"{plan.wash_out_s:g}", "--looks", str(plan.looks)]
+        words += [] if plan.period_s is None else ["--period", f"{plan.period_s:g}"]
         return shlex.join(words)
 
-    def describe_repetition(self) -> str:
+    def describe_repetition(self, path: str | os.PathLike[str]) -> str:
         """How somebody tries the claim again."""
-        return f"its claim is about a running process; to try it again, run this on yours: {self.command}"
+        again = (
+            f"workbench verify {shlex.quote(os.fspath(path))} --pid PID" if self.has_blocks else self.command
+        )
+        return f"{os.fspath(path)}: its claim is about a running process; to try it again on yours: {again}"
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values."""

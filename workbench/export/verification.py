@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,9 +85,7 @@ class Verification(Displayed):
     @property
     def status(self) -> Status:
         """The worst of all claims; "cannot tell" if nothing is claimed."""
-        if not self.judgements:
-            return "cannot tell"
-        return max((one.status for one in self.judgements), key=STATUSES.index)
+        return find_worst(self.judgements)
 
     @property
     def more_rounds(self) -> int | None:
@@ -121,6 +119,11 @@ class Verification(Displayed):
 
     def __repr__(self) -> str:
         return f"<Verification of {self.evidence.variant}: {self.status}>"
+
+
+def find_worst(judgements: Sequence[Judgement]) -> Status:
+    """The worst status of all claims; "cannot tell" if nothing is claimed."""
+    return max((one.status for one in judgements), key=STATUSES.index, default="cannot tell")
 
 
 def plan_verification(

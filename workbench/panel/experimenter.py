@@ -14,12 +14,12 @@ import msgspec
 
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, NoProcess, WorkbenchError, describe_unknown
+from workbench.experiments.live_probes import list_probes
 from workbench.panel.forms import read_decimal, read_whole
 from workbench.panel.protocol import JudgedFigure, Number, ShownExperiment
 from workbench.panel.requests import request
 from workbench.panel.session import LiveSession
 from workbench.panel.tuner import find_new_path
-from workbench.probes import process_probes
 from workbench.processes.group_block import GroupBlock
 
 if TYPE_CHECKING:
@@ -92,13 +92,13 @@ class Experimenter:
                 float(read_decimal("block length", block_s, "; give seconds")),
                 float(read_decimal("wash-out", wash_out_s, "; give seconds")),
                 seed=secrets.randbits(31) if seed is None else seed,
+                period_s=_read_period(period_s),
             )
             known = self._session.probes.known
             experiment = prepare_experiment(
                 block,
                 plan,
                 [known.get(name, name) for name in probes],
-                period_s=_read_period(period_s),
                 on_progress=self._show,
             )
         except BaseException:
@@ -138,9 +138,7 @@ class Experimenter:
         target = self._session.target
         if target is None or target.allocator_block is None or not self._session.is_process_alive:
             return []
-        metrics = target.allocator_block.metrics.values()
-        measured = [metric.name for metric in metrics if not metric.is_derived]
-        return [*self._session.probes.known, *process_probes(target.pid), *measured]
+        return [*self._session.probes.known, *list_probes(target.allocator_block, target.workload_block)]
 
     # --- the experiment's thread ---
 

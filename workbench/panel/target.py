@@ -214,10 +214,9 @@ def attach_target(place: str) -> Target:
     with contextlib.ExitStack() as opened:
         is_group = not place.startswith("/")
         block = opened.enter_context(GroupBlock(place) if is_group else ControlBlock.open(place))
-        # A workload of ours has a block of its own in the same process.
-        beside = block.info.path.with_suffix(f".{WORKLOAD_KIND}")
-        is_beside = not is_group and beside.exists()
-        workload_block = opened.enter_context(ControlBlock.open(beside)) if is_beside else None
+        workload_block = None if is_group else block.open_workload()
+        if workload_block is not None:
+            opened.enter_context(workload_block)
         # Not the first word of its command: the program's path may have blanks.
         name = name_process(block.info.pid) or "a process"
         target = Target(

@@ -72,6 +72,13 @@ def parse_probe(text: str) -> Probe:
     return replace(probe, source=text)
 
 
+def find_command(text: str) -> str:
+    """The command that a probe runs, as `parse_probe` takes it; empty if it runs none."""
+    match = _GIVEN.fullmatch(text.strip())
+    source = match["source"].strip() if match is not None else ""
+    return "" if source.startswith(("http://", "https://", "file:")) else source
+
+
 def read_probe(text: str, pids: Pids | int) -> Probe:
     """Read a built-in probe by its name, such as "process.resident", or one as `parse_probe` does.
 
