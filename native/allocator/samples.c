@@ -14,11 +14,21 @@
 #include <sys/uio.h>
 
 #define NO_SLOT UINT32_MAX
-#define MOST_FREED 1024 /* freed samples that are kept while there are slots that were never used */
+/* How many freed samples are kept while there is room for others, and how many at least if only long stacks lack room. */
+#define MOST_FREED 1024
+#define LEAST_FREED 256
+/* Each slot can have so many pieces at any time. Those beyond are for whoever has a longer stack: a stack may have one of
+ * them for each 64 that are left. */
+#define OWN_PIECES 3u
+#define SPARE_PIECES (HAK_SAMPLE_PIECES - OWN_PIECES * HAK_SAMPLE_SLOTS)
+#define MOST_FORGOTTEN 16 /* freed samples that one new one with a long stack may cost */
+#define ENOUGH_SPARE (64 * (HAK_SAMPLE_MOST_PIECES - OWN_PIECES))
 
 struct place {
     const void *block;
-    uint32_t next; /* in the chain of its bucket, or in the queue of freed samples */
+    uint32_t next; /* in the chain of its bucket, in the queue of freed samples, or in the chain of empty slots */
+    uint32_t piece_count;
+    uint16_t pieces[HAK_SAMPLE_MOST_PIECES];
 };
 
 static struct lock table_lock;
@@ -28,12 +38,20 @@ static struct hak_samples *table;
 static struct place *places; /* one for each slot; kept when a child begins anew */
 static uint32_t buckets[HAK_SAMPLE_SLOTS]; /* slot + 1; 0: empty */
 static uint32_t used, freed, oldest_freed, newest_freed;
+static uint32_t empty, first_empty; /* slots that are used again: how many, and the first of their chain + 1 */
+static uint16_t free_pieces[HAK_SAMPLE_PIECES]; /* a stack of pieces that were used before */
+static uint32_t free_piece_count, pieces_ever, spare_pieces = SPARE_PIECES;
 static uint64_t taken;
 static bool is_stopped;
 
 static struct hak_sample *sample_at(uint32_t slot)
 {
     return (struct hak_sample *)(void *)((char *)table + HAK_SAMPLES_HEAD_BYTES + (size_t)slot * HAK_SAMPLE_SLOT_BYTES);
+}
+
+static unsigned char *piece_at(uint32_t piece)
+{
+    return (unsigned char *)table + HAK_SAMPLES_PIECES_OFFSET + (size_t)piece * HAK_SAMPLE_PIECE_BYTES;
 }
 
 static uint32_t *bucket_of(const void *address)
@@ -52,7 +70,7 @@ static bool open_table_locked(void)
     const struct hak_block_spec spec = {
         .kind = HAK_SAMPLES_KIND,
         .build = "hakmem",
-        .data_bytes = HAK_SAMPLES_HEAD_BYTES + (uint64_t)HAK_SAMPLE_SLOTS * HAK_SAMPLE_SLOT_BYTES,
+        .data_bytes = HAK_SAMPLES_BYTES,
         .used = &head,
         .used_count = 1,
         .access = (enum hak_access)control_block.header->access,
@@ -74,34 +92,107 @@ static uint32_t take_fresh_slot_locked(void)
     return used++;
 }
 
-static uint32_t take_slot_locked(void)
+static uint32_t beyond_own(uint32_t pieces)
 {
-    uint32_t slot = freed <= MOST_FREED ? take_fresh_slot_locked() : NO_SLOT;
-    if (slot != NO_SLOT || freed == 0)
-        return slot;
-    slot = oldest_freed;
+    return pieces > OWN_PIECES ? pieces - OWN_PIECES : 0;
+}
+
+static void give_pieces_locked(struct place *place)
+{
+    spare_pieces += beyond_own(place->piece_count);
+    while (place->piece_count)
+        free_pieces[free_piece_count++] = place->pieces[--place->piece_count];
+}
+
+/* The oldest of the freed samples makes room for others. */
+static void forget_oldest_locked(void)
+{
+    uint32_t slot = oldest_freed;
     oldest_freed = places[slot].next;
     freed--;
+    atomic_exchange(&sample_at(slot)->sequence, 0);
+    give_pieces_locked(&places[slot]);
+    places[slot].next = first_empty;
+    first_empty = slot + 1;
+    empty++;
+}
+
+static uint32_t take_slot_locked(void)
+{
+    for (unsigned i = 0; i < MOST_FORGOTTEN && freed > LEAST_FREED && spare_pieces < ENOUGH_SPARE; i++)
+        forget_oldest_locked();
+    uint32_t slot = empty || freed > MOST_FREED ? NO_SLOT : take_fresh_slot_locked();
+    if (slot != NO_SLOT)
+        return slot;
+    if (!empty && freed)
+        forget_oldest_locked();
+    if (!empty)
+        return NO_SLOT;
+    slot = first_empty - 1;
+    first_empty = places[slot].next;
+    empty--;
     return slot;
 }
 
-/* Copies the stack from the stack pointer up, page by page, by a system call that stops where nothing is mapped. Without
- * that call only the rest of the page of the stack pointer is copied, which is there. */
-static uint32_t copy_stack(unsigned char *out, uint64_t stack_pointer)
+/* Takes so many of the pieces that next_piece_locked named. */
+static void take_pieces_locked(struct place *place, uint32_t count)
 {
-    struct iovec from[HAK_SAMPLE_STACK_BYTES / SMALLEST_PAGE_BYTES + 2], to = {out, HAK_SAMPLE_STACK_BYTES};
-    unsigned count = 0;
-    uint64_t at = stack_pointer, end = stack_pointer + HAK_SAMPLE_STACK_BYTES;
-    while (at < end) {
-        uint64_t page_end = (at / SMALLEST_PAGE_BYTES + 1) * SMALLEST_PAGE_BYTES, next = page_end < end ? page_end : end;
-        from[count++] = (struct iovec){(void *)(uintptr_t)at, next - at};
+    uint32_t old = count < free_piece_count ? count : free_piece_count, fresh = count - old;
+    free_piece_count -= old;
+    pieces_ever += fresh;
+    if (fresh)
+        telemetry_add(&telemetry->global.metadata_bytes, (int64_t)fresh * HAK_SAMPLE_PIECE_BYTES);
+    place->piece_count = count;
+    spare_pieces -= beyond_own(count);
+}
+
+/* The piece that would be taken after so many others. */
+static uint32_t next_piece_locked(uint32_t before)
+{
+    return before < free_piece_count ? free_pieces[free_piece_count - 1 - before] : pieces_ever + (before - free_piece_count);
+}
+
+/* Copies the stack from `start` up, page by page, into pieces from `first` to `end`, by a system call that stops where
+ * nothing is mapped, and that gives the pieces pages. */
+static long copy_part_locked(struct place *place, uint64_t start, uint32_t first, uint32_t end)
+{
+    struct iovec from[HAK_SAMPLE_STACK_BYTES / SMALLEST_PAGE_BYTES + 2], to[HAK_SAMPLE_MOST_PIECES];
+    uint64_t at = start, stop = start + (uint64_t)(end - first) * HAK_SAMPLE_PIECE_BYTES;
+    unsigned pages = 0;
+    while (at < stop) {
+        uint64_t page_end = (at / SMALLEST_PAGE_BYTES + 1) * SMALLEST_PAGE_BYTES, next = page_end < stop ? page_end : stop;
+        from[pages++] = (struct iovec){(void *)(uintptr_t)at, next - at};
         at = next;
     }
-    long got = SYSTEM_CALL(SYS_process_vm_readv, block.header->pid, &to, 1, from, count, 0);
-    if (got > 0)
-        return (uint32_t)got;
-    memcpy(out, from[0].iov_base, from[0].iov_len);
-    return (uint32_t)from[0].iov_len;
+    for (uint32_t i = first; i < end; i++) {
+        uint32_t piece = next_piece_locked(i);
+        place->pieces[i] = (uint16_t)piece;
+        to[i - first] = (struct iovec){piece_at(piece), HAK_SAMPLE_PIECE_BYTES};
+    }
+    return SYSTEM_CALL(SYS_process_vm_readv, block.header->pid, to, end - first, from, pages, 0);
+}
+
+/* Most stacks end within the first part. Where the system call is forbidden, what is left of the page of the stack pointer
+ * is copied, which is there. */
+static uint32_t copy_stack_locked(struct place *place, uint64_t stack_pointer)
+{
+    uint32_t spare = spare_pieces / 64, most = OWN_PIECES + spare, bytes = 0;
+    if (most > HAK_SAMPLE_MOST_PIECES)
+        most = HAK_SAMPLE_MOST_PIECES;
+    for (uint32_t first = 0, end = OWN_PIECES; first < most; first = end, end = most) {
+        long got = copy_part_locked(place, stack_pointer + bytes, first, end);
+        bytes += got > 0 ? (uint32_t)got : 0;
+        if (bytes < end * HAK_SAMPLE_PIECE_BYTES)
+            break;
+    }
+    unsigned char *piece = piece_at(place->pieces[0]);
+    if (!bytes && os_populate(piece, HAK_SAMPLE_PIECE_BYTES)) {
+        uint32_t left = SMALLEST_PAGE_BYTES - (uint32_t)(stack_pointer % SMALLEST_PAGE_BYTES);
+        bytes = left < HAK_SAMPLE_PIECE_BYTES ? left : HAK_SAMPLE_PIECE_BYTES;
+        memcpy(piece, (const void *)(uintptr_t)stack_pointer, bytes);
+    }
+    take_pieces_locked(place, (bytes + HAK_SAMPLE_PIECE_BYTES - 1) / HAK_SAMPLE_PIECE_BYTES);
+    return bytes;
 }
 
 NOINLINE bool samples_add(const struct actor *actor, const void *allocated, size_t requested_bytes, size_t block_bytes,
@@ -113,6 +204,7 @@ NOINLINE bool samples_add(const struct actor *actor, const void *allocated, size
     uint32_t slot = !os_is_confined() && open_table_locked() ? take_slot_locked() : NO_SLOT;
     if (slot != NO_SLOT) {
         struct hak_sample *sample = sample_at(slot);
+        struct place *place = &places[slot];
         uint64_t number = ++taken;
         atomic_exchange(&sample->sequence, 2 * number - 1);
         sample->address = (uintptr_t)allocated;
@@ -123,12 +215,15 @@ NOINLINE bool samples_add(const struct actor *actor, const void *allocated, size
         sample->thread = actor->thread_id;
         atomic_store_explicit(&sample->freed_ns, 0, memory_order_relaxed);
         memcpy(sample->registers, registers, sizeof registers);
-        sample->stack_bytes = copy_stack(sample->stack, registers[PROCESSOR_STACK_REGISTER]);
+        sample->stack_bytes = copy_stack_locked(place, registers[PROCESSOR_STACK_REGISTER]);
+        for (uint32_t i = 0; i < place->piece_count; i++)
+            sample->pieces[i] = place->pieces[i];
         atomic_store_explicit(&sample->sequence, 2 * number, memory_order_release);
         atomic_store_explicit(&table->used, used, memory_order_release);
         atomic_store_explicit(&table->taken, number, memory_order_relaxed);
         uint32_t *bucket = bucket_of(allocated);
-        places[slot] = (struct place){.block = allocated, .next = *bucket};
+        place->block = allocated;
+        place->next = *bucket;
         *bucket = slot + 1;
     } else if (table) {
         atomic_fetch_add_explicit(&table->lost, 1, memory_order_relaxed);
@@ -192,7 +287,8 @@ void samples_after_fork(void)
 {
     if (!table)
         return;
-    telemetry_add(&telemetry->global.metadata_bytes, -(int64_t)used * HAK_SAMPLE_SLOT_BYTES);
+    telemetry_add(&telemetry->global.metadata_bytes,
+                  -(int64_t)used * HAK_SAMPLE_SLOT_BYTES - (int64_t)pieces_ever * HAK_SAMPLE_PIECE_BYTES);
     telemetry_set(&telemetry->global.samples_live, 0);
     telemetry_set(&telemetry->global.samples_taken, 0);
     telemetry_set(&telemetry->global.samples_lost, 0);
@@ -200,7 +296,10 @@ void samples_after_fork(void)
     block = (struct hak_block){.header = NULL};
     table = NULL;
     memset(buckets, 0, sizeof buckets);
-    used = freed = 0;
+    for (uint32_t slot = 0; slot < used; slot++)
+        places[slot].piece_count = 0;
+    used = freed = empty = first_empty = free_piece_count = pieces_ever = 0;
+    spare_pieces = SPARE_PIECES;
     taken = 0;
 }
 
@@ -214,7 +313,12 @@ bool samples_is_valid(void)
             valid &= at <= used && bucket_of(places[at - 1].block) == &buckets[i];
     for (uint32_t at = oldest_freed; queued < freed; at = places[at].next, queued++)
         valid &= at < used && !places[at].block;
-    valid &= live + freed == used;
+    uint32_t pieces = free_piece_count, beyond = 0;
+    for (uint32_t i = 0; i < used; i++) {
+        pieces += places[i].piece_count;
+        beyond += beyond_own(places[i].piece_count);
+    }
+    valid &= live + freed + empty == used && pieces == pieces_ever && beyond + spare_pieces == SPARE_PIECES;
     lock_release(&table_lock);
     return valid;
 }

@@ -2,7 +2,7 @@
  * that is freed. sampler.h decides which allocations are sampled.
  *
  *   address --hash--> bucket -> slot -> slot        chains of the samples at the program
- *   oldest freed -> ... -> newest freed             slots that are used again, from the oldest on
+ *   oldest freed -> ... -> newest freed             forgotten from the oldest on, so that their slots are empty
  *
  * Addresses, chains and queue lie in memory of the allocator alone. So what another process writes into the table
  * harms nothing.

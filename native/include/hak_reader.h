@@ -106,7 +106,9 @@ int64_t hak_reader_events(struct hak_reader *reader, uint64_t *cursor, struct ha
                           uint64_t *lost, char *error);
 
 /* Of a block of kind HAK_SAMPLES_KIND: copies the head, and one after another at most `capacity` samples that did not change
- * meanwhile, in no order. `samples` is aligned to 64 bytes. Returns how many it copied. */
-int64_t hak_reader_samples(struct hak_reader *reader, struct hak_samples *head, void *samples, uint32_t capacity, char *error);
+ * meanwhile, in no order. The copies of their stacks lie one after another in `stacks`, in the same order. `samples` is
+ * aligned to 64 bytes. Returns how many samples it copied. */
+int64_t hak_reader_samples(struct hak_reader *reader, struct hak_samples *head, struct hak_sample *samples, uint32_t capacity,
+                           char *stacks, uint64_t stack_capacity, char *error);
 
 #endif

@@ -2,15 +2,17 @@
  * they also unwind the stacks, find names and add up. The table is the DATA of a control block of kind "samples"
  * (hak_block.h), which has neither tunables nor metrics:
  *
- *   DATA   struct hak_samples, HAK_SAMPLES_HEAD_BYTES | slot 0 | slot 1 | ...     HAK_SAMPLE_SLOT_BYTES each
+ *   DATA   struct hak_samples, HAK_SAMPLES_HEAD_BYTES | slot 0 | slot 1 | ... | piece 0 | piece 1 | ...
  *
- * A slot holds one sample: an allocation at the program, or one that was freed lately. A slot gets its pages when it is
- * first used. Freed samples are overwritten from the oldest on.
+ * A slot holds one sample: an allocation at the program, or one that was freed lately. Its stack lies in as many pieces as
+ * it needs, in any order; the sample names them. Slots and pieces get pages when they are first used. Freed samples are
+ * overwritten from the oldest on.
  *
  * Memory orders:
- *   sequence    by the allocator under its lock: an odd value by a sequentially consistent exchange, then the body,
- *               then the even value store release. Readers read the sequence, the slot and the sequence again, each by a
- *               call of pread with a full fence after it, and leave a slot out that changed meanwhile.
+ *   sequence    by the allocator under its lock: an odd value by a sequentially consistent exchange, then the body and
+ *               its pieces, then the even value store release. Readers read the sequence, the slot, its pieces and the
+ *               sequence again, each by a call of pread with a full fence after it, and leave a slot out that changed
+ *               meanwhile.
  *   freed_ns    store release, once, while the sequence stays as it is
  *   used        store release, after the slots below it can be read
  *   lost        relaxed
@@ -26,9 +28,14 @@
 #define HAK_SAMPLES_KIND "samples"
 #define HAK_SAMPLES_HEAD_BYTES 4096u
 #define HAK_SAMPLE_SLOTS 4096u
-#define HAK_SAMPLE_SLOT_BYTES 8192u
+#define HAK_SAMPLE_SLOT_BYTES 512u
 #define HAK_SAMPLE_REGISTERS 33u
-#define HAK_SAMPLE_STACK_BYTES (HAK_SAMPLE_SLOT_BYTES - 384u)
+#define HAK_SAMPLE_PIECE_BYTES 2048u
+#define HAK_SAMPLE_PIECES (5 * HAK_SAMPLE_SLOTS)
+#define HAK_SAMPLE_MOST_PIECES 32u /* of one stack */
+#define HAK_SAMPLE_STACK_BYTES (HAK_SAMPLE_MOST_PIECES * HAK_SAMPLE_PIECE_BYTES)
+#define HAK_SAMPLES_PIECES_OFFSET (HAK_SAMPLES_HEAD_BYTES + HAK_SAMPLE_SLOTS * HAK_SAMPLE_SLOT_BYTES)
+#define HAK_SAMPLES_BYTES (HAK_SAMPLES_PIECES_OFFSET + HAK_SAMPLE_PIECES * HAK_SAMPLE_PIECE_BYTES)
 
 struct hak_samples {
     uint32_t slots, slot_bytes;
@@ -47,11 +54,11 @@ struct hak_sample {
     uint64_t born_ns;         /* CLOCK_MONOTONIC */
     _Atomic uint64_t freed_ns; /* 0: the program has the block */
     uint32_t thread;          /* kernel thread id */
-    uint32_t stack_bytes;     /* how much of `stack` was copied */
+    uint32_t stack_bytes;     /* how much of the stack was copied, from the stack pointer up */
     /* By their DWARF numbers, in the function that took the sample: those that a function keeps for its caller, the stack
      * pointer, and the program counter (the return address column). The others are 0. */
     uint64_t registers[HAK_SAMPLE_REGISTERS];
-    unsigned char stack[HAK_SAMPLE_STACK_BYTES]; /* from the stack pointer up */
+    uint16_t pieces[HAK_SAMPLE_MOST_PIECES]; /* where the copy is: all of them are full but the last */
 };
 
 _Static_assert(sizeof(struct hak_samples) <= HAK_SAMPLES_HEAD_BYTES, "the head fits its page");

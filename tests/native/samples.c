@@ -261,11 +261,67 @@ static void test_a_full_table(void)
     CHECK(telemetry_get(&telemetry->global.samples_lost) - lost == 100 && samples_head()->used == HAK_SAMPLE_SLOTS);
     CHECK(telemetry_get(&telemetry->global.samples_live) == HAK_SAMPLE_SLOTS);
     uint64_t added = telemetry_get(&telemetry->global.metadata_bytes) - metadata;
-    CHECK(added >= (HAK_SAMPLE_SLOTS - slots) * HAK_SAMPLE_SLOT_BYTES);
+    CHECK(added >= (HAK_SAMPLE_SLOTS - slots) * HAK_SAMPLE_SLOT_BYTES && added <= HAK_SAMPLES_BYTES);
     give_all();
     CHECK(telemetry_get(&telemetry->global.samples_live) == 0 && heap_is_valid());
     void *block = hak_malloc(100);
     CHECK(find_sample(block));
+    hak_free(block);
+}
+
+enum { DEEP = 80 << 10 };
+
+/* Samples a block at the end of so many bytes of stack. */
+static NOINLINE void *sample_below(size_t bytes)
+{
+    volatile char frame[1024];
+    for (size_t i = 0; i < sizeof frame; i++)
+        frame[i] = (char)(bytes / sizeof frame);
+    void *block = bytes > sizeof frame ? sample_below(bytes - sizeof frame) : hak_malloc(100);
+    frame[0] = 0;
+    return block;
+}
+
+static const unsigned char *piece_of(const struct hak_sample *sample, uint32_t number)
+{
+    CHECK(number < HAK_SAMPLE_MOST_PIECES && sample->pieces[number] < HAK_SAMPLE_PIECES);
+    return (const unsigned char *)samples_head() + HAK_SAMPLES_PIECES_OFFSET +
+           (size_t)sample->pieces[number] * HAK_SAMPLE_PIECE_BYTES;
+}
+
+static uint64_t count_sample_memory(void)
+{
+    uint64_t pieces = 0;
+    for (uint32_t i = 0; i < samples_head()->used; i++)
+        pieces += (sample_at(i)->stack_bytes + HAK_SAMPLE_PIECE_BYTES - 1) / HAK_SAMPLE_PIECE_BYTES;
+    return pieces;
+}
+
+/* A stack is copied up to a bound. If many are long, the bound sinks, but not to nothing, and it rises again. */
+static void test_deep_stacks(void)
+{
+    set_interval(1);
+    void *block = sample_below(20000);
+    const struct hak_sample *sample = find_sample(block);
+    CHECK(sample && sample->stack_bytes > 20000 && sample->stack_bytes < HAK_SAMPLE_STACK_BYTES);
+    for (uint32_t i = 0; i < sample->stack_bytes / HAK_SAMPLE_PIECE_BYTES; i++) {
+        uintptr_t start = (uintptr_t)sample->registers[PROCESSOR_STACK_REGISTER] + i * HAK_SAMPLE_PIECE_BYTES;
+        if (i > 12) /* the callers of this function: they are as they were */
+            CHECK(memcmp(piece_of(sample, i) + 1024, (const void *)(start + 1024), 64) == 0);
+    }
+    hak_free(block);
+    for (unsigned i = 0; i < HAK_SAMPLE_SLOTS; i++) {
+        blocks[i] = sample_below(DEEP);
+        sample = find_sample(blocks[i]);
+        CHECK(sample && sample->stack_bytes >= 3 * HAK_SAMPLE_PIECE_BYTES && sample->stack_bytes <= HAK_SAMPLE_STACK_BYTES);
+        CHECK(i >= 100 || sample->stack_bytes == HAK_SAMPLE_STACK_BYTES);
+    }
+    CHECK(count_sample_memory() <= HAK_SAMPLE_PIECES && heap_is_valid());
+    give_all();
+    for (unsigned i = 0; i < HAK_SAMPLE_SLOTS; i++)
+        hak_free(hak_malloc(100));
+    block = sample_below(1 << 20);
+    CHECK(find_sample(block)->stack_bytes == HAK_SAMPLE_STACK_BYTES && heap_is_valid());
     hak_free(block);
 }
 
@@ -355,6 +411,7 @@ int main(void)
     test_estimates_are_unbiased();
     test_every_call();
     test_a_failed_realloc();
+    test_deep_stacks();
     test_a_full_table();
     test_threads();
     test_switched_at_random();

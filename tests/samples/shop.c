@@ -1,5 +1,5 @@
 /* Holds 10000 blocks of 100 bytes by one function and 50 of 100000 by another, allocates 20000 that it frees at once, and
- * with `deep` goes down a megabyte of stack first. Then, for each line on standard input, holds 1 MB more. */
+ * goes down as many KiB of stack as it is told first. Then, for each line on standard input, holds 1 MB more. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +52,8 @@ __attribute__((noinline)) static void dive(unsigned levels)
 int main(int words, char **word)
 {
     char line[100];
-    if (words > 1 && strcmp(word[1], "deep") == 0)
-        dive(1000);
+    if (words > 1)
+        dive((unsigned)atoi(word[1]));
     else
         keep_small();
     keep_large();

@@ -78,11 +78,13 @@ def test_what_grew_since(start: Start) -> None:
     assert "grow" in {frame.function for stack in grown.index for frame in after.stacks[stack]}
 
 
-def test_a_stack_of_a_megabyte_is_followed_as_far_as_it_was_copied(start: Start) -> None:
-    profile = read_heap(start("-g", words=("deep",)).pid)
+@pytest.mark.parametrize(("kib", "outermost"), [("40", "_start"), ("1000", "[the stack goes on]")])
+def test_a_deep_stack_is_followed_as_far_as_it_was_copied(start: Start, kib: str, outermost: str) -> None:
+    profile = read_heap(start("-g", words=(kib,)).pid)
     assert abs(sum_up(profile, "keep_small")[0] - SMALL) < 0.3 * SMALL
-    (deep,) = {stack[0].function for stack in profile.stacks if any(f.function == "dive" for f in stack)}
-    assert deep == "[the stack goes on]"
+    deep = [stack for stack in profile.stacks if any(frame.function == "dive" for frame in stack)]
+    assert {stack[0].function for stack in deep} == {outermost}
+    assert min(sum(frame.function == "dive" for frame in stack) for stack in deep) >= 5  # 6 KiB
 
 
 def test_a_stripped_program_has_offsets_and_is_still_unwound(start: Start) -> None:

@@ -98,16 +98,18 @@ int64_t hak_reader_snapshot(struct hak_reader *reader, uint32_t *axis_counts, ui
 int64_t hak_reader_events(struct hak_reader *reader, uint64_t *cursor, struct hak_event *out,
                           uint32_t capacity, uint64_t *lost, char *error);
 #define HAK_SAMPLE_SLOTS ...
+#define HAK_SAMPLE_PIECES ...
+#define HAK_SAMPLE_PIECE_BYTES ...
 struct hak_samples { uint32_t slots, slot_bytes, used, processor; uint64_t taken, lost; };
 struct hak_sample {
     uint64_t sequence, address, requested_bytes, block_bytes, interval_bytes, born_ns, freed_ns;
     uint32_t thread, stack_bytes;
     uint64_t registers[33];
-    unsigned char stack[...];
     ...;
 };
-int64_t hak_reader_samples(struct hak_reader *reader, struct hak_samples *head, void *samples,
-                           uint32_t capacity, char *error);
+int64_t hak_reader_samples(struct hak_reader *reader, struct hak_samples *head,
+                           struct hak_sample *samples, uint32_t capacity, char *stacks,
+                           uint64_t stack_capacity, char *error);
 """
 
 DESCRIPTORS = "".join(

@@ -32,7 +32,7 @@ def _sample_type() -> np.dtype[np.void]:
     return np.dtype(
         {
             "names": [name for name, _ in fields],
-            "formats": [kinds.get(field.type.cname, f"V{ffi.sizeof(field.type)}") for _, field in fields],
+            "formats": [kinds[field.type.cname] for _, field in fields],
             "offsets": [field.offset for _, field in fields],
             "itemsize": ffi.sizeof("struct hak_sample"),
         }
@@ -168,17 +168,25 @@ class Reader:
         count = self._call(lib.hak_reader_events, position, array, len(records), lost)
         return count, int(position[0]), int(lost[0])
 
-    def samples(self) -> tuple[npt.NDArray[np.void], dict[str, int]]:
-        """Read the samples of a block of that kind, by the fields of struct hak_sample, and its head."""
+    def samples(self) -> tuple[npt.NDArray[np.void], list[bytes], dict[str, int]]:
+        """Read the samples of a block of that kind.
+
+        Returns them by the fields of struct hak_sample, the copies of their stacks, and their head.
+        """
         import numpy as np
 
         size = ffi.sizeof("struct hak_sample")
         memory = np.empty(lib.HAK_SAMPLE_SLOTS * size + 64, np.uint8)
         memory = memory[-memory.ctypes.data % 64 :][: lib.HAK_SAMPLE_SLOTS * size]
+        stacks = np.empty(lib.HAK_SAMPLE_PIECES * lib.HAK_SAMPLE_PIECE_BYTES, np.uint8)
         head = ffi.new("struct hak_samples *")
-        target = ffi.from_buffer(memory, require_writable=True)
-        count = self._call(lib.hak_reader_samples, head, target, lib.HAK_SAMPLE_SLOTS)
-        return memory[: count * size].view(_sample_type()), read_fields(head)
+        target = ffi.cast("struct hak_sample *", ffi.from_buffer(memory, require_writable=True))
+        room = ffi.from_buffer(stacks, require_writable=True)
+        count = self._call(lib.hak_reader_samples, head, target, lib.HAK_SAMPLE_SLOTS, room, len(stacks))
+        rows = memory[: count * size].view(_sample_type())
+        ends = np.cumsum(rows["stack_bytes"], dtype=np.int64)
+        copies = [part.tobytes() for part in np.split(stacks, ends)[:-1]]
+        return rows, copies, read_fields(head)
 
     def close(self) -> None:
         """Close it once the calls under way have returned; closing twice does nothing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,9 +21,6 @@ from workbench.control import SAMPLES_KIND, ControlBlock, find_path
 from workbench.errors import NoProcess
 from workbench.samples.address_space import AddressSpace, Frame
 from workbench.samples.unwinding import walk_stack
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _CUT = Frame("[the stack goes on]")
 _LOST = Frame("[the stack could not be followed]")
@@ -149,7 +146,7 @@ class HeapReader:
         """Read them as `read_heap` does."""
         reader = _open(self._pid)
         try:
-            rows, head = reader.samples()
+            rows, copies, head = reader.samples()
             space = AddressSpace(self._pid)
             time_ns = time.monotonic_ns()
         finally:
@@ -161,8 +158,9 @@ class HeapReader:
         # A program that was replaced by another begins its numbers anew, at another time.
         keys = list(zip(columns["number"].tolist(), columns["born_ns"].tolist(), strict=True))
         self._named = {
-            key: self._named.get(key) or _name_stack(space, self._libraries, head["processor"], row)
-            for key, row in zip(keys, rows, strict=True)
+            key: self._named.get(key)
+            or _name_stack(space, self._libraries, head["processor"], row["registers"].tolist(), copy)
+            for key, row, copy in zip(keys, rows, copies, strict=True)
         }
         known: dict[Stack, int] = {}
         stack = [known.setdefault(self._named[key], len(known)) for key in keys]
@@ -192,10 +190,11 @@ def _open(pid: int) -> Reader:
     raise NoProcess(f"process {pid} takes no samples: its allocator is none of {names} (`workbench exec`)")
 
 
-def _name_stack(space: AddressSpace, libraries: set[str], machine: int, row: NDArray[np.void]) -> Stack:
+def _name_stack(
+    space: AddressSpace, libraries: set[str], machine: int, registers: list[int], copy: bytes
+) -> Stack:
     """Frames from the outermost on, without those of the allocator itself."""
-    registers = dict(enumerate(row["registers"].tolist()))
-    walk = walk_stack(space, machine, registers, bytes(row["stack"])[: int(row["stack_bytes"])])
+    walk = walk_stack(space, machine, dict(enumerate(registers)), copy)
     frames = [
         frame
         for depth, address in enumerate(walk.addresses)
