@@ -2,6 +2,7 @@
 #include "big_cache.h"
 
 #include "altered.h"
+#include "big_ghosts.h"
 #include "big_table.h"
 #include "clock.h"
 #include "events.h"
@@ -183,6 +184,7 @@ void big_cache_settings_changed(const struct actor *actor)
         set_buckets(actor, buckets, most_buckets(), CAUSE_TUNABLE);
     grow_buckets(actor);
     evict_to_limits(actor, clock_now_ms(actor));
+    big_ghosts_settings_changed();
 }
 
 /* ---- blocks at the user ------------------------------------------------------------------------- */
@@ -262,6 +264,7 @@ void *big_cache_allocate(const struct actor *actor, size_t bytes, size_t alignme
     if (chunk->touched_bytes < wanted && retention_has_given(&retention))
         retention_missed(&retention, wanted - chunk->touched_bytes, is_too_large(wanted) ? RETENTION_DOUBT : 1,
                          clock_now_ms(actor));
+    big_ghosts_take(actor, &request, chunk);
     uint32_t color_bytes = color_of(chunk, bytes, alignment);
     return hand_out(chunk, color_bytes, round_up((bytes ? bytes : 1) + color_bytes, PAGE_BYTES), call_site);
 }
@@ -275,6 +278,7 @@ bool big_cache_free(const struct actor *actor, struct chunk *chunk)
     int64_t delay_ms = SETTING(ss_purge_delay_ms);
     uint32_t now_ms = clock_now_ms(actor);
     count_live(-1, -(int64_t)chunk->requested_bytes);
+    big_ghosts_give(chunk, now_ms);
     if (delay_ms == 0 || chunk_is_altered(chunk)) {
         unmap(actor, chunk);
         return true;
@@ -359,6 +363,7 @@ static void *resize_by_moving(const struct actor *actor, struct chunk *chunk, si
         set_touched(target, chunk->touched_bytes);
     set_touched(chunk, 0);
     count_live(-1, -(int64_t)chunk->requested_bytes);
+    memcpy(target->copied, chunk->copied, sizeof target->copied);
     return hand_out(target, chunk->color_bytes, bytes, chunk->call_site);
 }
 
@@ -386,24 +391,27 @@ void big_cache_leave(const struct actor *actor, struct chunk *chunk)
 bool big_cache_is_valid(void)
 {
     uint32_t buckets = stripes_buckets();
-    return big_table_is_valid() && buckets >= BIG_STRIPE_COUNT && buckets <= BIG_MAX_BUCKETS &&
+    return big_table_is_valid() && big_ghosts_is_valid() && buckets >= BIG_STRIPE_COUNT && buckets <= BIG_MAX_BUCKETS &&
            (buckets & (buckets - 1)) == 0;
 }
 
 void big_cache_acquire_locks(void)
 {
     lock_acquire(&upkeep_lock);
+    big_ghosts_acquire_lock();
     big_table_acquire_locks();
 }
 
 void big_cache_release_locks(void)
 {
     big_table_release_locks();
+    big_ghosts_release_lock();
     lock_release(&upkeep_lock);
 }
 
 void big_cache_reset_locks(void)
 {
     lock_reset(&upkeep_lock);
+    big_ghosts_reset_lock();
     big_table_reset_locks();
 }

@@ -21,6 +21,8 @@
  * above a line was requested. Blocks that all started at the start of a page would compete for the same sets of every
  * cache, page by page and row by row.
  *
+ * With ghost.enable, big_ghosts.h sees every block that is taken and given, and counts what other sizes would do.
+ *
  * Locks are those of big_table.h; a hit takes one stripe's lock. No lock is held across a system call. */
 #ifndef HAK_BIG_CACHE_H
 #define HAK_BIG_CACHE_H

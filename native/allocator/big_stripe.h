@@ -24,6 +24,11 @@ struct big_request {
     uint64_t call_site;
 };
 
+static inline uint32_t big_frames(uint64_t bytes)
+{
+    return (uint32_t)((bytes + CHUNK_BYTES - 1) / CHUNK_BYTES);
+}
+
 /* Class 0 has up to 2 MiB of frames, class 1 up to 4 MiB, class 2 up to 8 MiB ... class 7 more than 128 MiB. */
 static inline unsigned big_class(uint32_t frames)
 {

@@ -42,6 +42,14 @@ struct slab {
 };
 _Static_assert(sizeof(struct slab) == 2 * CACHE_LINE, "an owner line and a remote line");
 
+/* What the copies of the BigCache had for a block at the user (big_copies.h): up to BIG_COPIED blocks. */
+#define BIG_COPIED 3
+struct big_copied {
+    uint32_t frames, pages;
+    uint16_t uses;
+    uint16_t copies; /* bit i: copy i had this one; 0: there is none */
+};
+
 #define BLOCK_BIT_WORDS (SLAB_BYTES / 8 / 64) /* for each slab; enough for blocks of 8 bytes, the smallest */
 
 struct chunk {
@@ -69,6 +77,7 @@ struct chunk {
     uint32_t color_bytes; /* from the chunk's start to the user's block (big_cache.h) */
     uint32_t hash; /* hash of its class and call site, while it is in the table */
     uint32_t uses; /* how often it was taken from the cache */
+    struct big_copied copied[BIG_COPIED];
     struct chunk *bucket_next, *bucket_previous, *list_next, *list_previous;
     _Atomic uint32_t big_state; /* enum big_state; a free claims the block by CAS */
     uint64_t *block_bits;       /* block_bits.h; kept when the descriptor is reused */

@@ -36,7 +36,7 @@ static struct {
     uint64_t done;          /* the value of `asked` for which it was last done; under settings_lock */
 } actions[ACTION_COUNT];
 
-enum axis { AXIS_CLASS, AXIS_THREAD, AXIS_SHARD, AXIS_TIER, AXIS_ACTION, AXIS_CAPACITY, AXIS_COUNT };
+enum axis { AXIS_CLASS, AXIS_THREAD, AXIS_SHARD, AXIS_TIER, AXIS_ACTION, AXIS_CAPACITY, AXIS_BIG_SIZE, AXIS_BIG_DELAY, AXIS_COUNT };
 #define AXIS_NONE HAK_NO_AXIS
 
 static struct hak_tunable tunables[] = {
@@ -83,6 +83,13 @@ static struct hak_metric metrics[] = {
     METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_CLASS, AXIS_CAPACITY,                         \
            offsetof(struct telemetry, ghosts[0].of_capacity[0].field), sizeof(struct telemetry_class_ghosts),            \
            sizeof(struct telemetry_ghost))
+#define HAK_METRIC_BIG_SIZE(field, name, group, unit, chart, kind, fold, role, is_step, help)                                \
+    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_BIG_SIZE, AXIS_NONE,                          \
+           offsetof(struct telemetry, big_copies.of_size[0].field), sizeof(struct telemetry_big_size), 0)
+#define HAK_METRIC_BIG_DELAY(field, name, group, unit, chart, kind, fold, role, is_step, help)                               \
+    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_BIG_SIZE, AXIS_BIG_DELAY,                     \
+           offsetof(struct telemetry, big_copies.of_size[0].of_delay[0].field), sizeof(struct telemetry_big_size),       \
+           sizeof(struct telemetry_big_delay))
 #define HAK_METRIC_SHARD(field, name, group, unit, chart, kind, fold, role, is_step, help)                                   \
     METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_SHARD, AXIS_NONE,                             \
            offsetof(struct telemetry, shards[0].field), sizeof(struct telemetry_shard), 0)
@@ -115,9 +122,14 @@ static const struct hak_axis_item axis_items[] = {
     /* Capacities of ghosts. */
     {"16", "16"},   {"32", "32"},   {"64", "64"},     {"128", "128"},   {"256", "256"},
     {"512", "512"}, {"1024", "1024"}, {"2048", "2048"}, {"4096", "4096"},
+    /* Bytes that copies of the BigCache keep, and for how many milliseconds: values of the tunables. */
+#define BIG_SIZE(bytes) {#bytes, ""},
+#define BIG_DELAY(ms) {#ms, ""},
+#include "big_ladder.def"
 };
 #define FIRST_CAPACITY_ITEM (SIZE_CLASS_COUNT + TIER_COUNT + ACTION_COUNT)
-_Static_assert(sizeof axis_items / sizeof *axis_items == FIRST_CAPACITY_ITEM + GHOST_COUNT, "each row has its label");
+#define FIRST_BIG_ITEM (FIRST_CAPACITY_ITEM + GHOST_COUNT)
+_Static_assert(sizeof axis_items / sizeof *axis_items == FIRST_BIG_ITEM + BIG_SIZE_COUNT + BIG_DELAY_COUNT, "each row has its label");
 
 static struct hak_axis axes[AXIS_COUNT] = {
     [AXIS_CLASS] = {"class", SIZE_CLASS_COUNT, SIZE_CLASS_COUNT, 0, SIZE_CLASS_COUNT},
@@ -126,6 +138,8 @@ static struct hak_axis axes[AXIS_COUNT] = {
     [AXIS_TIER] = {"tier", TIER_COUNT, TIER_COUNT, SIZE_CLASS_COUNT, TIER_COUNT},
     [AXIS_ACTION] = {"action", ACTION_COUNT, ACTION_COUNT, SIZE_CLASS_COUNT + TIER_COUNT, ACTION_COUNT},
     [AXIS_CAPACITY] = {"capacity", GHOST_COUNT, 0, FIRST_CAPACITY_ITEM, GHOST_COUNT},
+    [AXIS_BIG_SIZE] = {"big.max_bytes", BIG_SIZE_COUNT, 0, FIRST_BIG_ITEM, BIG_SIZE_COUNT},
+    [AXIS_BIG_DELAY] = {"ss.purge_delay_ms", BIG_DELAY_COUNT, 0, FIRST_BIG_ITEM + BIG_SIZE_COUNT, BIG_DELAY_COUNT},
 };
 
 static const struct hak_event_kind event_kinds[] = {
@@ -230,6 +244,16 @@ static uint32_t row_count(enum axis axis)
     return atomic_load_explicit(&control_block.axes[axis].count, memory_order_relaxed);
 }
 
+#define GHOST_BYTES (sizeof(struct telemetry) - offsetof(struct telemetry, ghosts))
+
+/* Whether readers look at what ghosts count. AXIS_CAPACITY is the last to be shown, because control_show_ghosts asks it. */
+static void set_ghost_rows(bool are_present)
+{
+    hak_block_set_axis_count(&control_block, AXIS_BIG_SIZE, are_present ? BIG_SIZE_COUNT : 0);
+    hak_block_set_axis_count(&control_block, AXIS_BIG_DELAY, are_present ? BIG_DELAY_COUNT : 0);
+    hak_block_set_axis_count(&control_block, AXIS_CAPACITY, are_present ? GHOST_COUNT : 0);
+}
+
 void control_after_fork(void)
 {
     uint32_t shards = control_shard_rows() > FIRST_SHARD_ROWS ? control_shard_rows() : FIRST_SHARD_ROWS;
@@ -237,12 +261,12 @@ void control_after_fork(void)
     const struct hak_range used[] = {
         {0, offsetof(struct telemetry, shards[shards])},
         {offsetof(struct telemetry, threads), control_thread_rows() * sizeof(struct telemetry_thread)},
-        {offsetof(struct telemetry, ghosts), sizeof telemetry->ghosts},
+        {offsetof(struct telemetry, ghosts), GHOST_BYTES},
     };
     hak_block_after_fork(&control_block, used, has_ghosts ? 3 : 2, !os_is_confined());
     /* Another thread of the parent may have shown its ghosts meanwhile. Here they have no pages. */
     if (!has_ghosts && !os_is_confined() && control_block.header->pid == (uint32_t)SYSTEM_CALL(SYS_getpid))
-        hak_block_set_axis_count(&control_block, AXIS_CAPACITY, 0);
+        set_ghost_rows(false);
     event_log_after_fork();
 }
 
@@ -352,9 +376,9 @@ bool control_show_ghosts(void)
 {
     if (row_count(AXIS_CAPACITY) != 0)
         return true;
-    if (!os_populate(telemetry->ghosts, sizeof telemetry->ghosts))
+    if (!os_populate(telemetry->ghosts, GHOST_BYTES))
         return false;
-    hak_block_set_axis_count(&control_block, AXIS_CAPACITY, GHOST_COUNT);
+    set_ghost_rows(true);
     return true;
 }
 

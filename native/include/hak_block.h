@@ -142,7 +142,19 @@ enum hak_role {
     HAK_ROLE_GHOST_HELD,
     /* Exchanges that came after a real cache got another capacity, and by how much what its ghost foretold was wrong. */
     HAK_ROLE_GHOST_CAME,
-    HAK_ROLE_GHOST_MISSED
+    HAK_ROLE_GHOST_MISSED,
+    /* A cache of large blocks: allocations that looked for one there, and those that found one (all such metrics are added);
+     * what the cache holds, summed over what its ghosts saw. */
+    HAK_ROLE_LARGE_LOOKUPS,
+    HAK_ROLE_LARGE_HITS,
+    HAK_ROLE_LARGE_HELD,
+    /* Its ghosts, copies of other sizes that are only counted: lookups that they saw, and what they hold, summed over these,
+     * in the unit of LARGE_HELD; and hits. The axes of hits are two tunables, by name, and their labels values of these:
+     * the most bytes that the cache keeps, and for how many milliseconds (the last one: for ever). A hit is counted at
+     * the shortest delay with which it is one. */
+    HAK_ROLE_LARGE_GHOST_LOOKUPS,
+    HAK_ROLE_LARGE_GHOST_HELD,
+    HAK_ROLE_LARGE_GHOST_HITS
 };
 #define HAK_NO_AXIS 0xffffffffu
 

@@ -57,6 +57,7 @@ HOLDS(LINE(tls_cache, bins) > LAST_LINE(tls_cache, tiny_table));
 STANDS_ALONE(telemetry_thread);
 STANDS_ALONE(telemetry_class);
 STANDS_ALONE(telemetry_class_ghosts);
+STANDS_ALONE(telemetry_big_copies);
 STANDS_ALONE(telemetry_shard);
 STANDS_ALONE(telemetry_tier);
 HOLDS(LINE(telemetry, tiers) > LAST_LINE(telemetry, global));

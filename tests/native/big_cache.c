@@ -385,6 +385,7 @@ static void check_threads(void)
         set(TUNABLE_big_load_factor, i % 3 ? 0.25 : 4);
         set(TUNABLE_big_max_buckets, i % 5 ? 65536 : 256);
         set(TUNABLE_big_policy, i / 2 % 2);
+        set(TUNABLE_ghost_enable, i % 3 > 0);
         set(TUNABLE_big_max_entries, i % 7 ? 1000 : 3);
         set(TUNABLE_big_max_bytes, i % 4 ? 1e9 : 1e7);
         big_cache_purge(&actor, 0, i % 8 == 0);

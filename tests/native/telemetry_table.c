@@ -69,6 +69,15 @@ static uint64_t any_of_ghost(size_t offset)
     return any;
 }
 
+static uint64_t any_of_copies(size_t offset, unsigned count, size_t stride)
+{
+    uint64_t any = 0;
+    for (unsigned size = 0; has_ghosts && size < BIG_SIZE_COUNT; size++)
+        for (unsigned row = 0; row < count; row++)
+            any |= *(uint64_t *)((char *)&telemetry->big_copies.of_size[size] + offset + row * stride);
+    return any;
+}
+
 static unsigned look(void)
 {
     unsigned n = 0;
@@ -78,6 +87,11 @@ static unsigned look(void)
     n = note(n, name, any_of_thread_class(offsetof(struct telemetry_thread_class, field)));
 #define HAK_METRIC_CLASS(field, name, ...) n = note(n, name, SUM_OF(class, telemetry->classes, SIZE_CLASS_COUNT, field));
 #define HAK_METRIC_GHOST(field, name, ...) n = note(n, name, any_of_ghost(offsetof(struct telemetry_ghost, field)));
+#define HAK_METRIC_BIG_SIZE(field, name, ...)                                                        \
+    n = note(n, name, any_of_copies(offsetof(struct telemetry_big_size, field), 1, 0));
+#define HAK_METRIC_BIG_DELAY(field, name, ...)                                                       \
+    n = note(n, name, any_of_copies(offsetof(struct telemetry_big_size, of_delay[0].field), BIG_DELAY_COUNT, \
+                                    sizeof(struct telemetry_big_delay)));
 #define HAK_METRIC_SHARD(field, name, ...) n = note(n, name, SUM_OF(shard, telemetry->shards, 64, field));
 #define HAK_METRIC_TIER(field, name, ...) n = note(n, name, SUM_OF(tier, telemetry->tiers, TIER_COUNT, field));
 #include "telemetry.def"

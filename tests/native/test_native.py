@@ -23,6 +23,7 @@ PROGRAMS = {
     "l25_pool": [],
     "big_cache": [],
     "big_fit": [],
+    "big_ghosts": [],
     "stress": ["--operations", "100000", "--threads", "3", "--seed", "7"],
 }
 

@@ -10,7 +10,8 @@ Fold = Literal["sum", "max"]
 Role = Literal[
     "", "thread id", "adopted", "operations", "cached", "live", "dirty", "retained", "metadata", "resident",
     "misses", "cached blocks", "exchanges", "cache slots", "ghost operations", "ghost observed",
-    "ghost exchanges", "ghost held", "ghost came", "ghost missed",
+    "ghost exchanges", "ghost held", "ghost came", "ghost missed", "large lookups", "large hits",
+    "large held", "large ghost lookups", "large ghost held", "large ghost hits",
 ]  # fmt: skip
 
 
