@@ -179,6 +179,7 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
                 return 0;
             *fresh_slabs += slab->is_zeroed ? slab->span_slabs : 0;
             lock_acquire(&central->lock);
+            atomic_store_explicit(&central->is_in_use, true, memory_order_relaxed);
             central_list_locked(central, slab, SLAB_PARTIAL);
         }
         got += take_from_slab(slab, out + got, wanted - got);

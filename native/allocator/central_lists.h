@@ -13,6 +13,7 @@ struct central {
     struct slab *lists[SLAB_LIST_COUNT]; /* under the lock, like `next` and `previous` of the slabs in them */
     struct slab *cursor; /* where the walk of central_purge.c goes on */
     bool is_taken_from; /* since the last walk for sparse classes; under the lock */
+    _Atomic bool is_in_use; /* set with the first slab, for good; relaxed. Walks leave the others out, and their pages alone */
     struct event_sum drained_blocks; /* REMOTE_DRAIN; under the lock */
     /* Other heaps write these two, so they have a cache line of their own. */
     _Alignas(CACHE_LINE) _Atomic(struct slab *) pending; /* push CAS release, take-all exchange acquire */

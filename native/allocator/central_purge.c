@@ -113,7 +113,8 @@ static size_t walk(const struct actor *actor, uint32_t now_ms, int64_t delay_ms,
     for (unsigned heap = 0; heap <= central_sampled_heap(); heap++)
         for (unsigned class_index = 0; class_index < SIZE_CLASS_COUNT; class_index++) {
             struct central *central = &centrals[heap][class_index];
-            if (only_left_alone && !was_left_alone(central))
+            if (!atomic_load_explicit(&central->is_in_use, memory_order_relaxed) ||
+                (only_left_alone && !was_left_alone(central)))
                 continue;
             size_t bytes = purge_list(actor, central, SLAB_PARTIAL, now_ms, delay_ms) +
                            purge_list(actor, central, SLAB_COLD, now_ms, delay_ms);

@@ -39,16 +39,32 @@ static struct {
 enum axis { AXIS_CLASS, AXIS_THREAD, AXIS_SHARD, AXIS_TIER, AXIS_ACTION, AXIS_CAPACITY, AXIS_BIG_SIZE, AXIS_BIG_DELAY, AXIS_COUNT };
 #define AXIS_NONE HAK_NO_AXIS
 
-static struct hak_tunable tunables[] = {
+/* Most of a descriptor's bytes are room that its texts do not use. As arrays in this library and in the block, the
+ * descriptors would take 26 pages of every process. So the library holds the texts one behind the other, and unpacks them
+ * into the block, whose pages then leave the process (writer.c). */
+static const char tunable_texts[] =
 #define HAK_TUNABLE(field, name, group, unit, type, scale, effect, minimum, maximum, default, choices, alias, help)  \
-    {name, group, unit, help, choices, "", HAK_TYPE_##type, HAK_SCALE_##scale, HAK_EFFECT_##effect, 0, minimum, maximum,    \
-     default},
+    name "\0" group "\0" unit "\0" help "\0" choices "\0"
 #define HAK_CONSTRAINT(...)
 #include "tunables.def"
 #undef HAK_TUNABLE
 #undef HAK_CONSTRAINT
-#define HAK_ACTION(field, name, group, help)                                                                         \
-    {name, group, "", help, "", "", HAK_TYPE_ACTION, HAK_SCALE_LINEAR, HAK_EFFECT_LIVE, 0, 0, 9007199254740992, 0},
+#define HAK_ACTION(field, name, group, help) name "\0" group "\0\0" help "\0\0"
+#include "actions.def"
+#undef HAK_ACTION
+    ;
+
+static const struct {
+    double minimum, maximum;
+    uint8_t type, scale, effect;
+} tunable_facts[] = {
+#define HAK_TUNABLE(field, name, group, unit, type, scale, effect, minimum, maximum, ...)                            \
+    {minimum, maximum, HAK_TYPE_##type, HAK_SCALE_##scale, HAK_EFFECT_##effect},
+#define HAK_CONSTRAINT(...)
+#include "tunables.def"
+#undef HAK_TUNABLE
+#undef HAK_CONSTRAINT
+#define HAK_ACTION(...) {0, 9007199254740992, HAK_TYPE_ACTION, HAK_SCALE_LINEAR, HAK_EFFECT_LIVE},
 #include "actions.def"
 #undef HAK_ACTION
 };
@@ -61,26 +77,43 @@ static const struct hak_constraint constraints[] = {
 #undef HAK_CONSTRAINT
 };
 
-#define METRIC(name, group, unit, help, chart, kind, fold, role, is_step, axis0, axis1, offset, stride0, stride1) \
-    {name,         group,    unit, help, chart,  HAK_METRIC_##kind,  HAK_FOLD_##fold, HAK_ROLE_##role,                   \
-     is_step, {axis0, axis1}, 0,    0,    offset, {stride0, stride1}},
+static const char metric_texts[] =
+#define HAK_METRIC_TEXTS(field, name, group, unit, chart, kind, fold, role, is_step, help)                           \
+    name "\0" group "\0" unit "\0" help "\0" chart "\0"
+#define HAK_METRIC_GLOBAL HAK_METRIC_TEXTS
+#define HAK_METRIC_THREAD HAK_METRIC_TEXTS
+#define HAK_METRIC_THREAD_CLASS HAK_METRIC_TEXTS
+#define HAK_METRIC_CLASS HAK_METRIC_TEXTS
+#define HAK_METRIC_GHOST HAK_METRIC_TEXTS
+#define HAK_METRIC_SHARD HAK_METRIC_TEXTS
+#define HAK_METRIC_TIER HAK_METRIC_TEXTS
+#define HAK_DERIVED(kind, name, operand_a, operand_b, group, unit, chart, role, help)                                \
+    name "\0" group "\0" unit "\0" help "\0" chart "\0"
+#include "telemetry.def"
+    ;
 
-static struct hak_metric metrics[] = {
+#define METRIC(kind, fold, role, is_step, axis0, axis1, offset, stride0, stride1)                                   \
+    {offset, {stride0, stride1}, {axis0, axis1}, HAK_METRIC_##kind, HAK_FOLD_##fold, HAK_ROLE_##role, is_step},
+
+static const struct {
+    uint32_t offset, stride[2], axis[2];
+    uint8_t kind, fold, role, is_step;
+} metric_facts[] = {
 #define HAK_METRIC_GLOBAL(field, name, group, unit, chart, kind, fold, role, is_step, help)                                  \
-    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_NONE, AXIS_NONE,                              \
+    METRIC(kind, fold, role, is_step, AXIS_NONE, AXIS_NONE,                              \
            offsetof(struct telemetry, global.field), 0, 0)
 #define HAK_METRIC_THREAD(field, name, group, unit, chart, kind, fold, role, is_step, help)                                  \
-    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_THREAD, AXIS_NONE,                            \
+    METRIC(kind, fold, role, is_step, AXIS_THREAD, AXIS_NONE,                            \
            offsetof(struct telemetry, threads[0].field), sizeof(struct telemetry_thread), 0)
 #define HAK_METRIC_THREAD_CLASS(field, name, group, unit, chart, kind, fold, role, is_step, help)                            \
-    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_THREAD, AXIS_CLASS,                           \
+    METRIC(kind, fold, role, is_step, AXIS_THREAD, AXIS_CLASS,                           \
            offsetof(struct telemetry, threads[0].classes[0].field), sizeof(struct telemetry_thread),                     \
            sizeof(struct telemetry_thread_class))
 #define HAK_METRIC_CLASS(field, name, group, unit, chart, kind, fold, role, is_step, help)                                   \
-    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_CLASS, AXIS_NONE,                             \
+    METRIC(kind, fold, role, is_step, AXIS_CLASS, AXIS_NONE,                             \
            offsetof(struct telemetry, classes[0].field), sizeof(struct telemetry_class), 0)
 #define HAK_METRIC_GHOST(field, name, group, unit, chart, kind, fold, role, is_step, help)                                   \
-    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_CLASS, AXIS_CAPACITY,                         \
+    METRIC(kind, fold, role, is_step, AXIS_CLASS, AXIS_CAPACITY,                         \
            offsetof(struct telemetry, ghosts[0].of_capacity[0].field), sizeof(struct telemetry_class_ghosts),            \
            sizeof(struct telemetry_ghost))
 #define HAK_METRIC_BIG_SIZE(field, name, group, unit, chart, kind, fold, role, is_step, help)                                \
@@ -91,16 +124,16 @@ static struct hak_metric metrics[] = {
            offsetof(struct telemetry, big_copies.of_size[0].of_delay[0].field), sizeof(struct telemetry_big_size),       \
            sizeof(struct telemetry_big_delay))
 #define HAK_METRIC_SHARD(field, name, group, unit, chart, kind, fold, role, is_step, help)                                   \
-    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_SHARD, AXIS_NONE,                             \
+    METRIC(kind, fold, role, is_step, AXIS_SHARD, AXIS_NONE,                             \
            offsetof(struct telemetry, shards[0].field), sizeof(struct telemetry_shard), 0)
 #define HAK_METRIC_TIER(field, name, group, unit, chart, kind, fold, role, is_step, help)                                    \
-    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_TIER, AXIS_NONE,                              \
+    METRIC(kind, fold, role, is_step, AXIS_TIER, AXIS_NONE,                              \
            offsetof(struct telemetry, tiers[0].field), sizeof(struct telemetry_tier), 0)
 #define HAK_DERIVED(kind, name, operand_a, operand_b, group, unit, chart, role, help)                                        \
-    METRIC(name, group, unit, help, chart, kind, SUM, role, 0, AXIS_NONE, AXIS_NONE, 0, 0, 0)
+    METRIC(kind, SUM, role, 0, AXIS_NONE, AXIS_NONE, 0, 0, 0)
 #include "telemetry.def"
 };
-#define METRIC_COUNT (sizeof metrics / sizeof *metrics)
+#define METRIC_COUNT (sizeof metric_facts / sizeof *metric_facts)
 
 static const struct {
     const char *name, *operand_a, *operand_b;
@@ -158,7 +191,7 @@ static const struct hak_event_cause event_causes[] = {
 #undef HAK_CAUSE
 };
 
-static uint32_t metric_index(const char *name)
+static uint32_t metric_index(const struct hak_metric *metrics, const char *name)
 {
     for (uint32_t i = 0; i < METRIC_COUNT; i++)
         if (strcmp(metrics[i].name, name) == 0)
@@ -166,24 +199,73 @@ static uint32_t metric_index(const char *name)
     __builtin_trap(); /* telemetry.def names an operand that it does not define */
 }
 
-/* Fills in what the tables cannot say at compile time: names of environment variables, defaults of an exported header,
- * and indices of operands. */
-static void complete_descriptors(void)
+/* Copies a text and returns the start of the next one. A text that does not fit is an error of the table. */
+static const char *unpack(const char *text, char *out, size_t bytes)
 {
-    for (size_t i = 0; i < TUNABLE_COUNT; i++) {
-        static const char prefix[] = "HAKMEM_";
-        tunables[i].default_value = settings_default((enum tunable)i);
-        char *out = tunables[i].environment;
-        memcpy(out, prefix, sizeof prefix);
-        out += sizeof prefix - 1;
-        for (const char *c = tunables[i].name; *c; c++)
-            *out++ = *c == '.' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
-        *out = 0;
+    size_t length = strlen(text) + 1;
+    if (length > bytes)
+        __builtin_trap();
+    memcpy(out, text, length);
+    return text + length;
+}
+#define UNPACK(text, field) text = unpack(text, field, sizeof field)
+
+static void name_variable(struct hak_tunable *tunable)
+{
+    static const char prefix[] = "HAKMEM_";
+    char *out = tunable->environment;
+    memcpy(out, prefix, sizeof prefix);
+    out += sizeof prefix - 1;
+    for (const char *c = tunable->name; *c; c++)
+        *out++ = *c == '.' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+    *out = 0;
+}
+
+static void describe_tunables(struct hak_tunable *tunable)
+{
+    const char *text = tunable_texts;
+    for (unsigned i = 0; i < CONTROL_VALUE_COUNT; i++, tunable++) {
+        UNPACK(text, tunable->name);
+        UNPACK(text, tunable->group);
+        UNPACK(text, tunable->unit);
+        UNPACK(text, tunable->help);
+        UNPACK(text, tunable->choices);
+        tunable->type = tunable_facts[i].type;
+        tunable->scale = tunable_facts[i].scale;
+        tunable->effect = tunable_facts[i].effect;
+        tunable->minimum = tunable_facts[i].minimum;
+        tunable->maximum = tunable_facts[i].maximum;
+        if (i < TUNABLE_COUNT) { /* not an action */
+            tunable->default_value = settings_default((enum tunable)i);
+            name_variable(tunable);
+        }
+    }
+}
+
+static void describe_metrics(struct hak_metric *metrics)
+{
+    const char *text = metric_texts;
+    for (unsigned i = 0; i < METRIC_COUNT; i++) {
+        struct hak_metric *metric = &metrics[i];
+        UNPACK(text, metric->name);
+        UNPACK(text, metric->group);
+        UNPACK(text, metric->unit);
+        UNPACK(text, metric->help);
+        UNPACK(text, metric->chart);
+        metric->kind = metric_facts[i].kind;
+        metric->fold = metric_facts[i].fold;
+        metric->role = metric_facts[i].role;
+        metric->is_step = metric_facts[i].is_step;
+        metric->offset = metric_facts[i].offset;
+        for (unsigned k = 0; k < 2; k++) {
+            metric->axis[k] = metric_facts[i].axis[k];
+            metric->stride[k] = metric_facts[i].stride[k];
+        }
     }
     for (size_t i = 0; i < sizeof derived / sizeof *derived; i++) {
-        struct hak_metric *metric = &metrics[metric_index(derived[i].name)];
-        metric->operand_a = metric_index(derived[i].operand_a);
-        metric->operand_b = metric_index(derived[i].operand_b);
+        struct hak_metric *metric = &metrics[metric_index(metrics, derived[i].name)];
+        metric->operand_a = metric_index(metrics, derived[i].operand_a);
+        metric->operand_b = metric_index(metrics, derived[i].operand_b);
     }
 }
 
@@ -193,7 +275,6 @@ bool control_start(void)
     int access;
     settings_initial(values, &access);
     settings_store(values, true);
-    complete_descriptors();
     const struct hak_range used[] = {
         {0, offsetof(struct telemetry, shards[FIRST_SHARD_ROWS])},
         {offsetof(struct telemetry, threads), sizeof(struct telemetry_thread)},
@@ -201,9 +282,9 @@ bool control_start(void)
     struct hak_block_spec spec = {
         .kind = control_serves_malloc ? "hakmem" : "hakmem-hak",
         .build = "hakmem " HAKMEM_VERSION " " HAK_COMPILER BUILD_DEFAULTS BUILD_CHECKS,
-        .tunables = tunables,
+        .describe_tunables = describe_tunables,
+        .describe_metrics = describe_metrics,
         .constraints = constraints,
-        .metrics = metrics,
         .axes = axes,
         .axis_items = axis_items,
         .event_kinds = event_kinds,

@@ -10,7 +10,7 @@
 struct magazine {
     _Alignas(CACHE_LINE) struct lock lock;
     unsigned fill, lowest; /* lowest: the lowest fill since the last magazine_age */
-    void **blocks;         /* MAGAZINE_MAX_BLOCKS, mapped at the first put */
+    _Atomic(void **) blocks; /* MAGAZINE_MAX_BLOCKS, mapped at the first put under the lock; relaxed outside it */
 };
 
 /* One for each class. Classes below a cache line have one for each heap; those of heaps above 0 come at the end. */
@@ -36,6 +36,11 @@ static unsigned heap_of(unsigned index)
     return index < SIZE_CLASS_COUNT ? 0 : (index - SIZE_CLASS_COUNT) / OUTBOX_COUNT + 1;
 }
 
+static void **blocks_of(struct magazine *magazine)
+{
+    return atomic_load_explicit(&magazine->blocks, memory_order_relaxed);
+}
+
 static void change_fill_locked(struct magazine *magazine, unsigned class_index, int64_t blocks)
 {
     magazine->fill += (unsigned)blocks;
@@ -51,7 +56,7 @@ unsigned magazine_take(unsigned heap, unsigned class_index, void **out, unsigned
         change_fill_locked(magazine, class_index, -(int64_t)got);
         if (magazine->fill < magazine->lowest)
             magazine->lowest = magazine->fill;
-        memcpy(out, magazine->blocks + magazine->fill, got * sizeof *out);
+        memcpy(out, blocks_of(magazine) + magazine->fill, got * sizeof *out);
     }
     lock_release(&magazine->lock);
     if (got)
@@ -64,11 +69,11 @@ unsigned magazine_put(unsigned heap, unsigned class_index, void *const *blocks, 
     struct magazine *magazine = magazine_of(heap, class_index);
     unsigned kept = 0;
     lock_acquire(&magazine->lock);
-    if (!magazine->blocks)
-        magazine->blocks = os_map(MAGAZINE_MAX_BLOCKS * sizeof *blocks);
-    if (magazine->blocks && magazine->fill < limit) {
+    if (!blocks_of(magazine))
+        atomic_store_explicit(&magazine->blocks, os_map(MAGAZINE_MAX_BLOCKS * sizeof *blocks), memory_order_relaxed);
+    if (blocks_of(magazine) && magazine->fill < limit) {
         kept = limit - magazine->fill < count ? limit - magazine->fill : count;
-        memcpy(magazine->blocks + magazine->fill, blocks + (count - kept), kept * sizeof *blocks);
+        memcpy(blocks_of(magazine) + magazine->fill, blocks + (count - kept), kept * sizeof *blocks);
         change_fill_locked(magazine, class_index, kept);
     }
     lock_release(&magazine->lock);
@@ -83,9 +88,9 @@ static unsigned take_oldest(struct magazine *magazine, unsigned class_index, voi
     lock_acquire(&magazine->lock);
     unsigned got = wanted < magazine->fill ? wanted : magazine->fill;
     if (got) {
-        memcpy(out, magazine->blocks, got * sizeof *out);
+        memcpy(out, blocks_of(magazine), got * sizeof *out);
         change_fill_locked(magazine, class_index, -(int64_t)got);
-        memmove(magazine->blocks, magazine->blocks + got, magazine->fill * sizeof *out);
+        memmove(blocks_of(magazine), blocks_of(magazine) + got, magazine->fill * sizeof *out);
     }
     magazine->lowest = magazine->fill;
     lock_release(&magazine->lock);
@@ -108,6 +113,8 @@ void magazine_age(const struct actor *actor, bool is_everything)
     void *batch[256];
     for (unsigned i = 0; i < MAGAZINE_COUNT; i++) {
         struct magazine *magazine = &magazines[i];
+        if (!blocks_of(magazine))
+            continue;
         unsigned left = is_everything ? MAGAZINE_MAX_BLOCKS : idle_blocks(magazine);
         while (left) {
             unsigned wanted = left < sizeof batch / sizeof *batch ? left : sizeof batch / sizeof *batch;
@@ -128,8 +135,8 @@ bool magazine_is_valid(void)
         lock_acquire(&magazine->lock);
         valid &= magazine->lowest <= magazine->fill && magazine->fill <= MAGAZINE_MAX_BLOCKS;
         for (unsigned k = 0; k < magazine->fill; k++) {
-            struct chunk *chunk = registry_find(magazine->blocks[k]);
-            const struct slab *slab = chunk && chunk_kind(chunk) == CHUNK_SLABS ? slab_of(chunk, magazine->blocks[k]) : NULL;
+            struct chunk *chunk = registry_find(blocks_of(magazine)[k]);
+            const struct slab *slab = chunk && chunk_kind(chunk) == CHUNK_SLABS ? slab_of(chunk, blocks_of(magazine)[k]) : NULL;
             valid &= slab && slab->class_index == class_of(i);
             valid &= slab && (class_of(i) >= OUTBOX_COUNT || slab->heap == heap_of(i));
         }

@@ -40,23 +40,19 @@ static uint64_t place_section(struct hak_section_entry *entry, uint64_t end, uin
 
 static uint64_t lay_out(struct hak_section_entry *section, const struct hak_block_spec *spec)
 {
-    struct {
-        uint32_t count;
-        size_t stride;
-    } const descriptors[] = {
-        [HAK_SECTION_TUNABLE] = {spec->tunable_count, sizeof(struct hak_tunable)},
-        [HAK_SECTION_CONSTRAINT] = {spec->constraint_count, sizeof(struct hak_constraint)},
-        [HAK_SECTION_METRIC] = {spec->metric_count, sizeof(struct hak_metric)},
-        [HAK_SECTION_AXIS] = {spec->axis_count, sizeof(struct hak_axis)},
-        [HAK_SECTION_AXIS_ITEM] = {spec->axis_item_count, sizeof(struct hak_axis_item)},
-        [HAK_SECTION_EVENT_KIND] = {spec->event_kind_count, sizeof(struct hak_event_kind)},
-        [HAK_SECTION_EVENT_CAUSE] = {spec->event_cause_count, sizeof(struct hak_event_cause)},
-    };
     uint64_t end = HAK_HEADER_BYTES;
-    for (unsigned k = 0; k < sizeof descriptors / sizeof *descriptors; k++)
-        end = place_section(&section[k], end, LINE_BYTES, descriptors[k].count, (uint32_t)descriptors[k].stride, 1);
-    end = place_section(&section[HAK_SECTION_REQUESTED], end, LINE_BYTES, spec->tunable_count, sizeof(double), 4);
-    end = place_section(&section[HAK_SECTION_EFFECTIVE], end, LINE_BYTES, spec->tunable_count, sizeof(double), 1);
+#define PLACE(name, records, type, slots) \
+    end = place_section(&section[HAK_SECTION_##name], end, LINE_BYTES, records, sizeof(type), slots)
+    /* What the publisher goes on reading, and then what only readers need: see forget_descriptors. */
+    PLACE(AXIS, spec->axis_count, struct hak_axis, 1);
+    PLACE(REQUESTED, spec->tunable_count, double, 4);
+    PLACE(EFFECTIVE, spec->tunable_count, double, 1);
+    PLACE(TUNABLE, spec->tunable_count, struct hak_tunable, 1);
+    PLACE(CONSTRAINT, spec->constraint_count, struct hak_constraint, 1);
+    PLACE(METRIC, spec->metric_count, struct hak_metric, 1);
+    PLACE(AXIS_ITEM, spec->axis_item_count, struct hak_axis_item, 1);
+    PLACE(EVENT_KIND, spec->event_kind_count, struct hak_event_kind, 1);
+    PLACE(EVENT_CAUSE, spec->event_cause_count, struct hak_event_cause, 1);
     end = place_section(&section[HAK_SECTION_DATA], end, PAGE_BYTES, (spec->data_bytes + 7) / 8, 8, 1);
     end = place_section(&section[HAK_SECTION_EVENT], end, PAGE_BYTES, spec->event_capacity,
                         sizeof(struct hak_event), 1);
@@ -88,13 +84,27 @@ static void fill_sections(struct hak_block *block, const struct hak_block_spec *
     };
     for (unsigned k = 0; k < sizeof sources / sizeof *sources; k++) {
         const struct hak_section_entry *entry = &block->header->section[k];
-        if (entry->count)
+        if (entry->count && sources[k])
             memcpy((char *)block->header + entry->offset, sources[k], (size_t)entry->count * entry->stride);
     }
+    if (spec->describe_tunables)
+        spec->describe_tunables((void *)((char *)block->header + block->header->section[HAK_SECTION_TUNABLE].offset));
+    if (spec->describe_metrics)
+        spec->describe_metrics((void *)((char *)block->header + block->header->section[HAK_SECTION_METRIC].offset));
     for (uint32_t i = 0; i < block->tunable_count; i++) {
         double value = spec->initial_values ? spec->initial_values[i] : spec->tunables[i].default_value;
         block->requested[i] = block->requested[block->tunable_count + i] = block->effective[i] = value;
     }
+}
+
+/* Takes the pages with nothing but descriptors out of the process: the file keeps them, and readers read the file. Private
+ * memory would lose them. */
+static void forget_descriptors(const struct hak_block *block)
+{
+    const struct hak_section_entry *section = block->header->section;
+    uint64_t first = (section[HAK_SECTION_TUNABLE].offset + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    if (block->is_shared && first < section[HAK_SECTION_DATA].offset)
+        SYSTEM_CALL(SYS_madvise, (char *)block->header + first, section[HAK_SECTION_DATA].offset - first, MADV_DONTNEED);
 }
 
 /* Lists the part of the block before DATA, and the used parts of DATA, by offsets from the start of the block. */
@@ -148,6 +158,7 @@ int hak_block_create(struct hak_block *block, const struct hak_block_spec *spec)
         block->is_shared = !is_private;
         set_pointers(block, map);
         fill_sections(block, spec);
+        forget_descriptors(block);
         if (!is_private)
             block_file_publish(block, &file, &header);
     }
@@ -283,6 +294,7 @@ void hak_block_after_fork(struct hak_block *block, const struct hak_range *used,
             block_file_discard(&file);
         else if (is_shared)
             block_file_publish(block, &file, &identity);
+        forget_descriptors(block);
     } else if (may_make_file) {
         part_from_parent(block, &identity);
     }

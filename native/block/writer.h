@@ -21,6 +21,9 @@ struct hak_block_spec {
     const struct hak_axis_item *axis_items;
     const struct hak_event_kind *event_kinds;
     const struct hak_event_cause *event_causes;
+    /* Instead of `tunables` and `metrics`: write the descriptors into the block, where all is zero. */
+    void (*describe_tunables)(struct hak_tunable *tunables);
+    void (*describe_metrics)(struct hak_metric *metrics);
     uint32_t tunable_count, constraint_count, metric_count, axis_count, axis_item_count;
     uint32_t event_kind_count, event_cause_count;
     uint64_t data_bytes;
