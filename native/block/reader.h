@@ -26,6 +26,8 @@ int reader_publish(struct hak_reader *reader, const double *values, uint64_t nex
 
 /* Leases, reader_lease.c. After a lapsed lease: puts the values to go back to into requested `values`. */
 int reader_give_back(struct hak_reader *reader, double *values, char *error);
+/* Under a lease: makes of `values` what they would be if it lapsed now. */
+int reader_foresee(struct hak_reader *reader, double *values, char *error);
 /* By a setter that has locked: after a lapsed lease writes the values to go back to, and ends the lease. If the lapsed lease
  * is the reader's own, it fails instead: what the holder sets then would stay if the holder died. */
 int reader_begin_set(struct hak_reader *reader, char *error);

@@ -56,21 +56,31 @@ static int write_end(struct hak_reader *reader, uint64_t until_ns, char *error)
     return reader_write(reader, &until_ns, sizeof until_ns, offsetof(struct hak_header, lease_until_ns), error);
 }
 
-int reader_give_back(struct hak_reader *reader, double *values, char *error)
+static int give_back(struct hak_reader *reader, double *values, char *error)
 {
     double back[READER_MOST_DESCRIPTORS], held[READER_MOST_DESCRIPTORS];
     const uint32_t count = reader->header.section[HAK_SECTION_REQUESTED].count;
-    struct lease lease;
-    int code = read_lease(reader, &lease, error);
-    if (code != HAK_OK || !has_lapsed(&lease))
-        return code;
-    code = reader_read(reader, back, count * sizeof *back, slot_offset(reader, SLOT_BACK), error);
+    int code = reader_read(reader, back, count * sizeof *back, slot_offset(reader, SLOT_BACK), error);
     if (code == HAK_OK)
         code = reader_read(reader, held, count * sizeof *held, slot_offset(reader, SLOT_HELD), error);
     if (code != HAK_OK)
         return code;
     hak_give_back(values, back, held, count);
     return HAK_OK;
+}
+
+int reader_give_back(struct hak_reader *reader, double *values, char *error)
+{
+    struct lease lease;
+    int code = read_lease(reader, &lease, error);
+    return code != HAK_OK || !has_lapsed(&lease) ? code : give_back(reader, values, error);
+}
+
+int reader_foresee(struct hak_reader *reader, double *values, char *error)
+{
+    struct lease lease;
+    int code = read_lease(reader, &lease, error);
+    return code != HAK_OK || lease.until_ns == 0 ? code : give_back(reader, values, error);
 }
 
 static int settle_lease(struct hak_reader *reader, char *error)

@@ -185,6 +185,8 @@ static int check_proposal(const struct proposal *proposal, char *error)
 
 static int check_indices(const struct proposal *proposal, char *error)
 {
+    if (proposal->count > READER_MOST_DESCRIPTORS)
+        return reader_fail(error, HAK_ERROR_UNKNOWN, "a set of %u tunables: there are not so many", proposal->count);
     for (uint32_t i = 0; i < proposal->count; i++)
         if (proposal->index[i] >= proposal->reader->header.section[HAK_SECTION_TUNABLE].count)
             return reader_fail(error, HAK_ERROR_UNKNOWN, "there is no tunable number %u", proposal->index[i]);
@@ -315,6 +317,25 @@ int reader_publish(struct hak_reader *reader, const double *values, uint64_t nex
                           : code;
 }
 
+/* A set during a lease must also fit the values to go back to: else the publisher could not act on them as a whole. */
+static int check_way_back(struct proposal proposal, const double *current, uint32_t count, char *error)
+{
+    double back[READER_MOST_DESCRIPTORS], value[READER_MOST_DESCRIPTORS];
+    memcpy(back, current, count * sizeof *back);
+    for (uint32_t i = 0; i < proposal.count; i++)
+        back[proposal.index[i]] = proposal.value[i];
+    int code = reader_foresee(proposal.reader, back, error);
+    for (uint32_t i = 0; i < proposal.count; i++)
+        value[i] = back[proposal.index[i]];
+    proposal.current = (const void *)back;
+    proposal.value = value;
+    if (code == HAK_OK)
+        code = check_proposal(&proposal, error);
+    if (code == HAK_ERROR_CONSTRAINT && error)
+        strncat(error, " (an experiment goes back to that)", HAK_ERROR_TEXT_BYTES - strlen(error) - 1);
+    return code;
+}
+
 static int set_locked(struct proposal proposal, uint64_t *generation, char *error)
 {
     struct hak_reader *reader = proposal.reader;
@@ -328,6 +349,8 @@ static int set_locked(struct proposal proposal, uint64_t *generation, char *erro
     proposal.current = (const void *)current;
     if (code == HAK_OK)
         code = check_proposal(&proposal, error);
+    if (code == HAK_OK)
+        code = check_way_back(proposal, current, reader->header.section[HAK_SECTION_REQUESTED].count, error);
     if (code == HAK_OK)
         code = apply_proposal(&proposal, current, error);
     if (code == HAK_OK)

@@ -142,6 +142,26 @@ static void check_other_setters(struct hak_block *block, struct hak_reader *read
     CHECK(all_are_at(block, reader, by_hand));
 }
 
+/* What would contradict the values to go back to is refused, so that going back is always possible as a whole. */
+static void check_contradictions(struct hak_block *block, struct hak_reader *reader)
+{
+    const double by_hand = 7, low_by_hand[] = {7, b[1]}; /* the tried value is not one by hand */
+    const uint32_t low = 0;
+    uint64_t generation;
+    char error[HAK_ERROR_TEXT_BYTES] = "";
+    struct hak_reader *holder = hold(block, LONG_MS);
+    CHECK(hak_reader_set(reader, &low, &by_hand, 1, &generation, error) == HAK_ERROR_CONSTRAINT);
+    CHECK(strstr(error, "breaks pair.low <= pair.high (5)") && strstr(error, "an experiment goes back to that"));
+    CHECK(hak_reader_set(reader, both, low_by_hand, 2, &generation, error) == HAK_ERROR_CONSTRAINT);
+    CHECK(all_are_at(block, reader, b));
+    set(holder, a[0], a[1]);
+    CHECK(hak_reader_set(reader, &low, &by_hand, 1, &generation, error) == HAK_ERROR_CONSTRAINT);
+    set(holder, b[0], b[1]);
+    let_lapse(block);
+    CHECK(all_are_at(block, reader, a));
+    fixture_close(holder);
+}
+
 static void check_refusals(struct hak_block *block, struct hak_reader *reader)
 {
     char error[HAK_ERROR_TEXT_BYTES] = "";
@@ -225,6 +245,7 @@ int main(void)
     struct hak_reader *reader = fixture_open(block.path);
     kill_holders(&block, reader);
     check_other_setters(&block, reader);
+    check_contradictions(&block, reader);
     check_refusals(&block, reader);
     check_late_setters(&block, reader);
     check_fork(&block, reader);
