@@ -85,6 +85,8 @@ static const char metric_texts[] =
 #define HAK_METRIC_THREAD_CLASS HAK_METRIC_TEXTS
 #define HAK_METRIC_CLASS HAK_METRIC_TEXTS
 #define HAK_METRIC_GHOST HAK_METRIC_TEXTS
+#define HAK_METRIC_BIG_SIZE HAK_METRIC_TEXTS
+#define HAK_METRIC_BIG_DELAY HAK_METRIC_TEXTS
 #define HAK_METRIC_SHARD HAK_METRIC_TEXTS
 #define HAK_METRIC_TIER HAK_METRIC_TEXTS
 #define HAK_DERIVED(kind, name, operand_a, operand_b, group, unit, chart, role, help)                                \
@@ -117,10 +119,10 @@ static const struct {
            offsetof(struct telemetry, ghosts[0].of_capacity[0].field), sizeof(struct telemetry_class_ghosts),            \
            sizeof(struct telemetry_ghost))
 #define HAK_METRIC_BIG_SIZE(field, name, group, unit, chart, kind, fold, role, is_step, help)                                \
-    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_BIG_SIZE, AXIS_NONE,                          \
+    METRIC(kind, fold, role, is_step, AXIS_BIG_SIZE, AXIS_NONE,                          \
            offsetof(struct telemetry, big_copies.of_size[0].field), sizeof(struct telemetry_big_size), 0)
 #define HAK_METRIC_BIG_DELAY(field, name, group, unit, chart, kind, fold, role, is_step, help)                               \
-    METRIC(name, group, unit, help, chart, kind, fold, role, is_step, AXIS_BIG_SIZE, AXIS_BIG_DELAY,                     \
+    METRIC(kind, fold, role, is_step, AXIS_BIG_SIZE, AXIS_BIG_DELAY,                     \
            offsetof(struct telemetry, big_copies.of_size[0].of_delay[0].field), sizeof(struct telemetry_big_size),       \
            sizeof(struct telemetry_big_delay))
 #define HAK_METRIC_SHARD(field, name, group, unit, chart, kind, fold, role, is_step, help)                                   \
@@ -208,6 +210,12 @@ static const char *unpack(const char *text, char *out, size_t bytes)
     memcpy(out, text, length);
     return text + length;
 }
+static void check_end(const char *text, const char *texts, size_t bytes)
+{
+    if (text != texts + bytes - 1)
+        __builtin_trap(); /* a kind of row is in one list and not in the other */
+}
+
 #define UNPACK(text, field) text = unpack(text, field, sizeof field)
 
 static void name_variable(struct hak_tunable *tunable)
@@ -240,6 +248,7 @@ static void describe_tunables(struct hak_tunable *tunable)
             name_variable(tunable);
         }
     }
+    check_end(text, tunable_texts, sizeof tunable_texts);
 }
 
 static void describe_metrics(struct hak_metric *metrics)
@@ -262,6 +271,7 @@ static void describe_metrics(struct hak_metric *metrics)
             metric->stride[k] = metric_facts[i].stride[k];
         }
     }
+    check_end(text, metric_texts, sizeof metric_texts);
     for (size_t i = 0; i < sizeof derived / sizeof *derived; i++) {
         struct hak_metric *metric = &metrics[metric_index(metrics, derived[i].name)];
         metric->operand_a = metric_index(metrics, derived[i].operand_a);
