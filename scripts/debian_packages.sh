@@ -61,6 +61,7 @@ need_test() {
     need redis-server has_command redis-server
     need redis-tools has_command redis-benchmark
     need sqlite3 has_command sqlite3
+    need spin has_command spin
     need strace has_command strace
     need valgrind has_command valgrind
     need lua5.4 has_command lua5.4

@@ -33,11 +33,12 @@ static void wait_a_period(void)
     SYSTEM_CALL(SYS_futex, &is_to_end, FUTEX_WAIT_PRIVATE, 0, &period);
 }
 
-/* A thread may have adopted settings under a new lease because it saw that the lease is watched. The store is ordered
- * before the load of the lease: either that thread sees the store, or this one sees the lease. */
+/* A thread may have adopted settings under a new lease because it saw that the lease is watched. The fence orders the
+ * store before the load of the lease: either that thread sees the store, or this one sees the lease. */
 static bool may_end(void)
 {
-    atomic_exchange_explicit(&control_lease_is_watched, false, memory_order_seq_cst);
+    atomic_store_explicit(&control_lease_is_watched, false, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
     if (!purger_is_wanted())
         return true;
     atomic_store_explicit(&control_lease_is_watched, true, memory_order_release);

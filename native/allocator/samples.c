@@ -206,7 +206,8 @@ NOINLINE bool samples_add(const struct actor *actor, const void *allocated, size
         struct hak_sample *sample = sample_at(slot);
         struct place *place = &places[slot];
         uint64_t number = ++taken;
-        atomic_exchange(&sample->sequence, 2 * number - 1);
+        atomic_store_explicit(&sample->sequence, 2 * number - 1, memory_order_relaxed);
+        atomic_thread_fence(memory_order_release); /* no reader sees a new field behind the old sequence */
         sample->address = (uintptr_t)allocated;
         sample->requested_bytes = requested_bytes;
         sample->block_bytes = block_bytes;

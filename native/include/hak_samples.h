@@ -9,10 +9,9 @@
  * overwritten from the oldest on.
  *
  * Memory orders:
- *   sequence    by the allocator under its lock: an odd value by a sequentially consistent exchange, then the body and
- *               its pieces, then the even value store release. Readers read the sequence, the slot, its pieces and the
- *               sequence again, each by a call of pread with a full fence after it, and leave a slot out that changed
- *               meanwhile.
+ *   sequence    by the allocator under its lock: an odd value, a release fence, then the body and its pieces, then the
+ *               even value store release. Readers read the sequence, the slot, its pieces and the sequence again, each
+ *               by a call of pread with a full fence after it, and leave a slot out that changed meanwhile.
  *   freed_ns    store release, once, while the sequence stays as it is
  *   used        store release, after the slots below it can be read
  *   lost        relaxed
