@@ -40,3 +40,5 @@ for workload in pair random_mixed larson mstress remote large realloc_growth pro
 done
 run -E LD_PRELOAD="$PWD/$build/libworkbench-agent.so" "$build/hakmem-run" --workload pair --operations 50000
 echo "arm64: ok, $passed programs under qemu"
+unset QEMU_LD_PREFIX
+scripts/arm64_programs.sh "$preload"

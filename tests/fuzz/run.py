@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 from workbench.control import sweep_dead_blocks
@@ -128,7 +129,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     wanted = parser.parse_args()
-    names = wanted.targets or [*NATIVE, *PYTHON]
+    # atheris has packages for x86-64 alone.
+    names = wanted.targets or [*NATIVE, *(PYTHON if find_spec("atheris") else ())]
     sys.path.insert(0, str(REPOSITORY))
     with ThreadPoolExecutor(2) as workers:
         lines = list(workers.map(lambda name: fuzz(name, wanted.seconds), names))
