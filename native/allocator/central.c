@@ -238,6 +238,13 @@ static uint32_t add_to_group(struct group *groups, struct slab *slab, void *bloc
     return is_full;
 }
 
+/* The last slab for samples of a class: often it holds a single block, which comes and goes. Without a block it is released
+ * by the purge, once it is idle. */
+static bool is_kept_locked(const struct central *central, const struct slab *slab)
+{
+    return slab->heap == central_sampled_heap() && central->lists[SLAB_PARTIAL] == slab && !slab->next;
+}
+
 void central_give(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
                   void *const *blocks, unsigned count)
 {
@@ -265,7 +272,7 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
             continue;
         }
         put_block_locked(slab, block);
-        if (slab->used == 0 || !slab->list)
+        if ((slab->used == 0 && !is_kept_locked(central, slab)) || !slab->list)
             central_settle_locked(actor, central, slab);
     }
     drain_if_many_locked(actor, row, central, class_index);
@@ -320,7 +327,8 @@ void central_drain_all(const struct actor *actor)
 
 static bool slab_is_valid(struct slab *slab, unsigned heap, unsigned class_index)
 {
-    return slab->state == SLAB_CLASS && slab->heap == heap && slab->class_index == class_index && slab->used > 0 &&
+    return slab->state == SLAB_CLASS && slab->heap == heap && slab->class_index == class_index &&
+           (slab->used > 0 || heap == central_sampled_heap()) &&
            slab->list && has_blocks(slab) && slab->used + slab->free_count == slab->bump &&
            block_bits_are_valid(slab);
 }

@@ -45,7 +45,7 @@ static unsigned claim_idle_locked(struct central *central, struct slab **claimed
         slab->activity = SLAB_LOOKED_THROUGH;
         pages[count] = block_bits_idle_pages(slab) & ~slab->purged_pages;
         unsigned idle_pages = (unsigned)__builtin_popcountll(pages[count]);
-        if (idle_pages * PURGE_PART < slab->span_slabs * (SLAB_BYTES / PAGE_BYTES))
+        if (slab->used && idle_pages * PURGE_PART < slab->span_slabs * (SLAB_BYTES / PAGE_BYTES))
             continue;
         central_unlist_locked(central, slab);
         central_list_locked(central, slab, SLAB_PURGING);

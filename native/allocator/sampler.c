@@ -25,6 +25,7 @@ static double logarithm(double number)
     for (; number < 0.7071; number *= 2)
         halvings += ln2;
     double z = (number - 1) / (number + 1), square = z * z, sum = 0; /* 2 atanh(z) */
+#pragma GCC unroll 7
     for (int power = 13; power > 0; power -= 2)
         sum = sum * square + 1.0 / power;
     return 2 * z * sum - halvings;
