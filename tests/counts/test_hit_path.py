@@ -86,8 +86,8 @@ def test_samples_cost_no_more_than_the_limits_leave(program: Path, pattern: str,
     assert (counts[1] - counts[0]) / (LONG_WITH_GHOSTS - SHORT_WITH_GHOSTS) <= MOST_INSTRUCTIONS
 
 
-# Of blocks of 5 KiB each 103rd is a sample, so the limit above cannot hold: it leaves a sample 30 instructions, and its
-# malloc and free alone, which both take the slow path, need ten times as many.
+# Every 103rd block of 5 KiB is a sample, so the limit above cannot hold: it leaves a sample 30 instructions.
+# Its malloc and free alone, which both take the slow path, need ten times as many.
 def test_a_sample_is_short(program: Path) -> None:
     interval_bytes, block_bytes = 512 << 10, 5120
     plain, sampled = (
