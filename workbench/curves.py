@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.display import Displayed
+from workbench.large_curves import LargeWhatIf
 from workbench.table import Table
 from workbench.units import format_rough
 
@@ -54,11 +55,14 @@ class WhatIf(Displayed):
         The time in which so many exchanges happen.
     notes : tuple of str
         What else a reader has to know.
+    large : LargeWhatIf, optional
+        The same of the cache of large blocks, if the allocator has one whose copies count.
     """
 
     curves: pd.DataFrame
     seconds: float
     notes: tuple[str, ...] = ()
+    large: LargeWhatIf | None = None
 
     @property
     def allocators(self) -> list[str]:
@@ -114,15 +118,17 @@ class WhatIf(Displayed):
         """All of it as plain data."""
         frames = {name: getattr(self, name).to_dict("records") for name in ("curves", "totals", "advice")}
         knees = {name: self.find_knee(name) for name in self.allocators}
-        return {"seconds": self.seconds, "notes": self.notes, "knees": knees} | frames
+        large = None if self.large is None else self.large.to_dict()
+        return {"seconds": self.seconds, "notes": self.notes, "knees": knees, "large": large} | frames
 
     def tabulate(self, rows: int) -> list[Table]:
-        """The totals and the advice of each allocator."""
-        return [
+        """The totals and the advice of each allocator, and what is told of large blocks."""
+        tables = [
             table
             for name in self.allocators
             for table in (self.tabulate_totals(name), self.tabulate_advice(name, rows))
         ]
+        return tables if self.large is None else [*tables, *self.large.tabulate()]
 
     def to_table(self) -> Table:
         """The advice of the first allocator."""

@@ -2,6 +2,7 @@
 #include "cache_models.h"
 
 #include "cache_rules.h"
+#include "model_settings.h"
 #include "replay_table.h"
 
 #define UNIT_BYTES 8u
@@ -24,17 +25,6 @@ struct cache_models {
     uint64_t events;
 };
 
-/* The rules read the settings of the allocator in this process. It need not have started. */
-static void load_settings(void)
-{
-    double values[TUNABLE_COUNT];
-    int access;
-    if (SETTING(tls_refill_percent) != 0)
-        return;
-    settings_initial(values, &access);
-    settings_store(values, true);
-}
-
 struct cache_models *cache_models_new(void)
 {
     struct cache_models *models = calloc(1, sizeof *models);
@@ -42,7 +32,7 @@ struct cache_models *cache_models_new(void)
         free(models);
         return NULL;
     }
-    load_settings();
+    load_model_settings();
     for (unsigned m = 0; m < CACHE_RULES_COUNT; m++) {
         unsigned class_index = 0;
         for (unsigned units = 1; units <= UNITS; units++) {

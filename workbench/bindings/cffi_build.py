@@ -232,6 +232,20 @@ int cache_models_add(struct cache_models *models, const struct replay_events *ev
 const char *cache_model_name(uint32_t index);
 int cache_models_read(const struct cache_models *models, uint32_t index, uint32_t row,
                       struct cache_model_row *out);
+
+struct big_model_row {
+    uint64_t max_bytes;
+    int64_t delay_ms;
+    uint64_t lookups, hits;
+    double held_kib;
+};
+struct big_model;
+struct big_model *big_model_new(void);
+void big_model_free(struct big_model *model);
+int big_model_add(struct big_model *model, const struct replay_events *events);
+int big_model_read(const struct big_model *model, uint32_t row, struct big_model_row *out);
+const char *big_model_name(void);
+const char *big_model_setting(uint32_t index, double *value);
 """
 
 RECORDER = """
@@ -284,6 +298,7 @@ SOURCE = """
 #include "hak_memory.h"
 #include "hak_reader.h"
 #include "hakmem.h"
+#include "big_model.h"
 #include "cache_models.h"
 #include "catalogue.h"
 #include "in_process.h"

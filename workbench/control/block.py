@@ -300,7 +300,7 @@ class ControlBlock(Displayed):
         after = self.snapshot()
         if not has_ghosts(after):
             raise BadParameter(f"process {self.info.pid}: no ghosts count there; {self._explain_ghosts()}")
-        return foretell(before, after, self.info.kind)
+        return foretell(before, after, self.info.kind, self.effective().values)
 
     def _explain_ghosts(self) -> str:
         names = {

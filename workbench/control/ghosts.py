@@ -6,13 +6,18 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from workbench.control.large_ghosts import foretell_large
+from workbench.control.roles import find_role, sum_role
 from workbench.control.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import numpy.typing as npt
 
-    from workbench.control.metric import Metric, Role
+    from workbench.control.metric import Role
+    from workbench.control.tunable import Value
     from workbench.curves import WhatIf
 
 _LEAST_OBSERVED = 4096  # operations; of a ghost that saw fewer meanwhile, all that it ever saw counts
@@ -20,14 +25,17 @@ _LEAST_OBSERVED = 4096  # operations; of a ghost that saw fewer meanwhile, all t
 
 def has_ghosts(snapshot: Snapshot) -> bool:
     """Whether ghosts have counted in the process."""
-    return bool(_sum_role(snapshot, "ghost operations").any())
+    return bool(sum_role(snapshot, "ghost operations").any())
 
 
-def foretell(before: Snapshot, after: Snapshot, allocator: str) -> WhatIf:
+def foretell(
+    before: Snapshot, after: Snapshot, allocator: str, settings: Mapping[str, Value] | None = None
+) -> WhatIf:
     """Make curves of what ghosts counted in between, and the point of today of what real caches did.
 
     What ghosts foretell of a class is multiplied by its share of operations that they saw, and memory by the
-    number of threads that use the class.
+    number of threads that use the class. `settings` are those in force; with them it is told what large
+    blocks would do, too.
     """
     import numpy as np
 
@@ -36,20 +44,20 @@ def foretell(before: Snapshot, after: Snapshot, allocator: str) -> WhatIf:
     seconds = max(after.time_s - before.time_s, 1e-9)
 
     def grown(role: Role) -> npt.NDArray[np.float64]:
-        now, past = _sum_role(after, role), _sum_role(before, role)
+        now, past = sum_role(after, role), sum_role(before, role)
         # The table of ghosts is made with the first of them: before that it has no columns.
         return now - past if past.shape == now.shape else now
 
     operations, observed = grown("ghost operations"), grown("ghost observed")
     exchanges, held = grown("ghost exchanges"), grown("ghost held")
     is_asleep = observed < _LEAST_OBSERVED
-    observed = np.where(is_asleep, _sum_role(after, "ghost observed"), observed)
-    exchanges = np.where(is_asleep, _sum_role(after, "ghost exchanges"), exchanges)
-    held = np.where(is_asleep, _sum_role(after, "ghost held"), held)
-    real, cached = grown("exchanges"), _sum_role(after, "cached blocks", of_threads=True)
+    observed = np.where(is_asleep, sum_role(after, "ghost observed"), observed)
+    exchanges = np.where(is_asleep, sum_role(after, "ghost exchanges"), exchanges)
+    held = np.where(is_asleep, sum_role(after, "ghost held"), held)
+    real, cached = grown("exchanges"), sum_role(after, "cached blocks", of_threads=True)
     slots = _live_rows(after, "cache slots")
     caches = (slots > 0).sum(axis=0)
-    axis, capacities = (after.layout.axes[name] for name in _find(after, "ghost observed")[0].axes)
+    axis, capacities = (after.layout.axes[name] for name in find_role(after, "ghost observed")[0].axes)
     rows = []
     for index in np.flatnonzero(operations > 0).tolist():
         block_bytes = _read_bytes(axis.label(index))
@@ -65,13 +73,14 @@ def foretell(before: Snapshot, after: Snapshot, allocator: str) -> WhatIf:
                 rows.append(
                     (allocator, block_bytes, float(capacities.label(number)), foretold, kib, False, True)
                 )
-    return WhatIf(make_curves(rows), seconds, _tell_error(after))
+    large = None if settings is None else foretell_large(before, after, settings)
+    return WhatIf(make_curves(rows), seconds, _tell_error(after), large)
 
 
 def read_error_percent(snapshot: Snapshot) -> float:
     """How far off the ghosts were where real caches changed their capacity; NaN before any did."""
-    came = float(_sum_role(snapshot, "ghost came"))
-    return 100 * float(_sum_role(snapshot, "ghost missed")) / came if came else math.nan
+    came = float(sum_role(snapshot, "ghost came"))
+    return 100 * float(sum_role(snapshot, "ghost missed")) / came if came else math.nan
 
 
 def _tell_error(snapshot: Snapshot) -> tuple[str, ...]:
@@ -81,29 +90,11 @@ def _tell_error(snapshot: Snapshot) -> tuple[str, ...]:
     return (f"where real caches changed their capacity, what was foretold was off by {percent:.3g} %",)
 
 
-def _find(snapshot: Snapshot, role: Role) -> list[Metric]:
-    return [metric for metric in snapshot.layout.metrics.values() if metric.role == role]
-
-
-def _sum_role(snapshot: Snapshot, role: Role, *, of_threads: bool = False) -> npt.NDArray[np.float64]:
-    """All metrics of a role added, and over threads; or only those that threads have a value of."""
-    import numpy as np
-
-    total: npt.NDArray[np.float64] = np.zeros(())
-    for metric in _find(snapshot, role):
-        values = snapshot.values[metric.name].astype(np.float64)
-        is_threads = bool(metric.axes) and metric.axes[0] in snapshot.layout.thread_axes
-        if of_threads and not is_threads:
-            continue
-        total = total + (values.sum(axis=0) if is_threads else values)
-    return total
-
-
 def _live_rows(snapshot: Snapshot, role: Role) -> npt.NDArray[np.float64]:
     """Values of the threads that live, a row each."""
     import numpy as np
 
-    (metric,) = _find(snapshot, role)
+    (metric,) = find_role(snapshot, role)
     values = snapshot.values[metric.name].astype(np.float64)
     ids = snapshot.layout.thread_ids.get(metric.axes[0])
     return values[snapshot.values[ids] != 0] if ids else values

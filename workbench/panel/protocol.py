@@ -259,12 +259,26 @@ class WhatIfCurve(TypedDict):
     today: tuple[float, float, int]
 
 
+class LargeChart(TypedDict):
+    """What a cache of large blocks would do: MiB that it may keep, map calls a second, and a hit rate in %.
+
+    The rows tell the same by delay; the first is the head. Empty if nothing is known.
+    """
+
+    title: str
+    points: list[tuple[float, float, float]]
+    today: tuple[float, float, float]
+    advice: str
+    rows: list[list[str]]
+
+
 class WhatIfChart(TypedDict):
     """The chart *What if* and its table of advice, whose first row is the head; empty if nothing is known."""
 
     note: str
     curves: list[WhatIfCurve]
     rows: list[list[str]]
+    large: LargeChart
 
 
 class HeapChart(TypedDict):
