@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,6 +126,10 @@ def test_files_for_other_tools(start: Start) -> None:
     assert kinds == ["inuse_objects", "inuse_space", "alloc_objects", "alloc_space"]
     space = sum(sample.value[1] for sample in message.sample)
     assert space == pytest.approx(profile.in_use()["bytes"].sum(), 1e-3)
+    modules = [message.string_table[mapping.filename] for mapping in message.mapping]
+    assert modules[0] == "shop"  # the program: pprof shows it
+    assert {location.mapping_id for location in message.location} <= set(range(1, len(modules) + 1))
+    assert abs(message.time_nanos / 1e9 - time.time()) < 600
     names = {message.string_table[function.name] for function in message.function}
     assert {"keep_small", "keep_large", "main"} <= names
     locations = {location.id for location in message.location}

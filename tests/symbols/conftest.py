@@ -36,10 +36,12 @@ def build(tmp_path: Path) -> Build:
     return build
 
 
-def find_offset(path: Path) -> int:
-    """Where `shop::add` lies from the file's first byte in memory."""
-    lines = subprocess.run(["nm", path], check=True, capture_output=True, text=True).stdout.splitlines()
-    address = next(int(line.split()[0], 16) for line in lines if "shop3add" in line)
+def find_offset(path: Path, symbol: str = "shop3add") -> int:
+    """Where `shop::add`, or another function, lies from the file's first byte in memory."""
+    lines = subprocess.run(["nm", path], check=True, capture_output=True, text=True).stdout.splitlines(
+        keepends=True
+    )
+    address = next(int(line.split()[0], 16) for line in lines if symbol in line)
     headers = subprocess.run(["readelf", "-lW", path], check=True, capture_output=True, text=True).stdout
     first = next(line.split() for line in headers.splitlines() if line.strip().startswith("LOAD"))
     return address - int(first[2], 16)

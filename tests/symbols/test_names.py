@@ -26,6 +26,26 @@ def test_symbols_alone_tell_the_function(build: Build) -> None:
     assert Names().describe_call(str(path), find_offset(path) + 2) == f"shop::add(int, int)+0x2 ({path.name})"
 
 
+def test_a_function_in_two_parts_has_its_own_name(tmp_path: Path) -> None:
+    source = tmp_path / "parts.c"
+    source.write_text(
+        '__attribute__((cold, noinline)) int rare(int x) { __asm__ volatile(""); return x * 3; }\n'
+        "__attribute__((noinline)) int often(int x)\n"
+        "{ if (__builtin_expect(x > 90, 0)) return rare(x) * rare(x + 1) + 7; return x + 1; }\n"
+        "__attribute__((noinline)) int again(int x)\n"
+        "{ if (__builtin_expect(x > 80, 0)) return rare(x) * rare(x + 2) + 9; return x + 2; }\n"
+        "int main(int count, char **words) { (void)words; return often(count) + again(count); }\n"
+    )
+    path = tmp_path / "parts"
+    options = ["-g", "-O2", "-freorder-blocks-and-partition"]
+    subprocess.run(["gcc", *options, "-o", path, source], check=True)
+    file = ModuleFile(path)
+    for name in ("often", "again"):
+        for symbol in (f" {name}\n", f" {name}.cold\n"):
+            offset = find_offset(path, symbol) + 1
+            assert [place.function for place in file.find(offset)][-1] == name
+
+
 def test_a_stripped_file_leaves_the_offset(build: Build) -> None:
     path = build()
     offset = find_offset(path)

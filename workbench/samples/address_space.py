@@ -23,7 +23,7 @@ class _Mapping(NamedTuple):
     module: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Frame:
     """A function on a stack.
 
@@ -67,6 +67,10 @@ class AddressSpace:
         except (FileNotFoundError, ProcessLookupError):
             raise NoProcess(f"process {pid} does not run any more") from None
         self._mappings = _parse(text)
+        #: File name of the process's program; "" if the process does not tell.
+        self.program = ""
+        with contextlib.suppress(OSError):
+            self.program = (process / "exe").readlink().name.removesuffix(_DELETED)
         self._names = Names(process / "root")
         self._made = _read_made(pid, process / "root")
         self._frames: dict[tuple[int, bool], list[Frame]] = {}

@@ -48,6 +48,10 @@ class HeapProfile:
         (how many allocations it stands for) and `stack` (index into `stacks`).
     stacks : sequence of tuple of Frame
         Different stacks, the outermost function first.
+    program : str
+        File name of the process's program.
+    taken_ns : int
+        When they were read, since 1970.
     """
 
     pid: int
@@ -55,6 +59,8 @@ class HeapProfile:
     lost: int
     samples: pd.DataFrame
     stacks: list[Stack]
+    program: str = ""
+    taken_ns: int = 0
 
     def in_use(self) -> pd.DataFrame:
         """Heap in use by stack: `bytes` (the most first), their error `bytes_error`, `blocks`, `samples`."""
@@ -166,7 +172,9 @@ class HeapReader:
         stack = [known.setdefault(self._named[key], len(known)) for key in keys]
         chance = 1 - np.exp(-columns["block_bytes"] / np.maximum(columns["interval_bytes"], 1))
         samples = pd.DataFrame({**columns, "weight": 1 / chance, "stack": np.array(stack, np.int64)})
-        return HeapProfile(self._pid, time_ns, head["lost"], samples, list(known))
+        return HeapProfile(
+            self._pid, time_ns, head["lost"], samples, list(known), space.program, time.time_ns()
+        )
 
 
 def read_heap(pid: int) -> HeapProfile:

@@ -6,8 +6,8 @@ Offsets are counted from where the first byte of the module lies in memory.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import pydemumble
 from symbolic.cfi import CfiCache
 from symbolic.debuginfo import Archive
 from symbolic.exceptions import SymbolicError
+
+from workbench.symbols.symbol_table import SymbolTable
 
 #: By the name of a register, `.cfa` or `.ra`, how to compute what the caller has in it (in postfix notation).
 Rules = Mapping[str, tuple[str, ...]]
@@ -57,6 +59,7 @@ class ModuleFile:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._object = _open(path)
         #: What tells this build of the file from others; "" if the file has no build ID.
         self.build: str = self._object.code_id or ""
@@ -69,15 +72,15 @@ class ModuleFile:
         """
         if self._symbols is None:
             return []
-        return [
-            Place(
-                pydemumble.demangle(found.symbol) or found.symbol,
-                found.full_path or "",
-                found.line,
-                found.sym_addr,
-            )
-            for found in self._symbols.lookup(offset)
+        symbols, table = self._symbols
+        function = table.find(offset)
+        found = [
+            Place(_demangle(one.symbol), one.full_path or "", one.line, one.sym_addr)
+            for one in symbols.lookup(offset)
         ]
+        if function and found:
+            found[-1] = replace(found[-1], function=_demangle(function.name), start=function.start)
+        return found
 
     def find_rules(self, offset: int) -> Rules | None:
         """Find how the frame at an offset unwinds; None if the file does not tell."""
@@ -93,12 +96,11 @@ class ModuleFile:
         return lines[bisect.bisect_right(lines, offset, key=lambda line: line[0]) - 1][1]
 
     @cached_property
-    def _symbols(self) -> Any:
+    def _symbols(self) -> tuple[Any, SymbolTable] | None:
         separate = _DEBUG_FILES / self.build[:2] / f"{self.build[2:]}.debug"
-        sources: tuple[Callable[[], Any], ...] = (lambda: _open(separate), lambda: self._object)
-        for source in sources:
+        for path in (separate, self._path):
             try:
-                return source().make_symcache()
+                return _open(path).make_symcache(), SymbolTable(path)
             except (OSError, ValueError, SymbolicError):
                 continue
         return None
@@ -115,6 +117,10 @@ class ModuleFile:
             (int(entry.partition(" ")[0], 16), entry) for entry in text.split(_INIT) if entry[:1].isalnum()
         )
         return [start for start, _ in entries], [entry for _, entry in entries]
+
+
+def _demangle(symbol: str) -> str:
+    return pydemumble.demangle(symbol) or symbol
 
 
 def _open(path: Path) -> Any:
