@@ -13,6 +13,7 @@ Everything that a session needs is here: ``import workbench as wb``, then ``wb.<
 `experiment`              two settings in alternation on a running process, with a verdict
 `plan_sweep`, `sweep`     a grid of settings
 `plan_study`, `tune`      search for settings that beat the defaults
+`tune_live`               search on a running process, in live experiments
 `export_settings`         settings as a file, with evidence; `read_settings`, `verify`
 `read_heap`               who holds the memory of a process, by sampled stacks
 `open_trace`              a recorded trace; `profile_trace`, `suggest_tunables`
@@ -37,6 +38,7 @@ if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PL
     from workbench.api.listing import open_session as open_session
     from workbench.api.listing import open_trace as open_trace
     from workbench.api.live import experiment as experiment
+    from workbench.api.live_tuning import tune_live as tune_live
     from workbench.api.measuring import compare as compare
     from workbench.api.measuring import plan_sweep as plan_sweep
     from workbench.api.measuring import sweep as sweep
@@ -69,6 +71,7 @@ if TYPE_CHECKING:  # editors and mypy read these; a test holds them against `_PL
 _PLACES = {
     "api.listing": "list_allocators list_datasets list_sessions list_workloads open_session open_trace",
     "api.live": "experiment",
+    "api.live_tuning": "tune_live",
     "api.measuring": "compare plan_sweep sweep verify",
     "api.processes": "attach list_processes read_memory",
     "api.running": "run",

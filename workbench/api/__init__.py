@@ -28,6 +28,9 @@ PICTURES.update(
     Comparison=lambda comparison: _plots().draw_ratios(comparison),
     Verification=lambda verification: _plots().draw_ratios(verification.comparison),
     Study=_draw_study,
+    LiveStudy=lambda study: (
+        _plots().draw_trials(study.to_frame(), study.objective.name) if study.trials else None
+    ),
     LiveResult=lambda result: _plots().draw_blocks(result),
     Session=lambda session: _plots().draw_session(session),
     HeapProfile=lambda profile: _plots().draw_heap(profile),

@@ -27,11 +27,11 @@ if TYPE_CHECKING:  # slow to import, and the settings of a process need none of 
     from workbench.experiments.live_result import LiveResult
     from workbench.export.evidence import Evidence
     from workbench.export.live_evidence import LiveEvidence
-    from workbench.tuning import Study
+    from workbench.tuning import LiveStudy, Study
 
 
 def export_settings(
-    source: int | ControlBlock | Comparison | Study | LiveResult | Mapping[str, Value],
+    source: int | ControlBlock | Comparison | Study | LiveResult | LiveStudy | Mapping[str, Value],
     path: str | os.PathLike[str],
     *,
     variant: str | None = None,
@@ -40,7 +40,7 @@ def export_settings(
 
     Parameters
     ----------
-    source : int, ControlBlock, Comparison, Study, LiveResult or mapping
+    source : int, ControlBlock, Comparison, Study, LiveResult, LiveStudy or mapping
         A process by its pid, its control block; a comparison, study or live experiment, whose figures become
         the evidence that `verify` looks at; or values by the name of their tunable.
     path : path
@@ -84,7 +84,7 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Value]:
 
 
 def make_evidence(
-    source: Comparison | Study | LiveResult, variant: str | None = None
+    source: Comparison | Study | LiveResult | LiveStudy, variant: str | None = None
 ) -> Evidence | LiveEvidence:
     """The evidence for a variant of a comparison, what a study found to be better, or B of an experiment.
 
@@ -100,6 +100,12 @@ def make_evidence(
     if isinstance(source, LiveResult):
         return LiveEvidence.from_result(source)
     if not isinstance(source, Comparison):
+        from workbench.tuning import LiveStudy  # slow to import, and a comparison needs none of it
+
+        if isinstance(source, LiveStudy):
+            if source.confirmation is None or not source.proposal:
+                raise BadParameter("nothing was exported, since nothing is proposed")
+            return LiveEvidence.from_result(source.confirmation)
         held_out = source.read_held_out()
         names = () if held_out is None else held_out.confirmed + held_out.traded
         if held_out is None or not names:

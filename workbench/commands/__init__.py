@@ -57,6 +57,7 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "experiment": CommandPlace("experiment", "Compare two settings on a running process or group."),
     "sweep": CommandPlace("sweep", "Run everything a plan lists; resumes after an interruption."),
     "tune": CommandPlace("tune", "Search for settings that beat the defaults."),
+    "tune-live": CommandPlace("tune_live", "Search for better settings on a running process or group."),
     "verify": CommandPlace("verify", "Check the claims of an exported settings file."),
     "completion": CommandPlace("completion", "Print the script for completion in a shell."),
 }

@@ -102,6 +102,78 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+_LIVE_OPTIONS = (
+    click.option(
+        "--probe",
+        "probes",
+        multiple=True,
+        required=True,
+        metavar="PROBE",
+        help="What is judged: a name such as process.resident, a metric of the process, or "
+        "NAME:UNIT,higher=SOURCE (lower, counter), where SOURCE is a command that prints a number, "
+        "file:PATH or http://127.0.0.1:PORT/PATH#METRIC. Repeatable.",
+    ),
+    click.option(
+        "--blocks", type=int, default=40, show_default=True, metavar="N", help="Number of time blocks; even."
+    ),
+    click.option(
+        "--block-seconds",
+        "block_s",
+        type=FiniteRange(0.01, 86400),
+        default=20.0,
+        show_default=True,
+        metavar="S",
+        help="Length of a block, with its wash-out.",
+    ),
+    click.option(
+        "--wash-out",
+        "wash_out_s",
+        type=FiniteRange(0, 86400),
+        default=2.0,
+        show_default=True,
+        metavar="S",
+        help="The first part of each block, which is not measured.",
+    ),
+    click.option(
+        "--looks",
+        type=int,
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="How often the result is looked at; the experiment ends once all is told.",
+    ),
+    click.option(
+        "--guard",
+        "guards",
+        multiple=True,
+        metavar="PROBE<LIMIT",
+        help="End at once, and restore A, when this does not hold any more; also PROBE>LIMIT. Repeatable.",
+    ),
+    click.option(
+        "--period",
+        "period_s",
+        type=FiniteRange(0.01, 3600),
+        metavar="S",
+        help="Time between two readings of a probe; by default each probe's own.",
+    ),
+    click.option(
+        "--seed", type=int, metavar="N", help="Determines the order of the blocks; drawn by default."
+    ),
+)
+
+
+def live_options(command: FC) -> FC:
+    """Options of commands that do live experiments: what is judged, and the fields of their plan."""
+    for option in reversed(_LIVE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def live_setting_option(name: str, text: str) -> Callable[[FC], FC]:
+    """An option for tunables of a running process."""
+    return click.option(name, multiple=True, metavar="NAME=VALUE", shell_complete=complete_tunable, help=text)
+
+
 def split_assignments(texts: Iterable[str]) -> dict[str, str]:
     """Split name=value arguments."""
     found: dict[str, str] = {}

@@ -25,8 +25,17 @@ from workbench.errors import (
     describe_unknown,
 )
 from workbench.experiments.live_probes import make_probe
-from workbench.experiments.live_result import INTERRUPTED, Guard, JudgedProbe, LivePlan, LiveResult, TimeBlock
+from workbench.experiments.live_result import (
+    ALL_TOLD,
+    INTERRUPTED,
+    Guard,
+    JudgedProbe,
+    LivePlan,
+    LiveResult,
+    TimeBlock,
+)
 from workbench.experiments.switchback import Foresight, foresee
+from workbench.experiments.terms import TIME_OVER, ChangeLimit, Terms
 from workbench.probes import Probe, ProbeReader
 from workbench.processes.group_block import GroupBlock
 from workbench.processes.machine import date_now, describe_machine, describe_origin
@@ -44,7 +53,10 @@ _FIRST_READING_S = 5.0
 
 @dataclass(frozen=True)
 class LiveProgress:
-    """Where an experiment is: block `number` of `blocks`, which has `arm`; and what is known so far."""
+    """Where an experiment is: block `number` of `blocks`, which has `arm`; and what is known so far.
+
+    `waits` says that it goes on when the settings may be changed again.
+    """
 
     number: int
     blocks: int
@@ -52,6 +64,7 @@ class LiveProgress:
     passed_s: float
     total_s: float
     result: LiveResult
+    waits: bool = False
 
 
 class _Ended(Exception):  # noqa: N818  (it is no error)
@@ -71,6 +84,8 @@ class LiveExperiment:
         What is judged.
     watched : sequence of Probe
         Further probes that guards name.
+    terms : Terms, optional
+        Those of the study that it is a part of.
     on_progress : callable, optional
         Called with a `LiveProgress` several times a second.
 
@@ -87,6 +102,7 @@ class LiveExperiment:
         probes: Sequence[Probe],
         *,
         watched: Sequence[Probe] = (),
+        terms: Terms | None = None,
         on_progress: Callable[[LiveProgress], None] | None = None,
     ) -> None:
         self._block = block
@@ -101,8 +117,11 @@ class LiveExperiment:
         self.on_progress = on_progress
         self._number = secrets.randbits(31)
         self._held: dict[int, ControlBlock] = {}
-        self._wanted: Mapping[str, Value] = self.plan.a  # what is set now
-        self._back: Mapping[str, Value] = self.plan.a
+        self._terms = terms or Terms(self.plan.a, ChangeLimit(), math.inf, lambda _: "")
+        self._back = self._terms.back
+        self._tried: Mapping[str, Value] = self.plan.b  # what the leases go back from
+        self._wanted = self._next = self._back  # what is set, and what is being set
+        self._waits = False
         self._stop = threading.Event()
         self._next_renewal_s = 0.0
         self._now: tuple[int, Arm] = (0, "A")
@@ -134,6 +153,7 @@ class LiveExperiment:
         """
         try:
             with ProbeReader(self._all.values()) as reader:
+                self._await_turn(reader)
                 self._begin(reader)
                 self._began_s = time.monotonic()
                 ended = self._alternate(reader)
@@ -190,15 +210,29 @@ class LiveExperiment:
                 raise WrongPlan(f"probe {name} has no value: {one.reason}")
 
     def _set(self, values: Mapping[str, Value]) -> None:
+        """Set every process.
+
+        A lease goes back from one setting that is tried. So from one to another it goes by way of what the
+        process goes back to, and a process is safe at any moment.
+        """
+        if values not in (self._back, self._tried):
+            self._write(self._back)
+            self._end_leases()
+            self._tried = values
+        self._write(values)
+
+    def _write(self, values: Mapping[str, Value]) -> None:
         """Set every process; one that came later is taken under a lease first."""
         self._find_moves()
+        if values != self._wanted:
+            self._terms.limit.note()
+        self._next = values
         members = self._block.members
         refused: WorkbenchError | None = None
         for block in members:
             try:
                 if id(block) not in self._held:
-                    a, b = self.plan.a, self.plan.b
-                    block.take_lease(a, b, number=self._number, length_s=LEASE_S)
+                    block.take_lease(self._back, self._tried, number=self._number, length_s=LEASE_S)
                     self._held[id(block)] = block
                 block.set(values)
             except (NoProcess, Leased) as error:
@@ -255,6 +289,12 @@ class LiveExperiment:
                             f"somebody set {name} to {now[name]}: it stays so, and the experiment ended"
                         )
 
+    def _end_leases(self) -> None:
+        for block in self._held.values():
+            with contextlib.suppress(WorkbenchError):  # it ended just now, or its lease lapsed
+                block.end_lease(self._number)
+        self._held = {}
+
     def _restore(self) -> str:
         """Go back to A, except what somebody else set; returns what was left behind, in words."""
         kept: set[str] = set()
@@ -262,7 +302,11 @@ class LiveExperiment:
         for block in self._held.values():
             try:
                 now = block.requested().values
-                back = {name: value for name, value in self._back.items() if now[name] == self._wanted[name]}
+                back = {
+                    name: value
+                    for name, value in self._back.items()
+                    if now[name] in (self._wanted[name], self._next[name])
+                }
                 kept |= self._back.keys() - back.keys()
                 if back:
                     block.set(back)
@@ -270,6 +314,8 @@ class LiveExperiment:
             except WorkbenchError:
                 gone += 1
         self._held = {}
+        if self._wanted != self._back:
+            self._terms.limit.note()
         words = "A is restored"
         if kept:
             words += f", except {', '.join(sorted(kept))}, which somebody else set"
@@ -283,6 +329,8 @@ class LiveExperiment:
         arms = self.plan.design.arms
         looks = self.plan.design.list_looks()
         for number, arm in enumerate(arms, 1):
+            if number % 2:
+                self._await_turn(reader)
             self._now = (number, arm)
             began_s = time.monotonic()
             self._set(self.plan.a if arm == "A" else self.plan.b)
@@ -296,8 +344,21 @@ class LiveExperiment:
             pairs = self.result.pairs
             is_look = number % 2 == 0 and pairs in looks[:-1]
             if is_look and all(effect.is_told for effect in self.result.effects.values()):
-                return f"all was told at look {looks.index(pairs) + 1} of {len(looks)}"
+                return f"{ALL_TOLD} at look {looks.index(pairs) + 1} of {len(looks)}"
+            if number % 2 == 0 and number < len(arms) and (reason := self._terms.give_up(self.result)):
+                return reason
         return ""
+
+    def _await_turn(self, reader: ProbeReader) -> None:
+        """Where the settings have changed too often, wait with what the process goes back to."""
+        if self._terms.limit.allows_pair:
+            return
+        if self._held:
+            self._set(self._back)
+        self._waits = True
+        while not self._terms.limit.allows_pair:
+            self._tick(reader)
+        self._waits = False
 
     def _measure(self, reader: ProbeReader, began_s: float) -> dict[str, float | None]:
         """Wait for the end of a block; returns what each judged probe showed behind the wash-out."""
@@ -314,6 +375,8 @@ class LiveExperiment:
         """What is done all the time: renew the leases, look for reasons to end, tell how far it is."""
         if self._stop.is_set():
             raise _Ended("it was stopped")
+        if time.monotonic() >= self._terms.ends_s:
+            raise _Ended(TIME_OVER)
         is_due = time.monotonic() >= self._next_renewal_s
         self._renew()
         if is_due:
@@ -324,7 +387,8 @@ class LiveExperiment:
                 number, arm = self._now
                 passed_s = time.monotonic() - self._began_s if number else 0.0
                 blocks, total_s = self.plan.blocks, self.plan.total_s
-                self.on_progress(LiveProgress(number, blocks, arm, passed_s, total_s, self.result))
+                now = LiveProgress(number, blocks, arm, passed_s, total_s, self.result, self._waits)
+                self.on_progress(now)
         latest = reader.latest()
         for guard in self._guards:
             one = latest[guard.probe]
@@ -340,6 +404,7 @@ def prepare_experiment(
     plan: LivePlan,
     probes: Sequence[str | Probe],
     *,
+    terms: Terms | None = None,
     on_progress: Callable[[LiveProgress], None] | None = None,
 ) -> LiveExperiment:
     """An experiment that can be run, with probes made of what was given."""
@@ -347,7 +412,7 @@ def prepare_experiment(
     names = {probe.name for probe in made}
     others = dict.fromkeys(guard.probe for guard in map(Guard.parse, plan.guards) if guard.probe not in names)
     watched = [make_probe(block, name, plan.period_s) for name in others]
-    return LiveExperiment(block, plan, made, watched=watched, on_progress=on_progress)
+    return LiveExperiment(block, plan, made, watched=watched, terms=terms, on_progress=on_progress)
 
 
 def _complete_settings(block: ControlBlock, plan: LivePlan) -> dict[str, dict[str, Value]]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
 
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 _FILE = "experiment.json"
 #: Why it ended, after Ctrl-C.
 INTERRUPTED = "ended by Ctrl-C"
+#: How the reason begins for which it ended at a look.
+ALL_TOLD = "all was told"
 _GUARD = re.compile(r"\s*(?P<probe>[\w.-]+)\s*(?P<sign>[<>])\s*(?P<limit>[-+\d.eE]+)\s*")
+Kind = TypeVar("Kind")
+
 #: Readings that a block must have room for, behind its wash-out: a rate is between two of them.
 LEAST_READINGS = 3
 
@@ -104,7 +108,7 @@ class LivePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def describe(self) -> str:
         """Both settings in words."""
-        return f"{_spell(self.b)} (B) against {_spell(self.a)} (A)"
+        return f"{spell_settings(self.b)} (B) against {spell_settings(self.a)} (A)"
 
     def check(self, probes: Mapping[str, Probe]) -> None:
         """See whether it can lead to a verdict.
@@ -190,6 +194,11 @@ class LiveResult(Displayed):
     def pairs(self) -> int:
         """Complete pairs of blocks."""
         return len(self.time_blocks) // 2
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it came to a declared end."""
+        return not self.ended or self.ended.startswith(ALL_TOLD)
 
     @property
     def risk(self) -> float | None:
@@ -285,21 +294,30 @@ class LiveResult(Displayed):
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write it into a folder; what was there is replaced as a whole."""
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        new = path / (_FILE + ".new")
-        new.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
-        new.replace(path / _FILE)
+        save_value(self, Path(folder) / _FILE)
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Self:
         """Read it from its folder; WrongResults if there is none."""
-        path = Path(folder) / _FILE
-        try:
-            return read_value(cls, msgspec.json.decode(path.read_bytes()), "the experiment")
-        except (OSError, msgspec.MsgspecError, BadParameter) as error:
-            raise WrongResults(f"{path}: it is no live experiment ({error})") from None
+        return read_saved(cls, Path(folder) / _FILE, "live experiment")
 
 
-def _spell(settings: Mapping[str, Value]) -> str:
+def save_value(value: object, path: Path) -> None:
+    """Write a typed value as JSON; a file that is there is replaced as a whole, and a folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+    new.replace(path)
+
+
+def read_saved(kind: type[Kind], path: Path, what: str) -> Kind:
+    """Read what `save_value` wrote; WrongResults if there is no such thing."""
+    try:
+        return read_value(kind, msgspec.json.decode(path.read_bytes()), what)
+    except (OSError, msgspec.MsgspecError, BadParameter) as error:
+        raise WrongResults(f"{path}: it is no {what} ({error})") from None
+
+
+def spell_settings(settings: Mapping[str, Value]) -> str:
+    """Write "NAME=60, NAME=512"."""
     return ", ".join(f"{name}={value}" for name, value in settings.items())

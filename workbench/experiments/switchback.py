@@ -196,13 +196,28 @@ def judge_blocks(
     risk : float or None
         False positive rate of a verdict: what `Design.find_risk` gives. None: no verdict is due yet.
     """
-    whole = min(len(levels), len(arms)) // 2 * 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(np.asarray(levels[:whole], dtype=float))
-    logs[~np.isfinite(logs)] = np.nan
-    effects, signs = _pair_effects(logs, arms[:whole])
+    logs = _take_logs(levels, arms)
+    effects, signs = _pair_effects(logs, arms[: len(logs)])
     ratio = judge_log_ratios(effects, is_higher_better=is_higher_better, risk=risk)
     return Effect(ratio, _test_carry_over(effects, signs, ratio), is_memory and _only_grew(logs))
+
+
+def bound_gain(
+    levels: Sequence[float] | FloatArray, arms: Sequence[Arm], risk: float, *, is_higher_better: bool = True
+) -> float:
+    """The good end of the interval of this risk: B may improve the figure by this factor at most."""
+    logs = _take_logs(levels, arms)
+    effects, _ = _pair_effects(logs, arms[: len(logs)])
+    return judge_log_ratios(effects if is_higher_better else -effects, risk=risk).verdict_high
+
+
+def _take_logs(levels: Sequence[float] | FloatArray, arms: Sequence[Arm]) -> FloatArray:
+    """Logarithms of the levels of whole pairs; NaN where there is none."""
+    whole = min(len(levels), len(arms)) // 2 * 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs: FloatArray = np.log(np.asarray(levels[:whole], dtype=float))
+    logs[~np.isfinite(logs)] = np.nan
+    return logs
 
 
 def _pair_effects(logs: FloatArray, arms: Sequence[Arm]) -> tuple[FloatArray, FloatArray]:

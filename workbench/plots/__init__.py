@@ -3,7 +3,7 @@
 from workbench.plots.charts import Chart, ChartLine, build_charts, select_rows
 from workbench.plots.figures import Marker, draw_history, draw_session
 from workbench.plots.heap_figures import draw_heap
-from workbench.plots.live_figures import draw_blocks
+from workbench.plots.live_figures import draw_blocks, draw_trials
 from workbench.plots.result_figures import (
     draw_effects,
     draw_front,
@@ -52,6 +52,7 @@ __all__ = [
     "draw_sizes",
     "draw_study",
     "draw_threads",
+    "draw_trials",
     "draw_whatif",
     "find_effects",
     "find_heat_map",

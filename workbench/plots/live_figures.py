@@ -1,12 +1,18 @@
-"""The figure of a live experiment: what each probe showed, block by block."""
+"""Figures of live experiments, block by block, and of the studies that consist of them, trial by trial."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from workbench.experiments.live_result import LiveResult
+from workbench.plots.result_figures import OUTCOME_COLORS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COLORS = {"A": "#7d8b99", "B": "#2a6f97"}
 _PANEL_PX = 240
@@ -55,3 +61,33 @@ def draw_blocks(result: LiveResult) -> go.Figure:
         legend={"orientation": "h", "y": -0.15},
     )
     return figure
+
+
+def draw_trials(frame: pd.DataFrame, objective: str) -> go.Figure:
+    """What each trial of a live study showed against what it ran against, with its 95 % interval.
+
+    `frame` is what `LiveStudy.to_frame` gives.
+    """
+    figure = go.Figure()
+    measured = frame[np.isfinite(frame["ratio"].astype(float))]
+    for outcome, rows in measured.groupby("outcome", sort=False):
+        # With few pairs an interval has no end: then there is none to draw.
+        ends = {side: rows[side].where(np.isfinite(rows["high"]), rows["ratio"]) for side in ("low", "high")}
+        figure.add_scatter(
+            x=rows["number"],
+            y=rows["ratio"],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": ends["high"] - rows["ratio"],
+                "arrayminus": rows["ratio"] - ends["low"],
+            },
+            mode="markers",
+            marker={"color": OUTCOME_COLORS.get(str(outcome), "#7d8b99"), "size": 8},
+            name=str(outcome),
+            hovertemplate="trial %{x}: %{y:.3f}<extra></extra>",
+        )
+    figure.add_hline(y=1.0, line={"color": "#7d8b99", "width": 1, "dash": "dot"})
+    figure.update_xaxes(title="trial", dtick=1)
+    figure.update_yaxes(title=f"{objective}, to what it ran against")
+    return figure.update_layout(template="plotly_white", height=320, margin={"t": 40, "b": 48})

@@ -1,6 +1,8 @@
 """Studies: search for better settings, and judge the winner on held-out works."""
 
 from workbench.tuning.held_out import HeldOut
+from workbench.tuning.live_search import LiveSearch, LiveStudyProgress, prepare_search
+from workbench.tuning.live_study import LiveStudy, LiveStudyPlan, LiveTrial
 from workbench.tuning.plan import OBJECTIVES, HeldOutPlan, StudyPlan, read_study
 from workbench.tuning.space import Bounds, Dimension, SearchSpace, make_space
 from workbench.tuning.start import StudyStart, start_from
@@ -14,6 +16,11 @@ __all__ = [
     "Dimension",
     "HeldOut",
     "HeldOutPlan",
+    "LiveSearch",
+    "LiveStudy",
+    "LiveStudyPlan",
+    "LiveStudyProgress",
+    "LiveTrial",
     "SearchSpace",
     "Study",
     "StudyPlan",
@@ -21,6 +28,7 @@ __all__ = [
     "StudyStep",
     "format_settings",
     "make_space",
+    "prepare_search",
     "read_study",
     "start_from",
 ]

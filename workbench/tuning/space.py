@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import optuna
 
-from workbench.allocators import DEFAULT_ALLOCATOR, Allocator, get_allocator
-from workbench.control import Tunable, Value
+from workbench.allocators import DEFAULT_ALLOCATOR, get_allocator
+from workbench.control import Constraint, Tunable, Value
 from workbench.errors import (
     ConstraintBroken,
     OutOfRange,
@@ -33,11 +33,16 @@ class Bounds:
     ----------
     low, high : float or None
         Both included.
+    is_log : bool or None
+        Whether it is a scale of factors.
+    step : float or None
+        Only `low` and what lies whole steps above it are tried.
     """
 
     low: float | None = None
     high: float | None = None
     is_log: bool | None = None
+    step: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Dimension:
         Both included; of values that are listed, the least and the greatest.
     values : tuple of Value
         The only ones, if they are listed; so are those of a choice and of on and off.
+    step : float
+        Distance of the values from one to the next; 0 if it may be any.
     """
 
     tunable: Tunable
@@ -57,6 +64,7 @@ class Dimension:
     high: float = 0.0
     is_log: bool = False
     values: tuple[Value, ...] = ()
+    step: float = 0.0
 
     @property
     def is_whole(self) -> bool:
@@ -68,11 +76,29 @@ class Dimension:
         if self.values:
             return ", ".join(self.tunable.format(value) for value in self.values)
         ends = " to ".join(self.tunable.format(self.tunable.from_word(end)) for end in (self.low, self.high))
-        return ends + (", in factors" if self.is_log else "")
+        steps = f", in steps of {self.tunable.format(self.step)}" if self.step else ""
+        return ends + (", in factors" if self.is_log else steps)
+
+    def suggest(self, trial: optuna.trial.Trial, low: float, high: float) -> float:
+        """Let Optuna choose a number within a part of the range."""
+        step = self.step or (1.0 if self.is_whole else None)
+        if step:
+            low = self.low + step * math.ceil((low - self.low) / step)
+            high = low + step * math.floor((high - low) / step)
+        if self.is_whole:
+            return trial.suggest_int(
+                self.tunable.name, math.ceil(low), math.floor(high), step=int(step or 1), log=self.is_log
+            )
+        return trial.suggest_float(self.tunable.name, low, high, step=step, log=self.is_log)
 
 
 class SearchSpace:
-    """Dimensions of an allocator, and its constraints; tunables that are not searched have their defaults.
+    """Dimensions of an allocator, and its constraints; tunables that are not searched keep their values.
+
+    Parameters
+    ----------
+    defaults : mapping of str to Value
+        What each tunable is unless it is searched.
 
     Raises
     ------
@@ -80,11 +106,16 @@ class SearchSpace:
         If no values keep a constraint, or listed ones may break it.
     """
 
-    def __init__(self, dimensions: Sequence[Dimension], allocator: Allocator) -> None:
+    def __init__(
+        self,
+        dimensions: Sequence[Dimension],
+        constraints: Sequence[Constraint],
+        defaults: Mapping[str, Value],
+    ) -> None:
         self.dimensions = tuple(dimensions)
         self._by_name = {dimension.tunable.name: dimension for dimension in dimensions}
         self.names = tuple(self._by_name)
-        self._constraints, self._defaults = allocator.block.constraints, allocator.defaults
+        self._constraints, self._defaults = constraints, defaults
         try:
             ranges = self._narrow({})
         except ConstraintBroken as error:
@@ -92,10 +123,16 @@ class SearchSpace:
         for name, dimension in self._by_name.items():
             self._check_listed(name, dimension, ranges)
 
+    def with_dimensions(self, dimensions: Sequence[Dimension]) -> SearchSpace:
+        """Other dimensions of the same allocator."""
+        return SearchSpace(dimensions, self._constraints, self._defaults)
+
     def to_dict(self) -> dict[str, object]:
         """Ranges as plain values."""
         return {
-            name: list(each.values) if each.values else [each.low, each.high, each.is_log]
+            name: list(each.values)
+            if each.values
+            else [each.low, each.high, each.is_log, *([each.step] if each.step else [])]
             for name, each in self._by_name.items()
         }
 
@@ -112,11 +149,7 @@ class SearchSpace:
             elif dimension.values:
                 value = trial.suggest_categorical(name, list(dimension.values))
             else:
-                low, high = self._narrow(chosen)[name]
-                if dimension.is_whole:
-                    value = trial.suggest_int(name, math.ceil(low), math.floor(high), log=dimension.is_log)
-                else:
-                    value = trial.suggest_float(name, low, high, log=dimension.is_log)
+                value = dimension.suggest(trial, *self._narrow(chosen)[name])
             chosen[name] = dimension.tunable.from_word(dimension.tunable.to_word(value))
         return chosen
 
@@ -212,7 +245,16 @@ def make_space(
         With the tunable, the value and the range.
     """
     found = get_allocator(allocator)
-    known = found.tunables
+    return find_space(axes, found.tunables, found.block.constraints, found.defaults)
+
+
+def find_space(
+    axes: Mapping[str, Bounds | Sequence[Value]],
+    known: Mapping[str, Tunable],
+    constraints: Sequence[Constraint],
+    defaults: Mapping[str, Value],
+) -> SearchSpace:
+    """As `make_space`, over known tunables; those that are not searched have the values of `defaults`."""
     if not axes:
         raise WrongPlan("search: it names no tunable; give some of `workbench tunables`")
     dimensions = []
@@ -223,7 +265,7 @@ def make_space(
             dimensions.append(_make_dimension(known[name], axis))
         except WorkbenchError as error:
             raise WrongPlan(f"search: {error}") from None
-    return SearchSpace(dimensions, found)
+    return SearchSpace(dimensions, constraints, defaults)
 
 
 def _make_dimension(tunable: Tunable, axis: Bounds | Sequence[Value]) -> Dimension:
@@ -248,7 +290,13 @@ def _make_dimension(tunable: Tunable, axis: Bounds | Sequence[Value]) -> Dimensi
         raise WrongPlan(f"{name}: from {low:g} to {high:g} is nothing to search; widen it")
     if axis.is_log and low <= 0:
         raise WrongPlan(f"{name}: a scale of factors cannot begin at {low:g}; begin above 0")
-    return Dimension(tunable, low, high, wants_log and low > 0)
+    if axis.step is None:
+        return Dimension(tunable, low, high, wants_log and low > 0)
+    is_whole = tunable.type == "real" or axis.step == math.floor(axis.step)
+    if not (0 < axis.step <= high - low and is_whole) or axis.is_log:
+        raise WrongPlan(f"{name}: no steps of {axis.step:g} lead from {low:g} to {high:g}")
+    high = low + axis.step * math.floor((high - low) / axis.step)
+    return Dimension(tunable, low, high, step=axis.step)
 
 
 def _number(value: Value) -> float:

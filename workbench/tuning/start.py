@@ -10,7 +10,7 @@ from workbench.control import Value
 from workbench.curves import WhatIf
 from workbench.errors import BadParameter
 from workbench.tuning.plan import StudyPlan
-from workbench.tuning.space import Dimension, SearchSpace
+from workbench.tuning.space import Dimension
 
 _SLOTS = "most_slots"  # the row of an allocator's suggestions that says how many slots a cache may have
 # What a number of slots saves of the exchanges that can be saved: the range that is left lies between these.
@@ -86,7 +86,7 @@ def start_from(plan: StudyPlan, told: WhatIf) -> StudyStart:
     if high < found.high:
         parts.append(f"above {high:g}, less than {100 - 100 * _MOST_SAVED:g} % more is saved")
     return StudyStart(
-        replace(plan, space=SearchSpace([narrow, *others], get_allocator(plan.allocator)), trials=trials),
+        replace(plan, space=plan.space.with_dimensions([narrow, *others]), trials=trials),
         {name: int(knee)},
         name,
         narrow.describe(),

@@ -193,9 +193,15 @@ def describe_url(url: str) -> str:
     return parsed.render_as_string(hide_password=True)
 
 
-def make_sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
-    """The sampler of one candidate: the same for the same history, also after a restart."""
+def make_sampler(seed: int, number: int, startup: int = 10) -> optuna.samplers.BaseSampler:
+    """The sampler of one candidate: the same for the same history, also after a restart.
+
+    The first `startup` candidates are drawn by chance.
+    """
     digest = hashlib.sha256(f"{seed} {number}".encode()).digest()
     return optuna.samplers.TPESampler(
-        seed=int.from_bytes(digest[:_SEED_BYTES], "big"), multivariate=False, constant_liar=True
+        seed=int.from_bytes(digest[:_SEED_BYTES], "big"),
+        n_startup_trials=startup,
+        multivariate=False,
+        constant_liar=True,
     )
