@@ -1,12 +1,14 @@
-/* block_bits.h: one bit for each block of a slab tells whether the block is free in its central list. The bits lie
- * beside the chunk's descriptor. Only central*.c uses them, under the lock of the slab's central list.
+/* block_bits.h: two bits for each block of a slab tell whether the block is free in its central list, and whether a thread
+ * of another heap has freed it (its remote bit). The bits lie beside the chunk's descriptor. Only central*.c uses them: any
+ * thread sets a remote bit, and all else is done under the lock of the slab's central list.
  *
- *   chunk->block_bits --> | slab 0: 1 KiB | slab 1 | ... slab 31 |    mapped with the first use of the
- *                           bit i: block i of the slab                descriptor, and kept with it
+ *   chunk->block_bits --> | free: slab 0: 1 KiB | slab 1 | ... slab 31 | remote: slab 0 | ... slab 31 |
+ *                                 bit i: block i of the slab
+ *                         mapped with the first use of the descriptor, and kept with it
  *
  * A list linked through the blocks would have to be followed from one cold block to the next. In a program that
- * frees much and allocates much again, that took two fifths of the time. With bits, no free block is read or written
- * here, blocks leave by ascending address, a program that writes to a block it has freed breaks nothing, and a block
+ * frees much and allocates much again, that took two fifths of the time; and where one thread frees what another allocates,
+ * each block's line went from one processor to the other twice. With bits, no free block is read or written here, blocks leave by ascending address, a program that writes to a block it has freed breaks nothing, and a block
  * that is put back a second time is noticed.
  *
  * Invariants: free_count bits are set, none of them before first_word or at bump and above. A released slab has no bit
@@ -21,14 +23,25 @@
 
 static inline uint64_t *block_bits_of(struct slab *slab)
 {
-    return slab_chunk(slab)->block_bits + slab->index * BLOCK_BIT_WORDS;
+    return slab_chunk(slab)->block_bits->free[slab->index];
+}
+
+static inline _Atomic uint64_t *remote_bits_of(struct slab *slab)
+{
+    return slab_chunk(slab)->block_bits->remote[slab->index];
+}
+
+/* `start`: of the slab. */
+static inline uint32_t block_index(const char *start, unsigned class_index, const void *block)
+{
+    size_t offset = (size_t)((const char *)block - start);
+    return (uint32_t)(offset * size_classes[class_index].reciprocal >> 40);
 }
 
 /* Marks a block as free. Returns false if it is marked already. */
 static inline bool block_bits_put(struct slab *slab, const void *block)
 {
-    size_t offset = (size_t)((const char *)block - slab_start(slab));
-    uint32_t index = (uint32_t)(offset * size_classes[slab->class_index].reciprocal >> 40), word = index / 64;
+    uint32_t index = block_index(slab_start(slab), slab->class_index, block), word = index / 64;
     uint64_t *bits = block_bits_of(slab) + word, bit = UINT64_C(1) << (index % 64);
     if (UNLIKELY(*bits & bit))
         return false;
@@ -37,6 +50,29 @@ static inline bool block_bits_put(struct slab *slab, const void *block)
         slab->first_word = word;
     slab->free_count++;
     return true;
+}
+
+/* Marks the blocks as free whose remote bits are set, and clears these. Returns how many remote bits were set; *fresh is
+ * the number of blocks that were not free already. */
+static inline uint32_t block_bits_take_remote(struct slab *slab, uint32_t *fresh)
+{
+    uint64_t *bits = block_bits_of(slab);
+    _Atomic uint64_t *remote = remote_bits_of(slab);
+    uint32_t taken = 0, former = slab->free_count;
+    for (uint32_t word = (size_classes[slab->class_index].span_blocks + 63) / 64; word-- > 0;) {
+        if (!atomic_load_explicit(&remote[word], memory_order_relaxed))
+            continue;
+        uint64_t set = atomic_exchange_explicit(&remote[word], 0, memory_order_acquire), added = set & ~bits[word];
+        taken += (uint32_t)__builtin_popcountll(set);
+        if (UNLIKELY(!added))
+            continue; /* all were freed twice */
+        bits[word] |= added;
+        if (word < slab->first_word || slab->free_count == 0)
+            slab->first_word = word;
+        slab->free_count += (uint32_t)__builtin_popcountll(added);
+    }
+    *fresh = slab->free_count - former;
+    return taken;
 }
 
 /* Takes at most `wanted` free blocks and returns how many. Popping from the end of out[] gives ascending addresses. */

@@ -5,7 +5,6 @@
 #include "central_lists.h"
 #include "clock.h"
 #include "events.h"
-#include "integrity.h"
 #include "settings.h"
 
 static unsigned heap_count = 1;
@@ -43,25 +42,32 @@ static void put_block_locked(struct slab *slab, const void *block)
     slab->activity = SLAB_TOUCHED;
 }
 
+static void link_pending(struct central *central, struct slab *slab)
+{
+    struct slab *head = atomic_load_explicit(&central->pending, memory_order_relaxed);
+    do
+        slab->pending_next = head;
+    while (!atomic_compare_exchange_weak_explicit(&central->pending, &head, slab, memory_order_release,
+                                                  memory_order_relaxed));
+}
+
 /* Makes the blocks that other heaps freed free blocks of their slabs. Returns how many there were. */
 static uint32_t drain_locked(const struct actor *actor, struct central *central)
 {
-    uint32_t drained = 0;
+    uint32_t drained = 0, fresh;
     struct slab *slab = atomic_exchange_explicit(&central->pending, NULL, memory_order_acquire);
     while (slab) {
-        struct slab *next = slab->pending_next; /* read before the list is taken: then the slab may be linked anew */
-        uint64_t chain = atomic_exchange_explicit(&slab->remote_head, 0, memory_order_acq_rel);
-        uint32_t count = (uint32_t)(chain >> ADDRESS_BITS);
-        void *first = (void *)(uintptr_t)(chain & ADDRESS_MASK);
+        struct slab *next = slab->pending_next; /* read before the count becomes 0: then the slab may be linked anew */
+        uint32_t count = block_bits_take_remote(slab, &fresh);
+        slab->used -= fresh;
+        slab->activity = SLAB_TOUCHED;
+        if (slab->used == 0) /* what is left over are blocks that were freed twice */
+            count = atomic_load_explicit(&slab->remote_count, memory_order_relaxed);
         drained += count;
-        if (UNLIKELY(SETTING(check_level) >= 2))
-            count = integrity_check_chain(actor, slab, &first, count);
-        while (count-- && first) { /* a block freed twice may have ended its chain */
-            void *block = first;
-            first = *(void **)block; /* the last access to the block: its bit lies elsewhere */
-            put_block_locked(slab, block);
-        }
-        central_settle_locked(actor, central, slab);
+        if (atomic_fetch_sub_explicit(&slab->remote_count, count, memory_order_acq_rel) != count)
+            link_pending(central, slab); /* some thread has yet to set its bits */
+        if (fresh)
+            central_settle_locked(actor, central, slab);
         slab = next;
     }
     atomic_fetch_sub_explicit(&central->pending_blocks, drained, memory_order_relaxed);
@@ -191,50 +197,54 @@ unsigned central_take(const struct actor *actor, struct telemetry_thread_class *
     return got;
 }
 
-/* Linked blocks of one slab on their way to another heap. */
+/* Blocks of one slab on their way to another heap. They are linked through the array that they were given in: above the
+ * address, an entry of blocks[] holds the index of the next one. So no block is touched. */
 struct group {
     struct slab *slab;
-    void *first, **last;
-    uint32_t count;
+    uint32_t first, count;
 };
 #define GROUPS 16 /* a power of two */
 
-static void push_remote(struct group *group)
+/* The count is raised before the bits are set, because the slab may be released as soon as its last bit is. */
+static void push_remote(struct group *group, void *const *blocks)
 {
     struct slab *slab = group->slab;
-    struct central *central = &centrals[slab->heap][slab->class_index];
+    unsigned class_index = slab->class_index;
+    struct central *central = &centrals[slab->heap][class_index];
+    const char *start = slab_start(slab);
+    _Atomic uint64_t *bits = remote_bits_of(slab), *word = NULL;
+    uint64_t mask = 0;
     atomic_fetch_add_explicit(&central->pending_blocks, group->count, memory_order_relaxed);
-    uint64_t old_head = atomic_load_explicit(&slab->remote_head, memory_order_relaxed), new_head;
-    do {
-        *group->last = (void *)(uintptr_t)(old_head & ADDRESS_MASK);
-        uint64_t count = (old_head >> ADDRESS_BITS) + group->count;
-        new_head = count << ADDRESS_BITS | (uint64_t)(uintptr_t)group->first;
-    } while (!atomic_compare_exchange_weak_explicit(&slab->remote_head, &old_head, new_head, memory_order_acq_rel,
-                                                    memory_order_relaxed));
-    if (old_head == 0) { /* the CAS acquired: the thread that emptied the list has read pending_next */
-        struct slab *head = atomic_load_explicit(&central->pending, memory_order_relaxed);
-        do
-            slab->pending_next = head;
-        while (!atomic_compare_exchange_weak_explicit(&central->pending, &head, slab, memory_order_release,
-                                                      memory_order_relaxed));
+    if (atomic_fetch_add_explicit(&slab->remote_count, group->count, memory_order_acq_rel) == 0)
+        link_pending(central, slab); /* the addition acquired: the thread that took the bits has read pending_next */
+    for (uint32_t i = group->first; group->count; group->count--) {
+        uint64_t entry = (uintptr_t)blocks[i];
+        uint32_t index = block_index(start, class_index, (const void *)(uintptr_t)(entry & ADDRESS_MASK));
+        if (word != &bits[index / 64]) {
+            if (word)
+                atomic_fetch_or_explicit(word, mask, memory_order_release);
+            word = &bits[index / 64];
+            mask = 0;
+        }
+        mask |= UINT64_C(1) << (index % 64);
+        i = (uint32_t)(entry >> ADDRESS_BITS);
     }
+    atomic_fetch_or_explicit(word, mask, memory_order_release);
     group->slab = NULL;
 }
 
-/* Adds a block to the group of its slab. Returns how many groups (0 or 1) were handed over to make room for it. */
-static uint32_t add_to_group(struct group *groups, struct slab *slab, void *block, uint32_t batch)
+/* Adds blocks[i] to the group of its slab. Returns how many groups (0 or 1) were handed over to make room for it. */
+static uint32_t add_to_group(struct group *groups, struct slab *slab, void **blocks, uint32_t i, uint32_t batch)
 {
     struct group *group = &groups[((uintptr_t)slab / sizeof *slab) & (GROUPS - 1)];
     bool is_full = group->slab && (group->slab != slab || group->count >= batch);
     if (is_full)
-        push_remote(group);
-    if (!group->slab) {
-        *group = (struct group){.slab = slab, .first = block, .last = block, .count = 1};
-    } else {
-        *(void **)block = group->first;
-        group->first = block;
-        group->count++;
-    }
+        push_remote(group, blocks);
+    if (!group->slab)
+        *group = (struct group){.slab = slab};
+    blocks[i] = (void *)((uintptr_t)blocks[i] | (uintptr_t)group->first << ADDRESS_BITS);
+    group->first = i;
+    group->count++;
     return is_full;
 }
 
@@ -246,7 +256,7 @@ static bool is_kept_locked(const struct central *central, const struct slab *sla
 }
 
 void central_give(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
-                  void *const *blocks, unsigned count)
+                  void **blocks, unsigned count)
 {
     struct central *central = &centrals[heap][class_index];
     struct group groups[GROUPS];
@@ -267,7 +277,7 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
         }
         HAK_ASSERT(slab->state == SLAB_CLASS && slab->class_index == class_index);
         if (slab->heap != heap) {
-            batches += add_to_group(groups, slab, block, batch);
+            batches += add_to_group(groups, slab, blocks, i, batch);
             remote++;
             continue;
         }
@@ -280,7 +290,7 @@ void central_give(const struct actor *actor, struct telemetry_thread_class *row,
     if (remote) {
         for (unsigned i = 0; i < GROUPS; i++)
             if (groups[i].slab) {
-                push_remote(&groups[i]);
+                push_remote(&groups[i], blocks);
                 batches++;
             }
         drain_neglected(actor, row, heap, class_index);

@@ -2,18 +2,19 @@
  * free blocks. All tiny and mid-size blocks come from them.
  *
  *   central[heap][class]:  lock | PARTIAL -> slab <-> slab ...        | pending -> slab -> slab
- *                               | COLD    -> slab <-> slab ...             (remote_head: blocks freed by
+ *                               | COLD    -> slab <-> slab ...             (remote bits: blocks freed by
  *                               | PURGING -> slab ...                       threads of other heaps)
- *                                  (block bits, bump: blocks to take)
+ *                                  (free bits, bump: blocks to take)
  *
  * There are twice as many heaps as processors (at most 8), so that a thread that is interrupted while it holds a lock
  * seldom stops others. A thread keeps the heap it was given at birth: the lowest of those with the fewest threads
  * (lifecycle.c). A slab belongs to one heap and class until its last block has come back, so whoever holds a block of it
  * reads heap and class plainly.
  *
- * A block freed under another heap is not pushed under that heap's lock: blocks are grouped by slab (remote.batch), and
- * each group is put on the slab's remote list by one CAS. A thread that finds the list empty links the slab into its
- * central's pending list. Only a drain takes it out again, and only through that list, so a slab is linked once. A central
+ * A block freed under another heap is not pushed under that heap's lock: blocks are grouped by slab (remote.batch). The
+ * count of each group is added to the slab's remote_count, and then the remote bits of its blocks are set. A thread that
+ * raises the count from 0 links the slab into its central's pending list. Only a drain takes it out again, by lowering the
+ * count to 0, so a slab is linked once. A central
  * is drained when its partial list is empty or, if remote.drain_enable, when more than remote.drain_threshold blocks are
  * pending. If no thread of the heap comes to drain, because it waits or has ended, the thread that frees does it.
  *
@@ -22,8 +23,8 @@
  * would keep 64 KiB. Such a slab is COLD, and serves when no other slab does. The system is called without the lock.
  * Meanwhile the slab is PURGING: its blocks may come back, but none is taken.
  *
- * Invariants (central_is_valid): slab.used counts its blocks at users, in caches, in flight and on its
- * remote list; a slab is in a list <=> it has a free or never used block; it has purged pages <=> it is COLD; a slab
+ * Invariants (central_is_valid): slab.used counts its blocks at users, in caches, in flight and with
+ * a remote bit; a slab is in a list <=> it has a free or never used block; it has purged pages <=> it is COLD; a slab
  * whose `used` becomes 0 is released. */
 #ifndef HAK_CENTRAL_H
 #define HAK_CENTRAL_H
@@ -43,10 +44,10 @@ unsigned central_sampled_heap(void);
  * acquired slabs whose pages were not resident, that is, by how much the process grew. */
 unsigned central_take(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
                       void **out, unsigned wanted, uint32_t *fresh_slabs);
-/* Gives back blocks of one class that may belong to any heap. */
+/* Gives back blocks of one class that may belong to any heap. Overwrites blocks[], of at most 65536. */
 void central_give(const struct actor *actor, struct telemetry_thread_class *row, unsigned heap, unsigned class_index,
-                  void *const *blocks, unsigned count);
-/* The same, but each block is a free block of its own heap at once and does not wait for a drain. Overwrites blocks[]. */
+                  void **blocks, unsigned count);
+/* The same, but each block is a free block of its own heap at once and does not wait for a drain. */
 void central_give_home(const struct actor *actor, unsigned class_index, void **blocks, unsigned count);
 /* Counts blocks that leave for the threads, or come back (negative), in telemetry. */
 void central_count_out(unsigned class_index, int64_t blocks);

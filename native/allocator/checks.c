@@ -27,8 +27,6 @@ static const char *describe(enum event_cause cause)
         return "is not the start of a block";
     case CAUSE_DOUBLE_FREE:
         return "was freed before";
-    case CAUSE_OVERWRITTEN:
-        return "was written to after it was freed";
     default:
         return "is not valid";
     }

@@ -35,10 +35,10 @@ struct slab {
     _Atomic uint8_t is_altered; /* altered.h */
     uint8_t is_sampled;         /* L25: its allocation is a sample; the thread that has the block uses it */
     uint32_t requested_bytes; /* L25: as the user requested, rounded up to pages */
-    /* The remote line, which any thread writes. remote_head holds the address of the first block in its low 48 bits
-     * and the number of linked blocks above (central.c). It is pushed to by CAS and taken by exchange, both acq_rel. */
-    _Alignas(CACHE_LINE) _Atomic uint64_t remote_head;
-    struct slab *pending_next; /* written by the thread that made remote_head non-empty */
+    /* The remote line, which any thread writes. remote_count: blocks that threads of other heaps are about to mark, or have
+     * marked, in the remote bits (block_bits.h). Added to and subtracted from, acq_rel (central.c). */
+    _Alignas(CACHE_LINE) _Atomic uint32_t remote_count;
+    struct slab *pending_next; /* written by the thread that raised remote_count from 0 */
 };
 _Static_assert(sizeof(struct slab) == 2 * CACHE_LINE, "an owner line and a remote line");
 
@@ -51,6 +51,11 @@ struct big_copied {
 };
 
 #define BLOCK_BIT_WORDS (SLAB_BYTES / 8 / 64) /* for each slab; enough for blocks of 8 bytes, the smallest */
+
+struct block_bits {
+    uint64_t free[SLABS_PER_CHUNK][BLOCK_BIT_WORDS];
+    _Atomic uint64_t remote[SLABS_PER_CHUNK][BLOCK_BIT_WORDS]; /* set release, taken by exchange acquire */
+};
 
 struct chunk {
     char *base;
@@ -80,7 +85,7 @@ struct chunk {
     struct big_copied copied[BIG_COPIED];
     struct chunk *bucket_next, *bucket_previous, *list_next, *list_previous;
     _Atomic uint32_t big_state; /* enum big_state; a free claims the block by CAS */
-    uint64_t *block_bits;       /* block_bits.h; kept when the descriptor is reused */
+    struct block_bits *block_bits; /* block_bits.h; kept when the descriptor is reused */
     _Atomic(_Atomic uint64_t *) free_bits; /* integrity.h; kept when it is reused. Store release, load acquire */
     _Alignas(CACHE_LINE) struct slab slabs[SLABS_PER_CHUNK]; /* CHUNK_SLABS only; other kinds do not touch them */
 };

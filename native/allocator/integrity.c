@@ -1,4 +1,4 @@
-/* integrity.c: keeps the bits of free blocks, and checks the links of blocks on their way to another heap. */
+/* integrity.c: keeps the bits of blocks that are known to be free. */
 #include "integrity.h"
 
 #include "checks.h"
@@ -102,23 +102,6 @@ unsigned integrity_check_bin(const struct actor *actor, int64_t level, unsigned 
     if (level < 3 && flushed < kept)
         integrity_forget(blocks + flushed, kept - flushed);
     return kept;
-}
-
-uint32_t integrity_check_chain(const struct actor *actor, struct slab *slab, void **first, uint32_t count)
-{
-    const char *start = slab_start(slab);
-    uint32_t good = 0;
-    void **link = first;
-    while (good < count && *link && is_block_of(slab, start, *link)) {
-        link = *link;
-        good++;
-    }
-    if (good == count && *link == NULL)
-        return count;
-    const void *written = link == first ? (const void *)start : (const void *)link;
-    *link = NULL;
-    check_failed(actor, "malloc", written, CAUSE_OVERWRITTEN);
-    return good;
 }
 
 void integrity_clear_slabs(struct chunk *chunk, unsigned first, unsigned count)

@@ -1,5 +1,4 @@
-/* integrity.h: the checks of check.level 2 and 3: a bit for each block that is known to be free, and the
- * links of blocks on their way to another heap.
+/* integrity.h: the checks of check.level 2 and 3: a bit for each block that is known to be free.
  *
  *   chunk->free_bits --> | bit 0 | bit 1 | ...            one bit every 8 bytes of the chunk's 2 MiB: 32 KiB,
  *                           base+0   base+8                mapped when a check first needs it, never moved
@@ -27,10 +26,6 @@ void integrity_forget(void *const *blocks, unsigned count);
 /* Sets the bit of a block that is being freed. Returns false if it was set already. */
 bool integrity_note_free(struct chunk *chunk, const void *block);
 bool integrity_is_free(const struct chunk *chunk, const void *block);
-
-/* Checks the links of `count` blocks that other heaps freed, from *first on, and cuts the chain before the first wrong
- * link. Returns how many blocks are left; the others count as used for ever. */
-uint32_t integrity_check_chain(const struct actor *actor, struct slab *slab, void **first, uint32_t count);
 
 /* Clears all bits of the slabs [first, first + count). */
 void integrity_clear_slabs(struct chunk *chunk, unsigned first, unsigned count);

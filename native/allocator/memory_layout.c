@@ -18,7 +18,7 @@ FIELD_IS(chunk, big_state, 4);
 FIELD_IS(chunk, block_bits, 8);
 FIELD_IS(slab, used, 4);
 FIELD_IS(slab, bump, 4);
-FIELD_IS(slab, remote_head, 8);
+FIELD_IS(slab, remote_count, 4);
 FIELD_IS(slab, state, 1);
 FIELD_IS(slab, class_index, 1);
 FIELD_IS(slab, span_slabs, 1);
@@ -42,7 +42,7 @@ static struct hak_memory memory = {
     .slab_stride = sizeof(struct slab),
     .slab_used = offsetof(struct slab, used),
     .slab_bump = offsetof(struct slab, bump),
-    .slab_remote_head = offsetof(struct slab, remote_head),
+    .slab_remote_count = offsetof(struct slab, remote_count),
     .slab_state = offsetof(struct slab, state),
     .slab_class = offsetof(struct slab, class_index),
     .slab_span = offsetof(struct slab, span_slabs),

@@ -264,7 +264,7 @@ struct slab *superslab_acquire_with_room(const struct actor *actor, unsigned spa
     struct slab *slab = find_slab(actor, &search);
     if (!slab)
         return NULL;
-    HAK_ASSERT(atomic_load_explicit(&slab->remote_head, memory_order_relaxed) == 0);
+    HAK_ASSERT(atomic_load_explicit(&slab->remote_count, memory_order_relaxed) == 0);
     slab->free_count = slab->first_word = 0;
     slab->used = slab->bump = 0;
     slab->next = slab->previous = NULL;

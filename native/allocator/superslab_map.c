@@ -40,7 +40,7 @@ struct chunk *superslab_map_chunk(const struct actor *actor, bool is_for_class)
         return NULL;
     chunk->frames = 0;
     if (!chunk->block_bits)
-        chunk->block_bits = os_map(SLABS_PER_CHUNK * BLOCK_BIT_WORDS * sizeof *chunk->block_bits);
+        chunk->block_bits = os_map(sizeof *chunk->block_bits);
     chunk->base = chunk->block_bits ? frames_acquire(1, CHUNK_BYTES) : NULL;
     if (!chunk->base) {
         registry_remove(chunk);

@@ -30,9 +30,9 @@ struct hak_memory {
     uint32_t first_segment_entries;    /* a power of two */
     /* Offsets in a descriptor: 8 bytes each for base and bits, 4 for frames and big_state, 1 for kind. */
     uint32_t chunk_stride, chunk_base, chunk_frames, chunk_kind, chunk_big_state, chunk_bits, chunk_slabs_offset;
-    /* Offsets in a slab: 8 bytes for remote_head, whose upper 16 bits count the blocks that threads of other heaps freed;
-     * 4 each for used and bump; 1 each for state, class and span. The first slab of a span speaks for all of it. */
-    uint32_t slab_stride, slab_used, slab_bump, slab_remote_head, slab_state, slab_class, slab_span;
+    /* Offsets in a slab: 4 bytes each for used, bump and remote_count, the number of blocks that threads of other heaps
+     * freed; 1 each for state, class and span. The first slab of a span speaks for all of it. */
+    uint32_t slab_stride, slab_used, slab_bump, slab_remote_count, slab_state, slab_class, slab_span;
     uint32_t kind_slabs, kind_big;     /* values of kind; the others have nothing to read */
     uint32_t state_class, state_large; /* values of state: blocks of a size class; one block, at the user if used is 1 */
     uint32_t big_at_user, big_cached;  /* values of big_state; others are about to go */

@@ -24,8 +24,8 @@ HOLDS(LINE(central, pending) > LAST_LINE(central, lists));
 HOLDS(LAST_LINE(central, pending_blocks) == LINE(central, pending));
 /* The same in each slab. */
 STANDS_ALONE(slab);
-HOLDS(LINE(slab, remote_head) > LAST_LINE(slab, idle_since_ms));
-HOLDS(LAST_LINE(slab, pending_next) == LINE(slab, remote_head));
+HOLDS(LINE(slab, remote_count) > LAST_LINE(slab, idle_since_ms));
+HOLDS(LAST_LINE(slab, pending_next) == LINE(slab, remote_count));
 HOLDS(LINE(slab, free_count) == LAST_LINE(slab, idle_since_ms));
 HOLDS(offsetof(struct chunk, slabs) % CACHE_LINE == 0);
 #endif

@@ -173,19 +173,6 @@ static void usable_size_of_an_odd_address(void)
     hak_free(block);
 }
 
-/* Writes to blocks after their free, while they are linked on their way to another heap. */
-static void remote_chain_overwritten(void)
-{
-    void *blocks[8];
-    for (int i = 0; i < 8; i++)
-        blocks[i] = hak_malloc(200);
-    struct slab *slab = slab_of(registry_find(blocks[0]), blocks[0]);
-    static struct telemetry_thread_class row;
-    central_give(NULL, &row, (slab->heap + 1u) % MAX_HEAPS, slab->class_index, blocks + 1, 7);
-    memset(blocks[4], 0x5a, 16);
-    hak_trim();
-}
-
 static const struct {
     const char *name;
     void (*run)(void);
@@ -213,7 +200,6 @@ static const struct {
     CASE(usable_size_of_a_foreign_address),
     CASE(usable_size_inside_a_tiny_block),
     CASE(usable_size_of_an_odd_address),
-    CASE(remote_chain_overwritten),
 };
 
 int main(int count, char **words)

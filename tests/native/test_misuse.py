@@ -14,7 +14,6 @@ import pytest
 FOREIGN = "belongs to no live block of this allocator"
 MISALIGNED = "is not the start of a block"
 FREED = "was freed before"
-OVERWRITTEN = "was written to after it was freed"
 
 # Case: the lowest level that notices it, what is wrong with the address, what the address belongs to.
 # Below that level a wrong pointer that looks right is taken at its word, as by every allocator.
@@ -41,7 +40,6 @@ CASES = {
     "usable_size_of_a_foreign_address": (1, FOREIGN, "/misuse"),
     "usable_size_inside_a_tiny_block": (1, MISALIGNED, "byte 16 of a block of 112 bytes"),
     "usable_size_of_an_odd_address": (1, MISALIGNED, "byte 3 of a block of 112 bytes"),
-    "remote_chain_overwritten": (2, OVERWRITTEN, "of a block of 224 bytes"),
 }
 NOTICED = [(case, level) for case, (lowest, _, _) in CASES.items() for level in range(lowest, 4)]
 

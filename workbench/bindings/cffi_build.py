@@ -63,7 +63,7 @@ struct hak_memory {
     uint32_t first_segment_entries;
     uint32_t chunk_stride, chunk_base, chunk_frames, chunk_kind, chunk_big_state, chunk_bits;
     uint32_t chunk_slabs_offset;
-    uint32_t slab_stride, slab_used, slab_bump, slab_remote_head, slab_state, slab_class, slab_span;
+    uint32_t slab_stride, slab_used, slab_bump, slab_remote_count, slab_state, slab_class, slab_span;
     uint32_t kind_slabs, kind_big, state_class, state_large, big_at_user, big_cached;
     uint32_t class_bytes[...];
     ...;

@@ -46,7 +46,7 @@ class MemoryLayout(NamedTuple):
     slab_stride: int
     slab_used: int
     slab_bump: int
-    slab_remote_head: int
+    slab_remote_count: int
     slab_state: int
     slab_class: int
     slab_span: int

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _MOST_CHUNKS = 1 << 24
 _SEGMENTS = 32
 _SPANS_A_BATCH = 256
-_HOME_SHIFT = np.uint64(48)
 
 
 class ProcessMemory:
@@ -90,9 +89,9 @@ class Records:
         layout = self.layout
         slab = np.dtype(
             {
-                "names": ["used", "bump", "remote_head", "state", "class", "span"],
-                "formats": ["<u4", "<u4", "<u8", "u1", "u1", "u1"],
-                "offsets": [layout.slab_used, layout.slab_bump, layout.slab_remote_head, layout.slab_state,
+                "names": ["used", "bump", "remote_count", "state", "class", "span"],
+                "formats": ["<u4", "<u4", "<u4", "u1", "u1", "u1"],
+                "offsets": [layout.slab_used, layout.slab_bump, layout.slab_remote_count, layout.slab_state,
                             layout.slab_class, layout.slab_span],
                 "itemsize": layout.slab_stride,
             }
@@ -188,7 +187,7 @@ class Records:
             weights = pages.rows(starts[batch], len(page_ends))
             resident_bytes += float(weights.sum()) * PAGE_BYTES
             used_bytes += float((weights * on_pages).sum())
-        home = int((slabs["remote_head"] >> _HOME_SHIFT).sum())
+        home = int(slabs["remote_count"].sum())
         return ClassSums(
             size, blocks * len(slabs), used, home, span_bytes * len(slabs), resident_bytes, used_bytes
         )
