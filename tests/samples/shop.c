@@ -1,8 +1,9 @@
 /* Holds 10000 blocks of 100 bytes by one function and 50 of 100000 by another, allocates 20000 that it frees at once, and
- * goes down as many KiB of stack as it is told first. Then, for each line on standard input, holds 1 MB more. */
+ * goes down as many KiB of stack as it is told first; with `jit`, code that it makes calls the first function. Then, for each line on standard input, holds 1 MB more. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void *volatile held[20000];
 static unsigned count;
@@ -49,10 +50,24 @@ __attribute__((noinline)) static void dive(unsigned levels)
     ballast[0]++;
 }
 
+/* push rbp; mov rbp, rsp; call rdi; pop rbp; ret */
+static void call_by_made_code(void (*function)(void))
+{
+    static const unsigned char code[] = {0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3};
+    void *made = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (made == MAP_FAILED)
+        abort();
+    memcpy(made, code, sizeof code);
+    mprotect(made, 4096, PROT_READ | PROT_EXEC);
+    ((void (*)(void (*)(void)))made)(function);
+}
+
 int main(int words, char **word)
 {
     char line[100];
-    if (words > 1)
+    if (words > 1 && strcmp(word[1], "jit") == 0)
+        call_by_made_code(keep_small);
+    else if (words > 1)
         dive((unsigned)atoi(word[1]));
     else
         keep_small();

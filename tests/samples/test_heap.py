@@ -98,19 +98,36 @@ def test_a_stripped_program_has_offsets_and_is_still_unwound(start: Start) -> No
 
 
 def test_code_that_the_program_made_has_the_names_that_it_tells(start: Start) -> None:
-    program = start("-s")
-    base = min(
-        int(line.partition("-")[0], 16)
-        for line in Path(f"/proc/{program.pid}/maps").read_text(encoding="utf-8").splitlines()
-        if line.endswith("/shop")
+    program = start("-g", words=("jit",))
+
+    def callers() -> set[tuple[str, ...]]:
+        """Functions from main to keep_small."""
+        stacks = [[frame.function for frame in stack] for stack in read_heap(program.pid).stacks]
+        by_made = [names for names in stacks if "keep_small" in names]
+        return {tuple(names[names.index("main") : names.index("keep_small")]) for names in by_made}
+
+    between = ("main", "call_by_made_code")
+    assert callers() == {(*between, "code made at run time")}
+    maps = Path(f"/proc/{program.pid}/maps").read_text(encoding="utf-8")
+    (made,) = (
+        line.partition("-")[0]
+        for line in maps.splitlines()
+        if " r-xp 00000000 00:00 0" in line and "[" not in line
     )
     told = Path(f"/tmp/perf-{program.pid}.map")
     try:
-        told.write_text(f"{base:x} 10000 py::work:/home/user/shop.py\nno line of a map\n", encoding="utf-8")
-        names = {frame.function for stack in read_heap(program.pid).stacks for frame in stack}
+        told.write_text(f"{made} 1000 py::work:/home/user/shop.py\nno line of a map\n", encoding="utf-8")
+        assert callers() == {(*between, "py::work:/home/user/shop.py")}
     finally:
         told.unlink()
-    assert "py::work:/home/user/shop.py" in names
+
+
+def test_a_static_program_is_refused_in_a_line(start: Start, invoke: Callable[..., Result]) -> None:
+    program = start("-static-pie")
+    assert_refused(invoke("heap", program.pid), "control block", "`workbench exec`")
+    told = json.loads(invoke("memory", program.pid, "--json").stdout)
+    assert told["resident_bytes"] > 0
+    assert any("no control block" in note for note in told["notes"])
 
 
 def test_files_for_other_tools(start: Start) -> None:
