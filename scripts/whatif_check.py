@@ -12,6 +12,7 @@ docs/traces.md, unless only some workloads and datasets are named.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ CAPACITIES = (16, 64, 256, 1024)
 DATASETS = ("gcc_cc1", "git_pack", "lua", "python_pipeline", "python_web", "redis")
 LOOPS = 10
 FEW_EXCHANGES = 100  # of so few in a run, a share says nothing
+_LEAST_SHOWN = 0.05  # percent
 _CAP_S = 300.0
 _MOST_MID_SLOTS = 1024
 _COMMON: dict[str, Value] = {"ghost.enable": True, "clock.mode": "operations"}
@@ -74,6 +76,7 @@ class Comparison:
 
     slots: int
     exchanges: pd.DataFrame
+    standard_error: float
 
     @classmethod
     def of(cls, slots: int, foretold: pd.DataFrame, came: pd.DataFrame) -> Comparison:
@@ -84,7 +87,8 @@ class Comparison:
             "foretold": told.set_index("block_bytes")["exchanges"],
             "came": real.set_index("block_bytes")["exchanges"],
         }
-        return cls(slots, pd.DataFrame(columns).reindex(columns["foretold"].index).fillna(0.0))
+        exchanges = pd.DataFrame(columns).reindex(columns["foretold"].index).fillna(0.0)
+        return cls(slots, exchanges, math.hypot(*told["standard_error"]))
 
     @property
     def error_percent(self) -> float | None:
@@ -93,8 +97,11 @@ class Comparison:
         return None if max(foretold, came) < FEW_EXCHANGES else 100 * (foretold / max(came, 1.0) - 1)
 
     def tell_error(self) -> str:
-        """As in the table."""
-        return "few" if self.error_percent is None else f"{self.error_percent:+.1f} %"
+        """As in the table: how wrong it was, and the standard error that the tool showed."""
+        if self.error_percent is None:
+            return "few"
+        shown = 100 * self.standard_error / max(self.exchanges["foretold"].sum(), 1.0)
+        return f"{self.error_percent:+.1f} %" + (f" (± {shown:.2g})" if shown >= _LEAST_SHOWN else "")
 
     def tell_worst(self) -> str:
         """The class that is farthest off, by the number of exchanges."""

@@ -33,6 +33,7 @@ _COLUMNS = {
     "held_kib": float,
     "is_today": bool,
     "is_foretold": bool,
+    "standard_error": float,
 }
 
 
@@ -50,7 +51,8 @@ class WhatIf(Displayed):
     curves : DataFrame
         A row for each allocator, size class and capacity: allocator, block_bytes (of the class), slots (of
         one thread's cache), exchanges (refills and flushes, by all threads), held_kib (in all caches, on
-        average), is_today (what the caches have now, or begin with), is_foretold (False: counted).
+        average), is_today (what the caches have now, or begin with), is_foretold (False: counted),
+        standard_error (of exchanges, if they are estimated from samples; or else 0).
     seconds : float
         The time in which so many exchanges happen.
     notes : tuple of str
@@ -99,8 +101,9 @@ class WhatIf(Displayed):
                 is_step |= own["is_today"]
             for slots in sorted(steps[is_step].unique()):
                 fitting = own[steps <= slots].sort_values("slots").groupby("block_bytes").tail(1)
-                rows.append((name, slots, fitting["exchanges"].sum(), fitting["held_kib"].sum()))
-        return pd.DataFrame(rows, columns=["allocator", "slots", "exchanges", "held_kib"])
+                error = math.hypot(*fitting["standard_error"])
+                rows.append((name, slots, fitting["exchanges"].sum(), fitting["held_kib"].sum(), error))
+        return pd.DataFrame(rows, columns=["allocator", "slots", "exchanges", "held_kib", "standard_error"])
 
     def find_savings(self, allocator: str) -> dict[int, float]:
         """Which share of what can be saved each number of slots saves; the smallest number saves nothing."""
@@ -168,6 +171,7 @@ class WhatIf(Displayed):
         columns = {
             "slots": lambda row: row.slots,
             "exchanges": lambda row: format_rough(row.exchanges),
+            "standard error": lambda row: _tell_error(row.standard_error, row.exchanges),
             "of the first": lambda row: f"{100 * row.exchanges / first:.3g} %",
             "held": lambda row: format_rough(1024 * row.held_kib, "bytes"),
             "": lambda row: "saves 90 % of what can be saved" if row.slots == knee else "",
@@ -176,7 +180,7 @@ class WhatIf(Displayed):
             own.itertuples(),
             columns,
             right=list(columns)[:-1],
-            dropped=("",),
+            dropped=("", "standard error"),
             caption=f"\n{allocator}: if all caches have so many slots, in {self.seconds:.3g} s",
         )
 
@@ -226,6 +230,10 @@ def _tell(what: str, then: pd.Series, today: pd.Series) -> str:
     exchanges = 100 * (then["exchanges"] / today["exchanges"] - 1) if today["exchanges"] else 0.0
     direction = "more" if what == "grow" else "less"
     return f"{what} to {then['slots']:.0f}: {exchanges:+.3g} % exchanges, {change_kib:.3g} KiB {direction}"
+
+
+def _tell_error(error: float, exchanges: float) -> str:
+    return f"{100 * error / exchanges:.2g} %" if error and exchanges else ""
 
 
 def _tell_rate(exchanges_per_kib: float) -> str:

@@ -7,21 +7,32 @@
 #include "bin.h"
 #include "bin_limits.h"
 #include "bin_marks.h"
+#include "magazine.h"
 
 #define FAR (UINT32_C(1) << 30) /* farther than a position moves before the next turn */
+
+/* Blocks that the ghosts of one class and capacity gave back and did not take again: where flushed blocks go first, and
+ * where all others lie. One for all threads, as the magazine. Relaxed: a change that is lost makes the next refill a
+ * little smaller or larger. */
+struct ghost_source {
+    _Atomic uint32_t magazine, returned;
+};
 
 struct ghost {
     uint32_t start;            /* the position at which it is empty */
     uint32_t low, high;        /* as in a bin */
     uint32_t turn;             /* the clock at which it wakes, begins to count or falls asleep */
-    uint32_t began, began_position; /* clock and position when it began to count */
+    uint32_t began, began_position; /* clock and position when it began to count, or the clock when it fell asleep */
+    uint32_t gap;              /* allocations that passed before, for which its window stands as well */
     uint32_t refills, flushes; /* since then */
     uint16_t exchanges;        /* since its last decision */
     uint8_t first_refills;     /* those of them that were small because the thread was new */
     uint8_t doublings;         /* of its refills so far: refill_blocks */
-    uint8_t log_window, shift;
+    uint8_t log_window, shift; /* logarithms to base 2 of the window, and of how many allocations one stands for */
     uint8_t is_settled, is_awake;
     uint8_t is_counting;       /* it has been awake for long enough */
+    uint8_t last_log_window;   /* of the window before, and the exchanges in it */
+    uint16_t last_exchanges;
 };
 
 /* The ghosts of one bin. They are in use if the bin is (it has slots). */
@@ -76,14 +87,40 @@ static inline void ghost_settle(struct ghost *ghost, uint32_t capacity)
     ghost->is_settled = proves_growth(proved_swing(ghost->low, ghost->high, capacity), capacity);
 }
 
-static inline uint32_t ghost_refill(struct ghost *ghost, uint32_t capacity, unsigned class_index)
+/* A refill takes what lies in the magazine, or else what is free in slabs, or else is in one new slab (magazine.h,
+ * central_take). It may get fewer blocks than it wants. */
+static inline uint32_t ghost_fetch(struct ghost_source *source, unsigned class_index, uint32_t wanted)
+{
+    _Atomic uint32_t *from = &source->magazine;
+    uint32_t there = atomic_load_explicit(from, memory_order_relaxed);
+    if (there == 0) {
+        from = &source->returned;
+        there = atomic_load_explicit(from, memory_order_relaxed);
+    }
+    if (there == 0)
+        there = size_classes[class_index].span_blocks;
+    uint32_t got = there < wanted ? there : wanted;
+    atomic_store_explicit(from, there - got, memory_order_relaxed);
+    return got;
+}
+
+static inline void ghost_give(struct ghost_source *source, uint32_t capacity, uint32_t blocks)
+{
+    uint32_t kept = atomic_load_explicit(&source->magazine, memory_order_relaxed), limit = MAGAZINE_BINS * capacity;
+    uint32_t room = kept < limit ? limit - kept : 0, put = blocks < room ? blocks : room;
+    uint32_t left = atomic_load_explicit(&source->returned, memory_order_relaxed) + blocks - put;
+    atomic_store_explicit(&source->magazine, kept + put, memory_order_relaxed);
+    atomic_store_explicit(&source->returned, left, memory_order_relaxed);
+}
+
+static inline uint32_t ghost_refill(struct ghost *ghost, uint32_t capacity, unsigned class_index, struct ghost_source *source)
 {
     uint32_t blocks = refill_blocks(class_index, capacity, ghost->doublings);
     if (UNLIKELY(ghost->doublings < MOST_DOUBLINGS)) {
         ghost->doublings++;
         ghost->first_refills += blocks < refill_blocks(class_index, capacity, MOST_DOUBLINGS);
     }
-    return blocks < capacity ? blocks : capacity;
+    return ghost_fetch(source, class_index, blocks < capacity ? blocks : capacity);
 }
 
 static inline uint32_t ghost_flush(const struct ghost *ghost, uint32_t capacity)
@@ -91,7 +128,8 @@ static inline uint32_t ghost_flush(const struct ghost *ghost, uint32_t capacity)
     return flush_blocks(capacity, capacity, proved_swing(ghost->low, ghost->high, capacity), ghost->is_settled);
 }
 
-static inline void ghost_pop(struct ghost *ghost, uint32_t capacity, unsigned class_index, uint32_t position)
+static inline void ghost_pop(struct ghost *ghost, uint32_t capacity, unsigned class_index, struct ghost_source *source,
+                             uint32_t position)
 {
     uint32_t reached = position;
     if (position == ghost->start) {
@@ -99,7 +137,7 @@ static inline void ghost_pop(struct ghost *ghost, uint32_t capacity, unsigned cl
             ghost->low = position;
         ghost_count_exchange(ghost, position);
         ghost->refills++;
-        ghost->start -= ghost_refill(ghost, capacity, class_index);
+        ghost->start -= ghost_refill(ghost, capacity, class_index, source);
         reached--; /* a bin that is refilled looks at the swing after the pop */
     }
     if (!ghost->is_settled && ghost_distance(ghost->low, position) <= 0) {
@@ -108,14 +146,16 @@ static inline void ghost_pop(struct ghost *ghost, uint32_t capacity, unsigned cl
     }
 }
 
-static inline void ghost_push(struct ghost *ghost, uint32_t capacity, uint32_t position)
+static inline void ghost_push(struct ghost *ghost, uint32_t capacity, struct ghost_source *source, uint32_t position)
 {
     if (position == ghost->start + capacity) {
         if (ghost_distance(ghost->high, position) > 0)
             ghost->high = position;
         ghost_count_exchange(ghost, position);
         ghost->flushes++;
-        ghost->start += ghost_flush(ghost, capacity);
+        uint32_t blocks = ghost_flush(ghost, capacity);
+        ghost->start += blocks;
+        ghost_give(source, capacity, blocks);
     }
     if (!ghost->is_settled && ghost_distance(ghost->high, position) >= 0) {
         ghost->high = position + (uint32_t)step_of(capacity);
@@ -148,12 +188,13 @@ static inline void ghost_find_nearest(struct ghost_bin *bin, uint32_t position)
 }
 
 /* A block is taken at `position`: moves the ghosts whose mark that is. */
-static inline void ghost_bin_pop(struct ghost_bin *bin, unsigned class_index, uint32_t position)
+static inline void ghost_bin_pop(struct ghost_bin *bin, unsigned class_index, struct ghost_source sources[GHOST_COUNT],
+                                 uint32_t position)
 {
     uint32_t below = FAR;
     for (unsigned i = 0; i < GHOST_COUNT; i++) {
         if (ghost_distance(bin->lower[i], position) <= 0) {
-            ghost_pop(&bin->ghosts[i], ghost_capacity(i), class_index, position);
+            ghost_pop(&bin->ghosts[i], ghost_capacity(i), class_index, &sources[i], position);
             ghost_place(bin, i, position);
             if (ghost_distance(bin->upper[i], bin->above) > 0)
                 bin->above = bin->upper[i];
@@ -164,12 +205,12 @@ static inline void ghost_bin_pop(struct ghost_bin *bin, unsigned class_index, ui
 }
 
 /* A block is given back at `position`. */
-static inline void ghost_bin_push(struct ghost_bin *bin, uint32_t position)
+static inline void ghost_bin_push(struct ghost_bin *bin, struct ghost_source sources[GHOST_COUNT], uint32_t position)
 {
     uint32_t above = FAR;
     for (unsigned i = 0; i < GHOST_COUNT; i++) {
         if (ghost_distance(position, bin->upper[i]) <= 0) {
-            ghost_push(&bin->ghosts[i], ghost_capacity(i), position);
+            ghost_push(&bin->ghosts[i], ghost_capacity(i), &sources[i], position);
             ghost_place(bin, i, position);
             if (ghost_distance(bin->below, bin->lower[i]) > 0)
                 bin->below = bin->lower[i];

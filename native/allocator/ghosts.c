@@ -11,6 +11,11 @@
 /* Window and shift that new ghosts begin with: those of the ghost that slept or woke last. 0: none did. Relaxed: any
  * values give unbiased counts. */
 static _Atomic uint16_t usual_rhythms[BIN_COUNT][GHOST_COUNT];
+static struct ghost_source sources[BIN_COUNT][GHOST_COUNT];
+/* Exchanges of all classes that the ghosts of a capacity have foretold so far. Relaxed: only how long ghosts sleep depends
+ * on it. */
+static _Atomic uint64_t foretold[GHOST_COUNT];
+static _Atomic uint64_t counted; /* exchanges that ghosts really made; relaxed, likewise */
 
 static uint32_t next_random(struct ghosts *ghosts)
 {
@@ -71,45 +76,78 @@ static void publish_operations(struct ghost_bin *bin, unsigned class_index, uint
     bin->told_position = position;
 }
 
+/* What a window counted, multiplied to stand for the gap before it as well. */
+static int64_t weigh(const struct ghost *ghost, int64_t count)
+{
+    return count + (count * ghost->gap >> ghost->log_window);
+}
+
 static void publish(struct ghost_bin *bin, unsigned class_index, unsigned index, uint32_t clock, uint32_t position)
 {
     struct telemetry_ghost *row = &telemetry->ghosts[class_index].of_capacity[index];
     struct ghost *ghost = &bin->ghosts[index];
     int64_t operations = operations_between(ghost->began, ghost->began_position, clock, position);
-    telemetry_add(&row->observed, operations << ghost->shift);
-    telemetry_add(&row->held, operations * (position - ghost->start) << ghost->shift);
+    telemetry_add(&row->observed, weigh(ghost, operations));
+    telemetry_add(&row->held, weigh(ghost, operations * (position - ghost->start)));
     if (UNLIKELY(index == bin->checked)) {
         bin->seen_operations += operations;
         bin->seen_exchanges += ghost->refills + ghost->flushes;
     }
-    if (ghost->refills)
-        telemetry_add(&row->refills, (int64_t)ghost->refills << ghost->shift);
-    if (ghost->flushes)
-        telemetry_add(&row->flushes, (int64_t)ghost->flushes << ghost->shift);
+    int64_t refills = weigh(ghost, ghost->refills), flushes = weigh(ghost, ghost->flushes);
+    if (refills)
+        telemetry_add(&row->refills, refills);
+    if (flushes)
+        telemetry_add(&row->flushes, flushes);
+    if (refills + flushes) {
+        atomic_fetch_add_explicit(&foretold[index], (uint64_t)(refills + flushes), memory_order_relaxed);
+        atomic_fetch_add_explicit(&counted, ghost->refills + ghost->flushes, memory_order_relaxed);
+    }
     ghost->refills = ghost->flushes = ghost->first_refills = 0;
     ghost->began = clock;
     ghost->began_position = position;
 }
 
-static void begin_window(struct ghost *ghost, uint32_t clock, uint32_t position)
+/* How wrong a window may be about the gap before it: windows differ from each other as they differ from the gap. The
+ * square of half their difference's standard deviation, for as many allocations as the gap has. */
+static void publish_error(const struct ghost *ghost, unsigned class_index, unsigned index, uint32_t exchanges)
+{
+    double window = (double)(UINT32_C(1) << ghost->log_window), last_window = (double)(UINT32_C(1) << ghost->last_log_window);
+    double difference = exchanges - ghost->last_exchanges * window / last_window, gap = ghost->gap / window;
+    telemetry_add(&telemetry->ghosts[class_index].of_capacity[index].variance,
+                  (int64_t)(difference * difference * gap * (gap + 1) / 2));
+}
+
+static void begin_window(struct ghost *ghost, uint32_t clock, uint32_t position, uint32_t gap)
 {
     ghost->is_awake = ghost->is_counting = 1;
     ghost->refills = ghost->flushes = ghost->first_refills = 0;
+    ghost->gap = gap;
     ghost->began = clock;
     ghost->began_position = position;
     ghost->turn = clock + (UINT32_C(1) << ghost->log_window);
 }
 
-/* Changes window and shift after a window of `exchanges`. One exchange is no reason to sleep, however short the window. */
-static void adapt(struct ghost *ghost, uint32_t exchanges, uint32_t most_shift)
+/* Changes window and shift after a window of `exchanges`. One exchange is no reason to sleep, however short the window. The
+ * next window adds at most a small share to all that was foretold so far, so that no single one decides. */
+static void adapt(struct ghost *ghost, unsigned index, uint32_t exchanges, uint32_t most_shift)
 {
     uint8_t wanted = 0, window = ghost->log_window;
-    while (exchanges > 1 && wanted < most_shift && (uint64_t)exchanges * ALLOCATIONS_PER_EXCHANGE >> wanted >> window)
+    uint64_t share = atomic_load_explicit(&foretold[index], memory_order_relaxed) / WINDOWS_OF_ALL;
+    if (atomic_load_explicit(&counted, memory_order_relaxed) < FREE_EXCHANGES)
+        share = 0;
+    while (exchanges > 1 && wanted < most_shift && (uint64_t)exchanges << (wanted + 1) <= share &&
+           (uint64_t)exchanges * ALLOCATIONS_PER_EXCHANGE >> wanted >> window)
         wanted++;
-    ghost->shift = wanted < ghost->shift ? ghost->shift - 1 : wanted;
-    for (; exchanges > 16 && ghost->log_window > LEAST_LOG_WINDOW; exchanges /= 2)
+    ghost->shift = wanted < ghost->shift && most_shift ? ghost->shift - 1 : wanted;
+    for (; exchanges > MOST_IN_WINDOW && ghost->log_window > LEAST_LOG_WINDOW; exchanges /= 2)
         ghost->log_window--;
-    ghost->log_window += exchanges < 8 && ghost->log_window < MOST_LOG_WINDOW;
+    ghost->log_window += exchanges < MOST_IN_WINDOW / 2 && ghost->log_window < MOST_LOG_WINDOW;
+}
+
+/* Ghosts that are no smaller than the bin never sleep: what they need of the slow path, the bin needs about as often. */
+static uint32_t most_shift_of(const struct ghosts *ghosts, unsigned index, uint32_t capacity)
+{
+    return ghost_capacity(index) < capacity ? ghosts->most_shift : 0;
 }
 
 static void wake(struct ghost *ghost, uint32_t clock)
@@ -119,8 +157,32 @@ static void wake(struct ghost *ghost, uint32_t clock)
     ghost->turn = clock + (UINT32_C(1) << ghost->log_window) / 4;
 }
 
+static void end_window(struct ghosts *ghosts, struct ghost_bin *bin, unsigned class_index, unsigned index, uint32_t capacity,
+                       uint32_t clock, uint32_t position)
+{
+    struct ghost *ghost = &bin->ghosts[index];
+    uint32_t exchanges = (uint32_t)(ghost->refills + ghost->flushes - ghost->first_refills);
+    if (ghost->gap)
+        publish_error(ghost, class_index, index, exchanges);
+    ghost->last_exchanges = (uint16_t)ghost_nearer(exchanges, UINT16_MAX);
+    ghost->last_log_window = ghost->log_window;
+    publish(bin, class_index, index, clock, position);
+    adapt(ghost, index, exchanges, most_shift_of(ghosts, index, capacity));
+    atomic_store_explicit(&usual_rhythms[class_index][index], (uint16_t)(ghost->log_window << 8 | ghost->shift),
+                          memory_order_relaxed);
+    if (ghost->shift == 0) {
+        begin_window(ghost, clock, position, 0);
+        return;
+    }
+    uint32_t mean = ((UINT32_C(1) << ghost->shift) - 1) << ghost->log_window;
+    ghost->turn = clock + next_random(ghosts) % (2 * mean + 1);
+    ghost->is_awake = 0;
+    place_far(bin, index, position);
+}
+
 /* Lets ghosts wake, begin to count or fall asleep whose turn it is. */
-static void take_turns(struct ghosts *ghosts, struct ghost_bin *bin, unsigned class_index, uint32_t clock, uint32_t position)
+static void take_turns(struct ghosts *ghosts, struct ghost_bin *bin, unsigned class_index, uint32_t capacity, uint32_t clock,
+                       uint32_t position)
 {
     uint32_t next = UINT32_C(1) << 30;
     publish_operations(bin, class_index, clock, position);
@@ -132,21 +194,9 @@ static void take_turns(struct ghosts *ghosts, struct ghost_bin *bin, unsigned cl
             wake(ghost, clock);
             ghost_place(bin, i, position);
         } else if (is_turn && !ghost->is_counting) {
-            begin_window(ghost, clock, position);
+            begin_window(ghost, clock, position, clock - ghost->began);
         } else if (is_turn) {
-            uint32_t exchanges = (uint32_t)(ghost->refills + ghost->flushes - ghost->first_refills);
-            publish(bin, class_index, i, clock, position);
-            adapt(ghost, exchanges, ghosts->most_shift);
-            atomic_store_explicit(&usual_rhythms[class_index][i], (uint16_t)(ghost->log_window << 8 | ghost->shift),
-                                  memory_order_relaxed);
-            uint32_t mean = ((UINT32_C(1) << ghost->shift) - 1) << ghost->log_window;
-            ghost->turn = clock + next_random(ghosts) % (2 * mean + 1);
-            if (ghost->shift == 0) {
-                begin_window(ghost, clock, position);
-            } else {
-                ghost->is_awake = 0;
-                place_far(bin, i, position);
-            }
+            end_window(ghosts, bin, class_index, i, capacity, clock, position);
         }
         next = ghost_nearer(next, ghost->turn - clock);
     }
@@ -175,19 +225,21 @@ static void limit_grant(const struct ghost_bin *mine, struct bin *bin, uint32_t 
         bin->countdown = bin->granted = left > 0 ? (uint32_t)left : 1;
 }
 
-static void open(struct ghosts *ghosts, struct ghost_bin *bin, unsigned class_index, unsigned index, uint32_t clock,
-                 uint32_t position, uint64_t refills)
+static void open(struct ghosts *ghosts, struct ghost_bin *bin, unsigned class_index, unsigned index, uint32_t capacity,
+                 uint32_t clock, uint32_t position, uint64_t refills)
 {
     struct ghost *ghost = &bin->ghosts[index];
     uint16_t rhythm = atomic_load_explicit(&usual_rhythms[class_index][index], memory_order_relaxed);
     *ghost = (struct ghost){.start = position,
                             .doublings = (uint8_t)(refills < MOST_DOUBLINGS ? refills : MOST_DOUBLINGS),
                             .log_window = rhythm ? (uint8_t)(rhythm >> 8) : FIRST_LOG_WINDOW,
-                            .shift = (uint8_t)ghost_nearer((uint8_t)rhythm, ghosts->most_shift)};
+                            .shift = (uint8_t)ghost_nearer((uint8_t)rhythm, most_shift_of(ghosts, index, capacity)),
+                            .began = clock};
+    ghost->last_log_window = ghost->log_window;
     ghost_begin_period(ghost, position);
     uint32_t passed = next_random(ghosts) & ((UINT32_C(1) << ghost->log_window << ghost->shift) - 1);
     if (passed >> ghost->log_window == 0)
-        begin_window(ghost, clock, position);
+        begin_window(ghost, clock, position, 0);
     else
         ghost->turn = clock + passed;
     place_far(bin, index, position);
@@ -205,8 +257,8 @@ void ghosts_open_now(struct tls_cache *cache, const struct bin *bin)
     mine->told_position = position;
     mine->checked = GHOST_COUNT;
     for (unsigned i = 0; i < GHOST_COUNT; i++)
-        open(cache->ghosts, mine, class_index, i, clock, position, refills);
-    take_turns(cache->ghosts, mine, class_index, clock, position);
+        open(cache->ghosts, mine, class_index, i, bin->capacity, clock, position, refills);
+    take_turns(cache->ghosts, mine, class_index, bin->capacity, clock, position);
 }
 
 /* Without `also_samples` only ghosts that do not sleep are told, and of these such as have news. */
@@ -218,7 +270,7 @@ static void publish_all(struct tls_cache *cache, const struct bin *bin, bool als
     for (unsigned i = 0; i < GHOST_COUNT; i++) {
         const struct ghost *ghost = &mine->ghosts[i];
         bool has_news = (ghost->refills | ghost->flushes) || clock - ghost->began >= ALLOCATIONS_PER_LOOK;
-        if (ghost->is_awake && ghost->is_counting && (also_samples || (ghost->shift == 0 && has_news)))
+        if (ghost->is_awake && ghost->is_counting && (also_samples || (ghost->gap == 0 && has_news)))
             publish(mine, bin->class_index, i, clock, position);
     }
 }
@@ -268,6 +320,9 @@ void ghosts_resize_now(struct tls_cache *cache, const struct bin *bin)
     mine->check_exchanges = exchanges_of(cache, bin);
     mine->seen_exchanges = mine->seen_operations = 0;
     add_window(mine, mine->check_began, mine->check_position, -1);
+    for (unsigned i = 0; i < GHOST_COUNT; i++)
+        if (!mine->ghosts[i].is_awake && ghost_capacity(i) >= bin->capacity)
+            mine->ghosts[i].turn = mine->turn = mine->check_began; /* it does not sleep any more */
 }
 
 void ghosts_close_now(struct tls_cache *cache, const struct bin *bin)
@@ -282,7 +337,11 @@ void ghosts_flush_now(struct tls_cache *cache, const struct bin *bin)
     uint32_t position = position_of(bin);
     for (unsigned i = 0; i < GHOST_COUNT; i++) {
         struct ghost *ghost = &mine->ghosts[i];
-        ghost->flushes += ghost->start != position; /* does not count if it sleeps */
+        uint32_t fill = position - ghost->start;
+        if (ghost->is_awake && fill) {
+            ghost->flushes++;
+            ghost_give(&sources[bin->class_index][i], ghost_capacity(i), fill);
+        }
         ghost->start = position;
     }
     place_all(mine, position);
@@ -295,7 +354,8 @@ void ghosts_decide_now(struct tls_cache *cache, const struct bin *bin)
     if (mine->checked < GHOST_COUNT && exchanges_of(cache, bin) - mine->check_exchanges >= ENOUGH_CHECKED)
         end_check(mine, cache, bin);
     for (unsigned i = 0; i < GHOST_COUNT; i++)
-        ghost_begin_period(&mine->ghosts[i], position_of(bin));
+        if (mine->ghosts[i].exchanges) /* or else noting the same swing again would only take time */
+            ghost_begin_period(&mine->ghosts[i], position_of(bin));
     place_all(mine, position_of(bin));
 }
 
@@ -305,11 +365,11 @@ void ghosts_pop(struct tls_cache *cache, struct bin *bin, uint32_t position)
     uint32_t clock = ghost_clock(cache, bin);
     bool is_turn = ghost_distance(clock, mine->turn) <= 0;
     if (UNLIKELY(is_turn))
-        take_turns(cache->ghosts, mine, bin->class_index, clock, position);
+        take_turns(cache->ghosts, mine, bin->class_index, bin->capacity, clock, position);
     limit_grant(mine, bin, clock);
     if (!is_turn && ghost_distance(mine->below, position) > 0)
         return;
-    ghost_bin_pop(mine, bin->class_index, position);
+    ghost_bin_pop(mine, bin->class_index, sources[bin->class_index], position);
     ghosts_mark_now(cache, bin);
 }
 
@@ -324,11 +384,11 @@ void ghosts_push_now(struct tls_cache *cache, struct bin *bin)
     }
     bool is_turn = ghost_distance(clock, mine->turn) <= 0;
     if (UNLIKELY(is_turn))
-        take_turns(cache->ghosts, mine, bin->class_index, clock, position);
+        take_turns(cache->ghosts, mine, bin->class_index, bin->capacity, clock, position);
     limit_grant(mine, bin, clock);
     if (!is_turn && ghost_distance(position, mine->above) > 0)
         return;
-    ghost_bin_push(mine, position);
+    ghost_bin_push(mine, sources[bin->class_index], position);
     ghosts_mark_now(cache, bin);
 }
 

@@ -11,15 +11,16 @@
  * has something to do only where the position reaches an end of its range, or the highest or lowest position that it has
  * noted. The bin's floor and limit stand at the nearest of these (ghosts_mark), and the fast path pays nothing.
  *
- * A small ghost has to be moved often, so ghosts are sampled: each is awake for a window of allocations and then asleep,
- * at random, so long that it is awake for 1 of 2^shift allocations. What it counts is counted 2^shift times. Window and
- * shift follow from what it counted before, so that it makes a few exchanges in a window and, over all, one in
- * ALLOCATIONS_PER_EXCHANGE. A ghost that makes fewer never sleeps. Whether a ghost is awake does not depend on what
- * happens meanwhile, so the counts are unbiased. A ghost that wakes is where it fell asleep, but brought back into reach of
- * the position; what it does at first, until its past no longer matters, is not counted.
+ * A ghost that is no smaller than the bin never sleeps: it is moved about as often as the bin takes the slow path. A
+ * smaller one has to be moved more often, so it is sampled: it is awake for a window of allocations and then asleep, for
+ * 2^shift windows on average. The length of the gap is drawn before it begins, and what the window after the gap counts
+ * stands for both. So whether a ghost is awake does not depend on what happens meanwhile, and the counts are unbiased. Window
+ * and shift follow from what was counted before (`adapt`): the first FREE_EXCHANGES of the process cost what they cost, and
+ * afterwards no window decides alone. A ghost that wakes is where it fell asleep, but brought back into reach of the position;
+ * what it does at first, until its past no longer matters, is not counted.
  *
  * An estimate for an interval is (refills + flushes) / observed * operations, of one class and capacity: these are the
- * increments of the metrics ghost.*. The quotient removes most of the error that sampling brings.
+ * increments of the metrics ghost.*. The root of ghost.variance's increment is its standard error.
  *
  * Only the cache's own thread uses its ghosts. */
 #ifndef HAK_GHOSTS_H
@@ -28,6 +29,9 @@
 #include "ghost_rules.h"
 
 #define ALLOCATIONS_PER_EXCHANGE 32768
+#define FREE_EXCHANGES 65536 /* so many are counted before any ghost sleeps; they take some 20 ms */
+#define WINDOWS_OF_ALL 12 /* a window adds at most 1 in so many to what all foretold before */
+#define MOST_IN_WINDOW 8  /* exchanges; a window with more is followed by a shorter one */
 #define FIRST_LOG_WINDOW 9 /* logarithms to base 2 */
 #define LEAST_LOG_WINDOW 6
 #define MOST_LOG_WINDOW 16

@@ -380,7 +380,7 @@ int reader_check_metric(struct hak_reader *reader, uint32_t index, struct hak_me
     END_STRING(metric->chart);
     if (!metric->name[0])
         return fail_record(HAK_SECTION_METRIC, index, "no name", error);
-    if (metric->kind > HAK_METRIC_DIFFERENCE || metric->fold > HAK_FOLD_MAX || metric->role > HAK_ROLE_LARGE_GHOST_HITS)
+    if (metric->kind > HAK_METRIC_DIFFERENCE || metric->fold > HAK_FOLD_MAX || metric->role > HAK_ROLE_GHOST_VARIANCE)
         return fail_record(HAK_SECTION_METRIC, index, "an unknown kind, fold or role", error);
     if (metric->kind == HAK_METRIC_QUOTIENT || metric->kind == HAK_METRIC_DIFFERENCE) {
         if (metric->operand_a >= metrics || metric->operand_b >= metrics || metric->operand_a == index ||

@@ -154,7 +154,9 @@ enum hak_role {
      * the shortest delay with which it is one. */
     HAK_ROLE_LARGE_GHOST_LOOKUPS,
     HAK_ROLE_LARGE_GHOST_HELD,
-    HAK_ROLE_LARGE_GHOST_HITS
+    HAK_ROLE_LARGE_GHOST_HITS,
+    /* Per class and capacity of a ghost: the square of the error that sampling brings to its exchanges. */
+    HAK_ROLE_GHOST_VARIANCE
 };
 #define HAK_NO_AXIS 0xffffffffu
 

@@ -117,6 +117,8 @@ static void end_thread(struct cache_models *models, uint32_t number)
                 tally->flushes[i] += fill > 0;
                 tally->held[i] -= fill;
                 tally->returned[i] += fill;
+                if (i > 0)
+                    atomic_fetch_add_explicit(&tally->sources[i - 1].returned, fill, memory_order_relaxed);
             }
         }
     }

@@ -1,8 +1,6 @@
 /* cache_rules.c: hakmem by its own code, glibc and jemalloc as their sources say. */
 #include "cache_rules.h"
 
-#include "magazine.h"
-
 static uint32_t ladder(unsigned setting)
 {
     return setting == 0 ? 0 : ghost_capacity(setting - 1);
@@ -44,47 +42,16 @@ static void hakmem_open(struct model_bin *bin)
     ghost_find_nearest(&bin->ghosts, bin->position);
 }
 
-/* A refill takes what lies in the magazine, or else what is free in slabs, or else is in one new slab (magazine.h,
- * central_take). It may get fewer blocks than it wants. */
-static uint32_t hakmem_fetch(struct cache_tally *tally, unsigned setting, unsigned class_index, uint32_t wanted)
-{
-    uint64_t *source = &tally->magazine[setting];
-    if (*source == 0) {
-        source = &tally->returned[setting];
-        if (*source == 0)
-            *source = size_classes[class_index].span_blocks;
-    }
-    uint32_t got = *source < wanted ? (uint32_t)*source : wanted;
-    *source -= got;
-    return got;
-}
-
-static void hakmem_put(struct cache_tally *tally, unsigned setting, uint32_t blocks)
-{
-    uint64_t limit = MAGAZINE_BINS * (uint64_t)ladder(setting), room = limit - tally->magazine[setting];
-    uint32_t kept = blocks < room ? blocks : (uint32_t)room;
-    tally->magazine[setting] += kept;
-    tally->returned[setting] += blocks - kept;
-}
-
 /* Counts what the ghosts did, and what that added to or took from them. */
-static void hakmem_count(struct cache_tally *tally, struct model_bin *bin, unsigned class_index, const uint32_t *starts)
+static void hakmem_count(struct cache_tally *tally, struct model_bin *bin, const uint32_t *starts)
 {
     for (unsigned i = 0; i < GHOST_COUNT; i++) {
         struct ghost *ghost = &bin->ghosts.ghosts[i];
-        int32_t given = ghost_distance(starts[i], ghost->start);
-        if (given > 0)
-            hakmem_put(tally, i + 1, (uint32_t)given);
-        if (given < 0) {
-            ghost->start = starts[i] - hakmem_fetch(tally, i + 1, class_index, (uint32_t)-given);
-            ghost_place(&bin->ghosts, i, bin->position);
-        }
         tally->held[i + 1] -= ghost_distance(starts[i], ghost->start);
         tally->refills[i + 1] += ghost->refills;
         tally->flushes[i + 1] += ghost->flushes;
         ghost->refills = ghost->flushes = 0;
     }
-    ghost_find_nearest(&bin->ghosts, bin->position);
 }
 
 static void hakmem_save(const struct model_bin *bin, uint32_t *starts)
@@ -99,8 +66,8 @@ static void hakmem_take(struct cache_tally *tally, struct model_bin *bin, unsign
     if (ghost_distance(bin->ghosts.below, bin->position) <= 0) {
         uint32_t starts[GHOST_COUNT];
         hakmem_save(bin, starts);
-        ghost_bin_pop(&bin->ghosts, class_index, bin->position);
-        hakmem_count(tally, bin, class_index, starts);
+        ghost_bin_pop(&bin->ghosts, class_index, tally->sources, bin->position);
+        hakmem_count(tally, bin, starts);
     }
     bin->position--;
     for (unsigned i = 1; i < CAPACITY_COUNT; i++)
@@ -109,12 +76,13 @@ static void hakmem_take(struct cache_tally *tally, struct model_bin *bin, unsign
 
 static void hakmem_give(struct cache_tally *tally, struct model_bin *bin, unsigned class_index)
 {
+    (void)class_index;
     hakmem_open(bin);
     if (ghost_distance(bin->position, bin->ghosts.above) <= 0) {
         uint32_t starts[GHOST_COUNT];
         hakmem_save(bin, starts);
-        ghost_bin_push(&bin->ghosts, bin->position);
-        hakmem_count(tally, bin, class_index, starts);
+        ghost_bin_push(&bin->ghosts, tally->sources, bin->position);
+        hakmem_count(tally, bin, starts);
     }
     bin->position++;
     for (unsigned i = 1; i < CAPACITY_COUNT; i++)

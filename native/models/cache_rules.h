@@ -15,8 +15,9 @@ struct cache_tally {
     int64_t held[CAPACITY_COUNT];       /* blocks in caches now */
     uint64_t held_events[CAPACITY_COUNT]; /* the same, summed over the events before `counted` */
     uint64_t counted;
-    /* Blocks given back and not taken again, where refills depend on it: to a magazine, and to where all blocks lie. */
-    uint64_t magazine[CAPACITY_COUNT], returned[CAPACITY_COUNT];
+    /* Blocks given back and not taken again, where refills depend on it: of glibc, of hakmem. */
+    uint64_t returned[CAPACITY_COUNT];
+    struct ghost_source sources[GHOST_COUNT];
 };
 
 /* A thread's cache of one class, once for each capacity. */

@@ -22,8 +22,9 @@ MOST_INSTRUCTIONS_MID = 38.5  # above 1 KiB, to 32 KiB; seen: 38.2
 MOST_INSTRUCTIONS_OTHER = {"usable": 22.1, "resize": 30.1, "move": 121.6, "aligned": 38.3}
 MOST_INSTRUCTIONS_OF_A_SAMPLE = 2000  # seen: 1655, with a short stack
 SHORT, LONG = 100_000, 300_000
-# With ghosts: once they have found out how often they may be awake. Seen: 34.25 and 33.89.
-SHORT_WITH_GHOSTS, LONG_WITH_GHOSTS = 1_000_000, 3_000_000
+SHORT_WITH_SAMPLES, LONG_WITH_SAMPLES = 1_000_000, 3_000_000
+# With ghosts: once they count only a sample of their exchanges. Seen: 34.27.
+SHORT_WITH_GHOSTS, LONG_WITH_GHOSTS = 7_000_000, 10_000_000
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +68,9 @@ def test_a_malloc_and_its_free_stay_short(program: Path, pattern: str) -> None:
     assert count_instructions_of_one(program, pattern) <= most
 
 
-@pytest.mark.parametrize("pattern", ["mixed8192", "batch"])
-def test_ghosts_cost_no_more_than_the_limits_leave(program: Path, pattern: str) -> None:
+def test_ghosts_cost_no_more_than_the_limits_leave(program: Path) -> None:
     counts = [
-        count_instructions(program, pattern, operations, GHOST_ENABLE=1)
+        count_instructions(program, "mixed8192", operations, GHOST_ENABLE=1)
         for operations in (SHORT_WITH_GHOSTS, LONG_WITH_GHOSTS)
     ]
     assert (counts[1] - counts[0]) / (LONG_WITH_GHOSTS - SHORT_WITH_GHOSTS) <= MOST_INSTRUCTIONS
@@ -81,9 +81,9 @@ def test_ghosts_cost_no_more_than_the_limits_leave(program: Path, pattern: str) 
 def test_samples_cost_no_more_than_the_limits_leave(program: Path, pattern: str, interval_bytes: int) -> None:
     counts = [
         count_instructions(program, pattern, operations, SAMPLE_INTERVAL_BYTES=interval_bytes)
-        for operations in (SHORT_WITH_GHOSTS, LONG_WITH_GHOSTS)
+        for operations in (SHORT_WITH_SAMPLES, LONG_WITH_SAMPLES)
     ]
-    assert (counts[1] - counts[0]) / (LONG_WITH_GHOSTS - SHORT_WITH_GHOSTS) <= MOST_INSTRUCTIONS
+    assert (counts[1] - counts[0]) / (LONG_WITH_SAMPLES - SHORT_WITH_SAMPLES) <= MOST_INSTRUCTIONS
 
 
 # Every 103rd block of 5 KiB is a sample, so the limit above cannot hold: it leaves a sample 30 instructions.

@@ -49,11 +49,12 @@ def foretell(
         return now - past if past.shape == now.shape else now
 
     operations, observed = grown("ghost operations"), grown("ghost observed")
-    exchanges, held = grown("ghost exchanges"), grown("ghost held")
+    exchanges, held, variance = grown("ghost exchanges"), grown("ghost held"), grown("ghost variance")
     is_asleep = observed < _LEAST_OBSERVED
     observed = np.where(is_asleep, sum_role(after, "ghost observed"), observed)
     exchanges = np.where(is_asleep, sum_role(after, "ghost exchanges"), exchanges)
     held = np.where(is_asleep, sum_role(after, "ghost held"), held)
+    variance = np.where(is_asleep, sum_role(after, "ghost variance"), variance)
     real, cached = grown("exchanges"), sum_role(after, "cached blocks", of_threads=True)
     slots = _live_rows(after, "cache slots")
     caches = (slots > 0).sum(axis=0)
@@ -63,16 +64,16 @@ def foretell(
         block_bytes = _read_bytes(axis.label(index))
         mean_slots = float(slots[:, index].sum() / caches[index]) if caches[index] else 0.0
         rows.append(
-            (allocator, block_bytes, mean_slots, real[index], cached[index] * block_bytes / 1024, True, False)
+            (allocator, block_bytes, mean_slots, real[index], cached[index] * block_bytes / 1024, True, False, 0.0)
         )
         for number in range(observed.shape[1]):
             if observed[index, number]:
                 share = 1 / observed[index, number]
                 foretold = exchanges[index, number] * share * operations[index]
                 kib = held[index, number] * share * caches[index] * block_bytes / 1024
-                rows.append(
-                    (allocator, block_bytes, float(capacities.label(number)), foretold, kib, False, True)
-                )
+                error = math.sqrt(variance[index, number]) * share * operations[index]
+                slots_then = float(capacities.label(number))
+                rows.append((allocator, block_bytes, slots_then, foretold, kib, False, True, error))
     large = None if settings is None else foretell_large(before, after, settings)
     return WhatIf(make_curves(rows), seconds, _tell_error(after), large)
 

@@ -11,7 +11,7 @@ Role = Literal[
     "", "thread id", "adopted", "operations", "cached", "live", "dirty", "retained", "metadata", "resident",
     "misses", "cached blocks", "exchanges", "cache slots", "ghost operations", "ghost observed",
     "ghost exchanges", "ghost held", "ghost came", "ghost missed", "large lookups", "large hits",
-    "large held", "large ghost lookups", "large ghost held", "large ghost hits",
+    "large held", "large ghost lookups", "large ghost held", "large ghost hits", "ghost variance",
 ]  # fmt: skip
 
 

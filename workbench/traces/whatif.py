@@ -38,6 +38,7 @@ def foretell(chunks: Iterable[TraceChunk], told: TraceMetadata, damage: str | No
                 row.held_blocks * row.block_bytes / 1024,
                 bool(row.is_initial),
                 True,
+                0.0,
             )
             for name, row in models.rows()
             if row.capacity and row.allocations + row.frees
