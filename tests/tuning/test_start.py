@@ -20,9 +20,11 @@ from workbench.tuning import Study, start_from
 
 def make_curves(exchanges: dict[int, float], allocator: str = "hakmem") -> WhatIf:
     rows = [
-        (allocator, 64, slots, count, slots / 16, slots == 64, True, 0.0) for slots, count in exchanges.items()
+        (allocator, 64, slots, count, slots / 16, slots == 64, True, 0.0)
+        for slots, count in exchanges.items()
     ]
-    names = ["allocator", "block_bytes", "slots", "exchanges", "held_kib", "is_today", "is_foretold", "standard_error"]
+    names = ["allocator", "block_bytes", "slots", "exchanges", "held_kib", "is_today", "is_foretold"]
+    names += ["standard_error"]
     return WhatIf(pd.DataFrame(rows, columns=names), 1.0)
 
 

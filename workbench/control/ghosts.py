@@ -63,9 +63,8 @@ def foretell(
     for index in np.flatnonzero(operations > 0).tolist():
         block_bytes = _read_bytes(axis.label(index))
         mean_slots = float(slots[:, index].sum() / caches[index]) if caches[index] else 0.0
-        rows.append(
-            (allocator, block_bytes, mean_slots, real[index], cached[index] * block_bytes / 1024, True, False, 0.0)
-        )
+        cached_kib = cached[index] * block_bytes / 1024
+        rows.append((allocator, block_bytes, mean_slots, real[index], cached_kib, True, False, 0.0))
         for number in range(observed.shape[1]):
             if observed[index, number]:
                 share = 1 / observed[index, number]
