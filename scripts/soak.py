@@ -210,14 +210,16 @@ def run_faults(size: str) -> str:
     )
 
 
-def run_more(size: str, *, name: str, path: str, full: int) -> str:
+def run_more(size: str, *, name: str, path: str, full: int, only: str = "") -> str:
     """Tests that repeat what they do in make check."""
     factor = str(full if size == "full" else 2)
-    said = run_pytest(name, "--timeout=7200", path, cap_s=7200, environment={"SOAK_FACTOR": factor})
+    options = ("--timeout=7200", path, *(("-k", only) if only else ()))
+    said = run_pytest(name, *options, cap_s=7200, environment={"SOAK_FACTOR": factor})
     return f"{said}, {factor} times the rounds of make check"
 
 
 run_storms = partial(run_more, name="storms", path="tests/reliability/test_storms.py", full=20)
+run_kills = partial(run_more, name="kills", path="tests/experiments/test_live.py", full=50, only="killed")
 run_injections = partial(run_more, name="inject", path="tests/agents/test_inject.py", full=50)
 
 
@@ -244,6 +246,7 @@ _METADATA = "what the allocator keeps for itself does not grow"
 _AFTERMATH = "after larson, random_mixed and sh8 their memory is with the system again"
 _STORMS = "forks from threads, signals, cancelled threads, modules, exec"
 _INJECT = "a hundred times the agent into each: a busy program, Python with threads, Redis under load"
+_KILLS = "a hundred live experiments killed, under hakmem and with the agent: A is back a hundred times"
 # A row's promise, the test that shows it, and what does it: given the size ('full' or 'short'), it gives the
 # figure or raises NotKept.
 ROWS: dict[str, tuple[str, str, Callable[[str], str]]] = {
@@ -261,6 +264,7 @@ ROWS: dict[str, tuple[str, str, Callable[[str], str]]] = {
     "aftermath": (_AFTERMATH, "`tests/reliability/aftermath.py`", run_aftermath),
     "storms": (_STORMS, "`tests/reliability/storms.c`", run_storms),
     "inject": (_INJECT, "`tests/agents/test_inject.py`", run_injections),
+    "kills": (_KILLS, "`tests/experiments/test_live.py`", run_kills),
     "fuzz": ("fuzzing of the allocator and of all readers", "`tests/fuzz/`", run_fuzzers),
     "cpython": ("CPython's tests with PYTHONMALLOC=malloc", "`libpython3-testsuite`", run_cpython),
     "redis": ("Redis's own tests, the program as installed", "its `runtest`", run_redis),

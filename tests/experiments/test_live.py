@@ -29,11 +29,14 @@ from tests.experiments.live_programs import (
 )
 from workbench.control import ControlBlock, Settings
 from workbench.errors import BadParameter, Leased, StartOnly, WorkbenchError, WrongPlan
+from workbench.experiments import live
 from workbench.experiments.live import LEASE_S, LiveExperiment, LiveProgress
 from workbench.experiments.live_result import Guard, LivePlan, LiveResult
 from workbench.plots import draw_blocks
 from workbench.probes import Probe, probe_from_callable
 
+#: `make soak ROWS=kills` kills a hundred experiments of each kind.
+FACTOR = int(os.environ.get("SOAK_FACTOR", "1"))
 SHORT = LivePlan({KNOB: A}, {KNOB: B}, blocks=16, block_s=0.1, wash_out_s=0.0, seed=1)
 LONG = LivePlan({KNOB: A}, {KNOB: B}, blocks=400, block_s=0.1, wash_out_s=0.0, seed=1)
 
@@ -147,6 +150,39 @@ def test_a_probe_that_disappears_ends_it(block: ControlBlock) -> None:
     assert "probe fleeting had no value in block" in result.ended
     assert "of 20: OSError: no such metric any more" in result.ended
     assert 7 <= len(result.time_blocks) < 20
+    assert_restored(block)
+
+
+def test_a_block_in_which_the_machine_slept_is_told_and_not_judged(
+    block: ControlBlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept_s, today_s = [0.0], [0.0]
+    monkeypatch.setattr(live, "_slept_s", lambda: slept_s[0])
+    monkeypatch.setattr(time, "time", lambda: today_s[0])
+
+    def jump(now: LiveProgress) -> None:
+        today_s[0] = -1e6 if today_s[0] > 0 else 1e6  # the wall clock steps to and fro; nothing asks for it
+        if now.number == 5:
+            slept_s[0] = 3600.0
+
+    plan = LivePlan({KNOB: A}, {KNOB: B}, blocks=24, block_s=0.3, wash_out_s=0.0, seed=1)
+    result = LiveExperiment(block, plan, [make_probe(block)], on_progress=jump).run()
+    assert (result.ended, len(result.time_blocks)) == ("", 24)
+    assert [one.values["speed"] is None for one in result.time_blocks].index(True) == 4
+    assert result.overlong == [
+        "block 5 took 3600.3 s in place of 0.3 s, as if the machine had slept or its clock had jumped: "
+        "it is not judged"
+    ]
+    assert result.effects["speed"].ratio.pairs == 11
+    assert result.overlong[0] in str(result.to_table())
+    assert_restored(block)
+
+
+def test_an_experimenter_that_stood_still_ends_it_and_the_process_has_gone_back(block: ControlBlock) -> None:
+    result = run_until(block, 3, lambda _: time.sleep(LEASE_S + 0.5))
+    assert result.ended.endswith("has lapsed: the process went back by itself")
+    assert result.restored == "A is restored; one process had ended or gone back by itself"
+    assert len(result.time_blocks) >= 2
     assert_restored(block)
 
 
@@ -300,12 +336,12 @@ def kill_experiments(pid: int, knob: str, a: int, b: int, times: int) -> list[fl
 
 
 def test_a_killed_experiment_leaves_a(busy: subprocess.Popen[str]) -> None:
-    assert len(kill_experiments(busy.pid, KNOB, A, B, 2)) == 2
+    assert len(kill_experiments(busy.pid, KNOB, A, B, 2 * FACTOR)) == 2 * FACTOR
 
 
 def test_a_killed_experiment_leaves_a_under_the_agent() -> None:
     with run_busy("--agent") as process:
-        assert len(kill_experiments(process.pid, "M_TRIM_THRESHOLD", 2**20, 2**21, 1)) == 1
+        assert len(kill_experiments(process.pid, "M_TRIM_THRESHOLD", 2**20, 2**21, 2 * FACTOR)) == 2 * FACTOR
 
 
 def test_the_command_reports_and_ctrl_c_restores(busy: subprocess.Popen[str], tmp_path: Path) -> None:

@@ -29,9 +29,30 @@ test("an experiment is begun with the values that were entered", () => {
   assert.deepEqual(page().take(), [
     {
       ...{ type: "experiment", a: { "pond.depth": "5" }, b: { "pond.depth": "7 m" }, probes: ["fish.count"] },
-      ...{ blocks: "40", block_s: "20", wash_out_s: "2", period_s: "1" },
+      ...{ blocks: "40", block_s: "20", wash_out_s: "2", period_s: "1", looks: "1", guards: [], pilot_s: "0" },
     },
   ]);
+});
+
+test("guards and looks are sent, and a pilot is asked for with its length", () => {
+  page().enter(page().named("Guards"), "errors<5, fish.count > 1,");
+  page().enter(page().named("Looks"), "3");
+  page().enter(page().named("Pilot, s"), "90");
+  page().button("Pilot").click();
+  const [{ guards, looks, pilot_s }] = page().take();
+  assert.deepEqual([guards, looks, pilot_s], [["errors<5", "fish.count > 1"], "3", "90"]);
+});
+
+test("a refusal stands at its field, and the throughput of a workload is suggested", () => {
+  page().tell({ experiment: { ...experiment, suggested: "fish.caught", refused: "blocks: give at least 16", wrong: "blocks" } });
+  assert.equal(page().named("Judged by").value, "fish.caught");
+  assert.equal(page().named("Blocks").ariaInvalid, "true");
+  assert.match(page().named("Blocks").parentElement.textContent, /blocks: give at least 16$/);
+  page().enter(page().named("Judged by"), "fish.count");
+  page().tell({ experiment: { ...experiment, suggested: "fish.caught" } });
+  assert.equal(page().named("Judged by").value, "fish.count");
+  assert.equal(page().find(".hak-experiment-refused").hidden, true);
+  assert.equal(page().named("Blocks").ariaInvalid, "false");
 });
 
 test("its blocks are points of two colours, with their medians", () => {

@@ -40,6 +40,7 @@ export const tuning = {
 /** @type {ShownExperiment} */
 export const experiment = {
   ...{ state: "idle", text: "", path: "", progress: 0, left_s: 0, figures: [], lines: [], probes: ["fish.count"] },
+  ...{ suggested: "", refused: "", wrong: "" },
 };
 
 /** @param {string} title @param {...string} keys @returns {Chart} */

@@ -100,6 +100,42 @@ def test_an_experiment_is_told_as_it_goes_on_and_is_kept(
     assert session.settings.changes.entries()[-1].cause == "another panel"
 
 
+def test_a_pilot_changes_nothing_and_foretells_how_long_it_takes(
+    experimenter: Experimenter, block: ControlBlock
+) -> None:
+    before = block.requested()
+    begin(experimenter, pilot_s="0.5")
+    wait_until(lambda: not experimenter.is_running)
+    told = experimenter.describe()
+    assert (told.state, told.text, told.path) == ("ended", "the pilot ended", "")
+    assert told.lines == ["speed: the pilot was too short to say how long the experiment takes"]
+    assert block.requested() == before
+
+
+def test_a_guard_of_the_panels_probes_ends_it(experimenter: Experimenter, block: ControlBlock) -> None:
+    begin(experimenter, blocks="400", guards=["speed<50"], probes=["process.minor_faults"])
+    wait_until(lambda: not experimenter.is_running)
+    assert experimenter.describe().lines[0].startswith("guard speed<50 was broken")
+    assert experimenter.describe().lines[1] == "A is restored"
+
+
+def test_the_throughput_of_a_workload_is_suggested_and_judged(tmp_path: Path) -> None:
+    session = LiveSession()
+    experimenter = Experimenter(tmp_path, session)
+    try:
+        session.start({"workload": "larson", "threads": 1})
+        wait_until(lambda: experimenter.describe().suggested == "workload.operations")
+        assert experimenter.describe().probes[0] == "workload.operations"
+        begin(experimenter, probes=["workload.operations"])
+        wait_until(lambda: not experimenter.is_running)
+        (figure,) = experimenter.describe().figures
+        assert (figure.unit, len(figure.points)) == ("operations/s", 16)
+        assert min(level for _, _, level in figure.points) > 0
+    finally:
+        experimenter.close()
+        session.close()
+
+
 def test_stop_restores_a_and_a_slider_ends_it(
     experimenter: Experimenter, session: LiveSession, block: ControlBlock
 ) -> None:
@@ -132,32 +168,39 @@ def test_it_ends_when_the_panel_lets_go(
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "said", "field"),
     [
-        ({"b": {}}, "say what is tried"),
-        ({"b": {"tls.max_slot": "1"}}, "did you mean 'tls.max_slots'"),
-        ({"b": {KNOB: "many"}}, KNOB),
-        ({"b": {KNOB: 10**9}}, "out of range"),
-        ({"b": {"l25.initial_shards": "128"}, "a": {}}, "takes effect at start only"),
-        ({"probes": ["sped"]}, "probe 'sped'"),
-        ({"probes": []}, "needs a probe"),
-        ({"blocks": "8"}, "give at least 16"),
-        ({"blocks": "many"}, "blocks: 'many' is not a number"),
-        ({"blocks": "2000"}, "blocks: 2000 is out of range"),
-        ({"block_s": ""}, "block length: '' is not a number; give seconds"),
-        ({"wash_out_s": "1"}, "leaves nothing"),
-        ({"period_s": "0"}, "reading every: 0 is out of range"),
-        ({"period_s": "1"}, "give blocks of at least"),
+        ({"b": {}}, "say what is tried", ""),
+        ({"b": {"tls.max_slot": "1"}}, "did you mean 'tls.max_slots'", ""),
+        ({"b": {KNOB: "many"}}, KNOB, ""),
+        ({"b": {KNOB: 10**9}}, "out of range", ""),
+        ({"b": {"l25.initial_shards": "128"}, "a": {}}, "takes effect at start only", ""),
+        ({"probes": ["sped"]}, "probe 'sped'", "probes"),
+        ({"probes": []}, "needs a probe", "probes"),
+        ({"blocks": "8"}, "give at least 16", "blocks"),
+        ({"blocks": "many"}, "blocks: 'many' is not a number", "blocks"),
+        ({"blocks": "2000"}, "blocks: 2000 is out of range", "blocks"),
+        ({"block_s": ""}, "block length: '' is not a number; give seconds", "block_s"),
+        ({"wash_out_s": "1"}, "leaves nothing", "wash_out_s"),
+        ({"period_s": "0"}, "reading every: 0 is out of range", "period_s"),
+        ({"period_s": "1"}, "give blocks of at least", "block_s"),
+        ({"looks": "9"}, "looks: 9 is not within 1 to the 8 pairs", "looks"),
+        ({"looks": "4"}, "and 4 looks; give at least", "blocks"),
+        ({"guards": ["speed"]}, "give PROBE<LIMIT", "guards"),
+        ({"guards": ["errors<5"]}, "probe 'errors'", "guards"),
+        ({"pilot_s": "-1"}, "pilot: -1 s is out of range", "pilot_s"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_set(
-    experimenter: Experimenter, block: ControlBlock, changes: Mapping[str, Any], said: str
+def test_what_is_wrong_is_said_at_its_field_before_anything_is_set(
+    experimenter: Experimenter, block: ControlBlock, changes: Mapping[str, Any], said: str, field: str
 ) -> None:
     before = block.requested()
     with pytest.raises(WorkbenchError) as caught:
         begin(experimenter, **changes)
     assert said in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+    told = experimenter.describe()
+    assert (told.refused, told.wrong) == (str(caught.value), field)
     assert not experimenter.is_running
     assert block.requested() == before
 

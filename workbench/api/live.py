@@ -126,12 +126,12 @@ def repeat_experiment(
         raise BadParameter(f"{os.fspath(path)}: it is not about a live experiment: name no process")
     evidence.check_settings(read_defaults(path).values)
     result = evidence.result
-    given = {probe.name: probe for probe in probes}
     with attach(target, result.kind, names=result.plan.b) as block:
+        known = {probe.name: probe for probe in probes}
         seed = draw_seed(result.plan.seed if same_seeds else None)
         try:
             plan = plan_repetition(evidence, block, seed=seed, run_commands=run_commands)
-            one = prepare_experiment(block, plan, [given.get(name, name) for name in plan.probes])
+            one = prepare_experiment(block, plan, plan.probes, known=known)
         except WorkbenchError as error:
             raise BadParameter(f"{os.fspath(path)}: the claim cannot be tried here: {error}") from None
         return judge_repetition(evidence, run_experiment(one, output))

@@ -175,9 +175,11 @@ class LiveExperiment:
         """
         found: dict[str, list[Foresight]] = {}
         seen: dict[str, dict[float, float]] = defaultdict(dict)
-        end_s = time.monotonic() + length_s
+        began_s = time.monotonic()
         with ProbeReader(self._probes.values()) as reader:
-            while time.monotonic() < end_s and not self._stop.is_set():
+            while (passed_s := time.monotonic() - began_s) < length_s and not self._stop.is_set():
+                if self.on_progress is not None:
+                    self.on_progress(LiveProgress(0, 0, "A", passed_s, length_s, self.result))
                 for name, one in reader.latest().items():
                     if math.isfinite(one.shown):
                         seen[name][one.time_s] = one.shown
@@ -223,6 +225,7 @@ class LiveExperiment:
 
     def _write(self, values: Mapping[str, Value]) -> None:
         """Set every process; one that came later is taken under a lease first."""
+        self._renew()  # one that has lapsed is no move of somebody's
         self._find_moves()
         if values != self._wanted:
             self._terms.limit.note()
@@ -307,7 +310,7 @@ class LiveExperiment:
                     for name, value in self._back.items()
                     if now[name] in (self._wanted[name], self._next[name])
                 }
-                kept |= self._back.keys() - back.keys()
+                kept |= {name for name in self._back.keys() - back.keys() if now[name] != self._back[name]}
                 if back:
                     block.set(back)
                 block.end_lease(self._number)
@@ -332,10 +335,13 @@ class LiveExperiment:
             if number % 2:
                 self._await_turn(reader)
             self._now = (number, arm)
-            began_s = time.monotonic()
+            began_s, slept_s = time.monotonic(), _slept_s()
             self._set(self.plan.a if arm == "A" else self.plan.b)
             values = self._measure(reader, began_s)
-            done = TimeBlock(arm, began_s - self._began_s, values)
+            length_s = time.monotonic() - began_s + _slept_s() - slept_s
+            if self.plan.is_overlong(length_s):
+                values = dict.fromkeys(values)
+            done = TimeBlock(arm, began_s - self._began_s, values, length_s)
             self.result = replace(self.result, time_blocks=(*self.result.time_blocks, done))
             for name, value in values.items():
                 reason = reader.latest()[name].reason
@@ -404,15 +410,26 @@ def prepare_experiment(
     plan: LivePlan,
     probes: Sequence[str | Probe],
     *,
+    known: Mapping[str, Probe] | None = None,
     terms: Terms | None = None,
     on_progress: Callable[[LiveProgress], None] | None = None,
 ) -> LiveExperiment:
-    """An experiment that can be run, with probes made of what was given."""
-    made = [make_probe(block, one, plan.period_s) for one in probes]
-    names = {probe.name for probe in made}
-    others = dict.fromkeys(guard.probe for guard in map(Guard.parse, plan.guards) if guard.probe not in names)
-    watched = [make_probe(block, name, plan.period_s) for name in others]
-    return LiveExperiment(block, plan, made, watched=watched, terms=terms, on_progress=on_progress)
+    """An experiment that can be run, with probes made of what was given; those that are `known` by name."""
+    known = known or {}
+
+    def make(given: str | Probe) -> Probe:
+        return make_probe(block, known.get(given, given) if isinstance(given, str) else given, plan.period_s)
+
+    made = [make(one) for one in probes]
+    watched: dict[str, Probe] = {}
+    for guard in map(Guard.parse, plan.guards):
+        if guard.probe not in {*watched, *(probe.name for probe in made)}:
+            try:
+                watched[guard.probe] = make(guard.probe)
+            except BadParameter as error:
+                raise BadParameter(f"guard {guard}: {error}") from None
+    others = list(watched.values())
+    return LiveExperiment(block, plan, made, watched=others, terms=terms, on_progress=on_progress)
 
 
 def _complete_settings(block: ControlBlock, plan: LivePlan) -> dict[str, dict[str, Value]]:
@@ -437,6 +454,11 @@ def _complete_settings(block: ControlBlock, plan: LivePlan) -> dict[str, dict[st
     block.check(a)
     block.check(b)
     return {"a": a, "b": b}
+
+
+def _slept_s() -> float:
+    """How long the machine has slept since it was started: CLOCK_MONOTONIC stands still meanwhile."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
 
 
 def _list_sources(probes: Sequence[Probe]) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ Kind = TypeVar("Kind")
 
 #: Readings that a block must have room for, behind its wash-out: a rate is between two of them.
 LEAST_READINGS = 3
+# A block that is longer by so much, and by such a share, is not what was planned.
+_LATE_S, _LATE_SHARE = 1.0, 0.1
 
 
 class Guard(msgspec.Struct, frozen=True):
@@ -106,6 +108,10 @@ class LivePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Length of all blocks."""
         return self.blocks * self.block_s
 
+    def is_overlong(self, length_s: float) -> bool:
+        """Whether a block of this length took far longer than planned."""
+        return length_s - self.block_s > max(_LATE_S, _LATE_SHARE * self.block_s)
+
     def describe(self) -> str:
         """Both settings in words."""
         return f"{spell_settings(self.b)} (B) against {spell_settings(self.a)} (A)"
@@ -153,11 +159,14 @@ class TimeBlock(msgspec.Struct, frozen=True):
         Since the experiment began.
     values : mapping of str to float or None
         What each probe showed behind the wash-out: the mean of a gauge, the rate of a counter.
+    length_s : float
+        How long it took, with the time in which the machine slept; 0 where an earlier version did not tell.
     """
 
     arm: Arm
     began_s: float
     values: Mapping[str, float | None]
+    length_s: float = 0.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -204,6 +213,16 @@ class LiveResult(Displayed):
     def risk(self) -> float | None:
         """Risk of a wrong verdict that is due now; None if no verdict was declared for now."""
         return self.plan.design.find_risk(self.pairs)
+
+    @property
+    def overlong(self) -> list[str]:
+        """A line for each block that took far longer than planned, and is not judged."""
+        return [
+            f"block {number} took {block.length_s:.1f} s in place of {self.plan.block_s:g} s, as if the "
+            "machine had slept or its clock had jumped: it is not judged"
+            for number, block in enumerate(self.time_blocks, 1)
+            if self.plan.is_overlong(block.length_s)
+        ]
 
     @property
     def is_interrupted(self) -> bool:
@@ -265,7 +284,7 @@ class LiveResult(Displayed):
             ratio = effect.ratio
             interval = f"{ratio.estimate:.3f} ({ratio.low:.3f} to {ratio.high:.3f})" if ratio.low else "–"
             rows.append((probe.name, *medians, interval, self.describe(probe, effect)))
-        notes = [self.ended] if self.ended else []
+        notes = [*self.overlong, *([self.ended] if self.ended else [])]
         return Table(
             ("probe", "A", "B", "B / A, 95 % interval", "verdict"),
             rows,

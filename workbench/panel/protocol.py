@@ -238,7 +238,10 @@ class JudgedFigure:
 
 
 class ShownExperiment(msgspec.Struct, frozen=True, kw_only=True):
-    """A live experiment; `probes` are those that can be chosen, `lines` what came of it."""
+    """A live experiment; `probes` are those that can be chosen, `lines` what came of it or of its pilot.
+
+    `refused` says why it was not begun, and `wrong` names the field of the request that is to blame.
+    """
 
     state: Literal["idle", "running", "stopping", "ended", "failed"] = "idle"
     text: str = ""
@@ -248,6 +251,9 @@ class ShownExperiment(msgspec.Struct, frozen=True, kw_only=True):
     figures: Sequence[JudgedFigure] = ()
     lines: Sequence[str] = ()
     probes: Sequence[str] = ()
+    suggested: str = ""
+    refused: str = ""
+    wrong: str = ""
 
 
 class WhatIfCurve(TypedDict):

@@ -331,9 +331,14 @@ class TuningPanel:
         block_s: float = 20.0,
         wash_out_s: float = 2.0,
         period_s: float = 1.0,
+        looks: int = 1,
+        guards: Sequence[str] = (),
+        pilot_s: float = 0.0,
         seed: int | None = None,
     ) -> None:
         """Asks for a live experiment on what runs or is attached to, with the meaning of `wb.experiment`.
+
+        With `pilot_s` it only watches for so long, and says how long the experiment would take.
 
         An error shows in the panel, and in `error`. A probe that the panel reads is given by its name.
         """
@@ -347,6 +352,9 @@ class TuningPanel:
                 block_s,
                 wash_out_s,
                 period_s=period_s,
+                looks=looks,
+                guards=guards,
+                pilot_s=pilot_s,
                 seed=seed,
             )
         )

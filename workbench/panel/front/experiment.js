@@ -9,6 +9,7 @@ export class ExperimentCard {
   tunables = /** @type {Map<string, Tunable>} */ (new Map()); // those that a running process can try
   values = /** @type {NonNullable<State["values"]>} */ ({});
   known = ""; // what is drawn
+  suggested = ""; // the figure that judges, unless somebody names another
 
   /** @param {Send} send */
   constructor(send) {
@@ -20,18 +21,30 @@ export class ExperimentCard {
     this.length = make("input", { type: "number", min: "0", step: "any", value: "20", class: "hak-short" });
     this.washOut = make("input", { type: "number", min: "0", step: "any", value: "2", class: "hak-short" });
     this.period = make("input", { type: "number", min: "0.01", step: "any", value: "1", class: "hak-short" });
-    this.start = makeButton("Start experiment", "hak-primary", () =>
+    this.looks = make("input", { type: "number", min: "1", step: "1", value: "1", class: "hak-short" });
+    this.guards = make("input", { type: "text", class: "hak-command", placeholder: "none; for example process.resident<2e9" });
+    this.pilotLength = make("input", { type: "number", min: "1", step: "any", value: "60", class: "hak-short" });
+    this.fields = /** @type {Record<string, HTMLInputElement>} */ ({
+      ...{ probes: this.probe, blocks: this.blocks, block_s: this.length, wash_out_s: this.washOut },
+      ...{ period_s: this.period, looks: this.looks, guards: this.guards, pilot_s: this.pilotLength },
+    });
+    const begin = (/** @type {string} */ pilot) =>
       send({
         type: "experiment",
         a: this.readValues("A"),
         b: this.readValues("B"),
-        probes: [this.probe.value.trim()],
+        probes: [this.probe.value.trim()].filter(Boolean),
         blocks: this.blocks.value,
         block_s: this.length.value,
         wash_out_s: this.washOut.value,
         period_s: this.period.value,
-      }),
-    );
+        looks: this.looks.value,
+        guards: this.guards.value.split(",").map((guard) => guard.trim()).filter(Boolean),
+        pilot_s: pilot,
+      });
+    this.start = makeButton("Start experiment", "hak-primary", () => begin("0"));
+    this.pilot = makeButton("Pilot", "", () => begin(this.pilotLength.value), "Watch the figure for a while, change nothing, and say how long it takes to tell 2 %");
+    this.refused = make("span", { class: "hak-experiment-refused", role: "alert", hidden: true });
     this.stop = makeButton("Stop experiment", "", () => send({ type: "stop_experiment" }), "A is restored, and what was measured is kept");
     this.bar = make("progress", { class: "hak-progress", max: 1, value: 0, "aria-label": "Progress of the experiment" });
     this.text = make("span", { class: "hak-experiment-text", role: "status" });
@@ -52,7 +65,10 @@ export class ExperimentCard {
         makeField("Seconds a block", this.length, "Length of a block, with its wash-out"),
         makeField("Wash-out, s", this.washOut, "The first part of each block, which is not measured"),
         makeField("Reading every, s", this.period, "A block needs room for three readings behind its wash-out"),
-        make("span", { class: "hak-buttons" }, this.start, this.stop),
+        makeField("Looks", this.looks, "How often the result is looked at; the experiment ends once all is told"),
+        makeField("Guards", this.guards, "PROBE<LIMIT or PROBE>LIMIT, with commas between: what does not hold any more ends the experiment at once"),
+        makeField("Pilot, s", this.pilotLength, "How long a pilot watches"),
+        make("span", { class: "hak-buttons" }, this.pilot, this.start, this.stop),
         make("span", { class: "hak-elapsed" }, this.bar, this.text),
       ),
       this.lines,
@@ -103,6 +119,7 @@ export class ExperimentCard {
   /** @param {NonNullable<State["values"]>} values */
   showValues(values) {
     this.values = values;
+    if (["running", "stopping"].includes(this.element.dataset.state ?? "")) return; // the value of now may be B's
     for (const input of this.listEntries("A")) input.placeholder = String(values[input.dataset.of ?? ""]?.requested ?? "");
   }
 
@@ -121,8 +138,11 @@ export class ExperimentCard {
   show(experiment) {
     const goesOn = experiment.state === "running" || experiment.state === "stopping";
     this.names.replaceChildren(...experiment.probes.map((name) => make("option", { value: name })));
-    for (const input of [this.tunable, this.probe, this.blocks, this.length, this.washOut, this.period]) input.disabled = goesOn;
-    this.start.disabled = goesOn || experiment.probes.length === 0;
+    for (const input of [this.tunable, ...Object.values(this.fields)]) input.disabled = goesOn;
+    this.start.disabled = this.pilot.disabled = goesOn || experiment.probes.length === 0;
+    if (experiment.suggested && this.probe.value === this.suggested) this.probe.value = experiment.suggested;
+    this.suggested = experiment.suggested;
+    this.showRefusal(experiment);
     this.stop.disabled = experiment.state !== "running";
     this.bar.hidden = !goesOn;
     this.bar.value = experiment.progress;
@@ -139,6 +159,16 @@ export class ExperimentCard {
     this.known = known;
     this.found.hidden = experiment.figures.every(({ points }) => points.length === 0);
     this.found.replaceChildren(...experiment.figures.map((figure) => this.drawFigure(figure)));
+  }
+
+  // Beside the field that is to blame, or beside the settings.
+  /** @param {ShownExperiment} experiment */
+  showRefusal({ refused, wrong }) {
+    for (const [name, input] of Object.entries(this.fields)) input.ariaInvalid = String(name === wrong);
+    const place = this.fields[wrong] ?? this.tunable;
+    if (this.refused.parentElement !== place.parentElement) place.parentElement?.append(this.refused);
+    this.refused.hidden = refused === "";
+    setText(this.refused, refused);
   }
 
   /** @param {JudgedFigure} figure */
