@@ -115,7 +115,7 @@ class LargeWhatIf(Displayed):
         """What to do, in one sentence."""
         today = self.today
         if self.lookups < _FEW_LOOKUPS:
-            return f"{self.lookups:.0f} large blocks were asked for, too few to advise"
+            return f"large allocations: {self.lookups:.0f}, too few to advise"
         expected = self.foretell(today.max_mib, today.delay_ms)
         came = expected if math.isnan(today.hit_rate) else today.hit_rate
         for_ever = self.foretell(today.max_mib, math.inf)

@@ -14,12 +14,14 @@ from workbench.control import ControlBlock
 from workbench.control.ghosts import foretell
 from workbench.panel.whatif import WhatIfView
 
-# Batches of 300 blocks of 833 bytes: more than a cache of 256 slots serves, and fewer than one of 512.
+# Batches of 300 blocks of 833 bytes: more than a cache of 256 slots serves, and fewer than one of 512. Now
+# and then three blocks of 2 MB at once, for which a BigCache of 4 MiB is too small.
 LOOP = """
 import itertools
 print("ready", flush=True)
-for _ in itertools.count():
+for turn in itertools.count():
     blocks = [bytes(800) for _ in range(300)]
+    large = [bytearray(2_000_000) for _ in range(3)] if turn % 20 == 0 else []
 """
 
 
@@ -50,6 +52,14 @@ def test_the_terminal_shows_curves_and_advice(busy: int) -> None:
     assert report["pid"] == busy
     curve = {row["slots"]: row["exchanges"] for row in report["curves"] if row["block_bytes"] == 896}
     assert curve[16] > 10 * curve[1024]
+    # Large blocks: one of three is kept by 4 MiB, and all of them by more, as the real cache does.
+    assert "BigCache, if it kept so much" in told.stdout
+    large = report["large"]
+    rates = {row["max_mib"]: row["hit_rate"] for row in large["by_size"]}
+    assert rates[4] + 0.3 < rates[16]
+    assert large["today"]["hit_rate"] == pytest.approx(rates[1024], abs=0.05)
+    assert [row["delay_ms"] for row in large["by_delay"]][-1] is None
+    assert large["advice"]
 
 
 def test_python_has_frames(busy: int) -> None:
@@ -84,6 +94,8 @@ def test_the_panel_has_a_chart(busy: int) -> None:
         assert heads[0] == "class"
         assert heads[-1] == "advice"
         assert "896 bytes" in {row[0] for row in rows}
+        assert len(chart["large"]["points"]) == 12
+        assert chart["large"]["rows"][0][0] == "ss.purge_delay_ms"
     assert WhatIfView(None).read()["curves"] == []
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -16,9 +18,13 @@ import workbench as wb
 from scripts.whatif_check import check
 from tests.datasets.made_up import make_events, write_trace
 from workbench.cli import cli
+from workbench.control import Value
+from workbench.control.ghosts import foretell
 from workbench.curves import WhatIf
-from workbench.processes import Run
+from workbench.large_curves import LargeWhatIf
+from workbench.processes import Run, Worker
 from workbench.traces import CallKind
+from workbench.workloads import REPLAY
 
 BATCHES, BATCH = 500, 40
 
@@ -121,6 +127,55 @@ def test_memory_held_and_threads_that_end(tmp_path: Path) -> None:
     (kib,) = glibc["held_kib"][glibc["block_bytes"] == 512]
     held = sum(range(10)) + 10 * 91  # events before each free, and then until the end
     assert kib == pytest.approx(held * 512 / 1024 / len(rows), rel=0.02)
+
+
+def make_large(path: Path) -> Path:
+    """Up to 40 blocks of 1 to 9 MiB live; which is freed next is chosen at random."""
+    random = np.random.default_rng(7)
+    rows: list[tuple[int, ...]] = []
+    live: list[int] = []
+    for number in range(600):
+        if len(live) > random.integers(1, 40):
+            rows.append((CallKind.FREE, 0, live.pop(random.integers(len(live))), 0, 0, 0))
+        live.append(number)
+        rows.append((CallKind.MALLOC, 0, number, int(random.integers(1 << 20, 9 << 20)), 0, 0))
+        if number % 50 == 49:
+            rows += [(CallKind.FREE, 0, one, 0, 0, 0) for one in live]
+            live = []
+    return write_trace(path, [(*row, 1000 * index) for index, row in enumerate(rows)])
+
+
+def test_large_blocks_as_real_caches_of_three_sizes(tmp_path: Path) -> None:
+    """A trace and the copies in a run of any size foretell the same to half a point, and are 4 points off."""
+    trace = make_large(tmp_path / "large.haktrace")
+    offline = whatif(trace).large
+    assert offline is not None
+    live: list[LargeWhatIf] = []
+    for mib in (16, 64, 1024):
+        tunables: dict[str, Value] = {
+            "ghost.enable": True,
+            "clock.mode": "operations",
+            "big.max_bytes": mib << 20,
+            "ss.purge_delay_ms": -1,
+        }
+        run = Run(REPLAY, {"loops": 1}, trace=str(trace), tunables=tunables)
+        with Worker.start(run, paused=True) as worker:
+            block = worker.allocator_block
+            assert block is not None
+            before = block.snapshot()
+            worker.resume()
+            assert worker.wait(120).status == "completed"
+            told = foretell(before, block.snapshot(), "hakmem", block.effective().values).large
+        assert told is not None
+        assert told.lookups >= 600
+        live.append(told)
+    for real in live:
+        size = real.today.max_mib
+        for one in (offline, *live):
+            assert one.foretell(size, math.inf) == pytest.approx(real.today.hit_rate, abs=0.04)
+            assert one.foretell(size, math.inf) == pytest.approx(offline.foretell(size, math.inf), abs=0.005)
+    assert live[0].today.hit_rate + 0.2 < live[-1].today.hit_rate
+    assert offline.advice.startswith("ss.purge_delay_ms") or "keep it" in offline.advice
 
 
 def test_as_a_user_asks(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""whatif: what thread caches of other capacities would do in a running process, and what that advises."""
+"""whatif: what caches of other sizes would do in a running process, and what that advises."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from workbench.commands.targets import Target, describe_foreign, name_target, ta
 @rows_option
 @answering
 def whatif(target: Target, kind: str | None, seconds: float, rows: int) -> Answer:
-    """Tell what larger and smaller thread caches would do in a running process, and advise.
+    """Tell what larger and smaller caches would do in a running process, and advise.
 
     The allocator estimates it while the program runs, once that is switched on; without it, this says how. An
-    exchange is a refill or a flush of a thread's cache. The memory is what all caches hold on average.
+    exchange is a refill or a flush of a thread's cache. The memory is what all caches hold on average. Of large
+    blocks it tells how many allocations would find a kept one, by what is kept and for how long.
     """
     from workbench.api.processes import attach
 
