@@ -10,6 +10,7 @@ the results, too.
 from __future__ import annotations
 
 import runpy
+import subprocess
 from pathlib import Path
 
 from benchmarks.benchmark import Benchmark
@@ -24,14 +25,20 @@ from benchmarks.peers_tables import (
 )
 from workbench.experiments import ComparisonPlan, Results
 
-_SOURCE_TO_COMPILE = ROOT / "build" / "benchmarks" / "large.c"
+_PROGRAMS = Path(__file__).parent / "programs"
+_INPUTS = ROOT / "build" / "benchmarks"
 
 
 def make_inputs() -> None:
-    """Write what the plan reads and no repository should hold."""
-    _SOURCE_TO_COMPILE.parent.mkdir(parents=True, exist_ok=True)
-    maker = runpy.run_path(str(Path(__file__).parent / "programs" / "make_source.py"))
-    _SOURCE_TO_COMPILE.write_text(maker["make_source"](), encoding="utf-8")
+    """Write and compile what the plan reads and no repository should hold."""
+    _INPUTS.mkdir(parents=True, exist_ok=True)
+    maker = runpy.run_path(str(_PROGRAMS / "make_source.py"))
+    (_INPUTS / "large.c").write_text(maker["make_source"](), encoding="utf-8")
+    for source, *compiler in (
+        (_PROGRAMS / "containers.cpp", "g++", "-std=c++17", "-O2", "-pthread"),
+        (_PROGRAMS / "collections.rs", "rustc", "-O"),
+    ):
+        subprocess.run([*compiler, "-o", _INPUTS / source.stem, source], check=True)
 
 
 def write_report(plan: ComparisonPlan, results: Results, command: str) -> str:

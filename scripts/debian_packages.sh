@@ -82,6 +82,10 @@ need_check() {
     need qemu-user has_command qemu-aarch64
 }
 
+need_bench() {
+    need rustc has_command rustc
+}
+
 # CPython's own tests, for the system's Python; Redis's are in Tcl and come as a source package.
 has_python_tests() { /usr/bin/python3 -c 'import test.test_mmap' 2>/dev/null; }
 need_soak() {
@@ -124,7 +128,8 @@ list_missing() {
     missing=()
     case $task in
         build) need_build ;;
-        test | bench) need_build && need_test ;;
+        test) need_build && need_test ;;
+        bench) need_build && need_test && need_bench ;;
         check) need_build && need_test && need_check ;;
         soak) need_build && need_test && need_check && need_soak ;;
         datasets) need_datasets ;;

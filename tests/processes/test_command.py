@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processes.command import run_command
+from workbench.errors import CannotPreload
+from workbench.processes.command import open_folder, run_command
 from workbench.processes.figures import Figure
 from workbench.processes.runs import Run
 from workbench.processes.server import Server
@@ -71,3 +72,15 @@ def test_a_client_that_ends_before_the_first_sample_leaves_its_servers_memory(
     memory, faults = (figure.read(outcome.output_tail, outcome.probed) for figure in figures)
     assert 64 << 20 <= memory < 104 << 20
     assert 0 <= faults < 1000
+
+
+def test_a_program_among_the_inputs_is_found(tmp_path: Path) -> None:
+    program = tmp_path / "greet"
+    program.write_bytes(Path("/bin/true").read_bytes())
+    program.chmod(0o755)
+    run = Run("greet", command=("./greet",), inputs=(program,), allocator="glibc")
+    run.check()
+    with open_folder(run) as folder:
+        assert run_command(run, folder, CAP_S).status == "completed"
+    with pytest.raises(CannotPreload, match=r"\./missing: no such file"):
+        Run("greet", command=("./missing",), inputs=(program,), allocator="glibc").check()

@@ -156,13 +156,19 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             tested.append(self.command)
         for command in self.list_commands():
             program, *words = command
-            if "/" in program and self.folder is not None:
-                program = str(self.folder / program)
+            if "/" in program:
+                program = self._locate(program)
             if command in tested:
                 check_preloadable((program, *words))
             elif "/" not in program or self.folder is not None:
                 find_program(program)
         return resolved
+
+    def _locate(self, path: str) -> str:
+        """A path of the folder in which the commands run, found before that folder is made."""
+        if self.folder is not None:
+            return str(self.folder / path)
+        return next((str(file) for file in self.inputs if Path(path) == Path(file.name)), path)
 
     def list_commands(self) -> Iterator[tuple[str, ...]]:
         """All commands that it runs, in no order; none for a workload."""
