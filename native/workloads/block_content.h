@@ -50,6 +50,17 @@ static inline void content_touch_pages(const struct content_block *block, uint32
         start[at] = (char)block->tag;
 }
 
+/* Puts a new allocation into the block, and writes its tag. */
+static inline void content_adopt(struct workload_lane *lane, struct content_block *block, void *address, uint32_t bytes)
+{
+    /* Tags of neighbouring blocks differ by the low bits of the address, and tags of threads by the lane. */
+    block->tag = (uint32_t)((uintptr_t)address >> 3) * 2654435761u ^ lane->index;
+    block->address = address;
+    block->bytes = bytes;
+    content_write(block);
+    workload_note(lane, bytes);
+}
+
 /* Allocates a block and writes its tag. If it fails, it reports that and returns false. */
 static inline bool content_allocate(struct workload_lane *lane, struct content_block *block, uint32_t bytes)
 {
@@ -58,12 +69,7 @@ static inline bool content_allocate(struct workload_lane *lane, struct content_b
         workload_fail(lane, "out of memory: malloc(%u) returned NULL", bytes);
         return false;
     }
-    /* Tags of neighbouring blocks differ by the low bits of the address, and tags of threads by the lane. */
-    block->tag = (uint32_t)((uintptr_t)address >> 3) * 2654435761u ^ lane->index;
-    block->address = address;
-    block->bytes = bytes;
-    content_write(block);
-    workload_note(lane, bytes);
+    content_adopt(lane, block, address, bytes);
     return true;
 }
 

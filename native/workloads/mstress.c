@@ -4,7 +4,8 @@
  * After a number of operations it ends, and its successor takes its table over.
  *
  * The object that an exchange brings depends on the timing of other threads; the requested sizes and the places of
- * exchanges do not. An object contains its own size, so that the thread that frees it can check it. */
+ * exchanges do not. Every word of an object is written, as mimalloc's test does, and tells how many follow it, so that the
+ * thread that frees it can check all of them. */
 #include "block_content.h"
 #include "catalogue.h"
 #include <stdatomic.h>
@@ -19,11 +20,12 @@ static const struct workload_parameter parameters[] = {
     [LARGE] = {"large", "in 10000", "How many allocations are a hundred times as large.", 0, 10000, 10},
 };
 
-#define MAGIC 0x6d737472u
+#define MAGIC UINT64_C(0x6d73747265737321)
 #define DOUBLINGS 7u /* sizes from 17 bytes to 1 KiB, each doubling as often as any other */
 
+/* The last bytes of an object may not fill a word, and are not written. */
 struct object {
-    uint32_t bytes, cookie; /* the cookie also stands at the object's end */
+    uint64_t first; /* tells how many words there are */
 };
 
 struct mstress {
@@ -62,26 +64,22 @@ static struct object *make(struct workload_lane *lane, uint32_t bytes)
         content_fail_memory(lane, bytes);
         return NULL;
     }
-    object->bytes = bytes;
-    object->cookie = bytes ^ MAGIC;
-    memcpy((char *)object + bytes - sizeof object->cookie, &object->cookie, sizeof object->cookie);
+    uint64_t *words = &object->first, count = bytes / sizeof *words;
+    for (uint64_t i = 0; i < count; i++)
+        words[i] = (count - i) ^ MAGIC;
     return object;
 }
 
 static bool destroy(struct workload_lane *lane, struct object *object)
 {
-    uint32_t last;
     if (object == NULL)
         return true;
-    bool is_intact = object->cookie == (object->bytes ^ MAGIC);
-    if (is_intact) {
-        memcpy(&last, (char *)object + object->bytes - sizeof last, sizeof last);
-        is_intact = last == object->cookie;
-    }
-    if (!is_intact) {
-        content_fail_mark(lane, object);
-        return false;
-    }
+    const uint64_t *words = &object->first, count = *words ^ MAGIC;
+    for (uint64_t i = 0; i < count; i++)
+        if (words[i] != ((count - i) ^ MAGIC)) {
+            content_fail_mark(lane, object);
+            return false;
+        }
     WORKLOAD_FREE(object);
     return true;
 }

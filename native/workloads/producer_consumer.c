@@ -12,6 +12,8 @@
 
 enum { BATCH, MAX_SIZE, PARAMETER_COUNT };
 
+#define MOST_WRITTEN_BYTES 128u /* of a block, as xmalloc-test writes */
+
 static const struct workload_parameter parameters[] = {
     [BATCH] = {"batch", "blocks", "Blocks handed over at a time.", 2, 1000000, 4096},
     [MAX_SIZE] = {"max_size", "bytes", "Largest block; sizes are 8, 12, 16, 24 and so on.", 8, 2048, 2048},
@@ -65,7 +67,7 @@ static bool produce(struct workload_lane *lane, struct producer_consumer *state,
             *outcome = content_fail_memory(lane, bytes);
             return false;
         }
-        content_mark(blocks[i], i);
+        memset(blocks[i], (unsigned char)i, bytes < MOST_WRITTEN_BYTES ? bytes : MOST_WRITTEN_BYTES);
         checksum = workload_add_request(checksum, bytes);
         if (i % 2 == 1)
             goes_on = workload_continue(lane);

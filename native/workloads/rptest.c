@@ -59,13 +59,31 @@ static uint32_t draw_bytes(const struct rptest *test, uint64_t bits)
     return content_draw_size(&test->sizes, one < other ? one : other);
 }
 
+/* As in the benchmark: small blocks ask in turns for no alignment, 8 and 16; what is aligned is written, and the rest comes
+ * cleared, so that every page of every block is touched. */
+static bool allocate(struct workload_lane *lane, struct content_block *block, uint32_t bytes)
+{
+    static const uint32_t alignments[] = {0, 8, 16};
+    uint32_t alignment = bytes < CONTENT_PAGE_BYTES ? alignments[lane->random % 3] : 0;
+    void *address = alignment ? WORKLOAD_ALIGNED(alignment, bytes) : WORKLOAD_CALLOC(1, bytes);
+    if (address == NULL) {
+        content_fail_memory(lane, bytes);
+        return false;
+    }
+    if (alignment)
+        memset(address, 0xcd, bytes);
+    content_adopt(lane, block, address, bytes);
+    content_touch_pages(block, 100);
+    return true;
+}
+
 static bool replace(struct workload_lane *lane, struct rptest *test)
 {
     uint32_t index = workload_below((uint32_t)(workload_random(lane) >> 32), test->block_count);
     struct content_block *block = &test->blocks[index];
     if (block->address != NULL && !content_release(lane, block, index))
         return false;
-    return content_allocate(lane, block, draw_bytes(test, workload_random(lane)));
+    return allocate(lane, block, draw_bytes(test, workload_random(lane)));
 }
 
 /* Takes blocks out of the table, from the place where it stopped the last time, and puts them into the mailbox. */
