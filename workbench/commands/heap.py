@@ -38,8 +38,8 @@ _FORMATS = (_TABLE, "pprof", "collapsed", "page")
     type=click.Choice(_FORMATS),
     default=_TABLE,
     show_default=True,
-    help="pprof: a file for pprof and speedscope. collapsed: a line a stack, for flame "
-    "graphs. page: an icicle chart that opens offline.",
+    help="pprof: a file for pprof and speedscope. collapsed: one line for each stack, for "
+    "flame graphs. page: an icicle chart that opens offline.",
 )
 @path_option("-o", "--output", help="Write a file of the other formats here.")
 @rows_option
@@ -47,8 +47,8 @@ _FORMATS = (_TABLE, "pprof", "collapsed", "page")
 def heap(pid: int, since_s: float | None, format_name: str, output: Path | None, rows: int) -> Answer:
     """Show which code holds the memory of a process.
 
-    The process must take samples: `workbench set PID sample.interval_bytes=524288`. Blocks that it allocated
-    before are not seen.
+    The process must take samples: `workbench set PID sample.interval_bytes=524288` begins that. Blocks that it
+    allocated earlier are not seen.
     """
     from workbench.samples import read_heap, tabulate_stacks, write_collapsed, write_pprof  # slow to import
 

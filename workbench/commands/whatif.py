@@ -25,9 +25,10 @@ from workbench.commands.targets import Target, describe_foreign, name_target, ta
 def whatif(target: Target, kind: str | None, seconds: float, rows: int) -> Answer:
     """Tell what larger and smaller caches would do in a running process, and advise.
 
-    The allocator estimates it while the program runs, once that is switched on; without it, this says how. An
-    exchange is a refill or a flush of a thread's cache. The memory is what all caches hold on average.
-    Of large blocks it tells how many allocations would find a kept one, by what is kept and for how long.
+    The allocator makes these estimates while the program runs, once they are switched on; until then, this
+    command says how. An exchange is a refill or a flush of a thread's cache. The memory is what all caches
+    hold on average. Of large blocks it tells how many allocations would find a kept one, by what is kept and
+    for how long.
     """
     from workbench.api.processes import attach
 
