@@ -47,8 +47,8 @@ _FORMATS = (_TABLE, "pprof", "collapsed", "page")
 def heap(pid: int, since_s: float | None, format_name: str, output: Path | None, rows: int) -> Answer:
     """Show which code holds the memory of a process.
 
-    The process must take samples: `workbench set PID sample.interval_bytes=524288` begins that. Blocks that it
-    allocated earlier are not seen.
+    The process must take samples: `workbench set PID sample.interval_bytes=524288` begins that. Blocks that
+    it allocated earlier are not seen.
     """
     from workbench.samples import read_heap, tabulate_stacks, write_collapsed, write_pprof  # slow to import
 
