@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN_FRAMES = 6
+_TIMES = ((1, "s"), (1e3, "ms"), (1e6, "µs"))
 
 
 def tabulate_stacks(
@@ -39,7 +40,7 @@ def tabulate_stacks(
     if seconds > 0:
         columns |= {
             "a second": lambda row: _bytes(row.bytes / seconds),
-            "lives": lambda row: f"{lives[row.Index]:.2g} s" if row.Index in lives else "",
+            "lives": lambda row: _time(lives[row.Index]) if row.Index in lives else "",
         }
     columns["by"] = lambda row: " < ".join(_name_innermost(profile, row.Index))
     right = [name for name in columns if name != "by"]
@@ -57,6 +58,11 @@ def _name_innermost(profile: HeapProfile, stack: int) -> list[str]:
     frames = profile.stacks[stack][::-1]
     names = [f"{frame.function}:{frame.line}" if frame.line else frame.function for frame in frames]
     return [*names[:_SHOWN_FRAMES], *(["…"] if len(names) > _SHOWN_FRAMES else [])]
+
+
+def _time(seconds: float) -> str:
+    factor, unit = next((one for one in _TIMES if seconds * one[0] >= 1), _TIMES[-1])
+    return f"{seconds * factor:.3g} {unit}"
 
 
 def _bytes(number: float) -> str:
