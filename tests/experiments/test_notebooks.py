@@ -39,7 +39,7 @@ SAID = {
         "the defaults",
         "nothing is exported",
     ],
-    "11_live_experiment.ipynb": ["16 of 16 blocks", "tls.misses", "A is restored"],
+    "11_live_experiment.ipynb": ["16 of 16 blocks", "tls.misses", "A is restored", "Tried for tls.misses"],
     "12_see_inside.ipynb": [
         "What if the caches of hakmem",
         "free in slabs",

@@ -112,6 +112,24 @@ def test_where_nothing_matters_nothing_is_proposed() -> None:
     assert all("Nothing is proposed" in " ".join(study.describe()) for study in studies if not study.proposal)
 
 
+def test_what_fails_is_told_and_not_tried_again() -> None:
+    judge = SimulatedJudge(1, 0.02, None)
+    asked: list[Value] = []
+
+    def refuse(plan: LivePlan, give_up: GiveUp, ends_s: float) -> LiveResult:
+        asked.append(plan.b[KNOB])
+        if plan.b[KNOB] == 64:
+            raise WrongPlan("it was cut")
+        return judge(plan, give_up, ends_s)
+
+    plan = LiveStudyPlan({KNOB: (1024, 64, 128)}, candidates=10, blocks=24, seed=5)
+    study = LiveSearch(plan, make_space(dict(plan.search)), BEFORE, SPEED, refuse).run()
+    assert sorted(asked[:3]) == [64, 128, 1024]
+    assert len(study.trials) == 3
+    assert [one.reason for one in study.trials if one.settings == {KNOB: 64}] == ["it was cut"]
+    assert study.ended == ""
+
+
 # --- on a program that runs ---
 
 SHORT = LiveStudyPlan(
@@ -340,7 +358,7 @@ with ControlBlock.open(int(sys.argv[1])) as block:
 
 def test_a_killed_tuner_leaves_what_the_process_had(block: ControlBlock) -> None:
     moments = random.Random(3)
-    for _ in range(3):
+    for _ in range(2):
         tuner = subprocess.Popen(
             [sys.executable, "-c", TUNER, str(block.info.pid)], stdout=subprocess.PIPE, text=True
         )

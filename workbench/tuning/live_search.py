@@ -122,7 +122,7 @@ class LiveSearch:
         self.on_progress: Callable[[LiveStudyProgress], None] | None = None
         self._is_stopped = False
         self._now: tuple[int, Mapping[str, Value]] = (0, {})
-        self._known = {_key(before): 1.0}
+        self._known: dict[tuple[tuple[str, Value], ...], float | None] = {_key(before): 1.0}
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._sampled = optuna.create_study(
             direction="maximize" if objective.better == "higher" else "minimize"
@@ -165,11 +165,8 @@ class LiveSearch:
                 return _EXHAUSTED
             trial, settings = asked
             tried = self._try(number, settings, ends_s)
-            if tried.value is None:
-                self._sampled.tell(trial, state=optuna.trial.TrialState.FAIL)
-            else:
-                self._known[_key(settings)] = tried.value
-                self._sampled.tell(trial, tried.value)
+            self._known[_key(settings)] = tried.value
+            self._tell(trial, tried.value)
             if self.on_trial is not None:
                 self.on_trial(self.study)
             if tried.outcome == "ended early":
@@ -186,8 +183,12 @@ class LiveSearch:
             settings = self._space.suggest(trial)
             if (known := _key(settings)) not in self._known:
                 return trial, settings
-            self._sampled.tell(trial, self._known[known])
+            self._tell(trial, self._known[known])
         return None
+
+    def _tell(self, trial: optuna.trial.Trial, value: float | None) -> None:
+        state = optuna.trial.TrialState.FAIL if value is None else None
+        self._sampled.tell(trial, value, state=state)
 
     def _try(self, number: int, settings: Mapping[str, Value], ends_s: float) -> LiveTrial:
         winner = self.study.winner

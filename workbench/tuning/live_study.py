@@ -186,11 +186,8 @@ class LiveStudy(Displayed):
         """What was tried, what it brought and what is proposed, in plain words."""
         counts = Counter(one.outcome for one in self.trials)
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-        name = self.objective.name
-        words = [f"No settings were tried for {name}."]
-        if told:
-            tried = f"{len(self.trials)} settings were tried for {name} in {self.took_s / 60:.0f} min"
-            words = [f"{tried}: {told}."]
+        minutes = f"{self.took_s / 60:.0f} min"
+        words = [f"Tried for {self.objective.name} in {minutes}: {told or 'nothing'}."]
         if self.ended:
             words.append(f"The study ended early: {self.ended}.")
         words += self._describe_confirmation()
