@@ -158,6 +158,9 @@ static long copy_part_locked(struct place *place, uint64_t start, uint32_t first
 {
     struct iovec from[HAK_SAMPLE_STACK_BYTES / SMALLEST_PAGE_BYTES + 2], to[HAK_SAMPLE_MOST_PIECES];
     uint64_t at = start, stop = start + (uint64_t)(end - first) * HAK_SAMPLE_PIECE_BYTES;
+    uint64_t thread_end = (uintptr_t)&locks_held; /* the C library keeps a thread's variables right above its stack */
+    if (start < thread_end && thread_end < stop)
+        stop = thread_end;
     unsigned pages = 0;
     while (at < stop) {
         uint64_t page_end = (at / SMALLEST_PAGE_BYTES + 1) * SMALLEST_PAGE_BYTES, next = page_end < stop ? page_end : stop;
