@@ -24,11 +24,14 @@ static uint32_t grow_counts[ROUTE_GROUP_COUNT + 1], shrink_counts[ROUTE_GROUP_CO
 
 #define EVENTS_PER_PAGE (SMALLEST_PAGE_BYTES / sizeof(struct hak_event))
 _Static_assert(SMALLEST_PAGE_BYTES % sizeof(struct hak_event) == 0, "events do not straddle pages");
+#define EVENTS_IN_PROCESS (8 * EVENTS_PER_PAGE) /* the pages of more events do not stay in the process */
 
 /* On the first lap, makes each page of the ring present before it is written. Returns false if tmpfs has no page left. */
 static bool is_slot_present(void)
 {
     uint64_t index = atomic_load_explicit(&control_block.header->event_head, memory_order_relaxed);
+    if (UNLIKELY(index % EVENTS_IN_PROCESS == 0 && index) && !os_is_confined())
+        hak_block_forget_events(&control_block);
     if (LIKELY(index > control_block.event_mask || index % EVENTS_PER_PAGE != 0))
         return true;
     return os_populate(&control_block.events[index], SMALLEST_PAGE_BYTES);

@@ -431,3 +431,9 @@ void hak_block_append_event(struct hak_block *block, const struct hak_event *eve
         __atomic_store_n(&target[i], words[i], __ATOMIC_RELEASE); /* release keeps it behind the odd sequence */
     atomic_store_explicit(&slot->sequence, 2 * index + 2, memory_order_release);
 }
+
+void hak_block_forget_events(struct hak_block *block)
+{
+    if (block->is_shared && block->events)
+        SYSTEM_CALL(SYS_madvise, block->events, ((size_t)block->event_mask + 1) * sizeof *block->events, MADV_DONTNEED);
+}

@@ -85,5 +85,8 @@ void hak_block_answer(struct hak_block *block);
 
 /* Appends an event, which overwrites the oldest one. It takes no lock. The caller fills in thread and time. */
 void hak_block_append_event(struct hak_block *block, const struct hak_event *event);
+/* Takes the pages of the events out of the process, if the block has a file. They stay in the file, from which readers read
+ * them. One that is written again comes back by a page fault. */
+void hak_block_forget_events(struct hak_block *block);
 
 #endif
