@@ -27,7 +27,7 @@ def whatif(target: Target, kind: str | None, seconds: float, rows: int) -> Answe
 
     The allocator makes these estimates while the program runs, once they are switched on; until then, this
     command says how. An exchange is a refill or a flush of a thread's cache. The memory is what all caches
-    hold on average. Of large blocks it tells how many allocations would find a kept one, by what is kept and
+    hold on average. Two tables tell how many large allocations would find a kept block, by what is kept and
     for how long.
     """
     from workbench.api.processes import attach
