@@ -208,7 +208,6 @@ static struct chunk *map_run(const struct actor *actor, size_t bytes, size_t ali
     chunk->touched_bytes = 0;
     chunk->requested_bytes = 0;
     chunk->uses = 0;
-    chunk->is_patchwork = false;
     return chunk;
 }
 
@@ -315,9 +314,22 @@ static void set_requested(struct chunk *chunk, size_t bytes)
         set_touched(chunk, bytes);
 }
 
+/* Splits the huge page in which a block is to end from now on. */
+static void split_at(struct chunk *chunk, size_t bytes)
+{
+    char *end = chunk->base + bytes, *huge_page = (char *)((uintptr_t)end & ~(CHUNK_BYTES - 1));
+    size_t huge_bytes = (size_t)atomic_load_explicit(&chunk->huge_frames, memory_order_relaxed) * CHUNK_BYTES;
+    if (end == huge_page || bytes >= huge_bytes)
+        return;
+    os_split_huge_page(huge_page, end);
+    chunk->is_patchwork = true;
+}
+
 static void *resize_in_place(struct chunk *chunk, size_t bytes)
 {
     bool has_surplus = bytes < chunk->requested_bytes && chunk->touched_bytes - bytes >= BIG_SURPLUS_BYTES;
+    if (has_surplus)
+        split_at(chunk, bytes);
     if (has_surplus && os_purge(chunk->base + bytes, chunk->touched_bytes - bytes))
         set_touched(chunk, bytes);
     set_requested(chunk, bytes);

@@ -67,11 +67,11 @@ struct chunk {
     uint8_t tier, best_run; /* best_run: log2 of the largest aligned free run, or NO_RUN */
     uint8_t in_range;
     uint8_t is_sampled;   /* BIG: as in a slab */
-    uint8_t is_patchwork; /* BIG: pages were moved here, so it consists of several mappings */
+    uint8_t is_patchwork; /* BIG: it consists of several mappings (pages were moved here, or few of its frames are huge) */
     uint8_t is_purging; /* its pages are being given back without the lock; meanwhile it is in no list */
-    /* os.thp = dense asked for huge pages here. Cleared, by a relaxed exchange, when memory of the chunk is first given
-     * back. */
-    _Atomic uint8_t is_huge;
+    /* Huge pages were asked for in so many frames, from the first on. SLABS: cleared, by a relaxed exchange, when memory of
+     * the chunk is first given back. BIG: plain, as the size is. */
+    _Atomic uint32_t huge_frames;
     _Atomic uint8_t is_altered; /* BIG: altered.h */
     uint32_t idle_since_ms; /* low 32 bits: the last time a slab became free */
     struct chunk *next, *previous;

@@ -149,6 +149,26 @@ void os_advise_huge_pages(void *start, size_t bytes, bool are_wanted)
         advise(start, bytes, are_wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
+size_t os_count_written(const void *frame)
+{
+    unsigned char pages[CHUNK_BYTES / PAGE_BYTES];
+    size_t count = 0;
+    if (os_is_confined() || SYSTEM_CALL(SYS_mincore, frame, CHUNK_BYTES, pages) != 0)
+        return 0;
+    for (size_t i = 0; i < sizeof pages; i++)
+        count += pages[i] & 1;
+    return count * PAGE_BYTES;
+}
+
+/* MADV_FREE on a part of a huge page is the only advice that splits it at once. */
+void os_split_huge_page(void *huge_page, void *purged)
+{
+    if (os_is_confined())
+        return;
+    advise(huge_page, CHUNK_BYTES, MADV_NOHUGEPAGE);
+    advise(purged, PAGE_BYTES, MADV_FREE);
+}
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif

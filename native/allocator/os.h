@@ -41,6 +41,12 @@ enum os_move os_move_pages(void *from, void *to, size_t bytes);
 /* Maps pages of the allocator anew, as os_map would. Returns false, with the pages unchanged, if the system refused. */
 bool os_renew(void *start, size_t bytes);
 void os_advise_huge_pages(void *start, size_t bytes, bool are_wanted);
+/* How many bytes of a frame of CHUNK_BYTES are resident; 0 if it is not mapped. */
+size_t os_count_written(const void *frame);
+/* Splits a huge page, of which parts are about to be purged, into small ones. Otherwise no part of it would become free for
+ * others before memory is short, though it no longer counted as resident, and the system might make the page whole again.
+ * `purged` is the address of a page in it whose content is not needed. */
+void os_split_huge_page(void *huge_page, void *purged);
 
 /* Makes pages present that will be written. Returns false if a page is not available (on a full tmpfs), because the first
  * access would raise SIGBUS. Returns true on systems that cannot tell. */

@@ -7,7 +7,6 @@
 #include "slab_runs.h"
 #include "telemetry.h"
 
-
 #define DENSE_PERCENT 75
 
 /* Whether the slabs of size classes are at least a chunk's worth and mostly full. Then most of a further chunk will be
@@ -23,14 +22,64 @@ static bool are_slabs_dense(void)
     return slab_bytes >= (int64_t)CHUNK_BYTES && out_bytes >= slab_bytes / 100 * DENSE_PERCENT;
 }
 
-/* Must be called before any page of the chunk is touched. */
-static void advise_huge_pages(struct chunk *chunk, bool is_for_class)
+#define LOOK_FRAMES 64u /* so many frames of the range are looked at, or all if there are fewer */
+#define LOOK_PART 8u    /* the process must change by one part in so many between two looks */
+#define WRITTEN_PERCENT 75
+
+/* About how many bytes of the range are resident. */
+static uint64_t count_written(void)
 {
-    int64_t choice = SETTING(os_thp);
-    bool is_huge = choice == THP_DENSE && is_for_class && are_slabs_dense();
-    atomic_store_explicit(&chunk->is_huge, is_huge, memory_order_relaxed);
-    if (choice == THP_NEVER || choice == THP_ALWAYS || is_huge)
-        os_advise_huge_pages(chunk->base, CHUNK_BYTES, choice != THP_NEVER);
+    uint32_t frames = (uint32_t)(range_bytes() / CHUNK_BYTES), step = frames / LOOK_FRAMES + (frames < LOOK_FRAMES);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < frames / step; i++) { /* at uneven distances, as programs take blocks at even ones */
+        uint32_t frame = i * step + (i * UINT32_C(0x9e3779b1) >> 16) % step;
+        bytes += os_count_written(range.base + (size_t)frame * CHUNK_BYTES);
+    }
+    return bytes * step;
+}
+
+/* Whether the process holds os.thp_from_bytes and has written to most of what it holds. Then it will write to most of what
+ * it takes now, too. Otherwise a huge page would make memory resident that stays untouched: the middle of large blocks, or
+ * slabs of many heaps and classes that are hardly used. */
+static bool has_grown(void)
+{
+    static _Atomic uint64_t looked_at_bytes; /* relaxed, as the answer is a hint */
+    static _Atomic bool is_written;
+    uint64_t bytes = telemetry_get(&telemetry->global.committed_bytes);
+    if (bytes < (uint64_t)SETTING(os_thp_from_bytes))
+        return false;
+    uint64_t had = atomic_load_explicit(&looked_at_bytes, memory_order_relaxed);
+    if (bytes >= had + had / LOOK_PART || bytes <= had - had / LOOK_PART) {
+        bool is_most = count_written() >= bytes / 100 * WRITTEN_PERCENT;
+        atomic_store_explicit(&is_written, is_most, memory_order_relaxed);
+        atomic_store_explicit(&looked_at_bytes, bytes, memory_order_relaxed);
+    }
+    return atomic_load_explicit(&is_written, memory_order_relaxed);
+}
+
+static bool are_huge_pages_wanted(bool is_for_class)
+{
+    switch (SETTING(os_thp)) {
+    case THP_ALWAYS:
+        return true;
+    case THP_DENSE:
+        return is_for_class && are_slabs_dense();
+    case THP_GROWN:
+        return has_grown();
+    default:
+        return false;
+    }
+}
+
+/* Tells the system what is wanted for the frames [first, beyond) of a chunk, before any page of them is touched. */
+static void advise(struct chunk *chunk, uint32_t first, uint32_t beyond, bool are_wanted)
+{
+    if (first >= beyond || !(are_wanted || SETTING(os_thp) == THP_NEVER))
+        return;
+    os_advise_huge_pages(chunk->base + (size_t)first * CHUNK_BYTES, (size_t)(beyond - first) * CHUNK_BYTES, are_wanted);
+    chunk->is_patchwork |= beyond < chunk->frames;
+    if (are_wanted)
+        atomic_store_explicit(&chunk->huge_frames, beyond, memory_order_relaxed);
 }
 
 struct chunk *superslab_map_chunk(const struct actor *actor, bool is_for_class)
@@ -39,6 +88,7 @@ struct chunk *superslab_map_chunk(const struct actor *actor, bool is_for_class)
     if (!chunk)
         return NULL;
     chunk->frames = 0;
+    atomic_store_explicit(&chunk->huge_frames, 0, memory_order_relaxed);
     if (!chunk->block_bits)
         chunk->block_bits = os_map(sizeof *chunk->block_bits);
     chunk->base = chunk->block_bits ? frames_acquire(1, CHUNK_BYTES) : NULL;
@@ -56,13 +106,19 @@ struct chunk *superslab_map_chunk(const struct actor *actor, bool is_for_class)
     chunk->in_range = range_holds(chunk->base);
     for (unsigned i = 0; i < SLABS_PER_CHUNK; i++)
         chunk->slabs[i] = (struct slab){.index = (uint8_t)i};
-    advise_huge_pages(chunk, is_for_class);
+    advise(chunk, 0, 1, are_huge_pages_wanted(is_for_class));
     if (!registry_publish(chunk)) {
         frames_release(chunk->base, 1);
         registry_remove(chunk);
         return NULL;
     }
     return chunk;
+}
+
+/* The frames of a big block that it fills, the last one at least to three quarters. */
+static uint32_t full_frames(size_t bytes)
+{
+    return (uint32_t)((bytes + CHUNK_BYTES / 4) / CHUNK_BYTES);
 }
 
 struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t alignment)
@@ -84,6 +140,9 @@ struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t 
     chunk->previous = NULL;
     chunk->in_range = range_holds(chunk->base);
     atomic_store_explicit(&chunk->is_altered, 0, memory_order_relaxed);
+    chunk->is_patchwork = false;
+    atomic_store_explicit(&chunk->huge_frames, 0, memory_order_relaxed);
+    advise(chunk, 0, full_frames(bytes), are_huge_pages_wanted(false));
     chunk_set_kind(chunk, CHUNK_BIG);
     if (!registry_publish(chunk)) {
         frames_release(chunk->base, frames);
@@ -102,8 +161,11 @@ bool superslab_extend_big(struct chunk *chunk, size_t bytes)
         return true;
     if (!frames_extend(chunk->base, had, frames))
         return false;
-    if (registry_extend(chunk, frames))
+    uint32_t huge_frames = atomic_load_explicit(&chunk->huge_frames, memory_order_relaxed);
+    if (registry_extend(chunk, frames)) {
+        advise(chunk, huge_frames, full_frames(bytes), are_huge_pages_wanted(false));
         return true;
+    }
     frames_release(chunk->base + (size_t)had * CHUNK_BYTES, frames - had);
     return false;
 }

@@ -67,9 +67,9 @@ bool superslab_resize(const struct actor *actor, struct slab *slab, unsigned spa
 static uint64_t purge_units(struct chunk *chunk, char *start, size_t unit_bytes, uint64_t units)
 {
     uint64_t refused = 0;
-    /* Otherwise the system would make the pages huge again, with the idle ones resident. */
-    if (atomic_exchange_explicit(&chunk->is_huge, 0, memory_order_relaxed))
-        os_advise_huge_pages(chunk->base, CHUNK_BYTES, false);
+    bool is_whole = unit_bytes == SLAB_BYTES && units == FULL_MASK;
+    if (!is_whole && atomic_exchange_explicit(&chunk->huge_frames, 0, memory_order_relaxed))
+        os_split_huge_page(chunk->base, start + (size_t)__builtin_ctzll(units) * unit_bytes);
     while (units) {
         unsigned first = (unsigned)__builtin_ctzll(units);
         uint64_t from_first = units >> first;

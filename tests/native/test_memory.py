@@ -34,7 +34,6 @@ int main(void)
         pytest.param("burst", {}, id="a burst, operations go on"),
         pytest.param("survivors", {"HAKMEM_PURGE_BACKGROUND": "1"}, id="survivors, nobody allocates again"),
         pytest.param("survivors", {}, id="survivors, operations go on"),
-        pytest.param("survivors", {"HAKMEM_OS_THP": "dense"}, id="survivors in huge pages"),
         pytest.param("thread-exit", {}, id="threads that ended"),
         pytest.param("many-threads", {}, id="64 threads, a block of each class"),
     ],

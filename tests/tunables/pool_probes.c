@@ -250,7 +250,7 @@ static const struct chunk *fill_a_chunk(size_t bytes, unsigned *count)
 static void check_dense(bool has_thp)
 {
     unsigned count = 0;
-    set(TUNABLE_os_thp, 3);
+    set(TUNABLE_os_thp, THP_DENSE);
     for (unsigned i = 0; i < SIZE_CLASS_COUNT; i++) /* a span of every class, hardly used */
         CHECK((blocks[count++] = hak_malloc(size_classes[i].bytes)) != NULL);
     CHECK(!chunk_has_flag(map_a_chunk(), " hg"));
@@ -260,26 +260,62 @@ static void check_dense(bool has_thp)
         chunk = fill_a_chunk(1024, &count);
     while (has_thp && !chunk_has_flag(chunk, " hg"));
     CHECK(!chunk_has_flag(map_a_chunk(), " hg")); /* for larger blocks, whose pages may stay untouched */
+    void *survivor = blocks[--count]; /* the first of its chunk */
+    CHECK(registry_find(survivor) == chunk);
     while (count)
         hak_free(blocks[--count]);
     set(TUNABLE_ss_retain_chunks, 1024);
     heap_trim(); /* what was given back stays so */
     CHECK(chunk_kind(chunk) == CHUNK_SLABS && !chunk_has_flag(chunk, " hg"));
+    hak_free(survivor);
+}
+
+static bool has_huge_pages(void)
+{
+    struct stat status;
+    return stat("/sys/kernel/mm/transparent_hugepage", &status) == 0;
+}
+
+/* Whether huge pages are asked for in the next chunk. */
+static bool is_next_chunk_huge(unsigned *count)
+{
+    return chunk_has_flag(fill_a_chunk(1024, count), " hg");
+}
+
+PROBE(os_thp_from_bytes)
+{
+    enum { BIG_BYTES = 15 << 20 }; /* seven and a half frames */
+    unsigned count = 0;
+    set(TUNABLE_os_thp, THP_GROWN);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK(!is_next_chunk_huge(&count)); /* the process is small */
+    set(TUNABLE_os_thp_from_bytes, 1 << 20);
+    CHECK(!is_next_chunk_huge(&count)); /* it has written to little */
+    is_next_chunk_huge(&count);
+    for (unsigned i = 0; i < count; i++)
+        memset(blocks[i], 1, 1024);
+    CHECK(is_next_chunk_huge(&count) == has_huge_pages());
+    char *big = hak_malloc(BIG_BYTES), *sparse = hak_malloc(8 * BIG_BYTES);
+    CHECK(big && chunk_has_flag(registry_find(big), " hg") == has_huge_pages());
+    CHECK(sparse && !is_next_chunk_huge(&count)); /* most of what it holds is untouched */
+    hak_free(big);
+    hak_free(sparse);
+    while (count)
+        hak_free(blocks[--count]);
 }
 
 PROBE(os_thp)
 {
-    struct stat status;
-    bool has_thp = stat("/sys/kernel/mm/transparent_hugepage", &status) == 0;
-    set(TUNABLE_os_thp, 1);
+    bool has_thp = has_huge_pages();
+    set(TUNABLE_os_thp, THP_DEFAULT);
     uint64_t calls = GLOBAL(madvise_calls);
     const struct chunk *chunk = map_a_chunk();
     CHECK(GLOBAL(madvise_calls) == calls && !chunk_has_flag(chunk, " nh") && !chunk_has_flag(chunk, " hg"));
-    set(TUNABLE_os_thp, 0);
+    set(TUNABLE_os_thp, THP_NEVER);
     calls = GLOBAL(madvise_calls);
     chunk = map_a_chunk();
     CHECK(GLOBAL(madvise_calls) == calls + 1 && chunk_has_flag(chunk, " nh") == has_thp);
-    set(TUNABLE_os_thp, 2);
+    set(TUNABLE_os_thp, THP_ALWAYS);
     calls = GLOBAL(madvise_calls);
     chunk = map_a_chunk();
     CHECK(GLOBAL(madvise_calls) == calls + 1 && chunk_has_flag(chunk, " hg") == has_thp);
