@@ -23,7 +23,7 @@ static bool are_slabs_dense(void)
 }
 
 #define LOOK_FRAMES 64u /* so many frames of the range are looked at, or all if there are fewer */
-#define LOOK_PART 8u    /* the process must change by one part in so many between two looks */
+#define LOOK_PART 8u    /* the process must grow by one part in so many between two looks */
 #define WRITTEN_PERCENT 75
 
 /* About how many bytes of the range are resident. */
@@ -38,18 +38,18 @@ static uint64_t count_written(void)
     return bytes * step;
 }
 
-/* Whether the process holds os.thp_from_bytes and has written to most of what it holds. Then it will write to most of what
- * it takes now, too. Otherwise a huge page would make memory resident that stays untouched: the middle of large blocks, or
- * slabs of many heaps and classes that are hardly used. */
+/* Whether the process holds os.thp_from_bytes, has written to most of what it holds, and grows beyond what it held before.
+ * Then it will write to most of what it takes now, too. Otherwise a huge page would make memory resident that stays
+ * untouched: the middle of large blocks, or slabs of many heaps and classes that are hardly used. */
 static bool has_grown(void)
 {
     static _Atomic uint64_t looked_at_bytes; /* relaxed, as the answer is a hint */
     static _Atomic bool is_written;
     uint64_t bytes = telemetry_get(&telemetry->global.committed_bytes);
-    if (bytes < (uint64_t)SETTING(os_thp_from_bytes))
-        return false;
     uint64_t had = atomic_load_explicit(&looked_at_bytes, memory_order_relaxed);
-    if (bytes >= had + had / LOOK_PART || bytes <= had - had / LOOK_PART) {
+    if (bytes < (uint64_t)SETTING(os_thp_from_bytes) || bytes < had)
+        return false;
+    if (bytes >= had + had / LOOK_PART) {
         bool is_most = count_written() >= bytes / 100 * WRITTEN_PERCENT;
         atomic_store_explicit(&is_written, is_most, memory_order_relaxed);
         atomic_store_explicit(&looked_at_bytes, bytes, memory_order_relaxed);

@@ -91,14 +91,16 @@ uint64_t superslab_purge_pages(struct slab *slab, uint64_t pages)
  * releases for the system calls. Returns the bytes given back. */
 static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
 {
-    uint32_t claimed = chunk->dirty_mask;
+    uint32_t dirty = chunk->dirty_mask;
+    /* The slabs of a huge page are resident before they are used, though they do not count as committed. */
+    uint32_t claimed = atomic_load_explicit(&chunk->huge_frames, memory_order_relaxed) ? chunk->free_mask : dirty;
     bool let_go = chunk->tier == TIER_FREE && superslab_shared.tier_counts[TIER_FREE] > (uint32_t)SETTING(ss_retain_chunks);
     chunk_unlist_locked(chunk);
     chunk->is_purging = 1;
     chunk->claimed_mask = claimed;
     chunk->free_mask &= ~claimed;
     chunk->dirty_mask = 0;
-    superslab_count_dirty_locked(-__builtin_popcount(claimed));
+    superslab_count_dirty_locked(-__builtin_popcount(dirty));
     if (let_go) {
         chunk_set_kind(chunk, CHUNK_NONE); /* whoever walks over all chunks skips it from now on */
         uint32_t count = superslab_chunk_count_locked();
@@ -110,8 +112,8 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
     lock_release(&superslab_shared.lock);
 
     /* A chunk that is not kept is unmapped below, which gives its pages back, too. */
-    uint32_t refused = let_go ? 0 : (uint32_t)purge_units(chunk, chunk->base, SLAB_BYTES, claimed);
-    int64_t purged = __builtin_popcount(claimed & ~refused);
+    uint32_t refused = let_go ? 0 : (uint32_t)purge_units(chunk, chunk->base, SLAB_BYTES, claimed) & dirty;
+    int64_t purged = __builtin_popcount(dirty & ~refused);
     superslab_add_committed(-purged);
     if (purged)
         event_append(actor, EVENT_PURGE, CAUSE_IDLE, NO_ITEM, 0, (double)purged * (double)SLAB_BYTES);
