@@ -64,7 +64,7 @@ static uint32_t drain_locked(const struct actor *actor, struct central *central)
         if (slab->used == 0) /* what is left over are blocks that were freed twice */
             count = atomic_load_explicit(&slab->remote_count, memory_order_relaxed);
         drained += count;
-        if (atomic_fetch_sub_explicit(&slab->remote_count, count, memory_order_acq_rel) != count)
+        if (atomic_fetch_sub_explicit(&slab->remote_count, count, memory_order_release) != count)
             link_pending(central, slab); /* some thread has yet to set its bits */
         if (fresh)
             central_settle_locked(actor, central, slab);
@@ -215,7 +215,7 @@ static void push_remote(struct group *group, void *const *blocks)
     _Atomic uint64_t *bits = remote_bits_of(slab), *word = NULL;
     uint64_t mask = 0;
     atomic_fetch_add_explicit(&central->pending_blocks, group->count, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&slab->remote_count, group->count, memory_order_acq_rel) == 0)
+    if (atomic_fetch_add_explicit(&slab->remote_count, group->count, memory_order_acquire) == 0)
         link_pending(central, slab); /* the addition acquired: the thread that took the bits has read pending_next */
     for (uint32_t i = group->first; group->count; group->count--) {
         uint64_t entry = (uintptr_t)blocks[i];

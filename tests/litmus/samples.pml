@@ -1,5 +1,5 @@
 /* A slot of the table of samples: samples_add (allocator/samples.c) fills it under the table's lock, and a reader outside,
- * copy_slot (block/reader_samples.c) copies it with reads of the kernel's and a fence after each.
+ * copy_sample (block/reader_samples.c) copies it with reads of the kernel's and a fence after each.
  *
  * A copy whose sequence was the same before and after, and even, is whole. */
 #define SEQUENCE 0

@@ -100,6 +100,22 @@ inline exchange(me, place, result, what, order)
         result = memory[place].message[pick].value;
         add_message(me, place, what, order);
         JOIN(memory[place].message[last].seen, memory[place].message[pick].seen);
+        at = 0;
+        pick = 0;
+        last = 0
+    }
+}
+
+/* An addition; `result` is the value before. */
+inline add(me, place, result, what, order)
+{
+    d_step {
+        pick = memory[place].newest;
+        take_message(me, place, order);
+        result = memory[place].message[pick].value;
+        add_message(me, place, result + what, order);
+        JOIN(memory[place].message[last].seen, memory[place].message[pick].seen);
+        at = 0;
         pick = 0;
         last = 0
     }
