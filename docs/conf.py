@@ -31,6 +31,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"workbench\.(curves|display|table|watch|traces\.analysis|export\.verification)\..*"),
     # Parts of a run and of what it uses: docs/experiments.md explains them where a plan gives them.
     ("py:.*", r"workbench\.processes\.(figures|memory|server)\..*"),
+    # What a study of a live process asks its experiments of, which tests replace.
+    ("py:.*", r"workbench\.tuning\.live_search\.Judge"),
     # What the panel's page and kernel send each other stands in some signatures and is no interface.
     ("py:.*", r"workbench\.panel\.protocol\..*"),
 ]

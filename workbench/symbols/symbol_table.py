@@ -26,7 +26,7 @@ _LOAD, _SYMBOLS, _DYNAMIC_SYMBOLS, _FUNCTION, _GLOBAL = 1, 2, 11, 2, 16
 class Function(NamedTuple):
     """A function: its offset from the module's first byte in memory, its end, and its name.
 
-    Of several names it is one that other files see, if there is one, and the shortest of these.
+    If it has several names, one that other files see is taken, and the shortest of these.
     """
 
     start: int
