@@ -151,11 +151,11 @@ void os_advise_huge_pages(void *start, size_t bytes, bool are_wanted)
 
 size_t os_count_written(const void *frame)
 {
-    unsigned char pages[CHUNK_BYTES / PAGE_BYTES];
+    unsigned char pages[CHUNK_BYTES / SMALLEST_PAGE_BYTES]; /* the system's may be smaller than a test's PAGE_BYTES */
     size_t count = 0;
     if (os_is_confined() || SYSTEM_CALL(SYS_mincore, frame, CHUNK_BYTES, pages) != 0)
         return 0;
-    for (size_t i = 0; i < sizeof pages; i++)
+    for (size_t i = 0; i < CHUNK_BYTES / PAGE_BYTES; i++)
         count += pages[i] & 1;
     return count * PAGE_BYTES;
 }
