@@ -18,6 +18,7 @@ PROGRAMS = {
     "tls_cache": [],
     "ghosts": [],
     "samples": [],
+    "events": [],
     "outbox": [],
     "range": [],
     "l25_pool": [],
