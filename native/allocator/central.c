@@ -66,7 +66,7 @@ static uint32_t drain_locked(const struct actor *actor, struct central *central)
         drained += count;
         if (atomic_fetch_sub_explicit(&slab->remote_count, count, memory_order_release) != count)
             link_pending(central, slab); /* some thread has yet to set its bits */
-        if (fresh)
+        if (fresh || slab->used == 0)
             central_settle_locked(actor, central, slab);
         slab = next;
     }
@@ -338,7 +338,7 @@ void central_drain_all(const struct actor *actor)
 static bool slab_is_valid(struct slab *slab, unsigned heap, unsigned class_index)
 {
     return slab->state == SLAB_CLASS && slab->heap == heap && slab->class_index == class_index &&
-           (slab->used > 0 || heap == central_sampled_heap()) &&
+           (!central_is_empty_locked(slab) || heap == central_sampled_heap()) &&
            slab->list && has_blocks(slab) && slab->used + slab->free_count == slab->bump &&
            block_bits_are_valid(slab);
 }

@@ -44,7 +44,7 @@ void central_settle_locked(const struct actor *actor, struct central *central, s
     unsigned class_index = slab->class_index;
     if (slab->list == SLAB_PURGING)
         return; /* it is settled when the purge ends */
-    if (slab->used == 0) {
+    if (central_is_empty_locked(slab)) {
         if (slab->list)
             central_unlist_locked(central, slab);
         central_set_purged_pages(slab, 0); /* superslab_release counts every page of the slab as touched */

@@ -22,6 +22,13 @@ struct central {
 
 extern struct central centrals[MAX_HEAPS + 1][SIZE_CLASS_COUNT];
 
+/* Whether every block has come back. A block that another heap's threads freed twice is counted once too often: its slab
+ * waits for the drain that finds that out, because until then it is linked. */
+static inline bool central_is_empty_locked(const struct slab *slab)
+{
+    return slab->used == 0 && atomic_load_explicit(&slab->remote_count, memory_order_relaxed) == 0;
+}
+
 void central_list_locked(struct central *central, struct slab *slab, enum slab_list list);
 void central_unlist_locked(struct central *central, struct slab *slab);
 /* Called after blocks came back to a slab: lists the slab, or releases it if no block of it is in use. */

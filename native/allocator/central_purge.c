@@ -57,7 +57,7 @@ static unsigned claim_idle_locked(struct central *central, struct slab **claimed
 /* Puts a slab that is in no list where it belongs after a purge. */
 static void put_in_use_locked(const struct actor *actor, struct central *central, struct slab *slab)
 {
-    if (slab->used && slab->purged_pages)
+    if (!central_is_empty_locked(slab) && slab->purged_pages)
         central_list_locked(central, slab, SLAB_COLD);
     else
         central_settle_locked(actor, central, slab);

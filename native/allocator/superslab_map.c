@@ -71,9 +71,11 @@ static bool are_huge_pages_wanted(bool is_for_class)
     }
 }
 
-/* Tells the system what is wanted for the frames [first, beyond) of a chunk, before any page of them is touched. */
-static void advise(struct chunk *chunk, uint32_t first, uint32_t beyond, bool are_wanted)
+/* Tells the system what is wanted for the frames of a chunk from `first` on, before any page of them is touched: huge
+ * pages for the `full` ones, or none for any. */
+static void advise(struct chunk *chunk, uint32_t first, uint32_t full, bool are_wanted)
 {
+    uint32_t beyond = are_wanted ? full : chunk->frames;
     if (first >= beyond || !(are_wanted || SETTING(os_thp) == THP_NEVER))
         return;
     os_advise_huge_pages(chunk->base + (size_t)first * CHUNK_BYTES, (size_t)(beyond - first) * CHUNK_BYTES, are_wanted);

@@ -100,6 +100,47 @@ def test_a_small_process_is_as_without_them(grower: Path) -> None:
     assert abs(small.most_pages - without.most_pages) <= 100
 
 
+# usage: flags BYTES: tells what the system was told about the page in which a block ends.
+_FLAGS = r"""
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(int count, char **words)
+{
+    size_t bytes = strtoul(words[1], NULL, 10), start, end;
+    uintptr_t last = (uintptr_t)malloc(bytes) + bytes - 1;
+    char line[400];
+    int is_here = 0;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%zx-%zx ", &start, &end) == 2)
+            is_here = start <= last && last < end;
+        else if (is_here && strncmp(line, "VmFlags:", 8) == 0)
+            fputs(line, stdout);
+    }
+    return count != 2;
+}
+"""
+
+
+# 3 MB end in the middle of a frame, and 1.2 MB do not fill one.
+@pytest.mark.parametrize("size", ["1000", "1200000", "3000000"])
+def test_never_is_said_of_all_memory(tmp_path: Path, size: str) -> None:
+    needs_huge_pages()
+    command: list[str | Path] = ["cc", "-O1", "-fno-builtin", "-x", "c", "-", "-o", tmp_path / "flags"]
+    subprocess.run(command, input=_FLAGS, text=True, check=True, timeout=60)
+    run = subprocess.run(
+        [tmp_path / "flags", size],
+        env=run_environment(get_allocator("hakmem").library) | NEVER,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert " nh" in run.stdout
+
+
 def count_splits() -> int:
     """How many huge pages the system has split."""
     lines = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,18 @@ def test_a_stripped_program_has_offsets_and_is_still_unwound(start: Start) -> No
     assert "keep_small" not in names
     deepest = profile.stacks[int(profile.in_use().index[0])]
     assert len(deepest) >= 4  # hold, keep_large, main, the C library
+
+
+def test_a_program_whose_file_was_replaced_has_no_wrong_names(start: Start, tmp_path: Path) -> None:
+    program = start("-g")
+    path = tmp_path / "shop"
+    path.unlink()
+    source = "int main(void) { return 0; }" + "".join(f"int wrong_{i}(void) {{ return {i}; }}" for i in range(500))
+    subprocess.run(["gcc", "-x", "c", "-", "-o", path], input=source, text=True, check=True)
+    frames = {frame for stack in read_heap(program.pid).stacks for frame in stack}
+    own = {frame.function for frame in frames if frame.module == "shop"}
+    assert own
+    assert all(function.startswith("shop (deleted)+0x") for function in own)
 
 
 def test_code_that_the_program_made_has_the_names_that_it_tells(start: Start) -> None:

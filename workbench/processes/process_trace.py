@@ -22,7 +22,6 @@ from workbench.traces import Site, TraceMetadata, TraceWriter
 from workbench.traces.spool import Spool
 
 _LINE = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (....) ([0-9a-f]+) \S+ \d+ *(.*)")
-_DELETED = " (deleted)"
 
 
 @dataclass(frozen=True)
@@ -236,7 +235,7 @@ class _ModuleMaps:
 
     def _add(self, match: re.Match[bytes]) -> None:
         start, end, offset = (int(match[number], 16) for number in (1, 2, 4))
-        name = match[5].decode("utf-8", "surrogateescape").removesuffix(_DELETED)
+        name = match[5].decode("utf-8", "surrogateescape")  # with a mark if another file may lie at that path
         module = name if name.startswith("/") else ""
         if offset == 0 or module not in self._bases:
             self._bases[module] = start - offset

@@ -48,7 +48,8 @@ class Frame:
 class AddressSpace:
     """The executable mappings of a process as they are now.
 
-    A module that the process has unloaded meanwhile is not known any more.
+    A module that the process has unloaded meanwhile is not known any more. Nor are names in one whose file was replaced or
+    removed since: they are `libjson.so (deleted)+0x2724a`, because another build may lie at its path.
 
     Parameters
     ----------
@@ -96,12 +97,13 @@ class AddressSpace:
         mapping = self._find(address)
         if mapping is None:
             return [Frame(f"{address:#x}")]
-        module = mapping.module.rpartition("/")[2]
+        file = mapping.module.rpartition("/")[2]
+        module = file.removesuffix(_DELETED)
         offset = address - mapping.base
         places = self._names.find(mapping.module, offset) or self._find_made(address)
         if not places:
             where = (
-                f"{module}+{offset:#x}"
+                f"{file}+{offset:#x}"
                 if mapping.module.startswith("/")
                 else module or "code made at run time"
             )
@@ -123,7 +125,7 @@ def _parse(text: str) -> list[_Mapping]:
     for line in text.splitlines():
         if match := _LINE.fullmatch(line):
             start, end, offset = (int(match[number], 16) for number in (1, 2, 5))
-            module = match[6].removesuffix(_DELETED)
+            module = match[6]
             if offset == 0 or module not in bases:
                 bases[module] = start - offset
             if match[4] == "x":
