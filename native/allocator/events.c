@@ -24,7 +24,7 @@ static uint32_t grow_counts[ROUTE_GROUP_COUNT + 1], shrink_counts[ROUTE_GROUP_CO
 
 #define EVENTS_PER_PAGE (SMALLEST_PAGE_BYTES / sizeof(struct hak_event))
 _Static_assert(SMALLEST_PAGE_BYTES % sizeof(struct hak_event) == 0, "events do not straddle pages");
-#define EVENTS_IN_PROCESS (8 * EVENTS_PER_PAGE) /* the pages of more events do not stay in the process */
+#define EVENTS_IN_PROCESS (8 * EVENTS_PER_PAGE) /* the pages of more events do not stay in the process; a fault brings up to 16 */
 
 /* On the first lap, makes each page of the ring present before it is written. Returns false if tmpfs has no page left. */
 static bool is_slot_present(void)

@@ -13,7 +13,8 @@ from benchmarks.system_counts import PATTERNS, Pattern, count
 from workbench.allocators import get_allocator, run_environment
 
 # A million operations: memory-management calls, minor page faults. Seen: 0 / 2, 0 / 5, 0 / 31, 0 / 41,
-# 5 / 35, -3 / 31, 0 / 720, 90 / 120,900, 600 / 425,600.
+# 5 / 35, -3 / 31, 0 / 720, 820 / 124,900, 600 / 425,600. 640 of the 820 are one look at how much of the
+# memory was written (64 frames in 100,000 operations), because the process has grown by an eighth.
 MOST = {
     "pair": (2, 20),
     "random_mixed, 256 slots": (2, 30),
@@ -22,7 +23,7 @@ MOST = {
     "larson 8 1000 5000 100": (20, 200),
     "pareto": (10, 100),
     "realloc_growth": (50, 2_000),
-    "large, ends touched": (300, 160_000),
+    "large, ends touched": (1_000, 160_000),
     "large, every page touched": (1_500, 550_000),
 }
 

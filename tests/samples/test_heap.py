@@ -102,7 +102,8 @@ def test_a_program_whose_file_was_replaced_has_no_wrong_names(start: Start, tmp_
     program = start("-g")
     path = tmp_path / "shop"
     path.unlink()
-    source = "int main(void) { return 0; }" + "".join(f"int wrong_{i}(void) {{ return {i}; }}" for i in range(500))
+    others = "".join(f"int wrong_{number}(void) {{ return {number}; }}\n" for number in range(500))
+    source = f"{others} int main(void) {{ return 0; }}"
     subprocess.run(["gcc", "-x", "c", "-", "-o", path], input=source, text=True, check=True)
     frames = {frame for stack in read_heap(program.pid).stacks for frame in stack}
     own = {frame.function for frame in frames if frame.module == "shop"}

@@ -48,8 +48,9 @@ class Frame:
 class AddressSpace:
     """The executable mappings of a process as they are now.
 
-    A module that the process has unloaded meanwhile is not known any more. Nor are names in one whose file was replaced or
-    removed since: they are `libjson.so (deleted)+0x2724a`, because another build may lie at its path.
+    A module that the process has unloaded meanwhile is not known any more. Nor are the names in one whose
+    file was replaced or removed since: they are `libjson.so (deleted)+0x2724a`, because another build may
+    lie at its path.
 
     Parameters
     ----------
@@ -103,9 +104,7 @@ class AddressSpace:
         places = self._names.find(mapping.module, offset) or self._find_made(address)
         if not places:
             where = (
-                f"{file}+{offset:#x}"
-                if mapping.module.startswith("/")
-                else module or "code made at run time"
+                f"{file}+{offset:#x}" if mapping.module.startswith("/") else module or "code made at run time"
             )
             return [Frame(where, module)]
         return [Frame(place.function, module, place.file, place.line) for place in places]
