@@ -199,6 +199,12 @@ def test_the_end_of_gdb_is_not_the_programs(
             assert not has_agent(program.pid)
 
 
+def test_other_processors_are_refused(busy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    with running(busy) as program:
+        assert "taken on x86_64, not on aarch64; start it anew" in refuse(program.pid)
+
+
 def test_the_end_of_gdb_is_seen_though_its_child_lives(busy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(injection, "_GDB", ["sh", "-c", "sleep 100 & kill -9 $$"])
     with running(busy) as program, pytest.raises(CannotInject, match="gdb has ended early"):

@@ -56,7 +56,7 @@ FOLDERS = {
     "workloads": ("include", "processor", "block"),
     "models": ("include", "tables", "processor", "system", "block", "allocator", "workloads"),
     "agents": ("include", "system", "block", "preload"),
-    "injection": (),
+    "injection": ("processor",),
     "recorder": ("include", "processor", "block", "preload"),
 }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import platform
 import re
 import select
 import shutil
@@ -28,6 +29,7 @@ from workbench.processes.memory import read_start, read_status
 from workbench.processes.preload import check_elf, read_elf
 
 _AGENT_FUNCTION = "hak_agent_start"
+_MACHINE = "x86_64"  # whose instructions native/injection has
 
 _PATIENCE_S = 60.0  # for all of it
 _LOOKING_S = 20.0  # of them, for a thread at a safe place
@@ -105,8 +107,8 @@ def check_injectable(pid: int, library: Path | None = None) -> None:
 
     NoProcess if there is none, or it is a thread of the kernel's or has ended; NotPermitted if this user may
     not; CannotPreload if it is static, or of another architecture or C library; CannotInject if it is stopped
-    or traced, has other files or a seccomp filter, or gdb is missing, or, for the agent, if it has a control
-    block.
+    or traced, has other files or a seccomp filter, gdb is missing, the processor is no
+    x86-64, or, for the agent, if it has a control block.
     """
     try:
         status = read_status(pid)
@@ -120,6 +122,10 @@ def check_injectable(pid: int, library: Path | None = None) -> None:
         ) from None
     if elf is not None:
         check_elf(elf, f"process {pid}")
+    if (machine := platform.machine()) != _MACHINE:
+        raise CannotInject(
+            f"process {pid}: a program that runs can be taken on {_MACHINE}, not on {machine}; {_START_ANEW}"
+        )
     path = AGENT if library is None else library
     if not _is_same_file(Path(f"/proc/{pid}/root{path}"), path):
         raise CannotInject(
