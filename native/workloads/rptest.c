@@ -65,7 +65,8 @@ static bool allocate(struct workload_lane *lane, struct content_block *block, ui
 {
     static const uint32_t alignments[] = {0, 8, 16};
     uint32_t alignment = bytes < CONTENT_PAGE_BYTES ? alignments[lane->random % 3] : 0;
-    void *address = alignment ? WORKLOAD_ALIGNED(alignment, bytes) : WORKLOAD_CALLOC(1, bytes);
+    uint32_t multiple = (bytes + 15) / 16 * 16; /* C11 has aligned_alloc take multiples of the alignment alone */
+    void *address = alignment ? WORKLOAD_ALIGNED(alignment, multiple) : WORKLOAD_CALLOC(1, bytes);
     if (address == NULL) {
         content_fail_memory(lane, bytes);
         return false;
