@@ -89,6 +89,10 @@ bench: bench-packages setup ## Compare with the peers, 30 minutes; shorter: ROUN
 bench-adaptive: setup ## Compare caches that adapt with fixed ones, 5 minutes; shorter as bench.
 	$(BIN)/python -m benchmarks.adaptive $(SIZES)
 
+.PHONY: bench-thp
+bench-thp: bench-packages setup ## Whole programs under each value of os.thp, 15 minutes; shorter as bench.
+	$(BIN)/python -m benchmarks.thp $(SIZES)
+
 # Full size takes a while; it goes on where it was interrupted.
 SIZE := full
 .PHONY: report

@@ -1,45 +1,79 @@
-"""Which defaults `os.thp` and `ss.purge_delay_ms` deserve: each value against what is shipped.
+"""Which default `os.thp` deserves: whole programs under each of its values, against mimalloc 3.
 
-    .venv/bin/python -m benchmarks.thp [--rounds N] [--seconds S] [--only larson] [--document]
+    make bench-thp [ROUNDS=N] [ONLY=perl,lua]
 
-Runs what is missing of thp.toml. With --document, or if nothing is cut short, the table of
-docs/benchmarks.md is made from the results, too.
+Runs what is missing of thp.toml. If nothing is cut short, the tables of docs/benchmarks.md are made from the
+results, too.
 """
 
 from __future__ import annotations
 
-from benchmarks.benchmark import Benchmark
-from benchmarks.declared import describe_conditions, format_ratio, write_table
-from workbench.experiments import (
-    MEASURES,
-    THROUGHPUT,
-    ComparisonPlan,
-    Results,
-    conclude,
-)
+import runpy
+import subprocess
+import tempfile
+from pathlib import Path
 
-_RESIDENT = next(measure for measure in MEASURES if measure.name == "mean resident")
+from benchmarks.benchmark import Benchmark
+from benchmarks.declared import ROOT, describe_conditions, format_ratio, write_table
+from workbench.experiments import ComparisonPlan, Results, conclude, find_measure
+
+_PROGRAMS = Path(__file__).parent / "programs"
+_INPUTS = ROOT / "build" / "benchmarks"
+_LINES = 500_000
+_COMMITS, _FILES = 100, 12
+_SHIPPED = "as shipped"
+
+
+def make_inputs() -> None:
+    """Write and compile what the plan reads and no repository should hold."""
+    _INPUTS.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        ["g++", "-std=c++17", "-O2", "-pthread", "-o", _INPUTS / "crowd", _PROGRAMS / "crowd.cpp"], check=True
+    )
+    texts = runpy.run_path(str(_PROGRAMS / "make_texts.py"))
+    (_INPUTS / "lines.txt").write_text(texts["make_lines"](_LINES), encoding="utf-8")
+    bundle = _INPUTS / "history.bundle"
+    if not bundle.exists():  # the bytes that git writes are not always the same
+        _write_bundle(bundle, texts["make_history"](_COMMITS, _FILES))
+
+
+def _write_bundle(bundle: Path, history: str) -> None:
+    with tempfile.TemporaryDirectory() as repository:
+        git = ["git", "-C", repository]
+        subprocess.run([*git, "init", "--quiet", "--bare"], check=True)
+        subprocess.run([*git, "fast-import", "--quiet"], check=True, input=history, text=True)
+        subprocess.run([*git, "bundle", "create", "--quiet", bundle, "main"], check=True)
 
 
 def write_report(plan: ComparisonPlan, results: Results, command: str) -> str:
-    """The table of speed and memory, as Markdown."""
-    shipped, *others = [variant.name for variant in plan.variants]
+    """The tables of time, memory and page faults, as Markdown."""
     comparison = conclude(plan, results)
-    table = [["work", f"against {shipped}", "speed (95 %)", "mean resident (95 %)"]]
-    for work in plan.works:
-        for name in others:
-            ratios = [
-                format_ratio(comparison.find(work.name, name, measure).ratio)
-                for measure in (THROUGHPUT, _RESIDENT)
-            ]
-            table.append([work.name, name, *ratios])
-    rounds = f"{plan.rounds} interleaved rounds of {plan.works[0].run.seconds:g} s."
-    return "\n\n".join(
-        [f"    {command}", f"{rounds} {describe_conditions(results)}", write_table(table, left=(0, 1))]
-    )
+    baseline, *others = [variant.name for variant in plan.variants]
+
+    def tell(name: str, column: str) -> list[str]:
+        measure = find_measure(column)
+        return [format_ratio(comparison.find(work.name, name, measure).ratio) for work in plan.works]
+
+    def table(titles: list[str], columns: list[list[str]]) -> str:
+        names = [work.name for work in plan.works]
+        return write_table([["work", *titles], *map(list, zip(names, *columns, strict=True))])
+
+    measures = ["elapsed", "processor time", "peak resident", "page faults"]
+    parts = [
+        f"    {command}",
+        f"{plan.rounds} interleaved rounds. {describe_conditions(results)}",
+        f"{_SHIPPED.capitalize()} against {baseline}; less is better, with 95 % intervals.",
+        table(measures, [tell(_SHIPPED, measure) for measure in measures]),
+    ]
+    for measure in ("processor time", "peak resident"):
+        parts += [
+            f"{measure.capitalize()} of all against {baseline}.",
+            table(others, [tell(name, measure) for name in others]),
+        ]
+    return "\n\n".join(parts)
 
 
-BENCHMARK = Benchmark("thp", ".venv/bin/python -m benchmarks.thp", write_report)
+BENCHMARK = Benchmark("thp", "make bench-thp", write_report, prepare=make_inputs)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,10 @@ need_check() {
 }
 
 need_bench() {
+    need gawk has_command gawk
+    need ruby has_command ruby
     need rustc has_command rustc
+    need zstd has_command zstd
 }
 
 # CPython's own tests, for the system's Python; Redis's are in Tcl and come as a source package.

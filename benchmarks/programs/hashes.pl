@@ -2,7 +2,7 @@
 use strict;
 use warnings;
 
-my ($rounds) = @ARGV;
+my ($rounds, $count) = @ARGV;
 my ($state, $sum) = (1, 0);
 
 sub draw {
@@ -13,7 +13,7 @@ sub draw {
 
 for my $round (1 .. $rounds) {
     my (%visitors, @lines);
-    for my $number (1 .. 20000) {
+    for my $number (1 .. $count // 20000) {
         push @lines, sprintf "10.0.%d.%d - user%d [%d] \"GET /page/%d?item=%d\" %d",
             draw(40), draw(250), draw(900), $number, draw(300), draw(5000), 200 + draw(300);
     }

@@ -34,8 +34,9 @@ def rewrite(records):
     return "\n".join(lines)
 
 
+count = int(sys.argv[2]) if len(sys.argv) > 2 else 20000
 checksum, state = 0, 1
 for _ in range(int(sys.argv[1])):
-    records, state = build(20000, state)
+    records, state = build(count, state)
     checksum = zlib.crc32(rewrite(records).encode(), checksum)
 print(f"{checksum:08x}")

@@ -1,5 +1,5 @@
 -- Tables, strings and closures: a list of orders is made, grouped, joined to text, and left to the collector.
-local rounds = tonumber(arg[1])
+local rounds, count = tonumber(arg[1]), tonumber(arg[2] or 20000)
 local state, sum = 1, 0
 
 local function draw(limit)
@@ -9,7 +9,7 @@ end
 
 for round = 1, rounds do
   local orders = {}
-  for number = 1, 20000 do
+  for number = 1, count do
     local items = {}
     for place = 1, 1 + draw(5) do
       items[place] = { good = "good " .. draw(500), amount = 1 + draw(9) }
