@@ -298,8 +298,10 @@ void heap_free(void *block)
         check_failed(actor_of(cache), "free", block, info.problem);
     else
         free_block(cache, &info, block);
-    if (UNLIKELY(cache->is_maintenance_due))
+    if (UNLIKELY(cache->is_maintenance_due)) {
         heap_maintain(cache);
+        cache->is_maintenance_due = purger_is_missing(); /* a call of malloc is to start it */
+    }
     errno = saved_errno;
 }
 

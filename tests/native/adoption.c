@@ -1,5 +1,5 @@
 /* adoption.c: a set takes effect within 4096 allocations of a thread, however they are spread over size
- * classes, and reaches every component; a setting out of range never arrives. */
+ * classes, and reaches every component, also under a lease; a setting out of range never arrives. */
 #include "component_fixture.h"
 #include "fast_path.h"
 #include "hak_reader.h"
@@ -30,6 +30,25 @@ static unsigned allocations_until(uint64_t generation, const size_t *sizes, unsi
         CHECK(n < 1000000);
         hak_free(hak_malloc(sizes[n % size_count]));
     }
+}
+
+/* Under a lease, settings wait for the purging thread, which only malloc starts. At check.level 3, a thread that allocates
+ * and frees in turn looks at the clock at a free, always. */
+static void adopt_under_a_lease(void)
+{
+    static const size_t one_size[] = {64};
+    const uint32_t index = TUNABLE_tls_max_slots;
+    const double back = 128, held = 256;
+    allocations_until(set_one("check.level", 3), one_size, 1);
+    CHECK(hak_reader_take_lease(&reader, &index, &back, &held, 1, 1, 600000, error) == HAK_OK);
+    uint64_t generation = set_one("tls.max_slots", held);
+    for (unsigned n = 0; tls_cache->generation != generation; n++) {
+        CHECK(n < 200000000);
+        hak_free(hak_malloc(64));
+    }
+    CHECK(SETTING(tls_max_slots) == 256);
+    CHECK(hak_reader_end_lease(&reader, 1, error) == HAK_OK);
+    allocations_until(set_one("check.level", 1), one_size, 1);
 }
 
 int main(void)
@@ -93,6 +112,7 @@ int main(void)
     CHECK(strstr(error, "tls.grow_percent") && strstr(error, "120") && strstr(error, "50 to 99"));
     CHECK(control_generation() == before);
 
+    adopt_under_a_lease();
     CHECK(heap_is_valid());
     hak_reader_close(&reader);
     printf("adoption: ok, within %u allocations\n", most);

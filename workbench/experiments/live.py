@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 #: A lease holds for so long, and is renewed so often; a process looks ten times a second whether it lapsed.
 LEASE_S, RENEW_S = 1.5, 0.25
 # A process must act on settings within so long, or it makes no call of its allocator.
-_ADOPTION_S = 15.0
+_ADOPTION_S = 5.0
 _MOST_TICK_S = 0.05
 _FIRST_READING_S = 5.0
 
