@@ -188,8 +188,10 @@ static bool is_used(const struct bin *bin)
 static void adopt(struct tls_cache *cache)
 {
     uint64_t generation = control_adopt(&cache->actor);
-    if (generation == cache->generation)
+    if (generation == cache->generation) {
+        cache->is_maintenance_due |= !os_is_confined(); /* a lease waits for the purging thread, which upkeep starts */
         return;
+    }
     cache->generation = generation;
     tls_cache_adopt_route(cache);
     ghosts_switch(cache);

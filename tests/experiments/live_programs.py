@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from workbench.control import ControlBlock, find_blocks
+from workbench.experiments.live import LEASE_S
 from workbench.probes import Probe, probe_from_callable
 
 WORKBENCH = Path(sys.executable).parent / "workbench"
@@ -75,6 +76,14 @@ def await_value(pid: int, is_right: Callable[[ControlBlock], bool], most_s: floa
             assert time.monotonic() - began_s < most_s, block.effective()
             time.sleep(0.01)
     return time.monotonic() - began_s
+
+
+def assert_gone_back(block: ControlBlock, knob: str, a: int) -> None:
+    """The holder of a lease has just died: A is what is asked for when its time is over, and acted on."""
+    time.sleep(LEASE_S)
+    assert block.requested().values[knob] == a
+    await_value(block.info.pid, lambda one: one.effective().values[knob] == a, 10)
+    assert block.requested().values[knob] == a
 
 
 if __name__ == "__main__":  # an experiment for ever, to be killed: PID KNOB A B

@@ -96,6 +96,7 @@ def test_an_experiment_is_told_as_it_goes_on_and_is_kept(
     # The log says who set it, and the next one who does is somebody else again.
     causes = {change.cause for change in session.settings.changes.entries()}
     assert causes == {"experiment"}
+    assert len(session.markers()) == 1  # of 16 blocks
     block.set({KNOB: 777})
     assert session.settings.changes.entries()[-1].cause == "another panel"
 

@@ -17,7 +17,15 @@ from pathlib import Path
 import pytest
 
 import workbench as wb
-from tests.experiments.live_programs import KNOB, PERIOD_S, WORKBENCH, A, await_value, run_busy
+from tests.experiments.live_programs import (
+    KNOB,
+    PERIOD_S,
+    WORKBENCH,
+    A,
+    assert_gone_back,
+    await_value,
+    run_busy,
+)
 from workbench.commands.tune_live import read_ranges
 from workbench.control import ControlBlock, Value
 from workbench.errors import BadParameter, Leased, OutOfRange, StartOnly, WorkbenchError, WrongPlan
@@ -367,11 +375,7 @@ def test_a_killed_tuner_leaves_what_the_process_had(block: ControlBlock) -> None
             assert tuner.stdout.readline() == "a winner\n"
             time.sleep(moments.uniform(0, 0.3))
             tuner.send_signal(signal.SIGKILL)
-        await_value(
-            block.info.pid,
-            lambda one: one.effective().values[KNOB] == A == one.requested().values[KNOB],
-            10 * LEASE_S,
-        )
+        assert_gone_back(block, KNOB, A)
 
 
 def run_command(pid: int | str, *words: str) -> list[str]:

@@ -20,7 +20,7 @@ from workbench.panel.keeper import SessionKeeper
 from workbench.panel.probes import ProbeDesk
 from workbench.panel.protocol import ActionState, Choice, LogEntry, RunForm, RunState, ShownRun
 from workbench.panel.requests import request
-from workbench.panel.settings import YOU, SettingsDesk
+from workbench.panel.settings import EXPERIMENT, YOU, SettingsDesk
 from workbench.panel.target import LiveRun, Target, attach_target, find_targets, start_target
 from workbench.plots import Chart, Marker, build_charts
 from workbench.processes import Outcome
@@ -359,13 +359,18 @@ class LiveSession:
         if self.target is None:
             return []
         start_s, tunables = self.target.recorder.start_s, self.settings.tunables
-        changes = [
-            Marker(change.time_s - start_s, describe_change(tunables, change.before, change.after))
-            for change in self.settings.changes.entries(start_s)[-MAXIMUM_MARKERS:]
-            if not change.after.keys().isdisjoint(tunables)
-        ]
+        changes: list[Marker] = []
+        former = ""
+        for change in self.settings.changes.entries(start_s):
+            # The first change of an experiment stands for all its blocks, which would hide the charts.
+            is_told = change.cause == former == EXPERIMENT
+            former = change.cause
+            if not is_told and not change.after.keys().isdisjoint(tunables):
+                text = describe_change(tunables, change.before, change.after)
+                changes.append(Marker(change.time_s - start_s, text))
         return sorted(
-            [*changes, *self._notes, *self._done[-MAXIMUM_MARKERS:]], key=lambda marker: marker.time_s
+            [*changes[-MAXIMUM_MARKERS:], *self._notes, *self._done[-MAXIMUM_MARKERS:]],
+            key=lambda marker: marker.time_s,
         )
 
     def describe_actions(self) -> list[ActionState]:

@@ -28,7 +28,7 @@ from workbench.processes import SetPoint, count_operations, name_process, set_be
 from workbench.processes.group_block import GroupBlock
 from workbench.sessions import Change, ChangeLog
 
-YOU = "you"
+YOU, EXPERIMENT = "you", "experiment"
 
 
 def name_setter(pid: int | None, target_pid: int) -> str:
@@ -374,7 +374,7 @@ class SettingsDesk:
             is_theirs = latest.generation not in self._entered
             setter = block.setter(latest.generation) if is_theirs else None
             is_ours = after.keys() <= self.alternating
-            who = "experiment" if is_ours else name_setter(setter, block.info.pid)
+            who = EXPERIMENT if is_ours else name_setter(setter, block.info.pid)
             operations = self._count_operations()
             self._log.record(time.monotonic(), who, before, after, operations=operations, can_undo=False)
         self._known = latest
