@@ -74,7 +74,7 @@ struct tls_cache {
     uint64_t sample_random;
     double until_large_sample; /* bytes of blocks above 32 KiB */
     uint32_t sample_at[BIN_COUNT]; /* the number of the thread's allocation of the class that is sampled next */
-    struct ghosts *ghosts;      /* NULL unless ghost.enable is on */
+    struct ghosts *ghosts;      /* NULL unless ghost.enable is on, or tls.policy is marginal */
     struct ghosts *spare_ghosts; /* their memory, which is kept while they are off */
     struct telemetry_thread *row, *spare_row;
     void **small_slots_of[BIN_COUNT]; /* NULL until the bin first has small slots */

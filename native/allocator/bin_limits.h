@@ -1,5 +1,5 @@
 /* bin_limits.h: how many slots the settings allow a bin of a class, and how many blocks a refill takes. Only
- * tls_cache.c and ghosts.c include it. */
+ * tls_cache.c, ghosts.c and marginal.c include it. */
 #ifndef HAK_BIN_LIMITS_H
 #define HAK_BIN_LIMITS_H
 
@@ -35,6 +35,20 @@ static inline uint32_t one_way_maximum(const struct limits *limits)
 {
     int64_t slots = limits->maximum * SETTING(tls_one_way_percent) / 100;
     return (uint32_t)clamp_int64(slots, limits->initial, limits->maximum);
+}
+
+/* What tls.policy=threshold makes of a capacity, by the swing since the last decision. */
+static inline uint32_t threshold_capacity(const struct limits *limits, uint32_t capacity, int32_t swing, bool is_one_way)
+{
+    uint32_t maximum = is_one_way ? one_way_maximum(limits) : limits->maximum, slots = capacity ? capacity : 1;
+    int64_t usage_percent = (int64_t)swing * 100 / slots;
+    if (capacity > maximum)
+        return (uint32_t)clamp_int64(slots / 2, maximum, limits->maximum);
+    if (usage_percent > SETTING(tls_grow_percent) && capacity < maximum)
+        return (uint32_t)clamp_int64(slots * 2, limits->minimum, maximum);
+    if (usage_percent < SETTING(tls_shrink_percent) && capacity > limits->minimum)
+        return (uint32_t)clamp_int64(slots / 2, limits->minimum, limits->maximum);
+    return capacity;
 }
 
 /* A thread's first refill of a class is small, and each further one is twice as large. Most threads use most classes once

@@ -2,6 +2,7 @@
 #include "ghosts.h"
 
 #include "control.h"
+#include "marginal.h"
 #include "os.h"
 
 #define LEAST_CHECKED 8              /* fewer exchanges of a real cache tell nothing */
@@ -82,18 +83,21 @@ static int64_t weigh(const struct ghost *ghost, int64_t count)
     return count + (count * ghost->gap >> ghost->log_window);
 }
 
-static void publish(struct ghost_bin *bin, unsigned class_index, unsigned index, uint32_t clock, uint32_t position)
+static void publish(const struct ghosts *ghosts, struct ghost_bin *bin, unsigned class_index, unsigned index, uint32_t clock,
+                    uint32_t position)
 {
     struct telemetry_ghost *row = &telemetry->ghosts[class_index].of_capacity[index];
     struct ghost *ghost = &bin->ghosts[index];
     int64_t operations = operations_between(ghost->began, ghost->began_position, clock, position);
+    int64_t refills = weigh(ghost, ghost->refills), flushes = weigh(ghost, ghost->flushes);
+    if (ghosts->marginal)
+        marginal_note(ghosts->marginal, class_index, index, weigh(ghost, operations), refills + flushes);
     telemetry_add(&row->observed, weigh(ghost, operations));
     telemetry_add(&row->held, weigh(ghost, operations * (position - ghost->start)));
     if (UNLIKELY(index == bin->checked)) {
         bin->seen_operations += operations;
         bin->seen_exchanges += ghost->refills + ghost->flushes;
     }
-    int64_t refills = weigh(ghost, ghost->refills), flushes = weigh(ghost, ghost->flushes);
     if (refills)
         telemetry_add(&row->refills, refills);
     if (flushes)
@@ -144,7 +148,8 @@ static void adapt(struct ghost *ghost, unsigned index, uint32_t exchanges, uint3
     ghost->log_window += exchanges < MOST_IN_WINDOW / 2 && ghost->log_window < MOST_LOG_WINDOW;
 }
 
-/* Ghosts that are no smaller than the bin never sleep: what they need of the slow path, the bin needs about as often. */
+/* Ghosts that are no smaller than the bin never sleep: what they need of the slow path, the bin needs about as often. With
+ * tls.policy=marginal `capacity` is marginal_least_awake, and the bin takes the slow path as often as it would otherwise. */
 static uint32_t most_shift_of(const struct ghosts *ghosts, unsigned index, uint32_t capacity)
 {
     return ghost_capacity(index) < capacity ? ghosts->most_shift : 0;
@@ -166,7 +171,7 @@ static void end_window(struct ghosts *ghosts, struct ghost_bin *bin, unsigned cl
         publish_error(ghost, class_index, index, exchanges);
     ghost->last_exchanges = (uint16_t)ghost_nearer(exchanges, UINT16_MAX);
     ghost->last_log_window = ghost->log_window;
-    publish(bin, class_index, index, clock, position);
+    publish(ghosts, bin, class_index, index, clock, position);
     adapt(ghost, index, exchanges, most_shift_of(ghosts, index, capacity));
     atomic_store_explicit(&usual_rhythms[class_index][index], (uint16_t)(ghost->log_window << 8 | ghost->shift),
                           memory_order_relaxed);
@@ -256,6 +261,8 @@ void ghosts_open_now(struct tls_cache *cache, const struct bin *bin)
     mine->told = clock;
     mine->told_position = position;
     mine->checked = GHOST_COUNT;
+    if (cache->ghosts->marginal)
+        marginal_open(cache->ghosts->marginal, bin);
     for (unsigned i = 0; i < GHOST_COUNT; i++)
         open(cache->ghosts, mine, class_index, i, bin->capacity, clock, position, refills);
     take_turns(cache->ghosts, mine, class_index, bin->capacity, clock, position);
@@ -271,7 +278,7 @@ static void publish_all(struct tls_cache *cache, const struct bin *bin, bool als
         const struct ghost *ghost = &mine->ghosts[i];
         bool has_news = (ghost->refills | ghost->flushes) || clock - ghost->began >= ALLOCATIONS_PER_LOOK;
         if (ghost->is_awake && ghost->is_counting && (also_samples || (ghost->gap == 0 && has_news)))
-            publish(mine, bin->class_index, i, clock, position);
+            publish(cache->ghosts, mine, bin->class_index, i, clock, position);
     }
 }
 
@@ -321,7 +328,7 @@ void ghosts_resize_now(struct tls_cache *cache, const struct bin *bin)
     mine->seen_exchanges = mine->seen_operations = 0;
     add_window(mine, mine->check_began, mine->check_position, -1);
     for (unsigned i = 0; i < GHOST_COUNT; i++)
-        if (!mine->ghosts[i].is_awake && ghost_capacity(i) >= bin->capacity)
+        if (!mine->ghosts[i].is_awake && ghost_capacity(i) >= marginal_least_awake(cache->ghosts->marginal, bin))
             mine->ghosts[i].turn = mine->turn = mine->check_began; /* it does not sleep any more */
 }
 
@@ -351,10 +358,15 @@ void ghosts_decide_now(struct tls_cache *cache, const struct bin *bin)
 {
     struct ghost_bin *mine = ghosts_of(cache, bin);
     publish_all(cache, bin, false);
+    unsigned shadow = GHOST_COUNT;
+    if (cache->ghosts->marginal) {
+        marginal_follow(cache->ghosts->marginal, bin, mine->ghosts, position_of(bin), true);
+        shadow = cache->ghosts->marginal->bins[bin->class_index].rung;
+    }
     if (mine->checked < GHOST_COUNT && exchanges_of(cache, bin) - mine->check_exchanges >= ENOUGH_CHECKED)
         end_check(mine, cache, bin);
     for (unsigned i = 0; i < GHOST_COUNT; i++)
-        if (mine->ghosts[i].exchanges) /* or else noting the same swing again would only take time */
+        if (mine->ghosts[i].exchanges || i == shadow) /* or else noting the same swing again would only take time */
             ghost_begin_period(&mine->ghosts[i], position_of(bin));
     place_all(mine, position_of(bin));
 }
@@ -365,10 +377,12 @@ void ghosts_pop(struct tls_cache *cache, struct bin *bin, uint32_t position)
     uint32_t clock = ghost_clock(cache, bin);
     bool is_turn = ghost_distance(clock, mine->turn) <= 0;
     if (UNLIKELY(is_turn))
-        take_turns(cache->ghosts, mine, bin->class_index, bin->capacity, clock, position);
+        take_turns(cache->ghosts, mine, bin->class_index, marginal_least_awake(cache->ghosts->marginal, bin), clock, position);
     limit_grant(mine, bin, clock);
     if (!is_turn && ghost_distance(mine->below, position) > 0)
         return;
+    if (cache->ghosts->marginal)
+        marginal_follow(cache->ghosts->marginal, bin, mine->ghosts, position, false);
     ghost_bin_pop(mine, bin->class_index, sources[bin->class_index], position);
     ghosts_mark_now(cache, bin);
 }
@@ -384,10 +398,12 @@ void ghosts_push_now(struct tls_cache *cache, struct bin *bin)
     }
     bool is_turn = ghost_distance(clock, mine->turn) <= 0;
     if (UNLIKELY(is_turn))
-        take_turns(cache->ghosts, mine, bin->class_index, bin->capacity, clock, position);
+        take_turns(cache->ghosts, mine, bin->class_index, marginal_least_awake(cache->ghosts->marginal, bin), clock, position);
     limit_grant(mine, bin, clock);
     if (!is_turn && ghost_distance(position, mine->above) > 0)
         return;
+    if (cache->ghosts->marginal)
+        marginal_follow(cache->ghosts->marginal, bin, mine->ghosts, position, false);
     ghost_bin_push(mine, sources[bin->class_index], position);
     ghosts_mark_now(cache, bin);
 }
@@ -417,7 +433,8 @@ static struct ghosts *create(void)
 
 void ghosts_switch(struct tls_cache *cache)
 {
-    bool are_wanted = SETTING(ghost_enable) != 0;
+    bool are_wanted = SETTING(ghost_enable) || marginal_is_wanted();
+    marginal_switch(cache);
     if (are_wanted == (cache->ghosts != NULL))
         return;
     if (are_wanted && !cache->spare_ghosts)
@@ -426,6 +443,7 @@ void ghosts_switch(struct tls_cache *cache)
         if (cache->bins[i].base)
             ghosts_close(cache, &cache->bins[i]);
     cache->ghosts = are_wanted ? cache->spare_ghosts : NULL;
+    marginal_switch(cache);
     for (unsigned i = 0; i < BIN_COUNT; i++) {
         struct bin *bin = &cache->bins[i];
         if (!bin->base)

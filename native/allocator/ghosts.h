@@ -46,10 +46,12 @@ static inline uint32_t ghost_clock(const struct tls_cache *cache, const struct b
 struct ghosts {
     uint32_t random;
     uint32_t most_shift; /* MOST_SHIFT; 0 in tests that want exact counts */
+    struct marginal *marginal;       /* NULL unless tls.policy is marginal (marginal.h) */
+    struct marginal *spare_marginal; /* its memory, which is kept */
     struct ghost_bin bins[BIN_COUNT];
 };
 
-/* Switches the ghosts of a thread on or off, as ghost.enable says. If there is no memory for them they stay off, and the
+/* Switches the ghosts of a thread on or off, as ghost.enable and tls.policy say. If there is no memory for them they stay off, and the
  * next call tries again. */
 void ghosts_switch(struct tls_cache *cache);
 

@@ -10,6 +10,7 @@
 #include "ghosts.h"
 #include "integrity.h"
 #include "magazine.h"
+#include "marginal.h"
 #include "os.h"
 #include "sampler.h"
 #include "settings.h"
@@ -153,21 +154,19 @@ static void tell_keep(struct tls_cache *cache, struct bin *bin, int64_t usage_pe
 static void decide(struct tls_cache *cache, struct bin *bin)
 {
     struct limits limits = class_limits(bin->class_index);
-    uint32_t maximum = is_one_way(bin) ? one_way_maximum(&limits) : limits.maximum;
-    int64_t capacity = bin->capacity ? bin->capacity : 1;
-    int64_t usage_percent = (int64_t)swing_of(bin) * 100 / capacity;
+    uint32_t wanted = threshold_capacity(&limits, bin->capacity, swing_of(bin), is_one_way(bin));
+    enum event_cause cause = is_one_way(bin) && wanted < bin->capacity && bin->capacity > one_way_maximum(&limits)
+                                 ? CAUSE_ONE_WAY
+                                 : CAUSE_USAGE;
     telemetry_bump(&row_of(cache, bin)->decisions, 1);
     telemetry_set(&row_of(cache, bin)->high_water, (uint64_t)clamp_int64((int32_t)(bin->high + bin->adjust), 0, bin->capacity));
+    wanted = marginal_decide(cache, bin, &limits, wanted);
     if (!SETTING(tls_adaptive))
         resize_bin(cache, bin, limits.initial, CAUSE_TUNABLE);
-    else if (bin->capacity > maximum)
-        resize_bin(cache, bin, (uint32_t)clamp_int64(capacity / 2, maximum, limits.maximum), CAUSE_ONE_WAY);
-    else if (usage_percent > SETTING(tls_grow_percent) && bin->capacity < maximum)
-        resize_bin(cache, bin, (uint32_t)clamp_int64(capacity * 2, limits.minimum, maximum), CAUSE_USAGE);
-    else if (usage_percent < SETTING(tls_shrink_percent) && bin->capacity > limits.minimum)
-        resize_bin(cache, bin, (uint32_t)clamp_int64(capacity / 2, limits.minimum, limits.maximum), CAUSE_USAGE);
+    else if (wanted != bin->capacity)
+        resize_bin(cache, bin, wanted, cause);
     else if (bin->exchanges)
-        tell_keep(cache, bin, usage_percent);
+        tell_keep(cache, bin, (int64_t)swing_of(bin) * 100 / (bin->capacity ? bin->capacity : 1));
     begin_period(cache, bin);
     publish_fill(cache, bin);
 }
@@ -239,8 +238,11 @@ static void look_at_clock(struct tls_cache *cache)
             continue;
         cache->bins[i].is_keep_told = 0;
         ghosts_decide(cache, &cache->bins[i]);
-        decide(cache, &cache->bins[i]);
     }
+    marginal_share(cache);
+    for (unsigned i = 0; i < BIN_COUNT; i++)
+        if (is_used(&cache->bins[i]))
+            decide(cache, &cache->bins[i]);
 }
 
 static void look_around(struct tls_cache *cache)

@@ -17,6 +17,7 @@ PROGRAMS = {
     "telemetry_table": [],
     "tls_cache": [],
     "ghosts": [],
+    "marginal": [],
     "samples": [],
     "events": [],
     "outbox": [],

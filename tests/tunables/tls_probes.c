@@ -321,3 +321,18 @@ PROBE(ghost_enable)
     burst(64, 100, 1000);
     CHECK(ghost_count(SIZE_CLASS_64, 0) == counted);
 }
+
+/* Batches of 400 fit into 512 slots. A cache that has grown to 1024 keeps them by its usage; its ghosts say that it need not. */
+PROBE(tls_policy)
+{
+    burst(64, 640, 100);
+    burst(64, 400, 10000);
+    CHECK(capacity_of(SIZE_CLASS_64) == 1024 && ghost_count(SIZE_CLASS_64, 0) == 0);
+    set(TUNABLE_tls_policy, TLS_MARGINAL);
+    burst(64, 400, 20000);
+    CHECK(capacity_of(SIZE_CLASS_64) == 512 && ghost_count(SIZE_CLASS_64, 0) > 0);
+    set(TUNABLE_tls_policy, TLS_THRESHOLD);
+    uint64_t counted = ghost_count(SIZE_CLASS_64, 0);
+    burst(64, 640, 100);
+    CHECK(capacity_of(SIZE_CLASS_64) == 1024 && ghost_count(SIZE_CLASS_64, 0) == counted);
+}
