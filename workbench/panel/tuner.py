@@ -121,7 +121,10 @@ class Tuner:
         allocator = self._session.settings.allocator.name
         run = read_form({**spec, "allocator": allocator, "operations": 0}, {})
         if run.command:
-            raise BadParameter("a study of a program is a file: give it to `workbench tune` (docs/tuning.md)")
+            raise BadParameter(
+                "a study of a program is a file: give it to `workbench tune` (docs/tuning.md); a process "
+                "that runs is tuned by `workbench tune-live`"
+            )
         document = {
             "objectives": OBJECTIVES[objective],
             "trials": read_whole("trials", trials, 1, MAXIMUM_TRIALS),
