@@ -1,5 +1,5 @@
 /* bin_limits.h: how many slots the settings allow a bin of a class, and how many blocks a refill takes. Only
- * tls_cache.c, ghosts.c and marginal.c include it. */
+ * tls_cache.c, ghosts.c and ghosts_marginal.c include it. */
 #ifndef HAK_BIN_LIMITS_H
 #define HAK_BIN_LIMITS_H
 

@@ -2,7 +2,6 @@
 #include "ghosts.h"
 
 #include "control.h"
-#include "marginal.h"
 #include "os.h"
 
 #define LEAST_CHECKED 8              /* fewer exchanges of a real cache tell nothing */

@@ -10,7 +10,6 @@
 #include "ghosts.h"
 #include "integrity.h"
 #include "magazine.h"
-#include "marginal.h"
 #include "os.h"
 #include "sampler.h"
 #include "settings.h"

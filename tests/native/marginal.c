@@ -3,7 +3,7 @@
 #include "component_fixture.h"
 #include "hakmem.h"
 #include "heap.h"
-#include "marginal.h"
+#include "ghosts.h"
 #include "tls_cache.h"
 
 #include <pthread.h>

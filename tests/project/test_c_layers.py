@@ -27,7 +27,7 @@ ALLOCATOR_LAYERS = (
     ("lifecycle",),
     ("memory_layout",),
     ("tls_cache", "tls_cache_outboxes", "tls_cache_route", "tls_cache_threads"),
-    ("bin", "bin_limits", "bin_marks", "outbox", "ghost_rules", "ghosts", "sampler"),
+    ("bin", "bin_limits", "bin_marks", "outbox", "ghost_rules", "ghosts", "ghosts_marginal", "sampler"),
     ("l25_pool", "l25_shard", "big_cache", "big_ghosts", "big_copies", "big_table", "big_stripe"),
     ("magazine",),
     ("central", "central_purge", "central_lists", "block_bits"),

@@ -1,5 +1,5 @@
-/* marginal.c: moves the slots of a thread's bins to where they save most exchanges. */
-#include "marginal.h"
+/* ghosts_marginal.c: moves the slots of a thread's bins to where they save most exchanges. */
+#include "ghosts.h"
 
 #include "os.h"
 
