@@ -64,6 +64,9 @@ def test_verify_computes_it_again_and_tells_how_to_repeat_it(result: LiveResult,
     result.save(tmp_path / "folder")
     file = tmp_path / "tuned.toml"
     run_workbench("export", "--experiment", tmp_path / "folder", "--format", "toml", "-o", file)
+    shipped = tmp_path / "shipped.env"
+    run_workbench("export", "--experiment", tmp_path / "folder", "--format", "env", "-o", shipped)
+    assert read_evidence(shipped.with_suffix(".env.toml")) == read_evidence(file)
     verified = run_workbench("verify", file)
     told = verified.stdout
     assert verified.status == 4

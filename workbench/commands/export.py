@@ -58,6 +58,7 @@ def export(
         with ending_at_once():
             from workbench.allocators import get_allocator
             from workbench.experiments.live_result import LiveResult
+            from workbench.export.evidence_files import write_evidence
             from workbench.export.live_evidence import LiveEvidence
 
         evidence = LiveEvidence.from_result(LiveResult.read(experiment_path))
@@ -75,7 +76,9 @@ def export(
             members = [one for block in blocks for one in block.members]
             values, provenance, allocator = describe_blocks(members, str(target))
     text = render_defaults(format_name, values, provenance, allocator, evidence)
-    if output is not None:
+    if experiment_path is not None and output is not None and evidence is not None:
+        write_evidence(output, evidence, format_name)
+    elif output is not None:
         write_defaults(output, format_name, values, provenance, allocator=allocator, evidence=evidence)
     report = {"format": format_name, "path": output, "values": values, "provenance": provenance}
     return Answer(report) if output is not None else Answer(report | {"text": text}, text.removesuffix("\n"))

@@ -24,14 +24,16 @@ from workbench.export.toml import TOML, read_comments, read_table
 _TOLERANCE = 1e-9
 
 
-def write_evidence(path: str | os.PathLike[str], evidence: Evidence | LiveEvidence) -> None:
-    """Write the settings that evidence is about, with it; the ending of the path tells the format.
+def write_evidence(
+    path: str | os.PathLike[str], evidence: Evidence | LiveEvidence, form: str | None = None
+) -> None:
+    """Write the settings that evidence is about, with it; the ending of the path tells the format, or `form`.
 
     TOML holds all of the evidence. Another format holds the claim and names the TOML with its hash; where
     there is none yet, it is written beside the file, as `tuned.env.toml` beside `tuned.env`. BadParameter if
     the format is unknown, or a file cannot be written.
     """
-    form = choose_format(path)
+    form = form or choose_format(path)
     if form != TOML.name and evidence.toml is None:
         whole = Path(f"{os.fspath(path)}{TOML.suffix}")
         write_defaults(whole, TOML.name, evidence.settings, {}, evidence=evidence)
