@@ -34,11 +34,8 @@ def make_inputs() -> None:
     _INPUTS.mkdir(parents=True, exist_ok=True)
     maker = runpy.run_path(str(_PROGRAMS / "make_source.py"))
     (_INPUTS / "large.c").write_text(maker["make_source"](), encoding="utf-8")
-    for source, *compiler in (
-        (_PROGRAMS / "containers.cpp", "g++", "-std=c++17", "-O2", "-pthread"),
-        (_PROGRAMS / "collections.rs", "rustc", "-O"),
-    ):
-        subprocess.run([*compiler, "-o", _INPUTS / source.stem, source], check=True)
+    compile_ = ["g++", "-std=c++17", "-O2", "-pthread", "-o", _INPUTS / "containers"]
+    subprocess.run([*compile_, _PROGRAMS / "containers.cpp"], check=True)
 
 
 def write_report(plan: ComparisonPlan, results: Results, command: str) -> str:

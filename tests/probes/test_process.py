@@ -40,14 +40,14 @@ def test_figures_are_those_of_the_system() -> None:
     with run_program() as pid:
         told = psutil.Process(pid)
         probes = process_probes(pid)
+        before = sum(told.num_ctx_switches())  # it may be on its way to its wait still
         figures = {name: probe.read() for name, probe in probes.items() if name.startswith("process.")}
         assert figures["process.resident"] == pytest.approx(told.memory_info().rss, rel=0.02)
         assert 64 << 20 <= figures["process.proportional"] <= figures["process.resident"]
         times = told.cpu_times()
         assert figures["process.processor_time"] == pytest.approx(times.user + times.system, abs=0.011)
         assert figures["process.minor_faults"] > 1000 or figures["process.huge_pages"] > 0
-        switches = told.num_ctx_switches()
-        assert figures["process.context_switches"] == switches.voluntary + switches.involuntary
+        assert before <= figures["process.context_switches"] <= sum(told.num_ctx_switches())
         assert all(probe.metric.help and probe.metric.chart for probe in probes.values())
 
 
