@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 import workbench as wb
-from scripts.whatif_check import DATASETS
+from scripts.whatif_check import DATASETS, put_table
 from workbench.control import Snapshot
 from workbench.errors import WorkerFailed
 from workbench.processes import Run, Worker
@@ -27,7 +27,7 @@ from workbench.units import format_rough
 from workbench.workloads import REPLAY, known_workloads
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
-BEGINS, ENDS = "<!-- the table of cache policies begins -->", "<!-- and ends -->"
+BEGINS = "<!-- the table of cache policies begins -->"
 
 LOOPS = 20
 PAUSE_S = 0.02  # between readings
@@ -104,9 +104,7 @@ def main() -> None:
         lines.append(tabulate(run, observe(run, "threshold"), observe(run, "marginal")))
         print(lines[-1], flush=True)
     if not arguments.names:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGINS)
-        table = "\n".join([BEGINS, "", *lines, "", ENDS])
-        PAGE.write_text(before + table + rest.partition(ENDS)[2], encoding="utf-8")
+        put_table(PAGE, BEGINS, lines)
 
 
 if __name__ == "__main__":

@@ -170,6 +170,13 @@ def tabulate(run: Run, source: str, comparisons: list[Comparison]) -> str:
     return "| " + " | ".join([*cells, worst.tell_worst()]) + " |"
 
 
+def put_table(page: Path, begins: str, lines: list[str]) -> None:
+    """Replace the table of a page between the comment `begins` and the next ENDS."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(begins)
+    table = "\n".join([begins, "", *lines, "", ENDS])
+    page.write_text(before + table + rest.partition(ENDS)[2], encoding="utf-8")
+
+
 def main() -> None:
     """Run all, print the table and write it to its page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -185,9 +192,7 @@ def main() -> None:
             lines.append(tabulate(run, source, comparisons))
             print(lines[-1], flush=True)
     if not arguments.names:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGINS)
-        table = "\n".join([BEGINS, "", *lines, "", ENDS])
-        PAGE.write_text(before + table + rest.partition(ENDS)[2], encoding="utf-8")
+        put_table(PAGE, BEGINS, lines)
 
 
 if __name__ == "__main__":
