@@ -103,7 +103,9 @@ def test_a_probe_is_a_chart_with_its_unit_and_a_failing_one_a_gap(desk: Desk, po
     desk.session.probes.add(probe_from_callable("length", lambda: 3.5, "m", period_s=0.02))
     desk.ask("attach", path=str(pond.path))
     end_s = time.monotonic() + CAP_S
-    while "words" not in desk.state("gaps") or "queue" not in [chart["title"] for chart in desk.state("charts")]:
+    titles: list[str] = []
+    while "words" not in desk.state("gaps") or "queue" not in titles:
+        titles = [chart["title"] for chart in desk.state("charts")]
         assert time.monotonic() < end_s
         desk.step()
         time.sleep(0.01)
