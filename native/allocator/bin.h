@@ -81,6 +81,7 @@ struct tls_cache {
     uint32_t small_slots_taken;
     void **large_slots[BIN_COUNT]; /* TLS_MOST_SLOTS each, mapped when the bin first outgrows its small slots */
     struct tls_cache *next_unused;
+    struct tls_cache *made_before; /* written before the cache is in tls_caches */
     /* Bins get their small slots in the order of their first use, so that a thread that uses few classes touches few pages. */
     void *small_slots[BIN_COUNT][BIN_SMALL_SLOTS];
     void *outbox_slots[OUTBOX_COUNT][OUTBOX_SLOTS];

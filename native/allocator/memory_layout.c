@@ -8,6 +8,7 @@
 #include "range.h"
 #include "registry.h"
 #include "size_class.h"
+#include "tls_cache.h"
 
 _Static_assert(SIZE_CLASS_COUNT <= HAK_MEMORY_MOST_CLASSES, "each class has its size");
 #define FIELD_IS(type, field, size) _Static_assert(sizeof(((struct type *)0)->field) == (size), "as hak_memory.h says")
@@ -22,6 +23,9 @@ FIELD_IS(slab, remote_count, 4);
 FIELD_IS(slab, state, 1);
 FIELD_IS(slab, class_index, 1);
 FIELD_IS(slab, span_slabs, 1);
+FIELD_IS(tls_cache, made_before, 8);
+FIELD_IS(bin, top, 8);
+FIELD_IS(bin, base, 8);
 
 /* The linker's names for the bounds of this program's or library's static data that begins as zeros. */
 extern char __bss_start[] __attribute__((visibility("hidden")));
@@ -52,6 +56,12 @@ static struct hak_memory memory = {
     .state_large = SLAB_L25,
     .big_at_user = BIG_AT_USER,
     .big_cached = BIG_CACHED,
+    .cache_next = offsetof(struct tls_cache, made_before),
+    .cache_bins = offsetof(struct tls_cache, bins),
+    .cache_bin_count = BIN_COUNT + OUTBOX_COUNT,
+    .bin_stride = sizeof(struct bin),
+    .bin_top = offsetof(struct bin, top),
+    .bin_base = offsetof(struct bin, base),
     .class_bytes = {
 #define HAK_SIZE_CLASS(bytes, group, span_slabs) bytes,
 #include "size_classes.def"
@@ -64,6 +74,7 @@ bool memory_layout_publish(void)
     memory.frames_start = (uintptr_t)range.base;
     memory.static_start = (uintptr_t)__bss_start;
     memory.static_end = (uintptr_t)_end;
+    memory.caches = (uintptr_t)&tls_caches;
     memory.first_segment_entries = registry_segments(&memory.segments, &memory.entries_ever);
     hak_block_publish_memory(&control_block, range_zone(), range.base ? range.base + RANGE_MAX_BYTES : NULL, &memory);
     return true;

@@ -27,6 +27,9 @@ extern __thread struct tls_cache *derived_cache __attribute__((tls_model("initia
 struct tls_cache *tls_cache_create(unsigned heap);
 /* Adopts the settings and fills the bins with what tls.prewarm_slots asks for. Must be called before any other use. */
 void tls_cache_begin(struct tls_cache *cache);
+/* The cache that was made last. Its members made_before lead to all others: no cache's memory is ever unmapped. A reader
+ * outside the process follows them (hak_memory.h). Written under a lock, by a store release. */
+extern struct tls_cache *_Atomic tls_caches;
 /* Gives all blocks back, retires the telemetry row, keeps the memory for another thread. */
 void tls_cache_destroy(struct tls_cache *cache);
 /* Both are called in a forked child. All caches but the survivor's are forgotten (their blocks are never freed). */

@@ -19,7 +19,8 @@
 
 #define SPARSE_BYTES ((int64_t)8 << 20)
 
-static struct lock unused_lock;
+struct tls_cache *_Atomic tls_caches;
+static struct lock unused_lock; /* of both lists */
 static struct tls_cache *unused_caches;
 
 struct tls_cache *tls_cache_create(unsigned heap)
@@ -34,6 +35,10 @@ struct tls_cache *tls_cache_create(unsigned heap)
         if (!cache)
             return NULL;
         memcpy(cache->mid_table, mid_class_table, sizeof cache->mid_table);
+        lock_acquire(&unused_lock);
+        cache->made_before = atomic_load_explicit(&tls_caches, memory_order_relaxed);
+        atomic_store_explicit(&tls_caches, cache, memory_order_release);
+        lock_release(&unused_lock);
     }
     cache->actor = (struct actor){.thread_id = os_thread_id()};
     cache->row = thread_rows_acquire(cache->actor.thread_id, &cache->spare_row);

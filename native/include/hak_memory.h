@@ -4,12 +4,14 @@
  *   header.memory_layout -> struct hak_memory -> segments[] -> segment 0: first_segment_entries descriptors of chunks
  *                                                           -> segment k: as many as all segments before it
  *   descriptor of a chunk: base, frames (2 MiB each), kind, slabs[]; chunk->bits: 1 KiB for each slab, bit i: block i is free
+ *   struct hak_memory.caches -> the cache made last -> the one made before -> ...; each has bins[], stacks of free blocks
  *
  * It says at which offsets the fields of the publisher's own structures lie, so that reader and publisher need not be of
  * the same version. A later version only appends; `bytes` tells how long this one is.
  *
  * Memory orders: struct hak_memory is complete before the header names it (store release), and never changes. A segment is
- * stored before entries_ever counts its descriptors (store release); a reader reads entries_ever first. All other words are
+ * stored before entries_ever counts its descriptors (store release); a reader reads entries_ever first. A cache is linked to
+ * those before it before it is the first (store release), and is never unlinked. All other words are
  * plain or relaxed words of the allocator, written under its locks, which a reader cannot take. So it may see some fields
  * of a descriptor from before a change and some from after it. No word is wider than 8 bytes, and each is aligned, so it
  * sees no half of one. Whoever reads them must check each value before use. */
@@ -37,6 +39,11 @@ struct hak_memory {
     uint32_t state_class, state_large; /* values of state: blocks of a size class; one block, at the user if used is 1 */
     uint32_t big_at_user, big_cached;  /* values of big_state; others are about to go */
     uint32_t class_bytes[HAK_MEMORY_MOST_CLASSES]; /* of the blocks of each class */
+    uint64_t caches; /* address of a pointer to the thread's cache that was made last, whether its thread lives or not */
+    /* Offsets in a cache: 8 bytes for next, the cache made before. It has a bin for each class, and then bins for the first
+     * classes again, whose blocks are on their way home. In a bin: 8 bytes each for top and base, addresses of slots of 8
+     * bytes. Each slot from base up to top has a free block. */
+    uint32_t cache_next, cache_bins, cache_bin_count, bin_stride, bin_top, bin_base;
 };
 
 #endif

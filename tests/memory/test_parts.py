@@ -67,6 +67,21 @@ def test_blocks_are_where_the_program_has_them(program: Obedient) -> None:
     assert before[IN_USE] - after[IN_USE] > 5 * 500_000 + 8_000_000 + 4 * MIB
 
 
+def test_blocks_in_a_threads_cache_are_counted_to_the_block(program: Obedient) -> None:
+    def count(use: MemoryUse) -> tuple[int, int]:
+        (row,) = (one for one in use.classes if one.name == "1024 B")
+        return row.in_use, row.cached
+
+    # A cache that has grown takes 300 frees without a word to anyone.
+    program.do("for _ in range(100): free(fill(400, 1000))")
+    program.do("blocks = fill(400, 1000)")
+    in_use, cached = count(read(program.pid)[0])
+    program.do("free(blocks[:300])")
+    now_in_use, now_cached = count(read(program.pid)[0])
+    assert in_use - now_in_use == pytest.approx(300, abs=10)  # the interpreter itself takes some
+    assert now_cached - cached == pytest.approx(300, abs=10)
+
+
 def test_untouched_memory_is_not_resident(program: Obedient) -> None:
     _, before = read(program.pid)
     program.do("unwritten = libc.malloc(100_000_000); read = libc.calloc(1, 50_000_000)")

@@ -66,6 +66,8 @@ struct hak_memory {
     uint32_t slab_stride, slab_used, slab_bump, slab_remote_count, slab_state, slab_class, slab_span;
     uint32_t kind_slabs, kind_big, state_class, state_large, big_at_user, big_cached;
     uint32_t class_bytes[...];
+    uint64_t caches;
+    uint32_t cache_next, cache_bins, cache_bin_count, bin_stride, bin_top, bin_base;
     ...;
 };
 """

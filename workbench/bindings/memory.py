@@ -57,6 +57,13 @@ class MemoryLayout(NamedTuple):
     big_at_user: int
     big_cached: int
     class_bytes: tuple[int, ...]
+    caches: int
+    cache_next: int
+    cache_bins: int
+    cache_bin_count: int
+    bin_stride: int
+    bin_top: int
+    bin_base: int
 
 
 def read_place(path: str | os.PathLike[str]) -> MemoryPlace:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _MOST_CHUNKS = 1 << 24
 _SEGMENTS = 32
 _SPANS_A_BATCH = 256
+_MOST_CACHES = 1 << 20
+_MOST_SLOTS = 1 << 16
 
 
 class ProcessMemory:
@@ -117,6 +119,33 @@ class Records:
             capacity += capacity or layout.first_segment_entries
             left -= count
         return np.concatenate(parts)
+
+    def count_cached(self) -> IndexArray:
+        """Blocks of each class in the caches of threads, also of those that live no more."""
+        layout = self.layout
+        bin_ = np.dtype(
+            {
+                "names": ["top", "base"],
+                "formats": ["<u8", "<u8"],
+                "offsets": [layout.bin_top, layout.bin_base],
+                "itemsize": layout.bin_stride,
+            }
+        )
+        counts = np.zeros(layout.class_count, dtype=np.int64)
+        cache, number = self._read_address(layout.caches), 0
+        while cache and number < _MOST_CACHES:
+            content = self._memory.read(cache + layout.cache_bins, layout.cache_bin_count * layout.bin_stride)
+            bins = np.frombuffer(content, dtype=bin_)
+            held = (bins["top"].astype(np.int64) - bins["base"].astype(np.int64)) // 8
+            held[(held < 0) | (held > _MOST_SLOTS)] = 0  # it was just given other slots
+            for first in range(0, len(held), layout.class_count):
+                part = held[first : first + layout.class_count]
+                counts[: len(part)] += part
+            cache, number = self._read_address(cache + layout.cache_next), number + 1
+        return counts
+
+    def _read_address(self, address: int) -> int:
+        return int.from_bytes(self._memory.read(address, 8), "little")
 
     def list_stretches(self) -> list[tuple[int, int]]:
         """First address and end of each chunk."""

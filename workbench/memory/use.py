@@ -19,6 +19,7 @@ from workbench.table import Table
 from workbench.units import format_rough
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
 IN_USE = "in use"
@@ -302,7 +303,7 @@ def _read_parts(
     pages = PageMap(pid, mappings, [(place.start, place.end), static, *strays])
     sums, large_used, large_free, idle = records.sum_slabs(pages)
     big_used, big_cached, big_idle = records.sum_big(pages)
-    classes = _divide_classes(sums, block.snapshot())
+    classes = _divide_classes(sums, records.count_cached() + _count_between(block.snapshot(), len(sums)))
 
     ours, block_bytes, files, others = _sort_mappings(block, place, mappings)
     # What of the allocator's lies in mappings that are not its own: its static data, and chunks.
@@ -363,16 +364,17 @@ def _sort_mappings(
     return ours, block_bytes, files, others
 
 
-def _divide_classes(sums: Sequence[ClassSums], snapshot: Snapshot) -> list[ClassUse]:
-    """Divide what is not free in slabs into blocks at the user and in caches, in proportion to their number.
-
-    Which of the blocks are in caches only their threads know.
-    """
-    counts = np.zeros(len(sums), dtype=np.int64)
+def _count_between(snapshot: Snapshot, class_count: int) -> npt.NDArray[np.int64]:
+    """Count the cached blocks of each class that are in no thread's cache but between them, in magazines."""
+    counts = np.zeros(class_count, dtype=np.int64)
     for name, metric in snapshot.layout.metrics.items():
-        if metric.role == "cached blocks":
-            values = snapshot.values[name]
-            counts += values.sum(axis=tuple(range(values.ndim - 1)))[: len(sums)]
+        if metric.role == "cached blocks" and metric.axes[0] not in snapshot.layout.thread_axes:
+            counts += snapshot.values[name][:class_count]
+    return counts
+
+
+def _divide_classes(sums: Sequence[ClassSums], counts: npt.NDArray[np.int64]) -> list[ClassUse]:
+    """Divide what is not free in slabs into blocks at the user and `counts` in caches, in proportion."""
     divided = []
     for one, counted in zip(sums, counts.tolist(), strict=True):
         home = min(one.on_way_home, one.used)
