@@ -2,8 +2,8 @@
  * of another heap has freed it (its remote bit). The bits lie beside the chunk's descriptor. Only central*.c uses them: any
  * thread sets a remote bit, and all else is done under the lock of the slab's central list.
  *
- *   chunk->block_bits --> | free: slab 0: 1 KiB | slab 1 | ... slab 31 | remote: slab 0 | ... slab 31 |
- *                                 bit i: block i of the slab
+ *   chunk->block_bits --> | free: line 0 of slab 0 | of slab 1 | ... slab 31 | line 1 of slab 0 | ... line 15 | remote: ... |
+ *                                 bit i of line k: block 512 k + i of the slab
  *                         mapped with the first use of the descriptor, and kept with it
  *
  * A list linked through the blocks would have to be followed from one cold block to the next. In a program that
@@ -21,14 +21,21 @@
 
 #include <string.h>
 
+/* The first word of a slab's bits. */
 static inline uint64_t *block_bits_of(struct slab *slab)
 {
-    return slab_chunk(slab)->block_bits->free[slab->index];
+    return slab_chunk(slab)->block_bits->free[0][slab->index];
 }
 
 static inline _Atomic uint64_t *remote_bits_of(struct slab *slab)
 {
-    return slab_chunk(slab)->block_bits->remote[slab->index];
+    return slab_chunk(slab)->block_bits->remote[0][slab->index];
+}
+
+/* How far from a slab's first word its word number `word` lies. */
+static inline size_t bit_word_place(uint32_t word)
+{
+    return word + word / BIT_LINE_WORDS * (size_t)((SLABS_PER_CHUNK - 1) * BIT_LINE_WORDS);
 }
 
 /* `start`: of the slab. */
@@ -42,7 +49,7 @@ static inline uint32_t block_index(const char *start, unsigned class_index, cons
 static inline bool block_bits_put(struct slab *slab, const void *block)
 {
     uint32_t index = block_index(slab_start(slab), slab->class_index, block), word = index / 64;
-    uint64_t *bits = block_bits_of(slab) + word, bit = UINT64_C(1) << (index % 64);
+    uint64_t *bits = block_bits_of(slab) + bit_word_place(word), bit = UINT64_C(1) << (index % 64);
     if (UNLIKELY(*bits & bit))
         return false;
     *bits |= bit;
@@ -60,13 +67,14 @@ static inline uint32_t block_bits_take_remote(struct slab *slab, uint32_t *fresh
     _Atomic uint64_t *remote = remote_bits_of(slab);
     uint32_t taken = 0, former = slab->free_count;
     for (uint32_t word = (size_classes[slab->class_index].span_blocks + 63) / 64; word-- > 0;) {
-        if (!atomic_load_explicit(&remote[word], memory_order_relaxed))
+        size_t place = bit_word_place(word);
+        if (!atomic_load_explicit(&remote[place], memory_order_relaxed))
             continue;
-        uint64_t set = atomic_exchange_explicit(&remote[word], 0, memory_order_acquire), added = set & ~bits[word];
+        uint64_t set = atomic_exchange_explicit(&remote[place], 0, memory_order_acquire), added = set & ~bits[place];
         taken += (uint32_t)__builtin_popcountll(set);
         if (UNLIKELY(!added))
             continue; /* all were freed twice */
-        bits[word] |= added;
+        bits[place] |= added;
         if (word < slab->first_word || slab->free_count == 0)
             slab->first_word = word;
         slab->free_count += (uint32_t)__builtin_popcountll(added);
@@ -81,34 +89,37 @@ static inline unsigned block_bits_take(struct slab *slab, void **out, unsigned w
     unsigned got = slab->free_count < wanted ? slab->free_count : wanted;
     if (got == 0)
         return 0;
-    uint64_t *first = block_bits_of(slab), *word = first + slab->first_word, bits = *word;
+    uint32_t number = slab->first_word;
+    uint64_t *first = block_bits_of(slab), *word = first + bit_word_place(number), bits = *word;
     for (unsigned i = got; i-- > 0; bits &= bits - 1) {
         while (bits == 0) {
-            *word++ = 0;
+            *word = 0;
+            word = first + bit_word_place(++number);
             bits = *word;
         }
-        size_t index = (size_t)(word - first) * 64 + (unsigned)__builtin_ctzll(bits);
+        size_t index = (size_t)number * 64 + (unsigned)__builtin_ctzll(bits);
         out[i] = slab_start(slab) + index * size_classes[slab->class_index].bytes;
     }
     *word = bits;
-    slab->first_word = (uint32_t)(word - first);
+    slab->first_word = number;
     slab->free_count -= got;
     return got;
 }
 
 static inline void block_bits_clear(struct slab *slab)
 {
-    memset(block_bits_of(slab), 0, (slab->bump + 63) / 64 * sizeof(uint64_t));
+    for (uint32_t word = 0; word * 64 < slab->bump; word += BIT_LINE_WORDS)
+        memset(block_bits_of(slab) + bit_word_place(word), 0, CACHE_LINE);
     slab->free_count = 0;
 }
 
-/* Whether the bits of all blocks [first, beyond) are set. */
+/* Whether the bits of all blocks [first, beyond) are set. `bits`: the slab's first word. */
 static inline bool block_bits_are_set(const uint64_t *bits, uint32_t first, uint32_t beyond)
 {
     while (first < beyond) {
         uint32_t offset = first % 64, count = beyond - first < 64 - offset ? beyond - first : 64 - offset;
         uint64_t mask = UINT64_MAX >> (64 - count) << offset;
-        if ((bits[first / 64] & mask) != mask)
+        if ((bits[bit_word_place(first / 64)] & mask) != mask)
             return false;
         first += count;
     }
@@ -136,8 +147,8 @@ static inline bool block_bits_are_valid(struct slab *slab)
 {
     const uint64_t *bits = block_bits_of(slab);
     uint32_t count = 0, beyond = 0;
-    for (unsigned word = 0; word < BLOCK_BIT_WORDS; word++) {
-        for (uint64_t rest = bits[word]; rest; rest &= rest - 1) {
+    for (unsigned word = 0; word < BIT_LINES * BIT_LINE_WORDS; word++) {
+        for (uint64_t rest = bits[bit_word_place(word)]; rest; rest &= rest - 1) {
             count++;
             beyond += word < slab->first_word || word * 64 + (unsigned)__builtin_ctzll(rest) >= slab->bump;
         }

@@ -220,10 +220,11 @@ static void push_remote(struct group *group, void *const *blocks)
     for (uint32_t i = group->first; group->count; group->count--) {
         uint64_t entry = (uintptr_t)blocks[i];
         uint32_t index = block_index(start, class_index, (const void *)(uintptr_t)(entry & ADDRESS_MASK));
-        if (word != &bits[index / 64]) {
+        _Atomic uint64_t *its_word = bits + bit_word_place(index / 64);
+        if (word != its_word) {
             if (word)
                 atomic_fetch_or_explicit(word, mask, memory_order_release);
-            word = &bits[index / 64];
+            word = its_word;
             mask = 0;
         }
         mask |= UINT64_C(1) << (index % 64);

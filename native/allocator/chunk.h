@@ -50,11 +50,14 @@ struct big_copied {
     uint16_t copies; /* bit i: copy i had this one; 0: there is none */
 };
 
-#define BLOCK_BIT_WORDS (SLAB_BYTES / 8 / 64) /* for each slab; enough for blocks of 8 bytes, the smallest */
+#define BIT_LINE_WORDS (CACHE_LINE / 8)
+#define BIT_LINES (SLAB_BYTES / 8 / 64 / BIT_LINE_WORDS) /* for each slab; enough for blocks of 8 bytes, the smallest */
 
+/* The first lines of all slabs lie together, then the second lines, and so on. So slabs whose blocks have 128 bytes or more
+ * share one page of bits. */
 struct block_bits {
-    uint64_t free[SLABS_PER_CHUNK][BLOCK_BIT_WORDS];
-    _Atomic uint64_t remote[SLABS_PER_CHUNK][BLOCK_BIT_WORDS]; /* set release, taken by exchange acquire */
+    uint64_t free[BIT_LINES][SLABS_PER_CHUNK][BIT_LINE_WORDS];
+    _Atomic uint64_t remote[BIT_LINES][SLABS_PER_CHUNK][BIT_LINE_WORDS]; /* set release, taken by exchange acquire */
 };
 
 struct chunk {

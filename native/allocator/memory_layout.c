@@ -62,6 +62,8 @@ static struct hak_memory memory = {
     .bin_stride = sizeof(struct bin),
     .bin_top = offsetof(struct bin, top),
     .bin_base = offsetof(struct bin, base),
+    .bits_line_bytes = CACHE_LINE,
+    .bits_stride = sizeof ((struct block_bits *)0)->free[0],
     .class_bytes = {
 #define HAK_SIZE_CLASS(bytes, group, span_slabs) bytes,
 #include "size_classes.def"

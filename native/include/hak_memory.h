@@ -3,7 +3,8 @@
  *
  *   header.memory_layout -> struct hak_memory -> segments[] -> segment 0: first_segment_entries descriptors of chunks
  *                                                           -> segment k: as many as all segments before it
- *   descriptor of a chunk: base, frames (2 MiB each), kind, slabs[]; chunk->bits: 1 KiB for each slab, bit i: block i is free
+ *   descriptor of a chunk: base, frames (2 MiB each), kind, slabs[]; chunk->bits: line 0 of each slab, line 1 of each slab, ...;
+ *                          bit i of a slab's lines, which follow each other every bits_stride bytes: block i is free
  *   struct hak_memory.caches -> the cache made last -> the one made before -> ...; each has bins[], stacks of free blocks
  *
  * It says at which offsets the fields of the publisher's own structures lie, so that reader and publisher need not be of
@@ -44,6 +45,7 @@ struct hak_memory {
      * classes again, whose blocks are on their way home. In a bin: 8 bytes each for top and base, addresses of slots of 8
      * bytes. Each slot from base up to top has a free block. */
     uint32_t cache_next, cache_bins, cache_bin_count, bin_stride, bin_top, bin_base;
+    uint32_t bits_line_bytes, bits_stride; /* length of a line of bits; from a slab's line to its next one */
 };
 
 #endif

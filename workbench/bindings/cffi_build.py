@@ -68,6 +68,7 @@ struct hak_memory {
     uint32_t class_bytes[...];
     uint64_t caches;
     uint32_t cache_next, cache_bins, cache_bin_count, bin_stride, bin_top, bin_base;
+    uint32_t bits_line_bytes, bits_stride;
     ...;
 };
 """

@@ -64,6 +64,8 @@ class MemoryLayout(NamedTuple):
     bin_stride: int
     bin_top: int
     bin_base: int
+    bits_line_bytes: int
+    bits_stride: int
 
 
 def read_place(path: str | os.PathLike[str]) -> MemoryPlace:

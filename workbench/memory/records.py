@@ -185,7 +185,7 @@ class Records:
         large_used = float(resident[is_large & is_used].sum())
         large_free = float(resident[is_large & ~is_used].sum())
         whole = float(pages.sum_bytes(bases, bases + layout.chunk_bytes).sum())
-        bits = self._slabs["bits"].astype(np.int64)[:, None] + numbers * (slab_bytes // 64)
+        bits = self._slabs["bits"].astype(np.int64)[:, None] + numbers * layout.bits_line_bytes
         classes = [
             self._sum_class(pages, index, starts[mask], slabs[mask], bits[mask])
             for index in range(layout.class_count)
@@ -225,7 +225,13 @@ class Records:
         """Which blocks of each span are not free: handed out once, and not marked as free since."""
         is_used = np.arange(blocks) < slabs["bump"][:, None]
         for row in np.flatnonzero(slabs["used"] < slabs["bump"]):
-            content = self._memory.read(int(bits[row]), -(-blocks // 64) * 8)
+            lines = range(-(-blocks // (8 * self.layout.bits_line_bytes)))
+            content = b"".join(
+                self._memory.read(
+                    int(bits[row]) + line * self.layout.bits_stride, self.layout.bits_line_bytes
+                )
+                for line in lines
+            )
             free = np.unpackbits(np.frombuffer(content, dtype=np.uint8), count=blocks, bitorder="little")
             is_used[row] &= free == 0
         return is_used
