@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.declared import DOCUMENT, cut_plan, open_results, replace_between, run_with_progress
+from benchmarks.declared import DOCUMENT, INPUTS, cut_plan, open_results, replace_between, run_with_progress
 from workbench.errors import WorkbenchError
 from workbench.experiments import ComparisonPlan, Results, read_comparison_plan
 
@@ -30,15 +30,15 @@ class Benchmark:
         Plan, results and command to Markdown.
     draw_chart : callable, optional
         Plan and results to SVG.
-    prepare : callable, optional
-        Makes what the plan reads.
+    makers : mapping
+        For each input in build/benchmarks that no repository should hold, what writes it to a path.
     """
 
     name: str
     command: str
     write_report: Callable[[ComparisonPlan, Results, str], str]
     draw_chart: Callable[[ComparisonPlan, Results], str] | None = None
-    prepare: Callable[[], None] | None = None
+    makers: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)
 
     def main(self) -> None:
         """Run it with the words of the command line; ends the program."""
@@ -58,10 +58,9 @@ class Benchmark:
             sys.exit(_STATUS_WRONG)
 
     def _run(self, words: argparse.Namespace) -> int:
-        if self.prepare is not None:
-            self.prepare()
         declared = read_comparison_plan(Path(__file__).with_name(f"{self.name}.toml"))
         plan = cut_plan(declared, words.rounds, words.seconds, words.only)
+        self.make_inputs(plan)
         plan.check()
         results = open_results(plan, self.name, words.results)
         print(f"{sum(1 for _ in plan.list_cells())} runs; results in {results.path}", flush=True)
@@ -74,6 +73,14 @@ class Benchmark:
             what = f"{result.run.workload} under {result.run.allocator}"
             print(f"{what}: {result.status}: {result.reason}", file=sys.stderr)
         return _STATUS_FAILED if failed else 0
+
+    def make_inputs(self, plan: ComparisonPlan) -> None:
+        """Write and compile what the works of a plan read."""
+        INPUTS.mkdir(parents=True, exist_ok=True)
+        wanted = {path.name for work in plan.works for path in work.run.inputs}
+        for name, make in self.makers.items():
+            if name in wanted:
+                make(INPUTS / name)
 
     def _tell(self, plan: ComparisonPlan, results: Results, command: str, *, is_document: bool) -> None:
         report = self.write_report(plan, results, command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,8 +31,15 @@ from workbench.plain_values import canonical_json
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
+PROGRAMS = Path(__file__).parent / "programs"
+INPUTS = ROOT / "build" / "benchmarks"
 _TOLD_EVERY_S = 30.0
 _QUIET_LOAD = 1.0
+
+
+def compile_to(path: Path, source: str, *compiler: str) -> None:
+    """Compile a source of programs/."""
+    subprocess.run([*compiler, "-o", path, PROGRAMS / source], check=True)
 
 
 def cut_plan(

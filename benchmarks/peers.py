@@ -10,11 +10,10 @@ the results, too.
 from __future__ import annotations
 
 import runpy
-import subprocess
 from pathlib import Path
 
 from benchmarks.benchmark import Benchmark
-from benchmarks.declared import ROOT, describe_conditions
+from benchmarks.declared import PROGRAMS, compile_to, describe_conditions
 from benchmarks.peers_chart import draw_chart
 from benchmarks.peers_tables import (
     compare_with_peers,
@@ -25,17 +24,10 @@ from benchmarks.peers_tables import (
 )
 from workbench.experiments import ComparisonPlan, Results
 
-_PROGRAMS = Path(__file__).parent / "programs"
-_INPUTS = ROOT / "build" / "benchmarks"
 
-
-def make_inputs() -> None:
-    """Write and compile what the plan reads and no repository should hold."""
-    _INPUTS.mkdir(parents=True, exist_ok=True)
-    maker = runpy.run_path(str(_PROGRAMS / "make_source.py"))
-    (_INPUTS / "large.c").write_text(maker["make_source"](), encoding="utf-8")
-    compile_ = ["g++", "-std=c++17", "-O2", "-pthread", "-o", _INPUTS / "containers"]
-    subprocess.run([*compile_, _PROGRAMS / "containers.cpp"], check=True)
+def _write_source(path: Path) -> None:
+    maker = runpy.run_path(str(PROGRAMS / "make_source.py"))
+    path.write_text(maker["make_source"](), encoding="utf-8")
 
 
 def write_report(plan: ComparisonPlan, results: Results, command: str) -> str:
@@ -59,7 +51,17 @@ def draw(plan: ComparisonPlan, results: Results) -> str:
     return draw_chart(compare_with_peers(plan, results))
 
 
-BENCHMARK = Benchmark("peers", "make bench", write_report, draw, make_inputs)
+BENCHMARK = Benchmark(
+    "peers",
+    "make bench",
+    write_report,
+    draw,
+    {
+        "large.c": _write_source,
+        "containers": lambda path: compile_to(path, "containers.cpp", "g++", "-std=c++17", "-O2", "-pthread"),
+        "collections": lambda path: compile_to(path, "collections.rs", "rustc", "-O"),
+    },
+)
 
 
 if __name__ == "__main__":

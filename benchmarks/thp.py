@@ -14,30 +14,23 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.benchmark import Benchmark
-from benchmarks.declared import ROOT, describe_conditions, format_ratio, write_table
+from benchmarks.declared import PROGRAMS, compile_to, describe_conditions, format_ratio, write_table
 from workbench.experiments import ComparisonPlan, Results, conclude, find_measure
 
-_PROGRAMS = Path(__file__).parent / "programs"
-_INPUTS = ROOT / "build" / "benchmarks"
 _LINES = 500_000
 _COMMITS, _FILES = 100, 12
 _SHIPPED = "as shipped"
 
 
-def make_inputs() -> None:
-    """Write and compile what the plan reads and no repository should hold."""
-    _INPUTS.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        ["g++", "-std=c++17", "-O2", "-pthread", "-o", _INPUTS / "crowd", _PROGRAMS / "crowd.cpp"], check=True
-    )
-    texts = runpy.run_path(str(_PROGRAMS / "make_texts.py"))
-    (_INPUTS / "lines.txt").write_text(texts["make_lines"](_LINES), encoding="utf-8")
-    bundle = _INPUTS / "history.bundle"
-    if not bundle.exists():  # the bytes that git writes are not always the same
-        _write_bundle(bundle, texts["make_history"](_COMMITS, _FILES))
+def _write_lines(path: Path) -> None:
+    texts = runpy.run_path(str(PROGRAMS / "make_texts.py"))
+    path.write_text(texts["make_lines"](_LINES), encoding="utf-8")
 
 
-def _write_bundle(bundle: Path, history: str) -> None:
+def _write_bundle(bundle: Path) -> None:
+    if bundle.exists():  # the bytes that git writes are not always the same
+        return
+    history = runpy.run_path(str(PROGRAMS / "make_texts.py"))["make_history"](_COMMITS, _FILES)
     with tempfile.TemporaryDirectory() as repository:
         git = ["git", "-C", repository]
         subprocess.run([*git, "init", "--quiet", "--bare"], check=True)
@@ -73,7 +66,16 @@ def write_report(plan: ComparisonPlan, results: Results, command: str) -> str:
     return "\n\n".join(parts)
 
 
-BENCHMARK = Benchmark("thp", "make bench-thp", write_report, prepare=make_inputs)
+BENCHMARK = Benchmark(
+    "thp",
+    "make bench-thp",
+    write_report,
+    makers={
+        "crowd": lambda path: compile_to(path, "crowd.cpp", "g++", "-std=c++17", "-O2", "-pthread"),
+        "lines.txt": _write_lines,
+        "history.bundle": _write_bundle,
+    },
+)
 
 
 if __name__ == "__main__":

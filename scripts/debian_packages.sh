@@ -85,6 +85,7 @@ need_check() {
 need_bench() {
     need gawk has_command gawk
     need ruby has_command ruby
+    need rustc has_command rustc
     need zstd has_command zstd
 }
 
