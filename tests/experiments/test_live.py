@@ -95,6 +95,21 @@ def test_an_effect_is_told_written_at_every_boundary_and_kept(block: ControlBloc
     assert len(draw_blocks(result).data) == 2
 
 
+def test_a_reading_belongs_to_the_block_in_which_it_began_and_ended(block: ControlBlock) -> None:
+    def read() -> float:
+        figure = 200.0 if block.requested().values[KNOB] == B else 100.0
+        time.sleep(0.05)  # a reader that waits for a processor
+        return figure
+
+    probe = probe_from_callable("slow", read, "requests/s", better="higher", period_s=PERIOD_S)
+    plan = LivePlan({KNOB: A}, {KNOB: B}, blocks=16, block_s=0.25, wash_out_s=0.0, seed=1)
+    result = LiveExperiment(block, plan, [probe]).run()
+    shown = {(one.arm, one.values["slow"]) for one in result.time_blocks}
+    assert shown - {("A", None), ("B", None)} == {("A", 100.0), ("B", 200.0)}
+    while any(thread.name == "probe slow" for thread in threading.enumerate()):
+        time.sleep(0.01)  # it is in its last reading
+
+
 def test_no_effect_is_no_verdict(block: ControlBlock) -> None:
     result = LiveExperiment(block, SHORT, [make_probe(block, gain=1.0)]).run()
     (effect,) = result.effects.values()

@@ -337,7 +337,7 @@ class LiveExperiment:
             self._now = (number, arm)
             began_s, slept_s = time.monotonic(), _slept_s()
             self._set(self.plan.a if arm == "A" else self.plan.b)
-            values = self._measure(reader, began_s)
+            values = self._measure(reader, time.monotonic(), began_s + self.plan.block_s)
             length_s = time.monotonic() - began_s + _slept_s() - slept_s
             if self.plan.is_overlong(length_s):
                 values = dict.fromkeys(values)
@@ -366,14 +366,17 @@ class LiveExperiment:
             self._tick(reader)
         self._waits = False
 
-    def _measure(self, reader: ProbeReader, began_s: float) -> dict[str, float | None]:
-        """Wait for the end of a block; returns what each judged probe showed behind the wash-out."""
-        from_s, end_s = began_s + self.plan.wash_out_s, began_s + self.plan.block_s
+    def _measure(self, reader: ProbeReader, set_s: float, end_s: float) -> dict[str, float | None]:
+        """Wait for the end of a block; returns what each judged probe showed behind the wash-out.
+
+        A reading counts if it began when the wash-out was over. One that began before may show what was then.
+        """
+        from_s = set_s + self.plan.wash_out_s
         seen: dict[str, dict[float, float]] = {name: {} for name in self._probes}
         while time.monotonic() < end_s:
             self._tick(reader)
             for name, one in reader.latest().items():
-                if name in seen and not one.reason and one.time_s >= from_s:
+                if name in seen and not one.reason and one.began_s >= from_s:
                     seen[name][one.time_s] = one.value
         return {name: _find_level(self._probes[name], readings) for name, readings in seen.items()}
 

@@ -32,6 +32,8 @@ class ProbeValue:
         A counter's increase per second between its last two readings.
     reason : str
         Why there is no value; empty if there is one.
+    began_s : float
+        CLOCK_MONOTONIC when reading it began: what it shows is of some moment from then to `time_s`.
     """
 
     probe: Probe
@@ -39,6 +41,7 @@ class ProbeValue:
     value: float = float("nan")
     rate: float | None = None
     reason: str = _UNREAD
+    began_s: float = float("nan")
 
     @property
     def is_read(self) -> bool:
@@ -143,6 +146,7 @@ class ProbeReader:
             end.wait(probe.period_s)
 
     def _read(self, probe: Probe, before: ProbeValue | None) -> ProbeValue:
+        began_s = self._clock()
         try:
             figure = to_figure(probe.read(), probe.name)
         except WorkbenchError as error:
@@ -153,7 +157,7 @@ class ProbeReader:
         # A counter that fell began anew: its program was restarted.
         if before is not None and probe.metric.kind == "counter" and figure >= before.value:
             rate = (figure - before.value) / (now_s - before.time_s) if now_s > before.time_s else None
-        return ProbeValue(probe, now_s, figure, rate, "")
+        return ProbeValue(probe, now_s, figure, rate, "", began_s)
 
 
 def _judge_age(value: ProbeValue, now_s: float) -> ProbeValue:
