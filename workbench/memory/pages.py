@@ -141,7 +141,9 @@ class PageMap:
             self.is_exact = False
             return np.full(count, resident / count)
         entries = _read_entries(descriptor, mapping.start // PAGE_BYTES, count)
-        weights: FloatArray = ((entries & _PRESENT) != 0).astype(np.float64)
+        # Memory of a file in a mapping of none is the system's huge page of zeros.
+        is_zeros = np.logical_and(not mapping.is_file, (entries & _IS_FILE) != 0)
+        weights: FloatArray = (((entries & _PRESENT) != 0) & ~is_zeros).astype(np.float64)
         surplus = weights.sum() - resident
         if surplus > 0:
             may_be_zeros = ((entries & (_IS_FILE | _IS_ALONE)) == 0) & (weights > 0)
