@@ -146,7 +146,7 @@ def test_ctrl_c_keeps_what_is_done(repository: Path, tmp_path: Path) -> None:
 def test_wrong_words_are_one_clear_line(repository: Path, tmp_path: Path) -> None:
     for words, said in (
         (("--only", "pear"), "no work begins with 'pear'"),
-        (("--rounds", "0"), "rounds: 0 is not within 1"),
+        (("--rounds", "0", "--only", "pair"), "rounds: 0 is not within 1"),
         (("--seconds", "-1", "--only", "pair"), "-1"),
     ):
         process = run_peers(repository, tmp_path / "none", *words)

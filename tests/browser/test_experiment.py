@@ -57,10 +57,11 @@ def test_an_experiment_is_begun_watched_stopped_and_judged(page: Page, lab: Lab)
         expect(panel.panel.locator(".hak-experiment-lines")).to_contain_text("A is restored")
         assert block.requested().values["tls.max_slots"] == before
 
-        panel.field("Blocks").fill("16")
+        panel.field("Blocks").fill("24")
         panel.button("Start experiment").click()
-        expect(text).to_have_text("ended after 16 of 16 blocks")
-        expect(figure.locator("circle")).to_have_count(16)
+        expect(text).to_have_text("ended after 24 of 24 blocks")
+        # A block that a busy machine holds up is not judged.
+        expect(figure.locator("circle").nth(15)).to_be_visible()
         expect(panel.panel.locator(".hak-experiment-verdict")).to_contain_text(
             "process.processor_time: B / A "
         )
@@ -71,4 +72,4 @@ def test_an_experiment_is_begun_watched_stopped_and_judged(page: Page, lab: Lab)
         panel.button("Restore values").click()
         panel.expect_status("detached from")
     counts = sorted(LiveResult.read(path).pairs for path in (lab.folder / "experiments").iterdir())
-    assert counts[-1] == 8
+    assert counts[-1] == 12

@@ -21,7 +21,7 @@ from workbench.panel.tuning_panel import TuningPanel
 
 CAP_S = 60
 REQUEST: dict[str, Any] = {
-    "a": {KNOB: str(A)}, "b": {KNOB: f"{B} slots"}, "probes": ["speed"], "blocks": "16", "block_s": "0.1",
+    "a": {KNOB: str(A)}, "b": {KNOB: f"{B} slots"}, "probes": ["speed"], "blocks": "24", "block_s": "0.1",
     "wash_out_s": "0", "period_s": "0.02", "seed": 1,
 }  # fmt: skip
 
@@ -86,17 +86,18 @@ def test_an_experiment_is_told_as_it_goes_on_and_is_kept(
 
     wait_until(look)
     told = experimenter.describe()
-    assert (told.state, told.text, told.lines) == ("ended", "ended after 16 of 16 blocks", ["A is restored"])
-    assert any(0 < count < 16 for count in seen)
+    assert (told.state, told.text, told.lines) == ("ended", "ended after 24 of 24 blocks", ["A is restored"])
+    assert any(0 < count < 24 for count in seen)
     (figure,) = told.figures
     assert figure.verdict.startswith("B / A 1.0")
     assert figure.verdict.endswith("), better")
-    assert [arm for arm, _, _ in figure.points].count("A") == 8
-    assert LiveResult.read(told.path).pairs == 8
+    # A block that a busy machine holds up is not judged.
+    assert 8 <= [arm for arm, _, _ in figure.points].count("A") <= 12
+    assert LiveResult.read(told.path).pairs == 12
     # The log says who set it, and the next one who does is somebody else again.
     causes = {change.cause for change in session.settings.changes.entries()}
     assert causes == {"experiment"}
-    assert len(session.markers()) == 1  # of 16 blocks
+    assert len(session.markers()) == 1  # of 24 blocks
     block.set({KNOB: 777})
     assert session.settings.changes.entries()[-1].cause == "another panel"
 
@@ -130,7 +131,8 @@ def test_the_throughput_of_a_workload_is_suggested_and_judged(tmp_path: Path) ->
         begin(experimenter, probes=["workload.operations"])
         wait_until(lambda: not experimenter.is_running)
         (figure,) = experimenter.describe().figures
-        assert (figure.unit, len(figure.points)) == ("operations/s", 16)
+        assert figure.unit == "operations/s"
+        assert 16 <= len(figure.points) <= 24
         assert min(level for _, _, level in figure.points) > 0
     finally:
         experimenter.close()
@@ -185,8 +187,8 @@ def test_it_ends_when_the_panel_lets_go(
         ({"wash_out_s": "1"}, "leaves nothing", "wash_out_s"),
         ({"period_s": "0"}, "reading every: 0 is out of range", "period_s"),
         ({"period_s": "1"}, "give blocks of at least", "block_s"),
-        ({"looks": "9"}, "looks: 9 is not within 1 to the 8 pairs", "looks"),
-        ({"looks": "4"}, "and 4 looks; give at least", "blocks"),
+        ({"blocks": "16", "looks": "9"}, "looks: 9 is not within 1 to the 8 pairs", "looks"),
+        ({"blocks": "16", "looks": "4"}, "and 4 looks; give at least", "blocks"),
         ({"guards": ["speed"]}, "give PROBE<LIMIT", "guards"),
         ({"guards": ["errors<5"]}, "probe 'errors'", "guards"),
         ({"pilot_s": "-1"}, "pilot: -1 s is out of range", "pilot_s"),
