@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PROGRAMS = Path(__file__).parent / "programs"
 INPUTS = ROOT / "build" / "benchmarks"
+CXX = ("g++", "-std=c++17", "-O2", "-pthread")
 _TOLD_EVERY_S = 30.0
 _QUIET_LOAD = 1.0
 

@@ -13,7 +13,7 @@ import runpy
 from pathlib import Path
 
 from benchmarks.benchmark import Benchmark
-from benchmarks.declared import PROGRAMS, compile_to, describe_conditions
+from benchmarks.declared import CXX, PROGRAMS, compile_to, describe_conditions
 from benchmarks.peers_chart import draw_chart
 from benchmarks.peers_tables import (
     compare_with_peers,
@@ -58,7 +58,7 @@ BENCHMARK = Benchmark(
     draw,
     {
         "large.c": _write_source,
-        "containers": lambda path: compile_to(path, "containers.cpp", "g++", "-std=c++17", "-O2", "-pthread"),
+        "containers": lambda path: compile_to(path, "containers.cpp", *CXX),
         "collections": lambda path: compile_to(path, "collections.rs", "rustc", "-O"),
     },
 )

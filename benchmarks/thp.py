@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.benchmark import Benchmark
-from benchmarks.declared import PROGRAMS, compile_to, describe_conditions, format_ratio, write_table
+from benchmarks.declared import CXX, PROGRAMS, compile_to, describe_conditions, format_ratio, write_table
 from workbench.experiments import ComparisonPlan, Results, conclude, find_measure
 
 _LINES = 500_000
@@ -71,7 +71,7 @@ BENCHMARK = Benchmark(
     "make bench-thp",
     write_report,
     makers={
-        "crowd": lambda path: compile_to(path, "crowd.cpp", "g++", "-std=c++17", "-O2", "-pthread"),
+        "crowd": lambda path: compile_to(path, "crowd.cpp", *CXX),
         "lines.txt": _write_lines,
         "history.bundle": _write_bundle,
     },
