@@ -15,7 +15,7 @@
 /* What a burst may leave: 8 MiB of big blocks or of slabs, 2 MiB of the L2.5 pool, the caches of a class, and what
  * describes 200 MiB of blocks. */
 #define MOST_LEFT_BYTES (20 * MIB)
-/* After a storm also what its rounds have earned, which depends on how the threads took turns: 20 to 51 MiB were seen. */
+/* After a storm also what its rounds have earned, which depends on how the threads took turns: up to 51 MiB were seen. */
 #define MOST_LEFT_OF_STORM_BYTES (64 * MIB)
 
 enum { MOST_BLOCKS = 2200000 };
