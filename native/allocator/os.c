@@ -149,15 +149,15 @@ void os_advise_huge_pages(void *start, size_t bytes, bool are_wanted)
         advise(start, bytes, are_wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
-size_t os_count_written(const void *frame)
+int64_t os_count_written(const void *frame)
 {
     unsigned char pages[CHUNK_BYTES / SMALLEST_PAGE_BYTES]; /* the system's may be smaller than a test's PAGE_BYTES */
-    size_t count = 0;
+    int64_t count = 0;
     if (os_is_confined() || SYSTEM_CALL(SYS_mincore, frame, CHUNK_BYTES, pages) != 0)
-        return 0;
+        return -1;
     for (size_t i = 0; i < CHUNK_BYTES / PAGE_BYTES; i++)
         count += pages[i] & 1;
-    return count * PAGE_BYTES;
+    return count * (int64_t)PAGE_BYTES;
 }
 
 /* MADV_FREE on a part of a huge page is the only advice that splits it at once. */

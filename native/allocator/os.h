@@ -41,8 +41,8 @@ enum os_move os_move_pages(void *from, void *to, size_t bytes);
 /* Maps pages of the allocator anew, as os_map would. Returns false, with the pages unchanged, if the system refused. */
 bool os_renew(void *start, size_t bytes);
 void os_advise_huge_pages(void *start, size_t bytes, bool are_wanted);
-/* How many bytes of a frame of CHUNK_BYTES are resident; 0 if it is not mapped. */
-size_t os_count_written(const void *frame);
+/* How many bytes of a frame of CHUNK_BYTES are resident; -1 if it is not mapped, or if the system may not be asked. */
+int64_t os_count_written(const void *frame);
 /* Splits a huge page, of which parts are about to be purged, into small ones. Otherwise no part of it would become free for
  * others before memory is short, though it no longer counted as resident, and the system might make the page whole again.
  * `purged` is the address of a page in it whose content is not needed. */

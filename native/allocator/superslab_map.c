@@ -24,21 +24,25 @@ static bool are_slabs_dense(void)
 
 #define LOOK_FRAMES 64u /* so many frames of the range are looked at, or all if there are fewer */
 #define LOOK_PART 8u    /* the process must grow by one part in so many between two looks */
-#define WRITTEN_PERCENT 75
+#define WRITTEN_PERCENT 80
 
-/* About how many bytes of the range are resident. */
-static uint64_t count_written(void)
+/* Whether most of the mapped frames' bytes are resident, free slabs between those in use included. */
+static bool is_most_written(void)
 {
     uint32_t frames = (uint32_t)(range_bytes() / CHUNK_BYTES), step = frames / LOOK_FRAMES + (frames < LOOK_FRAMES);
-    uint64_t bytes = 0;
+    uint64_t written_bytes = 0, mapped_bytes = 0;
     for (uint32_t i = 0; i < frames / step; i++) { /* at uneven distances, as programs take blocks at even ones */
         uint32_t frame = i * step + (i * UINT32_C(0x9e3779b1) >> 16) % step;
-        bytes += os_count_written(range.base + (size_t)frame * CHUNK_BYTES);
+        int64_t bytes = os_count_written(range.base + (size_t)frame * CHUNK_BYTES);
+        if (bytes >= 0) {
+            mapped_bytes += CHUNK_BYTES;
+            written_bytes += (uint64_t)bytes;
+        }
     }
-    return bytes * step;
+    return mapped_bytes && written_bytes >= mapped_bytes / 100 * WRITTEN_PERCENT;
 }
 
-/* Whether the process holds os.thp_from_bytes, has written to most of what it holds, and grows beyond what it held before.
+/* Whether the process holds os.thp_from_bytes, has written to most of what it maps, and grows beyond what it held before.
  * Then it will write to most of what it takes now, too. Otherwise a huge page would make memory resident that stays
  * untouched: the middle of large blocks, or slabs of many heaps and classes that are hardly used. */
 static bool has_grown(void)
@@ -50,8 +54,7 @@ static bool has_grown(void)
     if (bytes < (uint64_t)SETTING(os_thp_from_bytes) || bytes < had)
         return false;
     if (bytes >= had + had / LOOK_PART) {
-        bool is_most = count_written() >= bytes / 100 * WRITTEN_PERCENT;
-        atomic_store_explicit(&is_written, is_most, memory_order_relaxed);
+        atomic_store_explicit(&is_written, is_most_written(), memory_order_relaxed);
         atomic_store_explicit(&looked_at_bytes, bytes, memory_order_relaxed);
     }
     return atomic_load_explicit(&is_written, memory_order_relaxed);

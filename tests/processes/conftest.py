@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.child_processes import own_children
 from workbench.processes import Run, run
 from workbench.processes.group import group_path
 
@@ -19,9 +19,9 @@ def nothing_is_left_behind() -> Iterator[None]:
     """No child process, no zombie, and no thread but the launcher."""
     run(Run("random_mixed", operations=1, allocator="glibc"))  # makes the launcher
     threads = set(threading.enumerate())
-    children = set(psutil.Process().children(recursive=True))
+    children = own_children()
     yield
-    assert set(psutil.Process().children(recursive=True)) <= children
+    assert own_children() <= children
     assert set(threading.enumerate()) <= threads
 
 

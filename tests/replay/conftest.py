@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.child_processes import own_children
 from tests.replay import programs
 from workbench.traces import Trace
 
@@ -22,9 +22,9 @@ def plan_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:
     """No runner outlives its test."""
-    before = set(psutil.Process().children(recursive=True))
+    before = own_children()
     yield
-    assert set(psutil.Process().children(recursive=True)) <= before
+    assert own_children() <= before
 
 
 @pytest.fixture
