@@ -164,9 +164,12 @@ test-programs: setup ## (part of test) Build tests/native with an allocator that
 # Most tests wait for processes, so two at a time take little more than half as long; a file's tests stay together.
 PYTEST = $(BIN)/python -m pytest
 JOBS ?= 2
+# A machine that is busy with other work may disturb a test: up to 10 that fail are run once more. The summary counts and
+# shows each, as it is a fault of the test or of the product.
+RERUNS = --reruns 1 --reruns-delay 5 --max-suite-reruns 10 --rerun-show-tracebacks
 .PHONY: test
 test: test-packages test-programs ## Set everything up, Debian packages too, and run all tests, JOBS=2 at a time.
-	$(PYTEST) --numprocesses=$(JOBS) --dist=loadfile $(PYTEST_OPTIONS)
+	$(PYTEST) --numprocesses=$(JOBS) --dist=loadfile $(RERUNS) $(PYTEST_OPTIONS)
 
 .PHONY: compilers
 compilers: check-packages setup ## Build what is installed with gcc and with clang, warnings as errors.
