@@ -123,8 +123,8 @@ def watch(
 ) -> None:
     """Show the metrics and latest events of a process or group, live, until it ends or Ctrl-C.
 
-    Of a group, sums are shown, or lowest..highest; its processes may come and go. With --json, each sample
-    is one line: `events` holds the latest since the sample before, `event_counts` counts all of them.
+    A group shows sums, or lowest..highest; its processes may come and go. With --json, each sample is one
+    line: `events` holds the latest since the sample before, `event_counts` counts all of them.
     """
     infos = find_target_blocks(target, kind)
     for line in describe_foreign(target):
