@@ -61,7 +61,7 @@ def experiment(
     block_s, wash_out_s : float
         Length of a block, and its first part that is not measured.
     looks : int
-        How often the result is looked at; it ends early once all is told.
+        Number of analyses, the last one included; it ends once every verdict is decided.
     guards : sequence of str
         What ends it at once, such as "errors<5"; the name is that of a probe.
     period_s : float, optional

@@ -100,7 +100,7 @@ def compare(
     rounds : int
         With fewer than 8 there is no verdict.
     looks : int
-        Number of interim analyses; the comparison stops once every verdict is decided.
+        Number of analyses, the last one included; the comparison stops once every verdict is decided.
     seconds, operations : optional
         Length of a run; 1 s by default.
     threads : int, optional

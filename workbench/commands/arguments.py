@@ -110,7 +110,7 @@ _LIVE_OPTIONS = (
         required=True,
         metavar="PROBE",
         help="What is judged: a name such as process.resident, a metric of the process, or "
-        "NAME:UNIT,higher=SOURCE (lower, counter), where SOURCE is a command that prints a number, "
+        "NAME:UNIT,higher=SOURCE (also lower and counter). SOURCE: a command that prints a number, "
         "file:PATH or http://127.0.0.1:PORT/PATH#METRIC. Repeatable.",
     ),
     click.option(
@@ -140,14 +140,14 @@ _LIVE_OPTIONS = (
         default=1,
         show_default=True,
         metavar="N",
-        help="How often the result is looked at; the experiment ends once all is told.",
+        help="Number of analyses, the last one included; it ends once every verdict is decided.",
     ),
     click.option(
         "--guard",
         "guards",
         multiple=True,
         metavar="PROBE<LIMIT",
-        help="End at once, and restore A, when this does not hold any more; also PROBE>LIMIT. Repeatable.",
+        help="End at once, and restore A, when this no longer holds; also PROBE>LIMIT. Repeatable.",
     ),
     click.option(
         "--period",

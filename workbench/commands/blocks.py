@@ -162,7 +162,7 @@ def _act(block: ControlBlock, name: str) -> Event:
 )
 @answering
 def metrics(target: Target, kind: str | None, text_format: str) -> Answer:
-    """Print every metric of a process or group once; those of a group are summed, or a spread."""
+    """Print every metric of a process or group once; for a group, sums, or lowest..highest."""
     notes = describe_foreign(target)
     if text_format == "openmetrics":
         from prometheus_client.openmetrics.exposition import generate_latest

@@ -42,7 +42,7 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
     "variant_texts",
     multiple=True,
     metavar="NAME:TUNABLE=VALUE,...",
-    help="Also compare an allocator with these settings: the first that has them; repeatable.",
+    help="Also compare these settings, of the first allocator that has such tunables; repeatable.",
 )
 @click.option(
     "--command",
@@ -56,7 +56,7 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
     "command_names",
     multiple=True,
     metavar="NAME",
-    help="What a --command is called, in their order; otherwise as its program is. Repeatable.",
+    help="Name of a --command, in their order; by default, its program's name. Repeatable.",
 )
 @click.option("--shell", "by_shell", is_flag=True, default=None, help="Have /bin/sh run these commands.")
 @click.option("--prepare", metavar="COMMAND", help="Run this before each run of a --command; not measured.")
@@ -76,18 +76,22 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
 @click.option(
     "--server",
     metavar="COMMAND",
-    help="A server that runs, under the allocators, while --command, its client, does: memory, processor "
-    "time and faults are the server's.",
+    help="Start this server under the allocators; --command is its client. Memory, processor time and page "
+    "faults are the server's.",
 )
 @click.option(
     "--ready",
     metavar="WHEN",
     help="When the client may start: once something listens at a port (WHEN is its number), the server "
-    "writes a line (line:PATTERN), or a command ends well.",
+    "writes a line (line:PATTERN), or a command ends with exit code 0.",
 )
 @click.option("--stop", metavar="HOW", help="A signal or a command that ends the server; SIGTERM by default.")
 @click.option(
-    "--ready-timeout", "ready_timeout_s", type=float, metavar="S", help="It has so long; 30 s by default."
+    "--ready-timeout",
+    "ready_timeout_s",
+    type=float,
+    metavar="S",
+    help="Longest wait for this; 30 s by default.",
 )
 @click.option(
     "--preload-client", is_flag=True, default=None, help="Run the client under the allocators, too."
@@ -108,7 +112,7 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
     "--any-output",
     is_flag=True,
     default=None,
-    help="Let a --command write something else in each run; otherwise that is a failure.",
+    help="Let the output of a --command differ between runs; otherwise that is a failure.",
 )
 @set_option
 @settings_option
@@ -122,7 +126,7 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
     "--looks",
     type=int,
     metavar="N",
-    help="Number of interim analyses; the comparison stops once every verdict is decided.",
+    help="Number of analyses, the last one included; it stops once every verdict is decided.",
 )
 @click.option("--seconds", type=float, metavar="S", help="Length of each run; 1 s by default.")
 @click.option(

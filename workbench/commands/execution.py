@@ -53,7 +53,7 @@ _PYTHONMALLOC = "PYTHONMALLOC"
 @click.option(
     "--group",
     metavar="NAME",
-    help="Start it in a named group: `workbench set group:NAME` reaches it, and what starts there later.",
+    help="Start it in a named group; `workbench set group:NAME` also acts on what starts there later.",
 )
 @keep_pythonmalloc_option
 @click.option(
@@ -149,8 +149,8 @@ def _leave() -> None:
 def inject_agent(pid: int, yes: bool) -> Answer:
     """Load the agent into a program that runs already, so that its allocator can be tuned.
 
-    What it does is said first, and nothing happens before the answer. gdb must be installed, and the program
-    be this user's (root may take any). A program that runs under `workbench exec --agent=on-demand` has the
+    It says what it will do, and asks first. gdb must be installed, and the program must be this user's (root
+    may take any). A program that runs under `workbench exec --agent=on-demand` has the
     library already and gets only its thread. If it does not work, the program goes on.
     """
     check_injectable(pid)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     "pilot_s",
     type=FiniteRange(1, 86400),
     metavar="S",
-    help="Only watch for so long, change nothing, and say how long it takes to tell 2 %.",
+    help="Only watch for this time, change nothing, and say how long it takes to detect 2 %.",
 )
 @kind_option
 @path_option("--output", metavar="FOLDER", help="Keep the result here.")

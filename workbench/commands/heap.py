@@ -30,7 +30,7 @@ _FORMATS = (_TABLE, "pprof", "collapsed", "page")
     "since_s",
     type=FiniteRange(min=0.1, max=86400),
     metavar="SECONDS",
-    help="Wait so long, and show what grew meanwhile.",
+    help="Wait for this time, then show what grew in it.",
 )
 @click.option(
     "--format",

@@ -54,7 +54,7 @@ def kernel() -> None:
 @click.option(
     "--kernel-only",
     is_flag=True,
-    help="What cells start (!cmd, subprocess) runs without the allocator and its settings.",
+    help="Programs that cells start (!cmd, subprocess) run without the allocator and its settings.",
 )
 @answering
 def install(
@@ -71,8 +71,8 @@ def install(
 ) -> Answer:
     """Install a kernel for each ALLOCATOR, or for all that can be used here.
 
-    JupyterLab and VS Code then offer "Python 3 (hakmem)" and so on. It is this Python, in which the workbench
-    is installed.
+    JupyterLab and VS Code then offer "Python 3 (hakmem)" and so on. The kernels run the Python in which the
+    workbench is installed.
     """
     from workbench.api.kernels import install_kernels
 

@@ -72,7 +72,7 @@ _REMEDIES = {
     type=click.IntRange(min=1),
     help="Record a program that runs already, in place of COMMAND, until Ctrl-C. The program goes on.",
 )
-@click.option("--seconds", type=FiniteRange(min=0, min_open=True), help="With --pid: record for so long.")
+@click.option("--seconds", type=FiniteRange(min=0, min_open=True), help="With --pid: end after this time.")
 @click.option("--yes", is_flag=True, help="With --pid: do not ask.")
 @keep_pythonmalloc_option
 @click.option(
@@ -120,7 +120,7 @@ def record(
     the recording fails, a line says so and the program continues.
 
     With --pid, gdb stops the program twice for some tenths of a second: at the start, when the recorder is
-    loaded, and at the end. What it will do is said first, and nothing happens before the answer.
+    loaded, and at the end. The command says what it will do, and asks first.
     """
     if bool(command) == (pid is not None):
         raise BadParameter("give a command to run, or --pid of a program that runs; one of them")

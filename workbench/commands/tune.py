@@ -76,8 +76,8 @@ def tune(
 ) -> Answer:
     """Search for settings that beat the defaults; after an interruption the same command resumes.
 
-    Each candidate runs in pairs with the best so far and is given up early when it cannot beat it. What
-    wins meets the defaults once more, with seeds and workloads that the search has not seen.
+    Each candidate runs in pairs with the best so far and is given up early if it is unlikely to beat it. The
+    winner is compared with the defaults, on seeds and workloads that the search has not seen.
     """
     # Optuna, statistics and tables are slow to import, and other commands need none.
     with ending_at_once():

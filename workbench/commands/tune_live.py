@@ -46,11 +46,11 @@ _FORMS = "NAME, NAME=LOW:HIGH, NAME=LOW:HIGH:STEP or NAME=VALUE,VALUE"
     help="A tunable that may be changed, and how far; NAME alone: its whole range; NAME=VALUE,VALUE: these "
     "values. Repeatable.",
 )
-@live_setting_option("--a", "What a tunable has before, where it cannot be read. Repeatable.")
+@live_setting_option("--a", "The present value of a tunable that cannot be read back. Repeatable.")
 @click.option(
     "--better",
     type=click.Choice(["lower", "higher"]),
-    help="Which way the first --probe improves, where it does not say.",
+    help="Which way the first --probe improves, if the probe does not say it.",
 )
 @click.option(
     "--candidates", type=int, default=12, show_default=True, metavar="N", help="Number of settings to try."
@@ -61,7 +61,7 @@ _FORMS = "NAME, NAME=LOW:HIGH, NAME=LOW:HIGH:STEP or NAME=VALUE,VALUE"
     default=300,
     show_default=True,
     metavar="N",
-    help="How often settings may change; the study waits where it would be more.",
+    help="Most changes of settings in an hour; at the limit, the study waits.",
 )
 @click.option(
     "--hours",
@@ -69,7 +69,7 @@ _FORMS = "NAME, NAME=LOW:HIGH, NAME=LOW:HIGH:STEP or NAME=VALUE,VALUE"
     default=4.0,
     show_default=True,
     metavar="H",
-    help="End after so long at most, the final comparison included.",
+    help="Longest duration, the final comparison included.",
 )
 @live_options
 @click.option("--keep", is_flag=True, help="Leave the process with what is proposed.")
@@ -95,8 +95,8 @@ def tune_live(
     """Search for better settings on a running process or group, by live experiments.
 
     Each candidate takes turns with the best so far, for the first --probe; no other probe may become worse.
-    What wins is compared once more with what the process had before, and proposed if it is better. The
-    process goes back to what it had, also if this command is killed.
+    The winner is compared once more with the former settings, and proposed if it is better. The process
+    goes back to its former settings, also if this command is killed.
     """
     # Optuna, statistics and tables are slow to import, and other commands need none.
     with ending_at_once():

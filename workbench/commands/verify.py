@@ -78,11 +78,11 @@ def verify(
 ) -> Answer:
     """Repeat the comparison behind an exported settings file and say whether its claims still hold.
 
-    Exit status: 0 confirmed, 1 refuted, 3 weaker than claimed, 4 undecided (it then says how many more
+    Exit status: 0 confirmed, 1 refuted, 3 weaker than claimed, 4 cannot tell (it then says how many more
     rounds are needed), 2 if the file has no evidence, was changed or cannot run here, 130 after Ctrl-C.
 
     The claim of a live experiment is about a running process. Its verdicts are computed again from its
-    blocks. With --pid the experiment is run again on a process of yours; without, the claim is undecided.
+    blocks. With --pid the experiment is run again on a process of yours; without it, the status is 4.
     """
     # Statistics and tables are slow to import, and other commands need none.
     with ending_at_once():

@@ -123,7 +123,7 @@ def watch(
 ) -> None:
     """Show the metrics and latest events of a process or group, live, until it ends or Ctrl-C.
 
-    Those of a group are summed, or a spread; its processes may come and go. With --json, each sample is one
+    A group shows sums, or lowest..highest; its processes may come and go. With --json, each sample is one
     line: `events` holds the latest since the sample before, `event_counts` counts all of them.
     """
     infos = find_target_blocks(target, kind)

@@ -25,10 +25,10 @@ from workbench.commands.targets import Target, describe_foreign, name_target, ta
 def whatif(target: Target, kind: str | None, seconds: float, rows: int) -> Answer:
     """Tell what larger and smaller caches would do in a running process, and advise.
 
-    The allocator makes these estimates while the program runs, once they are switched on; until then, this
-    command says how. An exchange is a refill or a flush of a thread's cache. The memory is what all caches
-    hold on average. Two tables tell how many large allocations would find a kept block, by what is kept and
-    for how long.
+    The allocator makes these estimates while the program runs. If they are off, this command says how to turn
+    them on. An exchange is a refill or a flush of a thread's cache. The memory is what all caches hold on
+    average. Two more tables tell which share of the large allocations a cache of freed blocks would serve, by
+    its size and by how long it keeps blocks.
     """
     from workbench.api.processes import attach
 

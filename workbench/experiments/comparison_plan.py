@@ -75,7 +75,8 @@ class ComparisonPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounds : int
         In each, every variant does every work once, in random order.
     looks : int
-        How often, at equal distances, the rounds are looked at; they end early once all is told.
+        Number of analyses, at equal distances, the last one included; the rounds end early once every
+        verdict is decided.
     seed : int
         Seed of the order; the work of round k has its own seed + k.
     samples_latency : bool
