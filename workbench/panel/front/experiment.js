@@ -65,7 +65,7 @@ export class ExperimentCard {
         makeField("Seconds a block", this.length, "Length of a block, with its wash-out"),
         makeField("Wash-out, s", this.washOut, "The first part of each block, which is not measured"),
         makeField("Reading every, s", this.period, "A block needs room for three readings behind its wash-out"),
-        makeField("Looks", this.looks, "How often the result is looked at; the experiment ends once all is told"),
+        makeField("Looks", this.looks, "Number of analyses, the last one included; it ends once every verdict is decided"),
         makeField("Guards", this.guards, "PROBE<LIMIT or PROBE>LIMIT, with commas between: what does not hold any more ends the experiment at once"),
         makeField("Pilot, s", this.pilotLength, "How long a pilot watches"),
         make("span", { class: "hak-buttons" }, this.pilot, this.start, this.stop),
