@@ -9,7 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -111,10 +111,14 @@ def test_no_pickle_is_read_from_disk(tmp_path: Path) -> None:
 def _listening(root: psutil.Process) -> dict[int, set[str]]:
     """Addresses at which a process and all below it accept connections, by port."""
     found: dict[int, set[str]] = {}
-    for process in [root, *root.children(recursive=True)]:
-        for connection in process.net_connections("inet"):
-            if connection.status == psutil.CONN_LISTEN:
-                found.setdefault(connection.laddr.port, set()).add(connection.laddr.ip)
+    processes = [root]
+    with suppress(psutil.NoSuchProcess):  # it has just ended, as a process below it may have
+        processes += root.children(recursive=True)
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            for connection in process.net_connections("inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    found.setdefault(connection.laddr.port, set()).add(connection.laddr.ip)
     return found
 
 

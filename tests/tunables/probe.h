@@ -36,7 +36,7 @@ static inline struct bin *bin_of(unsigned class_index)
     return &tls_cache->bins[class_index];
 }
 
-enum { MOST_BLOCKS = 20000 };
+enum { MOST_BLOCKS = 24000 };
 extern void *blocks[MOST_BLOCKS];
 
 #define HAK_TUNABLE(field, ...) PROBE(field);

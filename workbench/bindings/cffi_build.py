@@ -304,22 +304,19 @@ SOURCE = """
 #include "big_model.h"
 #include "cache_models.h"
 #include "catalogue.h"
+#include "find.h"
 #include "in_process.h"
 #include "injected_call.h"
 #include "resolver.h"
 #include "replay_compile.h"
 #include "writer.h"
-#include <dlfcn.h>
 #include <malloc.h>
 #include <stdlib.h>
 
 static int64_t live_bytes(void)
 {
-    Dl_info of_malloc, of_info;
     struct mallinfo2 info = mallinfo2();
-    bool is_same = dladdr((void *)malloc, &of_malloc) && dladdr((void *)mallinfo2, &of_info) &&
-                   of_malloc.dli_fbase == of_info.dli_fbase;
-    return is_same ? (int64_t)(info.uordblks + info.hblkhd) : -1;
+    return find_serves((void *)mallinfo2) ? (int64_t)(info.uordblks + info.hblkhd) : -1;
 }
 
 static struct hak_reader *reader_new(void)
