@@ -18,8 +18,8 @@ static struct chunk **heads; /* mapped for the current number of buckets (range.
 _Alignas(CACHE_LINE) _Atomic uint64_t big_class_stripes[BIG_CLASS_COUNT];
 _Static_assert(sizeof big_class_stripes == CACHE_LINE, "a line of their own");
 
-static _Atomic uint32_t bucket_count; /* the published number, which each stripe adopts */
-static _Atomic uint32_t placed_by;    /* enum big_hash; written under all locks */
+static _Alignas(CACHE_LINE) _Atomic uint32_t bucket_count; /* the published number, which each stripe adopts */
+static _Alignas(CACHE_LINE) _Atomic uint32_t placed_by;    /* enum big_hash; written under all locks */
 /* Every block that comes or goes writes this, so it has a cache line of its own, and the words above, which all threads
  * read, stay in the processors' caches. The word counts entries from bit PAGE_BITS up and pages below, of all
  * stripes, so that one addition counts both. It is changed under a stripe's lock, so it is exact while all are held. */

@@ -7,7 +7,7 @@
 #include "events.h"
 #include "settings.h"
 
-static unsigned heap_count = 1;
+static _Alignas(CACHE_LINE) unsigned heap_count = 1;
 
 /* A central list is neglected once NEGLECTED_TIMES remote.drain_threshold blocks or NEGLECTED_BYTES wait in it. */
 #define NEGLECTED_TIMES 4u

@@ -28,7 +28,7 @@
 
 
 static struct lock settings_lock;
-static _Atomic uint64_t current_generation; /* the generation in `settings`; store release under settings_lock */
+static _Alignas(CACHE_LINE) _Atomic uint64_t current_generation; /* the generation in `settings`; store release under settings_lock */
 
 static struct {
     _Atomic uint64_t asked; /* how often it was asked for; stored relaxed under settings_lock */

@@ -17,7 +17,7 @@
 #define UNEARNED_BYTES (UINT64_C(2) << 20) /* idle bytes that a shard keeps in any case (retention.h) */
 #define CONTENTION_SAMPLE 100 /* with fewer operations, the share of failed trylocks says nothing */
 
-static _Atomic uint32_t shard_count;   /* number in use; store release after the shards are ready */
+static _Alignas(CACHE_LINE) _Atomic uint32_t shard_count;   /* number in use; store release after the shards are ready */
 static _Atomic uint32_t highest_count; /* the highest number ever in use: shards below it may hold blocks */
 /* Guards the number of shards and the window's start. It is taken before any shard's lock. */
 static struct lock resize_lock;

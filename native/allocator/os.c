@@ -184,7 +184,7 @@ bool os_populate(void *start, size_t bytes)
 }
 
 static _Atomic uint32_t always_known = PROCESS_KNOWN;
-_Atomic uint32_t *os_process_word = &always_known;
+_Alignas(CACHE_LINE) _Atomic uint32_t *os_process_word = &always_known;
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18 /* Linux 4.14 */

@@ -21,11 +21,11 @@ _Static_assert(RANGE_MAX_BYTES / CHUNK_BYTES * sizeof(void *) <= TABLE_SLOT_BYTE
 /* If the addresses of the system end below that (64-bit ARM with 39 bits), it begins at an eighth of a TiB. */
 #define ZONE_THIRD_CHOICE ((uintptr_t)0x002000000000)
 
-struct range range;
+_Alignas(CACHE_LINE) struct range range;
 
 static struct lock range_lock;
 static size_t mapped_bytes[RANGE_TABLE_COUNT]; /* under range_lock */
-static unsigned heap_count;
+static _Alignas(CACHE_LINE) unsigned heap_count;
 
 unsigned range_heap_count(void)
 {

@@ -19,7 +19,7 @@ struct leaf {
     struct chunk *_Atomic frames[LEAF_ENTRIES];
 };
 
-struct chunk *_Atomic *registry_frames;
+_Alignas(CACHE_LINE) struct chunk *_Atomic *registry_frames;
 static struct leaf *_Atomic root[ROOT_ENTRIES];
 
 static struct lock registry_lock;

@@ -42,6 +42,18 @@ static bool is_most_written(void)
     return mapped_bytes && written_bytes >= mapped_bytes / 100 * WRITTEN_PERCENT;
 }
 
+#define FREE_PART 10u
+
+/* Whether few slabs are free: those of the newest chunk, and one part in FREE_PART of what the process holds. A chunk that is mapped for a long span leaves room that may never be used, and a huge page makes
+ * it resident, so that the next look takes it for written. */
+static bool are_few_slabs_free(uint64_t held_bytes)
+{
+    uint64_t slabs = 0, busy = telemetry_get(&telemetry->global.busy_slabs);
+    for (unsigned tier = 0; tier < TIER_COUNT; tier++)
+        slabs += telemetry_get(&telemetry->tiers[tier].chunks) * SLABS_PER_CHUNK;
+    return slabs <= busy || (slabs - busy) * SLAB_BYTES <= CHUNK_BYTES + held_bytes / FREE_PART;
+}
+
 /* Whether the process holds os.thp_from_bytes, has written to most of what it maps, and grows beyond what it held before.
  * Then it will write to most of what it takes now, too. Otherwise a huge page would make memory resident that stays
  * untouched: the middle of large blocks, or slabs of many heaps and classes that are hardly used. */
@@ -51,7 +63,7 @@ static bool has_grown(void)
     static _Atomic bool is_written;
     uint64_t bytes = telemetry_get(&telemetry->global.committed_bytes);
     uint64_t had = atomic_load_explicit(&looked_at_bytes, memory_order_relaxed);
-    if (bytes < (uint64_t)SETTING(os_thp_from_bytes) || bytes < had)
+    if (bytes < (uint64_t)SETTING(os_thp_from_bytes) || bytes < had || !are_few_slabs_free(bytes))
         return false;
     if (bytes >= had + had / LOOK_PART) {
         atomic_store_explicit(&is_written, is_most_written(), memory_order_relaxed);
@@ -96,6 +108,7 @@ struct chunk *superslab_map_chunk(const struct actor *actor, bool is_for_class)
     atomic_store_explicit(&chunk->huge_frames, 0, memory_order_relaxed);
     if (!chunk->block_bits)
         chunk->block_bits = os_map(sizeof *chunk->block_bits);
+    bool is_huge = are_huge_pages_wanted(is_for_class); /* by what is mapped before */
     chunk->base = chunk->block_bits ? frames_acquire(1, CHUNK_BYTES) : NULL;
     if (!chunk->base) {
         registry_remove(chunk);
@@ -111,7 +124,7 @@ struct chunk *superslab_map_chunk(const struct actor *actor, bool is_for_class)
     chunk->in_range = range_holds(chunk->base);
     for (unsigned i = 0; i < SLABS_PER_CHUNK; i++)
         chunk->slabs[i] = (struct slab){.index = (uint8_t)i};
-    advise(chunk, 0, 1, are_huge_pages_wanted(is_for_class));
+    advise(chunk, 0, 1, is_huge);
     if (!registry_publish(chunk)) {
         frames_release(chunk->base, 1);
         registry_remove(chunk);
@@ -135,6 +148,7 @@ struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t 
         return NULL;
     uint32_t frames = (uint32_t)(round_up(bytes, CHUNK_BYTES) / CHUNK_BYTES);
     chunk->frames = 0;
+    bool is_huge = are_huge_pages_wanted(false);
     chunk->base = frames_acquire(frames, alignment > CHUNK_BYTES ? alignment : CHUNK_BYTES);
     if (!chunk->base) {
         registry_remove(chunk);
@@ -147,7 +161,7 @@ struct chunk *superslab_map_big(const struct actor *actor, size_t bytes, size_t 
     atomic_store_explicit(&chunk->is_altered, 0, memory_order_relaxed);
     chunk->is_patchwork = false;
     atomic_store_explicit(&chunk->huge_frames, 0, memory_order_relaxed);
-    advise(chunk, 0, full_frames(bytes), are_huge_pages_wanted(false));
+    advise(chunk, 0, full_frames(bytes), is_huge);
     chunk_set_kind(chunk, CHUNK_BIG);
     if (!registry_publish(chunk)) {
         frames_release(chunk->base, frames);
@@ -164,11 +178,12 @@ bool superslab_extend_big(struct chunk *chunk, size_t bytes)
     uint32_t frames = (uint32_t)(round_up(bytes, CHUNK_BYTES) / CHUNK_BYTES), had = chunk->frames;
     if (frames <= had)
         return true;
+    bool is_huge = are_huge_pages_wanted(false);
     if (!frames_extend(chunk->base, had, frames))
         return false;
     uint32_t huge_frames = atomic_load_explicit(&chunk->huge_frames, memory_order_relaxed);
     if (registry_extend(chunk, frames)) {
-        advise(chunk, huge_frames, full_frames(bytes), are_huge_pages_wanted(false));
+        advise(chunk, huge_frames, full_frames(bytes), is_huge);
         return true;
     }
     frames_release(chunk->base + (size_t)had * CHUNK_BYTES, frames - had);

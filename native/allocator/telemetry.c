@@ -4,4 +4,4 @@
 #include "writer.h"
 
 struct hak_block control_block;
-struct telemetry *telemetry;
+_Alignas(CACHE_LINE) struct telemetry *telemetry;

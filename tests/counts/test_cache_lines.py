@@ -39,6 +39,14 @@ WRITTEN = (
     "superslab_shared",
     "chunk_lists",
     "frames_lock",
+    "registry_lock",
+    "rows_lock",
+    "log_cursor",
+    "log_lock",
+    "counted",
+    "window_contended",
+    "free_chunks",
+    "unused_caches",
 )
 # Arrays whose items belong to different locks.
 ARRAYS = ("centrals", "magazines", "big_stripes", "l25_shards", "tls_cache_none")

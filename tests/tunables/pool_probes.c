@@ -291,7 +291,6 @@ PROBE(os_thp_from_bytes)
         CHECK(!is_next_chunk_huge(&count)); /* the process is small */
     set(TUNABLE_os_thp_from_bytes, 1 << 20);
     CHECK(!is_next_chunk_huge(&count)); /* it has written to little */
-    is_next_chunk_huge(&count);
     for (unsigned i = 0; i < count; i++)
         memset(blocks[i], 1, 1024);
     CHECK(is_next_chunk_huge(&count) == has_huge_pages());
