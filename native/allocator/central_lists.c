@@ -6,7 +6,7 @@
 #include "superslab.h"
 #include "telemetry.h"
 
-struct central centrals[MAX_HEAPS + 1][SIZE_CLASS_COUNT];
+_Alignas(SMALLEST_PAGE_BYTES) struct central centrals[MAX_HEAPS + 1][SIZE_CLASS_COUNT];
 
 void central_list_locked(struct central *central, struct slab *slab, enum slab_list list)
 {

@@ -4,7 +4,7 @@
 #define BUFFER_BYTES ((size_t)64 * 1024)
 #define HEADER_BYTES 16 /* room for the block's size, which stands right before the block */
 
-static _Alignas(64) char buffer[BUFFER_BYTES];
+static _Alignas(SMALLEST_PAGE_BYTES) char buffer[BUFFER_BYTES];
 static _Atomic size_t used; /* relaxed: a count; a block reaches another thread through a stronger order */
 
 void *early_blocks_take(size_t alignment, size_t bytes)

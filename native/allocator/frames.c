@@ -10,7 +10,7 @@
 #define NO_FRAME UINT32_MAX
 
 static struct lock frames_lock;
-static uint64_t taken[FRAME_COUNT / 64], kept[FRAME_COUNT / 64]; /* one bit for each frame */
+static _Alignas(SMALLEST_PAGE_BYTES) uint64_t taken[FRAME_COUNT / 64], kept[FRAME_COUNT / 64]; /* one bit for each frame */
 static uint32_t frame_limit = FRAME_COUNT; /* the first frame that must not be taken */
 static uint32_t search_from;               /* no frame below this is free */
 static uint32_t kept_count;

@@ -5,7 +5,7 @@
 
 #define CLOCK_FOREIGN_MS 65536 /* a time that is further away than any delay was read under another clock.mode */
 
-struct shard l25_shards[L25_MAX_SHARDS];
+_Alignas(SMALLEST_PAGE_BYTES) struct shard l25_shards[L25_MAX_SHARDS];
 _Atomic uint64_t l25_holders[L25_CLASS_COUNT][L25_HOLDER_WORDS];
 
 static _Atomic uint64_t *holder_word(const struct shard *shard, unsigned class_index)

@@ -28,7 +28,7 @@ static struct lock heaps_lock;
 static uint32_t threads_of_heap[MAX_HEAPS]; /* under heaps_lock */
 
 /* Stands in for the cache of a thread whose destructors have run: the thread gets no new cache. */
-static struct tls_cache ended;
+static _Alignas(SMALLEST_PAGE_BYTES) struct tls_cache ended;
 
 /* Returns the lowest of the heaps with the fewest threads, so that a thread that follows another reuses its slabs. */
 static unsigned join_heap(void)

@@ -15,7 +15,7 @@ struct magazine {
 
 /* One for each class. Classes below a cache line have one for each heap; those of heaps above 0 come at the end. */
 #define MAGAZINE_COUNT (SIZE_CLASS_COUNT + (MAX_HEAPS - 1) * OUTBOX_COUNT)
-static struct magazine magazines[MAGAZINE_COUNT];
+static _Alignas(SMALLEST_PAGE_BYTES) struct magazine magazines[MAGAZINE_COUNT];
 /* Where the upkeep counts. Several threads may write at once, so the counts are only roughly right. */
 static struct telemetry_thread_class no_row;
 

@@ -20,7 +20,7 @@ struct leaf {
 };
 
 _Alignas(CACHE_LINE) struct chunk *_Atomic *registry_frames;
-static struct leaf *_Atomic root[ROOT_ENTRIES];
+static _Alignas(SMALLEST_PAGE_BYTES) struct leaf *_Atomic root[ROOT_ENTRIES];
 
 static struct lock registry_lock;
 static struct chunk *segments[MAX_SEGMENTS];

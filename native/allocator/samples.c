@@ -36,10 +36,10 @@ static struct lock table_lock;
 static struct hak_block block; /* without a header until the first sample */
 static struct hak_samples *table;
 static struct place *places; /* one for each slot; kept when a child begins anew */
-static uint32_t buckets[HAK_SAMPLE_SLOTS]; /* slot + 1; 0: empty */
+static _Alignas(SMALLEST_PAGE_BYTES) uint32_t buckets[HAK_SAMPLE_SLOTS]; /* slot + 1; 0: empty */
 static uint32_t used, freed, oldest_freed, newest_freed;
 static uint32_t empty, first_empty; /* slots that are used again: how many, and the first of their chain + 1 */
-static uint16_t free_pieces[HAK_SAMPLE_PIECES]; /* a stack of pieces that were used before */
+static _Alignas(SMALLEST_PAGE_BYTES) uint16_t free_pieces[HAK_SAMPLE_PIECES]; /* a stack of pieces that were used before */
 static uint32_t free_piece_count, pieces_ever, spare_pieces = SPARE_PIECES;
 static uint64_t taken;
 static bool is_stopped;

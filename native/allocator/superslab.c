@@ -14,7 +14,7 @@
 
 #define HINT_COUNT (SIZE_CLASS_COUNT + RUN_ORDERS)
 
-_Atomic uint16_t *class_of_slab[MAX_HEAPS];
+_Alignas(CACHE_LINE) _Atomic uint16_t *class_of_slab[MAX_HEAPS];
 
 bool superslab_start(void)
 {

@@ -19,7 +19,7 @@
 
 #define OPERATIONS_PER_LOOK 512 /* the cache looks at the clock after at most so many */
 
-struct tls_cache tls_cache_none;
+_Alignas(SMALLEST_PAGE_BYTES) struct tls_cache tls_cache_none;
 __thread struct tls_cache *tls_cache __attribute__((tls_model("initial-exec"))) = &tls_cache_none;
 __thread struct tls_cache *derived_cache __attribute__((tls_model("initial-exec"))) = &tls_cache_none;
 
