@@ -20,6 +20,7 @@ from workbench.commands.arguments import (
     set_option,
     settings_option,
 )
+from workbench.commands.asking import ask_first
 from workbench.commands.output import Answer, answering, print_json
 from workbench.control import explain_no_block
 from workbench.errors import BadParameter
@@ -160,7 +161,7 @@ def inject_agent(pid: int, yes: bool) -> Answer:
             f"threads loads {AGENT}, which starts a thread of its own and stays until the program ends. "
             "A call in which a thread waits may return early, as after a signal. Go on?"
         )
-        click.confirm(question, abort=True, err=True)
+        ask_first(question)
     kinds, told = inject(pid)
     uid = Path(f"/proc/{pid}").stat().st_uid
     if uid != os.geteuid():

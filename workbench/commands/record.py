@@ -19,6 +19,7 @@ from rich.progress import TimeElapsedColumn
 
 from workbench.api.progress import Bar
 from workbench.commands.arguments import BEFORE_A_COMMAND, FiniteRange, keep_pythonmalloc_option
+from workbench.commands.asking import ask_first
 from workbench.commands.output import Answer, pick
 from workbench.errors import BadParameter
 from workbench.processes import (
@@ -141,7 +142,7 @@ def record(
     if pid is not None:
         check_recordable(pid)
         if not yes:
-            click.confirm(_QUESTION.format(pid=pid, name=name), abort=True, err=True)
+            ask_first(_QUESTION.format(pid=pid, name=name))
     with Bar(f"recording {name}", TimeElapsedColumn()) if progress else contextlib.nullcontext() as bar:
         options: dict[str, Any] = {
             "children": children,
