@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
+from pathlib import Path
 
 import click
 
-from workbench.allocators import get_allocator
+from workbench.allocators import get_allocator, rows
 from workbench.api.processes import find_target_blocks, list_processes, open_blocks
 from workbench.commands.arguments import (
     allocator_option,
@@ -32,7 +34,7 @@ from workbench.control import (
     tabulate_readings,
     tabulate_tunables,
 )
-from workbench.errors import NoProcess
+from workbench.errors import NotDone
 from workbench.units import format_rough
 
 _TUNABLE = "name group unit type choices scale effect minimum maximum default environment help"
@@ -144,10 +146,24 @@ def _act(block: ControlBlock, name: str) -> Event:
             if found:
                 return found[-1]
         time.sleep(_LOOK_S)
-    raise NoProcess(
-        f"process {block.info.pid} has not done '{name}' for {_PATIENCE_S:.0f} s: it may be stopped, or make "
-        "no allocation; the action stays asked for"
+    raise NotDone(
+        f"process {block.info.pid} has not done '{name}' for {_PATIENCE_S:.3g} s: {_tell_remedy(block)}; the "
+        "action stays asked for"
     )
+
+
+def _tell_remedy(block: ControlBlock) -> str:
+    """Why a process may not do what it is asked to, and what helps."""
+    pid = block.info.pid
+    with contextlib.suppress(OSError):
+        if "\nState:\tT" in Path(f"/proc/{pid}/status").read_text(encoding="utf-8"):
+            return f"it is stopped; `kill -CONT {pid}` lets it go on"
+    row = next((row for row in rows() if row.kind == block.info.kind and not row.in_process), None)
+    words = "it allocates nothing; give it work, such as a request if it is a server"
+    effective = block.effective().values
+    late = {name: value for name, value in (row.upkeep if row else {}).items() if effective[name] != value}
+    start = " ".join(f"--set {name}={block.tunables[name].format(value)}" for name, value in late.items())
+    return f"{words}, or start it with {start}" if start else words
 
 
 @click.command()

@@ -91,5 +91,6 @@ def answer_each(
     notes = describe_foreign(target)
     refused = sum(one.value is None for one in answers)
     status = STATUS_FAILED if refused or notes else 0
-    status = STATUS_WRONG_INPUT if refused == len(answers) else status
+    if refused == len(answers) and not any(one.is_late for one in answers):
+        status = STATUS_WRONG_INPUT
     return Answer(name_target(target) | {"processes": entries}, table, notes=notes, status=status)
