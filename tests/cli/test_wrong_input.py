@@ -70,6 +70,7 @@ CASES: list[tuple[Sequence[object], Sequence[str]]] = [
     (["tunables", "0"], ["PID", "0"]),
     (["tunables", "-1"], ["-1"]),
     (["tunables", NOBODY], [str(NOBODY)]),
+    (["tunables", os.getpid(), "--allocator", "glibc"], ["--allocator glibc", "leave out"]),
     (["tunables", "1", "2"], ["2"]),
     (["set"], ["PID"]),
     (["set", "x", "a=1"], ["PID", "x"]),

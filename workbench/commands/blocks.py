@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from workbench.allocators import get_allocator, rows
 from workbench.api.processes import find_target_blocks, list_processes, open_blocks
@@ -34,7 +35,7 @@ from workbench.control import (
     tabulate_readings,
     tabulate_tunables,
 )
-from workbench.errors import NotDone
+from workbench.errors import BadParameter, NotDone
 from workbench.units import format_rough
 
 _TUNABLE = "name group unit type choices scale effect minimum maximum default environment help"
@@ -65,6 +66,12 @@ def tunables(target: Target | None, kind: str | None, allocator_name: str) -> An
         entries = [pick(tunable, _TUNABLE) for tunable in block.tunables.values()]
         table = dataclasses.replace(table, columns=columns, rows=rows)
         return Answer({"build": block.info.build, "tunables": entries}, table)
+    context = click.get_current_context()
+    if context.get_parameter_source("allocator_name") is not ParameterSource.DEFAULT:
+        raise BadParameter(
+            f"--allocator {allocator_name} lists the defaults of an allocator, and {target} has one already: "
+            "leave out one of them"
+        )
     with open_blocks(target, kind) as blocks:
         if isinstance(target, int):
             return Answer(_report_tunables(blocks[0]), blocks[0].to_table())
