@@ -15,6 +15,7 @@ from workbench.commands.output import Answer, json_option
 from workbench.commands.targets import Target, targets_argument
 from workbench.control import BlockInfo, find_blocks
 from workbench.errors import BadParameter, WorkbenchError
+from workbench.output_file import write_output
 
 
 @click.command("serve-metrics")
@@ -46,7 +47,8 @@ def serve_metrics(
     if dashboard_path is not None:
         from workbench.api.dashboard import make_dashboard
 
-        dashboard_path.write_text(json.dumps(make_dashboard(), indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(make_dashboard(), indent=2) + "\n"
+        write_output(dashboard_path, text, "a dashboard", lambda found: '"panels"' in found)
         words = f"{dashboard_path}: import it in Grafana (Dashboards, New, Import)"
         Answer({"dashboard": dashboard_path}, words).show(as_json)
         return
