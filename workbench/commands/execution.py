@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from workbench.allocators import AGENT, get_allocator, put_first
 from workbench.commands.arguments import (
     BEFORE_A_COMMAND,
+    PidType,
     allocator_option,
     command_argument,
     keep_pythonmalloc_option,
@@ -144,7 +145,7 @@ def _leave() -> None:
 
 
 @click.command("inject")
-@click.argument("pid", metavar="PID", type=click.IntRange(min=1))
+@click.argument("pid", metavar="PID", type=PidType())
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @answering
 def inject_agent(pid: int, yes: bool) -> Answer:
