@@ -153,8 +153,14 @@ def list_notes(comparison: Comparison) -> list[str]:
 
 
 def list_failures(comparison: Comparison) -> list[str]:
-    """Why runs failed, a line a reason."""
+    """Why runs failed, a line a reason; without what was told, in the same words, when it occurred."""
+    told = {
+        f"{result.run.title} under {result.run.allocator}: {result.status}: {result.reason}"
+        for result in comparison.results
+        if not result.is_measured
+    }
     return [
         f"failed {'once' if count == 1 else f'{count} times'}: {reason}"
         for reason, count in comparison.failures.items()
+        if count > 1 or reason not in told
     ]
