@@ -111,7 +111,13 @@ def verify(
     if checks_only:
         trials = sum(1 for _ in plan.list_cells())
         words = f"{path}: sound; its claim would be tried in {plan.rounds} rounds, {trials} runs"
+        if evidence.claims_nothing:
+            words = (
+                f"{path}: sound, but it claims nothing: its own rounds ({evidence.rounds}) could not tell; "
+                "export a comparison with more"
+            )
         facts |= {"obstacles": [], "rounds": plan.rounds, "trials": trials}
+        facts |= pick(evidence, "claims_nothing")
         return Answer(facts, words, *notes)
     with open_results(output) as results:
         comparison, is_whole = run_rounds(plan, results, f"{path}, {plan.rounds} rounds")
