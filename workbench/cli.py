@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem
 from workbench import interrupt
 from workbench.commands import COMMANDS, load_command
 from workbench.commands.output import STATUS_FAILED, STATUS_WRONG_INPUT
-from workbench.errors import BadParameter, WorkbenchError, suggest_nearest
+from workbench.errors import BadParameter, NotDone, WorkbenchError, suggest_nearest
 
 #: Of the command. Another distribution brings a `workbench`, too.
 NAMES = ("workbench", "hakmem")
@@ -45,6 +45,8 @@ class CommandGroup(click.Group):
             sys.stdout.flush()
         except WorkbenchError as error:
             result = _refuse(str(error))
+            if isinstance(error, NotDone):
+                result = STATUS_FAILED
         except click.Abort:
             result = interrupt.STATUS_INTERRUPTED
         except click.exceptions.NoArgsIsHelpError as error:  # a group alone, such as `workbench trace`

@@ -28,6 +28,10 @@ class StartOnly(WorkbenchError):
     """A tunable that takes effect at start only."""
 
 
+class NotDone(WorkbenchError):
+    """What was rightly asked for did not come about in time: the work failed, and the input was not wrong."""
+
+
 class ReadOnlyBlock(WorkbenchError):
     """The process lets others read its control block, not change it."""
 

@@ -29,7 +29,7 @@ _TIME_S = {"ns": Decimal("1e-9"), "us": Decimal("1e-6"), "µs": Decimal("1e-6"),
 _TIME_S |= {"s": Decimal(1), "min": Decimal(60), "h": Decimal(3600)}
 _COUNT_SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9}
 _QUANTITY = re.compile(
-    r"\s*([-+−]?)\s*((?:\d[\d,_]*)?(?:\.\d+)?(?:e[-+]?\d{1,3})?)\s*(\S.*?)?\s*", re.IGNORECASE
+    r"\s*([-+−]?)\s*((?:[0-9][0-9,_]*)?(?:\.[0-9]+)?(?:e[-+]?[0-9]{1,3})?)\s*(\S.*?)?\s*", re.IGNORECASE
 )
 
 
@@ -54,7 +54,7 @@ def format_quantity(value: float, unit: str = "") -> str:
         for name, factor in _BINARY:
             if int(value) % factor == 0:
                 return f"{int(value) // factor} {name}"
-    return f"{format_number(value)} {unit}".rstrip()
+    return f"{format_number(value)} {_agree(unit, value)}".rstrip()
 
 
 def format_number(value: float) -> str:
@@ -85,7 +85,11 @@ def format_rough(value: float, unit: str = "") -> str:
         for name, least, divisor in _DECIMAL:
             if abs(value) >= least:
                 return f"{_three_digits(value / divisor)} {name} {unit}".rstrip()
-    return f"{_three_digits(value)} {unit}".rstrip()
+    return f"{_three_digits(value)} {_agree(unit, value)}".rstrip()
+
+
+def _agree(unit: str, value: float) -> str:
+    return "byte" if unit == "bytes" and value == 1 else unit
 
 
 def _three_digits(value: float) -> str:

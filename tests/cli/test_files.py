@@ -90,6 +90,22 @@ def test_nothing_else_is_overwritten(settings: Path, tmp_path: Path) -> None:
     )
 
 
+def test_a_place_where_nothing_can_be_written(tmp_path: Path) -> None:
+    def say(*words: object) -> Finished:
+        return run_workbench("serve-metrics", "--dashboard", *words)
+
+    assert_refused(say("/nope/x"), "/nope: no such folder; make it first")
+    assert_refused(say(tmp_path), f"{tmp_path}: it is a folder; name a file")
+    notes = tmp_path / "notes"
+    notes.write_text("precious\n")
+    assert_refused(say(notes), f"{notes}: a file is there that is not a dashboard")
+    assert say(tmp_path / "new").status == say(tmp_path / "new").status == 0
+    work = "compare", "pair", "--operations", "1000", "--rounds", "1", "--allocators", "hakmem,glibc"
+    for place in ("/proc/nope", notes / "results"):
+        refused = run_workbench(*work, "--output", place)
+        assert_refused(refused, f"{place}: no folder can be made there", "name another")
+
+
 def test_a_trace_without_events(tmp_path: Path) -> None:
     trace = make_trace(tmp_path / "a.haktrace")
     for words in (["summary", trace], ["plot", trace, "-o", tmp_path / "page.html"]):

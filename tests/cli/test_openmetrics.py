@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.error import HTTPError
 
 import msgspec
+import pytest
 from click.testing import Result
 from msgspec import Meta
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
-from tests.cli.terminal import WORKBENCH, Program, run_workbench, start
+from tests.cli.terminal import WORKBENCH, Program, assert_refused, run_workbench, start
 from workbench.api.dashboard import make_dashboard
 from workbench.control import ControlBlock
 
@@ -76,8 +79,22 @@ def test_served_until_interrupted(untouched_program: Program) -> None:
             "cgroup_memory_bytes",
         }
         assert asked - served <= others  # not every allocator, and not every machine, has these
+        with pytest.raises(HTTPError, match="404"):
+            urllib.request.urlopen(f"{url}x", timeout=60)
         server.send_signal(signal.SIGINT)
         assert server.wait(60) == 0
+
+
+def test_where_it_cannot_listen() -> None:
+    for address in ("nope.invalid", "192.0.2.1"):
+        assert_refused(
+            run_workbench("serve-metrics", "--address", address),
+            f"{address}, port 9709: ",
+            "; choose another with --address",
+        )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert_refused(run_workbench("serve-metrics", "--port", port), "; choose another with --port")
 
 
 def test_the_dashboard_is_a_file(invoke: Callable[..., Result], tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_what_a_person_types_is_read(text: str, unit: str, expected: float) -> N
     [
         ("", ""), ("-", ""), ("e5", ""), (",", ""), ("1 2", ""), ("--1", ""), ("nan", ""), ("inf", "ms"),
         ("80 slots", "%"), ("5 MiB", "ms"), ("3 ms", "bytes"), ("4 fish", "slots"), ("1e999999999", ""),
+        ("５１２", "slots"),
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(text: str, unit: str) -> None:
@@ -83,6 +84,7 @@ def test_every_number_can_be_shown_roughly(value: float, unit: str) -> None:
         (0.98765, "", "0.988"),
         (2048, "slots", "2048 slots"),
         (0, "%", "0 %"),
+        (1, "bytes", "1 byte"),
         (float("nan"), "ms", "–"),
     ],
 )
@@ -94,6 +96,7 @@ def test_exact_text() -> None:
     assert format_quantity(1536, "bytes") == "1536 bytes"
     assert format_quantity(2**30, "bytes") == "1 GiB"
     assert format_quantity(0, "bytes") == "0 bytes"
+    assert format_quantity(1, "bytes") == "1 byte"
     assert format_number(0.1) == "0.1"
     assert format_number(3.0) == "3"
 

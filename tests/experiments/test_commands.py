@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections import Counter
@@ -133,6 +134,17 @@ def test_failures_are_told_and_the_comparison_goes_on(tmp_path: Path) -> None:
         f"breaks under {name}: failed: it ended with exit code 1; it said: it breaks": 2
         for name in ("glibc", "hakmem")
     }
+
+
+def test_a_failure_is_told_once_and_in_one_line(tmp_path: Path) -> None:
+    words = " ".join(["word"] * 40)
+    command = f"sh -c 'echo {words} >&2; exit 3'"
+    run = run_workbench("compare", "--command", command, "--rounds", "2", "--allocators", "glibc,hakmem")
+    assert run.status == 1
+    (line,) = run.stderr.splitlines()
+    assert re.fullmatch(rf"sh under \w+: failed: it ended with exit code 3; it said: {words}", line)
+    assert "throughput" not in run.stdout
+    assert "elapsed" in run.stdout
 
 
 @pytest.mark.parametrize(

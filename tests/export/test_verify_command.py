@@ -97,6 +97,23 @@ def test_a_comparison_is_exported_and_verified_in_every_format(tmp_path: Path) -
         assert started.status == 0, started.stderr
 
 
+def test_a_comparison_that_could_not_tell_claims_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "tuned.toml"
+    made = run_workbench(
+        *("compare", "pair", "--operations", 1000, "--rounds", 2, "--allocators", "hakmem"),
+        *("--variant", "small:tls.max_slots=256", "--export", path),
+    )
+    assert made.status == 0, made.stderr
+    assert f"note: {path} claims nothing, since 2 rounds could not tell" in made.stderr
+    checked = run_workbench("verify", path, "--check")
+    assert (checked.status, checked.stdout) == (
+        0,
+        f"{path}: sound, but it claims nothing: its own rounds (2) could not tell; "
+        "export a comparison with more\n",
+    )
+    assert run_workbench("verify", path, "--check", "--json").json["claims_nothing"]
+
+
 def test_for_people_it_says_what_was_claimed_and_what_is_so(tmp_path: Path) -> None:
     path = tmp_path / "tuned.env"
     write_evidence(path, claim_cached(tmp_path / "results", SMALL, LARGE, 0.9))

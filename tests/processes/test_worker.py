@@ -143,6 +143,7 @@ def test_a_crash_is_an_outcome(spec: Run, name: str) -> None:
         os.kill(worker.pid, signal.Signals[name])
         outcome = wait(worker)
         assert (outcome.status, outcome.signal, outcome.exit_code) == ("crashed", name, None)
+        assert ("dmesg" in outcome.message) == (name == "SIGKILL")
         assert name in outcome.message
         assert outcome.operations > 0
         assert outcome.elapsed_s >= 0

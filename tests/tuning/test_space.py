@@ -91,7 +91,7 @@ def test_ranges_and_scales_are_the_descriptors() -> None:
         "tls.grow_percent": "50 % to 99 %",
         "tls.max_slots": "256 slots to 4096 slots, in factors",
         "big.load_factor": "0.25 entries/bucket to 4 entries/bucket",
-        "tls.max_bytes": "1 bytes to 1 GiB, in factors",
+        "tls.max_bytes": "1 byte to 1 GiB, in factors",
         "tls.adaptive": "off, on",
         "route.profile": "full, hot",
     }

@@ -48,6 +48,7 @@ class Row:
     macros: str = ""
     settings: Mapping[str, Value] = field(default_factory=dict)
     steady: Mapping[str, Value] = field(default_factory=dict)
+    upkeep: Mapping[str, Value] = field(default_factory=dict)
     sampling: Mapping[str, Value] = field(default_factory=dict)
     suggestions: Mapping[str, str] = field(default_factory=dict)
     presets: tuple[Preset, ...] = ()

@@ -69,8 +69,8 @@ class Bar(Progress):
             self._write()
 
     def say(self, text: str) -> None:
-        """Print a line above the bar."""
-        self.console.print(text, markup=False, highlight=False)
+        """Print a line above the bar; into a file as one line, however long."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=not self.console.is_terminal)
 
     def stop(self) -> None:
         """End the display."""

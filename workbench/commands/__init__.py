@@ -41,7 +41,7 @@ COMMANDS: Mapping[str, CommandPlace] = {
     "ps": CommandPlace("blocks", "List the processes that can be tuned."),
     "tunables": CommandPlace("blocks", "List the tunables of a process or of the allocator."),
     "set": CommandPlace("blocks", "Change tunables of a running process."),
-    "do": CommandPlace("blocks", "Have a running process do something, such as give memory back."),
+    "do": CommandPlace("blocks", "Have a process do something, such as give memory back."),
     "metrics": CommandPlace("blocks", "Print every metric of a process once."),
     "memory": CommandPlace("memory", "Show where the resident memory of a process is."),
     "whatif": CommandPlace("whatif", "Tell what larger and smaller caches would do."),

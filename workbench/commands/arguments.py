@@ -6,6 +6,7 @@ What cannot be understood raises `BadParameter`, `UnknownTunable` or `OutOfRange
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,32 @@ from workbench.control import Tunable, Value
 from workbench.errors import BadParameter, UnknownTunable, describe_unknown
 
 
+class PidType(click.ParamType[int]):
+    """The number of a process."""
+
+    name = "pid"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it."""
+        text = str(value)
+        if not (text.isascii() and text.isdecimal() and int(text) > 0):
+            self.fail(f"'{text}' is no pid: give the number of a process", param, ctx)
+        return int(text)
+
+
+class PlaceType(click.Path):
+    """A path, which an empty text is not: it would mean the working folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        if not os.fspath(value):
+            self.fail("'' is no path: name a file or folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def path_option(*names: str, help: str, metavar: str = "FILE") -> Callable[[FC], FC]:  # noqa: A002 (as click has it)
     """An option for a file, or for a folder if `metavar` says so, which a shell completes."""
-    return click.option(*names, metavar=metavar, type=click.Path(path_type=Path), help=help)
+    return click.option(*names, metavar=metavar, type=PlaceType(path_type=Path), help=help)
 
 
 allocator_option = click.option(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
+from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from workbench.allocators import get_allocator
+from workbench.allocators import get_allocator, rows
 from workbench.api.processes import find_target_blocks, list_processes, open_blocks
 from workbench.commands.arguments import (
     allocator_option,
@@ -32,7 +35,7 @@ from workbench.control import (
     tabulate_readings,
     tabulate_tunables,
 )
-from workbench.errors import NoProcess
+from workbench.errors import BadParameter, NotDone
 from workbench.units import format_rough
 
 _TUNABLE = "name group unit type choices scale effect minimum maximum default environment help"
@@ -63,6 +66,12 @@ def tunables(target: Target | None, kind: str | None, allocator_name: str) -> An
         entries = [pick(tunable, _TUNABLE) for tunable in block.tunables.values()]
         table = dataclasses.replace(table, columns=columns, rows=rows)
         return Answer({"build": block.info.build, "tunables": entries}, table)
+    context = click.get_current_context()
+    if context.get_parameter_source("allocator_name") is not ParameterSource.DEFAULT:
+        raise BadParameter(
+            f"--allocator {allocator_name} lists the defaults of an allocator, and {target} has one already: "
+            "leave out one of them"
+        )
     with open_blocks(target, kind) as blocks:
         if isinstance(target, int):
             return Answer(_report_tunables(blocks[0]), blocks[0].to_table())
@@ -144,10 +153,24 @@ def _act(block: ControlBlock, name: str) -> Event:
             if found:
                 return found[-1]
         time.sleep(_LOOK_S)
-    raise NoProcess(
-        f"process {block.info.pid} has not done '{name}' for {_PATIENCE_S:.0f} s: it may be stopped, or make "
-        "no allocation; the action stays asked for"
+    raise NotDone(
+        f"process {block.info.pid} has not done '{name}' for {_PATIENCE_S:.3g} s: {_tell_remedy(block)}; the "
+        "action stays asked for"
     )
+
+
+def _tell_remedy(block: ControlBlock) -> str:
+    """Why a process may not do what it is asked to, and what helps."""
+    pid = block.info.pid
+    with contextlib.suppress(OSError):
+        if "\nState:\tT" in Path(f"/proc/{pid}/status").read_text(encoding="utf-8"):
+            return f"it is stopped; `kill -CONT {pid}` lets it go on"
+    row = next((row for row in rows() if row.kind == block.info.kind and not row.in_process), None)
+    words = "it allocates nothing; give it work, such as a request if it is a server"
+    effective = block.effective().values
+    late = {name: value for name, value in (row.upkeep if row else {}).items() if effective[name] != value}
+    start = " ".join(f"--set {name}={block.tunables[name].format(value)}" for name, value in late.items())
+    return f"{words}, or start it with {start}" if start else words
 
 
 @click.command()

@@ -183,13 +183,15 @@ def compare(
     )
     plan.check()
     comparison_report.check_export(plan, export_path, winner)
+    notes: list[str] = []
     with open_results(output) as results:
         found, is_whole = comparison_report.run_rounds(plan, results)
         if export_path is not None and found.is_judged:
             export_settings(found, export_path, variant=winner)
+            notes = comparison_report.describe_export(found, export_path, winner)
     return Answer(
         comparison_report.describe_comparison(found),
         found.to_table(),
-        notes=comparison_report.list_notes(found),
+        notes=[*comparison_report.list_notes(found), *notes],
         status=(STATUS_FAILED if found.failures else 0) if is_whole else STATUS_INTERRUPTED,
     )

@@ -152,9 +152,26 @@ def list_notes(comparison: Comparison) -> list[str]:
     return [*list_failures(comparison), *([] if comparison.is_warm else [cold])]
 
 
+def describe_export(comparison: Comparison, path: Path, winner: str | None) -> list[str]:
+    """What is to be known of the file that was written: a line if it claims nothing."""
+    name = choose_variant(comparison.plan, winner).name
+    if any(one.variant == name and one.ratio.verdict != "cannot tell" for one in comparison.findings):
+        return []
+    return [
+        f"note: {path} claims nothing, since {comparison.rounds} rounds could not tell: "
+        "`workbench verify` can confirm nothing; more --rounds may tell"
+    ]
+
+
 def list_failures(comparison: Comparison) -> list[str]:
-    """Why runs failed, a line a reason."""
+    """Why runs failed, a line a reason; without what was told, in the same words, when it occurred."""
+    told = {
+        f"{result.run.title} under {result.run.allocator}: {result.status}: {result.reason}"
+        for result in comparison.results
+        if not result.is_measured
+    }
     return [
         f"failed {'once' if count == 1 else f'{count} times'}: {reason}"
         for reason, count in comparison.failures.items()
+        if count > 1 or reason not in told
     ]

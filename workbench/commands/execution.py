@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from workbench.allocators import AGENT, get_allocator, put_first
 from workbench.commands.arguments import (
     BEFORE_A_COMMAND,
+    PidType,
     allocator_option,
     command_argument,
     keep_pythonmalloc_option,
@@ -20,6 +21,7 @@ from workbench.commands.arguments import (
     set_option,
     settings_option,
 )
+from workbench.commands.asking import ask_first
 from workbench.commands.output import Answer, answering, print_json
 from workbench.control import explain_no_block
 from workbench.errors import BadParameter
@@ -143,7 +145,7 @@ def _leave() -> None:
 
 
 @click.command("inject")
-@click.argument("pid", metavar="PID", type=click.IntRange(min=1))
+@click.argument("pid", metavar="PID", type=PidType())
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @answering
 def inject_agent(pid: int, yes: bool) -> Answer:
@@ -160,7 +162,7 @@ def inject_agent(pid: int, yes: bool) -> Answer:
             f"threads loads {AGENT}, which starts a thread of its own and stays until the program ends. "
             "A call in which a thread waits may return early, as after a signal. Go on?"
         )
-        click.confirm(question, abort=True, err=True)
+        ask_first(question)
     kinds, told = inject(pid)
     uid = Path(f"/proc/{pid}").stat().st_uid
     if uid != os.geteuid():

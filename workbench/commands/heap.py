@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from workbench.commands.arguments import FiniteRange, path_option, rows_option
+from workbench.commands.arguments import FiniteRange, PidType, path_option, rows_option
 from workbench.commands.completion import complete_pid
 from workbench.commands.output import Answer, answering
 from workbench.errors import BadParameter
@@ -24,7 +24,7 @@ _FORMATS = (_TABLE, "pprof", "collapsed", "page")
 
 
 @click.command()
-@click.argument("pid", metavar="PID", type=click.IntRange(min=1), shell_complete=complete_pid)
+@click.argument("pid", metavar="PID", type=PidType(), shell_complete=complete_pid)
 @click.option(
     "--since",
     "since_s",

@@ -18,7 +18,14 @@ import click
 from rich.progress import TimeElapsedColumn
 
 from workbench.api.progress import Bar
-from workbench.commands.arguments import BEFORE_A_COMMAND, FiniteRange, keep_pythonmalloc_option
+from workbench.commands.arguments import (
+    BEFORE_A_COMMAND,
+    FiniteRange,
+    PidType,
+    PlaceType,
+    keep_pythonmalloc_option,
+)
+from workbench.commands.asking import ask_first
 from workbench.commands.output import Answer, pick
 from workbench.errors import BadParameter
 from workbench.processes import (
@@ -59,7 +66,12 @@ _REMEDIES = {
 
 @click.command(context_settings=BEFORE_A_COMMAND)
 @click.option(
-    "-o", "--output", required=True, metavar="FILE", help="The trace file to write, usually *.haktrace."
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=PlaceType(),
+    help="The trace file to write, usually *.haktrace.",
 )
 @click.option(
     "--children/--no-children",
@@ -69,7 +81,7 @@ _REMEDIES = {
 )
 @click.option(
     "--pid",
-    type=click.IntRange(min=1),
+    type=PidType(),
     help="Record a program that runs already, in place of COMMAND, until Ctrl-C. The program goes on.",
 )
 @click.option("--seconds", type=FiniteRange(min=0, min_open=True), help="With --pid: end after this time.")
@@ -141,7 +153,7 @@ def record(
     if pid is not None:
         check_recordable(pid)
         if not yes:
-            click.confirm(_QUESTION.format(pid=pid, name=name), abort=True, err=True)
+            ask_first(_QUESTION.format(pid=pid, name=name))
     with Bar(f"recording {name}", TimeElapsedColumn()) if progress else contextlib.nullcontext() as bar:
         options: dict[str, Any] = {
             "children": children,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import signal
+import socket
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +19,12 @@ from workbench.commands.output import Answer, json_option
 from workbench.commands.targets import Target, targets_argument
 from workbench.control import BlockInfo, find_blocks
 from workbench.errors import BadParameter, WorkbenchError
+from workbench.output_file import write_output
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+_PATH = "/metrics"
 
 
 @click.command("serve-metrics")
@@ -46,11 +56,12 @@ def serve_metrics(
     if dashboard_path is not None:
         from workbench.api.dashboard import make_dashboard
 
-        dashboard_path.write_text(json.dumps(make_dashboard(), indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(make_dashboard(), indent=2) + "\n"
+        write_output(dashboard_path, text, "a dashboard", lambda found: '"panels"' in found)
         words = f"{dashboard_path}: import it in Grafana (Dashboards, New, Import)"
         Answer({"dashboard": dashboard_path}, words).show(as_json)
         return
-    from prometheus_client import start_http_server
+    from prometheus_client import make_wsgi_app, start_http_server
 
     from workbench.api.openmetrics import make_registry
     from workbench.probes import ProbeReader, parse_probe
@@ -67,15 +78,19 @@ def serve_metrics(
     for target in targets:
         find_target_blocks(target)  # says what is wrong with it
     with ProbeReader(map(parse_probe, probes)) as reader:
+        registry = make_registry(find, reader)
         try:
-            server, _ = start_http_server(port, address, make_registry(find, reader))
+            server, _ = start_http_server(port, address, registry)
         except OSError as error:
+            is_address = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+            option = "--address" if is_address else "--port"
             raise BadParameter(
-                f"{address}, port {port}: {error.strerror}; choose another with --port"
+                f"{address}, port {port}: {error.strerror}; choose another with {option}"
             ) from None
+        server.set_app(_serve_only(_PATH, make_wsgi_app(registry)))
         try:
             shown = f"[{address}]" if ":" in address else address
-            url = f"http://{shown}:{server.server_port}/metrics"
+            url = f"http://{shown}:{server.server_port}{_PATH}"
             Answer({"url": url}, f"{url} (Ctrl-C ends)").show(as_json)
             signal.pause()
         except KeyboardInterrupt:
@@ -83,3 +98,15 @@ def serve_metrics(
         finally:
             server.shutdown()
             server.server_close()
+
+
+def _serve_only(path: str, app: WSGIApplication) -> WSGIApplication:
+    """Answer 404 for every other path; the application itself serves the same for all of them."""
+
+    def serve(environment: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environment["PATH_INFO"] == path:
+            return app(environment, start_response)
+        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"nothing is here; the metrics are at {path}\n".encode()]
+
+    return serve

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from workbench.commands.arguments import path_option
+from workbench.commands.arguments import PlaceType, path_option
 from workbench.commands.output import STATUS_FAILED, Answer, answering
 from workbench.errors import SchedulerLost
 from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
 
 
 @click.command()
-@click.argument("plan_path", metavar="PLAN.toml", type=click.Path())
+@click.argument("plan_path", metavar="PLAN.toml", type=PlaceType())
 @path_option(
     "--output", metavar="FOLDER", help="Folder for the results; by default PLAN.results, beside the plan."
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from workbench.api.processes import attach
+from workbench.commands.arguments import PidType
 from workbench.commands.completion import complete_pid
 from workbench.commands.output import STATUS_FAILED, STATUS_WRONG_INPUT, Answer, pick
 from workbench.control import ControlBlock
@@ -27,10 +28,10 @@ class TargetType(click.ParamType["int | Group"]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
         """Read it."""
-        if ":" not in value and not value.isdecimal():
+        if ":" not in value and not (value.isascii() and value.isdecimal()):
             self.fail(f"'{value}' is neither a pid nor a group such as command:{value}", param, ctx)
         if ":" not in value:
-            return int(click.IntRange(min=1).convert(value, param, ctx))
+            return PidType().convert(value, param, ctx)
         from workbench.processes.group import parse_group  # slow to import, and most targets are pids
 
         try:
@@ -91,5 +92,6 @@ def answer_each(
     notes = describe_foreign(target)
     refused = sum(one.value is None for one in answers)
     status = STATUS_FAILED if refused or notes else 0
-    status = STATUS_WRONG_INPUT if refused == len(answers) else status
+    if refused == len(answers) and not any(one.is_late for one in answers):
+        status = STATUS_WRONG_INPUT
     return Answer(name_target(target) | {"processes": entries}, table, notes=notes, status=status)

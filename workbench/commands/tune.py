@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from workbench.commands.arguments import path_option
+from workbench.commands.arguments import PlaceType, path_option
 from workbench.commands.completion import complete_trace
 from workbench.commands.output import STATUS_WRONG_INPUT, Answer, answering
 from workbench.errors import BadParameter, WorkbenchError
@@ -14,7 +14,7 @@ from workbench.interrupt import STATUS_INTERRUPTED, ending_at_once
 
 
 @click.command()
-@click.argument("study_path", metavar="STUDY.toml", type=click.Path())
+@click.argument("study_path", metavar="STUDY.toml", type=PlaceType())
 @click.option(
     "--trials", type=click.IntRange(min=0), metavar="N", help="Number of further candidates to try."
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 import msgspec
 
-from workbench.commands.arguments import keep_results_option
+from workbench.commands.arguments import PlaceType, keep_results_option
 from workbench.commands.completion import complete_pid
 from workbench.commands.output import STATUS_WRONG_INPUT, Answer, answering, pick
 from workbench.commands.targets import Target, TargetType, name_target
@@ -27,7 +27,7 @@ _STATUSES: Mapping[str, int] = {"confirmed": 0, "refuted": 1, "weaker": 3, "cann
 
 
 @click.command()
-@click.argument("path", metavar="FILE", type=click.Path())
+@click.argument("path", metavar="FILE", type=PlaceType())
 @click.option(
     "--quick/--full",
     "is_quick",
@@ -111,7 +111,13 @@ def verify(
     if checks_only:
         trials = sum(1 for _ in plan.list_cells())
         words = f"{path}: sound; its claim would be tried in {plan.rounds} rounds, {trials} runs"
+        if evidence.claims_nothing:
+            words = (
+                f"{path}: sound, but it claims nothing: its own rounds ({evidence.rounds}) could not tell; "
+                "export a comparison with more"
+            )
         facts |= {"obstacles": [], "rounds": plan.rounds, "trials": trials}
+        facts |= pick(evidence, "claims_nothing")
         return Answer(facts, words, *notes)
     with open_results(output) as results:
         comparison, is_whole = run_rounds(plan, results, f"{path}, {plan.rounds} rounds")

@@ -118,16 +118,19 @@ class Comparison(Displayed):
         rows = []
         work = variant = ""
         timed = {one.work for one in self.findings if one.measure is ELAPSED_TIME}
+        commands = {work.name for work in self.plan.works if work.run.command}
         for finding in self.findings:
             if finding.measure is THROUGHPUT and finding.work in timed:
                 continue
+            # Throughput alone stands where nothing was measured; of a command, elapsed time was wanted.
+            is_untimed = finding.measure is THROUGHPUT and finding.work in commands
             if finding.work != work:
                 variant = ""
             rows.append(
                 (
                     finding.work if finding.work != work else "",
                     finding.variant if finding.variant != variant else "",
-                    finding.measure.name,
+                    ELAPSED_TIME.name if is_untimed else finding.measure.name,
                     *(
                         "" if finding.work == ALL_WORKS else format_rough(value, finding.measure.unit)
                         for value in (finding.value, finding.baseline_value)

@@ -95,9 +95,14 @@ class Results(Displayed):
         Raises
         ------
         WrongResults
-            If another process does.
+            If another process does, or no folder can be made there.
         """
-        (self.path / _TRIALS).mkdir(parents=True, exist_ok=True)
+        try:
+            (self.path / _TRIALS).mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
+            raise WrongResults(
+                f"{self.path}: no folder can be made there ({error.strerror}); name another"
+            ) from None
         with (self.path / _LOCK).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

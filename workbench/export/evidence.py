@@ -238,6 +238,11 @@ class Evidence(Displayed):
         return next((one.allocator for one in plan.variants if one.name == self.variant), DEFAULT_ALLOCATOR)
 
     @property
+    def claims_nothing(self) -> bool:
+        """Whether its own rounds could tell nothing, so that nothing can be verified."""
+        return all(claim.verdict == "cannot tell" for claim in self.claims)
+
+    @property
     def comparison_plan(self) -> ComparisonPlan:
         """The comparison to run again; DamagedEvidence if the plan cannot be understood."""
         try:

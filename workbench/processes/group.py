@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 import psutil
 
 from workbench.control import WORKLOAD_KIND, BlockInfo, ControlBlock, Value, block_directory, find_blocks
-from workbench.errors import BadParameter, NoProcess, NotPermitted, WorkbenchError, describe_unknown
+from workbench.errors import BadParameter, NoProcess, NotDone, NotPermitted, WorkbenchError, describe_unknown
 from workbench.units import format_number
 
 #: Names the group that a program was started in, and is inherited by its children.
@@ -129,7 +129,7 @@ class Group:
                     return GroupAnswer(info, act(block))
             except WorkbenchError as error:
                 has_ended = all(info.path != one.path for one in find_blocks(info.pid))
-                return None if has_ended else GroupAnswer(info, None, str(error))
+                return None if has_ended else GroupAnswer(info, None, str(error), isinstance(error, NotDone))
 
         answers: dict[Path, GroupAnswer[T]] = {}
         found = self.blocks(kind)
@@ -152,6 +152,7 @@ class GroupAnswer(Generic[T]):
     info: BlockInfo
     value: T | None
     reason: str = ""
+    is_late: bool = False  #: it was asked rightly, and did not do it in time
 
 
 def group_path(name: str) -> Path:

@@ -157,6 +157,12 @@ def name_signal(number: int) -> str:
         return f"signal {number}"
 
 
+def describe_kill(number: int) -> str:
+    """How a signal ended a process, and where to look for who sent it, if nothing else can tell."""
+    hint = " (by the kernel for want of memory, which `dmesg` tells, or by somebody's kill)"
+    return f"ended by {name_signal(number)}{hint if number == signal.SIGKILL else ''}"
+
+
 def _judge(told: Mapping[str, Any], code: int, reason: str, said: list[str]) -> tuple[str, str]:
     if reason == "timed out":
         return "timed out", "it did not end in time and was killed"
@@ -164,7 +170,7 @@ def _judge(told: Mapping[str, Any], code: int, reason: str, said: list[str]) -> 
         return "stopped", "it was killed on request"
     if code < 0:
         last = f"; it said: {said[-1]}" if said else ""
-        return "crashed", f"the worker was ended by {name_signal(-code)}{last}"
+        return "crashed", f"the worker was {describe_kill(-code)}{last}"
     if code == 0 and told.get("status") in ("completed", "stopped"):
         status = str(told["status"])
         return status, "" if status == "completed" else "it was stopped on request"

@@ -80,7 +80,7 @@ def check_preloadable(command: Sequence[str]) -> Path:
 
 def find_program(command: str, name: str = "") -> Path:
     """Path of a program, which may be found on PATH; CannotPreload, with what `name` says it is, without."""
-    name = name or command
+    name = name or command or "''"
     found = shutil.which(command)
     if found is not None:
         return Path(found)

@@ -23,7 +23,7 @@ from workbench.plain_values import show
 from workbench.processes.figures import Figure
 from workbench.processes.launcher import spawn_program
 from workbench.processes.memory import Usage, peak_resident_bytes, read_usage, resident_bytes
-from workbench.processes.outcome import Outcome, name_signal
+from workbench.processes.outcome import Outcome, describe_kill
 from workbench.processes.preload import check_preloadable, preload_environment
 from workbench.processes.probe_tally import ProbeTally
 from workbench.units import KIB
@@ -311,7 +311,7 @@ class Program:
         if is_overdue:
             return "timed out", f"{name} did not end in time and was killed"
         if code < 0:
-            return "crashed", f"{name} was ended by {name_signal(-code)}{last}"
+            return "crashed", f"{name} was {describe_kill(-code)}{last}"
         if code > 0:
             return "failed", f"{name} ended with exit code {code}{last}"
         return "completed", ""
