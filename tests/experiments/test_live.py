@@ -308,6 +308,14 @@ def test_what_cannot_be_is_refused_in_a_line(
     assert block.requested() == before
 
 
+def test_a_probe_that_stands_twice_is_refused_before_anything_is_set(block: ControlBlock) -> None:
+    before, plan = block.requested(), LivePlan({}, {KNOB: B}, 16, 0.1, 0)
+    for twice in (["process.resident"] * 2, ["process.resident", "process.resident:bytes=echo 1"]):
+        with pytest.raises(BadParameter, match=r"^process\.resident stands twice; give it once$"):
+            live.prepare_experiment(block, plan, twice)
+    assert block.requested() == before
+
+
 def test_a_guard_is_read_as_it_is_written() -> None:
     assert str(Guard.parse(" errors < 5 ")) == "errors<5"
     assert Guard.parse("rps>1e3").is_kept(1500)

@@ -424,9 +424,12 @@ def prepare_experiment(
         return make_probe(block, known.get(given, given) if isinstance(given, str) else given, plan.period_s)
 
     made = [make(one) for one in probes]
+    names = [probe.name for probe in made]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadParameter(f"{twice[0]} stands twice; give it once")
     watched: dict[str, Probe] = {}
     for guard in map(Guard.parse, plan.guards):
-        if guard.probe not in {*watched, *(probe.name for probe in made)}:
+        if guard.probe not in {*watched, *names}:
             try:
                 watched[guard.probe] = make(guard.probe)
             except BadParameter as error:
