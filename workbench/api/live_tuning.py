@@ -16,6 +16,7 @@ from workbench.api.progress import Bar
 from workbench.control import ControlBlock, Value
 from workbench.display import render_html
 from workbench.experiments.live_result import spell_settings
+from workbench.experiments.result_folder import prepare_folder
 from workbench.probes import Probe
 from workbench.probes.probe import Better
 from workbench.tuning import (
@@ -83,7 +84,7 @@ def tune_live(
     keep : bool
         Whether the process is left with what is proposed.
     output : path, optional
-        A folder that keeps the study, with its page.
+        A folder that keeps the study, with its page; it may hold no other results.
 
     Raises
     ------
@@ -118,6 +119,8 @@ def run_search(
     output: str | os.PathLike[str] | None = None,
 ) -> LiveStudy:
     """Run a study with a bar of progress, and keep what was measured after every candidate."""
+    if output is not None:
+        prepare_folder(output)
 
     def advance(now: LiveStudyProgress) -> None:
         one = now.experiment

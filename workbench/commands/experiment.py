@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     help="Only watch for this time, change nothing, and say how long it takes to detect 2 %.",
 )
 @kind_option
-@path_option("--output", metavar="FOLDER", help="Keep the result here.")
+@path_option("--output", metavar="FOLDER", help="Keep the result here; the folder may hold no other.")
 @answering
 def experiment(
     target: Target,
