@@ -316,6 +316,15 @@ def test_a_probe_that_stands_twice_is_refused_before_anything_is_set(block: Cont
     assert block.requested() == before
 
 
+def test_equal_settings_are_refused_before_anything_is_set(block: ControlBlock) -> None:
+    block.set({KNOB: A})
+    before = block.requested()
+    for plan in (LivePlan({}, {KNOB: A}, 16, 0.1, 0), LivePlan({KNOB: str(B)}, {KNOB: B}, 16, 0.1, 0)):
+        with pytest.raises(WrongPlan, match=r"^A and B are equal, tls\.max_slots=\d+: give B a value that"):
+            live.prepare_experiment(block, plan, [make_probe(block)])
+    assert block.requested() == before
+
+
 def test_a_guard_is_read_as_it_is_written() -> None:
     assert str(Guard.parse(" errors < 5 ")) == "errors<5"
     assert Guard.parse("rps>1e3").is_kept(1500)

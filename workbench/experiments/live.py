@@ -33,6 +33,7 @@ from workbench.experiments.live_result import (
     LivePlan,
     LiveResult,
     TimeBlock,
+    spell_settings,
 )
 from workbench.experiments.switchback import Foresight, foresee
 from workbench.experiments.terms import TIME_OVER, ChangeLimit, Terms
@@ -416,8 +417,12 @@ def prepare_experiment(
     known: Mapping[str, Probe] | None = None,
     terms: Terms | None = None,
     on_progress: Callable[[LiveProgress], None] | None = None,
+    is_to_run: bool = True,
 ) -> LiveExperiment:
-    """An experiment that can be run, with probes made of what was given; those that are `known` by name."""
+    """An experiment that can be run, with probes made of what was given; those that are `known` by name.
+
+    One that is not to run is checked only: its A and B may be equal.
+    """
     known = known or {}
 
     def make(given: str | Probe) -> Probe:
@@ -435,7 +440,12 @@ def prepare_experiment(
             except BadParameter as error:
                 raise BadParameter(f"guard {guard}: {error}") from None
     others = list(watched.values())
-    return LiveExperiment(block, plan, made, watched=others, terms=terms, on_progress=on_progress)
+    one = LiveExperiment(block, plan, made, watched=others, terms=terms, on_progress=on_progress)
+    if is_to_run and one.plan.a == one.plan.b:
+        raise WrongPlan(
+            f"A and B are equal, {spell_settings(one.plan.a)}: give B a value that A does not have"
+        )
+    return one
 
 
 def _complete_settings(block: ControlBlock, plan: LivePlan) -> dict[str, dict[str, Value]]:
