@@ -53,7 +53,7 @@ def serve_metrics(
     from prometheus_client import start_http_server
 
     from workbench.api.openmetrics import make_registry
-    from workbench.probes import ProbeReader, parse_probe
+    from workbench.probes import ProbeReader, read_probe
 
     def find() -> list[BlockInfo]:
         if not targets:
@@ -66,7 +66,8 @@ def serve_metrics(
 
     for target in targets:
         find_target_blocks(target)  # says what is wrong with it
-    with ProbeReader(map(parse_probe, probes)) as reader:
+    given = [read_probe(text, lambda: [info.pid for info in find()]) for text in probes]
+    with ProbeReader(given) as reader:
         try:
             server, _ = start_http_server(port, address, make_registry(find, reader))
         except OSError as error:
