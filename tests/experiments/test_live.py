@@ -398,6 +398,15 @@ def test_the_command_reports_and_ctrl_c_restores(busy: subprocess.Popen[str], tm
         assert block.requested().values[KNOB] == A
 
 
+def test_a_pilot_that_is_too_short_is_refused_at_once(busy: subprocess.Popen[str]) -> None:
+    command = [str(WORKBENCH), "experiment", str(busy.pid), "--b", f"{KNOB}={B + 1}", "--pilot", "2"]
+    done = subprocess.run(
+        [*command, "--probe", "process.resident"], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr == ("workbench: --pilot 2: it is too short to foretell anything; give at least 60 s\n")
+
+
 def test_python_takes_groups_and_metrics_of_the_process(busy: subprocess.Popen[str]) -> None:
     result = wb.experiment(
         f"parent:{busy.pid}",
