@@ -318,6 +318,11 @@ class ControlBlock(Displayed):
             raise BadParameter(f"process {self.info.pid}: no ghosts count there; {self._explain_ghosts()}")
         return foretell(before, after, self.info.kind, self.effective().values)
 
+    @property
+    def _target(self) -> str:
+        """What a command line names it by."""
+        return str(self._reader.pid)
+
     def _explain_ghosts(self) -> str:
         names = {
             metric.name.partition(".")[0]
@@ -329,7 +334,11 @@ class ControlBlock(Displayed):
             for name, one in self.tunables.items()
             if one.type == "bool" and name.partition(".")[0] in names
         ]
-        return f"switch them on: {switches[0]}=on" if switches else f"{self.info.kind} has none"
+        return (
+            f"switch them on: `workbench set {self._target} {switches[0]}=on`"
+            if switches
+            else f"{self.info.kind} has none"
+        )
 
     def events(self, cursor: int = 0, limit: int = 65536) -> EventBatch:
         """Read the events from a cursor on, at most `limit`.

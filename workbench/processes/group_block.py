@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shlex
 import threading
 import time
 from collections import Counter
@@ -101,6 +102,10 @@ class GroupBlock(ControlBlock):
     def info(self) -> BlockInfo:
         """The first process, under the name of the group."""
         return dataclasses.replace(super().info, command=str(self), alive=self.alive())
+
+    @property
+    def _target(self) -> str:
+        return shlex.quote(str(self.group))
 
     def alive(self) -> bool:
         """Whether it has a process, or had one a moment ago: a server may be started again."""
