@@ -69,6 +69,17 @@ def test_the_command_says_it_in_a_line(block: ControlBlock, folder: Path) -> Non
     assert (done.returncode, done.stderr) == (2, f"workbench: {folder / 'measured'}: {words}\n")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("missing", "there is no such folder"), ("compared", "it holds no live experiment")],
+)
+def test_who_exports_from_a_folder_without_an_experiment_is_told(name: str, words: str, folder: Path) -> None:
+    command = [str(WORKBENCH), "export", "--experiment", str(folder / name), "--format", "env"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    said = f"workbench: {folder / name}: {words}; give the --output of a live experiment\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 def test_the_last_folder_is_made_and_other_files_may_be_there(tmp_path: Path) -> None:
     assert prepare_folder(tmp_path / "new").is_dir()
     (tmp_path / "notes.txt").write_text("mine")

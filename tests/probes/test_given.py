@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import BadParameter, ProbeFailed
-from workbench.probes import parse_probe, probe_from_callable, read_probe
+from workbench.probes import ProbeReader, parse_probe, probe_from_callable, read_probe
 
 PAGE = """# HELP requests Requests.
 # TYPE requests counter
@@ -95,6 +95,7 @@ def test_a_series_of_an_address(address: str, series: str, value: float) -> None
         ("echo inf", "gave inf; a finite number is wanted"),
         ("echo no luck >&2; exit 3", "status 3: no luck"),
         ("no-such-program", "status 127"),
+        ("false", "x: the command ended with status 1"),
         ("file:/nonexistent/queue", "No such file"),
         ("file:/dev/null", "is no file"),
         ("file:/proc/self/status", "a number is wanted"),
@@ -116,6 +117,10 @@ def test_a_failure_is_a_reason(address: str, source: str, reason: str) -> None:
     with pytest.raises(ProbeFailed, match=re.escape(reason)) as failed:
         probe.read()
     assert "\n" not in str(failed.value)
+    assert not str(failed.value).endswith(": ")
+    with ProbeReader([probe]) as reader:
+        reader.await_first(10)
+        assert f"x: {reader.latest()['x'].reason}" == str(failed.value)
 
 
 @pytest.mark.parametrize(
