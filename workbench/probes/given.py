@@ -175,8 +175,8 @@ class _Command:
                 self._process = None
         if process.returncode != 0:
             said = " ".join(errors.decode(errors="replace").split())[:120]
-            words = f"the command ended with status {process.returncode}"
-            raise ProbeFailed(f"{self._name}: {words}" + (f": {said}" if said else ""))
+            how = f"the command ended with status {process.returncode}"
+            raise ProbeFailed(f"{self._name}: {how}" + (f": {said}" if said else ""))
         words = output[-_MOST_BYTES:].decode(errors="replace").split()
         return to_figure(words[-1] if words else "", f"{self._name}: the command")
 
