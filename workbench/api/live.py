@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from workbench.api.arguments import checks_arguments
 from workbench.api.processes import attach
 from workbench.api.progress import Bar
 from workbench.control import Value
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 BLOCKS, BLOCK_S, WASH_OUT_S = 40, 20.0, 2.0
 
 
+@checks_arguments
 def experiment(
     target: int | str | Group,
     b: Mapping[str, Value],

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.api.arguments import checks_arguments
 from workbench.api.live import BLOCK_S, BLOCKS, WASH_OUT_S, draw_seed
 from workbench.api.processes import attach
 from workbench.api.progress import Bar
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 PAGE = "study.html"
 
 
+@checks_arguments
 def tune_live(
     target: int | str | Group,
     search: Sequence[str] | Mapping[str, Bounds | Sequence[Value]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import os
 import time
 from collections import Counter, defaultdict
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _EVENTS_A_CALL = 1024
 _SLACK_WORDS = 1024
+_MOST_LOOK_S = 3600
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ class ControlBlock(Displayed):
         Leased
             If a lease that this block took has lapsed; told once, so that nothing is held without a lease.
         """
+        check_values(values)
         if self._before is None:
             self._before = self.requested().values
         return self._reader.set(*self._encode(values))
@@ -311,6 +314,10 @@ class ControlBlock(Displayed):
         BadParameter
             If the allocator keeps no count of it, or does not now.
         """
+        if isinstance(seconds, str) or not 0 < seconds <= _MOST_LOOK_S:  # a NaN, too
+            raise BadParameter(
+                f"seconds: {seconds!r} is out of range; give a number above 0, up to {_MOST_LOOK_S}"
+            )
         before = self.snapshot()
         time.sleep(seconds)
         after = self.snapshot()
@@ -393,12 +400,16 @@ class ControlBlock(Displayed):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<ControlBlock {self._reader.kind} of process {self._reader.pid}>"
+        closed = "" if self._reader.is_open else ", closed"
+        return f"<ControlBlock {self._reader.kind} of process {self._reader.pid}{closed}>"
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() if self._reader.is_open else f"<p>{html.escape(repr(self))}</p>"
 
     def _encode(self, values: Mapping[str, Value]) -> tuple[list[int], list[float]]:
         for name in values:
             if name not in self._settable:
-                raise UnknownTunable(describe_unknown("tunable", name, self.tunables))
+                raise UnknownTunable(describe_unknown("tunable", str(name), self.tunables))
         words = [self._settable[name].to_word(value) for name, value in values.items()]
         return [self._index[name] for name in values], words
 
@@ -407,6 +418,12 @@ class ControlBlock(Displayed):
             name: tunable.from_word(words[self._index[name]]) for name, tunable in self.tunables.items()
         }
         return Settings(values, generation)
+
+
+def check_values(values: object) -> None:
+    """See that what somebody sets has names and values; BadParameter if not."""
+    if not isinstance(values, Mapping):
+        raise BadParameter(f"values: {values!r} is not a mapping such as {{'NAME': VALUE}}")
 
 
 def tabulate_tunables(blocks: Iterable[ControlBlock]) -> Table:

@@ -22,6 +22,7 @@ from workbench.control import (
     Snapshot,
     SnapshotJoiner,
     Value,
+    check_values,
     describe_counts,
     tabulate_tunables,
 )
@@ -185,6 +186,7 @@ class GroupBlock(ControlBlock):
         UnknownTunable, BadParameter, OutOfRange, ConstraintBroken, StartOnly, ReadOnlyBlock, NoProcess
             If none did.
         """
+        check_values(values)
         lasting = {name: value for name, value in values.items() if name in self.tunables}
 
         def set_one(_: Path, block: ControlBlock) -> None:
@@ -402,7 +404,8 @@ class GroupBlock(ControlBlock):
         return f"{self.group} ({count} {'process' if count == 1 else 'processes'})"
 
     def __repr__(self) -> str:
-        return f"<GroupBlock {self.kind} of {self}>"
+        closed = "" if self._reader.is_open else ", closed"
+        return f"<GroupBlock {self.kind} of {self}{closed}>"
 
 
 def _list_pids(pids: Iterable[int]) -> str:
