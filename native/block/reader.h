@@ -6,7 +6,7 @@
 #include "hak_reader.h"
 #include <stdatomic.h>
 
-enum { READER_MOST_DESCRIPTORS = 4096 };
+enum { READER_MOST_DESCRIPTORS = 4096, READER_START_GENERATION = 1 }; /* until it ends, nobody has set anything */
 
 /* Writes one line of text to `error`, unless that is NULL, and returns `code`. */
 int reader_fail(char *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -23,6 +23,9 @@ void reader_unlock(struct hak_reader *reader);
 int reader_write(struct hak_reader *reader, const void *source, size_t bytes, uint64_t offset, char *error);
 /* Writes all requested values as those of the generation `next`, which follows the current one. */
 int reader_publish(struct hak_reader *reader, const double *values, uint64_t next, char *error);
+
+/* Of a publisher that measures on demand: puts effective values into `current`, which are those `requested` last. */
+int reader_take_effective(struct hak_reader *reader, double *current, uint64_t requested, char *error);
 
 /* Leases, reader_lease.c. After a lapsed lease: puts the values to go back to into requested `values`. */
 int reader_give_back(struct hak_reader *reader, double *values, char *error);

@@ -92,6 +92,8 @@ int hak_reader_requested(struct hak_reader *reader, double *values, uint32_t cou
     uint64_t slot_bytes = reader->header.section[HAK_SECTION_REQUESTED].count * sizeof(double);
     int code = read_values(reader, HAK_SECTION_REQUESTED, slot_bytes, offsetof(struct hak_header, generation), values,
                            count, generation, error);
+    if (code == HAK_OK && reader->header.is_on_demand && *generation == READER_START_GENERATION)
+        code = reader_take_effective(reader, values, *generation, error);
     return code == HAK_OK ? reader_give_back(reader, values, error) : code;
 }
 

@@ -275,9 +275,9 @@ static int check_size(struct hak_reader *reader, char *error)
 }
 
 /* Another allocator may have refused a requested value, or the program may have set one itself. So tunables that are not
- * proposed keep their effective values. Actions keep the counts of how often they were asked for. A publisher that has not
+ * proposed keep their effective values, and until anybody has set anything, the program has what it acts on. Actions keep the counts of how often they were asked for. A publisher that has not
  * adopted what is requested (it is stopped, or slow) has not refused it: then everything stays as requested. */
-static int take_effective(struct hak_reader *reader, double *current, uint64_t requested, char *error)
+int reader_take_effective(struct hak_reader *reader, double *current, uint64_t requested, char *error)
 {
     double effective[READER_MOST_DESCRIPTORS];
     struct hak_tunable tunable;
@@ -285,7 +285,7 @@ static int take_effective(struct hak_reader *reader, double *current, uint64_t r
     int code = hak_reader_effective(reader, effective, READER_MOST_DESCRIPTORS, &generation, error);
     if (code != HAK_OK || generation != requested)
         return code;
-    for (uint32_t i = 0; code == HAK_OK && i < reader->header.section[HAK_SECTION_TUNABLE].count; i++) {
+    for (uint32_t i = 0; code == HAK_OK && i < reader->header.section[HAK_SECTION_REQUESTED].count; i++) {
         code = hak_reader_tunable(reader, i, &tunable, error);
         if (code == HAK_OK && tunable.type != HAK_TYPE_ACTION)
             current[i] = effective[i];
@@ -344,8 +344,8 @@ static int set_locked(struct proposal proposal, uint64_t *generation, char *erro
     int code = reader_begin_set(reader, error);
     if (code == HAK_OK)
         code = hak_reader_requested(reader, current, READER_MOST_DESCRIPTORS, &now, error);
-    if (code == HAK_OK && reader->header.is_on_demand)
-        code = take_effective(reader, current, now, error);
+    if (code == HAK_OK && reader->header.is_on_demand && now != READER_START_GENERATION) /* else it was done */
+        code = reader_take_effective(reader, current, now, error);
     proposal.current = (const void *)current;
     if (code == HAK_OK)
         code = check_proposal(&proposal, error);

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.agents.conftest import Evaluator, resident_bytes, run_evaluator
+from workbench.api.settings import describe_block
 from workbench.control import ControlBlock, Value
+from workbench.experiments.live import LiveExperiment
+from workbench.experiments.live_result import LivePlan
+from workbench.probes import probe_from_callable
 
 # Reads a value by mallctl: the name and the type of ctypes.
 DEFINE_READ = (
@@ -89,6 +93,24 @@ def test_what_the_program_set_itself_is_seen_and_can_be_set_back(
     assert block.effective().values["arenas.dirty_decay_ms"] == 9
     block.set({"arenas.dirty_decay_ms": start})
     assert block.effective().values["arenas.dirty_decay_ms"] == start == own(program, "arenas.dirty_decay_ms")
+
+
+def test_what_the_program_set_before_anybody_else_is_what_it_has(
+    program: Evaluator, block: ControlBlock
+) -> None:
+    name = "background_thread"
+    program.tell(
+        f"library.mallctl(b'{name}', None, None, ctypes.byref(ctypes.c_bool(True)), ctypes.c_size_t(1))"
+    )
+    assert block.requested().values[name] is True
+    assert "still" not in str(block.to_table())
+    values, _, _ = describe_block(block)
+    assert values[name] is True
+    probe = probe_from_callable("still", lambda: 1.0)
+    experiment = LiveExperiment(block, LivePlan({}, {name: False}, 16), [probe])
+    assert experiment.plan.a == {name: True}
+    block.set({"arenas.dirty_decay_ms": 1})
+    assert block.requested().values[name] is block.effective().values[name] is True
 
 
 def test_start_values_come_from_its_own_environment() -> None:

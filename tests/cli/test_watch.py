@@ -58,6 +58,23 @@ def test_lines_without_a_terminal(program: Program) -> None:
     assert "tls.capacity=" in done.stdout
 
 
+def test_a_figure_of_the_system_is_a_probe_by_its_name(program: Program) -> None:
+    name = "process.resident"
+    for more in ([], ["--all"]):
+        done = run_workbench("watch", program.pid, "--probe", name, "--count", 1, "--json", *more)
+        assert done.json["probes"][name]["unit"] == "bytes"
+
+
+def test_every_command_says_the_same_of_a_probe_that_is_none(program: Program) -> None:
+    experiment = ["experiment", program.pid, "--b", "tls.grow_percent=61"]
+    commands = (["watch", program.pid], ["serve-metrics", "--port", "0"], experiment)
+    said = {run_workbench(*command, "--probe", "nope").stderr for command in commands}
+    assert len(said) == 1
+    told = said.pop()
+    assert len(told.splitlines()) == 1
+    assert "unknown probe 'nope': there is process.processor_time, process.resident, " in told
+
+
 def test_interrupt_is_tidy(program: Program) -> None:
     options = ["--json", "--interval", "3600"]
     with start([WORKBENCH, "watch", program.pid, *options], stderr=subprocess.PIPE) as watch:

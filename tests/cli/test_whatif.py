@@ -33,7 +33,7 @@ def busy() -> Iterator[int]:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         refused = run_workbench("whatif", process.pid, "--seconds", "0.1")
-        assert_refused(refused, "no ghosts count there", "switch them on: ghost.enable=on")
+        assert_refused(refused, "no ghosts count there", f"`workbench set {process.pid} ghost.enable=on`")
         run_workbench("set", process.pid, "ghost.enable=on", "tls.adapt_ms=10")
         with wb.attach(process.pid) as block:
             # The table of ghosts is made with the first of them, which may be while it looks.

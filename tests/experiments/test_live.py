@@ -308,6 +308,23 @@ def test_what_cannot_be_is_refused_in_a_line(
     assert block.requested() == before
 
 
+def test_a_probe_that_stands_twice_is_refused_before_anything_is_set(block: ControlBlock) -> None:
+    before, plan = block.requested(), LivePlan({}, {KNOB: B}, 16, 0.1, 0)
+    for twice in (["process.resident"] * 2, ["process.resident", "process.resident:bytes=echo 1"]):
+        with pytest.raises(BadParameter, match=r"^process\.resident stands twice; give it once$"):
+            live.prepare_experiment(block, plan, twice)
+    assert block.requested() == before
+
+
+def test_equal_settings_are_refused_before_anything_is_set(block: ControlBlock) -> None:
+    block.set({KNOB: A})
+    before = block.requested()
+    for plan in (LivePlan({}, {KNOB: A}, 16, 0.1, 0), LivePlan({KNOB: str(B)}, {KNOB: B}, 16, 0.1, 0)):
+        with pytest.raises(WrongPlan, match=r"^A and B are equal, tls\.max_slots=\d+: give B a value that"):
+            live.prepare_experiment(block, plan, [make_probe(block)])
+    assert block.requested() == before
+
+
 def test_a_guard_is_read_as_it_is_written() -> None:
     assert str(Guard.parse(" errors < 5 ")) == "errors<5"
     assert Guard.parse("rps>1e3").is_kept(1500)
@@ -379,6 +396,15 @@ def test_the_command_reports_and_ctrl_c_restores(busy: subprocess.Popen[str], tm
     assert len(report["time_blocks"]) == len(LiveResult.read(tmp_path).time_blocks) >= 1
     with ControlBlock.open(busy.pid) as block:
         assert block.requested().values[KNOB] == A
+
+
+def test_a_pilot_that_is_too_short_is_refused_at_once(busy: subprocess.Popen[str]) -> None:
+    command = [str(WORKBENCH), "experiment", str(busy.pid), "--b", f"{KNOB}={B + 1}", "--pilot", "2"]
+    done = subprocess.run(
+        [*command, "--probe", "process.resident"], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr == ("workbench: --pilot 2: it is too short to foretell anything; give at least 60 s\n")
 
 
 def test_python_takes_groups_and_metrics_of_the_process(busy: subprocess.Popen[str]) -> None:

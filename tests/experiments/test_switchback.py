@@ -9,7 +9,7 @@ import pytest
 
 from scripts.simulate_switchback import NOISES, simulate
 from workbench.errors import OutOfRange, WrongPlan
-from workbench.experiments.switchback import Arm, Design, foresee, judge_blocks
+from workbench.experiments.switchback import Arm, Design, find_least_pilot, foresee, judge_blocks
 
 
 def levels_of(noise: np.ndarray, arms: list[Arm], effect: float = 1.0) -> np.ndarray:
@@ -111,6 +111,7 @@ def test_a_pilot_announces_more_blocks_for_more_noise_and_none_if_it_is_too_shor
     assert few.blocks < many.blocks
     assert many.total_s == many.blocks * 12
     assert foresee(noisy[:80], 1, 2, [10]) == []
+    assert foresee(noisy[: int(find_least_pilot(1, 2, 10))], 1, 2, [10]) != []
 
 
 def test_simulated_experiments_keep_what_they_promise() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import BadParameter, ProbeFailed
-from workbench.probes import parse_probe, probe_from_callable
+from workbench.probes import ProbeReader, parse_probe, probe_from_callable, read_probe
 
 PAGE = """# HELP requests Requests.
 # TYPE requests counter
@@ -94,6 +95,7 @@ def test_a_series_of_an_address(address: str, series: str, value: float) -> None
         ("echo inf", "gave inf; a finite number is wanted"),
         ("echo no luck >&2; exit 3", "status 3: no luck"),
         ("no-such-program", "status 127"),
+        ("false", "x: the command ended with status 1"),
         ("file:/nonexistent/queue", "No such file"),
         ("file:/dev/null", "is no file"),
         ("file:/proc/self/status", "a number is wanted"),
@@ -115,6 +117,10 @@ def test_a_failure_is_a_reason(address: str, source: str, reason: str) -> None:
     with pytest.raises(ProbeFailed, match=re.escape(reason)) as failed:
         probe.read()
     assert "\n" not in str(failed.value)
+    assert not str(failed.value).endswith(": ")
+    with ProbeReader([probe]) as reader:
+        reader.await_first(10)
+        assert f"x: {reader.latest()['x'].reason}" == str(failed.value)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +128,8 @@ def test_a_failure_is_a_reason(address: str, source: str, reason: str) -> None:
     [
         ("", "NAME:UNIT=SOURCE"),
         ("rps", "NAME:UNIT=SOURCE"),
+        ("process.nope", "unknown probe 'process.nope': there is process.processor_time, "),
+        ("process.residend", "did you mean 'process.resident'?; or give NAME:UNIT=SOURCE, such as rps:"),
         ("a b=echo 1", "NAME:UNIT=SOURCE"),
         ("x,fast=echo 1", "NAME:UNIT=SOURCE"),
         ("x=http://127.0.0.1/metrics", "name the metric after #"),
@@ -129,8 +137,11 @@ def test_a_failure_is_a_reason(address: str, source: str, reason: str) -> None:
     ],
 )
 def test_a_wrong_text_is_refused(text: str, wrong: str) -> None:
-    with pytest.raises(BadParameter, match=re.escape(wrong)):
+    with pytest.raises(BadParameter, match=re.escape(wrong)) as alone:
         parse_probe(text)
+    with pytest.raises(BadParameter) as beside:  # the built-in ones
+        read_probe(text, os.getpid())
+    assert str(alone.value) == str(beside.value)
 
 
 def test_a_command_that_hangs_is_ended_with_what_it_started(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,8 +151,10 @@ def test_what_a_process_counted_stays_when_it_ends() -> None:
 
 
 def test_what_is_wrong_with_a_group_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadParameter, match="there is parent, command"):
+    with pytest.raises(BadParameter, match="'postgres' is neither a pid nor a group such as 'command:postgr"):
         wb.attach("postgres")
+    with pytest.raises(BadParameter, match="unknown selector of a group 'name': there is parent, command"):
+        wb.attach("name:postgres")
     with pytest.raises(NoProcess, match="there is no such process"):
         wb.attach("command:^no such program$")
     with run_server() as server, pytest.raises(NoProcess, match="no process of it can be tuned"):

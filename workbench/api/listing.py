@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.allocators import Allocator, allocators
+from workbench.api.arguments import checks_arguments
 from workbench.display import Listing
 from workbench.table import Table
 from workbench.units import format_number, format_rough
@@ -81,6 +82,7 @@ def list_datasets() -> Listing[Card]:
     return Listing(cards, table)
 
 
+@checks_arguments
 def list_sessions(folder: str | os.PathLike[str] | None = None) -> Listing[Session]:
     """List the recorded sessions in a folder, ./sessions or $WORKBENCH_SESSIONS by default, newest first."""
     from workbench.sessions import find_sessions
@@ -97,6 +99,7 @@ def list_sessions(folder: str | os.PathLike[str] | None = None) -> Listing[Sessi
     return Listing(found, Table.of(found, columns, right=("size",), shortened=("what",), dropped=dropped))
 
 
+@checks_arguments
 def open_session(path: str | os.PathLike[str]) -> Session:
     """Open a recorded session by its folder.
 
@@ -110,6 +113,7 @@ def open_session(path: str | os.PathLike[str]) -> Session:
     return Session.open(path)
 
 
+@checks_arguments
 def open_trace(trace: str | os.PathLike[str]) -> Trace:
     """Open a trace by its path, or a dataset by its name; `profile_trace` tells what it holds.
 

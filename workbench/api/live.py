@@ -7,12 +7,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from workbench.api.arguments import checks_arguments
 from workbench.api.processes import attach
 from workbench.api.progress import Bar
 from workbench.control import Value
 from workbench.errors import BadParameter, WorkbenchError
 from workbench.experiments.live import LiveExperiment, LiveProgress, prepare_experiment
 from workbench.experiments.live_result import LivePlan, LiveResult
+from workbench.experiments.result_folder import prepare_folder
 from workbench.probes import Probe
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 BLOCKS, BLOCK_S, WASH_OUT_S = 40, 20.0, 2.0
 
 
+@checks_arguments
 def experiment(
     target: int | str | Group,
     b: Mapping[str, Value],
@@ -69,7 +72,7 @@ def experiment(
     seed : int, optional
         Determines the order of the blocks; drawn by default.
     output : path, optional
-        A folder that keeps the result.
+        A folder that keeps the result; it may hold no other.
 
     Raises
     ------
@@ -85,6 +88,8 @@ def experiment(
 
 def run_experiment(one: LiveExperiment, output: str | os.PathLike[str] | None = None) -> LiveResult:
     """Run it with a bar of progress, and keep what was measured after every block."""
+    if output is not None:
+        prepare_folder(output)
     saved = 0
 
     def advance(now: LiveProgress) -> None:

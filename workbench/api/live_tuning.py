@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.api.arguments import checks_arguments
 from workbench.api.live import BLOCK_S, BLOCKS, WASH_OUT_S, draw_seed
 from workbench.api.processes import attach
 from workbench.api.progress import Bar
 from workbench.control import ControlBlock, Value
 from workbench.display import render_html
 from workbench.experiments.live_result import spell_settings
+from workbench.experiments.result_folder import prepare_folder
 from workbench.probes import Probe
 from workbench.probes.probe import Better
 from workbench.tuning import (
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 PAGE = "study.html"
 
 
+@checks_arguments
 def tune_live(
     target: int | str | Group,
     search: Sequence[str] | Mapping[str, Bounds | Sequence[Value]],
@@ -83,7 +86,7 @@ def tune_live(
     keep : bool
         Whether the process is left with what is proposed.
     output : path, optional
-        A folder that keeps the study, with its page.
+        A folder that keeps the study, with its page; it may hold no other results.
 
     Raises
     ------
@@ -118,6 +121,8 @@ def run_search(
     output: str | os.PathLike[str] | None = None,
 ) -> LiveStudy:
     """Run a study with a bar of progress, and keep what was measured after every candidate."""
+    if output is not None:
+        prepare_folder(output)
 
     def advance(now: LiveStudyProgress) -> None:
         one = now.experiment

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.allocators import allocators
+from workbench.api.arguments import checks_arguments
 from workbench.api.live import repeat_experiment
 from workbench.api.progress import open_results, show_progress
 from workbench.api.running import find_replayed
@@ -55,6 +56,7 @@ SECONDS = 1.0
 Axis = Sequence[Value] | Span
 
 
+@checks_arguments
 def compare(
     variants: Sequence[str | Variant] | None = None,
     works: Sequence[str | Work] = (),
@@ -216,6 +218,7 @@ def run_rounds(plan: ComparisonPlan, results: Results, title: str = "") -> Compa
         return run_comparison(plan, results, advance)
 
 
+@checks_arguments
 def plan_sweep(
     works: Sequence[str | Work],
     axes: Mapping[str, Axis],
@@ -249,6 +252,7 @@ def plan_sweep(
     return Plan.from_grid([work.run for work in made], axes, rounds)
 
 
+@checks_arguments
 def sweep(
     plan: Plan | str | os.PathLike[str], *, order_seed: int = 1, output: str | os.PathLike[str] | None = None
 ) -> Results:
@@ -284,6 +288,7 @@ def sweep(
         return results
 
 
+@checks_arguments
 def verify(
     path: str | os.PathLike[str],
     *,

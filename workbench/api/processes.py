@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from workbench.allocators import is_linked
+from workbench.api.arguments import checks_arguments
 from workbench.control import WORKLOAD_KIND, BlockInfo, ControlBlock, find_blocks, find_path
 from workbench.display import Listing
 from workbench.errors import NoProcess
@@ -45,6 +46,7 @@ def _find_line(pid: int, among: set[int]) -> list[int]:
     return [*reversed(ancestors), pid]
 
 
+@checks_arguments
 def attach(target: int | str | Group, kind: str | None = None, *, names: Iterable[str] = ()) -> ControlBlock:
     """Open the control block of a running process, or those of a group as one.
 
@@ -88,6 +90,7 @@ def attach(target: int | str | Group, kind: str | None = None, *, names: Iterabl
     return ControlBlock.open(infos[0].path if len(infos) == 1 else find_path(target, kind))
 
 
+@checks_arguments
 def read_memory(target: int | str | Group, kind: str | None = None) -> MemoryUse:
     """Read where the resident memory of a process or group is, page by page, from outside.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.progress import TaskProgressColumn, TimeElapsedColumn
 
 from workbench.allocators import DEFAULT_ALLOCATOR
+from workbench.api.arguments import checks_arguments
 from workbench.api.progress import Bar
 from workbench.control import Value
 from workbench.errors import UnknownDataset, WorkbenchError
@@ -18,6 +19,7 @@ from workbench.workloads import REPLAY, known_workloads
 _POLL_S = 0.1
 
 
+@checks_arguments
 def run(
     work: str,
     *,

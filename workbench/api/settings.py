@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.allocators import Allocator, allocator_of
+from workbench.api.arguments import checks_arguments
 from workbench.api.processes import attach
 from workbench.control import ControlBlock, Value, describe_counts
 from workbench.errors import BadParameter
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # slow to import, and the settings of a process need none of 
     from workbench.tuning import LiveStudy, Study
 
 
+@checks_arguments
 def export_settings(
     source: int | ControlBlock | Comparison | Study | LiveResult | LiveStudy | Mapping[str, Value],
     path: str | os.PathLike[str],
@@ -72,6 +74,7 @@ def export_settings(
         write_evidence(path, make_evidence(source, variant))
 
 
+@checks_arguments
 def read_settings(path: str | os.PathLike[str]) -> dict[str, Value]:
     """Read the values of a settings file in any of the formats, by the name of their tunable.
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.progress import TimeElapsedColumn
 
+from workbench.api.arguments import checks_arguments
 from workbench.api.measuring import make_works
 from workbench.api.progress import Bar
 from workbench.control import Value
@@ -27,6 +28,7 @@ from workbench.tuning import (
 )
 
 
+@checks_arguments
 def plan_study(
     works: Sequence[str | Work],
     search: Sequence[str] | Mapping[str, Bounds | Sequence[Value]],
@@ -87,6 +89,7 @@ def plan_study(
     return plan
 
 
+@checks_arguments
 def tune(
     plan: StudyPlan | str | os.PathLike[str],
     place: str | os.PathLike[str] | None = None,

@@ -86,6 +86,11 @@ class Reader:
                 raise make_error(code, error)
             found.append(read_fields(record))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has closed it."""
+        return self._is_open
+
     def check_alive(self) -> None:
         """Raise NoProcess unless the process runs and still publishes the control block."""
         self._call(lib.hak_reader_alive)

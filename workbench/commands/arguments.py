@@ -110,8 +110,9 @@ probe_option = click.option(
     "probes",
     multiple=True,
     metavar="NAME:UNIT=SOURCE",
-    help="Also show a figure of the program. SOURCE: a command that prints a number, file:PATH or "
-    "http://127.0.0.1:PORT/PATH#METRIC. With NAME:UNIT,counter=SOURCE its rate. Repeatable.",
+    help="Also show a figure of the program, or one of the system by its name, such as process.resident. "
+    "SOURCE: a command that prints a number, file:PATH or http://127.0.0.1:PORT/PATH#METRIC. With "
+    "NAME:UNIT,counter=SOURCE its rate. Repeatable.",
 )
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     help="Only watch for this time, change nothing, and say how long it takes to detect 2 %.",
 )
 @kind_option
-@path_option("--output", metavar="FOLDER", help="Keep the result here.")
+@path_option("--output", metavar="FOLDER", help="Keep the result here; the folder may hold no other.")
 @answering
 def experiment(
     target: Target,
@@ -74,6 +74,11 @@ def experiment(
         plan = LivePlan(at_a, at_b, seed=draw_seed(seed), **design)
         one = prepare_experiment(block, plan, probes)
         if pilot_s is not None:
+            if pilot_s < one.least_pilot_s:
+                raise BadParameter(
+                    f"--pilot {pilot_s:g}: it is too short to foretell anything; give at least "
+                    f"{one.least_pilot_s:g} s"
+                )
             found = one.pilot(pilot_s)
             return Answer(name_target(target) | {"foresight": found}, tabulate_foresight(found))
         result = run_experiment(one, output)

@@ -64,7 +64,7 @@ def serve_metrics(
     from prometheus_client import make_wsgi_app, start_http_server
 
     from workbench.api.openmetrics import make_registry
-    from workbench.probes import ProbeReader, parse_probe
+    from workbench.probes import ProbeReader, read_probe
 
     def find() -> list[BlockInfo]:
         if not targets:
@@ -77,7 +77,8 @@ def serve_metrics(
 
     for target in targets:
         find_target_blocks(target)  # says what is wrong with it
-    with ProbeReader(map(parse_probe, probes)) as reader:
+    given = [read_probe(text, lambda: [info.pid for info in find()]) for text in probes]
+    with ProbeReader(given) as reader:
         registry = make_registry(find, reader)
         try:
             server, _ = start_http_server(port, address, registry)

@@ -26,7 +26,7 @@ from workbench.commands.output import json_option, pick, print_json
 from workbench.commands.targets import Target, describe_foreign, name_target, target_argument
 from workbench.control import Adoption, BlockInfo, ControlBlock, Event, Reading, Snapshot
 from workbench.errors import WorkbenchError
-from workbench.probes import ProbeReader, ProbeValue, parse_probe, process_probes
+from workbench.probes import ProbeReader, ProbeValue, process_probes, read_probe
 from workbench.table import Table, lay_out, shorten
 from workbench.units import format_rough
 
@@ -130,8 +130,14 @@ def watch(
     for line in describe_foreign(target):
         click.echo(line, err=True)
     pids = {info.pid for info in infos}
-    built_in = process_probes(lambda: sorted(pids)).values() if show_all else ()
-    with ProbeReader([*built_in, *map(parse_probe, probes)]) as reader:
+
+    def list_pids() -> list[int]:
+        return sorted(pids)
+
+    given = [read_probe(text, list_pids) for text in probes]
+    names = {probe.name for probe in given}
+    built_in = process_probes(list_pids).values() if show_all else ()
+    with ProbeReader([*(one for one in built_in if one.name not in names), *given]) as reader:
         reader.await_first(_FIRST_PROBES_S)
         samples = _sample(target, kind, pids, reader, interval_s, count)
         try:

@@ -2,7 +2,14 @@
 
 from workbench.bindings import native_directory
 from workbench.bindings.allocator import explain_no_block
-from workbench.control.block import Adoption, ControlBlock, Settings, describe_counts, tabulate_tunables
+from workbench.control.block import (
+    Adoption,
+    ControlBlock,
+    Settings,
+    check_values,
+    describe_counts,
+    tabulate_tunables,
+)
 from workbench.control.discovery import (
     SAMPLES_KIND,
     WORKLOAD_KIND,
@@ -39,6 +46,7 @@ __all__ = [
     "Tunable",
     "Value",
     "block_directory",
+    "check_values",
     "describe_counts",
     "explain_no_block",
     "find_blocks",

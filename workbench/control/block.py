@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import os
 import time
 from collections import Counter, defaultdict
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _EVENTS_A_CALL = 1024
 _SLACK_WORDS = 1024
+_MOST_LOOK_S = 3600
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class ControlBlock(Displayed):
         self._index = {item.name: place for place, item in enumerate(settable)}
         self._layout: Layout | None = None  # of the snapshot before
         self._word_capacity = _SLACK_WORDS
+        self._before: Mapping[str, Value] | None = None  # what the process had before it was set here
 
     @classmethod
     def open(cls, pid_or_path: int | str | os.PathLike[str], kind: str | None = None) -> Self:
@@ -128,7 +131,7 @@ class ControlBlock(Displayed):
         if (reader.kind, reader.build) != (self._reader.kind, self._reader.build):
             return ControlBlock(reader, path)
         block = copy.copy(self)
-        block._reader, block._path, block._layout = reader, path, None
+        block._reader, block._path, block._layout, block._before = reader, path, None, None
         return block
 
     @classmethod
@@ -193,7 +196,23 @@ class ControlBlock(Displayed):
         Leased
             If a lease that this block took has lapsed; told once, so that nothing is held without a lease.
         """
+        check_values(values)
+        if self._before is None:
+            self._before = self.requested().values
         return self._reader.set(*self._encode(values))
+
+    def restore(self) -> int:
+        """Give the process again what it had before it was first set by this object.
+
+        Returns the generation of the settings. Errors are those of `set`.
+        """
+        now, before = self.requested(), self._before or {}
+        values = {
+            name: value
+            for name, value in before.items()
+            if self.tunables[name].effect != "start" and value != now.values[name]
+        }
+        return self.set(values) if values else now.generation
 
     def take_lease(
         self, back: Mapping[str, Value], held: Mapping[str, Value], *, number: int, length_s: float
@@ -295,12 +314,21 @@ class ControlBlock(Displayed):
         BadParameter
             If the allocator keeps no count of it, or does not now.
         """
+        if isinstance(seconds, str) or not 0 < seconds <= _MOST_LOOK_S:  # a NaN, too
+            raise BadParameter(
+                f"seconds: {seconds!r} is out of range; give a number above 0, up to {_MOST_LOOK_S}"
+            )
         before = self.snapshot()
         time.sleep(seconds)
         after = self.snapshot()
         if not has_ghosts(after):
             raise BadParameter(f"process {self.info.pid}: no ghosts count there; {self._explain_ghosts()}")
         return foretell(before, after, self.info.kind, self.effective().values)
+
+    @property
+    def _target(self) -> str:
+        """What a command line names it by."""
+        return str(self._reader.pid)
 
     def _explain_ghosts(self) -> str:
         names = {
@@ -313,7 +341,11 @@ class ControlBlock(Displayed):
             for name, one in self.tunables.items()
             if one.type == "bool" and name.partition(".")[0] in names
         ]
-        return f"switch them on: {switches[0]}=on" if switches else f"{self.info.kind} has none"
+        return (
+            f"switch them on: `workbench set {self._target} {switches[0]}=on`"
+            if switches
+            else f"{self.info.kind} has none"
+        )
 
     def events(self, cursor: int = 0, limit: int = 65536) -> EventBatch:
         """Read the events from a cursor on, at most `limit`.
@@ -368,12 +400,16 @@ class ControlBlock(Displayed):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<ControlBlock {self._reader.kind} of process {self._reader.pid}>"
+        closed = "" if self._reader.is_open else ", closed"
+        return f"<ControlBlock {self._reader.kind} of process {self._reader.pid}{closed}>"
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() if self._reader.is_open else f"<p>{html.escape(repr(self))}</p>"
 
     def _encode(self, values: Mapping[str, Value]) -> tuple[list[int], list[float]]:
         for name in values:
             if name not in self._settable:
-                raise UnknownTunable(describe_unknown("tunable", name, self.tunables))
+                raise UnknownTunable(describe_unknown("tunable", str(name), self.tunables))
         words = [self._settable[name].to_word(value) for name, value in values.items()]
         return [self._index[name] for name in values], words
 
@@ -382,6 +418,12 @@ class ControlBlock(Displayed):
             name: tunable.from_word(words[self._index[name]]) for name, tunable in self.tunables.items()
         }
         return Settings(values, generation)
+
+
+def check_values(values: object) -> None:
+    """See that what somebody sets has names and values; BadParameter if not."""
+    if not isinstance(values, Mapping):
+        raise BadParameter(f"values: {values!r} is not a mapping such as {{'NAME': VALUE}}")
 
 
 def tabulate_tunables(blocks: Iterable[ControlBlock]) -> Table:

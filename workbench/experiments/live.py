@@ -24,17 +24,19 @@ from workbench.errors import (
     WrongPlan,
     describe_unknown,
 )
-from workbench.experiments.live_probes import make_probe
+from workbench.experiments.live_probes import find_shown_unit, list_sources, make_probe
 from workbench.experiments.live_result import (
     ALL_TOLD,
     INTERRUPTED,
+    LEAST_READINGS,
     Guard,
     JudgedProbe,
     LivePlan,
     LiveResult,
     TimeBlock,
+    spell_settings,
 )
-from workbench.experiments.switchback import Foresight, foresee
+from workbench.experiments.switchback import Foresight, find_least_pilot, foresee
 from workbench.experiments.terms import TIME_OVER, ChangeLimit, Terms
 from workbench.probes import Probe, ProbeReader
 from workbench.processes.group_block import GroupBlock
@@ -49,6 +51,8 @@ LEASE_S, RENEW_S = 1.5, 0.25
 _ADOPTION_S = 5.0
 _MOST_TICK_S = 0.05
 _FIRST_READING_S = 5.0
+#: Lengths of a block, without its wash-out, of which a pilot tells something.
+PILOT_BLOCK_S = (5.0, 10.0, 20.0, 40.0, 80.0)
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ class LiveExperiment:
         for guard in self._guards:
             if guard.probe not in self._all:
                 raise BadParameter(f"guard {guard}: {describe_unknown('probe', guard.probe, self._all)}")
-        self.plan = structs.replace(plan, **_complete_settings(block, plan), probes=_list_sources(probes))
+        self.plan = structs.replace(plan, **_complete_settings(block, plan), probes=list_sources(probes))
         self.plan.check(self._all)
         self.on_progress = on_progress
         self._number = secrets.randbits(31)
@@ -135,7 +139,7 @@ class LiveExperiment:
             machine=describe_machine().description,
             software=", ".join(f"{name} {value}" for name, value in describe_origin().items()),
             date=date_now(),
-            judged=tuple(JudgedProbe(one.name, _shown_unit(one), one.better) for one in probes),
+            judged=tuple(JudgedProbe(one.name, find_shown_unit(one), one.better) for one in probes),
         )
 
     def stop(self) -> None:
@@ -166,9 +170,7 @@ class LiveExperiment:
         self.result = replace(self.result, ended=ended, restored=restored)
         return self.result
 
-    def pilot(
-        self, length_s: float, block_s: Sequence[float] = (5, 10, 20, 40, 80)
-    ) -> dict[str, list[Foresight]]:
+    def pilot(self, length_s: float, block_s: Sequence[float] = PILOT_BLOCK_S) -> dict[str, list[Foresight]]:
         """Measure as things are for a while, and say for each probe how long it takes to tell 2 %.
 
         It holds no lease and sets nothing.
@@ -186,10 +188,22 @@ class LiveExperiment:
                 time.sleep(_MOST_TICK_S)
         wash_out_s = self.plan.wash_out_s
         for name, probe in self._probes.items():
-            lengths = [one for one in block_s if one >= 3 * probe.period_s]
+            lengths = [one for one in block_s if one >= LEAST_READINGS * probe.period_s]
             values = list(seen[name].values())
             found[name] = foresee(values, probe.period_s, wash_out_s, lengths, looks=self.plan.looks)
         return found
+
+    @property
+    def least_pilot_s(self) -> float:
+        """Length of a pilot that foretells something of every probe."""
+        return max(
+            min(
+                find_least_pilot(probe.period_s, self.plan.wash_out_s, length_s)
+                for length_s in PILOT_BLOCK_S
+                if length_s >= LEAST_READINGS * probe.period_s or length_s == PILOT_BLOCK_S[-1]
+            )
+            for probe in self._probes.values()
+        )
 
     # --- settings ---
 
@@ -416,23 +430,35 @@ def prepare_experiment(
     known: Mapping[str, Probe] | None = None,
     terms: Terms | None = None,
     on_progress: Callable[[LiveProgress], None] | None = None,
+    is_to_run: bool = True,
 ) -> LiveExperiment:
-    """An experiment that can be run, with probes made of what was given; those that are `known` by name."""
+    """An experiment that can be run, with probes made of what was given; those that are `known` by name.
+
+    One that is not to run is checked only: its A and B may be equal.
+    """
     known = known or {}
 
     def make(given: str | Probe) -> Probe:
         return make_probe(block, known.get(given, given) if isinstance(given, str) else given, plan.period_s)
 
     made = [make(one) for one in probes]
+    names = [probe.name for probe in made]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadParameter(f"{twice[0]} stands twice; give it once")
     watched: dict[str, Probe] = {}
     for guard in map(Guard.parse, plan.guards):
-        if guard.probe not in {*watched, *(probe.name for probe in made)}:
+        if guard.probe not in {*watched, *names}:
             try:
                 watched[guard.probe] = make(guard.probe)
             except BadParameter as error:
                 raise BadParameter(f"guard {guard}: {error}") from None
     others = list(watched.values())
-    return LiveExperiment(block, plan, made, watched=others, terms=terms, on_progress=on_progress)
+    one = LiveExperiment(block, plan, made, watched=others, terms=terms, on_progress=on_progress)
+    if is_to_run and one.plan.a == one.plan.b:
+        raise WrongPlan(
+            f"A and B are equal, {spell_settings(one.plan.a)}: give B a value that A does not have"
+        )
+    return one
 
 
 def _complete_settings(block: ControlBlock, plan: LivePlan) -> dict[str, dict[str, Value]]:
@@ -462,15 +488,6 @@ def _complete_settings(block: ControlBlock, plan: LivePlan) -> dict[str, dict[st
 def _slept_s() -> float:
     """How long the machine has slept since it was started: CLOCK_MONOTONIC stands still meanwhile."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
-
-
-def _list_sources(probes: Sequence[Probe]) -> tuple[str, ...]:
-    """Probes as a command line gives them; a Python function has only a name."""
-    return tuple(probe.source or probe.name for probe in probes)
-
-
-def _shown_unit(probe: Probe) -> str:
-    return f"{probe.metric.unit}/s" if probe.metric.kind == "counter" else probe.metric.unit
 
 
 def _find_level(probe: Probe, readings: Mapping[float, float]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from workbench.control import ControlBlock
@@ -41,6 +42,16 @@ def make_probe(block: ControlBlock, given: str | Probe, period_s: float | None) 
             given, lambda: [one.info.pid for one in block.members]
         )
     return probe if period_s is None else replace(probe, period_s=period_s)
+
+
+def list_sources(probes: Sequence[Probe]) -> tuple[str, ...]:
+    """Probes as a command line gives them; a Python function has only a name."""
+    return tuple(probe.source or probe.name for probe in probes)
+
+
+def find_shown_unit(probe: Probe) -> str:
+    """Unit of what is judged: of a counter its rate."""
+    return f"{probe.metric.unit}/s" if probe.metric.kind == "counter" else probe.metric.unit
 
 
 def _read_metric(block: ControlBlock, name: str) -> Probe | None:

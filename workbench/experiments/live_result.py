@@ -331,6 +331,9 @@ def save_value(value: object, path: Path) -> None:
 
 def read_saved(kind: type[Kind], path: Path, what: str) -> Kind:
     """Read what `save_value` wrote; WrongResults if there is no such thing."""
+    if not path.exists():
+        wrong = f"it holds no {what}" if path.parent.is_dir() else "there is no such folder"
+        raise WrongResults(f"{path.parent}: {wrong}; give the --output of a {what}")
     try:
         return read_value(kind, msgspec.json.decode(path.read_bytes()), what)
     except (OSError, msgspec.MsgspecError, BadParameter) as error:

@@ -344,6 +344,12 @@ def foresee(
     return sorted(found, key=lambda one: one.total_s)
 
 
+def find_least_pilot(period_s: float, wash_out_s: float, block_s: float) -> float:
+    """Seconds of a pilot that foretells something for blocks of a length, with room for late readings."""
+    readings = max(1, round(block_s / period_s)) + round(wash_out_s / period_s)
+    return math.ceil(1.05 * 2 * _LEAST_PILOT_PAIRS * readings * period_s + period_s)
+
+
 def _measure_noise(values: FloatArray, kept: int, skipped: int) -> float | None:
     """Standard deviation of the effects of pairs without an effect, at its upper bound; None if too few."""
     span = kept + skipped

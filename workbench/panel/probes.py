@@ -71,7 +71,7 @@ class ProbeDesk:
         for name, value in self._target.probes.latest().items() if self._target is not None else ():
             title = value.probe.metric.chart
             if value.reason and value.is_read:
-                gaps[title] = value.reason.removeprefix(f"{name}: ")
+                gaps[title] = value.reason
                 if title not in self.gaps:
                     self._tell(f"probe {name}: {gaps[title]}", "failure")
             elif title in self.gaps:

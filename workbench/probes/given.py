@@ -34,6 +34,7 @@ _GIVEN = re.compile(
 )
 _SERIES = re.compile(r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?")
 _LABEL = re.compile(r'(\w+)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?\s*')
+_EXAMPLE = "http://127.0.0.1:9090/metrics#NAME"
 _OPENMETRICS = "application/openmetrics-text"
 
 
@@ -56,9 +57,7 @@ def parse_probe(text: str) -> Probe:
     """
     match = _GIVEN.fullmatch(text.strip())
     if match is None:
-        raise BadParameter(
-            f"probe '{text}': give NAME:UNIT=SOURCE, such as rps:requests,counter=http://127.0.0.1:9090/metrics#NAME"
-        )
+        raise BadParameter(_describe_wrong(text))
     name, unit, source = match["name"], match["unit"] or "", match["source"].strip()
     words = match["options"].split(",")
     better = cast(Better, next((word for word in words if word in ("lower", "higher")), ""))
@@ -96,9 +95,13 @@ def read_probe(text: str, pids: Pids | int) -> Probe:
     built_in = process_probes(pids)
     if text in built_in:
         return replace(built_in[text], source=text)
-    if "=" not in text:
-        raise BadParameter(f"{describe_unknown('probe', text, built_in)}; or give NAME:UNIT=SOURCE")
     return parse_probe(text)
+
+
+def _describe_wrong(text: str) -> str:
+    """What is said of a text that names no probe, wherever probes are given."""
+    unknown = describe_unknown("probe", text, process_probes(os.getpid()))
+    return f"{unknown}; or give NAME:UNIT=SOURCE, such as rps:requests,counter={_EXAMPLE}"
 
 
 def probe_from_callable(
@@ -172,7 +175,8 @@ class _Command:
                 self._process = None
         if process.returncode != 0:
             said = " ".join(errors.decode(errors="replace").split())[:120]
-            raise ProbeFailed(f"{self._name}: the command ended with status {process.returncode}: {said}")
+            how = f"the command ended with status {process.returncode}"
+            raise ProbeFailed(f"{self._name}: {how}" + (f": {said}" if said else ""))
         words = output[-_MOST_BYTES:].decode(errors="replace").split()
         return to_figure(words[-1] if words else "", f"{self._name}: the command")
 

@@ -150,7 +150,7 @@ class ProbeReader:
         try:
             figure = to_figure(probe.read(), probe.name)
         except WorkbenchError as error:
-            return ProbeValue(probe, self._clock(), reason=str(error))
+            return ProbeValue(probe, self._clock(), reason=str(error).removeprefix(f"{probe.name}: "))
         except Exception as error:  # whatever a user's function raises is its reason
             return ProbeValue(probe, self._clock(), reason=f"{type(error).__name__}: {error}")
         now_s, rate = self._clock(), None

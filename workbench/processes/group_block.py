@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shlex
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from workbench.control import (
     Snapshot,
     SnapshotJoiner,
     Value,
+    check_values,
     describe_counts,
     tabulate_tunables,
 )
@@ -102,6 +104,10 @@ class GroupBlock(ControlBlock):
         """The first process, under the name of the group."""
         return dataclasses.replace(super().info, command=str(self), alive=self.alive())
 
+    @property
+    def _target(self) -> str:
+        return shlex.quote(str(self.group))
+
     def alive(self) -> bool:
         """Whether it has a process, or had one a moment ago: a server may be started again."""
         with self._lock:
@@ -180,6 +186,7 @@ class GroupBlock(ControlBlock):
         UnknownTunable, BadParameter, OutOfRange, ConstraintBroken, StartOnly, ReadOnlyBlock, NoProcess
             If none did.
         """
+        check_values(values)
         lasting = {name: value for name, value in values.items() if name in self.tunables}
 
         def set_one(_: Path, block: ControlBlock) -> None:
@@ -397,7 +404,8 @@ class GroupBlock(ControlBlock):
         return f"{self.group} ({count} {'process' if count == 1 else 'processes'})"
 
     def __repr__(self) -> str:
-        return f"<GroupBlock {self.kind} of {self}>"
+        closed = "" if self._reader.is_open else ", closed"
+        return f"<GroupBlock {self.kind} of {self}{closed}>"
 
 
 def _list_pids(pids: Iterable[int]) -> str:

@@ -283,7 +283,7 @@ def prepare_search(
     space = find_space(plan.search, block.tunables, block.constraints, now)
     # It is not run, but checked like one, and tells what the process has.
     same = plan.compare(plan.a, {name: now[name] for name in space.names}, 0)
-    first = prepare_experiment(block, same, made)
+    first = prepare_experiment(block, same, made, is_to_run=False)
     judge = LiveJudge(block, first.plan.a, made, plan.most_changes_per_hour)
     result = first.result
     return LiveSearch(plan, space, first.plan.a, result.judged[0], judge, result.target)
