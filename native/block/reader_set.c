@@ -275,8 +275,9 @@ static int check_size(struct hak_reader *reader, char *error)
 }
 
 /* Another allocator may have refused a requested value, or the program may have set one itself. So tunables that are not
- * proposed keep their effective values, and until anybody has set anything, the program has what it acts on. Actions keep the counts of how often they were asked for. A publisher that has not
- * adopted what is requested (it is stopped, or slow) has not refused it: then everything stays as requested. */
+ * proposed keep their effective values, and as long as nobody has set anything, the effective values are what the program
+ * has. Actions keep the counts of how often they were asked for. A publisher that has not adopted what is requested (it is
+ * stopped, or slow) has not refused it: then everything stays as requested. */
 int reader_take_effective(struct hak_reader *reader, double *current, uint64_t requested, char *error)
 {
     double effective[READER_MOST_DESCRIPTORS];
