@@ -180,6 +180,8 @@ def test_it_ends_when_the_panel_lets_go(
         ({"b": {"l25.initial_shards": "128"}, "a": {}}, "takes effect at start only", ""),
         ({"probes": ["sped"]}, "probe 'sped'", "probes"),
         ({"probes": []}, "needs a probe", "probes"),
+        ({"probes": ["speed", "speed"]}, "speed stands twice; give it once", "probes"),
+        ({"a": {KNOB: B}, "b": {KNOB: B}}, "A and B are equal", ""),
         ({"blocks": "8"}, "give at least 16", "blocks"),
         ({"blocks": "many"}, "blocks: 'many' is not a number", "blocks"),
         ({"blocks": "2000"}, "blocks: 2000 is out of range", "blocks"),

@@ -43,7 +43,7 @@ _FIELDS = {
     "^looks:": "looks",
     "^guard": "guards",
     "^pilot:": "pilot_s",
-    "probe|^metric": "probes",
+    "probe|^metric|stands twice": "probes",
 }
 
 logger = logging.getLogger(__name__)
