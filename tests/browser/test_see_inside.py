@@ -18,14 +18,15 @@ def expect_areas_up_to_resident(panel: PanelPage) -> None:
     expect(chart.get_by_role("button", name="in use", exact=True)).to_be_attached()
     expect(chart.get_by_role("button", name="unexplained", exact=True)).to_be_attached()
     panel.await_frames(2)
-    areas = panel.page.evaluate(
+    drawn = panel.page.wait_for_function(  # a chart is drawn once it comes into view
         """() => {
             const { plot } = document.querySelector(".hak-charts").hakGrid.charts.get("Where it is");
-            const areas = plot.data.filter(({ stackgroup }) => stackgroup === "parts");
-            return areas.map(({ name, y }) => [name, y[y.length - 1]]);
-        }"""
+            const areas = (plot.data ?? []).filter(({ stackgroup }) => stackgroup === "parts");
+            return areas.length === 10 && areas.map(({ name, y }) => [name, y[y.length - 1]]);
+        }""",
+        timeout=60_000,
     )
-    assert len(areas) == 10
+    areas = drawn.json_value()
     (resident_mib,) = re.findall(r"([0-9.]+) MiB resident", panel.panel.locator(".hak-status").inner_text())
     assert sum(mib for _, mib in areas) == pytest.approx(float(resident_mib), rel=0.5)
     assert dict(areas)["unexplained"] < 0.02 * sum(mib for _, mib in areas)

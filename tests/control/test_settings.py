@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -88,16 +87,6 @@ def test_who_set_last_is_known_by_pid(block: ControlBlock) -> None:
     assert block.setter(generation) == os.getpid()
     block.set({"pond.depth": 9})
     assert block.setter(generation) is None
-
-
-def test_what_it_had_is_restored(block: ControlBlock) -> None:
-    before = block.requested()
-    assert block.restore() == before.generation
-    block.set({"pond.depth": 10, "fish.colour": "brown"})
-    block.set({"pond.depth": 12})
-    generation = block.restore()
-    assert block.requested() == replace(before, generation=generation)
-    assert block.restore() == generation
 
 
 def test_both_sides_of_a_constraint_can_be_set_together(block: ControlBlock) -> None:

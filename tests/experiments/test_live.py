@@ -316,13 +316,14 @@ def test_a_probe_that_stands_twice_is_refused_before_anything_is_set(block: Cont
     assert block.requested() == before
 
 
-def test_equal_settings_are_refused_before_anything_is_set(block: ControlBlock) -> None:
+def test_what_the_process_has_is_refused_as_b_before_anything_is_set(block: ControlBlock) -> None:
     block.set({KNOB: A})
     before = block.requested()
-    for plan in (LivePlan({}, {KNOB: A}, 16, 0.1, 0), LivePlan({KNOB: str(B)}, {KNOB: B}, 16, 0.1, 0)):
-        with pytest.raises(WrongPlan, match=r"^A and B are equal, tls\.max_slots=\d+: give B a value that"):
-            live.prepare_experiment(block, plan, [make_probe(block)])
+    with pytest.raises(WrongPlan, match=r"^B is what the process has, tls\.max_slots=\d+: give another"):
+        live.prepare_experiment(block, LivePlan({}, {KNOB: A}, 16, 0.1, 0), [make_probe(block)])
     assert block.requested() == before
+    same = LivePlan({KNOB: str(B)}, {KNOB: B}, 16, 0.1, 0)  # both are given: a check of the experiment itself
+    assert live.prepare_experiment(block, same, [make_probe(block)]).plan.a == {KNOB: B}
 
 
 def test_a_guard_is_read_as_it_is_written() -> None:

@@ -181,7 +181,7 @@ def test_it_ends_when_the_panel_lets_go(
         ({"probes": ["sped"]}, "probe 'sped'", "probes"),
         ({"probes": []}, "needs a probe", "probes"),
         ({"probes": ["speed", "speed"]}, "speed stands twice; give it once", "probes"),
-        ({"a": {KNOB: B}, "b": {KNOB: B}}, "A and B are equal", ""),
+        ({"a": {}, "b": {KNOB: A}}, "B is what the process has", ""),
         ({"blocks": "8"}, "give at least 16", "blocks"),
         ({"blocks": "many"}, "blocks: 'many' is not a number", "blocks"),
         ({"blocks": "2000"}, "blocks: 2000 is out of range", "blocks"),

@@ -193,7 +193,7 @@ def test_probes_are_read_again_and_their_curves_compared(tmp_path: Path) -> None
     lines = told.describe().splitlines()
     wanted = "probe level is not compared, the repetition has no value of it: its Python function was not given"
     assert [line for line in lines if line.startswith(wanted)]
-    words = "probe words is not compared, the first session has no value of it: words: the command gave 'seven'"
+    words = "probe words is not compared, the first session has no value of it: the command gave 'seven'"
     assert [line for line in lines if line.startswith(words)]
     higher = probe_from_callable("level", lambda: 40.0, "m", period_s=0.02)
     told = compare_sessions(session, repeat_session(session, tmp_path, probes=[higher]))

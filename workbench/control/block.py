@@ -90,7 +90,6 @@ class ControlBlock(Displayed):
         self._index = {item.name: place for place, item in enumerate(settable)}
         self._layout: Layout | None = None  # of the snapshot before
         self._word_capacity = _SLACK_WORDS
-        self._before: Mapping[str, Value] | None = None  # what the process had before it was set here
 
     @classmethod
     def open(cls, pid_or_path: int | str | os.PathLike[str], kind: str | None = None) -> Self:
@@ -131,7 +130,7 @@ class ControlBlock(Displayed):
         if (reader.kind, reader.build) != (self._reader.kind, self._reader.build):
             return ControlBlock(reader, path)
         block = copy.copy(self)
-        block._reader, block._path, block._layout, block._before = reader, path, None, None
+        block._reader, block._path, block._layout = reader, path, None
         return block
 
     @classmethod
@@ -197,22 +196,7 @@ class ControlBlock(Displayed):
             If a lease that this block took has lapsed; told once, so that nothing is held without a lease.
         """
         check_values(values)
-        if self._before is None:
-            self._before = self.requested().values
         return self._reader.set(*self._encode(values))
-
-    def restore(self) -> int:
-        """Give the process again what it had before it was first set by this object.
-
-        Returns the generation of the settings. Errors are those of `set`.
-        """
-        now, before = self.requested(), self._before or {}
-        values = {
-            name: value
-            for name, value in before.items()
-            if self.tunables[name].effect != "start" and value != now.values[name]
-        }
-        return self.set(values) if values else now.generation
 
     def take_lease(
         self, back: Mapping[str, Value], held: Mapping[str, Value], *, number: int, length_s: float

@@ -434,7 +434,8 @@ def prepare_experiment(
 ) -> LiveExperiment:
     """An experiment that can be run, with probes made of what was given; those that are `known` by name.
 
-    One that is not to run is checked only: its A and B may be equal.
+    B must differ from what the process has, unless A is given, too (A and B may be equal, as a check of the
+    experiment itself), or it is not to run.
     """
     known = known or {}
 
@@ -454,10 +455,9 @@ def prepare_experiment(
                 raise BadParameter(f"guard {guard}: {error}") from None
     others = list(watched.values())
     one = LiveExperiment(block, plan, made, watched=others, terms=terms, on_progress=on_progress)
-    if is_to_run and one.plan.a == one.plan.b:
-        raise WrongPlan(
-            f"A and B are equal, {spell_settings(one.plan.a)}: give B a value that A does not have"
-        )
+    if is_to_run and not plan.a and one.plan.a == one.plan.b:
+        same = spell_settings(one.plan.b)
+        raise WrongPlan(f"B is what the process has, {same}: give another value, or give A, too")
     return one
 
 
