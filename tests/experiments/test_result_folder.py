@@ -20,8 +20,6 @@ WRONG = {
     "file": "it is no folder; name a folder",
     "missing/folder": "missing: no such folder; make it first",
     "compared": "it holds results of a comparison or sweep (plan.json); give another folder",
-    "measured": "it holds results of a live experiment (experiment.json); give another folder",
-    "tuned": "it holds results of a live study (study.json); give another folder",
 }
 
 
@@ -53,7 +51,9 @@ def test_a_wrong_folder_is_refused_before_anything_is_set(
     run: Callable[[int, Path], object], block: ControlBlock, folder: Path
 ) -> None:
     before, files = block.requested(), sorted(folder.rglob("*"))
-    for name, words in WRONG.items():
+    place, held = ("measured", "experiment") if run is tune else ("tuned", "study")
+    wrong = WRONG | {place: f"it holds results of a live {held} ({held}.json); give another folder"}
+    for name, words in wrong.items():
         with pytest.raises(WorkbenchError, match=re.escape(words)) as refused:
             run(block.info.pid, folder / name)
         assert len(str(refused.value).splitlines()) == 1
@@ -63,10 +63,10 @@ def test_a_wrong_folder_is_refused_before_anything_is_set(
 
 def test_the_command_says_it_in_a_line(block: ControlBlock, folder: Path) -> None:
     command = [str(WORKBENCH), "experiment", str(block.info.pid), "--b", f"{KNOB}={B}"]
-    options = ["--probe", "process.resident", "--output", str(folder / "measured")]
+    options = ["--probe", "process.resident", "--output", str(folder / "compared")]
     done = subprocess.run([*command, *options], check=False, capture_output=True, text=True, timeout=120)
-    words = WRONG["measured"]
-    assert (done.returncode, done.stderr) == (2, f"workbench: {folder / 'measured'}: {words}\n")
+    words = WRONG["compared"]
+    assert (done.returncode, done.stderr) == (2, f"workbench: {folder / 'compared'}: {words}\n")
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,14 @@ def test_who_exports_from_a_folder_without_an_experiment_is_told(name: str, word
 
 
 def test_the_last_folder_is_made_and_other_files_may_be_there(tmp_path: Path) -> None:
-    assert prepare_folder(tmp_path / "new").is_dir()
+    assert prepare_folder(tmp_path / "new", "study.json").is_dir()
     (tmp_path / "notes.txt").write_text("mine")
-    assert prepare_folder(tmp_path) == tmp_path
+    assert prepare_folder(tmp_path, "experiment.json") == tmp_path
+
+
+def test_former_results_of_the_same_kind_stay(tmp_path: Path) -> None:
+    for text in ("first", "second", "third"):
+        prepare_folder(tmp_path, "experiment.json")
+        (tmp_path / "experiment.json").write_text(text)
+    kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert kept == {"experiment.1.json": "first", "experiment.2.json": "second", "experiment.json": "third"}

@@ -72,7 +72,7 @@ def experiment(
     seed : int, optional
         Determines the order of the blocks; drawn by default.
     output : path, optional
-        A folder that keeps the result; it may hold no other.
+        A folder that keeps the result. A former result there stays, as experiment.1.json.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def experiment(
 def run_experiment(one: LiveExperiment, output: str | os.PathLike[str] | None = None) -> LiveResult:
     """Run it with a bar of progress, and keep what was measured after every block."""
     if output is not None:
-        prepare_folder(output)
+        prepare_folder(output, "experiment.json")
     saved = 0
 
     def advance(now: LiveProgress) -> None:

@@ -86,7 +86,7 @@ def tune_live(
     keep : bool
         Whether the process is left with what is proposed.
     output : path, optional
-        A folder that keeps the study, with its page; it may hold no other results.
+        A folder that keeps the study, with its page. A former study there stays, as study.1.json.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def run_search(
 ) -> LiveStudy:
     """Run a study with a bar of progress, and keep what was measured after every candidate."""
     if output is not None:
-        prepare_folder(output)
+        prepare_folder(output, "study.json")
 
     def advance(now: LiveStudyProgress) -> None:
         one = now.experiment

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     help="Only watch for this time, change nothing, and say how long it takes to detect 2 %.",
 )
 @kind_option
-@path_option("--output", metavar="FOLDER", help="Keep the result here; the folder may hold no other.")
+@path_option(
+    "--output", metavar="FOLDER", help="Keep the result here; a former one stays, as experiment.1.json."
+)
 @answering
 def experiment(
     target: Target,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -17,17 +18,18 @@ _HELD = {
 }
 
 
-def prepare_folder(path: str | os.PathLike[str]) -> Path:
+def prepare_folder(path: str | os.PathLike[str], result: str) -> Path:
     """See that results can be kept there and that none are lost by it; the last folder of the path is made.
 
-    A live experiment cannot go on where another one ended. So even the same plan needs a folder of its own.
+    A live experiment cannot go on where another one ended. So a former `result` (experiment.json) stays
+    beside the new one, as experiment.1.json, experiment.2.json and so on.
 
     Raises
     ------
     BadParameter
         If it is a file or may not be written, or the folder above it is missing.
     WrongResults
-        If results are there.
+        If results of another kind are there.
     """
     folder = Path(path)
     if not folder.parent.is_dir():
@@ -41,6 +43,9 @@ def prepare_folder(path: str | os.PathLike[str]) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BadParameter(f"{folder}: it may not be written; give another folder")
     for name, what in _HELD.items():
-        if (folder / name).exists():
+        if name != result and (folder / name).exists():
             raise WrongResults(f"{folder}: it holds results of {what} ({name}); give another folder")
+    if (former := folder / result).exists():
+        places = (former.with_suffix(f".{number}{former.suffix}") for number in itertools.count(1))
+        former.rename(next(place for place in places if not place.exists()))
     return folder
