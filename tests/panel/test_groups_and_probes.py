@@ -186,10 +186,10 @@ def test_probes_are_recorded_and_shown_again(session: LiveSession, pond: MadeUpB
     session.probes.add(probe_from_callable("length", lambda: 2.5, "m", period_s=0.02))
     session.probes.add_probe("none=exit 3")
     step_until(session, lambda: "none" in session.probes.gaps)
-    step_until(
-        session,
-        lambda: session.target is not None and session.target.recorder.history.last("probe.length") == 2.5,
-    )
+    assert session.target is not None
+    history = session.target.recorder.history
+    seen_s = history.last_time_s  # the next sample has the reason too
+    step_until(session, lambda: history.last_time_s > seen_s and history.last("probe.length") == 2.5)
     session.detach(restore=False)
     recording = Session.open(next(tmp_path.glob("*.session")))
     length, none = recording.facts.probes

@@ -46,6 +46,12 @@ def is_program(pid: int, program: Path) -> bool:
     return Path(f"/proc/{pid}/exe").resolve() == program.resolve()
 
 
+def is_caught(pid: int, number: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(mask, 16) & 1 << number - 1)
+
+
 def read_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
@@ -129,6 +135,7 @@ def test_what_was_ignored_at_first_is_passed_on_later(recorded_program: Path, tm
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     with tell_signals(recorded_program, tmp_path, preexec_fn=ignore) as process:
+        wait_until(lambda: is_caught(process.pid, signal.SIGHUP))  # once the program has been started
         process.send_signal(signal.SIGHUP)
         assert read_line(process) == str(int(signal.SIGHUP))
         assert end_and_count(process) == []
