@@ -204,12 +204,9 @@ static int64_t sum_bytes(const struct tls_cache *cache, const struct marginal *m
     return bytes;
 }
 
-void marginal_share(struct tls_cache *cache)
+static NOINLINE void share_slots(struct tls_cache *cache, struct marginal *marginal)
 {
     struct share shares[BIN_COUNT];
-    struct marginal *marginal = marginal_of(cache);
-    if (!marginal)
-        return;
     int64_t budget = sum_bytes(cache, marginal, true);
     bool fits = sum_bytes(cache, marginal, false) <= budget;
     unsigned count = 0;
@@ -244,4 +241,11 @@ void marginal_share(struct tls_cache *cache)
         fade(&marginal->bins[i]);
         marginal->bins[i].rest -= marginal->bins[i].rest > 0;
     }
+}
+
+void marginal_share(struct tls_cache *cache)
+{
+    struct marginal *marginal = marginal_of(cache);
+    if (marginal)
+        share_slots(cache, marginal);
 }

@@ -164,21 +164,36 @@ def idle_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def measure_idle_bytes(program: Path, allocator: str) -> int:
-    """Resident bytes of a process that made one call and waits for its input."""
+def read_idle_memory(program: Path, allocator: str, name: str) -> str:
+    """/proc/PID/NAME of a process that made one call and waits for its input."""
     environment = run_environment(get_allocator(allocator).library)
     with subprocess.Popen(
         [program], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        memory = Path(f"/proc/{process.pid}/{name}").read_text()
         process.communicate(timeout=60)
-    resident = re.search(r"^Rss:\s+(\d+) kB$", rollup, flags=re.MULTILINE)
-    assert resident is not None
-    return int(resident[1]) * KIB
+    return memory
+
+
+def measure_idle_bytes(program: Path, allocator: str) -> int:
+    """Resident bytes of such a process."""
+    return sum_resident_bytes(read_idle_memory(program, allocator, "smaps_rollup"))
+
+
+def sum_resident_bytes(memory: str) -> int:
+    return sum(int(kib) * KIB for kib in re.findall(r"^Rss:\s+(\d+) kB$", memory, flags=re.MULTILINE))
 
 
 def test_an_idle_process_is_within_a_mebibyte_of_glibc(idle_program: Path) -> None:
     glibc_bytes = measure_idle_bytes(idle_program, "glibc")
     assert measure_idle_bytes(idle_program, "hakmem") <= glibc_bytes + 1024 * KIB
+
+
+def test_of_the_code_an_idle_process_has_only_what_it_runs(idle_program: Path) -> None:
+    """Its piece of 64 KiB, and not those of what seldom or only larger programs run (native/layout.ld)."""
+    mappings = read_idle_memory(idle_program, "hakmem", "smaps")
+    each = re.split(r"^(?=[0-9a-f]+-)", mappings, flags=re.MULTILINE)
+    (code,) = [one for one in each if "libhakmem.so" in one and " r-xp " in one]
+    assert 0 < sum_resident_bytes(code) <= 64 * KIB
