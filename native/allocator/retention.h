@@ -70,11 +70,11 @@ static inline void retention_was_too_much(struct retention *retention, uint64_t 
     atomic_store_explicit(&retention->earned_bytes, earned / 2 > bytes ? earned - 2 * bytes : 0, memory_order_relaxed);
 }
 
-/* Called when the threads that needed so much memory have ended. */
-static inline void retention_halve(struct retention *retention)
+/* Called when the threads that needed so much memory have ended: others may come, but no more than `bytes` wait for them. */
+static inline void retention_limit(struct retention *retention, uint64_t bytes)
 {
-    uint64_t earned = atomic_load_explicit(&retention->earned_bytes, memory_order_relaxed);
-    atomic_store_explicit(&retention->earned_bytes, earned / 2, memory_order_relaxed);
+    if (atomic_load_explicit(&retention->earned_bytes, memory_order_relaxed) > bytes)
+        atomic_store_explicit(&retention->earned_bytes, bytes, memory_order_relaxed);
 }
 
 #endif

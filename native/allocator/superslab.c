@@ -13,6 +13,9 @@
 #include "telemetry.h"
 
 #define HINT_COUNT (SIZE_CLASS_COUNT + RUN_ORDERS)
+/* Less than elsewhere: threads that come and go in rounds need the same slabs again, and each round that misses them costs
+ * page faults. */
+#define SLABS_DOUBT (RETENTION_DOUBT / 2)
 
 _Alignas(CACHE_LINE) _Atomic uint16_t *class_of_slab[MAX_HEAPS];
 
@@ -32,7 +35,8 @@ static void take_run_locked(const struct actor *actor, struct chunk *chunk, unsi
     superslab_add_committed(fresh_slabs);
     superslab_count_dirty_locked(-dirty_slabs);
     if (fresh_slabs && retention_has_given(&superslab_shared.retention))
-        retention_missed(&superslab_shared.retention, (uint64_t)fresh_slabs * SLAB_BYTES, RETENTION_DOUBT, clock_now_ms(actor));
+        retention_missed(&superslab_shared.retention, (uint64_t)fresh_slabs * SLAB_BYTES, SLABS_DOUBT,
+                         clock_now_ms(actor));
     chunk_unlist_locked(chunk);
     chunk->free_mask &= ~taken;
     chunk->dirty_mask &= ~taken;

@@ -68,7 +68,7 @@ size_t superslab_purge(const struct actor *actor, uint32_t now_ms, bool everythi
  * lock, and then calls superslab_give_surplus. That gives back a few chunks only, so that no free takes long, and returns
  * the bytes given back. */
 bool superslab_has_surplus(void);
-/* Forgets half of what was earned, if there is so much idle memory that it matters. */
+/* Forgets most of what was earned, if that was much: all threads but one have ended. */
 void superslab_expect_less(void);
 size_t superslab_give_surplus(const struct actor *actor, uint32_t now_ms);
 

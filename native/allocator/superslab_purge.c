@@ -140,6 +140,7 @@ static size_t purge_chunk_locked(const struct actor *actor, struct chunk *chunk)
 /* ---- surplus ------------------------------------------------------------------------------------ */
 
 #define UNEARNED_SLABS 128u /* so many dirty slabs (8 MiB) are kept in any case (retention.h) */
+#define MOST_AFTER_THREADS_BYTES (UINT64_C(24) << 20) /* and of what was earned, so much when all threads but one have ended */
 #define SLACK_SLABS 32u     /* only so many above what may be kept are surplus, so that whole chunks come together */
 #define SURPLUS_CHUNKS 4u   /* one free purges at most so many */
 #define LOOK_CHUNKS 32u     /* so many are searched for one that is worth its system calls */
@@ -197,7 +198,7 @@ void superslab_expect_less(void)
     if (dirty_slabs() <= UNEARNED_SLABS)
         return; /* kept in any case */
     lock_acquire(&superslab_shared.lock);
-    retention_halve(&superslab_shared.retention);
+    retention_limit(&superslab_shared.retention, MOST_AFTER_THREADS_BYTES);
     atomic_store_explicit(&superslab_shared.surplus_slabs, retained_slabs(), memory_order_relaxed);
     lock_release(&superslab_shared.lock);
 }

@@ -66,8 +66,7 @@ static bool are_slabs_sparse(void)
 }
 
 /* A thread that ends gives idle memory back, because it may be long until another thread makes a call. If no other
- * thread is left, no thread takes blocks from the magazines, and memory that the threads needed again and again is
- * less likely to be needed. */
+ * thread is left, no thread takes blocks from the magazines, and less is kept for threads that may come. */
 static void give_idle_memory_back(const struct actor *actor)
 {
     uint32_t now_ms = clock_now_ms(actor);
