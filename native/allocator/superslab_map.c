@@ -9,17 +9,28 @@
 
 #define DENSE_PERCENT 75
 
+/* Bytes of the blocks in slabs of size classes: of all, and of those that are handed out, to the program or to a thread's
+ * cache. The counts may change while they are read. */
+struct slab_use {
+    int64_t all_bytes, out_bytes;
+};
+
+static struct slab_use count_slab_use(void)
+{
+    struct slab_use use = {0, 0};
+    for (unsigned i = 0; i < SIZE_CLASS_COUNT; i++) {
+        use.all_bytes += (int64_t)telemetry_get(&telemetry->classes[i].blocks) * size_classes[i].bytes;
+        use.out_bytes += (int64_t)telemetry_get(&telemetry->classes[i].out) * size_classes[i].bytes;
+    }
+    return use;
+}
+
 /* Whether the slabs of size classes are at least a chunk's worth and mostly full. Then most of a further chunk will be
- * used, and a huge page (one page fault instead of 512) costs little extra memory. The answer is a hint, because the
- * counts may change while they are read. */
+ * used, and a huge page (one page fault instead of 512) costs little extra memory. */
 static bool are_slabs_dense(void)
 {
-    int64_t out_bytes = 0, slab_bytes = 0;
-    for (unsigned i = 0; i < SIZE_CLASS_COUNT; i++) {
-        out_bytes += (int64_t)telemetry_get(&telemetry->classes[i].out) * size_classes[i].bytes;
-        slab_bytes += (int64_t)telemetry_get(&telemetry->classes[i].blocks) * size_classes[i].bytes;
-    }
-    return slab_bytes >= (int64_t)CHUNK_BYTES && out_bytes >= slab_bytes / 100 * DENSE_PERCENT;
+    struct slab_use use = count_slab_use();
+    return use.all_bytes >= (int64_t)CHUNK_BYTES && use.out_bytes >= use.all_bytes / 100 * DENSE_PERCENT;
 }
 
 #define LOOK_FRAMES 64u /* so many frames of the range are looked at, or all if there are fewer */
@@ -42,19 +53,30 @@ static bool is_most_written(void)
     return mapped_bytes && written_bytes >= mapped_bytes / 100 * WRITTEN_PERCENT;
 }
 
-#define FREE_PART 10u
+#define FREE_SLABS_PART 10u
+#define FREE_BLOCKS_PART 5
 
-/* Whether few slabs are free: those of the newest chunk, and one part in FREE_PART of what the process holds. A chunk that is mapped for a long span leaves room that may never be used, and a huge page makes
- * it resident, so that the next look takes it for written. */
+/* Whether few slabs are free: those of the newest chunk, and a part of what the process holds. A chunk that is mapped for a
+ * long span leaves room that may never be used, and a huge page makes it resident, so that the next look takes it for
+ * written. */
 static bool are_few_slabs_free(uint64_t held_bytes)
 {
     uint64_t slabs = 0, busy = telemetry_get(&telemetry->global.busy_slabs);
     for (unsigned tier = 0; tier < TIER_COUNT; tier++)
         slabs += telemetry_get(&telemetry->tiers[tier].chunks) * SLABS_PER_CHUNK;
-    return slabs <= busy || (slabs - busy) * SLAB_BYTES <= CHUNK_BYTES + held_bytes / FREE_PART;
+    return slabs <= busy || (slabs - busy) * SLAB_BYTES <= CHUNK_BYTES + held_bytes / FREE_SLABS_PART;
 }
 
-/* Whether the process holds os.thp_from_bytes, has written to most of what it maps, and grows beyond what it held before.
+/* Whether few blocks in slabs are free: a part of what the process holds. If many are, several heaps and classes have slabs
+ * of which only a part is ever used. Of nine programs of benchmarks/thp.toml none had more than a seventh while it grew;
+ * threads that hand over blocks of many sizes, a quarter. */
+static bool are_few_blocks_free(uint64_t held_bytes)
+{
+    struct slab_use use = count_slab_use();
+    return use.all_bytes - use.out_bytes <= (int64_t)(held_bytes / FREE_BLOCKS_PART);
+}
+
+/* Whether the process holds os.thp_from_bytes, uses and has written most of it, and grows beyond what it held before.
  * Then it will write to most of what it takes now, too. Otherwise a huge page would make memory resident that stays
  * untouched: the middle of large blocks, or slabs of many heaps and classes that are hardly used. */
 static bool has_grown(void)
@@ -63,7 +85,8 @@ static bool has_grown(void)
     static _Atomic bool is_written;
     uint64_t bytes = telemetry_get(&telemetry->global.committed_bytes);
     uint64_t had = atomic_load_explicit(&looked_at_bytes, memory_order_relaxed);
-    if (bytes < (uint64_t)SETTING(os_thp_from_bytes) || bytes < had || !are_few_slabs_free(bytes))
+    if (bytes < (uint64_t)SETTING(os_thp_from_bytes) || bytes < had || !are_few_slabs_free(bytes) ||
+        !are_few_blocks_free(bytes))
         return false;
     if (bytes >= had + had / LOOK_PART) {
         atomic_store_explicit(&is_written, is_most_written(), memory_order_relaxed);
