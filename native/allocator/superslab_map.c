@@ -54,7 +54,7 @@ static bool is_most_written(void)
 }
 
 #define FREE_SLABS_PART 10u
-#define FREE_BLOCKS_PART 5
+#define FREE_BLOCKS_PART 6
 
 /* Whether few slabs are free: those of the newest chunk, and a part of what the process holds. A chunk that is mapped for a
  * long span leaves room that may never be used, and a huge page makes it resident, so that the next look takes it for

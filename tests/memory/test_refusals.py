@@ -104,7 +104,9 @@ def test_a_process_of_another_user() -> None:
 
 
 def test_a_process_without_a_control_block() -> None:
-    with start(["sleep", "1000"]) as process:
+    with start(["/bin/sh", "-c", "echo ready; read line"]) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
         found = wb.read_memory(process.pid)
         assert check_sum(found)[FILES] > 0
         assert found.rest_name == UNKNOWN
