@@ -68,7 +68,7 @@ static bool are_few_slabs_free(uint64_t held_bytes)
 }
 
 /* Whether few blocks in slabs are free: a part of what the process holds. If many are, several heaps and classes have slabs
- * of which only a part is ever used. Of nine programs of benchmarks/thp.toml none had more than a seventh while it grew;
+ * of which only a part is ever used. Of eight programs of benchmarks/thp.toml none had more than a seventh while it grew;
  * threads that hand over blocks of many sizes, a quarter. */
 static bool are_few_blocks_free(uint64_t held_bytes)
 {
