@@ -37,14 +37,29 @@ static inline uint32_t one_way_maximum(const struct limits *limits)
     return (uint32_t)clamp_int64(slots, limits->initial, limits->maximum);
 }
 
-/* What tls.policy=threshold makes of a capacity, by the swing since the last decision. */
-static inline uint32_t threshold_capacity(const struct limits *limits, uint32_t capacity, int32_t swing, bool is_one_way)
+/* What is known of a bin since its last decision. */
+struct bin_usage {
+    int32_t swing;
+    uint32_t exchanges, allocations;
+    bool is_one_way;
+};
+
+/* Whether exchanges are so frequent that a larger bin would save something. Where the fill drifts at random, each doubling
+ * makes exchanges four times rarer, and a bin would otherwise grow until it hardly ever makes one. */
+static inline bool is_growth_worth_it(uint32_t capacity, const struct bin_usage *usage)
 {
-    uint32_t maximum = is_one_way ? one_way_maximum(limits) : limits->maximum, slots = capacity ? capacity : 1;
-    int64_t usage_percent = (int64_t)swing * 100 / slots;
+    int64_t moved_percent = (int64_t)usage->exchanges * capacity * SETTING(tls_refill_percent);
+    return moved_percent >= (int64_t)usage->allocations * SETTING(tls_grow_exchange_percent);
+}
+
+/* What tls.policy=threshold makes of a capacity. */
+static inline uint32_t threshold_capacity(const struct limits *limits, uint32_t capacity, const struct bin_usage *usage)
+{
+    uint32_t maximum = usage->is_one_way ? one_way_maximum(limits) : limits->maximum, slots = capacity ? capacity : 1;
+    int64_t usage_percent = (int64_t)usage->swing * 100 / slots;
     if (capacity > maximum)
         return (uint32_t)clamp_int64(slots / 2, maximum, limits->maximum);
-    if (usage_percent > SETTING(tls_grow_percent) && capacity < maximum)
+    if (usage_percent > SETTING(tls_grow_percent) && capacity < maximum && is_growth_worth_it(slots, usage))
         return (uint32_t)clamp_int64(slots * 2, limits->minimum, maximum);
     if (usage_percent < SETTING(tls_shrink_percent) && capacity > limits->minimum)
         return (uint32_t)clamp_int64(slots / 2, limits->minimum, limits->maximum);

@@ -359,7 +359,7 @@ void ghosts_decide_now(struct tls_cache *cache, const struct bin *bin)
     publish_all(cache, bin, false);
     unsigned shadow = GHOST_COUNT;
     if (cache->ghosts->marginal) {
-        marginal_follow(cache->ghosts->marginal, bin, mine->ghosts, position_of(bin), true);
+        marginal_follow(cache->ghosts->marginal, bin, mine->ghosts, ghost_clock(cache, bin), position_of(bin), true);
         shadow = cache->ghosts->marginal->bins[bin->class_index].rung;
     }
     if (mine->checked < GHOST_COUNT && exchanges_of(cache, bin) - mine->check_exchanges >= ENOUGH_CHECKED)
@@ -381,7 +381,7 @@ void ghosts_pop(struct tls_cache *cache, struct bin *bin, uint32_t position)
     if (!is_turn && ghost_distance(mine->below, position) > 0)
         return;
     if (cache->ghosts->marginal)
-        marginal_follow(cache->ghosts->marginal, bin, mine->ghosts, position, false);
+        marginal_follow(cache->ghosts->marginal, bin, mine->ghosts, clock, position, false);
     ghost_bin_pop(mine, bin->class_index, sources[bin->class_index], position);
     ghosts_mark_now(cache, bin);
 }
@@ -402,7 +402,7 @@ void ghosts_push_now(struct tls_cache *cache, struct bin *bin)
     if (!is_turn && ghost_distance(position, mine->above) > 0)
         return;
     if (cache->ghosts->marginal)
-        marginal_follow(cache->ghosts->marginal, bin, mine->ghosts, position, false);
+        marginal_follow(cache->ghosts->marginal, bin, mine->ghosts, clock, position, false);
     ghost_bin_push(mine, sources[bin->class_index], position);
     ghosts_mark_now(cache, bin);
 }

@@ -119,6 +119,7 @@ struct marginal_bin {
     uint8_t is_one_way;      /* as the bin was when it last had exchanges enough to tell */
     uint8_t rest, last_rest; /* share-outs in which it gives nothing up: how many are left, and how many they were */
     uint32_t decided;        /* the clock of its ghosts when the bin last decided */
+    uint32_t shadow_decided; /* and when the shadow's ghost last did */
     double foretold_rate;    /* exchanges an allocation at the capacity of the last share-out */
     /* What each ghost lately saw and foretold. A share-out takes a quarter off, so that old counts fade. */
     double observed[GHOST_COUNT], exchanges[GHOST_COUNT];
@@ -146,8 +147,8 @@ static inline void marginal_note(struct marginal *marginal, unsigned class_index
 }
 /* Called before the bin's ghosts see an operation at this position (is_sweep: before they decide): if the shadow's ghost is
  * about to decide, the shadow does. */
-void marginal_follow(struct marginal *marginal, const struct bin *bin, const struct ghost *ghosts, uint32_t position,
-                     bool is_sweep);
+void marginal_follow(struct marginal *marginal, const struct bin *bin, const struct ghost *ghosts, uint32_t clock,
+                     uint32_t position, bool is_sweep);
 /* The smallest capacity whose ghost must not sleep. */
 static inline uint32_t marginal_least_awake(const struct marginal *marginal, const struct bin *bin)
 {

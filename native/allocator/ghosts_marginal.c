@@ -61,20 +61,28 @@ static void move_shadow(struct marginal_bin *mine, uint32_t capacity)
     mine->rung = rung_of(capacity);
 }
 
-void marginal_follow(struct marginal *marginal, const struct bin *bin, const struct ghost *ghosts, uint32_t position,
-                     bool is_sweep)
+void marginal_follow(struct marginal *marginal, const struct bin *bin, const struct ghost *ghosts, uint32_t clock,
+                     uint32_t position, bool is_sweep)
 {
     struct marginal_bin *mine = &marginal->bins[bin->class_index];
     const struct ghost *ghost = &ghosts[mine->rung];
     bool is_exchange = position == ghost->start || position == ghost->start + ghost_capacity(mine->rung);
     bool is_decision = is_sweep || (is_exchange && ghost->exchanges + 1 >= SETTING(tls_adapt_refills));
-    if (bin->capacity == mine->shadow || !ghost->is_awake || !is_decision)
+    if (!is_decision)
         return;
+    if (bin->capacity == mine->shadow || !ghost->is_awake) {
+        mine->shadow_decided = clock;
+        return;
+    }
     struct limits limits = class_limits(bin->class_index);
     uint32_t low = ghost_distance(ghost->low, position) < 0 ? position : ghost->low;
     uint32_t high = ghost_distance(ghost->high, position) > 0 ? position : ghost->high;
-    int32_t swing = proved_swing(low, high, ghost_capacity(mine->rung));
-    move_shadow(mine, threshold_capacity(&limits, mine->shadow, swing, mine->is_one_way));
+    struct bin_usage usage = {.swing = proved_swing(low, high, ghost_capacity(mine->rung)),
+                              .exchanges = ghost->exchanges + is_exchange,
+                              .allocations = clock - mine->shadow_decided,
+                              .is_one_way = mine->is_one_way};
+    mine->shadow_decided = clock;
+    move_shadow(mine, threshold_capacity(&limits, mine->shadow, &usage));
 }
 
 uint32_t marginal_decide(struct tls_cache *cache, const struct bin *bin, const struct limits *limits, uint32_t threshold)

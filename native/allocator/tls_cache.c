@@ -61,6 +61,7 @@ static void mark(struct tls_cache *cache, struct bin *bin)
 static void begin_period(struct tls_cache *cache, struct bin *bin)
 {
     start_period(bin);
+    cache->decided_at[bin->class_index] = ghost_clock(cache, bin);
     mark(cache, bin);
 }
 
@@ -153,8 +154,12 @@ static void tell_keep(struct tls_cache *cache, struct bin *bin, int64_t usage_pe
 static void decide(struct tls_cache *cache, struct bin *bin)
 {
     struct limits limits = class_limits(bin->class_index);
-    uint32_t wanted = threshold_capacity(&limits, bin->capacity, swing_of(bin), is_one_way(bin));
-    enum event_cause cause = is_one_way(bin) && wanted < bin->capacity && bin->capacity > one_way_maximum(&limits)
+    struct bin_usage usage = {.swing = swing_of(bin),
+                              .exchanges = bin->exchanges,
+                              .allocations = ghost_clock(cache, bin) - cache->decided_at[bin->class_index],
+                              .is_one_way = is_one_way(bin)};
+    uint32_t wanted = threshold_capacity(&limits, bin->capacity, &usage);
+    enum event_cause cause = usage.is_one_way && wanted < bin->capacity && bin->capacity > one_way_maximum(&limits)
                                  ? CAUSE_ONE_WAY
                                  : CAUSE_USAGE;
     telemetry_bump(&row_of(cache, bin)->decisions, 1);

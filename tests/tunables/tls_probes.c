@@ -73,6 +73,7 @@ static void swing(unsigned share_percent)
 PROBE(tls_grow_percent)
 {
     set(TUNABLE_tls_adapt_ms, 2);
+    set(TUNABLE_tls_grow_exchange_percent, 0);
     set(TUNABLE_tls_grow_percent, 99);
     set(TUNABLE_tls_shrink_percent, 1);
     swing(75);
@@ -80,6 +81,42 @@ PROBE(tls_grow_percent)
     set(TUNABLE_tls_grow_percent, 50);
     swing(75);
     CHECK(capacity_of(SIZE_CLASS_64) > 64);
+}
+
+/* Takes and gives blocks at random, and returns the capacity that the cache has then. A cache of C slots then moves 4 / C blocks for each that is taken: half
+ * of them when the drift has come that far, which takes (C / 2)^2 operations. */
+static uint64_t drift(unsigned class_index, unsigned operations)
+{
+    uint32_t random = 1;
+    unsigned held = 0;
+    while (operations-- > 0) {
+        if (held == 0 || (held < MOST_BLOCKS && next_random(&random) % 2))
+            blocks[held++] = hak_malloc(size_classes[class_index].bytes);
+        else
+            hak_free(blocks[--held]);
+    }
+    uint64_t capacity = capacity_of(class_index);
+    while (held > 0)
+        hak_free(blocks[--held]);
+    return capacity;
+}
+
+PROBE(tls_grow_exchange_percent)
+{
+    set(TUNABLE_tls_adapt_ms, 2);
+    set(TUNABLE_tls_grow_percent, 99);
+    swing(75); /* from the second burst on without an exchange */
+    set(TUNABLE_tls_grow_percent, 50);
+    swing(75);
+    CHECK(capacity_of(SIZE_CLASS_64) == 64);
+    set(TUNABLE_tls_grow_exchange_percent, 0);
+    swing(75);
+    CHECK(capacity_of(SIZE_CLASS_64) > 64);
+    set(TUNABLE_tls_adapt_ms, 0);
+    CHECK(drift(SIZE_CLASS_192, 4000000) >= 1024);
+    set(TUNABLE_tls_grow_exchange_percent, 2); /* 4 / 2 % = 200 slots */
+    uint64_t capacity = drift(SIZE_CLASS_256, 4000000);
+    CHECK(capacity >= 256 && capacity <= 512);
 }
 
 PROBE(tls_shrink_percent)
