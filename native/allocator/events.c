@@ -166,9 +166,9 @@ void event_log_acquire(enum acquire_stage stage, uint32_t class_index, const voi
     errno = saved_errno;
 }
 
-void event_log_flush(void)
+void event_log_print(void)
 {
-    if (LIKELY(!SETTING(log_capacity)) || log_descriptor < 0 || !lock_try(&log_lock))
+    if (log_descriptor < 0 || !lock_try(&log_lock))
         return;
     int saved_errno = errno;
     if (log_cursor == 0) {

@@ -13,6 +13,7 @@
 #define HAK_EVENTS_H
 
 #include "base.h"
+#include "settings.h"
 
 enum event_kind {
 #define HAK_EVENT(name, ...) EVENT_##name,
@@ -59,9 +60,14 @@ enum acquire_stage { ACQUIRE_LAST, ACQUIRE_RECYCLED, ACQUIRE_HINT, ACQUIRE_MASK,
  * of L2.5. */
 void event_log_acquire(enum acquire_stage stage, uint32_t class_index, const void *chunk_base, unsigned slab_index);
 
+void event_log_print(void);
 /* Prints the events that were appended since the last call. Called from slow paths with no lock held. Does nothing if
  * log.capacity is off or another thread is printing. */
-void event_log_flush(void);
+static inline void event_log_flush(void)
+{
+    if (UNLIKELY(SETTING(log_capacity)))
+        event_log_print();
+}
 /* Both are called in a forked child, in which the thread that was printing does not exist. */
 void event_log_reset_lock(void);
 void event_log_after_fork(void);

@@ -209,17 +209,8 @@ struct start {
     char group_path[256];
 };
 
-static void apply_variable(void *context, const char *variable)
+static NOINLINE void apply_own_variable(struct start *start, const char *variable, const char *equals)
 {
-    struct start *start = context;
-    const char *equals = strchr(variable, '=');
-    if (!equals)
-        return;
-    if (strncmp(variable, HAK_GROUP_VARIABLE "=", sizeof HAK_GROUP_VARIABLE) == 0 &&
-        strlen(equals + 1) < sizeof start->group_path)
-        strcpy(start->group_path, equals + 1);
-    if (strncmp(variable, "HAKMEM_", 7) != 0)
-        return;
     size_t length = (size_t)(equals - variable);
     char name[64] = "";
     if (length >= sizeof name)
@@ -244,6 +235,19 @@ static void apply_variable(void *context, const char *variable)
         return;
     }
     complain(name, equals + 1, " is no tunable of this build (see `workbench tunables`); ignored");
+}
+
+static void apply_variable(void *context, const char *variable)
+{
+    struct start *start = context;
+    const char *equals = strchr(variable, '=');
+    if (!equals)
+        return;
+    if (strncmp(variable, HAK_GROUP_VARIABLE "=", sizeof HAK_GROUP_VARIABLE) == 0 &&
+        strlen(equals + 1) < sizeof start->group_path)
+        strcpy(start->group_path, equals + 1);
+    if (strncmp(variable, "HAKMEM_", 7) == 0)
+        apply_own_variable(start, variable, equals);
 }
 
 /* Skips a line that is wrong or belongs to another allocator: the program that wrote it has reported that. */

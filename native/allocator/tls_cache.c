@@ -223,6 +223,14 @@ static void adopt(struct tls_cache *cache)
     cache->is_maintenance_due = 1;
 }
 
+/* Whether regular upkeep is worth its time and the pages of its code: for free memory, for events to print, or for a lease that
+ * may have lapsed in a process that confined itself, and so has no purging thread. */
+static bool has_upkeep(void)
+{
+    uint64_t used_bytes = telemetry_get(&telemetry->global.handed_out_bytes) + UPKEEP_BYTES;
+    return telemetry_get(&telemetry->global.committed_bytes) >= used_bytes || SETTING(log_capacity) || os_is_confined();
+}
+
 static void look_at_clock(struct tls_cache *cache)
 {
     tls_cache_see_range(cache);
@@ -231,7 +239,7 @@ static void look_at_clock(struct tls_cache *cache)
     uint32_t now_ms = clock_now_ms(&cache->actor);
     if ((int32_t)(now_ms - cache->last_maintenance_ms) >= MAINTENANCE_PERIOD_MS) {
         cache->last_maintenance_ms = now_ms;
-        cache->is_maintenance_due = 1;
+        cache->is_maintenance_due |= has_upkeep();
     }
     if (period_ms == 0 || (int32_t)(now_ms - cache->last_sweep_ms) < (int32_t)period_ms)
         return;

@@ -25,6 +25,41 @@ int main(void)
     return getchar() == EOF ? 0 : 1;
 }
 """
+# Two threads replace small blocks at random for several periods of the upkeep.
+WORKING = """
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+static void *work(void *name)
+{
+    void *blocks[200] = {0};
+    unsigned random = *(const char *)name;
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do {
+        for (int i = 0; i < 1000; i++) {
+            random = random * 1664525 + 1013904223;
+            free(blocks[random >> 8 & 127]);
+            blocks[random >> 8 & 127] = malloc(1 + (random >> 16) % 300);
+        }
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < 400);
+    for (int i = 0; i < 200; i++)
+        free(blocks[i]);
+    return NULL;
+}
+int main(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, work, "1");
+    work("2");
+    pthread_join(thread, NULL);
+    puts("ready");
+    fflush(stdout);
+    return getchar() == EOF ? 0 : 1;
+}
+"""
 
 
 @pytest.mark.parametrize(
@@ -157,15 +192,23 @@ def test_a_small_memory_cgroup_is_enough(shift_program: Path, memory_cgroup: Pat
     assert run.returncode == 0
 
 
-@pytest.fixture(scope="module")
-def idle_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("idle") / "idle"
-    subprocess.run(["cc", "-x", "c", "-", "-o", path], input=IDLE, text=True, check=True, timeout=60)
+def compile_program(text: str, path: Path) -> Path:
+    subprocess.run(["cc", "-x", "c", "-", "-pthread", "-o", path], input=text, text=True, check=True, timeout=60)
     return path
 
 
+@pytest.fixture(scope="module")
+def idle_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_program(IDLE, tmp_path_factory.mktemp("idle") / "idle")
+
+
+@pytest.fixture(scope="module")
+def working_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_program(WORKING, tmp_path_factory.mktemp("working") / "working")
+
+
 def read_idle_memory(program: Path, allocator: str, name: str) -> str:
-    """/proc/PID/NAME of a process that made one call and waits for its input."""
+    """/proc/PID/NAME of a process that did its work and waits for its input."""
     environment = run_environment(get_allocator(allocator).library)
     with subprocess.Popen(
         [program], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -186,6 +229,12 @@ def sum_resident_bytes(memory: str) -> int:
     return sum(int(kib) * KIB for kib in re.findall(r"^Rss:\s+(\d+) kB$", memory, flags=re.MULTILINE))
 
 
+def count_code_bytes(mappings: str) -> int:
+    each = re.split(r"^(?=[0-9a-f]+-)", mappings, flags=re.MULTILINE)
+    (code,) = [one for one in each if "libhakmem.so" in one and " r-xp " in one]
+    return sum_resident_bytes(code)
+
+
 def test_an_idle_process_is_within_a_mebibyte_of_glibc(idle_program: Path) -> None:
     glibc_bytes = measure_idle_bytes(idle_program, "glibc")
     assert measure_idle_bytes(idle_program, "hakmem") <= glibc_bytes + 1024 * KIB
@@ -193,7 +242,8 @@ def test_an_idle_process_is_within_a_mebibyte_of_glibc(idle_program: Path) -> No
 
 def test_of_the_code_an_idle_process_has_only_what_it_runs(idle_program: Path) -> None:
     """Its piece of 64 KiB, and not those of what seldom or only larger programs run (native/layout.ld)."""
-    mappings = read_idle_memory(idle_program, "hakmem", "smaps")
-    each = re.split(r"^(?=[0-9a-f]+-)", mappings, flags=re.MULTILINE)
-    (code,) = [one for one in each if "libhakmem.so" in one and " r-xp " in one]
-    assert 0 < sum_resident_bytes(code) <= 64 * KIB
+    assert 0 < count_code_bytes(read_idle_memory(idle_program, "hakmem", "smaps")) <= 64 * KIB
+
+
+def test_nor_does_a_small_one_that_works(working_program: Path) -> None:
+    assert 0 < count_code_bytes(read_idle_memory(working_program, "hakmem", "smaps")) <= 64 * KIB
