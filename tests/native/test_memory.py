@@ -193,7 +193,9 @@ def test_a_small_memory_cgroup_is_enough(shift_program: Path, memory_cgroup: Pat
 
 
 def compile_program(text: str, path: Path) -> Path:
-    subprocess.run(["cc", "-x", "c", "-", "-pthread", "-o", path], input=text, text=True, check=True, timeout=60)
+    subprocess.run(
+        ["cc", "-x", "c", "-", "-pthread", "-o", path], input=text, text=True, check=True, timeout=60
+    )
     return path
 
 
