@@ -99,8 +99,6 @@ bool stripes_start(uint32_t buckets)
     heads = range.base ? range_table(RANGE_BIG_HEADS) : os_map(BIG_MAX_BUCKETS * sizeof *heads);
     if (!heads || !reach_heads(buckets))
         return false;
-    for (unsigned i = 0; i < BIG_STRIPE_COUNT; i++)
-        big_stripes[i].buckets = buckets;
     stripes_place_by((uint32_t)SETTING(big_hash));
     atomic_store_explicit(&bucket_count, buckets, memory_order_relaxed);
     telemetry_set(&telemetry->global.big_buckets, buckets);

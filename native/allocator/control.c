@@ -41,7 +41,7 @@ enum axis { AXIS_CLASS, AXIS_THREAD, AXIS_SHARD, AXIS_TIER, AXIS_ACTION, AXIS_CA
 
 /* Most of a descriptor's bytes are room that its texts do not use. As arrays in this library and in the block, the
  * descriptors would take 26 pages of every process. So the library holds the texts one behind the other, and unpacks them
- * into the block, whose pages then leave the process (writer.c). */
+ * into the block, whose pages then leave the process (writer.c), as those of these texts do. */
 static const char tunable_texts[] =
 #define HAK_TUNABLE(field, name, group, unit, type, scale, effect, minimum, maximum, default, choices, alias, help)  \
     name "\0" group "\0" unit "\0" help "\0" choices "\0"
@@ -279,6 +279,10 @@ static void describe_metrics(struct hak_metric *metrics)
     }
 }
 
+/* The pages of this file's constants, where layout.ld is used. */
+extern const char constants_once_start[] __attribute__((weak, visibility("hidden")));
+extern const char constants_once_end[] __attribute__((weak, visibility("hidden")));
+
 bool control_start(void)
 {
     double values[CONTROL_VALUE_COUNT] = {0};
@@ -318,6 +322,8 @@ bool control_start(void)
     if (hak_block_create(&control_block, &spec) != 0)
         return false;
     telemetry = (struct telemetry *)control_block.data;
+    if (constants_once_start)
+        os_forget_constants(constants_once_start, constants_once_end);
     atomic_store_explicit(&current_generation, control_generation(), memory_order_release);
     if (SETTING(log_capacity) || SETTING(log_acquire))
         event_log_open();

@@ -126,6 +126,11 @@ bool os_purge(void *start, size_t bytes)
     return count_purged(result == 0 || (is_forbidden && map_anew(start, bytes)), bytes);
 }
 
+void os_forget_constants(const char *start, const char *end)
+{
+    advise((void *)(uintptr_t)start, (size_t)(end - start), MADV_DONTNEED);
+}
+
 /* MREMAP_DONTUNMAP leaves no hole at `from` that another thread's mmap could take. A refused mremap has already unmapped
  * `to`, which is then mapped again, but only if nothing else has been mapped there meanwhile. */
 enum os_move os_move_pages(void *from, void *to, size_t bytes)

@@ -33,6 +33,8 @@ bool os_unmap(void *start, size_t bytes);
 /* Drops the content, so that the next access finds zeros. Returns false if the system refused; the content is then
  * undefined. */
 bool os_purge(void *start, size_t bytes);
+/* Takes pages of a file that nobody wrote to out of the process. The next access brings them back. */
+void os_forget_constants(const char *start, const char *end);
 /* Moves the pages of [from, from+bytes) to `to`, both inside the range; `from` then reads as zeros. The
  * system refuses if `from` consists of several mappings, as the target of earlier moves does. OS_LOST: it refused, and
  * something else may be mapped at [to, to+bytes) by now, which therefore must never be used again. */

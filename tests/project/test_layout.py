@@ -18,6 +18,13 @@ def test_each_function_that_it_names_exists() -> None:
     assert [name for name in names if not re.search(rf"\b{name}\(", sources)] == []
 
 
+def test_each_variable_that_it_names_exists() -> None:
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in NATIVE.rglob("*.c"))
+    names = re.findall(r"\.bss\.(\w+)(?=[ )])", SCRIPT)
+    assert len(names) > 10
+    assert [name for name in names if not re.search(rf"[ *]{name}(\[|;)", sources)] == []
+
+
 def test_each_file_that_it_names_exists() -> None:
     names = re.findall(r"\*(\S+)\.c\.o\(", SCRIPT)
     assert len(names) > 10
