@@ -38,7 +38,7 @@ static inline unsigned big_class(uint32_t frames)
 
 struct stripe {
     _Alignas(CACHE_LINE) struct lock lock;
-    uint32_t buckets;
+    uint32_t buckets; /* 0 until it follows the published number for the first time */
     _Atomic uint32_t entries;
     _Atomic uint32_t oldest_ms; /* idle_since_ms of the oldest entry */
     struct chunk *oldest, *newest;
