@@ -156,6 +156,7 @@ _MOST_NAMES_TOLD = 12
 # As difflib counts, twice the common letters by all letters: below it two names have little in common.
 _NEAR = 0.7
 _SHORTEST_PART = 3
+_MOST_MEANT = 3
 
 
 def describe_unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -182,11 +183,11 @@ def describe_unknown(what: str, name: str, known: Iterable[str]) -> str:
 def suggest_nearest(name: str, known: Iterable[str]) -> str:
     """Ask whether the nearest name that exists was meant; empty: none is near.
 
-    Near is a name with almost the same letters, or the only one of which `name` is a part.
+    Near is a name with almost the same letters, or one of the few of which `name` is a part.
     """
     names = list(known)
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=_NEAR)
     if not nearest and len(name) >= _SHORTEST_PART:
         whole = [each for each in names if name in each]
-        nearest = whole if len(whole) == 1 else []
-    return f"did you mean '{nearest[0]}'?" if nearest else ""
+        nearest = whole if len(whole) <= _MOST_MEANT else []
+    return f"did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""

@@ -164,7 +164,10 @@ def test_a_worker_that_is_killed_fails_its_candidate_and_the_study_goes_on(tmp_p
         (("study.toml", "--trials", "-1"), "-1 is not in the range"),
         (("study.toml", "--trials", "x"), "'x' is not a valid integer"),
         (("study.toml", "--inject", "tls.grow_percent"), "is not name=value"),
-        (("study.toml", "--inject", "tls.grow=60"), "did you mean 'tls.grow_percent'"),
+        (
+            ("study.toml", "--inject", "tls.grow=60"),
+            "did you mean 'tls.grow_percent' or 'tls.grow_exchange_percent'",
+        ),
         (("study.toml", "--inject", "tls.grow_percent=10"), "out of range: 50 to 99 %"),
         (("study.toml", "--inject", "tls.max_slots=512"), "unknown tunable of this study"),
         (("study.toml", "--show", "--trials", "3"), "--show and --check run nothing"),
