@@ -25,7 +25,7 @@
 #define OUTBOX_SLOTS 64                  /* room for a few groups of remote.batch blocks */
 #define ALLOCATIONS_PER_LOOK 4096        /* after so many a thread looks at the settings' generation */
 #define MAINTENANCE_PERIOD_MS 100        /* how often a busy thread looks after idle memory */
-#define UPKEEP_BYTES CHUNK_BYTES         /* less free memory is not looked for */
+#define UPKEEP_BYTES (CHUNK_BYTES / 2)   /* less free memory is not looked for */
 
 struct bin {
     _Alignas(CACHE_LINE) void **top;
