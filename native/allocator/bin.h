@@ -67,7 +67,7 @@ struct tls_cache {
     uint32_t last_sweep_ms, last_maintenance_ms;
     uint32_t fresh_slabs;         /* slabs taken with untouched or purged pages since idle bins last gave blocks back */
     uint8_t is_active[BIN_COUNT]; /* accounted allocations from the bin since then */
-    uint32_t decided_at[BIN_COUNT]; /* ghost_clock at its last decision */
+    uint32_t decided_at[BIN_COUNT]; /* ghost_clock when the bin last decided */
     uint8_t is_maintenance_due; /* heap_upkeep.c is to purge and write the log */
     uint8_t goes_home; /* the thread ends or drains: each block goes to its own heap, not to the magazine */
     uint8_t route_profile, check_level; /* as adopted; at check.level 3 both fast paths are off */

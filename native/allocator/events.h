@@ -60,7 +60,7 @@ enum acquire_stage { ACQUIRE_LAST, ACQUIRE_RECYCLED, ACQUIRE_HINT, ACQUIRE_MASK,
  * of L2.5. */
 void event_log_acquire(enum acquire_stage stage, uint32_t class_index, const void *chunk_base, unsigned slab_index);
 
-void event_log_print(void);
+void event_log_print(void); /* by event_log_flush alone */
 /* Prints the events that were appended since the last call. Called from slow paths with no lock held. Does nothing if
  * log.capacity is off or another thread is printing. */
 static inline void event_log_flush(void)

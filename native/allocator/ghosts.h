@@ -118,8 +118,7 @@ struct marginal_bin {
     uint8_t rung;            /* the smallest ghost that is no smaller than the shadow */
     uint8_t is_one_way;      /* as the bin was when it last had exchanges enough to tell */
     uint8_t rest, last_rest; /* share-outs in which it gives nothing up: how many are left, and how many they were */
-    uint32_t decided;        /* the clock of its ghosts when the bin last decided */
-    uint32_t shadow_decided; /* and when the shadow's ghost last did */
+    uint32_t shadow_decided; /* the clock of its ghosts when that of the shadow last decided */
     double foretold_rate;    /* exchanges an allocation at the capacity of the last share-out */
     /* What each ghost lately saw and foretold. A share-out takes a quarter off, so that old counts fade. */
     double observed[GHOST_COUNT], exchanges[GHOST_COUNT];

@@ -95,8 +95,7 @@ uint32_t marginal_decide(struct tls_cache *cache, const struct bin *bin, const s
         mine->is_one_way = is_one_way(bin);
     if (bin->capacity == mine->shadow)
         move_shadow(mine, threshold);
-    uint32_t clock = ghost_clock(cache, bin), allocations = clock - mine->decided;
-    mine->decided = clock;
+    uint32_t allocations = ghost_clock(cache, bin) - cache->decided_at[bin->class_index];
     if (mine->wanted < mine->shadow && bin->exchanges > MOVE_COUNT + 2 * mine->foretold_rate * allocations) {
         mine->wanted = mine->shadow;
         mine->last_rest = (uint8_t)clamp_int64(mine->last_rest * 4, LEAST_REST, UINT8_MAX);

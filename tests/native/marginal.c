@@ -142,7 +142,8 @@ static void test_the_budget_holds_whatever_was_foretold(void)
 static uint32_t shadows[8], capacities[8];
 static bool has_differed;
 
-/* Batches that grow and shrink again, none near a threshold. Batches of 400 keep a cache of 1024 slots, of which marginal takes half. */
+/* Batches that grow and shrink again, none near a threshold. Batches of 400 keep a cache of 1024 slots, of which marginal
+ * takes half. */
 static void *work(void *seen)
 {
     static const unsigned batches[8] = {40, 640, 400, 400, 100, 20, 900, 700};

@@ -235,5 +235,5 @@ def test_of_the_code_an_idle_process_has_only_what_it_runs(idle_program: Path) -
     assert 0 < count_library_bytes(mappings, "r--p") <= 44 * KIB  # without the constants that are read once
 
 
-def test_nor_does_a_small_one_that_works(working_program: Path) -> None:
+def test_a_small_process_that_works_has_no_more_code_than_an_idle_one(working_program: Path) -> None:
     assert 0 < count_library_bytes(read_idle_memory(working_program, "hakmem", "smaps"), "r-xp") <= 64 * KIB

@@ -83,8 +83,8 @@ PROBE(tls_grow_percent)
     CHECK(capacity_of(SIZE_CLASS_64) > 64);
 }
 
-/* Takes and gives blocks at random, and returns the capacity that the cache has then. A cache of C slots then moves 4 / C blocks for each that is taken: half
- * of them when the drift has come that far, which takes (C / 2)^2 operations. */
+/* Takes and gives blocks at random, and returns the capacity of the cache at the end. A cache of C slots moves 4 / C blocks
+ * for each that is taken: C / 2 of them each time the drift has come that far, which takes (C / 2)^2 operations. */
 static uint64_t drift(unsigned class_index, unsigned operations)
 {
     uint32_t random = 1;
